@@ -99,6 +99,11 @@ pub(crate) fn terms_of(key: &RowKey, column: &[u8]) -> Result<Vec<String>, Store
     })
 }
 
+/// Terms as they stand beside a row, for whoever holds them against it: a column that can't be read stands as a term that no row bears.
+pub(crate) fn terms_beside(column: &[u8]) -> Vec<String> {
+    serde_json::from_slice(column).unwrap_or_else(|_| vec![format!("unreadable={}", String::from_utf8_lossy(column))])
+}
+
 /// The database holds less than was acknowledged: it was rolled back or replaced (S-1).
 pub(crate) fn behind(found: u64, acknowledged: u64) -> StoreError {
     StoreError::Unavailable(format!(

@@ -11,6 +11,7 @@ use crate::base::time::{Span, Timestamp};
 use crate::identity::CredentialType;
 use crate::identity::delegation::{Delegation, MayAct};
 use crate::store::row::{Record, RowKind};
+use crate::store::term::{Field, Terms};
 use crate::trust::confirmation::Confirmation;
 
 /// How long a credential's record outlives it: the clocks of verifiers may differ by this much.
@@ -62,13 +63,18 @@ pub struct Credential {
     pub may_act: Option<MayAct>,
 }
 
+impl Credential {
+    /// Listed by its identity.
+    pub const IDENTITY: Field<Self, IdentityId> = Field::new("identity");
+}
+
 impl Record for Credential {
     const KIND: RowKind = RowKind::Credential;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        vec![format!("identity={}", self.identity)]
+    fn terms(&self) -> Terms<Self> {
+        Terms::none().with(Self::IDENTITY, self.identity)
     }
     fn droppable_after(&self) -> Option<Timestamp> {
         Some(self.expires_at.plus(CLOCK_SKEW))

@@ -1,5 +1,7 @@
 //! Receipts: what a revocation asked, when it was in force, and what each enforcement point then did (R72, S-18).
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::base::id::{CredentialId, IdentityId, ReceiptId, ResourceId};
@@ -8,6 +10,7 @@ use crate::identity::scope::Scope;
 use crate::inventory::resource::Verification;
 use crate::store::event::Actor;
 use crate::store::row::{Position, Record, RowKind};
+use crate::store::term::{Field, TermValue, Terms};
 
 /// What was revoked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -178,15 +181,27 @@ impl Receipt {
     }
 }
 
+impl TermValue for Target {
+    type Of = Self;
+    fn text(&self) -> Cow<'_, str> {
+        Cow::Owned(match self {
+            Self::Credential(id) => format!("credential/{id}"),
+            Self::Scope(scope) => scope.to_string(),
+        })
+    }
+}
+
+impl Receipt {
+    /// Listed by its what was revoked.
+    pub const TARGET: Field<Self, Target> = Field::new("target");
+}
+
 impl Record for Receipt {
     const KIND: RowKind = RowKind::Receipt;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        match &self.target {
-            Target::Credential(id) => vec![format!("target=credential/{id}")],
-            Target::Scope(scope) => vec![format!("target={scope}")],
-        }
+    fn terms(&self) -> Terms<Self> {
+        Terms::none().with(Self::TARGET, &self.target)
     }
 }

@@ -9,6 +9,7 @@ use crate::base::id::{EventId, ExceptionalAccessId, IdentityId};
 use crate::base::time::Timestamp;
 use crate::store::event::Actor;
 use crate::store::row::{Record, RowKind};
+use crate::store::term::{Field, Terms, words};
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -80,14 +81,26 @@ pub struct ExceptionalAccess {
     pub at: Timestamp,
 }
 
+words!(Access);
+
+impl ExceptionalAccess {
+    /// Listed by its sort of access.
+    pub const ACCESS: Field<Self, Access> = Field::new("access");
+    /// Listed by its credential that it was had with.
+    pub const WITH: Field<Self> = Field::new("with");
+    /// Listed by its identity.
+    pub const IDENTITY: Field<Self, IdentityId> = Field::new("identity");
+}
+
 impl Record for ExceptionalAccess {
     const KIND: RowKind = RowKind::ExceptionalAccess;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        let mut terms = vec![format!("access={}", self.access.as_str()), format!("with={}", self.with)];
-        terms.extend(self.identity.map(|identity| format!("identity={identity}")));
-        terms
+    fn terms(&self) -> Terms<Self> {
+        Terms::none()
+            .with(Self::ACCESS, self.access)
+            .with(Self::WITH, &self.with)
+            .each(Self::IDENTITY, self.identity)
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::id::{FindingId, PersonId};
 use crate::base::time::Timestamp;
 use crate::store::row::{Record, RowKind};
+use crate::store::term::{Field, Terms, words};
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -125,17 +126,29 @@ pub struct Resolution {
     pub how: String,
 }
 
+words!(FindingState, Severity);
+
+impl Finding {
+    /// Listed by its subject.
+    pub const SUBJECT: Field<Self> = Field::new("subject");
+    /// Listed by its rule.
+    pub const RULE: Field<Self> = Field::new("rule");
+    /// Listed by its state.
+    pub const STATE: Field<Self, FindingState> = Field::new("state");
+    /// Listed by its severity.
+    pub const SEVERITY: Field<Self, Severity> = Field::new("severity");
+}
+
 impl Record for Finding {
     const KIND: RowKind = RowKind::Finding;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        vec![
-            format!("subject={}", self.subject),
-            format!("rule={}", self.rule),
-            format!("state={}", self.state.as_str()),
-            format!("severity={}", self.severity.as_str()),
-        ]
+    fn terms(&self) -> Terms<Self> {
+        Terms::none()
+            .with(Self::SUBJECT, &self.subject)
+            .with(Self::RULE, &self.rule)
+            .with(Self::STATE, self.state)
+            .with(Self::SEVERITY, self.severity)
     }
 }

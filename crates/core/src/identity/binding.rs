@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::id::{BindingId, IdentityId, IssuerId, JoinTokenId, SignalId};
 use crate::base::time::{Span, Timestamp};
 use crate::store::row::{Record, RowKind};
+use crate::store::term::{Field, Term, Terms};
 use crate::trust::confirmation::Confirmation;
 use crate::trust::issuer::Preset;
 
@@ -139,34 +140,41 @@ pub struct Binding {
     pub created_at: Timestamp,
 }
 
+impl Binding {
+    /// Listed by its identity.
+    pub const IDENTITY: Field<Self, IdentityId> = Field::new("identity");
+    /// Listed by the thumbprint of its key or certificate.
+    pub const KEY: Field<Self> = Field::new("key");
+    /// Listed by the claim of an issuer's tokens that names the workload.
+    const CLAIM: Field<Self> = Field::new("claim");
+
+    /// The term of the bindings to tokens with this claim, its value cut where it is long: whoever lists them looks at the claims themselves.
+    pub fn by_claim(name: &str, value: &serde_json::Value) -> Term<Self> {
+        Self::CLAIM.of(claim_text(name, value))
+    }
+}
+
 impl Record for Binding {
     const KIND: RowKind = RowKind::Binding;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        let mut terms = vec![format!("identity={}", self.identity)];
+    fn terms(&self) -> Terms<Self> {
+        let terms = Terms::none().with(Self::IDENTITY, self.identity);
         match &self.matches {
-            BindingMatch::PublicKey { thumbprint, .. } | BindingMatch::Certificate { thumbprint } => terms.push(key_term(thumbprint)),
+            BindingMatch::PublicKey { thumbprint, .. } | BindingMatch::Certificate { thumbprint } => terms.with(Self::KEY, thumbprint),
             BindingMatch::Oidc { claims, .. } => {
                 let anchors = Preset::ALL.iter().map(|preset| preset.workload_claim());
-                terms.extend(anchors.filter_map(|name| claims.get(name).map(|value| claim_term(name, value))));
+                terms.each(Self::CLAIM, anchors.filter_map(|name| claims.get(name).map(|value| claim_text(name, value))))
             }
         }
-        terms
     }
 }
 
-/// What a key's bindings are listed by.
-pub fn key_term(thumbprint: &str) -> String {
-    format!("key={thumbprint}")
-}
-
-/// What bindings to an issuer's tokens are listed by: the value of the claim that names the workload, cut where it is long. Who lists
-/// looks at the claims themselves.
-pub fn claim_term(name: &str, value: &serde_json::Value) -> String {
+/// A claim as bindings are listed by it.
+fn claim_text(name: &str, value: &serde_json::Value) -> String {
     let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    format!("claim={name} {}", value.chars().take(100).collect::<String>())
+    format!("{name} {}", value.chars().take(100).collect::<String>())
 }
 
 /// A one-time join token.
@@ -187,13 +195,18 @@ pub struct JoinToken {
     pub enrolled: Option<BindingId>,
 }
 
+impl JoinToken {
+    /// Listed by its identity.
+    pub const IDENTITY: Field<Self, IdentityId> = Field::new("identity");
+}
+
 impl Record for JoinToken {
     const KIND: RowKind = RowKind::JoinToken;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        vec![format!("identity={}", self.identity)]
+    fn terms(&self) -> Terms<Self> {
+        Terms::none().with(Self::IDENTITY, self.identity)
     }
 }
 

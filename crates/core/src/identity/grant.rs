@@ -6,6 +6,7 @@ use crate::base::id::{GrantId, IdentityId, PersonId, RequestId};
 use crate::base::time::Timestamp;
 use crate::inventory::entitlement::Entitlement;
 use crate::store::row::{Record, RowKind};
+use crate::store::term::{Field, Terms};
 
 /// Where a grant stands. Whether its time has come or is over is read from its times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -54,12 +55,17 @@ impl Grant {
     }
 }
 
+impl Grant {
+    /// Listed by its identity.
+    pub const IDENTITY: Field<Self, IdentityId> = Field::new("identity");
+}
+
 impl Record for Grant {
     const KIND: RowKind = RowKind::Grant;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        vec![format!("identity={}", self.identity)]
+    fn terms(&self) -> Terms<Self> {
+        Terms::none().with(Self::IDENTITY, self.identity)
     }
 }

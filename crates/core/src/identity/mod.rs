@@ -21,7 +21,7 @@ pub use charter::{
 };
 pub use kind::Kind;
 pub use narrower::narrows;
-pub use record::{Activation, Identity, MORE_REPOSITORIES, Retirement, Struck, enforcer_terms, repository_term, workload_term};
+pub use record::{Activation, Identity, Retirement, Struck};
 pub use scope::Releaser;
 pub use tier::{Ceilings, RiskFacts, RiskTier};
 

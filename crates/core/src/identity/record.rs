@@ -4,18 +4,18 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::id::{BindingId, ExceptionId, GrantId, IdentityId, PersonId, RequestId};
+use crate::base::id::{ApplicationId, BindingId, CloudAccountId, ExceptionId, GrantId, IdentityId, NeedId, PersonId, RequestId, TeamId, VendorId};
 use crate::base::problem::FieldProblem;
 use crate::base::time::{Span, Timestamp};
-use crate::identity::charter::{Charter, CharterDraft};
+use crate::identity::charter::{Charter, CharterDraft, WorkloadBinding};
 use crate::identity::kind::Kind;
 use crate::identity::scope::Membership;
 use crate::identity::state::{IdentityState, SuspensionCause};
 use crate::identity::tier::RiskTier;
 use crate::identity::transfer::TransferWindow;
-use crate::inventory::application::removal_group_term;
 use crate::inventory::entitlement::WILDCARD;
 use crate::store::row::{Position, Record, RowKind};
+use crate::store::term::{Field, Term, Terms, words};
 
 /// A non-human identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -164,56 +164,65 @@ impl Identity {
     }
 }
 
+words!(IdentityState, Kind);
+
+impl Identity {
+    /// Listed by its state.
+    pub const STATE: Field<Self, IdentityState> = Field::new("state");
+    /// Listed by its kind.
+    pub const OF_KIND: Field<Self, Kind> = Field::new("kind");
+    /// Listed by its name.
+    pub const NAME: Field<Self> = Field::new("name");
+    /// Listed by its owner.
+    pub const OWNER: Field<Self, PersonId> = Field::new("owner");
+    /// Listed by its application.
+    pub const APPLICATION: Field<Self, ApplicationId> = Field::new("application");
+    /// Listed by its environment.
+    pub const ENVIRONMENT: Field<Self> = Field::new("environment");
+    /// Listed by its vendor.
+    pub const VENDOR: Field<Self, VendorId> = Field::new("vendor");
+    /// Listed by its cloud account.
+    pub const CLOUD_ACCOUNT: Field<Self, CloudAccountId> = Field::new("cloud_account");
+    /// Listed by its need.
+    pub const NEED: Field<Self, NeedId> = Field::new("need");
+    /// Listed by the team that answers for its removal.
+    pub const REMOVAL_GROUP: Field<Self, TeamId> = Field::new("removal_group");
+    /// Listed by `true` if many share it.
+    pub const SHARED: Field<Self> = Field::new("shared");
+    /// Listed by the resources that it may enforce, by id; or whatever there is.
+    pub const ENFORCES: Field<Self> = Field::new("enforces").or_as("enforces", WILDCARD);
+    /// Listed by the workload that it is bound to.
+    pub const WORKLOAD: Field<Self> = Field::new("workload");
+    /// Listed by the repositories of its charter. v0.1 gave `repositories=more` to those that list more than it had room for: what it wrote is read on.
+    const REPOSITORY: Field<Self> = Field::new("repository").or_as("repositories", "more");
+
+    /// The term of the identities whose charters list a repository; platforms don't tell names apart by case.
+    pub fn by_repository(repository: &str) -> Term<Self> {
+        Self::REPOSITORY.of(repository.to_lowercase())
+    }
+}
+
 impl Record for Identity {
     const KIND: RowKind = RowKind::Identity;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        let mut terms = vec![
-            format!("state={}", self.state.as_str()),
-            format!("kind={}", self.kind.as_str()),
-            format!("name={}", self.name),
-        ];
-        if let Some(owner) = self.charter.owner {
-            terms.push(format!("owner={owner}"));
-        }
-        if let Some(application) = self.charter.application {
-            terms.push(format!("application={application}"));
-        }
-        if let Some(environment) = &self.charter.environment {
-            terms.push(format!("environment={environment}"));
-        }
-        terms.extend(self.charter.vendor.map(|vendor| format!("vendor={vendor}")));
-        terms.extend(self.charter.cloud_account.map(|account| format!("cloud_account={account}")));
-        terms.extend(self.charter.need.map(|need| format!("need={need}")));
-        terms.extend(self.charter.removal_group.map(removal_group_term));
-        terms.extend(self.charter.shared.is_some().then(|| "shared=true".to_owned()));
-        terms.extend(self.charter.scope.iter().filter(|e| e.enforces()).map(|e| enforces_term(&e.resource)));
-        terms.extend(self.charter.workload_binding.as_ref().map(|binding| workload_term(binding.workload())));
-        terms.extend(self.charter.repositories.iter().map(|name| repository_term(name)));
-        terms
+    fn terms(&self) -> Terms<Self> {
+        let charter = &self.charter;
+        Terms::none()
+            .with(Self::STATE, self.state)
+            .with(Self::OF_KIND, self.kind)
+            .with(Self::NAME, &self.name)
+            .each(Self::OWNER, charter.owner)
+            .each(Self::APPLICATION, charter.application)
+            .each(Self::ENVIRONMENT, &charter.environment)
+            .each(Self::VENDOR, charter.vendor)
+            .each(Self::CLOUD_ACCOUNT, charter.cloud_account)
+            .each(Self::NEED, charter.need)
+            .each(Self::REMOVAL_GROUP, charter.removal_group)
+            .each(Self::SHARED, charter.shared.is_some().then_some("true"))
+            .each(Self::ENFORCES, charter.scope.iter().filter(|e| e.enforces()).map(|e| &e.resource))
+            .each(Self::WORKLOAD, charter.workload_binding.as_ref().map(WorkloadBinding::workload))
+            .each(Self::REPOSITORY, charter.repositories.iter().map(|name| name.to_lowercase()))
     }
-}
-
-/// The term that v0.1 gave to identities whose charters list more repositories than it had room for: what it wrote is read on.
-pub const MORE_REPOSITORIES: &str = "repositories=more";
-
-fn enforces_term(resource: &str) -> String {
-    format!("enforces={resource}")
-}
-
-/// The terms one of which every identity has that may enforce a resource: by its name, or whatever there is.
-pub fn enforcer_terms(resource: &str) -> [String; 2] {
-    [enforces_term(resource), enforces_term(WILDCARD)]
-}
-
-/// The term of the identities that a workload is bound to.
-pub fn workload_term(workload: &str) -> String {
-    format!("workload={workload}")
-}
-
-/// The term of the identities whose charters list a repository; platforms don't tell names apart by case.
-pub fn repository_term(repository: &str) -> String {
-    format!("repository={}", repository.to_lowercase())
 }

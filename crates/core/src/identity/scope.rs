@@ -1,5 +1,6 @@
 //! Scopes that many identities share, and what can be done to all of them with one record: a cut or a hold (S-11).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,7 @@ use crate::base::id::{ApplicationId, CloudAccountId, IdentityId, PersonId, Vendo
 use crate::base::placed::Placed;
 use crate::base::time::Timestamp;
 use crate::store::row::{Position, Record, RowKey, RowKind};
+use crate::store::term::{Field, TermValue, Terms};
 
 /// Who may lift a suspension or a hold; never the person who placed it (S-11).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -76,6 +78,13 @@ impl Scope {
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.kind(), self.subject())
+    }
+}
+
+impl TermValue for Scope {
+    type Of = Self;
+    fn text(&self) -> Cow<'_, str> {
+        Cow::Owned(self.to_string())
     }
 }
 
@@ -159,15 +168,26 @@ impl Hold {
     }
 }
 
+impl Hold {
+    /// Listed by `held` while somebody holds it, then `released`.
+    pub const STATE: Field<Self> = Field::new("state");
+    /// Listed by its sort of scope.
+    pub const KIND_OF_SCOPE: Field<Self> = Field::new("kind");
+    /// Listed by its people who hold it.
+    pub const PLACED_BY: Field<Self, PersonId> = Field::new("placed_by");
+    /// The state of one that is in force.
+    pub const HELD: &str = "held";
+}
+
 impl Record for Hold {
     const KIND: RowKind = RowKind::Hold;
     fn row_id(&self) -> String {
         self.scope.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        let state = if self.placed_by.is_some() { "held" } else { "released" };
-        let mut terms = vec![format!("state={state}"), format!("kind={}", self.scope.kind())];
-        terms.extend(self.placers().map(|person| format!("placed_by={person}")));
-        terms
+    fn terms(&self) -> Terms<Self> {
+        Terms::none()
+            .with(Self::STATE, if self.placed_by.is_some() { Self::HELD } else { "released" })
+            .with(Self::KIND_OF_SCOPE, self.scope.kind())
+            .each(Self::PLACED_BY, self.placers())
     }
 }

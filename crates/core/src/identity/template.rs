@@ -6,6 +6,7 @@ use crate::base::time::{Span, Timestamp};
 use crate::identity::{CharterDraft, Kind, RiskTier};
 use crate::inventory::entitlement::Entitlement;
 use crate::store::row::{Record, RowKind};
+use crate::store::term::{Field, Terms};
 
 /// What happens to a request that wants more than a ceiling (R49).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -60,12 +61,17 @@ pub struct Template {
     pub changed_at: Timestamp,
 }
 
+impl Template {
+    /// Listed by its kind of identities.
+    pub const OF_KIND: Field<Self, Kind> = Field::new("kind");
+}
+
 impl Record for Template {
     const KIND: RowKind = RowKind::Template;
     fn row_id(&self) -> String {
         self.name.clone()
     }
-    fn terms(&self) -> Vec<String> {
-        vec![format!("kind={}", self.kind.as_str())]
+    fn terms(&self) -> Terms<Self> {
+        Terms::none().with(Self::OF_KIND, self.kind)
     }
 }

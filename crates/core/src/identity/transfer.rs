@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::id::{IdentityId, PersonId, TransferId};
 use crate::base::time::{Span, Timestamp};
 use crate::store::row::{Record, RowKind};
+use crate::store::term::{Field, Terms, words};
 
 /// How long a transfer may take before the identity is suspended.
 pub const TRANSFER_WINDOW: Span = Span::from_days(7);
@@ -64,19 +65,30 @@ pub struct Transfer {
     pub deadline: Timestamp,
 }
 
+words!(TransferState);
+
+impl Transfer {
+    /// Listed by its identity.
+    pub const IDENTITY: Field<Self, IdentityId> = Field::new("identity");
+    /// Listed by its owner that it goes from.
+    pub const FROM: Field<Self, PersonId> = Field::new("from");
+    /// Listed by its state.
+    pub const STATE: Field<Self, TransferState> = Field::new("state");
+    /// Listed by its person whom it is offered to.
+    pub const OFFERED_TO: Field<Self, PersonId> = Field::new("offered_to");
+}
+
 impl Record for Transfer {
     const KIND: RowKind = RowKind::Transfer;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        let mut terms = vec![
-            format!("identity={}", self.identity),
-            format!("from={}", self.from),
-            format!("state={}", self.state.as_str()),
-        ];
-        terms.extend(self.offered_to.map(|to| format!("offered_to={to}")));
-        terms
+    fn terms(&self) -> Terms<Self> {
+        Terms::none()
+            .with(Self::IDENTITY, self.identity)
+            .with(Self::FROM, self.from)
+            .with(Self::STATE, self.state)
+            .each(Self::OFFERED_TO, self.offered_to)
     }
 }
 

@@ -6,6 +6,7 @@ use crate::base::id::{ApplicationId, PersonId, TeamId};
 use crate::base::time::Timestamp;
 use crate::inventory::third_party::Standing;
 use crate::store::row::{Record, RowKind};
+use crate::store::term::{Field, Terms};
 
 /// An application.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -31,9 +32,15 @@ const fn open() -> Standing {
     Standing::Open
 }
 
-/// The term of the applications, and of the identities by their charters, whose removal a team answers for.
-pub fn removal_group_term(team: TeamId) -> String {
-    format!("removal_group={team}")
+impl Application {
+    /// Listed by its name.
+    pub const NAME: Field<Self> = Field::new("name");
+    /// Listed by its owner.
+    pub const OWNER: Field<Self, PersonId> = Field::new("owner");
+    /// Listed by its standing.
+    pub const STANDING: Field<Self, Standing> = Field::new("standing");
+    /// Listed by its team that answers for the removal of its identities.
+    pub const REMOVAL_GROUP: Field<Self, TeamId> = Field::new("removal_group");
 }
 
 impl Record for Application {
@@ -41,13 +48,11 @@ impl Record for Application {
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        let mut terms = vec![
-            format!("name={}", self.name),
-            format!("owner={}", self.owner),
-            format!("standing={}", self.standing.as_str()),
-        ];
-        terms.extend(self.removal_group.map(removal_group_term));
-        terms
+    fn terms(&self) -> Terms<Self> {
+        Terms::none()
+            .with(Self::NAME, &self.name)
+            .with(Self::OWNER, self.owner)
+            .with(Self::STANDING, self.standing)
+            .each(Self::REMOVAL_GROUP, self.removal_group)
     }
 }

@@ -6,6 +6,7 @@ use crate::base::id::{ApplicationId, ResourceId};
 use crate::base::time::Timestamp;
 use crate::base::uri;
 use crate::store::row::{Record, RowKind};
+use crate::store::term::{Field, Terms};
 use crate::trust::signing_key::SigningAlgorithm;
 
 /// How the resource's enforcement points check credentials.
@@ -79,19 +80,27 @@ impl Resource {
     }
 }
 
+impl Resource {
+    /// Listed by its URI, in each of its spellings.
+    pub const URI: Field<Self> = Field::new("uri");
+    /// Listed by its environment.
+    pub const ENVIRONMENT: Field<Self> = Field::new("environment");
+    /// Listed by its application.
+    pub const APPLICATION: Field<Self, ApplicationId> = Field::new("application");
+    /// Listed by its type.
+    pub const TYPE: Field<Self> = Field::new("type");
+}
+
 impl Record for Resource {
     const KIND: RowKind = RowKind::Resource;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        let spellings = Self::spellings(&self.uri);
-        let mut terms: Vec<_> = spellings.iter().map(|uri| format!("uri={uri}")).collect();
-        terms.extend([
-            format!("environment={}", self.environment),
-            format!("application={}", self.application),
-            format!("type={}", self.kind),
-        ]);
-        terms
+    fn terms(&self) -> Terms<Self> {
+        Terms::none()
+            .each(Self::URI, Self::spellings(&self.uri))
+            .with(Self::ENVIRONMENT, &self.environment)
+            .with(Self::APPLICATION, self.application)
+            .with(Self::TYPE, &self.kind)
     }
 }

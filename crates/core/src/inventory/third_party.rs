@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::id::{CloudAccountId, NeedId, PersonId, VendorId};
 use crate::base::time::Timestamp;
 use crate::store::row::{Record, RowKind};
+use crate::store::term::{Field, Terms, words};
 
 /// Where a vendor, a cloud account or a need stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -48,17 +49,27 @@ pub struct Vendor {
     pub created_at: Timestamp,
 }
 
+words!(Standing);
+
+impl Vendor {
+    /// Listed by its name.
+    pub const NAME: Field<Self> = Field::new("name");
+    /// Listed by its owner.
+    pub const OWNER: Field<Self, PersonId> = Field::new("owner");
+    /// Listed by its standing.
+    pub const STANDING: Field<Self, Standing> = Field::new("standing");
+}
+
 impl Record for Vendor {
     const KIND: RowKind = RowKind::Vendor;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        vec![
-            format!("name={}", self.name),
-            format!("owner={}", self.owner),
-            format!("standing={}", self.standing.as_str()),
-        ]
+    fn terms(&self) -> Terms<Self> {
+        Terms::none()
+            .with(Self::NAME, &self.name)
+            .with(Self::OWNER, self.owner)
+            .with(Self::STANDING, self.standing)
     }
 }
 
@@ -82,19 +93,31 @@ pub struct CloudAccount {
     pub created_at: Timestamp,
 }
 
+impl CloudAccount {
+    /// Listed by its provider.
+    pub const PROVIDER: Field<Self> = Field::new("provider");
+    /// Listed by its provider's name for it.
+    pub const ACCOUNT: Field<Self> = Field::new("account");
+    /// Listed by its owner.
+    pub const OWNER: Field<Self, PersonId> = Field::new("owner");
+    /// Listed by its environment.
+    pub const ENVIRONMENT: Field<Self> = Field::new("environment");
+    /// Listed by its standing.
+    pub const STANDING: Field<Self, Standing> = Field::new("standing");
+}
+
 impl Record for CloudAccount {
     const KIND: RowKind = RowKind::CloudAccount;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        vec![
-            format!("provider={}", self.provider),
-            format!("account={}", self.account),
-            format!("owner={}", self.owner),
-            format!("environment={}", self.environment),
-            format!("standing={}", self.standing.as_str()),
-        ]
+    fn terms(&self) -> Terms<Self> {
+        Terms::none()
+            .with(Self::PROVIDER, &self.provider)
+            .with(Self::ACCOUNT, &self.account)
+            .with(Self::OWNER, self.owner)
+            .with(Self::ENVIRONMENT, &self.environment)
+            .with(Self::STANDING, self.standing)
     }
 }
 
@@ -164,16 +187,24 @@ pub struct Need {
     pub created_at: Timestamp,
 }
 
+impl Need {
+    /// Listed by its name.
+    pub const NAME: Field<Self> = Field::new("name");
+    /// Listed by its owner.
+    pub const OWNER: Field<Self, PersonId> = Field::new("owner");
+    /// Listed by its standing.
+    pub const STANDING: Field<Self, Standing> = Field::new("standing");
+}
+
 impl Record for Need {
     const KIND: RowKind = RowKind::Need;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        vec![
-            format!("name={}", self.name),
-            format!("owner={}", self.owner),
-            format!("standing={}", self.standing.as_str()),
-        ]
+    fn terms(&self) -> Terms<Self> {
+        Terms::none()
+            .with(Self::NAME, &self.name)
+            .with(Self::OWNER, self.owner)
+            .with(Self::STANDING, self.standing)
     }
 }

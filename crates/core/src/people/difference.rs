@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::id::{DifferenceId, PersonId};
 use crate::base::time::Timestamp;
 use crate::store::row::{Record, RowKind};
+use crate::store::term::{Field, Terms};
 
 /// What differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -97,21 +98,30 @@ pub struct Decided {
     pub at: Timestamp,
 }
 
+impl Difference {
+    /// Listed by its source.
+    pub const SOURCE: Field<Self> = Field::new("source");
+    /// Listed by its source and the key of the person there.
+    pub const KEY: Field<Self> = Field::new("key");
+    /// Listed by `open` until somebody decides it, then `decided`.
+    pub const STATE: Field<Self> = Field::new("state");
+    /// Listed by its source, while the difference is still there.
+    pub const STANDING: Field<Self> = Field::new("standing");
+    /// Listed by its person.
+    pub const PERSON: Field<Self, PersonId> = Field::new("person");
+}
+
 impl Record for Difference {
     const KIND: RowKind = RowKind::Difference;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        let mut terms = vec![
-            format!("source={}", self.source),
-            format!("key={}/{}", self.source, self.source_key),
-            format!("state={}", if self.decision.is_some() { "decided" } else { "open" }),
-        ];
-        if self.over_since.is_none() {
-            terms.push(format!("standing={}", self.source));
-        }
-        terms.extend(self.person.map(|person| format!("person={person}")));
-        terms
+    fn terms(&self) -> Terms<Self> {
+        Terms::none()
+            .with(Self::SOURCE, &self.source)
+            .with(Self::KEY, format!("{}/{}", self.source, self.source_key))
+            .with(Self::STATE, if self.decision.is_some() { "decided" } else { "open" })
+            .each(Self::STANDING, self.over_since.is_none().then_some(&self.source))
+            .each(Self::PERSON, self.person)
     }
 }

@@ -6,6 +6,7 @@ use crate::base::id::{OperatorTokenId, PersonId, TeamId};
 use crate::base::placed::Placed;
 use crate::base::time::{Span, Timestamp};
 use crate::store::row::{Record, RowKind};
+use crate::store::term::{Field, Terms, words};
 
 /// Where a person stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -198,11 +199,6 @@ pub struct Person {
 }
 
 impl Person {
-    /// The term that people who hold a role are listed by.
-    pub fn role_term(role: Role) -> String {
-        format!("role={}", role.as_str())
-    }
-
     /// A person at work without anything else known about them.
     pub fn new(id: PersonId, name: String, email: Option<String>, roles: Vec<Role>, now: Timestamp) -> Self {
         Self {
@@ -240,22 +236,40 @@ impl Person {
     }
 }
 
+words!(PersonState, Role, PersonClass);
+
+impl Person {
+    /// Listed by its state.
+    pub const STATE: Field<Self, PersonState> = Field::new("state");
+    /// Listed by its role.
+    pub const ROLE: Field<Self, Role> = Field::new("role");
+    /// Listed by its class.
+    pub const CLASS: Field<Self, PersonClass> = Field::new("class");
+    /// Listed by its manager.
+    pub const MANAGER: Field<Self, PersonId> = Field::new("manager");
+    /// Listed by its team.
+    pub const TEAM: Field<Self, TeamId> = Field::new("team");
+    /// Listed by its authoritative source.
+    pub const SOURCE: Field<Self> = Field::new("source");
+    /// Listed by its source and the key there.
+    pub const SOURCE_KEY: Field<Self> = Field::new("source_key");
+}
+
 impl Record for Person {
     const KIND: RowKind = RowKind::Person;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        let mut terms = vec![format!("state={}", self.state.as_str())];
-        terms.extend(self.roles.iter().map(|role| Self::role_term(*role)));
-        terms.push(format!("class={}", self.class.as_str()));
-        terms.extend(self.manager.map(|manager| format!("manager={manager}")));
-        terms.extend(self.teams.iter().map(|team| format!("team={team}")));
-        if let Some(source) = &self.source {
-            terms.push(format!("source={}", source.source));
-            terms.push(format!("source_key={}/{}", source.source, source.key));
-        }
-        terms
+    fn terms(&self) -> Terms<Self> {
+        let source = self.source.as_ref();
+        Terms::none()
+            .with(Self::STATE, self.state)
+            .each(Self::ROLE, &self.roles)
+            .with(Self::CLASS, self.class)
+            .each(Self::MANAGER, self.manager)
+            .each(Self::TEAM, &self.teams)
+            .each(Self::SOURCE, source.map(|source| &source.source))
+            .each(Self::SOURCE_KEY, source.map(|source| format!("{}/{}", source.source, source.key)))
     }
 }
 
@@ -277,12 +291,17 @@ pub struct OperatorToken {
     pub revoked_at: Option<Timestamp>,
 }
 
+impl OperatorToken {
+    /// Listed by its person.
+    pub const PERSON: Field<Self, PersonId> = Field::new("person");
+}
+
 impl Record for OperatorToken {
     const KIND: RowKind = RowKind::OperatorToken;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        vec![format!("person={}", self.person)]
+    fn terms(&self) -> Terms<Self> {
+        Terms::none().with(Self::PERSON, self.person)
     }
 }

@@ -6,6 +6,7 @@ use crate::base::id::{ExceptionId, PersonGrantId, PersonId, RequestId};
 use crate::base::time::{Span, Timestamp};
 use crate::inventory::entitlement::Entitlement;
 use crate::store::row::{Record, RowKind};
+use crate::store::term::{Field, Terms, words};
 
 /// When access that a person got is reviewed for the first time (R116).
 pub const EARLY_REVIEW: Span = Span::from_days(30);
@@ -94,17 +95,27 @@ impl PersonGrant {
     }
 }
 
+words!(PersonGrantState);
+
+impl PersonGrant {
+    /// Listed by its person.
+    pub const PERSON: Field<Self, PersonId> = Field::new("person");
+    /// Listed by its state.
+    pub const STATE: Field<Self, PersonGrantState> = Field::new("state");
+    /// Listed by its resource.
+    pub const RESOURCE: Field<Self> = Field::new("resource");
+}
+
 impl Record for PersonGrant {
     const KIND: RowKind = RowKind::PersonGrant;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        vec![
-            format!("person={}", self.person),
-            format!("state={}", self.state.as_str()),
-            format!("resource={}", self.entitlement.resource),
-        ]
+    fn terms(&self) -> Terms<Self> {
+        Terms::none()
+            .with(Self::PERSON, self.person)
+            .with(Self::STATE, self.state)
+            .with(Self::RESOURCE, &self.entitlement.resource)
     }
 }
 

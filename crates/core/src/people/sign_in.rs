@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::id::{InvitationId, PasskeyId, PersonId, SessionId, SignInProviderId};
 use crate::base::time::{Span, Timestamp};
 use crate::store::row::{Record, RowKind};
+use crate::store::term::{Field, Terms};
 use crate::trust::issuer::IssuerState;
 
 /// How old a sign-in may be that approves, enables, or changes policy (S-7).
@@ -67,13 +68,18 @@ pub struct Session {
     pub revoked_at: Option<Timestamp>,
 }
 
+impl Session {
+    /// Listed by its person.
+    pub const PERSON: Field<Self, PersonId> = Field::new("person");
+}
+
 impl Record for Session {
     const KIND: RowKind = RowKind::Session;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        vec![format!("person={}", self.person)]
+    fn terms(&self) -> Terms<Self> {
+        Terms::none().with(Self::PERSON, self.person)
     }
     fn droppable_after(&self) -> Option<Timestamp> {
         Some(self.expires_at)
@@ -122,13 +128,18 @@ pub struct SignInProvider {
     pub created_at: Timestamp,
 }
 
+impl SignInProvider {
+    /// Listed by its issuer.
+    pub const ISSUER: Field<Self> = Field::new("issuer");
+}
+
 impl Record for SignInProvider {
     const KIND: RowKind = RowKind::SignInProvider;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        vec![format!("issuer={}", self.issuer)]
+    fn terms(&self) -> Terms<Self> {
+        Terms::none().with(Self::ISSUER, &self.issuer)
     }
 }
 
@@ -160,13 +171,18 @@ impl SignInBinding {
     }
 }
 
+impl SignInBinding {
+    /// Listed by its person.
+    pub const PERSON: Field<Self, PersonId> = Field::new("person");
+}
+
 impl Record for SignInBinding {
     const KIND: RowKind = RowKind::SignInBinding;
     fn row_id(&self) -> String {
         Self::id_of(self.provider, &self.subject_hash)
     }
-    fn terms(&self) -> Vec<String> {
-        vec![format!("person={}", self.person)]
+    fn terms(&self) -> Terms<Self> {
+        Terms::none().with(Self::PERSON, self.person)
     }
 }
 
@@ -196,13 +212,20 @@ pub struct Passkey {
     pub removed_at: Option<Timestamp>,
 }
 
+impl Passkey {
+    /// Listed by its person.
+    pub const PERSON: Field<Self, PersonId> = Field::new("person");
+    /// Listed by its hash of the id that the authenticator gave it.
+    pub const CREDENTIAL: Field<Self> = Field::new("credential");
+}
+
 impl Record for Passkey {
     const KIND: RowKind = RowKind::Passkey;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        vec![format!("person={}", self.person), format!("credential={}", self.credential_hash)]
+    fn terms(&self) -> Terms<Self> {
+        Terms::none().with(Self::PERSON, self.person).with(Self::CREDENTIAL, &self.credential_hash)
     }
 }
 
@@ -239,13 +262,18 @@ impl Invitation {
     }
 }
 
+impl Invitation {
+    /// Listed by its person.
+    pub const PERSON: Field<Self, PersonId> = Field::new("person");
+}
+
 impl Record for Invitation {
     const KIND: RowKind = RowKind::Invitation;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        vec![format!("person={}", self.person)]
+    fn terms(&self) -> Terms<Self> {
+        Terms::none().with(Self::PERSON, self.person)
     }
     fn droppable_after(&self) -> Option<Timestamp> {
         Some(self.expires_at)

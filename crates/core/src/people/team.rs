@@ -6,6 +6,7 @@ use crate::base::id::TeamId;
 use crate::base::time::Timestamp;
 use crate::people::person::SourceRef;
 use crate::store::row::{Record, RowKind};
+use crate::store::term::{Field, Terms};
 
 /// A team. Its members are the people who name it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -21,12 +22,17 @@ pub struct Team {
     pub created_at: Timestamp,
 }
 
+impl Team {
+    /// Listed by its name.
+    pub const NAME: Field<Self> = Field::new("name");
+}
+
 impl Record for Team {
     const KIND: RowKind = RowKind::Team;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        vec![format!("name={}", self.name)]
+    fn terms(&self) -> Terms<Self> {
+        Terms::none().with(Self::NAME, &self.name)
     }
 }

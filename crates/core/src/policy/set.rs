@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::id::{PersonId, PolicySetId, RequestId};
 use crate::base::time::Timestamp;
 use crate::store::row::{Record, RowKey, RowKind};
+use crate::store::term::{Field, Terms, words};
 
 /// Where a policy set stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -58,17 +59,29 @@ pub struct PolicySet {
     pub in_force_at: Option<Timestamp>,
 }
 
+words!(PolicySetState);
+
+impl PolicySet {
+    /// Listed by `set`: what every set bears, and the row that says which one is in force doesn't.
+    pub const SORT: Field<Self> = Field::new("sort");
+    /// Listed by its state.
+    pub const STATE: Field<Self, PolicySetState> = Field::new("state");
+    /// Listed by its version.
+    pub const VERSION: Field<Self> = Field::new("version");
+    /// What every set is.
+    pub const SET: &str = "set";
+}
+
 impl Record for PolicySet {
     const KIND: RowKind = RowKind::Policy;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        vec![
-            "sort=set".to_owned(),
-            format!("state={}", self.state.as_str()),
-            format!("version={}", self.version),
-        ]
+    fn terms(&self) -> Terms<Self> {
+        Terms::none()
+            .with(Self::SORT, Self::SET)
+            .with(Self::STATE, self.state)
+            .with(Self::VERSION, &self.version)
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::id::{CredentialId, IdentityId, RequestId};
 use crate::base::time::{Span, Timestamp};
 use crate::store::row::{Record, RowKind};
+use crate::store::term::{Field, Terms};
 
 /// How long to wait between two questions (CIBA §7.3).
 pub const INTERVAL: Span = Span::from_secs(5);
@@ -92,13 +93,18 @@ impl Backchannel {
     }
 }
 
+impl Backchannel {
+    /// Listed by its identity.
+    pub const IDENTITY: Field<Self, IdentityId> = Field::new("identity");
+}
+
 impl Record for Backchannel {
     const KIND: RowKind = RowKind::Backchannel;
     fn row_id(&self) -> String {
         self.request.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        vec![format!("identity={}", self.identity)]
+    fn terms(&self) -> Terms<Self> {
+        Terms::none().with(Self::IDENTITY, self.identity)
     }
     fn droppable_after(&self) -> Option<Timestamp> {
         Some(self.expires_at.plus(KEPT))

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::id::{ExceptionId, IdentityId, PersonId, RequestId};
 use crate::base::time::{Span, Timestamp};
 use crate::store::row::{Record, RowKind};
+use crate::store::term::{Field, Terms, words};
 
 /// How often an exception can be renewed; shown with each (R112).
 pub const MAX_RENEWALS: u8 = 2;
@@ -194,16 +195,29 @@ impl Exception {
     }
 }
 
+words!(ExceptionState, ExceptionType);
+
+impl Exception {
+    /// Listed by its identity that it is about.
+    pub const IDENTITY: Field<Self, IdentityId> = Field::new("identity");
+    /// Listed by its person whom it is about.
+    pub const PERSON: Field<Self, PersonId> = Field::new("person");
+    /// Listed by its state.
+    pub const STATE: Field<Self, ExceptionState> = Field::new("state");
+    /// Listed by its type.
+    pub const TYPE: Field<Self, ExceptionType> = Field::new("type");
+}
+
 impl Record for Exception {
     const KIND: RowKind = RowKind::Exception;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        let subject = match self.subject {
-            ExceptionSubject::Identity(id) => format!("identity={id}"),
-            ExceptionSubject::Person(id) => format!("person={id}"),
+    fn terms(&self) -> Terms<Self> {
+        let terms = match self.subject {
+            ExceptionSubject::Identity(id) => Terms::none().with(Self::IDENTITY, id),
+            ExceptionSubject::Person(id) => Terms::none().with(Self::PERSON, id),
         };
-        vec![subject, format!("state={}", self.state.as_str()), format!("type={}", self.kind.as_str())]
+        terms.with(Self::STATE, self.state).with(Self::TYPE, self.kind)
     }
 }

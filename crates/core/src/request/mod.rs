@@ -7,6 +7,8 @@ pub mod backchannel;
 pub mod exception;
 pub mod review;
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::base::id::{ExceptionId, GrantId, IdentityId, PersonGrantId, PersonId, PolicySetId, RequestId, ResourceId, TeamId, VendorId};
@@ -21,6 +23,7 @@ use crate::people::person_grant::PackageStep;
 use crate::people::sign_in::Assurance;
 use crate::policy::Action;
 use crate::store::row::{Record, RowKind};
+use crate::store::term::{Field, TermValue, Terms, words};
 use crate::trust::signing_key::SigningAlgorithm;
 
 /// How long a request stays open.
@@ -421,6 +424,16 @@ pub enum Asker {
     Identity(IdentityId),
 }
 
+impl TermValue for Asker {
+    type Of = Self;
+    fn text(&self) -> Cow<'_, str> {
+        Cow::Owned(match self {
+            Self::Person(person) => person.to_string(),
+            Self::Identity(identity) => identity.to_string(),
+        })
+    }
+}
+
 /// A vote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -623,23 +636,35 @@ impl Request {
     }
 }
 
+words!(RequestState, Matter, Class);
+
+impl Request {
+    /// Listed by its state.
+    pub const STATE: Field<Self, RequestState> = Field::new("state");
+    /// Listed by its sort of matter.
+    pub const TYPE: Field<Self, Matter> = Field::new("type");
+    /// Listed by its class.
+    pub const CLASS: Field<Self, Class> = Field::new("class");
+    /// Listed by its identity concerned.
+    pub const IDENTITY: Field<Self, IdentityId> = Field::new("identity");
+    /// Listed by its person concerned.
+    pub const PERSON: Field<Self, PersonId> = Field::new("person");
+    /// Listed by its person or identity that asks.
+    pub const REQUESTER: Field<Self, Asker> = Field::new("requester");
+}
+
 impl Record for Request {
     const KIND: RowKind = RowKind::Request;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        let mut terms = vec![
-            format!("state={}", self.state.as_str()),
-            format!("type={}", self.matter.as_str()),
-            format!("class={}", self.class.as_str()),
-        ];
-        terms.extend(self.matter.identity().map(|identity| format!("identity={identity}")));
-        terms.extend(self.matter.person().map(|person| format!("person={person}")));
-        terms.push(match self.requested_by {
-            Asker::Person(person) => format!("requester={person}"),
-            Asker::Identity(identity) => format!("requester={identity}"),
-        });
-        terms
+    fn terms(&self) -> Terms<Self> {
+        Terms::none()
+            .with(Self::STATE, self.state)
+            .with(Self::TYPE, &self.matter)
+            .with(Self::CLASS, self.class)
+            .each(Self::IDENTITY, self.matter.identity())
+            .each(Self::PERSON, self.matter.person())
+            .with(Self::REQUESTER, self.requested_by)
     }
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::id::{IdentityId, PersonGrantId, PersonId, ReviewId};
 use crate::base::time::{Span, Timestamp};
 use crate::store::row::{Record, RowKind};
+use crate::store::term::{Field, Terms, words};
 
 /// How long a review that an event asks for may take.
 pub const ANSWER_WITHIN: Span = Span::from_days(14);
@@ -138,21 +139,34 @@ pub struct Answered {
     pub comment: String,
 }
 
+words!(ReviewState, ReviewTrigger);
+
+impl Review {
+    /// Listed by its identity that it is about.
+    pub const IDENTITY: Field<Self, IdentityId> = Field::new("identity");
+    /// Listed by its person's grant that it is about.
+    pub const PERSON_GRANT: Field<Self, PersonGrantId> = Field::new("person_grant");
+    /// Listed by its state.
+    pub const STATE: Field<Self, ReviewState> = Field::new("state");
+    /// Listed by its trigger.
+    pub const TRIGGER: Field<Self, ReviewTrigger> = Field::new("trigger");
+    /// Listed by its reviewer.
+    pub const REVIEWER: Field<Self, PersonId> = Field::new("reviewer");
+}
+
 impl Record for Review {
     const KIND: RowKind = RowKind::Review;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        let mut terms = vec![
-            match self.subject {
-                ReviewSubject::Identity(id) => format!("identity={id}"),
-                ReviewSubject::PersonGrant(id) => format!("person_grant={id}"),
-            },
-            format!("state={}", self.state.as_str()),
-            format!("trigger={}", self.trigger.as_str()),
-        ];
-        terms.extend(self.reviewer.map(|reviewer| format!("reviewer={reviewer}")));
+    fn terms(&self) -> Terms<Self> {
+        let terms = match self.subject {
+            ReviewSubject::Identity(id) => Terms::none().with(Self::IDENTITY, id),
+            ReviewSubject::PersonGrant(id) => Terms::none().with(Self::PERSON_GRANT, id),
+        };
         terms
+            .with(Self::STATE, self.state)
+            .with(Self::TRIGGER, self.trigger)
+            .each(Self::REVIEWER, self.reviewer)
     }
 }

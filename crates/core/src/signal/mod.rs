@@ -4,12 +4,15 @@
 
 pub mod removal;
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::base::id::{IdentityId, PersonId, RemovalId, ReviewId, SignalId, SourceId};
 use crate::base::time::Timestamp;
 use crate::store::row::{Record, RowKind};
+use crate::store::term::{Field, TermValue, Terms, words};
 
 /// The longest name of a subject in bytes: with its source it makes a row's key.
 pub const MAX_SUBJECT: usize = 150;
@@ -208,6 +211,13 @@ pub struct SignalSubject {
     pub id: String,
 }
 
+impl TermValue for SignalSubject {
+    type Of = Self;
+    fn text(&self) -> Cow<'_, str> {
+        Cow::Owned(self.to_string())
+    }
+}
+
 impl std::fmt::Display for SignalSubject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}", self.kind.as_str(), self.id)
@@ -337,18 +347,30 @@ impl Source {
     }
 }
 
+words!(Format, SourceState);
+
+impl Source {
+    /// Listed by its name.
+    pub const NAME: Field<Self> = Field::new("name");
+    /// Listed by its format.
+    pub const FORMAT: Field<Self, Format> = Field::new("format");
+    /// Listed by its owner.
+    pub const OWNER: Field<Self, PersonId> = Field::new("owner");
+    /// Listed by its state.
+    pub const STATE: Field<Self, SourceState> = Field::new("state");
+}
+
 impl Record for Source {
     const KIND: RowKind = RowKind::Source;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        vec![
-            format!("name={}", self.name),
-            format!("format={}", self.format.as_str()),
-            format!("owner={}", self.owner),
-            format!("state={}", self.state.as_str()),
-        ]
+    fn terms(&self) -> Terms<Self> {
+        Terms::none()
+            .with(Self::NAME, &self.name)
+            .with(Self::FORMAT, self.format)
+            .with(Self::OWNER, self.owner)
+            .with(Self::STATE, self.state)
     }
 }
 
@@ -417,19 +439,33 @@ pub struct Signal {
     pub outcome: SignalOutcome,
 }
 
+words!(SignalKind, SignalState);
+
+impl Signal {
+    /// Listed by its source.
+    pub const SOURCE: Field<Self, SourceId> = Field::new("source");
+    /// Listed by its kind of what happened.
+    pub const OF_KIND: Field<Self, SignalKind> = Field::new("kind");
+    /// Listed by its subject.
+    pub const SUBJECT: Field<Self, SignalSubject> = Field::new("subject");
+    /// Listed by its state.
+    pub const STATE: Field<Self, SignalState> = Field::new("state");
+    /// Listed by its digest of what was said.
+    pub const DIGEST: Field<Self> = Field::new("digest");
+}
+
 impl Record for Signal {
     const KIND: RowKind = RowKind::Signal;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        vec![
-            format!("source={}", self.source),
-            format!("kind={}", self.word.kind.as_str()),
-            format!("subject={}", self.word.subject),
-            format!("state={}", self.state.as_str()),
-            format!("digest={}", self.digest),
-        ]
+    fn terms(&self) -> Terms<Self> {
+        Terms::none()
+            .with(Self::SOURCE, self.source)
+            .with(Self::OF_KIND, self.word.kind)
+            .with(Self::SUBJECT, &self.word.subject)
+            .with(Self::STATE, self.state)
+            .with(Self::DIGEST, &self.digest)
     }
 }
 

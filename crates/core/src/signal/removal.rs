@@ -7,6 +7,7 @@ use crate::base::time::{Span, Timestamp};
 use crate::identity::scope::Scope;
 use crate::signal::{SignalKind, SignalSubject};
 use crate::store::row::{Record, RowKind};
+use crate::store::term::{Bounded, Field, Terms, words};
 
 /// How long what a removal holds can be released before it retires.
 pub const HOLD: Span = Span::from_days(7);
@@ -138,31 +139,36 @@ impl Removal {
     }
 }
 
+words!(RemovalState);
+
+impl Removal {
+    /// Listed by its state.
+    pub const STATE: Field<Self, RemovalState> = Field::new("state");
+    /// Listed by its subject.
+    pub const SUBJECT: Field<Self, SignalSubject> = Field::new("subject");
+    /// Listed by its kind of what happened.
+    pub const OF_KIND: Field<Self, SignalKind> = Field::new("kind");
+    /// Listed by its scope that is held as one.
+    pub const SCOPE: Field<Self, Scope> = Field::new("scope");
+    /// Listed by the identities that it concerns: the first of them, and that there are more.
+    pub const IDENTITY: Bounded<Self, IdentityId> = Bounded::new("identity", 64, ("identities", "more"));
+}
+
 impl Record for Removal {
     const KIND: RowKind = RowKind::Removal;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        let mut terms = vec![
-            format!("state={}", self.state.as_str()),
-            format!("subject={}", self.subject),
-            format!("kind={}", self.kind.as_str()),
-        ];
-        terms.extend(self.scope.as_ref().map(|scope| format!("scope={scope}")));
-        terms.extend(self.blast.identities.iter().take(INDEXED).map(|id| format!("identity={id}")));
-        if usize::try_from(self.blast.count).unwrap_or(usize::MAX) > INDEXED {
-            terms.push(MORE_IDENTITIES.to_owned());
-        }
-        terms
+    fn terms(&self) -> Terms<Self> {
+        let count = usize::try_from(self.blast.count).unwrap_or(usize::MAX);
+        Terms::none()
+            .with(Self::STATE, self.state)
+            .with(Self::SUBJECT, &self.subject)
+            .with(Self::OF_KIND, self.kind)
+            .each(Self::SCOPE, &self.scope)
+            .capped(Self::IDENTITY, &self.blast.identities, count)
     }
 }
-
-/// Identities by which a removal is listed.
-const INDEXED: usize = 64;
-
-/// The term of removals that concern more identities than they are listed by.
-pub const MORE_IDENTITIES: &str = "identities=more";
 
 /// How long what a source held counts against its cap.
 pub const BLAST_WINDOW: Span = Span::from_mins(60);

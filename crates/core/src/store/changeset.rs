@@ -208,14 +208,11 @@ impl Changeset {
                 return self;
             }
         };
-        let mut terms = record.terms();
-        terms.sort_unstable();
-        terms.dedup();
         self.puts.push(Put {
             key,
             replaces,
             body,
-            terms,
+            terms: record.terms().into_text(),
             droppable_after: record.droppable_after(),
         });
         self

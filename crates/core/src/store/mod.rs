@@ -11,3 +11,4 @@ pub mod port;
 pub mod row;
 pub mod secret;
 pub mod state_digest;
+pub mod term;

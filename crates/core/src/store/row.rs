@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::base::time::Timestamp;
+use crate::store::term::Terms;
 
 /// A place in the log: entries are numbered within their shard, and only positions of one shard compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -266,10 +267,13 @@ pub trait Record: Serialize + DeserializeOwned + Send + Sync + 'static {
     const KIND: RowKind;
     /// Its id within the kind.
     fn row_id(&self) -> String;
-    /// What lists of this kind can be filtered by, as `name=value`: all of them, up to what the record itself is bounded to. Where a record
-    /// stands for more than it names, it bears a term that says so, which every query for the missing ones reads too.
-    fn terms(&self) -> Vec<String> {
-        Vec::new()
+    /// What lists of this kind can be filtered by: all of them, up to what the record itself is bounded to. Where a record stands for more than
+    /// it names, it bears a term that says so ([`crate::store::term::Bounded`]), which every query for the missing ones reads too.
+    fn terms(&self) -> Terms<Self>
+    where
+        Self: Sized,
+    {
+        Terms::none()
     }
     /// When the row may be dropped without an event, if ever: only for what its end makes worthless (expired credentials).
     fn droppable_after(&self) -> Option<Timestamp> {

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::base::id::{IssuerId, PersonId};
 use crate::base::time::Timestamp;
 use crate::store::row::{Record, RowKind};
+use crate::store::term::{Field, Terms};
 
 /// Where an issuer's registration stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -228,12 +229,17 @@ pub struct Issuer {
     pub created_at: Timestamp,
 }
 
+impl Issuer {
+    /// Listed by its URL.
+    pub const URL: Field<Self> = Field::new("url");
+}
+
 impl Record for Issuer {
     const KIND: RowKind = RowKind::Issuer;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        vec![format!("url={}", self.url)]
+    fn terms(&self) -> Terms<Self> {
+        Terms::none().with(Self::URL, &self.url)
     }
 }

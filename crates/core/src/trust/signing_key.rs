@@ -1,10 +1,13 @@
 //! Signing keys at rest: sealed under the root key.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::base::id::SigningKeyId;
 use crate::base::time::Timestamp;
 use crate::store::row::{Record, RowKind};
+use crate::store::term::{Field, TermValue, Terms};
 
 /// What a key may sign. A key signs one sort of thing only (S-3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -68,16 +71,28 @@ pub struct SigningKey {
     pub created_at: Timestamp,
 }
 
+impl TermValue for KeyUse {
+    type Of = Self;
+    fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::AccessToken(environment) => Cow::Owned(format!("access_token/{environment}")),
+            Self::Receipt => Cow::Borrowed("receipt"),
+            Self::Log => Cow::Borrowed("log"),
+        }
+    }
+}
+
+impl SigningKey {
+    /// Listed by its use.
+    pub const USE: Field<Self, KeyUse> = Field::new("use");
+}
+
 impl Record for SigningKey {
     const KIND: RowKind = RowKind::SigningKey;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
-    fn terms(&self) -> Vec<String> {
-        vec![match &self.key_use {
-            KeyUse::AccessToken(environment) => format!("use=access_token/{environment}"),
-            KeyUse::Receipt => "use=receipt".into(),
-            KeyUse::Log => "use=log".into(),
-        }]
+    fn terms(&self) -> Terms<Self> {
+        Terms::none().with(Self::USE, &self.key_use)
     }
 }

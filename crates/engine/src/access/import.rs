@@ -18,8 +18,8 @@ use tenure_core::policy::Action;
 use tenure_core::store::changeset::{Changeset, Once};
 use tenure_core::store::event::ControlPoint;
 use tenure_core::store::event_kind::EventKind;
-use tenure_core::store::port::{ListQuery, StoreError};
-use tenure_core::store::row::{RowKind, Stored};
+use tenure_core::store::port::StoreError;
+use tenure_core::store::row::Stored;
 
 use crate::access::departures;
 use crate::kernel::Kernel;
@@ -27,7 +27,7 @@ use crate::kernel::authority::{administration, inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
-use crate::kernel::query::Listed;
+use crate::kernel::query::{Listed, Query};
 use crate::people::feed::{self, Row, is_plain};
 use crate::people::person::{self, MOVER, make_team};
 use crate::people::reconcile::{self, Fresh, Known, Plan, Question};
@@ -112,25 +112,17 @@ async fn who_is_known(kernel: &Kernel, source: &str) -> Result<Read, OpError> {
         people: BTreeMap::new(),
         standing: BTreeMap::new(),
     };
-    let mut after = None;
-    loop {
-        let query = ListQuery {
-            kind: RowKind::Person,
-            terms: Vec::new(),
-            after,
-            limit: PAGE,
-        };
-        let page = kernel.store.list(&query).await?;
-        let (rows, unreadable) = page.records::<Person>();
-        for bad in unreadable {
-            let body = page.rows.iter().find(|row| row.key == bad.key).map(|row| row.body.as_slice());
-            match source_of(body.unwrap_or_default()) {
+    let mut people = kernel.pages::<Person>(Query::every().limit(PAGE));
+    while let Some(found) = people.next().await? {
+        let (rows, unreadable) = found.apart();
+        for unreadable in unreadable {
+            match source_of(&unreadable.body) {
                 Ok(Some(from)) if from.source == source => {
                     read.known.unreadable.insert(from.key);
                 }
                 Ok(_) => {}
                 // It may be of this source, under any key: nobody joins who may be known already.
-                Err(_) => return Err(StoreError::from(bad).into()),
+                Err(_) => return Err(StoreError::from(unreadable.bad).into()),
             }
         }
         for stored in rows {
@@ -148,32 +140,19 @@ async fn who_is_known(kernel: &Kernel, source: &str) -> Result<Read, OpError> {
                 _ => {}
             }
         }
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
     }
-    loop {
-        let (rows, next) = kernel.listed::<Team>(RowKind::Team, Vec::new(), after, PAGE).await?;
-        read.known.teams.extend(rows.iter().map(|team| (team.name.clone(), team.id)));
-        after = next;
-        if after.is_none() {
-            break;
-        }
+    let mut teams = kernel.pages::<Team>(Query::every().limit(PAGE));
+    while let Some(found) = teams.next().await? {
+        read.known.teams.extend(found.readable().iter().map(|team| (team.name.clone(), team.id)));
     }
-    loop {
-        let (rows, next) = kernel
-            .listed::<Difference>(RowKind::Difference, vec![format!("standing={source}")], after, PAGE)
-            .await?;
-        for stored in rows {
+    let mut differences = kernel.pages(Query::of([Difference::STANDING.of(source)]).limit(PAGE));
+    while let Some(found) = differences.next().await? {
+        for stored in found.readable() {
             read.known.standing.push((*stored.value).clone());
             read.standing.insert(stored.id, stored);
         }
-        after = next;
-        if after.is_none() {
-            return Ok(read);
-        }
     }
+    Ok(read)
 }
 
 /// Does what a plan says, and false if somebody else changed the same records: then it is made again.

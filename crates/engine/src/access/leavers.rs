@@ -11,7 +11,7 @@ use tenure_core::store::due::DueKind;
 use tenure_core::store::event::Event;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
-use tenure_core::store::row::{RowKind, Stored};
+use tenure_core::store::row::Stored;
 
 use crate::access::transfers::plan::{self, Plan};
 use crate::access::transfers::{self, needs_window, tell_offered};
@@ -22,6 +22,7 @@ use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::load::is_away;
 use crate::kernel::notice::notify;
+use crate::kernel::query::Query;
 use crate::kernel::work::{self, BATCH, acknowledge, system};
 
 /// Commits in one turn of a worker: enough for thousands of identities, and few enough to be done before the lease ends.
@@ -114,15 +115,10 @@ async fn owned(
     wanted: impl Fn(&Identity) -> bool,
 ) -> Result<Vec<Stored<Identity>>, OpError> {
     let mut found = Vec::new();
-    let mut after = None;
+    let mut theirs = kernel.pages(Query::of([Identity::OWNER.of(owner), Identity::STATE.of(state)]).limit(PAGE));
     while found.len() < most {
-        let terms = vec![format!("owner={owner}"), format!("state={}", state.as_str())];
-        let (rows, next) = kernel.listed::<Identity>(RowKind::Identity, terms, after, PAGE).await?;
-        found.extend(rows.into_iter().filter(|row| wanted(row)));
-        after = next;
-        if after.is_none() {
-            break;
-        }
+        let Some(page) = theirs.next().await? else { break };
+        found.extend(page.readable().into_iter().filter(|row| wanted(row)));
     }
     found.truncate(most);
     Ok(found)
@@ -226,8 +222,8 @@ pub(crate) async fn passed_on(
 
 /// What was offered to somebody who is away goes on to others; returns how much.
 async fn offers_to(kernel: &Kernel, changeset: &mut Changeset, person: &Person, now: Timestamp) -> Result<usize, OpError> {
-    let terms = vec![format!("offered_to={}", person.id), format!("state={}", TransferState::Offered.as_str())];
-    let (rows, _) = kernel.listed::<Transfer>(RowKind::Transfer, terms, None, PAGE).await?;
+    let offered = [Transfer::OFFERED_TO.of(person.id), Transfer::STATE.of(TransferState::Offered)];
+    let rows = kernel.find(Query::of(offered).limit(PAGE)).await?.readable();
     let mut handled = 0;
     for stored in rows.iter().take(BATCH) {
         let Some(identity) = kernel.one::<Identity>(stored.identity).await? else {

@@ -21,15 +21,15 @@ use tenure_core::store::changeset::{Changeset, DueChange, Once};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::Event;
 use tenure_core::store::event_kind::EventKind;
-use tenure_core::store::port::ListQuery;
-use tenure_core::store::row::{RowKind, Stored};
+use tenure_core::store::row::Stored;
 
 use crate::access::person_access::plan::{Plan, plan};
 use crate::identities::identity_facts;
 use crate::inventory::entitlements::{self, MAX_PARTS, SHORTEST};
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::load::expect;
-use crate::kernel::{Kernel, query};
+use crate::kernel::query::Query;
 use crate::requests::content::Subject;
 use crate::requests::facts::Facts;
 
@@ -246,7 +246,8 @@ pub(crate) async fn held_by(kernel: &Kernel, person: PersonId) -> Result<Vec<Sto
 }
 
 async fn grants_in(kernel: &Kernel, person: PersonId, state: PersonGrantState) -> Result<Vec<Stored<PersonGrant>>, OpError> {
-    query::all(kernel, vec![format!("person={person}"), format!("state={}", state.as_str())], MAX_HELD).await
+    let held = [PersonGrant::PERSON.of(person), PersonGrant::STATE.of(state)];
+    Ok(kernel.find(Query::of(held).limit(MAX_HELD)).await?.readable())
 }
 
 /// A person's manager on record, if they may approve: no feed confers that (S-8).
@@ -300,15 +301,9 @@ async fn check_box(kernel: &Kernel, person: &Person, duration: Span) -> Result<V
             format!("it is for at most {longest}: the rest is asked for the usual way"),
         ));
     }
-    let kind = ExceptionType::FastOnboarding.as_str();
-    let query = ListQuery {
-        kind: RowKind::Exception,
-        terms: vec![format!("person={}", person.id), format!("type={kind}")],
-        after: None,
-        limit: 100,
-    };
+    let theirs = [Exception::PERSON.of(person.id), Exception::TYPE.of(ExceptionType::FastOnboarding)];
     // One that can't be read counts, too.
-    let earlier: Vec<Stored<Exception>> = kernel.listing(&query).await?.whole()?;
+    let earlier = kernel.find(Query::of(theirs).limit(100)).await?.whole()?;
     if earlier.len() > usize::from(MAX_RENEWALS) {
         return Err(OpError::because(
             Reason::RenewalsUsedUp,

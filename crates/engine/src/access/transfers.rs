@@ -20,7 +20,7 @@ use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::{ControlPoint, Event};
 use tenure_core::store::event_kind::EventKind;
-use tenure_core::store::row::{Position, RowKind, Stored};
+use tenure_core::store::row::{Position, Stored};
 
 use crate::access::leavers;
 use crate::access::transfers::plan::has_lapsed;
@@ -33,7 +33,7 @@ use crate::kernel::freshness::{self, assurance_fact};
 use crate::kernel::load::expect_optional;
 use crate::kernel::notice::notify;
 use crate::kernel::operation::Asked;
-use crate::kernel::query::{ListAsk, Listed};
+use crate::kernel::query::{ListAsk, Listed, Query};
 
 /// The workflow of transfers: non-human identities change owners.
 const WORKFLOW: &str = "non_human.transfer";
@@ -302,17 +302,15 @@ pub async fn withdraw_transfer(kernel: &Kernel, caller: &Caller, id: TransferId)
 ///
 /// # Errors
 /// The caller may read none.
-pub async fn transfers(kernel: &Kernel, caller: &Caller, mut ask: ListAsk) -> Result<Page<Changed<Transfer>>, OpError> {
+pub async fn transfers(kernel: &Kernel, caller: &Caller, mut ask: ListAsk<Transfer>) -> Result<Page<Changed<Transfer>>, OpError> {
     if authority::can_read(kernel, caller, Transfer::NAME, "", false).is_err() {
         authority::may_read(kernel, caller, Transfer::NAME, "", true).await?;
-        let me = kernel.only_person(caller, "transfer.list").await?.to_string();
-        let mine = ask.filters.iter().any(|(name, value)| *name == "from" && *value == me);
-        if !mine {
-            ask.filters.retain(|(name, _)| *name != "offered_to");
-            ask.filters.insert(0, ("offered_to", me));
+        let me = kernel.only_person(caller, "transfer.list").await?;
+        if !ask.filters.contains(&Transfer::FROM.of(me)) {
+            ask = ask.only(Transfer::OFFERED_TO.of(me));
         }
     }
-    let (rows, end) = kernel.page::<Transfer>(ask).await?;
+    let (rows, end) = kernel.page(ask).await?;
     let view = |row: Stored<Transfer>| Changed {
         record: (*row.value).clone(),
         revision: row.revision,
@@ -422,8 +420,8 @@ async fn able_to_own(kernel: &Kernel, to: PersonId, identity: &Identity) -> Resu
 /// The transfer of an identity that is open, if one is.
 pub(crate) async fn open_transfer_of(kernel: &Kernel, identity: IdentityId) -> Result<Option<Stored<Transfer>>, OpError> {
     for state in [TransferState::Offered, TransferState::Open] {
-        let terms = vec![format!("identity={identity}"), format!("state={}", state.as_str())];
-        if let Some(transfer) = kernel.listed::<Transfer>(RowKind::Transfer, terms, None, 1).await?.0.pop() {
+        let open = Query::of([Transfer::IDENTITY.of(identity), Transfer::STATE.of(state)]);
+        if let Some(transfer) = kernel.find(open.limit(1)).await?.readable().pop() {
             return Ok(Some(transfer));
         }
     }

@@ -12,8 +12,7 @@ use tenure_core::identity::delegation::Delegation;
 use tenure_core::inventory::resource::Resource;
 use tenure_core::policy::{Action, Answer, Attributes, Question, Value};
 use tenure_core::store::event::{Actor, ControlPoint};
-use tenure_core::store::port::{ListQuery, StoreError};
-use tenure_core::store::row::{RowKind, Stored};
+use tenure_core::store::row::Stored;
 use tenure_core::trust::confirmation::Confirmation;
 
 use crate::credentials::enforcer::{self, Enforcer};
@@ -23,6 +22,7 @@ use crate::credentials::{introspection, misuse};
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::kernel::load::Known;
+use crate::kernel::query::Query;
 use crate::kernel::refusals::Refusal;
 use crate::kernel::work::use_stamp;
 use crate::kernel::{Kernel, authority};
@@ -124,16 +124,7 @@ pub(crate) async fn find_resource(kernel: &Kernel, name: &str) -> Result<Option<
         return kernel.one(id).await;
     }
     for spelling in Resource::spellings(name) {
-        let page = kernel
-            .store
-            .list(&ListQuery {
-                kind: RowKind::Resource,
-                terms: vec![format!("uri={spelling}")],
-                after: None,
-                limit: 1,
-            })
-            .await?;
-        let found = page.rows.first().map(|row| row.decode::<Resource>()).transpose().map_err(StoreError::from)?;
+        let found = kernel.first(Query::of([Resource::URI.of(spelling)])).await?;
         if let Some(resource) = found.filter(|resource| resource.is_at(name)) {
             return Ok(Some(resource));
         }

@@ -13,7 +13,7 @@ use tenure_core::identity::{Identity, Releaser};
 use tenure_core::inventory::application::Application;
 use tenure_core::inventory::environment::Environment;
 use tenure_core::inventory::third_party::{CloudAccount, Vendor};
-use tenure_core::people::person::{Person, Role};
+use tenure_core::people::person::{Person, PersonState, Role};
 use tenure_core::policy::{Action, Question};
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::ControlPoint;
@@ -28,7 +28,7 @@ use crate::kernel::error::OpError;
 use crate::kernel::freshness::Freshness;
 use crate::kernel::freshness::{self, assurance_fact};
 use crate::kernel::operation::{Asked, check_reason};
-use crate::kernel::query::{self, ListAsk};
+use crate::kernel::query::{ListAsk, Query};
 
 /// People who could release something that are named.
 const NAMED: usize = 16;
@@ -186,10 +186,10 @@ pub async fn release(kernel: &Kernel, caller: &Caller, ask: HoldRelease) -> Resu
 ///
 /// # Errors
 /// The caller may not read them.
-pub async fn holds(kernel: &Kernel, caller: &Caller, mut ask: ListAsk) -> Result<Page<Hold>, OpError> {
+pub async fn holds(kernel: &Kernel, caller: &Caller, mut ask: ListAsk<Hold>) -> Result<Page<Hold>, OpError> {
     authority::may_read(kernel, caller, "scope", "", false).await?;
-    ask.filters.push(("state", "held".to_owned()));
-    let (rows, end) = kernel.page::<Hold>(ask).await?;
+    ask.filters.push(Hold::STATE.of(Hold::HELD));
+    let (rows, end) = kernel.page(ask).await?;
     Ok(end.page(rows.into_iter().map(|row| (*row.value).clone()).collect()))
 }
 
@@ -199,17 +199,13 @@ pub async fn holds(kernel: &Kernel, caller: &Caller, mut ask: ListAsk) -> Result
 /// The store can't be read.
 pub async fn holds_in_force(kernel: &Kernel) -> Result<BTreeMap<&'static str, u64>, OpError> {
     let mut counts: BTreeMap<_, _> = Scope::KINDS.iter().map(|kind| (*kind, 0)).collect();
-    let mut after = None;
-    loop {
-        let (rows, next) = query::rows::<Hold>(kernel, &["state=held".to_owned()], after).await?;
-        for hold in rows {
+    let mut held = kernel.pages(Query::of([Hold::STATE.of(Hold::HELD)]));
+    while let Some(found) = held.next().await? {
+        for hold in found.readable() {
             *counts.entry(hold.scope.kind()).or_default() += 1;
         }
-        match next {
-            Some(next) => after = Some(next),
-            None => return Ok(counts),
-        }
     }
+    Ok(counts)
 }
 
 /// The holds on what these identities belong to, by scope, in one read.
@@ -236,11 +232,9 @@ pub(crate) async fn releasers(kernel: &Kernel, scope: &Scope, placed_by: Option<
     {
         found.people.push(owner.id);
     }
-    let terms = [format!("role={}", Role::Security.as_str()), "state=active".to_owned()];
-    let mut after = None;
-    loop {
-        let (rows, next) = query::rows::<Person>(kernel, &terms, after).await?;
-        for person in rows {
+    let mut security = kernel.pages(Query::of([Person::ROLE.of(Role::Security), Person::STATE.of(PersonState::Active)]));
+    while let Some(page) = security.next().await? {
+        for person in page.readable() {
             if found.people.contains(&person.id) || !could_release(kernel, &person, scope, false, placed_by) {
                 continue;
             }
@@ -250,11 +244,8 @@ pub(crate) async fn releasers(kernel: &Kernel, scope: &Scope, placed_by: Option<
             }
             found.people.push(person.id);
         }
-        match next {
-            Some(next) => after = Some(next),
-            None => return Ok(found),
-        }
     }
+    Ok(found)
 }
 
 fn could_release(kernel: &Kernel, person: &Person, scope: &Scope, owns: bool, placed_by: Option<PersonId>) -> bool {

@@ -141,11 +141,11 @@ fn handed_on(links: &[gate::Link<'_>], holder: &Known, resource: &Resource, acti
 ///
 /// # Errors
 /// No such identity, or the caller may not read it.
-pub async fn credentials_of(kernel: &Kernel, caller: &Caller, id: IdentityId, mut ask: ListAsk) -> Result<Page<CredentialView>, OpError> {
+pub async fn credentials_of(kernel: &Kernel, caller: &Caller, id: IdentityId, mut ask: ListAsk<Credential>) -> Result<Page<CredentialView>, OpError> {
     let identity = kernel.must::<Identity>("identity", id).await?;
     authority::may_read(kernel, caller, "credential", "", owns_identity(caller, &identity)).await?;
-    ask.filters = vec![("identity", id.to_string())];
-    let (rows, end) = kernel.page::<Credential>(ask).await?;
+    ask.filters = vec![Credential::IDENTITY.of(id)];
+    let (rows, end) = kernel.page(ask).await?;
     let now = kernel.now();
     let mut items = Vec::with_capacity(rows.len());
     for row in rows {

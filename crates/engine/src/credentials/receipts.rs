@@ -13,11 +13,12 @@ use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::Actor;
 use tenure_core::store::event_kind::EventKind;
-use tenure_core::store::port::{Claimed, ListQuery, StoreError};
-use tenure_core::store::row::{Record, RowKind, Stored};
+use tenure_core::store::port::Claimed;
+use tenure_core::store::row::{Record, Stored};
 
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+use crate::kernel::query::Query;
 use crate::kernel::{Kernel, authority, keys};
 
 /// A receipt as it stands.
@@ -124,30 +125,17 @@ pub(crate) async fn work_receipt(kernel: &Kernel, claimed: &Claimed, now: Timest
 /// Whether no other receipt of the same target is open: `retired` waits for the last one, also of revocations before the end. That
 /// the others are open is a precondition, so that of two that settle at once the later one finishes.
 async fn is_last(kernel: &Kernel, changeset: &mut Changeset, receipt: &Receipt, now: Timestamp) -> Result<bool, OpError> {
-    let mut after = None;
     let mut last = true;
-    loop {
-        let page = kernel
-            .store
-            .list(&ListQuery {
-                kind: RowKind::Receipt,
-                terms: receipt.terms(),
-                after,
-                limit: 500,
-            })
-            .await?;
-        for row in &page.rows {
-            let other = row.decode::<Receipt>().map_err(StoreError::from)?;
+    let mut same = kernel.pages(Query::of(receipt.terms()).limit(500));
+    while let Some(found) = same.next().await? {
+        for other in found.whole()? {
             if other.id != receipt.id && plan::next(&other, now) != plan::Next::Settled {
                 changeset.expect(&other);
                 last = false;
             }
         }
-        after = page.next;
-        if after.is_none() {
-            return Ok(last);
-        }
     }
+    Ok(last)
 }
 
 fn view(receipt: &Receipt) -> ReceiptView {

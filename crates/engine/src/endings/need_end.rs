@@ -5,6 +5,7 @@ use tenure_api::views::Resource as Changed;
 use tenure_core::base::id::{NeedId, PersonId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
+use tenure_core::identity::Identity;
 use tenure_core::inventory::third_party::{Need, Standing};
 use tenure_core::policy::Action;
 use tenure_core::signal::{SignalKind, SignalSubject, SubjectKind};
@@ -97,7 +98,7 @@ pub(crate) async fn closing(
 
 pub(crate) async fn suspend_servants(kernel: &Kernel, changeset: &mut Changeset, need: &Need, now: Timestamp) -> Result<bool, OpError> {
     let facts = [("need", json!({"type": need.kind, "name": need.name, "owner": need.owner}))];
-    dormancy::suspend_all(kernel, changeset, &format!("need={}", need.id), &Ended::need(need.id), &facts, now).await
+    dormancy::suspend_all(kernel, changeset, Identity::NEED.of(need.id), &Ended::need(need.id), &facts, now).await
 }
 
 /// Works off a need whose end has come, or whose identities are not all suspended yet.

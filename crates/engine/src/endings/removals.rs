@@ -19,7 +19,7 @@ use tenure_core::identity::Identity;
 use tenure_core::inventory::third_party::Need;
 use tenure_core::people::person::Role;
 use tenure_core::policy::Action;
-use tenure_core::signal::removal::{Because, MORE_IDENTITIES, Removal, RemovalState};
+use tenure_core::signal::removal::{Because, Removal, RemovalState};
 use tenure_core::signal::{Effect, MAX_SUBJECT, SignalKind, SignalSubject, SubjectKind};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
@@ -35,7 +35,7 @@ use crate::kernel::error::OpError;
 use crate::kernel::freshness::{self, assurance_fact};
 use crate::kernel::notice::notify;
 use crate::kernel::operation::{Asked, check_reason};
-use crate::kernel::query::{self, ListAsk, Listed};
+use crate::kernel::query::{ListAsk, Listed, Query};
 
 pub(crate) use steps::{LEAVER, Raised};
 
@@ -148,19 +148,14 @@ pub(crate) async fn open_removal(
     kind: SignalKind,
 ) -> Result<Option<Stored<Removal>>, OpError> {
     for state in [RemovalState::Held, RemovalState::Retiring, RemovalState::Waiting] {
-        let terms = [format!("subject={subject}"), format!("state={}", state.as_str())];
-        let mut after = None;
-        loop {
-            let (rows, next) = query::rows::<Removal>(kernel, &terms, after).await?;
-            let found = rows
+        let mut pages = kernel.pages(Query::of([Removal::SUBJECT.of(subject), Removal::STATE.of(state)]));
+        while let Some(found) = pages.next().await? {
+            let found = found
+                .readable()
                 .into_iter()
                 .find(|row| row.subject == *subject && row.environments == environments && (ends_for_good(row.kind) || !ends_for_good(kind)));
             if found.is_some() {
                 return Ok(found);
-            }
-            after = next;
-            if after.is_none() {
-                break;
             }
         }
     }
@@ -187,15 +182,13 @@ pub async fn removal(kernel: &Kernel, caller: &Caller, id: RemovalId) -> Result<
 ///
 /// # Errors
 /// The caller may not read them.
-pub async fn removals(kernel: &Kernel, caller: &Caller, mut ask: ListAsk) -> Result<Page<View<Removal>>, OpError> {
-    let Some(n) = ask.filters.iter().position(|(name, _)| *name == "identity") else {
-        return kernel.list::<Removal>(caller, ask).await;
+pub async fn removals(kernel: &Kernel, caller: &Caller, ask: ListAsk<Removal>) -> Result<Page<View<Removal>>, OpError> {
+    let Some(wanted) = ask.value_of(Removal::IDENTITY.field()).map(str::to_owned) else {
+        return kernel.list(caller, ask).await;
     };
     authority::may_read(kernel, caller, Removal::NAME, "", false).await?;
-    let (name, wanted) = ask.filters.remove(n);
     let identity = kernel.one::<Identity>(&wanted).await?;
-    let terms = [format!("{name}={wanted}"), MORE_IDENTITIES.to_owned()];
-    let (rows, end) = kernel.page_of_any::<Removal>(&terms, ask).await?;
+    let (rows, end) = kernel.page(ask).await?;
     let mut items = Vec::new();
     for row in rows {
         if concerns(kernel, &row, wanted.parse().ok(), identity.as_deref()).await? {

@@ -7,7 +7,7 @@ use tenure_core::base::id::{IdentityId, IssuerId};
 use tenure_core::base::problem::Reason;
 use tenure_core::finding::rules;
 use tenure_core::identity::WorkloadBinding;
-use tenure_core::identity::binding::{Binding, BindingMatch, BindingState, claim_term, key_term};
+use tenure_core::identity::binding::{Binding, BindingMatch, BindingState};
 use tenure_core::store::changeset::Once;
 use tenure_core::store::event::Actor;
 use tenure_core::store::event_kind::EventKind;
@@ -18,8 +18,9 @@ use tenure_credentials::assertion::parse_workload_key;
 use tenure_credentials::certificate::pem_thumbprint;
 
 use crate::credentials::misuse::{self, Apart};
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
-use crate::kernel::{Kernel, query};
+use crate::kernel::query::Query;
 
 /// Demands that no token fits these claims and another identity's binding too, be it live or past: what once proved an identity never
 /// proves another. Bindings of one workload differ in some claim that both fix, or are one identity's.
@@ -43,7 +44,7 @@ pub(crate) async fn claims_are_free(kernel: &Kernel, identity: IdentityId, issue
     }
     let anchor = claims
         .get(issuer.preset.workload_claim())
-        .map(|value| claim_term(issuer.preset.workload_claim(), value));
+        .map(|value| Binding::by_claim(issuer.preset.workload_claim(), value).to_string());
     Ok(Once {
         space: "oidc_subject",
         key: format!("{} {} {}", issuer.id, anchor.unwrap_or_default(), others.len()),
@@ -57,26 +58,16 @@ async fn bindings_like(kernel: &Kernel, issuer: &Issuer, claims: &BTreeMap<Strin
     let Some(value) = claims.get(workload) else { return Ok(Vec::new()) };
     // An issuer that was removed and registered anew is the same one.
     let mut registrations: Vec<IssuerId> = Vec::new();
-    for row in every::<Issuer>(kernel, &[format!("url={}", issuer.url)]).await? {
+    // What can't be read may be in the way.
+    for row in kernel.pages(Query::of([Issuer::URL.of(&issuer.url)])).whole().await? {
         registrations.push(row.id);
     }
-    let mut bindings = every::<Binding>(kernel, &[claim_term(workload, value)]).await?;
+    let mut bindings = kernel.pages(Query::of([Binding::by_claim(workload, value)])).whole().await?;
     bindings.retain(|binding| match &binding.matches {
         BindingMatch::Oidc { issuer, claims } => registrations.contains(issuer) && claims.get(workload) == Some(value),
         BindingMatch::PublicKey { .. } | BindingMatch::Certificate { .. } => false,
     });
     Ok(bindings)
-}
-
-/// Every record with these terms.
-async fn every<T: tenure_core::store::row::Record>(kernel: &Kernel, terms: &[String]) -> Result<Vec<Stored<T>>, OpError> {
-    let (mut all, mut next) = query::rows::<T>(kernel, terms, None).await?;
-    while let Some(after) = next {
-        let (rows, following) = query::rows::<T>(kernel, terms, Some(after)).await?;
-        all.extend(rows);
-        next = following;
-    }
-    Ok(all)
 }
 
 /// After a registration was refused because what it binds is another identity's: that one gets a finding.
@@ -100,7 +91,7 @@ pub(crate) async fn note_taken_binding<T>(kernel: &Kernel, actor: Actor, wanted_
 
 /// Somebody presented a key that is bound to an identity as another one's.
 pub(crate) async fn note_taken_key(kernel: &Kernel, actor: Actor, wanted_for: &str, thumbprint: &str) {
-    let bindings = match every::<Binding>(kernel, &[key_term(thumbprint)]).await {
+    let bindings = match kernel.pages(Query::of([Binding::KEY.of(thumbprint)])).readable().await {
         Ok(bindings) => bindings,
         Err(error) => {
             tracing::warn!(%error, "whose key it is could not be read");

@@ -15,12 +15,13 @@ use tenure_core::identity::{Identity, IdentityState, Releaser, RevocationTrigger
 use tenure_core::inventory::third_party::{CloudAccount, Need, Standing, Vendor};
 use tenure_core::people::person::{Person, Role};
 use tenure_core::request::exception::ExceptionType;
-use tenure_core::request::review::{Review, ReviewSubject, ReviewTrigger};
+use tenure_core::request::review::{Review, ReviewState, ReviewSubject, ReviewTrigger};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
+use tenure_core::store::term::Term;
 
 use crate::credentials::revocation;
 use crate::identities::dormancy::plan::{Plan, plan};
@@ -31,8 +32,9 @@ use crate::inventory::third_party::within_contract;
 use crate::kernel::error::OpError;
 use crate::kernel::exceptional::{self, rests_on};
 use crate::kernel::notice::notify;
+use crate::kernel::query::Query;
 use crate::kernel::work::{self, acknowledge, system};
-use crate::kernel::{Kernel, finding, query};
+use crate::kernel::{Kernel, finding};
 
 /// Identities that are suspended in one commit.
 const BATCH: usize = 50;
@@ -123,12 +125,12 @@ fn dormant_after(kernel: &Kernel, identity: &Identity) -> Span {
 
 /// A live exception keeps a dormant identity; its owner answers whether it is still needed.
 async fn ask_whether_needed(kernel: &Kernel, changeset: &mut Changeset, identity: &Identity, now: Timestamp) -> Result<(), OpError> {
-    let terms = [
-        format!("identity={}", identity.id),
-        "state=open".to_owned(),
-        format!("trigger={}", ReviewTrigger::Dormancy.as_str()),
-    ];
-    if !query::rows::<Review>(kernel, &terms, None).await?.0.is_empty() {
+    let open = Query::of([
+        Review::IDENTITY.of(identity.id),
+        Review::STATE.of(ReviewState::Open),
+        Review::TRIGGER.of(ReviewTrigger::Dormancy),
+    ]);
+    if !kernel.find(open).await?.readable().is_empty() {
         return Ok(());
     }
     let subject = ReviewSubject::Identity(identity.id);
@@ -198,14 +200,16 @@ pub(crate) async fn suspended_by_rule(
 pub(crate) async fn suspend_all(
     kernel: &Kernel,
     changeset: &mut Changeset,
-    term: &str,
+    term: Term<Identity>,
     ended: &Ended,
     facts: &[(&str, Value)],
     now: Timestamp,
 ) -> Result<bool, OpError> {
-    let terms = [term.to_owned(), "state=active".to_owned()];
-    let (rows, _) = query::rows::<Identity>(kernel, &terms, None).await?;
-    let more = rows.len() > BATCH;
+    let found = kernel.find(Query::of([term, Identity::STATE.of(IdentityState::Active)])).await?;
+    let count = found.count();
+    // Those that can be read come first; what can't be is not left behind once there is nothing else.
+    let rows = found.readable_first()?;
+    let more = count > rows.len().min(BATCH);
     for stored in rows.into_iter().take(BATCH) {
         let by = need_ended(kernel, &stored, ended, facts).await?;
         suspend_by_rule(kernel, changeset, &stored, by, now).await?;
@@ -363,5 +367,40 @@ fn facts(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,
         _ => Map::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tenure_core::identity::CharterDraft;
+
+    use super::*;
+    use crate::log::seal::tests::world;
+    use crate::matters::exceptions::tests::active;
+
+    #[tokio::test]
+    async fn r76_nothing_that_served_a_need_is_left_behind() {
+        let world = world().await;
+        let (engine, now) = (&world.engine, world.engine.now());
+        let need = NeedId::from_u128(1);
+        let serving = CharterDraft {
+            need: Some(need),
+            ..CharterDraft::default()
+        };
+        let made = || Changeset::new(system(), now, engine.event(now, EventKind::PersonChanged));
+        let mut before = made();
+        for id in [1, 2] {
+            before.insert(&active(id, serving.clone(), world.admin.person_id().unwrap(), now));
+        }
+        engine.settle(before).await.unwrap().unwrap();
+        let [first, other] = [1, 2].map(IdentityId::from_u128);
+        world.spoil::<Identity>(first).await;
+        let suspend = async |changeset: &mut Changeset| suspend_all(engine, changeset, Identity::NEED.of(need), &Ended::need(need), &[], now).await;
+        // What can be read is suspended first; then it isn't done.
+        let mut changeset = made();
+        assert!(suspend(&mut changeset).await.unwrap(), "there is more");
+        engine.settle(changeset).await.unwrap().unwrap();
+        assert_eq!(engine.must::<Identity>("identity", other).await.unwrap().state, IdentityState::Suspended);
+        assert!(suspend(&mut made()).await.is_err());
     }
 }

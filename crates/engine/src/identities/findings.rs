@@ -12,18 +12,23 @@ use tenure_core::finding::{Finding, FindingState, Rule, Severity, rules};
 use tenure_core::identity::{Identity, IdentityState};
 use tenure_core::people::person::Person;
 use tenure_core::policy::Action;
-use tenure_core::request::exception::Exception;
-use tenure_core::request::review::Review;
+use tenure_core::request::exception::{Exception, ExceptionState};
+use tenure_core::request::review::{Review, ReviewState};
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::ControlPoint;
+use tenure_core::store::row::Record;
 
 use crate::identities::posture::{self, Around, Broken};
 use crate::kernel::authority::{self, enabling, inventory, owns_identity};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::{Asked, check_reason};
-use crate::kernel::query::{self, ListAsk};
+use crate::kernel::query::{ListAsk, Query};
 use crate::kernel::{Kernel, exceptional, finding, freshness};
+
+/// Records of one answer, and answers, that a summary counts at most.
+const ROWS: u16 = 1_000;
+const PAGES: usize = 10;
 
 /// What a posture look found stands in findings from now on, and what it no longer finds is resolved.
 pub(crate) async fn note_posture(kernel: &Kernel, changeset: &mut Changeset, id: IdentityId, broken: &[Broken], now: Timestamp) -> Result<(), OpError> {
@@ -46,8 +51,8 @@ pub(crate) async fn posture_of(kernel: &Kernel, identity: &Identity, now: Timest
         Some(owner) => kernel.one::<Person>(owner).await?,
         None => None,
     };
-    let terms = [format!("identity={}", identity.id), "state=open".to_owned()];
-    let (reviews, _) = query::rows::<Review>(kernel, &terms, None).await?;
+    let open = Query::of([Review::IDENTITY.of(identity.id), Review::STATE.of(ReviewState::Open)]);
+    let reviews = kernel.find(open).await?.readable();
     let around = Around {
         owner_active: owner.is_some_and(|owner| owner.is_active()),
         waived: exceptional::waived(kernel, identity, now).await?,
@@ -71,14 +76,14 @@ pub async fn finding_rules(kernel: &Kernel, caller: &Caller) -> Result<RuleList,
 ///
 /// # Errors
 /// The caller may not read them.
-pub async fn findings(kernel: &Kernel, caller: &Caller, ask: ListAsk) -> Result<Page<FindingView>, OpError> {
-    let subject = ask.filters.iter().find(|(name, _)| *name == "subject").map(|(_, value)| value.clone());
+pub async fn findings(kernel: &Kernel, caller: &Caller, ask: ListAsk<Finding>) -> Result<Page<FindingView>, OpError> {
+    let subject = ask.value_of(Finding::SUBJECT).map(str::to_owned);
     let owned = match &subject {
         Some(subject) => owns_what_is_found(kernel, caller, subject).await?,
         None => false,
     };
     authority::may_read(kernel, caller, "finding", subject.as_deref().unwrap_or(""), owned).await?;
-    let (rows, end) = kernel.page::<Finding>(ask).await?;
+    let (rows, end) = kernel.page(ask).await?;
     Ok(end.page(rows.into_iter().map(|row| finding_view((*row.value).clone(), row.revision)).collect()))
 }
 
@@ -140,24 +145,34 @@ pub async fn finding_summary(kernel: &Kernel, caller: &Caller) -> Result<Finding
         *by_severity.entry(finding.severity.as_str().to_owned()).or_default() += 1;
         *by_rule.entry(finding.rule.clone()).or_default() += 1;
     };
-    let mut capped = query::each(kernel, &["state=open"], &mut count_finding).await?;
+    let mut capped = each(kernel, Query::of([Finding::STATE.of(FindingState::Open)]), &mut count_finding).await?;
     let mut debt = Debt::default();
     for state in [IdentityState::Active, IdentityState::Suspended] {
-        let state = format!("state={}", state.as_str());
-        capped |= query::each(kernel, &["shared=true", &state], &mut |_: &Identity| debt.shared_identities += 1).await?;
+        let shared = Query::of([Identity::SHARED.of("true"), Identity::STATE.of(state)]);
+        capped |= each(kernel, shared, &mut |_: &Identity| debt.shared_identities += 1).await?;
     }
-    for state in ["state=active", "state=breached"] {
+    for state in [ExceptionState::Active, ExceptionState::Breached] {
         let mut count_exception = |exception: &Exception| {
             debt.exceptions += 1;
             debt.renewed_exceptions += u64::from(exception.renewals > 0);
         };
-        capped |= query::each(kernel, &[state], &mut count_exception).await?;
+        capped |= each(kernel, Query::of([Exception::STATE.of(state)]), &mut count_exception).await?;
     }
     summary.open_by_severity = by_severity;
     summary.open_by_rule = by_rule;
     summary.debt = debt;
     summary.capped = capped;
     Ok(summary)
+}
+
+/// Looks at up to ten thousand records that a query finds; true if there are more.
+async fn each<T: Record>(kernel: &Kernel, query: Query<T>, look: &mut (dyn FnMut(&T) + Send)) -> Result<bool, OpError> {
+    let mut pages = kernel.pages(query.limit(ROWS));
+    for _ in 0..PAGES {
+        let Some(found) = pages.next().await? else { break };
+        found.readable().iter().for_each(|row| look(&row.value));
+    }
+    Ok(pages.more())
 }
 
 /// Every posture rule, computed now.

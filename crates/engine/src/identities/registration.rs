@@ -6,7 +6,7 @@ use tenure_core::base::id::{BindingId, IdentityId, PersonId};
 use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::time::Timestamp;
 use tenure_core::identity::binding::{Binding, BindingMatch, BindingState};
-use tenure_core::identity::{CharterDraft, Identity, IdentityState, RiskTier, WorkloadBinding, enforcer_terms, narrows};
+use tenure_core::identity::{CharterDraft, Identity, IdentityState, RiskTier, WorkloadBinding, narrows};
 use tenure_core::inventory::environment::parse_name;
 use tenure_core::policy::Action;
 use tenure_core::request::{Matter, Route};
@@ -398,18 +398,13 @@ pub async fn environment_of(kernel: &Kernel, id: IdentityId) -> Result<String, O
 ///
 /// # Errors
 /// The caller may read none.
-pub async fn identities(kernel: &Kernel, caller: &Caller, mut ask: ListAsk) -> Result<Page<IdentityView>, OpError> {
+pub async fn identities(kernel: &Kernel, caller: &Caller, mut ask: ListAsk<Identity>) -> Result<Page<IdentityView>, OpError> {
     if authority::can_read(kernel, caller, "identity", "", false).is_err() {
         authority::may_read(kernel, caller, "identity", "", true).await?;
         let person = kernel.only_person(caller, "identity.list").await?;
-        ask.filters.retain(|(name, _)| *name != "owner");
-        ask.filters.insert(0, ("owner", person.to_string()));
+        ask = ask.only(Identity::OWNER.of(person));
     }
-    let enforced = ask.filters.iter().position(|(name, _)| *name == "enforces").map(|n| ask.filters.remove(n).1);
-    let (rows, end) = match enforced {
-        Some(resource) => kernel.page_of_any::<Identity>(&enforcer_terms(&resource), ask).await?,
-        None => kernel.page::<Identity>(ask).await?,
-    };
+    let (rows, end) = kernel.page(ask).await?;
     let items = view::identity_views(kernel, rows).await?;
     Ok(end.page(items))
 }

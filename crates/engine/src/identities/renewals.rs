@@ -9,12 +9,13 @@ use tenure_core::finding::{Finding, FindingState, Severity};
 use tenure_core::identity::{CharterDraft, Identity};
 use tenure_core::people::person::Person;
 use tenure_core::policy::{Action, Answer, Attributes, Question, Value};
-use tenure_core::request::review::Review;
+use tenure_core::request::review::{Review, ReviewState};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event_kind::EventKind;
-use tenure_core::store::port::{Claimed, ListQuery};
-use tenure_core::store::row::{Record, RowKind, Stored};
+use tenure_core::store::port::Claimed;
+use tenure_core::store::row::{Record, Stored};
+use tenure_core::store::term::Term;
 
 use crate::identities::charter;
 use crate::inventory::references;
@@ -22,6 +23,7 @@ use crate::kernel::authority::{self, inventory};
 use crate::kernel::error::OpError;
 use crate::kernel::load::charter_of;
 use crate::kernel::notice::notify;
+use crate::kernel::query::Query;
 use crate::kernel::work::{self, acknowledge, system};
 use crate::kernel::{Kernel, exceptional};
 
@@ -47,11 +49,11 @@ pub(crate) async fn renewal_problems(kernel: &Kernel, identity: &Identity, used_
     if gate::in_transfer(identity, now) {
         problems.push("the new owner has not accepted it yet".to_owned());
     }
-    let reviews = open_of::<Review>(kernel, RowKind::Review, &format!("identity={id}")).await?;
+    let reviews = open_of(kernel, [Review::IDENTITY.of(identity.id), Review::STATE.of(ReviewState::Open)]).await?;
     if reviews.iter().any(|review| review.due_at <= now) {
         problems.push("an overdue review".to_owned());
     }
-    let findings = open_of::<Finding>(kernel, RowKind::Finding, &format!("subject={id}")).await?;
+    let findings = open_of(kernel, [Finding::SUBJECT.of(id), Finding::STATE.of(FindingState::Open)]).await?;
     if findings
         .iter()
         .any(|finding| finding.severity == Severity::Critical && finding.state == FindingState::Open)
@@ -61,16 +63,10 @@ pub(crate) async fn renewal_problems(kernel: &Kernel, identity: &Identity, used_
     Ok(problems)
 }
 
-/// The open records of a kind about a subject; enough of them to know whether there are any.
-async fn open_of<T: Record>(kernel: &Kernel, kind: RowKind, term: &str) -> Result<Vec<Stored<T>>, OpError> {
-    let query = ListQuery {
-        kind,
-        terms: vec![term.to_owned(), "state=open".to_owned()],
-        after: None,
-        limit: 100,
-    };
+/// The open records about a subject; enough of them to know whether there are any.
+async fn open_of<T: Record>(kernel: &Kernel, open: [Term<T>; 2]) -> Result<Vec<Stored<T>>, OpError> {
     // What can't be read may be in the way of the renewal.
-    kernel.listing(&query).await?.whole()
+    kernel.find(Query::of(open).limit(100)).await?.whole()
 }
 
 /// Works off the opening of a renewal window.

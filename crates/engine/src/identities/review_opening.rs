@@ -10,9 +10,10 @@ use tenure_core::store::due::DueKind;
 use tenure_core::store::event::Event;
 use tenure_core::store::event_kind::EventKind;
 
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
-use crate::kernel::{Kernel, query};
+use crate::kernel::query::Query;
 
 /// Opens a review in the commit of the event that asks for it. Without a reviewer it is addressed to security.
 pub(crate) fn open_review(
@@ -74,12 +75,12 @@ pub(crate) fn review_of(
 /// Opens a review of an identity whose key was replaced (R93). One that is open already covers what came since.
 pub(crate) async fn review_rotation(kernel: &Kernel, changeset: &mut Changeset, identity: &Identity, now: Timestamp) -> Result<(), OpError> {
     let trigger = ReviewTrigger::Rotation;
-    let terms = vec![
-        format!("identity={}", identity.id),
-        "state=open".to_owned(),
-        format!("trigger={}", trigger.as_str()),
-    ];
-    if query::all::<Review>(kernel, terms, 1).await?.is_empty() {
+    let open = Query::of([
+        Review::IDENTITY.of(identity.id),
+        Review::STATE.of(ReviewState::Open),
+        Review::TRIGGER.of(trigger),
+    ]);
+    if kernel.find(open.limit(1)).await?.readable().is_empty() {
         open_review(kernel, changeset, ReviewSubject::Identity(identity.id), trigger, reviewer_of(identity), now);
     }
     Ok(())

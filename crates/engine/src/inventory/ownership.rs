@@ -25,6 +25,7 @@ use tenure_core::store::event::ControlPoint;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::{Record, Stored};
+use tenure_core::store::term::Field;
 
 use crate::inventory::removal_groups;
 use crate::kernel::authority::{administration, inventory};
@@ -34,8 +35,9 @@ use crate::kernel::if_match::IfMatch;
 use crate::kernel::load::is_away;
 use crate::kernel::notice::notify;
 use crate::kernel::operation::Asked;
+use crate::kernel::query::Query;
 use crate::kernel::work::{BATCH, system};
-use crate::kernel::{Kernel, finding, query};
+use crate::kernel::{Kernel, finding};
 use crate::people::teams::look_at_groups;
 
 /// What stands after a person's id in the subject of the deadline by which what they left behind has other owners.
@@ -53,6 +55,8 @@ pub(crate) trait Owned: Record + Clone {
     const UPDATED: EventKind;
     /// Who may change it in policies.
     const ACTION: Action = Action::Administer;
+    /// What it is listed by as somebody's.
+    const OWNED_BY: Field<Self, PersonId>;
     fn owner(&self) -> PersonId;
     /// The team that answers for removals by it.
     fn removal_group(&self) -> Option<TeamId> {
@@ -69,6 +73,7 @@ macro_rules! owned {
             const OPERATION: &'static str = concat!($name, ".update");
             const UPDATED: EventKind = EventKind::$updated;
             $(const ACTION: Action = $action;)?
+            const OWNED_BY: Field<Self, PersonId> = <$type>::OWNER;
             fn owner(&self) -> PersonId {
                 self.owner
             }
@@ -361,15 +366,11 @@ pub(crate) async fn swept(kernel: &Kernel, changeset: Changeset) -> Result<bool,
 }
 
 async fn add_owners<T: Owned>(kernel: &Kernel, owners: &mut BTreeSet<PersonId>) -> Result<(), OpError> {
-    let mut after = None;
-    loop {
-        let (rows, next) = query::rows::<T>(kernel, &[], after).await?;
-        owners.extend(rows.iter().filter(|row| !row.is_over()).map(|row| row.owner()));
-        after = next;
-        if after.is_none() {
-            return Ok(());
-        }
+    let mut pages = kernel.pages::<T>(Query::every());
+    while let Some(found) = pages.next().await? {
+        owners.extend(found.readable().iter().filter(|row| !row.is_over()).map(|row| row.owner()));
     }
+    Ok(())
 }
 
 /// Everything that somebody answers for and that isn't over, by id and kind. Identities are none of it: they have transfers.
@@ -384,17 +385,13 @@ async fn answered_for(kernel: &Kernel, owner: PersonId) -> Result<Vec<(String, &
 }
 
 async fn add_owned<T: Owned>(kernel: &Kernel, all: &mut Vec<(String, &'static str)>, owner: PersonId) -> Result<(), OpError> {
-    let terms = [format!("owner={owner}")];
-    let mut after = None;
-    loop {
-        let (rows, next) = query::rows::<T>(kernel, &terms, after).await?;
-        let theirs = rows.iter().filter(|row| row.owner() == owner && !row.is_over());
+    let mut pages = kernel.pages(Query::of([T::OWNED_BY.of(owner)]));
+    while let Some(found) = pages.next().await? {
+        let theirs = found.readable();
+        let theirs = theirs.iter().filter(|row| row.owner() == owner && !row.is_over());
         all.extend(theirs.map(|row| (row.row_id(), T::NAME)));
-        after = next;
-        if after.is_none() {
-            return Ok(());
-        }
     }
+    Ok(())
 }
 
 pub(crate) fn nothing_to_change(field: &str, is_empty: bool) -> Vec<FieldProblem> {
@@ -436,8 +433,8 @@ fn in_short(ids: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use tenure_core::base::entropy::SeededEntropy;
-    use tenure_core::finding::FindingState;
     use tenure_core::finding::rules::REMOVAL_GROUP_EMPTY;
+    use tenure_core::finding::{Finding, FindingState};
     use tenure_core::identity::CharterDraft;
     use tenure_core::people::person::PersonState;
     use tenure_core::people::team::Team;
@@ -486,8 +483,8 @@ mod tests {
         engine.settle(before).await.unwrap().unwrap();
         assert_eq!(ownership::sweep_ownership(engine).await.unwrap(), 2);
         for (rule, subject) in [(&OWNER_LEFT, account.id.to_string()), (&REMOVAL_GROUP_EMPTY, team.id.to_string())] {
-            let terms = [format!("rule={}", rule.id), format!("subject={subject}")];
-            let (found, _) = query::rows::<tenure_core::finding::Finding>(engine, &terms, None).await.unwrap();
+            let found = engine.find(Query::of([Finding::RULE.of(rule.id), Finding::SUBJECT.of(subject)])).await.unwrap();
+            let found = found.readable();
             assert!(matches!(found.as_slice(), [one] if one.state == FindingState::Open), "{}", rule.id);
         }
         let size = world.size().await;

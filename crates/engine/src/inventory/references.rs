@@ -15,8 +15,7 @@ use tenure_core::inventory::third_party::{CloudAccount, DataDomain, Need, Sensit
 use tenure_core::people::person::{Person, PersonClass, Role};
 use tenure_core::people::sign_in::SignInProvider;
 use tenure_core::store::changeset::Expect;
-use tenure_core::store::port::{ListQuery, StoreError};
-use tenure_core::store::row::{RowKind, Stored};
+use tenure_core::store::row::Stored;
 use tenure_core::trust::claim;
 use tenure_core::trust::issuer::{Issuer, IssuerState, Preset};
 use tenure_credentials::assertion::parse_workload_key;
@@ -26,6 +25,7 @@ use crate::inventory::{removal_groups, templates, third_party};
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::load::expect;
+use crate::kernel::query::Query;
 
 /// What the charter's references turned out to be.
 pub(crate) struct References {
@@ -320,17 +320,8 @@ async fn check_binding(kernel: &Kernel, charter: &CharterDraft, references: &mut
 async fn is_directory(kernel: &Kernel, url: &str) -> Result<bool, OpError> {
     let bare = url.trim_end_matches('/');
     for issuer in [bare.to_owned(), format!("{bare}/")] {
-        let page = kernel
-            .store
-            .list(&ListQuery {
-                kind: RowKind::SignInProvider,
-                terms: vec![format!("issuer={issuer}")],
-                after: None,
-                limit: 10,
-            })
-            .await?;
-        for row in page.rows {
-            let provider = row.decode::<SignInProvider>().map_err(StoreError::from)?;
+        let same = Query::of([SignInProvider::ISSUER.of(&issuer)]);
+        for provider in kernel.find(same.limit(10)).await?.whole()? {
             if provider.issuer == issuer && provider.state != IssuerState::Removed {
                 return Ok(true);
             }
@@ -341,17 +332,7 @@ async fn is_directory(kernel: &Kernel, url: &str) -> Result<bool, OpError> {
 
 /// The active issuer with this URL.
 pub(crate) async fn find_issuer(kernel: &Kernel, url: &str) -> Result<Option<Issuer>, OpError> {
-    let page = kernel
-        .store
-        .list(&ListQuery {
-            kind: RowKind::Issuer,
-            terms: vec![format!("url={url}")],
-            after: None,
-            limit: 10,
-        })
-        .await?;
-    for row in page.rows {
-        let issuer = row.decode::<Issuer>().map_err(StoreError::from)?;
+    for issuer in kernel.find(Query::of([Issuer::URL.of(url)]).limit(10)).await?.whole()? {
         if issuer.url == url && issuer.state == IssuerState::Active {
             return Ok(Some((*issuer.value).clone()));
         }

@@ -10,20 +10,21 @@ use tenure_core::base::problem::FieldProblem;
 use tenure_core::base::time::Timestamp;
 use tenure_core::finding::rules::REMOVAL_GROUP_EMPTY;
 use tenure_core::identity::{CharterDraft, Identity, IdentityState};
-use tenure_core::inventory::application::{Application, removal_group_term};
-use tenure_core::people::person::{Person, Role};
+use tenure_core::inventory::application::Application;
+use tenure_core::people::person::{Person, PersonState, Role};
 use tenure_core::people::team::Team;
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
-use tenure_core::store::row::RowKind;
+use tenure_core::store::term::Term;
 
 use crate::inventory::ownership;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
+use crate::kernel::query::Query;
 use crate::kernel::work::{self, acknowledge, system};
-use crate::kernel::{Kernel, finding, query};
+use crate::kernel::{Kernel, finding};
 use crate::people::teams::{self, EMPTY};
 
 /// Identities that a finding names.
@@ -156,39 +157,33 @@ pub(crate) async fn work_removal_group(kernel: &Kernel, claimed: &Claimed, now: 
 /// The identities whose removal a team answers for and isn't done, and the applications that name it.
 async fn charge_of(kernel: &Kernel, team: TeamId) -> Result<Charge, OpError> {
     let mut charge = Charge::default();
-    let of_team = [removal_group_term(team)];
-    add_charge(kernel, &mut charge, &of_team, |charter| charter.removal_group == Some(team)).await?;
-    let mut after = None;
-    loop {
-        let (applications, next) = query::rows::<Application>(kernel, &of_team, after).await?;
-        for application in applications.iter().filter(|application| application.removal_group == Some(team)) {
+    add_charge(kernel, &mut charge, Identity::REMOVAL_GROUP.of(team), |charter| {
+        charter.removal_group == Some(team)
+    })
+    .await?;
+    let mut applications = kernel.pages(Query::of([Application::REMOVAL_GROUP.of(team)]));
+    while let Some(found) = applications.next().await? {
+        for application in found.readable().iter().filter(|application| application.removal_group == Some(team)) {
             charge.applications.push(application.id);
-            let of_application = [format!("application={}", application.id)];
-            add_charge(kernel, &mut charge, &of_application, |charter| charter.removal_group.is_none()).await?;
-        }
-        after = next;
-        if after.is_none() {
-            return Ok(charge);
+            let of_application = Identity::APPLICATION.of(application.id);
+            add_charge(kernel, &mut charge, of_application, |charter| charter.removal_group.is_none()).await?;
         }
     }
+    Ok(charge)
 }
 
-async fn add_charge(kernel: &Kernel, charge: &mut Charge, terms: &[String], is_theirs: impl Fn(&CharterDraft) -> bool) -> Result<(), OpError> {
-    let mut after = None;
-    loop {
-        let (rows, next) = query::rows::<Identity>(kernel, terms, after).await?;
+async fn add_charge(kernel: &Kernel, charge: &mut Charge, term: Term<Identity>, is_theirs: impl Fn(&CharterDraft) -> bool) -> Result<(), OpError> {
+    let mut pages = kernel.pages(Query::of([term]));
+    while let Some(found) = pages.next().await? {
         let lives = |state| matches!(state, IdentityState::Active | IdentityState::Suspended | IdentityState::Retiring);
-        for identity in rows.iter().filter(|row| lives(row.state) && is_theirs(&row.charter)) {
+        for identity in found.readable().iter().filter(|row| lives(row.state) && is_theirs(&row.charter)) {
             charge.identities += 1;
             if charge.named.len() < NAMED {
                 charge.named.push(identity.id);
             }
         }
-        after = next;
-        if after.is_none() {
-            return Ok(());
-        }
     }
+    Ok(())
 }
 
 /// What is wrong with a team as a removal group: there is none, or nobody in it is active.
@@ -247,10 +242,10 @@ pub(crate) async fn removal_group_view(kernel: &Kernel, charter: &CharterDraft) 
 
 /// Notes removal groups that were left without anybody, whatever became of the notice then; returns how many were noted.
 pub(crate) async fn sweep_removal_groups(kernel: &Kernel) -> Result<usize, OpError> {
-    let (mut noted, mut after) = (0, None);
-    loop {
-        let (teams, next) = query::rows::<Team>(kernel, &[], after).await?;
-        for team in &teams {
+    let mut noted = 0;
+    let mut teams = kernel.pages::<Team>(Query::every());
+    while let Some(found) = teams.next().await? {
+        for team in &found.readable() {
             let now = kernel.now();
             let event = kernel.event(now, EventKind::RemovalGroupChecked).subject(team.id);
             let mut changeset = Changeset::new(system(), now, event);
@@ -260,16 +255,13 @@ pub(crate) async fn sweep_removal_groups(kernel: &Kernel) -> Result<usize, OpErr
             changeset.due.push(due);
             noted += usize::from(ownership::swept(kernel, changeset).await?);
         }
-        after = next;
-        if after.is_none() {
-            return Ok(noted);
-        }
     }
+    Ok(noted)
 }
 
 async fn has_active_member(kernel: &Kernel, team: TeamId) -> Result<bool, OpError> {
-    let terms = [format!("team={team}"), "state=active".to_owned()];
-    let (rows, _) = kernel.listed::<Person>(RowKind::Person, terms.to_vec(), None, 1).await?;
+    let active = Query::of([Person::TEAM.of(team), Person::STATE.of(PersonState::Active)]);
+    let rows = kernel.find(active.limit(1)).await?.readable();
     Ok(rows.iter().any(|person| person.is_active() && person.teams.contains(&team)))
 }
 

@@ -22,7 +22,7 @@ use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
-use crate::kernel::query::{self, Listed};
+use crate::kernel::query::{Listed, Query};
 
 const MAX_TEXT: usize = 200;
 const MAX_DOMAINS: usize = 32;
@@ -275,9 +275,9 @@ fn text(field: &str, text: &str, hint: &str) -> Option<FieldProblem> {
 /// The removal that holds a scope, if one does: the scope isn't let go behind its back.
 pub(crate) async fn removal_holding(kernel: &Kernel, scope: &Scope) -> Result<Option<RemovalId>, OpError> {
     for state in [RemovalState::Held, RemovalState::Retiring] {
-        let terms = [format!("scope={scope}"), format!("state={}", state.as_str())];
-        let (rows, _) = query::rows::<Removal>(kernel, &terms, None).await?;
-        if let Some(found) = rows.first() {
+        let holding = Query::of([Removal::SCOPE.of(scope), Removal::STATE.of(state)]);
+        // One that can't be read holds it, too.
+        if let Some(found) = kernel.first(holding).await? {
             return Ok(Some(found.id));
         }
     }

@@ -13,9 +13,10 @@ use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::{Record, RowKey, RowKind, Stored};
 
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
+use crate::kernel::query::Query;
 use crate::kernel::work::system;
-use crate::kernel::{Kernel, query};
 
 /// Administrators that are named: more than anybody has, and few enough for a row.
 const NAMED: usize = 256;
@@ -95,9 +96,10 @@ pub(crate) async fn note(kernel: &Kernel, changeset: &mut Changeset) -> Result<(
         Err(error) => return Err(error),
     };
     let mut known = (*stored.value).clone();
+    let administers = Person::ROLE.of(Role::Administrator).to_string();
     for put in changeset.puts.iter().filter(|put| put.key.kind == RowKind::Person) {
         if let Ok(person) = put.key.id.parse() {
-            known.note(person, put.terms.contains(&Person::role_term(Role::Administrator)));
+            known.note(person, put.terms.contains(&administers));
         }
     }
     if known != *stored.value {
@@ -115,22 +117,7 @@ pub(crate) async fn state(kernel: &Kernel) -> Result<(), OpError> {
     if !unsaid {
         return Ok(());
     }
-    let mut known = Administrators {
-        people: BTreeSet::new(),
-        more: false,
-    };
-    let (mut after, mut rests_on) = (None, Vec::new());
-    loop {
-        let (rows, next) = query::rows::<Person>(kernel, &[Person::role_term(Role::Administrator)], after).await?;
-        for row in rows {
-            known.note(row.id, true);
-            rests_on.push(row);
-        }
-        match next {
-            Some(next) => after = Some(next),
-            None => break,
-        }
-    }
+    let (known, rests_on) = listed(kernel).await?;
     let now = kernel.now();
     let event = kernel
         .event(now, EventKind::DeploymentAdministratorsStated)
@@ -144,6 +131,28 @@ pub(crate) async fn state(kernel: &Kernel) -> Result<(), OpError> {
     // Another replica that said so first said the same.
     kernel.settle(changeset).await?;
     Ok(())
+}
+
+/// Who holds the role by the list of people, and the records that say so.
+async fn listed(kernel: &Kernel) -> Result<(Administrators, Vec<Stored<Person>>), OpError> {
+    let mut known = Administrators {
+        people: BTreeSet::new(),
+        more: false,
+    };
+    let mut rests_on = Vec::new();
+    let mut pages = kernel.pages(Query::of([Person::ROLE.of(Role::Administrator)]));
+    while let Some(found) = pages.next().await? {
+        let (rows, unreadable) = found.apart();
+        for row in rows {
+            known.note(row.id, true);
+            rests_on.push(row);
+        }
+        // Somebody whose record can't be read leaves nobody alone.
+        for person in unreadable.iter().filter_map(|unreadable| unreadable.bad.key.id.parse().ok()) {
+            known.note(person, true);
+        }
+    }
+    Ok((known, rests_on))
 }
 
 #[cfg(test)]
@@ -170,9 +179,20 @@ mod tests {
             put.terms.clear();
         }
         assert!(matches!(world.store.commit(hidden).await, Outcome::Committed(_)));
-        let (listed, _) = query::rows::<Person>(engine, &[Person::role_term(Role::Administrator)], None).await.unwrap();
+        let listed = engine.find(Query::of([Person::ROLE.of(Role::Administrator)])).await.unwrap().readable();
         assert_eq!(listed.len(), 1);
         assert!(!is_alone(engine).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn s10_an_administrator_who_cannot_be_read_is_one_still() {
+        let world = world().await;
+        let engine = &world.engine;
+        let second = world.person(Role::Administrator).await.person_id().unwrap();
+        world.spoil::<Person>(second).await;
+        // As an earlier release left it.
+        let (known, rests_on) = listed(engine).await.unwrap();
+        assert_eq!((known.is_alone(), known.people.contains(&second), rests_on.len()), (false, true, 1));
     }
 
     #[tokio::test]

@@ -45,9 +45,9 @@ pub(crate) fn exceptional(kernel: &Kernel, changeset: &mut Changeset, about: Abo
 ///
 /// # Errors
 /// The caller may not audit.
-pub async fn exceptional_accesses(kernel: &Kernel, caller: &Caller, ask: ListAsk) -> Result<Page<View<ExceptionalAccess>>, OpError> {
+pub async fn exceptional_accesses(kernel: &Kernel, caller: &Caller, ask: ListAsk<ExceptionalAccess>) -> Result<Page<View<ExceptionalAccess>>, OpError> {
     authority::may_audit(kernel, caller).await?;
-    let (rows, end) = kernel.page::<ExceptionalAccess>(ask).await?;
+    let (rows, end) = kernel.page(ask).await?;
     let view = |row: tenure_core::store::row::Stored<ExceptionalAccess>| View {
         record: (*row.value).clone(),
         revision: row.revision,

@@ -10,11 +10,12 @@ use tenure_core::store::event::Event;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 
+use crate::kernel::Kernel;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::freshness::assurance_fact;
 use crate::kernel::notice::notify;
-use crate::kernel::{Kernel, query};
+use crate::kernel::query::Query;
 
 /// How often one finding is counted: whoever causes it again and again doesn't fill the log.
 pub(crate) const COUNTED_EVERY: Span = Span::from_mins(1);
@@ -100,21 +101,16 @@ pub(crate) fn count_again(kernel: &Kernel, changeset: &mut Changeset, open: &Sto
 
 pub(crate) async fn known_finding(kernel: &Kernel, rule: &Rule, subject: &str, detail: &str) -> Result<Known, OpError> {
     let mut known = Known { open: None, last: None };
-    let terms = vec![format!("subject={subject}"), format!("rule={}", rule.id)];
-    let mut after = None;
-    loop {
-        let (rows, next) = query::rows::<Finding>(kernel, &terms, after).await?;
-        for row in rows.into_iter().filter(|row| row.detail == detail) {
+    let mut pages = kernel.pages(Query::of([Finding::SUBJECT.of(subject), Finding::RULE.of(rule.id)]));
+    while let Some(found) = pages.next().await? {
+        for row in found.readable().into_iter().filter(|row| row.detail == detail) {
             known.last = Some(row.id);
             if row.state == FindingState::Open {
                 known.open = Some(row);
             }
         }
-        match next {
-            Some(next) => after = Some(next),
-            None => return Ok(known),
-        }
     }
+    Ok(known)
 }
 
 /// Resolves the open findings of these rules about a subject: it is no longer so.
@@ -166,14 +162,8 @@ pub(crate) async fn open_since(kernel: &Kernel, rule: &Rule, subject: &str) -> R
 }
 
 pub(crate) async fn open_findings(kernel: &Kernel, subject: &str) -> Result<Vec<Stored<Finding>>, OpError> {
-    let terms = [format!("subject={subject}"), "state=open".to_owned()];
-    let (mut all, mut next) = query::rows::<Finding>(kernel, &terms, None).await?;
-    while let Some(after) = next {
-        let (rows, following) = query::rows::<Finding>(kernel, &terms, Some(after)).await?;
-        all.extend(rows);
-        next = following;
-    }
-    Ok(all)
+    let open = Query::of([Finding::SUBJECT.of(subject), Finding::STATE.of(FindingState::Open)]);
+    kernel.pages(open).readable().await
 }
 
 /// The end of a finding, and its event.

@@ -14,13 +14,14 @@ use tenure_core::inventory::third_party::{CloudAccount, Need, Vendor};
 use tenure_core::people::person::Person;
 use tenure_core::people::team::Team;
 use tenure_core::signal::Source;
-use tenure_core::store::port::{ListQuery, Snapshot};
-use tenure_core::store::row::{Record, RowKey, RowKind};
+use tenure_core::store::port::Snapshot;
+use tenure_core::store::row::{Record, RowKey};
+use tenure_core::store::term::Field;
 use tenure_core::trust::issuer::Issuer;
 
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::query::{Listed, MAX_PAGE};
+use crate::kernel::query::{Listed, MAX_PAGE, Query};
 use crate::kernel::{Kernel, authority};
 
 /// People that are looked through for one by name: they are in no index by what is personal about them.
@@ -33,7 +34,7 @@ pub trait Named: Record {
     /// Its id.
     type Id: FromStr + Copy + std::fmt::Display;
     /// What its list calls the name; none if it isn't found by one.
-    const FILTER: Option<&'static str>;
+    const FILTER: Option<Field<Self>>;
     /// An id that no record has.
     const NOBODY: Self::Id;
 
@@ -53,7 +54,7 @@ macro_rules! named {
     ($($record:ty, $id:ty, $filter:expr, $name:expr;)*) => {$(
         impl Named for $record {
             type Id = $id;
-            const FILTER: Option<&'static str> = $filter;
+            const FILTER: Option<Field<Self>> = $filter;
             const NOBODY: Self::Id = <$id>::from_u128(0);
 
             fn name(&self) -> Option<String> {
@@ -65,20 +66,20 @@ macro_rules! named {
 }
 
 named! {
-    Identity, IdentityId, Some("name"), |identity| Some(identity.name.clone());
-    Application, ApplicationId, Some("name"), |application| Some(application.name.clone());
-    Team, TeamId, Some("name"), |team| Some(team.name.clone());
-    Vendor, VendorId, Some("name"), |vendor| Some(vendor.name.clone());
-    Need, NeedId, Some("name"), |need| Some(need.name.clone());
-    Source, SourceId, Some("name"), |source| Some(source.name.clone());
-    Resource, ResourceId, Some("uri"), |resource| Some(resource.uri.clone());
-    Issuer, IssuerId, Some("url"), |issuer| Some(issuer.url.clone());
+    Identity, IdentityId, Some(Identity::NAME), |identity| Some(identity.name.clone());
+    Application, ApplicationId, Some(Application::NAME), |application| Some(application.name.clone());
+    Team, TeamId, Some(Team::NAME), |team| Some(team.name.clone());
+    Vendor, VendorId, Some(Vendor::NAME), |vendor| Some(vendor.name.clone());
+    Need, NeedId, Some(Need::NAME), |need| Some(need.name.clone());
+    Source, SourceId, Some(Source::NAME), |source| Some(source.name.clone());
+    Resource, ResourceId, Some(Resource::URI), |resource| Some(resource.uri.clone());
+    Issuer, IssuerId, Some(Issuer::URL), |issuer| Some(issuer.url.clone());
     CloudAccount, CloudAccountId, None, |account| Some(format!("{}/{}", account.provider, account.account));
 }
 
 impl Named for Person {
     type Id = PersonId;
-    const FILTER: Option<&'static str> = None;
+    const FILTER: Option<Field<Self>> = None;
     const NOBODY: Self::Id = PersonId::from_u128(0);
 
     fn name(&self) -> Option<String> {
@@ -107,13 +108,7 @@ pub async fn meant<T: Named>(kernel: &Kernel, caller: &Caller, text: &str) -> Re
 
 async fn by_term<T: Named>(kernel: &Kernel, name: &str) -> Result<T::Id, OpError> {
     let Some(filter) = T::FILTER else { return Ok(T::NOBODY) };
-    let query = ListQuery {
-        kind: T::KIND,
-        terms: vec![format!("{filter}={name}")],
-        after: None,
-        limit: 2,
-    };
-    let found = kernel.listing::<T>(&query).await?.whole()?;
+    let found = kernel.find(Query::of([filter.of(name)]).limit(2)).await?.whole()?;
     Ok(match found.as_slice() {
         [one] => one.row_id().parse().unwrap_or(T::NOBODY),
         _ => T::NOBODY,
@@ -123,9 +118,10 @@ async fn by_term<T: Named>(kernel: &Kernel, name: &str) -> Result<T::Id, OpError
 async fn person_called(kernel: &Kernel, caller: &Caller, name: &str) -> Result<PersonId, OpError> {
     let wanted = name.to_lowercase();
     let is = |value: &Option<String>| value.as_ref().is_some_and(|value| value.to_lowercase() == wanted);
-    let (mut named, mut after, mut seen) = (Vec::new(), None, 0);
-    loop {
-        let (people, next) = kernel.listed::<Person>(RowKind::Person, Vec::new(), after, MAX_PAGE).await?;
+    let (mut named, mut seen) = (Vec::new(), 0);
+    let mut pages = kernel.pages::<Person>(Query::every().limit(MAX_PAGE));
+    while let Some(found) = pages.next().await? {
+        let people = found.readable();
         seen += people.len();
         for person in people {
             if is(&person.email) {
@@ -135,16 +131,12 @@ async fn person_called(kernel: &Kernel, caller: &Caller, name: &str) -> Result<P
                 named.push(person);
             }
         }
-        match next {
-            Some(_) if seen >= PEOPLE => {
-                return Err(OpError::field(
-                    "person",
-                    "name_not_searched",
-                    "name the person by id: there are more people than are looked through",
-                ));
-            }
-            Some(next) => after = Some(next),
-            None => break,
+        if pages.more() && seen >= PEOPLE {
+            return Err(OpError::field(
+                "person",
+                "name_not_searched",
+                "name the person by id: there are more people than are looked through",
+            ));
         }
     }
     match named.as_slice() {

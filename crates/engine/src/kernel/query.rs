@@ -1,4 +1,12 @@
-//! Lists and single records, paged by id.
+//! Queries: the records of a kind that bear these terms, in the order of their ids; and the pages of them that the API gives.
+//!
+//! There is one [`Query`], and four ways to run it: [`Kernel::find`], [`Kernel::first`], [`Kernel::pages`], and [`Kernel::page`] for callers. What is
+//! found has to be opened by saying what becomes of a record that can't be read: [`Found::whole`] fails, and is for whatever a missing record would
+//! permit, or would spare; [`Found::readable`] goes on without it. A row that was altered outside Tenure fails either (S-2), except for callers, who are
+//! told which one it is.
+//!
+//! A term of a field of which records don't name each value is looked for together with the one that stands for the rest
+//! ([`Term::rest`]): an index is never silently partial.
 //!
 //! A page of the API goes on by a cursor that says where, and that this server gave it for this very list: its kind of record and every
 //! filter, also those that were added because the caller sees only their own. Anything else as a cursor is told, never an empty page.
@@ -15,7 +23,8 @@ use tenure_core::inventory::environment::Environment;
 use tenure_core::inventory::resource::Resource;
 use tenure_core::people::person::Person;
 use tenure_core::store::port::{ListQuery, StoreError};
-use tenure_core::store::row::{BadRow, Record, RowKind, Stored};
+use tenure_core::store::row::{BadRow, Record, Stored};
+use tenure_core::store::term::{Field, Term};
 use tenure_core::trust::issuer::Issuer;
 use tenure_credentials::root::RootKey;
 use tenure_credentials::vouch::Vouch;
@@ -24,9 +33,8 @@ use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::{Kernel, authority};
 
-/// Rows of one page, and pages, that a summary counts at most.
-const ROWS: u16 = 1_000;
-const PAGES: usize = 10;
+/// Records of one answer if a query doesn't say how many.
+const DEFAULT: u16 = 200;
 
 /// Records of a page if nobody says how many.
 pub const DEFAULT_PAGE: u16 = 50;
@@ -36,43 +44,238 @@ pub const MAX_PAGE: u16 = 200;
 /// The longest cursor in bytes: an id of 512 bytes in base64url, and its tag.
 const MAX_CURSOR: usize = 800;
 
+/// What is looked for among the records of a kind.
+#[derive(Debug)]
+pub(crate) struct Query<T> {
+    all: Vec<Term<T>>,
+    any: Option<Vec<Term<T>>>,
+    after: Option<String>,
+    limit: u16,
+}
+
+impl<T> Query<T> {
+    /// Every record of the kind.
+    pub(crate) fn every() -> Self {
+        Self::of([])
+    }
+
+    /// Those that have all of these terms.
+    pub(crate) fn of(all: impl IntoIterator<Item = Term<T>>) -> Self {
+        Self {
+            all: all.into_iter().collect(),
+            any: None,
+            after: None,
+            limit: DEFAULT,
+        }
+    }
+
+    /// Those of them that have one of these terms besides. Of none, there are none.
+    #[must_use]
+    pub(crate) fn any(self, any: impl IntoIterator<Item = Term<T>>) -> Self {
+        let any = Some(any.into_iter().collect());
+        Self { any, ..self }
+    }
+
+    /// Only what follows this id, if there is one.
+    #[must_use]
+    pub(crate) fn after(self, id: Option<String>) -> Self {
+        Self { after: id, ..self }
+    }
+
+    /// At most so many at once, 1 to 1000; two hundred if nobody says.
+    #[must_use]
+    pub(crate) fn limit(self, limit: u16) -> Self {
+        let limit = limit.clamp(1, 1_000);
+        Self { limit, ..self }
+    }
+
+    /// The terms that each have to hold by themselves, and the groups of which one has to hold each.
+    fn clauses(&self) -> (Vec<String>, Vec<Vec<String>>) {
+        let group = |terms: &[Term<T>]| {
+            let mut group: Vec<String> = Vec::new();
+            for term in terms.iter().flat_map(|term| std::iter::once(term.clone()).chain(term.rest())) {
+                let text = term.to_string();
+                if !group.contains(&text) {
+                    group.push(text);
+                }
+            }
+            group
+        };
+        let (mut each, mut groups) = (Vec::new(), Vec::new());
+        for clause in self.all.chunks(1).chain(self.any.as_deref()).map(group) {
+            match <[String; 1]>::try_from(clause) {
+                Ok([one]) => each.push(one),
+                Err(clause) => groups.push(clause),
+            }
+        }
+        (each, groups)
+    }
+
+    /// What a store is asked: what it finds by any of these.
+    fn lookups(&self) -> Vec<Vec<String>> {
+        let (each, groups) = self.clauses();
+        let product = |lookups: Vec<Vec<String>>, group: Vec<String>| {
+            let with = |lookup: &Vec<String>, term: &String| std::iter::once(term).chain(lookup).cloned().collect();
+            lookups.iter().flat_map(|lookup| group.iter().map(|term| with(lookup, term))).collect()
+        };
+        groups.into_iter().fold(vec![each], product)
+    }
+}
+
+/// What was found, and where it goes on.
+pub(crate) struct Found<T> {
+    rows: Vec<Stored<T>>,
+    unreadable: Vec<Unreadable>,
+    next: Option<String>,
+}
+
+/// A record that was found and can't be read.
+pub(crate) struct Unreadable {
+    /// Which, and what is wrong with it.
+    pub bad: BadRow,
+    /// What it holds, if it wasn't altered.
+    pub body: Vec<u8>,
+}
+
+impl<T> Found<T> {
+    /// The records, where one that can't be read must not be taken for one that isn't there.
+    ///
+    /// # Errors
+    /// One of them can't be read.
+    pub(crate) fn whole(self) -> Result<Vec<Stored<T>>, OpError> {
+        match self.unreadable.into_iter().next() {
+            Some(unreadable) => Err(StoreError::from(unreadable.bad).into()),
+            None => Ok(self.rows),
+        }
+    }
+
+    /// The records that can be read; the others are in the server's log.
+    pub(crate) fn readable(self) -> Vec<Stored<T>> {
+        self.rows
+    }
+
+    /// The records that can be read, as long as there are any: for work after which its records are found no more, and which isn't done while one
+    /// that can't be read is left.
+    ///
+    /// # Errors
+    /// None of those that are left can be read.
+    pub(crate) fn readable_first(self) -> Result<Vec<Stored<T>>, OpError> {
+        if self.rows.is_empty() { self.whole() } else { Ok(self.rows) }
+    }
+
+    /// The records that can be read, and what can't be.
+    pub(crate) fn apart(self) -> (Vec<Stored<T>>, Vec<Unreadable>) {
+        (self.rows, self.unreadable)
+    }
+
+    /// The id behind which the query goes on, if there may be more.
+    pub(crate) fn next(&self) -> Option<String> {
+        self.next.clone()
+    }
+
+    /// How many were found, be they readable or not.
+    pub(crate) fn count(&self) -> usize {
+        self.rows.len() + self.unreadable.len()
+    }
+
+    /// A record that was found by its id.
+    pub(crate) fn one(row: Option<Stored<T>>) -> Self {
+        Self {
+            rows: row.into_iter().collect(),
+            unreadable: Vec::new(),
+            next: None,
+        }
+    }
+
+    /// Without the records that nobody wants; what can't be read stays.
+    #[must_use]
+    pub(crate) fn wanted(mut self, wanted: impl Fn(&Stored<T>) -> bool) -> Self {
+        self.rows.retain(wanted);
+        self
+    }
+}
+
+/// What a query finds, one answer after the other.
+pub(crate) struct Pages<'k, T> {
+    kernel: &'k Kernel,
+    query: Option<Query<T>>,
+}
+
+impl<T: Record> Pages<'_, T> {
+    /// What is found next, until there is no more.
+    pub(crate) async fn next(&mut self) -> Result<Option<Found<T>>, OpError> {
+        let Some(query) = self.query.take() else { return Ok(None) };
+        let found = self.kernel.look_for(&query, Altered::Fails).await?;
+        self.query = found.next().map(|next| query.after(Some(next)));
+        Ok(Some(found))
+    }
+
+    /// Whether there may be more.
+    pub(crate) fn more(&self) -> bool {
+        self.query.is_some()
+    }
+
+    /// Everything that is left, where one that can't be read must not be taken for one that isn't there.
+    ///
+    /// # Errors
+    /// One of the records can't be read.
+    pub(crate) async fn whole(mut self) -> Result<Vec<Stored<T>>, OpError> {
+        let mut all = Vec::new();
+        while let Some(found) = self.next().await? {
+            all.extend(found.whole()?);
+        }
+        Ok(all)
+    }
+
+    /// Everything that is left and can be read.
+    pub(crate) async fn readable(mut self) -> Result<Vec<Stored<T>>, OpError> {
+        let mut all = Vec::new();
+        while let Some(found) = self.next().await? {
+            all.extend(found.readable());
+        }
+        Ok(all)
+    }
+}
+
 /// What is asked of a list.
-#[derive(Debug, Clone, Default)]
-pub struct ListAsk {
-    /// Filters that must all hold, by name.
-    pub filters: Vec<(&'static str, String)>,
+#[derive(Debug, Clone)]
+pub struct ListAsk<T> {
+    /// Terms that must all hold.
+    pub filters: Vec<Term<T>>,
     /// Where to go on: the cursor that an earlier page of this list gave.
     pub after: Option<String>,
     /// How many at most, 1 to [`MAX_PAGE`]; 50 if not given.
     pub limit: Option<u16>,
 }
 
-/// Records of a list, those of them that can't be read, and where it goes on.
-pub(crate) struct Listing<T> {
-    /// The records.
-    pub rows: Vec<Stored<T>>,
-    /// Rows that can't be read.
-    pub unreadable: Vec<BadRow>,
-    /// Where the next page starts, if there may be more.
-    pub next: Option<String>,
+impl<T> Default for ListAsk<T> {
+    fn default() -> Self {
+        Self {
+            filters: Vec::new(),
+            after: None,
+            limit: None,
+        }
+    }
 }
 
-impl<T> Listing<T> {
-    /// The records alone, where one that can't be read must not be taken for one that isn't there.
-    ///
-    /// # Errors
-    /// One of them can't be read.
-    pub(crate) fn whole(self) -> Result<Vec<Stored<T>>, OpError> {
-        match self.unreadable.into_iter().next() {
-            Some(bad) => Err(StoreError::from(bad).into()),
-            None => Ok(self.rows),
-        }
+impl<T> ListAsk<T> {
+    /// What the list is narrowed to by this field, if it is.
+    pub fn value_of<V: ?Sized>(&self, field: Field<T, V>) -> Option<&str> {
+        self.filters.iter().find(|term| term.is_of(field)).map(Term::value)
+    }
+
+    /// The same, narrowed to this term whatever it was by its field.
+    #[must_use]
+    pub fn only(mut self, term: Term<T>) -> Self {
+        self.filters.retain(|filter| filter.name() != term.name());
+        self.filters.push(term);
+        self
     }
 }
 
 /// What becomes of a list with a row that was altered outside Tenure (S-2).
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Altered {
+enum Altered {
     /// Nothing is decided on it.
     Fails,
     /// Whoever reads the page is told which one it is.
@@ -94,14 +297,6 @@ impl PageEnd {
             unreadable: self.unreadable,
             names: Names::new(),
         }
-    }
-}
-
-impl ListAsk {
-    /// Asks for what has each filter that is given.
-    pub fn new<const N: usize>(filters: [(&'static str, Option<String>); N], after: Option<String>, limit: Option<u16>) -> Self {
-        let filters = filters.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))).collect();
-        Self { filters, after, limit }
     }
 }
 
@@ -155,50 +350,88 @@ impl Listed for Receipt {
 }
 
 impl Kernel {
-    /// The records that a query finds, for a decision: one that can't be read is logged and named, one that was altered fails it.
-    pub(crate) async fn listing<T: Record>(&self, query: &ListQuery) -> Result<Listing<T>, OpError> {
-        self.listing_with(query, Altered::Fails).await
+    /// What a query finds.
+    ///
+    /// # Errors
+    /// The store can't be read, or a record was altered.
+    pub(crate) async fn find<T: Record>(&self, query: Query<T>) -> Result<Found<T>, OpError> {
+        self.look_for(&query, Altered::Fails).await
     }
 
-    async fn listing_with<T: Record>(&self, query: &ListQuery, altered: Altered) -> Result<Listing<T>, OpError> {
-        let page = match altered {
-            Altered::Fails => self.store.list(query).await?,
-            Altered::IsNamed => self.store.page(query).await?,
-        };
-        let (rows, unreadable) = page.records();
-        for bad in &unreadable {
-            tracing::error!(row = %bad.key, why = bad.why, "a row can't be read; `tenure log verify-state` names all of them");
+    /// The first record that a query finds.
+    ///
+    /// # Errors
+    /// The store can't be read, or the record can't be.
+    pub(crate) async fn first<T: Record>(&self, query: Query<T>) -> Result<Option<Stored<T>>, OpError> {
+        Ok(self.find(query.limit(1)).await?.whole()?.pop())
+    }
+
+    /// What a query finds, one answer after the other.
+    pub(crate) fn pages<T: Record>(&self, query: Query<T>) -> Pages<'_, T> {
+        let query = Some(query);
+        Pages { kernel: self, query }
+    }
+
+    async fn look_for<T: Record>(&self, query: &Query<T>, altered: Altered) -> Result<Found<T>, OpError> {
+        let mut found = BTreeMap::new();
+        let mut more = false;
+        for terms in query.lookups() {
+            let lookup = ListQuery {
+                kind: T::KIND,
+                terms,
+                after: query.after.clone(),
+                limit: query.limit,
+            };
+            let page = match altered {
+                Altered::Fails => self.store.list(&lookup).await?,
+                Altered::IsNamed => self.store.page(&lookup).await?,
+            };
+            more |= page.next.is_some();
+            for row in page.rows {
+                let record = row.decode().map_err(|bad| {
+                    let body = row.body.clone();
+                    Unreadable { bad, body }
+                });
+                found.insert(row.key.id.clone(), record);
+            }
+            for key in page.altered {
+                let why = "it was altered outside Tenure".into();
+                let id = key.id.clone();
+                found.insert(
+                    id,
+                    Err(Unreadable {
+                        bad: BadRow { key, why },
+                        body: Vec::new(),
+                    }),
+                );
+            }
         }
-        Ok(Listing {
-            rows,
-            unreadable,
-            next: page.next,
-        })
-    }
-
-    /// The records of a kind that have these terms and can be read, and where the next page begins.
-    pub(crate) async fn listed<T: Record>(
-        &self,
-        kind: RowKind,
-        terms: Vec<String>,
-        after: Option<String>,
-        limit: u16,
-    ) -> Result<(Vec<Stored<T>>, Option<String>), OpError> {
-        let listing = self.listing(&ListQuery { kind, terms, after, limit }).await?;
-        Ok((listing.rows, listing.next))
+        let most = usize::from(query.limit);
+        more |= found.len() > most;
+        let mut first = Found {
+            rows: Vec::with_capacity(found.len().min(most)),
+            unreadable: Vec::new(),
+            next: None,
+        };
+        for (id, record) in found.into_iter().take(most) {
+            match record {
+                Ok(record) => first.rows.push(record),
+                Err(unreadable) => {
+                    let BadRow { key, why } = &unreadable.bad;
+                    tracing::error!(row = %key, why, "a row can't be read; `tenure log verify-state` names all of them");
+                    first.unreadable.push(unreadable);
+                }
+            }
+            first.next = more.then_some(id);
+        }
+        Ok(first)
     }
 
     /// A page as the API asks for it.
-    pub(crate) async fn page<T: Record>(&self, ask: ListAsk) -> Result<(Vec<Stored<T>>, PageEnd), OpError> {
-        self.page_of_any(&[], ask).await
-    }
-
-    /// A page of what passes the filters and has one of these terms besides, if there are any.
-    pub(crate) async fn page_of_any<T: Record>(&self, any: &[String], ask: ListAsk) -> Result<(Vec<Stored<T>>, PageEnd), OpError> {
+    pub(crate) async fn page<T: Record>(&self, ask: ListAsk<T>) -> Result<(Vec<Stored<T>>, PageEnd), OpError> {
         let limit = ask.limit.unwrap_or(DEFAULT_PAGE);
-        let mut terms: Vec<String> = ask.filters.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        terms.sort_unstable();
-        let cursors = Cursors::new(&self.root, T::KIND, &terms, any);
+        let query = Query::of(ask.filters).limit(limit);
+        let cursors = Cursors::of(&self.root, &query);
         let mut problems = Vec::new();
         if !(1..=MAX_PAGE).contains(&limit) {
             problems.push(FieldProblem::new("limit", "limit_unfit", format!("ask for 1 to {MAX_PAGE} records")));
@@ -213,77 +446,21 @@ impl Kernel {
         if !problems.is_empty() {
             return Err(OpError::Invalid(problems));
         }
-        let kind = T::KIND;
-        let listing = match any {
-            [] => self.listing_with::<T>(&ListQuery { kind, terms, after, limit }, Altered::IsNamed).await?,
-            any => self.listing_by_any(any, &terms, after.as_deref(), limit, Altered::IsNamed).await?,
-        };
+        let found = self.look_for(&query.after(after), Altered::IsNamed).await?;
         let end = PageEnd {
-            next: listing.next.map(|id| cursors.seal(&id)),
-            unreadable: listing.unreadable.into_iter().map(|bad| bad.key.id).collect(),
+            next: found.next.map(|id| cursors.seal(&id)),
+            unreadable: found.unreadable.into_iter().map(|unreadable| unreadable.bad.key.id).collect(),
         };
-        Ok((listing.rows, end))
-    }
-
-    /// The next records that have all of these terms and any of those and can be read, in the order of their ids, and after which to look
-    /// on if there may be more.
-    pub(crate) async fn listed_by_any<T: Record>(
-        &self,
-        any: &[String],
-        terms: &[String],
-        after: Option<&str>,
-        n: u16,
-    ) -> Result<(Vec<Stored<T>>, Option<String>), OpError> {
-        let listing = self.listing_by_any(any, terms, after, n, Altered::Fails).await?;
-        Ok((listing.rows, listing.next))
-    }
-
-    /// The same, with those that can't be read.
-    pub(crate) async fn listing_by_any<T: Record>(
-        &self,
-        any: &[String],
-        terms: &[String],
-        after: Option<&str>,
-        n: u16,
-        altered: Altered,
-    ) -> Result<Listing<T>, OpError> {
-        let mut found = BTreeMap::new();
-        let mut more = false;
-        for term in any {
-            let query = ListQuery {
-                kind: T::KIND,
-                terms: std::iter::once(term).chain(terms).cloned().collect(),
-                after: after.map(str::to_owned),
-                limit: n,
-            };
-            let listing = self.listing_with::<T>(&query, altered).await?;
-            more |= listing.next.is_some();
-            found.extend(listing.rows.into_iter().map(|row| (row.row_id(), Ok(row))));
-            found.extend(listing.unreadable.into_iter().map(|bad| (bad.key.id.clone(), Err(bad))));
-        }
-        more |= found.len() > usize::from(n);
-        let mut listing = Listing {
-            rows: Vec::new(),
-            unreadable: Vec::new(),
-            next: None,
-        };
-        for (id, row) in found.into_iter().take(usize::from(n)) {
-            match row {
-                Ok(row) => listing.rows.push(row),
-                Err(bad) => listing.unreadable.push(bad),
-            }
-            listing.next = more.then_some(id);
-        }
-        Ok(listing)
+        Ok((found.rows, end))
     }
 
     /// A page of plain records.
     ///
     /// # Errors
     /// The caller may not read them.
-    pub async fn list<T: Listed>(&self, caller: &Caller, ask: ListAsk) -> Result<Page<View<T>>, OpError> {
+    pub async fn list<T: Listed>(&self, caller: &Caller, ask: ListAsk<T>) -> Result<Page<View<T>>, OpError> {
         authority::may_read(self, caller, T::NAME, "", T::OPEN).await?;
-        let (rows, end) = self.page::<T>(ask).await?;
+        let (rows, end) = self.page(ask).await?;
         let mut items = Vec::with_capacity(rows.len());
         for row in rows {
             items.push(self.record_view(&row).await?);
@@ -327,12 +504,18 @@ struct Cursors {
 }
 
 impl Cursors {
-    /// Of the records of this kind that have all of these terms, and any of those if there are any.
-    fn new(root: &RootKey, kind: RowKind, terms: &[String], any: &[String]) -> Self {
-        let any = any.iter().map(|term| format!("or {term}"));
+    /// Of what a query finds.
+    fn of<T: Record>(root: &RootKey, query: &Query<T>) -> Self {
+        let (mut each, groups) = query.clauses();
+        each.sort_unstable();
+        let any = |(n, group): (usize, Vec<String>)| {
+            let and = (n > 0).then(|| "and".to_owned());
+            and.into_iter().chain(group.into_iter().map(|term| format!("or {term}")))
+        };
+        let any = groups.into_iter().enumerate().flat_map(any);
         Self {
             vouch: Vouch::new(root, "list cursor"),
-            list: std::iter::once(kind.as_str().to_owned()).chain(terms.iter().cloned()).chain(any).collect(),
+            list: std::iter::once(T::KIND.as_str().to_owned()).chain(each).chain(any).collect(),
         }
     }
 
@@ -355,60 +538,11 @@ impl Cursors {
     }
 }
 
-/// Looks at up to ten thousand records that have these terms; true if there are more.
-pub(crate) async fn each<T: Record>(kernel: &Kernel, terms: &[&str], look: &mut (dyn FnMut(&T) + Send)) -> Result<bool, OpError> {
-    let mut after = None;
-    for _ in 0..PAGES {
-        let terms = terms.iter().map(|term| (*term).to_owned()).collect();
-        let (rows, next) = kernel.listed::<T>(T::KIND, terms, after, ROWS).await?;
-        rows.iter().for_each(|row| look(&row.value));
-        match next {
-            Some(next) => after = Some(next),
-            None => return Ok(false),
-        }
-    }
-    Ok(true)
-}
-
-/// A page of the records that have these terms and can be read, up to two hundred, and where the next begins.
-pub(crate) async fn rows<T: Record>(kernel: &Kernel, terms: &[String], after: Option<String>) -> Result<(Vec<Stored<T>>, Option<String>), OpError> {
-    kernel.listed(T::KIND, terms.to_vec(), after, 200).await
-}
-
 /// The hold on a scope, while there is one.
 pub(crate) async fn hold_on(kernel: &Kernel, scope: &Scope) -> Result<Option<Hold>, OpError> {
     let hold = kernel.one::<Hold>(scope).await?;
     Ok(hold.filter(|hold| hold.placed_by.is_some()).map(|hold| (*hold.value).clone()))
 }
 
-/// The first records of a kind that have these terms and can be read.
-pub(crate) async fn all<T: Record>(kernel: &Kernel, terms: Vec<String>, limit: u16) -> Result<Vec<Stored<T>>, OpError> {
-    Ok(kernel.listed(T::KIND, terms, None, limit).await?.0)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn d12_a_cursor_is_its_lists_and_its_filters() {
-        let root = RootKey::from_text(&"01".repeat(32)).unwrap();
-        let terms = |text: &[&str]| text.iter().map(|term| (*term).to_owned()).collect::<Vec<_>>();
-        let people = Cursors::new(&root, RowKind::Person, &terms(&["state=active"]), &[]);
-        let cursor = people.seal("per_1");
-        assert_eq!(people.open(&cursor).unwrap(), "per_1");
-        let longer = format!("{cursor}A");
-        for bad in ["", ".", "per_1", &cursor[1..], &cursor[..cursor.len() - 1], &longer, &"x".repeat(4_000)] {
-            assert_eq!(people.open(bad).unwrap_err().code, "cursor_unknown", "{bad}");
-        }
-        for other in [
-            Cursors::new(&root, RowKind::Team, &terms(&["state=active"]), &[]),
-            Cursors::new(&root, RowKind::Person, &terms(&["state=departed"]), &[]),
-            Cursors::new(&root, RowKind::Person, &[], &terms(&["state=active"])),
-            Cursors::new(&root, RowKind::Person, &[], &[]),
-            Cursors::new(&RootKey::from_text(&"02".repeat(32)).unwrap(), RowKind::Person, &terms(&["state=active"]), &[]),
-        ] {
-            assert!(other.open(&cursor).is_err());
-        }
-    }
-}
+mod tests;

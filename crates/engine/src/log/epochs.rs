@@ -9,13 +9,13 @@ use tenure_core::store::changeset::Changeset;
 use tenure_core::store::epoch::{Contradiction, Epoch, PastLog};
 use tenure_core::store::event::Actor;
 use tenure_core::store::event_kind::EventKind;
-use tenure_core::store::row::{RowKind, Stored};
 use tenure_core::trust::signing_key::KeyUse;
 
 use crate::kernel::deployment::Deployment;
 use crate::kernel::error::OpError;
 use crate::kernel::exceptional::{self, About};
 use crate::kernel::notice::notify;
+use crate::kernel::query::Query;
 use crate::kernel::{Kernel, epoch, finding, keys};
 use crate::log::contradiction::SUBJECT;
 use crate::log::places::{self, KeptEpochs};
@@ -135,10 +135,10 @@ pub async fn begin_epoch(kernel: &Kernel) -> Result<Begun, OpError> {
 /// Each environment signs with a new key at once, and the old ones are published no more: what they signed is refused everywhere.
 async fn new_environment_keys(kernel: &Kernel, changeset: &mut Changeset, now: tenure_core::base::time::Timestamp) -> Result<usize, OpError> {
     let mut changed = 0;
-    let mut after = None;
-    loop {
-        let (rows, next): (Vec<Stored<Environment>>, _) = kernel.listed(RowKind::Environment, Vec::new(), after, 200).await?;
-        for stored in &rows {
+    let mut pages = kernel.pages::<Environment>(Query::every());
+    while let Some(found) = pages.next().await? {
+        // One that can't be read would go on signing with its old key.
+        for stored in &found.whole()? {
             let (fresh, keys, event) = keys::next_keys(kernel, stored, now, now)?;
             let environment = Environment {
                 keys: fresh,
@@ -150,9 +150,6 @@ async fn new_environment_keys(kernel: &Kernel, changeset: &mut Changeset, now: t
             }
             changed += 1;
         }
-        after = next;
-        if after.is_none() {
-            return Ok(changed);
-        }
     }
+    Ok(changed)
 }

@@ -21,6 +21,7 @@ const CHANNELS: u16 = 10;
 /// The caller may not read it, or the store can't be read.
 pub async fn notifications(kernel: &Kernel, caller: &Caller) -> Result<Page<ChannelView>, OpError> {
     authority::may_read(kernel, caller, "notification", "", false).await?;
+    // Rows and no query: a cursor's kind has other records, too, and one that was altered is named here.
     let query = ListQuery {
         kind: RowKind::Cursor,
         terms: Vec::new(),

@@ -21,7 +21,7 @@ use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::{Actor, Event};
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::LogEntry;
-use tenure_core::store::row::{RowKind, Stored};
+use tenure_core::store::row::Stored;
 use tenure_log::Leaf;
 use tokio::sync::watch;
 use tracing::{Instrument as _, field};
@@ -29,6 +29,7 @@ use tracing::{Instrument as _, field};
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::{self, ANSWER, MAX_PEOPLE, Notice, Notify, Outbox, Pending, Recipient, Undelivered};
+use crate::kernel::query::Query;
 use crate::log::outbox::plan::{link, may_tell, told};
 
 /// Lets commits gather, and bounds what an idle channel costs.
@@ -254,10 +255,9 @@ impl Worker {
     async fn people(&self, named: Vec<PersonId>, roles: &[Role]) -> Result<Vec<PersonId>, OpError> {
         let mut people = named;
         'roles: for role in roles {
-            let terms = vec![format!("role={}", role.as_str()), format!("state={}", PersonState::Active.as_str())];
+            let holders = Query::of([Person::ROLE.of(role), Person::STATE.of(PersonState::Active)]);
             let limit = u16::try_from(MAX_PEOPLE).unwrap_or(u16::MAX);
-            let (holders, _) = self.engine.listed::<Person>(RowKind::Person, terms, None, limit).await?;
-            for id in holders.iter().map(|person| person.id) {
+            for id in self.engine.find(holders.limit(limit)).await?.readable().iter().map(|person| person.id) {
                 if people.len() >= MAX_PEOPLE {
                     break 'roles;
                 }

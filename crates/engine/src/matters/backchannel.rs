@@ -15,12 +15,10 @@ use tenure_core::identity::Identity;
 use tenure_core::identity::binding::BindingState;
 use tenure_core::inventory::entitlement::Entitlement;
 use tenure_core::request::backchannel::{Backchannel, Callback, INTERVAL, MAX_NOTIFICATION_TOKEN, MIN_EXPIRY};
-use tenure_core::request::{Asker, Matter, RequestState};
+use tenure_core::request::{Asker, Matter, Request, RequestState};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::{Actor, ControlPoint};
-use tenure_core::store::port::ListQuery;
-use tenure_core::store::row::RowKind;
 
 use crate::credentials::token::backchannel::TENURE_ACCESS;
 use crate::credentials::token::{Proof, ask, prove};
@@ -28,6 +26,7 @@ use crate::kernel::Kernel;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::load::Known;
+use crate::kernel::query::Query;
 use crate::matters::callbacks::{self, SEALED_AS};
 use crate::matters::{matter_facts, request};
 use crate::requests::route;
@@ -188,13 +187,8 @@ fn expiry(kernel: &Kernel, requested: Option<i64>) -> Result<Span, OpError> {
 
 /// People's attention is a budget too.
 async fn few_wait(kernel: &Kernel, id: IdentityId) -> Result<(), OpError> {
-    let query = ListQuery {
-        kind: RowKind::Request,
-        terms: vec![format!("requester={id}"), format!("state={}", RequestState::Open.as_str())],
-        after: None,
-        limit: MAX_WAITING,
-    };
-    if kernel.store.list(&query).await?.rows.len() < usize::from(MAX_WAITING) {
+    let waiting = Query::of([Request::REQUESTER.of(Asker::Identity(id)), Request::STATE.of(RequestState::Open)]);
+    if kernel.find(waiting.limit(MAX_WAITING)).await?.count() < usize::from(MAX_WAITING) {
         return Ok(());
     }
     Err(OpError::because(Reason::BudgetSpent, "16 requests of this identity wait for an answer already"))

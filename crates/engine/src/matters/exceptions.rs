@@ -164,18 +164,14 @@ fn proposed_event(kernel: &Kernel, exception: &Exception, identity: IdentityId, 
 ///
 /// # Errors
 /// The caller may not read them.
-pub async fn exceptions(kernel: &Kernel, caller: &Caller, ask: ListAsk) -> Result<Page<ExceptionView>, OpError> {
-    let identity = ask
-        .filters
-        .iter()
-        .find(|(name, _)| *name == "identity")
-        .and_then(|(_, value)| value.parse::<IdentityId>().ok());
+pub async fn exceptions(kernel: &Kernel, caller: &Caller, ask: ListAsk<Exception>) -> Result<Page<ExceptionView>, OpError> {
+    let identity = ask.value_of(Exception::IDENTITY).and_then(|id| id.parse::<IdentityId>().ok());
     let owned = match identity {
         Some(id) => kernel.one::<Identity>(id).await?.is_some_and(|identity| owns_identity(caller, &identity)),
         None => false,
     };
     authority::may_read(kernel, caller, "exception", "", owned).await?;
-    let (rows, end) = kernel.page::<Exception>(ask).await?;
+    let (rows, end) = kernel.page(ask).await?;
     let view = |row: Stored<Exception>| ExceptionView::new((*row.value).clone(), row.revision, None);
     Ok(end.page(rows.into_iter().map(view).collect()))
 }

@@ -16,14 +16,12 @@ use tenure_core::request::Matter;
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::ControlPoint;
 use tenure_core::store::event_kind::EventKind;
-use tenure_core::store::port::{ListQuery, StoreError};
-use tenure_core::store::row::Record;
 
 use crate::kernel::administrators;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
-use crate::kernel::query::ListAsk;
+use crate::kernel::query::{ListAsk, Query};
 use crate::kernel::{Kernel, authority, policy};
 use crate::matters::lockouts::lockouts;
 use crate::matters::{request, votes};
@@ -169,32 +167,22 @@ async fn text_of(kernel: &Kernel, version: &str) -> Result<String, OpError> {
     if version == kernel.policy.builtin.version() {
         return Ok(kernel.policy.loader.default_text().to_owned());
     }
-    let page = kernel
-        .store
-        .list(&ListQuery {
-            kind: PolicySet::KIND,
-            terms: vec![format!("version={version}")],
-            after: None,
-            limit: 1,
-        })
-        .await?;
-    let row = page.rows.first().ok_or(OpError::NotFound("policy set of that version"))?;
-    Ok(row.decode::<PolicySet>().map_err(StoreError::from)?.text.clone())
+    let found = kernel.first(Query::of([PolicySet::VERSION.of(version)])).await?;
+    Ok(found.ok_or(OpError::NotFound("policy set of that version"))?.text.clone())
 }
 
 /// A page of policy sets.
 ///
 /// # Errors
 /// The caller may not read them.
-pub async fn policy_sets(kernel: &Kernel, caller: &Caller, ask: ListAsk) -> Result<Page<View<PolicySet>>, OpError> {
+pub async fn policy_sets(kernel: &Kernel, caller: &Caller, mut ask: ListAsk<PolicySet>) -> Result<Page<View<PolicySet>>, OpError> {
     authority::may_read(kernel, caller, "policy", "", false).await?;
     // Every set has a version; the row that says which one is in force has none of these terms.
     let mut items = Vec::new();
-    let mut filters = ask.filters.clone();
-    if filters.is_empty() {
-        filters.push(("sort", "set".to_owned()));
+    if ask.filters.is_empty() {
+        ask.filters.push(PolicySet::SORT.of(PolicySet::SET));
     }
-    let (rows, end) = kernel.page::<PolicySet>(ListAsk { filters, ..ask }).await?;
+    let (rows, end) = kernel.page(ask).await?;
     for row in rows {
         items.push(View {
             record: (*row.value).clone(),

@@ -5,7 +5,7 @@ use tenure_api::views::Page;
 use tenure_core::base::id::RequestId;
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
-use tenure_core::request::{Asker, Matter, Request, RequestState, Route};
+use tenure_core::request::{Matter, Request, RequestState, Route};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::ControlPoint;
@@ -177,17 +177,12 @@ pub async fn request(kernel: &Kernel, caller: &Caller, id: RequestId) -> Result<
 ///
 /// # Errors
 /// The caller may read none.
-pub async fn requests(kernel: &Kernel, caller: &Caller, mut ask: ListAsk) -> Result<Page<RequestView>, OpError> {
+pub async fn requests(kernel: &Kernel, caller: &Caller, mut ask: ListAsk<Request>) -> Result<Page<RequestView>, OpError> {
     if authority::can_read(kernel, caller, "request", "", false).is_err() {
         authority::may_read(kernel, caller, "request", "", true).await?;
-        ask.filters.retain(|(name, _)| *name != "requester");
-        let mine = match route::asker(caller) {
-            Asker::Person(id) => id.to_string(),
-            Asker::Identity(id) => id.to_string(),
-        };
-        ask.filters.insert(0, ("requester", mine));
+        ask = ask.only(Request::REQUESTER.of(route::asker(caller)));
     }
-    let (rows, end) = kernel.page::<Request>(ask).await?;
+    let (rows, end) = kernel.page(ask).await?;
     let mut items = Vec::with_capacity(rows.len());
     for row in rows {
         items.push(route::request_view(kernel, (*row.value).clone(), row.revision, None).await?);

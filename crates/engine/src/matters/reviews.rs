@@ -41,14 +41,13 @@ impl Listed for Review {
 ///
 /// # Errors
 /// The caller may read none.
-pub async fn reviews(kernel: &Kernel, caller: &Caller, mut ask: ListAsk) -> Result<Page<View<Review>>, OpError> {
+pub async fn reviews(kernel: &Kernel, caller: &Caller, mut ask: ListAsk<Review>) -> Result<Page<View<Review>>, OpError> {
     if authority::can_read(kernel, caller, "review", "", false).is_err() {
         authority::may_read(kernel, caller, "review", "", true).await?;
         let mine = kernel.only_person(caller, "review.list").await?;
-        ask.filters.retain(|(name, _)| *name != "reviewer");
-        ask.filters.insert(0, ("reviewer", mine.to_string()));
+        ask = ask.only(Review::REVIEWER.of(mine));
     }
-    let (rows, end) = kernel.page::<Review>(ask).await?;
+    let (rows, end) = kernel.page(ask).await?;
     let items = rows.into_iter().map(|row| View {
         record: (*row.value).clone(),
         revision: row.revision,

@@ -14,13 +14,13 @@ use tenure_core::identity::grant::{Grant, GrantState};
 use tenure_core::identity::{CharterDraft, Identity, IdentityState, RiskTier};
 use tenure_core::inventory::resource::Resource;
 use tenure_core::inventory::third_party::Vendor;
-use tenure_core::request::review::{ReviewState, ReviewSubject, ReviewTrigger};
+use tenure_core::request::review::{Review, ReviewState, ReviewSubject, ReviewTrigger};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::Actor;
 use tenure_core::store::event_kind::EventKind;
-use tenure_core::store::port::{Claimed, ListQuery};
-use tenure_core::store::row::{RowKind, Stored};
+use tenure_core::store::port::Claimed;
+use tenure_core::store::row::Stored;
 
 use crate::identities::charter;
 use crate::identities::dormancy::{self, Ended};
@@ -29,6 +29,7 @@ use crate::inventory::{references, third_party};
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
+use crate::kernel::query::Query;
 use crate::kernel::work::system;
 
 const PAGE: u16 = 500;
@@ -109,12 +110,14 @@ pub(crate) async fn work_tier(kernel: &Kernel, claimed: &Claimed, now: Timestamp
     let Some((name, cause, after)) = walk(&claimed.subject) else {
         return Ok(None);
     };
-    let terms = match cause {
-        Cause::Vendor(id) => vec![format!("vendor={id}")],
+    let concerned = match cause {
+        Cause::Vendor(id) => Query::of([Identity::VENDOR.as_text().of(id)]),
         // What they touch is in no term.
-        Cause::DataDomain(_) | Cause::Resource(_) | Cause::Environment(_) => Vec::new(),
+        Cause::DataDomain(_) | Cause::Resource(_) | Cause::Environment(_) => Query::every(),
     };
-    let (rows, next) = kernel.listed::<Identity>(RowKind::Identity, terms, after.map(str::to_owned), PAGE).await?;
+    let found = kernel.find(concerned.after(after.map(str::to_owned)).limit(PAGE)).await?;
+    let next = found.next();
+    let rows = found.readable();
     let mut resources = HashMap::new();
     let mut changed = 0_u32;
     for identity in &rows {
@@ -245,20 +248,12 @@ async fn beyond(kernel: &Kernel, identity: &Identity, now: Timestamp) -> Result<
 }
 
 async fn has_open_review(kernel: &Kernel, identity: IdentityId) -> Result<bool, OpError> {
-    let page = kernel
-        .store
-        .list(&ListQuery {
-            kind: RowKind::Review,
-            terms: vec![
-                format!("identity={identity}"),
-                format!("state={}", ReviewState::Open.as_str()),
-                format!("trigger={}", ReviewTrigger::Cadence.as_str()),
-            ],
-            after: None,
-            limit: 1,
-        })
-        .await?;
-    Ok(!page.rows.is_empty())
+    let open = Query::of([
+        Review::IDENTITY.of(identity),
+        Review::STATE.of(ReviewState::Open),
+        Review::TRIGGER.of(ReviewTrigger::Cadence),
+    ]);
+    Ok(kernel.find(open.limit(1)).await?.count() > 0)
 }
 
 /// Whether an identity is on its way out, or gone: its tier says nothing any more.

@@ -152,9 +152,9 @@ pub async fn revoke_invitation(kernel: &Kernel, caller: &Caller, id: InvitationI
 ///
 /// # Errors
 /// The caller may not read them.
-pub async fn invitations(kernel: &Kernel, caller: &Caller, ask: ListAsk) -> Result<Page<View<InvitationView>>, OpError> {
+pub async fn invitations(kernel: &Kernel, caller: &Caller, ask: ListAsk<Invitation>) -> Result<Page<View<InvitationView>>, OpError> {
     authority::may_read(kernel, caller, KIND, "", false).await?;
-    let (rows, end) = kernel.page::<Invitation>(ask).await?;
+    let (rows, end) = kernel.page(ask).await?;
     let now = kernel.now();
     let items = rows.iter().map(|stored| View {
         record: view(stored, now),

@@ -342,7 +342,7 @@ async fn bind_subject(
     now: Timestamp,
 ) -> Result<(), OpError> {
     let person = entitled.person.id;
-    let earlier = sign_in::of_person::<SignInBinding>(kernel, person).await?;
+    let earlier = sign_in::of_person(kernel, SignInBinding::PERSON, person).readable().await?;
     if earlier.iter().filter(|binding| binding.removed_at.is_none()).count() >= MAX_SIGN_INS {
         return Err(OpError::because(Reason::BudgetSpent, "the person has 16 sign-ins already: remove one first"));
     }

@@ -207,7 +207,7 @@ async fn expect_another_way_in(kernel: &Kernel, changeset: &mut Changeset, perso
         changeset.expect(other);
         return Ok(());
     }
-    for binding in sign_in::of_person::<SignInBinding>(kernel, person).await? {
+    for binding in sign_in::of_person(kernel, SignInBinding::PERSON, person).readable().await? {
         if binding.removed_at.is_none()
             && let Some(provider) = kernel.one::<SignInProvider>(binding.provider).await?
             && provider.state == IssuerState::Active
@@ -225,7 +225,7 @@ async fn expect_another_way_in(kernel: &Kernel, changeset: &mut Changeset, perso
 /// What was removed may have been lost: what it opened elsewhere ends with it.
 async fn end_other_sessions(kernel: &Kernel, changeset: &mut Changeset, caller: &Caller, person: PersonId, now: Timestamp) -> Result<(), OpError> {
     let is_callers = |session: &Session| matches!(caller.actor(), Actor::Person { via: tenure_core::store::event::Via::Session(id), .. } if id == session.id);
-    for stored in sign_in::of_person::<Session>(kernel, person).await? {
+    for stored in sign_in::of_person(kernel, Session::PERSON, person).whole().await? {
         let live = stored.revoked_at.is_none() && now < stored.expires_at;
         if live && stored.assurance.method == SignInMethod::Passkey && !is_callers(&stored) {
             let ended = Session {
@@ -240,7 +240,7 @@ async fn end_other_sessions(kernel: &Kernel, changeset: &mut Changeset, caller: 
 }
 
 async fn live_passkeys(kernel: &Kernel, person: PersonId) -> Result<Vec<Stored<Passkey>>, OpError> {
-    let mut passkeys = sign_in::of_person::<Passkey>(kernel, person).await?;
+    let mut passkeys = sign_in::of_person(kernel, Passkey::PERSON, person).readable().await?;
     passkeys.retain(|passkey| passkey.removed_at.is_none());
     Ok(passkeys)
 }

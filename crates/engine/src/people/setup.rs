@@ -13,7 +13,6 @@ use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::{Actor, Personal};
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::{Store, StoreError};
-use tenure_core::store::row::RowKind;
 use tenure_core::store::secret::{Pending, Secret};
 use tenure_core::trust::signing_key::KeyUse;
 use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed, SetupToken};
@@ -23,6 +22,7 @@ use crate::kernel::deployment::{self, Deployment};
 use crate::kernel::error::OpError;
 use crate::kernel::exceptional::{self, About};
 use crate::kernel::notice::notify;
+use crate::kernel::query::Query;
 use crate::kernel::{Kernel, freshness, keys};
 use crate::people::invitations;
 use crate::people::operator_tokens::operator_token;
@@ -216,12 +216,9 @@ pub async fn recover_administrator(kernel: &Kernel, person: Option<PersonId>) ->
 }
 
 async fn any_administrator(kernel: &Kernel) -> Result<PersonId, OpError> {
-    let terms = vec![
-        format!("role={}", Role::Administrator.as_str()),
-        format!("state={}", PersonState::Active.as_str()),
-    ];
+    let active = Query::of([Person::ROLE.of(Role::Administrator), Person::STATE.of(PersonState::Active)]);
     // Enough of them that one whose record can't be read doesn't stand in the way.
-    let (people, _) = kernel.listed::<Person>(RowKind::Person, terms, None, 100).await?;
+    let people = kernel.find(active.limit(100)).await?.readable();
     let first = people.first().ok_or(OpError::NotFound("active administrator: name a person"))?;
     Ok(first.id)
 }

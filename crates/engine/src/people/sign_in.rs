@@ -17,6 +17,7 @@ use tenure_core::store::event::{ControlPoint, Via};
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::{Record, Stored};
 use tenure_core::store::secret::Pending;
+use tenure_core::store::term::Field;
 use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed};
 
 use crate::kernel::authority::{administration, inventory, owns};
@@ -24,6 +25,7 @@ use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::freshness::{self, SignInSetUp};
 use crate::kernel::operation::Asked;
+use crate::kernel::query::{Pages, Query};
 use crate::kernel::{Kernel, epoch};
 
 /// Sign-ins of one sort that a person can have at once.
@@ -56,7 +58,7 @@ pub(crate) async fn start_session(
     browser: bool,
     now: Timestamp,
 ) -> Result<(Pending<String>, Session), OpError> {
-    let mut live = of_person::<Session>(kernel, person.id).await?;
+    let mut live = of_person(kernel, Session::PERSON, person.id).readable().await?;
     live.retain(|session| session.revoked_at.is_none() && now < session.expires_at);
     live.sort_by_key(|session| session.created_at);
     let over = (live.len() + 1).saturating_sub(MAX_SESSIONS);
@@ -191,7 +193,8 @@ pub(crate) async fn bind_sign_in(kernel: &Kernel, changeset: &mut Changeset, ent
 
 /// Ends every sign-in and session that a person has.
 async fn end_sign_ins(kernel: &Kernel, changeset: &mut Changeset, person: PersonId, now: Timestamp) -> Result<(), OpError> {
-    for stored in of_person::<Passkey>(kernel, person).await? {
+    // What can't be read would open again what is closed here.
+    for stored in of_person(kernel, Passkey::PERSON, person).whole().await? {
         if stored.removed_at.is_none() {
             let ended = Passkey {
                 removed_at: Some(now),
@@ -200,7 +203,7 @@ async fn end_sign_ins(kernel: &Kernel, changeset: &mut Changeset, person: Person
             changeset.replace(&stored, &ended);
         }
     }
-    for stored in of_person::<SignInBinding>(kernel, person).await? {
+    for stored in of_person(kernel, SignInBinding::PERSON, person).whole().await? {
         if stored.removed_at.is_none() {
             let ended = SignInBinding {
                 removed_at: Some(now),
@@ -209,7 +212,7 @@ async fn end_sign_ins(kernel: &Kernel, changeset: &mut Changeset, person: Person
             changeset.replace(&stored, &ended);
         }
     }
-    for stored in of_person::<Session>(kernel, person).await? {
+    for stored in of_person(kernel, Session::PERSON, person).whole().await? {
         if stored.revoked_at.is_none() && now < stored.expires_at {
             changeset.replace(&stored, &revoked(&stored, now));
         }
@@ -220,16 +223,8 @@ async fn end_sign_ins(kernel: &Kernel, changeset: &mut Changeset, person: Person
 }
 
 /// A person's own records of a kind: all of them, so that nobody keeps a session by having many.
-pub(crate) async fn of_person<T: Record>(kernel: &Kernel, person: PersonId) -> Result<Vec<Stored<T>>, OpError> {
-    let (mut all, mut after) = (Vec::new(), None);
-    loop {
-        let (rows, next) = kernel.listed::<T>(T::KIND, vec![format!("person={person}")], after, 1_000).await?;
-        all.extend(rows);
-        after = next;
-        if after.is_none() {
-            return Ok(all);
-        }
-    }
+pub(crate) fn of_person<T: Record>(kernel: &Kernel, theirs: Field<T, PersonId>, person: PersonId) -> Pages<'_, T> {
+    kernel.pages(Query::of([theirs.of(person)]).limit(1_000))
 }
 
 /// Who the caller is, and what their sign-in is worth.
@@ -265,7 +260,7 @@ pub async fn sessions(kernel: &Kernel, caller: &Caller) -> Result<Page<SessionVi
         Caller::Person { via: Via::Session(id), .. } => Some(*id),
         _ => None,
     };
-    let live = of_person::<Session>(kernel, person).await?.into_iter();
+    let live = of_person(kernel, Session::PERSON, person).readable().await?.into_iter();
     let items = live
         .filter(|session| session.revoked_at.is_none() && now < session.expires_at)
         .map(|session| session_view(&session, this))
@@ -339,7 +334,7 @@ mod tests {
             phishing_resistant: true,
         };
         let live = async || {
-            let mut sessions = of_person::<Session>(&world.engine, id).await.unwrap();
+            let mut sessions = of_person(&world.engine, Session::PERSON, id).readable().await.unwrap();
             sessions.retain(|session| session.revoked_at.is_none());
             sessions
         };

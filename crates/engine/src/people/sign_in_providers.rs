@@ -9,8 +9,6 @@ use tenure_core::policy::Action;
 use tenure_core::store::changeset::Once;
 use tenure_core::store::event::ControlPoint;
 use tenure_core::store::event_kind::EventKind;
-use tenure_core::store::port::ListQuery;
-use tenure_core::store::row::RowKind;
 use tenure_core::store::secret::Secret;
 use tenure_core::trust::issuer::IssuerState;
 use tenure_credentials::jose::Algorithm;
@@ -20,7 +18,7 @@ use crate::kernel::authority::{self, administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
-use crate::kernel::query::Listing;
+use crate::kernel::query::Query;
 use crate::trust::issuers::{self, Discovery, IssuerUse, allowed_url};
 use crate::trust::records::{self, Names, Standing, Trusted};
 
@@ -153,8 +151,8 @@ pub async fn remove_sign_in_provider(kernel: &Kernel, caller: &Caller, id: SignI
 /// The caller may not read them.
 pub async fn sign_in_providers(kernel: &Kernel, caller: &Caller) -> Result<Page<View<SignInProviderView>>, OpError> {
     authority::may_read(kernel, caller, KIND, "", false).await?;
-    let listing = stored_providers(kernel, 200).await?;
-    let items = listing.rows.into_iter().map(|stored| View {
+    let (rows, unreadable) = kernel.find::<SignInProvider>(Query::every()).await?.apart();
+    let items = rows.into_iter().map(|stored| View {
         record: provider_view(kernel, &stored),
         revision: stored.revision,
         hold: None,
@@ -164,7 +162,7 @@ pub async fn sign_in_providers(kernel: &Kernel, caller: &Caller) -> Result<Page<
     Ok(Page {
         items: items.collect(),
         next: None,
-        unreadable: listing.unreadable.into_iter().map(|bad| bad.key.id).collect(),
+        unreadable: unreadable.into_iter().map(|unreadable| unreadable.bad.key.id).collect(),
         names: tenure_api::views::Names::new(),
     })
 }
@@ -174,22 +172,12 @@ pub async fn sign_in_providers(kernel: &Kernel, caller: &Caller) -> Result<Page<
 /// # Errors
 /// The store can't be read.
 pub async fn offered_providers(kernel: &Kernel) -> Result<Vec<(SignInProviderId, String)>, OpError> {
-    let stored = stored_providers(kernel, 200).await?.rows.into_iter();
+    let stored = kernel.find::<SignInProvider>(Query::every()).await?.readable().into_iter();
     Ok(stored
         .filter(|provider| provider.state == IssuerState::Active)
         .take(MAX_PROVIDERS.into())
         .map(|provider| (provider.id, provider.name.clone()))
         .collect())
-}
-
-async fn stored_providers(kernel: &Kernel, limit: u16) -> Result<Listing<SignInProvider>, OpError> {
-    let query = ListQuery {
-        kind: RowKind::SignInProvider,
-        terms: Vec::new(),
-        after: None,
-        limit,
-    };
-    kernel.listing(&query).await
 }
 
 fn seal_client_secret(kernel: &Kernel, id: SignInProviderId, secret: &str) -> Result<String, OpError> {

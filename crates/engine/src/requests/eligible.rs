@@ -1,16 +1,16 @@
 //! Who could approve a request: asked before it opens, so that none waits for people who aren't there (S-8, S-9).
 
 use tenure_core::base::id::{PersonId, TeamId};
-use tenure_core::people::person::{Person, Role};
+use tenure_core::people::person::{Person, PersonState, Role};
 use tenure_core::people::team::Team;
 use tenure_core::policy::{Action, PolicyEngine, Question};
 use tenure_core::request::{Place, Route};
-use tenure_core::store::row::RowKind;
 
+use crate::kernel::Kernel;
 use crate::kernel::authority::{self, inventory};
 use crate::kernel::error::OpError;
 use crate::kernel::freshness::Freshness;
-use crate::kernel::{Kernel, query};
+use crate::kernel::query::Query;
 use crate::requests::facts::Facts;
 use crate::requests::route;
 use crate::requests::vote::Voter;
@@ -106,15 +106,15 @@ pub(crate) async fn approvers_of(kernel: &Kernel, facts: &Facts) -> Result<Appro
 
 async fn holders(kernel: &Kernel, role: Role, place: Place, facts: &Facts, wanted: bool) -> Result<Vec<PersonId>, OpError> {
     let mut found = Vec::new();
-    let terms = [format!("role={}", role.as_str()), "state=active".to_owned()];
-    let mut after = None;
+    let mut pages = kernel.pages(Query::of([Person::ROLE.of(role), Person::STATE.of(PersonState::Active)]));
     while wanted && found.len() < ENOUGH {
-        let (rows, next) = query::rows::<Person>(kernel, &terms, after).await?;
-        found.extend(rows.iter().filter(|person| could_vote(kernel, person, place, facts)).map(|person| person.id));
-        match next {
-            Some(next) => after = Some(next),
-            None => break,
-        }
+        let Some(page) = pages.next().await? else { break };
+        found.extend(
+            page.readable()
+                .iter()
+                .filter(|person| could_vote(kernel, person, place, facts))
+                .map(|person| person.id),
+        );
     }
     Ok(found)
 }
@@ -151,18 +151,13 @@ fn could_vote(kernel: &Kernel, person: &Person, place: Place, facts: &Facts) -> 
 pub(crate) async fn members_of(kernel: &Kernel, teams: &[TeamId]) -> Result<Vec<PersonId>, OpError> {
     let mut members = Vec::new();
     for team in teams {
-        let terms = [format!("team={team}")];
-        let mut after = None;
-        loop {
-            let (rows, next) = query::rows::<Person>(kernel, &terms, after).await?;
-            members.extend(rows.iter().map(|person| person.id));
+        let mut pages = kernel.pages(Query::of([Person::TEAM.of(team)]));
+        while let Some(found) = pages.next().await? {
+            // Somebody who can't be read would not be kept out.
+            members.extend(found.whole()?.iter().map(|person| person.id));
             if members.len() > MAX_MEMBERS {
                 let hint = "a team that runs it or gains from it has at most 1000 members: name a smaller one";
                 return Err(OpError::field("charter.parties", "team_too_large", hint));
-            }
-            after = next;
-            if after.is_none() {
-                break;
             }
         }
     }
@@ -176,19 +171,19 @@ pub(crate) async fn teams_of_party(kernel: &Kernel, party: &str) -> Result<Vec<T
         return Ok(vec![team]);
     }
     let sought = readings(party);
-    let (mut teams, mut after) = (Vec::new(), None);
-    loop {
-        let (page, next) = kernel.listed::<Team>(RowKind::Team, Vec::new(), after, 1_000).await?;
+    let mut teams = Vec::new();
+    let mut pages = kernel.pages::<Team>(Query::every().limit(1_000));
+    while let Some(found) = pages.next().await? {
+        // One that can't be read may be the one that is meant.
         teams.extend(
-            page.iter()
+            found
+                .whole()?
+                .iter()
                 .filter(|team| readings(&team.name).iter().any(|reading| sought.contains(reading)))
                 .map(|team| team.id),
         );
-        match next {
-            None => return Ok(teams),
-            next => after = next,
-        }
     }
+    Ok(teams)
 }
 
 /// What a name looks like, its letters and digits alone: in lower case, and as it is written, where a capital I is an l. Two names with a reading
@@ -200,7 +195,36 @@ fn readings(name: &str) -> [String; 2] {
 
 #[cfg(test)]
 mod tests {
+    use tenure_core::people::team::Team;
+    use tenure_core::store::changeset::Changeset;
+    use tenure_core::store::event_kind::EventKind;
+
     use super::*;
+    use crate::kernel::work::system;
+    use crate::log::seal::tests::world;
+
+    #[tokio::test]
+    async fn s08_a_member_who_cannot_be_read_is_not_let_in() {
+        let world = world().await;
+        let (engine, now) = (&world.engine, world.engine.now());
+        let team = Team {
+            id: TeamId::from_u128(1),
+            name: "payments".into(),
+            source: None,
+            created_at: now,
+        };
+        let mut member = Person::new(PersonId::from_u128(9), "Bob".into(), None, Vec::new(), now);
+        member.teams = vec![team.id];
+        let mut made = Changeset::new(system(), now, engine.event(now, EventKind::PersonChanged));
+        made.insert(&team).insert(&member);
+        engine.settle(made).await.unwrap().unwrap();
+        assert_eq!(members_of(engine, &[team.id]).await.unwrap(), [member.id]);
+        assert_eq!(teams_of_party(engine, "Payments").await.unwrap(), [team.id]);
+        world.spoil::<Person>(member.id).await;
+        assert!(members_of(engine, &[team.id]).await.is_err());
+        world.spoil::<Team>(team.id).await;
+        assert!(teams_of_party(engine, "Payments").await.is_err());
+    }
 
     #[test]
     fn a08_names_that_look_the_same_read_the_same() {

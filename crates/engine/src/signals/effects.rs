@@ -10,7 +10,7 @@ use tenure_core::base::time::Timestamp;
 use tenure_core::identity::{Identity, IdentityState};
 use tenure_core::people::person::{Person, PersonState, Role};
 use tenure_core::policy::{Action, Attributes, Entity, EntityType, Question, Value};
-use tenure_core::request::review::{Privilege, Review, ReviewSubject, ReviewTrigger};
+use tenure_core::request::review::{Privilege, Review, ReviewState, ReviewSubject, ReviewTrigger};
 use tenure_core::signal::removal::{Because, Blasts};
 use tenure_core::signal::{Effect, Heard, Signal, SignalKind, SignalOutcome, SignalState, Source, SourceState, SubjectKind, Word};
 use tenure_core::store::changeset::{Changeset, DueChange};
@@ -18,17 +18,18 @@ use tenure_core::store::due::DueKind;
 use tenure_core::store::event::{ControlPoint, Event};
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
-use tenure_core::store::row::{RowKind, Stored};
+use tenure_core::store::row::Stored;
 
 use crate::access::departures;
 use crate::endings::removals::plan::{can_be_held, ends_for_good};
 use crate::endings::removals::{self, LEAVER, Raised, blast, steps};
 use crate::identities::review_opening::{self, reviewer_of};
+use crate::kernel::Kernel;
 use crate::kernel::authority::inventory;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
+use crate::kernel::query::Query;
 use crate::kernel::work::{self, acknowledge, system};
-use crate::kernel::{Kernel, query};
 use crate::signals::workloads;
 
 /// The workflows of machines by the names of those of people (R77).
@@ -325,11 +326,11 @@ pub(crate) async fn begin_removal(kernel: &Kernel, changeset: &mut Changeset, sa
 async fn any_active(kernel: &Kernel, ending: &crate::endings::removals::plan::Ending) -> Result<bool, OpError> {
     let mut after = None;
     loop {
-        let (rows, next) = blast::concerned_by(kernel, ending, after.as_deref(), 500).await?;
-        if rows.iter().any(|row| row.state == IdentityState::Active) {
+        let found = blast::concerned_by(kernel, ending, after.as_deref(), 500).await?;
+        after = found.next();
+        if found.readable().iter().any(|row| row.state == IdentityState::Active) {
             return Ok(true);
         }
-        after = next;
         if after.is_none() {
             return Ok(false);
         }
@@ -342,7 +343,9 @@ async fn release_reviewed(kernel: &Kernel, changeset: &mut Changeset, said: &Sai
         return Ok(Turn::ignored("nothing by that name is known here"));
     };
     let mut outcome = said.signal.outcome.clone();
-    let (rows, next) = blast::concerned_by(kernel, &ending, outcome.cursor.as_deref(), AT_ONCE).await?;
+    let found = blast::concerned_by(kernel, &ending, outcome.cursor.as_deref(), AT_ONCE).await?;
+    let next = found.next();
+    let rows = found.readable();
     for stored in rows.iter().filter(|row| can_be_held(row.state)) {
         let review = review_release(kernel, changeset, stored, now).await?;
         outcome.identities.push(stored.id);
@@ -364,14 +367,9 @@ async fn review_release(
     now: Timestamp,
 ) -> Result<tenure_core::base::id::ReviewId, OpError> {
     let trigger = ReviewTrigger::Release;
-    let terms = [
-        format!("identity={}", stored.id),
-        "state=open".to_owned(),
-        format!("trigger={}", trigger.as_str()),
-    ];
+    let open = Query::of([Review::IDENTITY.of(stored.id), Review::STATE.of(ReviewState::Open), Review::TRIGGER.of(trigger)]);
     let privileges = privileges_of(kernel, stored, now).await?;
-    let (open, _) = query::rows::<Review>(kernel, &terms, None).await?;
-    if let Some(open) = open.first() {
+    if let Some(open) = kernel.find(open).await?.readable().first() {
         let review = Review {
             privileges,
             ..(*open.value).clone()
@@ -419,8 +417,8 @@ async fn privileges_of(kernel: &Kernel, identity: &Stored<Identity>, now: Timest
 
 /// Somebody's employment has ended: they leave as by any other way, and nothing else comes of it (R94).
 async fn person_leaves(kernel: &Kernel, changeset: &mut Changeset, said: &Said, now: Timestamp) -> Result<Turn, OpError> {
-    let terms = vec![format!("source_key={}", said.word().subject.id)];
-    let (rows, _) = kernel.listed::<Person>(RowKind::Person, terms, None, 2).await?;
+    let known = Query::of([Person::SOURCE_KEY.of(&said.word().subject.id)]);
+    let rows = kernel.find(known.limit(2)).await?.readable();
     let Some(stored) = rows.first() else {
         return Ok(Turn::ignored("nobody is known by that key"));
     };

@@ -16,7 +16,7 @@ use tenure_core::store::changeset::{Changeset, DueChange, Once, Spend};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::{Actor, ControlPoint, Event};
 use tenure_core::store::event_kind::EventKind;
-use tenure_core::store::row::{RowKind, Stored};
+use tenure_core::store::row::Stored;
 use tenure_credentials::jose::{Algorithm, JoseError, JwkSet};
 use tenure_credentials::opaque::{OpaqueKind, Parsed};
 use tenure_credentials::signal::{SecurityEvent, SetError, is_github_signature, is_standard_signature, is_timed_signature, verify_set};
@@ -25,6 +25,7 @@ use tenure_signals::{Headers, MAX_FACTS, MAX_WORDS};
 use crate::kernel::Kernel;
 use crate::kernel::aggregates::window;
 use crate::kernel::error::OpError;
+use crate::kernel::query::Query;
 use crate::kernel::refusals::{OF_NO_INTEREST, Refusal};
 use crate::people::setup::personal;
 use crate::signals::sources;
@@ -293,9 +294,8 @@ async fn received_event(kernel: &Kernel, signal: &Signal, now: Timestamp) -> Res
     }
     // By what key a source knows a person is theirs to have erased.
     event = event.fact("subject", subject.kind.as_str());
-    let terms = vec![format!("source_key={}", subject.id)];
-    let (people, _) = kernel.listed::<Person>(RowKind::Person, terms, None, 1).await?;
-    Ok(match people.first() {
+    let known = Query::of([Person::SOURCE_KEY.of(&subject.id)]);
+    Ok(match kernel.find(known.limit(1)).await?.readable().first() {
         Some(person) => event.subject(person.id).personal(personal(kernel, person.id, "source_key", &subject.id)),
         None => event,
     })
@@ -303,8 +303,8 @@ async fn received_event(kernel: &Kernel, signal: &Signal, now: Timestamp) -> Res
 
 /// The signals of a delivery that came before, as they stand now.
 async fn taken_before(kernel: &Kernel, source: SourceId, digest: String) -> Result<Vec<SignalTaken>, OpError> {
-    let terms = vec![format!("digest={digest}"), format!("source={source}")];
-    let (signals, _) = kernel.listed::<Signal>(RowKind::Signal, terms, None, 1_000).await?;
+    let same = Query::of([Signal::DIGEST.of(digest), Signal::SOURCE.of(source)]);
+    let signals = kernel.find(same.limit(1_000)).await?.readable();
     Ok(signals.iter().map(|signal| taken(signal)).collect())
 }
 

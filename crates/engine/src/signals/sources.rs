@@ -15,8 +15,7 @@ use tenure_core::signal::{Format, MAX_SUBJECT, Signal, SignalKind, Source, Sourc
 use tenure_core::store::changeset::{Changeset, Once};
 use tenure_core::store::event::ControlPoint;
 use tenure_core::store::event_kind::EventKind;
-use tenure_core::store::port::{ListQuery, StoreError};
-use tenure_core::store::row::{RowKind, Stored};
+use tenure_core::store::row::Stored;
 use tenure_core::store::secret::{Pending, Secret};
 use tenure_core::trust::issuer::Preset;
 use tenure_credentials::opaque::Minted;
@@ -30,7 +29,7 @@ use crate::kernel::error::OpError;
 use crate::kernel::freshness::{self, assurance_fact};
 use crate::kernel::if_match::IfMatch;
 use crate::kernel::operation::Asked;
-use crate::kernel::query::{ListAsk, Listed};
+use crate::kernel::query::{ListAsk, Listed, Query};
 use crate::signals::reception::is_well_formed;
 use crate::trust::issuers::{self, algorithms, allowed_url};
 use crate::trust::records::{self, Names, Standing, Trusted};
@@ -233,9 +232,9 @@ pub async fn rotate_source_key(kernel: &Kernel, caller: &Caller, id: SourceId) -
 ///
 /// # Errors
 /// The caller may not read them.
-pub async fn sources(kernel: &Kernel, caller: &Caller, ask: ListAsk) -> Result<Page<View<SourceView>>, OpError> {
+pub async fn sources(kernel: &Kernel, caller: &Caller, ask: ListAsk<Source>) -> Result<Page<View<SourceView>>, OpError> {
     authority::may_read(kernel, caller, KIND, "", false).await?;
-    let (rows, end) = kernel.page::<Source>(ask).await?;
+    let (rows, end) = kernel.page(ask).await?;
     Ok(end.page(rows.into_iter().map(|row| read(kernel, &row)).collect()))
 }
 
@@ -262,15 +261,9 @@ pub(crate) async fn find_source(kernel: &Kernel, id_or_name: &str) -> Result<Opt
     if parse_name("source", id_or_name).is_err() {
         return Ok(None);
     }
-    let query = ListQuery {
-        kind: RowKind::Source,
-        terms: vec![format!("name={id_or_name}")],
-        after: None,
-        limit: 1,
+    let Some(source) = kernel.first(Query::of([Source::NAME.of(id_or_name)])).await? else {
+        return Ok(None);
     };
-    let page = kernel.store.list(&query).await?;
-    let Some(row) = page.rows.first() else { return Ok(None) };
-    let source = row.decode::<Source>().map_err(StoreError::from)?;
     let known = kernel.memory.of::<Known>();
     let mut known = known.0.lock();
     if known.len() >= MAX_KNOWN {

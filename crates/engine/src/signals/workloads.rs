@@ -10,13 +10,13 @@ use tenure_core::finding::rules;
 use tenure_core::identity::binding::{Binding, BindingMatch, BindingState, Recheck, binding_breaks};
 use tenure_core::identity::scope::Scope;
 use tenure_core::identity::template::Template;
-use tenure_core::identity::{CharterDraft, Identity, IdentityState, Releaser, RevocationTrigger, SuspensionKind, WorkloadBinding, workload_term};
+use tenure_core::identity::{CharterDraft, Identity, IdentityState, Releaser, RevocationTrigger, SuspensionKind, WorkloadBinding};
 use tenure_core::inventory::environment::parse_name;
 use tenure_core::people::person::Role;
 use tenure_core::signal::SubjectKind;
 use tenure_core::store::changeset::{Changeset, Once};
 use tenure_core::store::event_kind::EventKind;
-use tenure_core::store::row::{RowKind, Stored};
+use tenure_core::store::row::Stored;
 use tenure_core::trust::issuer::{Issuer, Preset};
 
 use crate::credentials::revocation;
@@ -25,9 +25,10 @@ use crate::endings::removals::plan::{can_be_held, has_not_ended, is_of};
 use crate::identities::dormancy::{self, ByRule};
 use crate::identities::{lifecycle, registration};
 use crate::inventory::{references, templates};
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
-use crate::kernel::{Kernel, query};
+use crate::kernel::query::Query;
 use crate::signals::effects::{self, AT_ONCE, JOINER, MOVER, Said, Turn, evidence};
 
 /// Names that are tried before a draft is given up.
@@ -102,18 +103,14 @@ pub(crate) async fn workload_joins(kernel: &Kernel, changeset: &mut Changeset, s
 
 /// An identity that is registered for a workload and has not ended.
 async fn identity_of_workload(kernel: &Kernel, workload: &str, environments: &[String]) -> Result<Option<IdentityId>, OpError> {
-    let mut after = None;
-    loop {
-        let (rows, next) = kernel.listed::<Identity>(RowKind::Identity, vec![workload_term(workload)], after, 200).await?;
+    let mut pages = kernel.pages(Query::of([Identity::WORKLOAD.of(workload)]));
+    while let Some(found) = pages.next().await? {
         let lives = |row: &&Stored<Identity>| has_not_ended(row.state) || row.state == IdentityState::Retiring;
-        if let Some(found) = rows.iter().filter(|row| is_of(environments, row)).find(lives) {
+        if let Some(found) = found.readable().iter().filter(|row| is_of(environments, row)).find(lives) {
             return Ok(Some(found.id));
         }
-        after = next;
-        if after.is_none() {
-            return Ok(None);
-        }
     }
+    Ok(None)
 }
 
 /// A name for a workload's identity: its own, or its own and a part of the signal's id, as names are never used twice.
@@ -122,7 +119,7 @@ async fn free_name(kernel: &Kernel, workload: &str, said: &Said) -> Result<Optio
     for n in 0..NAMES {
         let end = if n == 0 { "" } else { id.get(id.len().saturating_sub(4 * n)..).unwrap_or("") };
         let name = name_of(workload, end);
-        let (taken, _) = query::rows::<Identity>(kernel, &[format!("name={name}")], None).await?;
+        let taken = kernel.find(Query::of([Identity::NAME.of(&name)])).await?.readable();
         if taken.is_empty() && parse_name("name", &name).is_ok() {
             return Ok(Some(name));
         }
@@ -203,7 +200,9 @@ pub(crate) async fn workload_moves(kernel: &Kernel, changeset: &mut Changeset, s
         return Ok(Turn::ignored("nothing by that name is known here"));
     };
     let mut outcome = said.signal.outcome.clone();
-    let (rows, next) = blast::concerned_by(kernel, &ending, outcome.cursor.as_deref(), AT_ONCE).await?;
+    let found = blast::concerned_by(kernel, &ending, outcome.cursor.as_deref(), AT_ONCE).await?;
+    let next = found.next();
+    let rows = found.readable();
     let mut broken = Vec::new();
     for stored in rows.iter().filter(|row| has_not_ended(row.state)) {
         let bindings = live_bindings(kernel, stored).await?;
@@ -320,7 +319,9 @@ pub(crate) async fn task_ends(kernel: &Kernel, changeset: &mut Changeset, said: 
         return Ok(Turn::ignored("nothing by that name is known here"));
     };
     let mut outcome = said.signal.outcome.clone();
-    let (rows, next) = blast::concerned_by(kernel, &ending, outcome.cursor.as_deref(), AT_ONCE).await?;
+    let found = blast::concerned_by(kernel, &ending, outcome.cursor.as_deref(), AT_ONCE).await?;
+    let next = found.next();
+    let rows = found.readable();
     let mut of_the_run = Vec::new();
     for stored in rows.iter().filter(|row| can_be_held(row.state)) {
         // Another run's identity fixes what this run doesn't have.

@@ -151,6 +151,7 @@ async fn put_chunks(kernel: &Kernel, changeset: &mut Changeset, chunks: &[Digest
     Ok(())
 }
 
+/// The rows as they stand, in the order of their ids: the digest and its chunks are two records of one kind.
 fn of_digests(after: String, limit: u16) -> ListQuery {
     ListQuery {
         kind: RowKind::StateDigest,

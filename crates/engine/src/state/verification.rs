@@ -16,7 +16,8 @@ use tokio::sync::watch;
 
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
-use crate::kernel::{Kernel, finding, query};
+use crate::kernel::query::Query;
+use crate::kernel::{Kernel, finding};
 use crate::state::digest;
 use crate::state::verify::{self, Extent};
 
@@ -98,8 +99,8 @@ pub async fn verify_by_itself(kernel: &Kernel) -> Result<StateReport, OpError> {
 }
 
 async fn faults_on_record(kernel: &Kernel) -> Result<Vec<Stored<Finding>>, OpError> {
-    let terms = [format!("rule={}", rules::STATE_ALTERED.id), format!("state={}", FindingState::Open.as_str())];
-    Ok(query::rows::<Finding>(kernel, &terms, None).await?.0)
+    let open = Query::of([Finding::RULE.of(rules::STATE_ALTERED.id), Finding::STATE.of(FindingState::Open)]);
+    Ok(kernel.find(open).await?.readable())
 }
 
 /// Rows that didn't fit the log when it was last held against the state, and when that was, in seconds since 1970; 0: not yet.

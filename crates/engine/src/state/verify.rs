@@ -211,6 +211,7 @@ async fn compare(kernel: &Kernel, kind: RowKind, report: &mut StateReport, repla
     let sealer = RowMac::new(&kernel.root);
     let mut after = None;
     loop {
+        // Whatever stands there, and no record: a row that was altered is named, and kinds are read below.
         let page = kernel
             .store
             .page(&ListQuery {
@@ -292,11 +293,8 @@ pub(crate) struct Derived {
 pub(crate) fn read(row: &Arc<Row>) -> Result<Derived, BadRow> {
     fn of<T: Record>(row: &Arc<Row>) -> Result<Derived, BadRow> {
         let record = row.decode::<T>()?;
-        let mut terms = record.terms();
-        terms.sort_unstable();
-        terms.dedup();
         Ok(Derived {
-            terms,
+            terms: record.terms().into_text(),
             droppable_after: record.droppable_after(),
         })
     }

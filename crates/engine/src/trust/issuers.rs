@@ -17,8 +17,6 @@ use tenure_core::policy::Action;
 use tenure_core::store::changeset::Once;
 use tenure_core::store::event::ControlPoint;
 use tenure_core::store::event_kind::EventKind;
-use tenure_core::store::port::{ListQuery, StoreError};
-use tenure_core::store::row::RowKind;
 use tenure_core::trust::claim;
 use tenure_core::trust::issuer::{Issuer, IssuerState, Preset};
 use tenure_credentials::jose::{Algorithm, JwkSet, MAX_SET_BYTES};
@@ -28,6 +26,7 @@ use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
+use crate::kernel::query::Query;
 use crate::trust::records::{self, Names, Standing, Trusted};
 
 const ADDRESS_NOT_ALLOWED: &str = "its host leads to an address that the server may not reach: public ones by https, others only where an \
@@ -252,27 +251,21 @@ pub async fn create_issuer(kernel: &Kernel, caller: &Caller, mut ask: NewIssuer)
 /// for people never vouches for workloads, nor the reverse: a non-human identity rests on a primitive of its platform, not on an
 /// account in a directory of people (R18).
 pub(crate) async fn earlier_registrations(kernel: &Kernel, url: &str, wanted: IssuerUse) -> Result<usize, OpError> {
-    let query = |kind, term| ListQuery {
-        kind,
-        terms: vec![format!("{term}={url}")],
-        after: None,
-        limit: 1_000,
-    };
-    let workloads = kernel.store.list(&query(RowKind::Issuer, "url")).await?;
-    let people = kernel.store.list(&query(RowKind::SignInProvider, "issuer")).await?;
+    let workloads = kernel.find(Query::of([Issuer::URL.of(url)]).limit(1_000)).await?.whole()?;
+    let people = kernel.find(Query::of([SignInProvider::ISSUER.of(url)]).limit(1_000)).await?.whole()?;
     let mut standing = None;
-    for row in &workloads.rows {
-        if row.decode::<Issuer>().map_err(StoreError::from)?.state != IssuerState::Removed {
+    for issuer in &workloads {
+        if issuer.state != IssuerState::Removed {
             standing = Some(IssuerUse::Workloads);
         }
     }
-    for row in &people.rows {
-        if row.decode::<SignInProvider>().map_err(StoreError::from)?.state != IssuerState::Removed {
+    for provider in &people {
+        if provider.state != IssuerState::Removed {
             standing = Some(IssuerUse::People);
         }
     }
     match (standing, wanted) {
-        (None, _) => Ok(workloads.rows.len() + people.rows.len()),
+        (None, _) => Ok(workloads.len() + people.len()),
         (Some(standing), wanted) if standing == wanted => Err(OpError::Taken { what: "url" }),
         (Some(_), IssuerUse::Workloads) => Err(OpError::field(
             "url",

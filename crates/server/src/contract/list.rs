@@ -2,7 +2,6 @@
 //! each takes: an unknown parameter, a value that no record can have, or a limit out of bounds is told, never an empty list.
 
 use std::fmt::Display;
-use std::marker::PhantomData;
 use std::str::FromStr;
 
 use axum::extract::FromRequestParts;
@@ -36,6 +35,7 @@ use tenure_core::request::review::{Review, ReviewState, ReviewTrigger};
 use tenure_core::request::{Class, Request, RequestState};
 use tenure_core::signal::removal::{Removal, RemovalState};
 use tenure_core::signal::{Format, Signal, SignalKind, SignalState, Source, SourceState, SubjectKind};
+use tenure_core::store::term::Field;
 use tenure_core::trust::issuer::Issuer;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::query::{DEFAULT_PAGE, ListAsk, MAX_PAGE};
@@ -50,19 +50,18 @@ const MAX_VALUE: usize = 480;
 /// Says what a text should be, if it isn't.
 type Check = fn(&str) -> Result<(), String>;
 
-/// What a list can be narrowed by: a name, and what its values are.
-type Filter = (&'static str, Check);
+/// What a list of these records can be narrowed by: a field that they are listed by, and what its values are.
+type Filter<T> = (Field<T>, Check);
 
 /// Records that are listed.
-pub(crate) trait Filtered {
+pub(crate) trait Filtered: Sized + 'static {
     /// What the list can be narrowed by.
-    const FILTERS: &'static [Filter];
+    const FILTERS: &'static [Filter<Self>];
 }
 
 /// What the list of a kind of record is asked.
 pub(crate) struct List<T> {
-    pub ask: ListAsk,
-    of: PhantomData<fn() -> T>,
+    pub ask: ListAsk<T>,
 }
 
 impl<T: Filtered, S: Send + Sync> FromRequestParts<S> for List<T> {
@@ -70,7 +69,7 @@ impl<T: Filtered, S: Send + Sync> FromRequestParts<S> for List<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
         let ask = read(parts.uri.query().unwrap_or_default(), T::FILTERS).map_err(OpError::Invalid)?;
-        Ok(Self { ask, of: PhantomData })
+        Ok(Self { ask })
     }
 }
 
@@ -80,7 +79,7 @@ impl<T: Filtered> Takes for List<T> {
         for (filter, check) in T::FILTERS {
             // Whatever a filter takes, it isn't nothing; what it takes stands in the refusal of that.
             let taken = check("").err().unwrap_or_default();
-            operation.parameter("query", filter, &format!("Only those with this: {taken}."), &text);
+            operation.parameter("query", filter.name(), &format!("Only those with this: {taken}."), &text);
         }
         operation.parameter("query", "after", "Only what follows the page that named this as its `next`.", &text);
         let limit = json!({"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_PAGE});
@@ -90,7 +89,7 @@ impl<T: Filtered> Takes for List<T> {
 }
 
 /// Reads the query of a list, or names everything that is wrong with it.
-fn read(query: &str, filters: &'static [Filter]) -> Result<ListAsk, Vec<FieldProblem>> {
+fn read<T>(query: &str, filters: &[Filter<T>]) -> Result<ListAsk<T>, Vec<FieldProblem>> {
     let mut ask = ListAsk::default();
     let mut problems = Vec::new();
     let mut seen: Vec<String> = Vec::new();
@@ -100,18 +99,18 @@ fn read(query: &str, filters: &'static [Filter]) -> Result<ListAsk, Vec<FieldPro
             problems.push(problem("parameter_repeated", "give it once".to_owned()));
             continue;
         }
-        match (name.as_str(), filters.iter().find(|(filter, _)| *filter == name)) {
+        match (name.as_str(), filters.iter().find(|(filter, _)| filter.name() == name)) {
             ("after", _) => ask.after = Some(value),
             ("limit", _) => match value.parse().ok().filter(|limit| (1..=MAX_PAGE).contains(limit)) {
                 Some(limit) => ask.limit = Some(limit),
                 None => problems.push(problem("limit_unfit", format!("ask for 1 to {MAX_PAGE} records"))),
             },
             (_, Some((filter, check))) => match check(&value) {
-                Ok(()) => ask.filters.push((filter, value)),
+                Ok(()) => ask.filters.push(filter.of(value)),
                 Err(taken) => problems.push(problem("value_unknown", format!("it takes {taken}"))),
             },
             (_, None) => {
-                let names: Vec<&str> = filters.iter().map(|(filter, _)| *filter).chain(["after", "limit"]).collect();
+                let names: Vec<&str> = filters.iter().map(|(filter, _)| filter.name()).chain(["after", "limit"]).collect();
                 problems.push(problem("parameter_unknown", format!("this list takes {}", names.join(", "))));
             }
         }
@@ -224,52 +223,52 @@ fn target(value: &str) -> Result<(), String> {
 }
 
 macro_rules! filters {
-    ($($record:ty { $($name:literal: $check:expr),* $(,)? })*) => {
-        $(impl Filtered for $record { const FILTERS: &'static [Filter] = &[$(($name, $check)),*]; })*
+    ($($record:ty { $($field:ident: $check:expr),* $(,)? })*) => {
+        $(impl Filtered for $record { const FILTERS: &'static [Filter<Self>] = &[$((<$record>::$field.as_text(), $check)),*]; })*
     };
 }
 
-// What stands here is a term of the record (`Record::terms`): the store finds nothing by anything else.
+// What stands here is a field of the record's terms: the store finds nothing by anything else.
 filters! {
-    Person { "state": word::<PersonState>, "role": word::<Role>, "class": word::<PersonClass>, "manager": id::<PersonId>, "team": id::<TeamId>, "source": text }
-    Team { "name": text }
-    Difference { "state": decided, "source": text, "person": id::<PersonId> }
-    Transfer { "state": word::<TransferState>, "identity": id::<IdentityId>, "from": id::<PersonId>, "offered_to": id::<PersonId> }
-    Application { "name": text, "owner": id::<PersonId>, "standing": word::<Standing> }
+    Person { STATE: word::<PersonState>, ROLE: word::<Role>, CLASS: word::<PersonClass>, MANAGER: id::<PersonId>, TEAM: id::<TeamId>, SOURCE: text }
+    Team { NAME: text }
+    Difference { STATE: decided, SOURCE: text, PERSON: id::<PersonId> }
+    Transfer { STATE: word::<TransferState>, IDENTITY: id::<IdentityId>, FROM: id::<PersonId>, OFFERED_TO: id::<PersonId> }
+    Application { NAME: text, OWNER: id::<PersonId>, STANDING: word::<Standing> }
     Environment {}
-    Resource { "uri": text, "environment": text, "application": id::<ApplicationId>, "type": text }
-    Issuer { "url": text }
-    Vendor { "name": text, "owner": id::<PersonId>, "standing": word::<Standing> }
-    CloudAccount { "provider": text, "account": text, "environment": text, "standing": word::<Standing> }
+    Resource { URI: text, ENVIRONMENT: text, APPLICATION: id::<ApplicationId>, TYPE: text }
+    Issuer { URL: text }
+    Vendor { NAME: text, OWNER: id::<PersonId>, STANDING: word::<Standing> }
+    CloudAccount { PROVIDER: text, ACCOUNT: text, ENVIRONMENT: text, STANDING: word::<Standing> }
     DataDomain {}
     NamingStandard {}
-    Need { "name": text, "owner": id::<PersonId>, "standing": word::<Standing> }
+    Need { NAME: text, OWNER: id::<PersonId>, STANDING: word::<Standing> }
     Identity {
-        "name": text, "state": word::<IdentityState>, "kind": word::<Kind>, "owner": id::<PersonId>, "application": id::<ApplicationId>,
-        "environment": text, "enforces": id::<ResourceId>, "vendor": id::<VendorId>, "cloud_account": id::<CloudAccountId>, "need": id::<NeedId>,
-        "shared": flag,
+        NAME: text, STATE: word::<IdentityState>, OF_KIND: word::<Kind>, OWNER: id::<PersonId>, APPLICATION: id::<ApplicationId>,
+        ENVIRONMENT: text, ENFORCES: id::<ResourceId>, VENDOR: id::<VendorId>, CLOUD_ACCOUNT: id::<CloudAccountId>, NEED: id::<NeedId>,
+        SHARED: flag,
     }
     Credential {}
-    Receipt { "target": target }
-    Template { "kind": word::<Kind> }
+    Receipt { TARGET: target }
+    Template { OF_KIND: word::<Kind> }
     Package {}
     Request {
-        "state": word::<RequestState>, "type": matter, "class": word::<Class>, "identity": id::<IdentityId>, "person": id::<PersonId>,
-        "requester": asker,
+        STATE: word::<RequestState>, TYPE: matter, CLASS: word::<Class>, IDENTITY: id::<IdentityId>, PERSON: id::<PersonId>,
+        REQUESTER: asker,
     }
-    PolicySet { "state": word::<PolicySetState> }
+    PolicySet { STATE: word::<PolicySetState> }
     Review {
-        "state": word::<ReviewState>, "identity": id::<IdentityId>, "person_grant": id::<PersonGrantId>, "reviewer": id::<PersonId>,
-        "trigger": word::<ReviewTrigger>,
+        STATE: word::<ReviewState>, IDENTITY: id::<IdentityId>, PERSON_GRANT: id::<PersonGrantId>, REVIEWER: id::<PersonId>,
+        TRIGGER: word::<ReviewTrigger>,
     }
-    Exception { "state": word::<ExceptionState>, "type": word::<ExceptionType>, "identity": id::<IdentityId>, "person": id::<PersonId> }
-    Finding { "subject": text, "rule": rule, "state": word::<FindingState>, "severity": word::<Severity> }
-    Source { "name": text, "format": word::<Format>, "owner": id::<PersonId>, "state": word::<SourceState> }
-    Signal { "source": id::<SourceId>, "kind": word::<SignalKind>, "subject": signalled, "state": word::<SignalState> }
-    Removal { "state": word::<RemovalState>, "subject": signalled, "kind": word::<SignalKind>, "identity": id::<IdentityId> }
-    ExceptionalAccess { "access": word::<Access>, "identity": id::<IdentityId>, "with": text }
+    Exception { STATE: word::<ExceptionState>, TYPE: word::<ExceptionType>, IDENTITY: id::<IdentityId>, PERSON: id::<PersonId> }
+    Finding { SUBJECT: text, RULE: rule, STATE: word::<FindingState>, SEVERITY: word::<Severity> }
+    Source { NAME: text, FORMAT: word::<Format>, OWNER: id::<PersonId>, STATE: word::<SourceState> }
+    Signal { SOURCE: id::<SourceId>, OF_KIND: word::<SignalKind>, SUBJECT: signalled, STATE: word::<SignalState> }
+    Removal { STATE: word::<RemovalState>, SUBJECT: signalled, OF_KIND: word::<SignalKind>, IDENTITY: id::<IdentityId> }
+    ExceptionalAccess { ACCESS: word::<Access>, IDENTITY: id::<IdentityId>, WITH: text }
     Invitation {}
-    Hold { "kind": scope_kind, "placed_by": id::<PersonId> }
+    Hold { KIND_OF_SCOPE: scope_kind, PLACED_BY: id::<PersonId> }
 }
 
 #[cfg(test)]
@@ -284,7 +283,7 @@ mod tests {
     #[test]
     fn d12_everything_that_is_wrong_with_a_query_is_named_at_once() {
         let ask = read("state=active&limit=200&after=x&source=hr%20one", Person::FILTERS).unwrap();
-        assert_eq!(ask.filters, [("state", "active".to_owned()), ("source", "hr one".to_owned())]);
+        assert_eq!(ask.filters, [Person::STATE.of(PersonState::Active), Person::SOURCE.of("hr one")]);
         assert_eq!((ask.limit, ask.after.as_deref()), (Some(200), Some("x")));
         let pairs = |wanted: &[(&str, &str)]| wanted.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect::<Vec<_>>();
         assert_eq!(

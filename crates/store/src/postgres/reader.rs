@@ -13,7 +13,7 @@ use tokio_postgres::types::ToSql;
 
 use super::Highest;
 use super::session::{Address, Pool};
-use crate::row::{bears, hash, is_genuine, limit_of, page, signed, text, unsigned, verify};
+use crate::row::{bears, hash, is_genuine, limit_of, page, signed, terms_beside, text, unsigned, verify};
 
 pub(super) struct Reader {
     pool: Pool,
@@ -257,7 +257,7 @@ impl Reader {
             if let Some(slot) = beside.get_mut(place_of(row)) {
                 *slot = Some(Beside {
                     revision: unsigned(row.get(1)),
-                    terms: serde_json::from_slice(row.get(2)).unwrap_or_default(),
+                    terms: terms_beside(row.get(2)),
                     indexed: row.get(4),
                     droppable_after: row.get::<_, Option<i64>>(3).map(Timestamp::from_micros),
                 });

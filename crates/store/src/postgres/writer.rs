@@ -289,6 +289,8 @@ const RECORDS: &str = "INSERT INTO record (shard, kind, id, revision, created, p
 const DROP_TERMS: &str = "DELETE FROM term t USING UNNEST($1::smallint[], $2::bytea[], $3::bytea[]) AS k (kind, term, id)
     WHERE t.shard = 0 AND t.kind = k.kind AND t.term = k.term AND t.id = k.id";
 
+const DROP_ALL_TERMS: &str = "DELETE FROM term WHERE shard = 0 AND kind = $1 AND id = $2";
+
 const TERMS: &str = "INSERT INTO term (shard, kind, term, id) SELECT 0, * FROM UNNEST($1::smallint[], $2::bytea[], $3::bytea[])
     ON CONFLICT DO NOTHING";
 
@@ -495,8 +497,12 @@ async fn purge(session: &mut Session, now: Timestamp, n: u32) -> Result<u64, Err
     let ids: Vec<&[u8]> = old.iter().map(|row| row.get(1)).collect();
     let mut terms: (Vec<i16>, Vec<Vec<u8>>, Vec<&[u8]>) = (Vec::new(), Vec::new(), Vec::new());
     for row in &old {
-        // A term that can't be read was altered; the row goes all the same, and lists join its row.
-        for term in serde_json::from_slice::<Vec<String>>(row.get(2)).unwrap_or_default() {
+        let Ok(borne) = serde_json::from_slice::<Vec<String>>(row.get(2)) else {
+            // Altered: what it bore is looked for, so that nothing of it is left in the index.
+            transaction.execute(DROP_ALL_TERMS, &[&row.get::<_, i16>(0), &row.get::<_, &[u8]>(1)]).await?;
+            continue;
+        };
+        for term in borne {
             terms.0.push(row.get(0));
             terms.1.push(term.into_bytes());
             terms.2.push(row.get(1));

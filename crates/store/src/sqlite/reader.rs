@@ -14,7 +14,7 @@ use tenure_core::store::row::{Position, Row, RowKey};
 
 use super::cache::{self, Cache};
 use super::open;
-use crate::row::{bears, behind, is_genuine, limit_of, page, signed, text, unsigned, verify};
+use crate::row::{bears, behind, is_genuine, limit_of, page, signed, terms_beside, text, unsigned, verify};
 
 /// Idle reader connections that are kept.
 const IDLE: usize = 8;
@@ -285,7 +285,7 @@ fn beside_one(connection: &Connection, key: &RowKey, terms: &[String]) -> rusqli
         .query_row(params![key.kind.code(), key.id.as_bytes()], |found| {
             Ok(Beside {
                 revision: unsigned(found.get(0)?),
-                terms: serde_json::from_slice(&found.get::<_, Vec<u8>>(1)?).unwrap_or_default(),
+                terms: terms_beside(&found.get::<_, Vec<u8>>(1)?),
                 indexed: true,
                 droppable_after: found.get::<_, Option<i64>>(2)?.map(Timestamp::from_micros),
             })

@@ -322,9 +322,13 @@ impl Writer {
                 .query_map(params![now.as_micros(), n], |found| Ok((found.get(0)?, found.get(1)?, found.get(2)?)))?
                 .collect::<Result<Vec<(u8, Vec<u8>, Vec<u8>)>, _>>()?;
             for (kind, id, terms) in rows {
-                // A term that can't be read was altered; the row goes all the same, and lists join its row.
-                let terms: Vec<String> = serde_json::from_slice(&terms).unwrap_or_default();
-                drop_terms(transaction, kind, &id, terms.iter())?;
+                match serde_json::from_slice::<Vec<String>>(&terms) {
+                    Ok(terms) => drop_terms(transaction, kind, &id, terms.iter())?,
+                    // Altered: what it bore is looked for, so that nothing of it is left in the index.
+                    Err(_) => {
+                        transaction.execute("DELETE FROM term WHERE shard = 0 AND kind = $1 AND id = $2", params![kind, id])?;
+                    }
+                }
                 gone += transaction
                     .prepare_cached("DELETE FROM record WHERE shard = 0 AND kind = $1 AND id = $2")?
                     .execute(params![kind, id])?;

@@ -182,6 +182,33 @@ async fn an_altered_row_is_refused_by_name() {
 }
 
 #[tokio::test]
+async fn terms_that_cannot_be_read_are_never_taken_for_none() {
+    let (_folder, path) = database_file();
+    let store = sqlite(&path);
+    committed(store.commit(writes(1, 1, put(identity("a"), 0, "one", &["t=1"]))).await);
+    let over = tenure_core::store::changeset::Put {
+        droppable_after: Some(secs(2)),
+        ..put(identity("b"), 0, "two", &["t=1", "t=2"])
+    };
+    committed(store.commit(writes(2, 1, over)).await);
+    drop(store);
+    let by_hand = Connection::open(&path).unwrap();
+    assert_eq!(by_hand.execute("UPDATE record SET terms = CAST('[' AS BLOB)", []).unwrap(), 2);
+    drop(by_hand);
+    let store = sqlite(&path);
+    let beside = store.beside(&[(identity("a"), Vec::new())]).await.unwrap();
+    assert_eq!(beside[0].as_ref().unwrap().terms, ["unreadable=["], "no row bears that");
+    // Nothing is written over a row of which nobody knows what it left in the index.
+    let replace = store.commit(writes(3, 1, put(identity("a"), 1, "three", &["t=3"]))).await;
+    assert!(matches!(&replace, Outcome::Unavailable(why) if why.contains("its terms")), "{replace:?}");
+    // What is over goes with all that it left there.
+    assert_eq!(store.purge(secs(3), 10).await.unwrap(), 1);
+    let left = store.index(&tenure_core::store::port::IndexEntry::default(), 10).await.unwrap();
+    let left: Vec<_> = left.iter().map(|entry| (entry.term.as_slice(), entry.id.as_slice())).collect();
+    assert_eq!(left, [(b"t=1".as_slice(), b"a".as_slice())]);
+}
+
+#[tokio::test]
 async fn a_database_that_went_back_is_refused() {
     let (_folder, path) = database_file();
     let store = sqlite(&path);

@@ -15,10 +15,11 @@ use tenure_core::store::row::Stored;
 use crate::access::person_access;
 use crate::access::person_access::plan::{Plan, plan, started};
 use crate::identities::review_opening;
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
+use crate::kernel::query::Query;
 use crate::kernel::work::{self, acknowledge, system};
-use crate::kernel::{Kernel, query};
 
 /// Works off what a person's grant demands.
 pub(crate) async fn work_person_grant(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
@@ -28,8 +29,8 @@ pub(crate) async fn work_person_grant(kernel: &Kernel, claimed: &Claimed, now: T
     };
     let person = kernel.one::<Person>(stored.person).await?;
     let state = person.as_ref().map(|person| person.state);
-    let review_opened = !query::all::<Review>(kernel, vec![format!("person_grant={id}")], 1).await?.is_empty();
-    Ok(match (plan(&stored, state, review_opened, now), person) {
+    let reviews = kernel.find(Query::of([Review::PERSON_GRANT.of(id)]).limit(1)).await?.readable();
+    Ok(match (plan(&stored, state, !reviews.is_empty(), now), person) {
         (Plan::Nothing, _) => None,
         (Plan::Later(at), _) => Some(work::postponed(kernel, claimed, at, now)),
         (Plan::Start, Some(person)) => Some(begun(kernel, claimed, &stored, &person, now)),
@@ -125,7 +126,8 @@ async fn settle_reviews(
     state: ReviewState,
     now: Timestamp,
 ) -> Result<(), OpError> {
-    let open = query::all::<Review>(kernel, vec![format!("person_grant={grant}"), "state=open".to_owned()], 10).await?;
+    let open = Query::of([Review::PERSON_GRANT.of(grant), Review::STATE.of(ReviewState::Open)]);
+    let open = kernel.find(open.limit(10)).await?.readable();
     for stored in open.into_iter().filter(|review| Some(review.id) != answered) {
         let review = Review {
             state,

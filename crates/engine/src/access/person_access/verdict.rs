@@ -18,8 +18,9 @@ use crate::access::person_access::MAX_HELD;
 use crate::credentials::enforcer::{self, Enforcer};
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
+use crate::kernel::query::Query;
 use crate::kernel::refusals::Refusal;
-use crate::kernel::{Kernel, authority, query};
+use crate::kernel::{Kernel, authority};
 
 /// The workflow that a person's use belongs to.
 const WORKFLOW: &str = "human.access";
@@ -131,14 +132,14 @@ async fn person_verdict(kernel: &Kernel, subject: &str, action: &str, resource: 
 }
 
 async fn covering(kernel: &Kernel, person: &Person, action: &str, resource: &Resource, now: Timestamp) -> Result<Vec<PersonGrantId>, OpError> {
-    let terms = vec![
-        format!("person={}", person.id),
-        format!("resource={}", resource.id),
-        format!("state={}", PersonGrantState::Live.as_str()),
-    ];
+    let live = Query::of([
+        PersonGrant::PERSON.of(person.id),
+        PersonGrant::RESOURCE.of(resource.id.to_string()),
+        PersonGrant::STATE.of(PersonGrantState::Live),
+    ]);
     let known = resource.actions.iter().any(|known| known == action);
     let mut covering = Vec::new();
-    for grant in query::all::<PersonGrant>(kernel, terms, MAX_HELD).await? {
+    for grant in kernel.find(live.limit(MAX_HELD)).await?.readable() {
         if known && grant.entitlement.covers(action, resource.id) && is_in_force(kernel, &grant, now).await? {
             covering.push(grant.id);
         }

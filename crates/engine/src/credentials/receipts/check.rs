@@ -11,17 +11,16 @@ use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::credential::Credential;
 use tenure_core::credential::receipt::{Point, PointState, Progress, Receipt, Returning, Target};
 use tenure_core::identity::scope::Scope;
-use tenure_core::identity::{Identity, IdentityState, MAX_CREDENTIAL_TTL, enforcer_terms};
+use tenure_core::identity::{Identity, IdentityState, MAX_CREDENTIAL_TTL};
 use tenure_core::inventory::resource::{Resource, Verification};
-use tenure_core::store::port::ListQuery;
-use tenure_core::store::row::{Position, RowKind, Stored};
+use tenure_core::store::row::{Position, Stored};
 use tenure_log::Leaf;
 
 use crate::credentials::liveness;
 use crate::credentials::receipts::{plan, view};
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
-use crate::kernel::query::{self, Altered};
+use crate::kernel::query::{self, Query};
 use crate::kernel::{Kernel, keys};
 
 /// Identities that one step looks at: far fewer than a lease would allow.
@@ -214,22 +213,17 @@ async fn next_batch(kernel: &Kernel, target: &Target, begun: Option<&Progress>) 
             return Ok((kernel.one::<Identity>(credential.identity).await?.into_iter().collect(), None));
         }
         Target::Scope(Scope::Identity(id)) => return Ok((kernel.one::<Identity>(id).await?.into_iter().collect(), None)),
-        Target::Scope(Scope::Owner(id)) => format!("owner={id}"),
-        Target::Scope(Scope::Application(id)) => format!("application={id}"),
-        Target::Scope(Scope::Environment(name)) => format!("environment={name}"),
-        Target::Scope(Scope::Vendor(id)) => format!("vendor={id}"),
-        Target::Scope(Scope::CloudAccount(id)) => format!("cloud_account={id}"),
+        Target::Scope(Scope::Owner(id)) => Identity::OWNER.of(id),
+        Target::Scope(Scope::Application(id)) => Identity::APPLICATION.of(id),
+        Target::Scope(Scope::Environment(name)) => Identity::ENVIRONMENT.of(name),
+        Target::Scope(Scope::Vendor(id)) => Identity::VENDOR.of(id),
+        Target::Scope(Scope::CloudAccount(id)) => Identity::CLOUD_ACCOUNT.of(id),
     };
-    let query = ListQuery {
-        kind: RowKind::Identity,
-        terms: vec![term],
-        after: begun.map(|begun| begun.after.clone()),
-        limit: BATCH,
-    };
-    let listing = kernel.listing::<Identity>(&query).await?;
-    let next = listing.next.clone();
+    let after = begun.map(|begun| begun.after.clone());
+    let found = kernel.find(Query::of([term]).after(after).limit(BATCH)).await?;
+    let next = found.next();
     // A receipt says nothing of what can't be read.
-    Ok((listing.whole()?, next))
+    Ok((found.whole()?, next))
 }
 
 /// The resources at which something that was issued to an identity and is revoked now would be used.
@@ -247,21 +241,16 @@ async fn resources_of(kernel: &Kernel, target: &Target, identity: &Identity) -> 
 /// The active enforcement points of a resource, the first of them by name, and whether there are more.
 async fn enforcement_points(kernel: &Kernel, resource: ResourceId) -> Result<(Vec<IdentityId>, bool), OpError> {
     let mut named = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let terms = enforcer_terms(&resource.to_string());
-        let listing = kernel.listing_by_any::<Identity>(&terms, &[], after.as_deref(), BATCH, Altered::Fails).await?;
-        after.clone_from(&listing.next);
-        for identity in listing.whole()?.iter().filter(|identity| identity.state == IdentityState::Active) {
+    let mut enforcers = kernel.pages(Query::of([Identity::ENFORCES.of(resource.to_string())]));
+    while let Some(found) = enforcers.next().await? {
+        for identity in found.whole()?.iter().filter(|identity| identity.state == IdentityState::Active) {
             if named.len() >= ENFORCEMENT_POINTS {
                 return Ok((named, true));
             }
             named.push(identity.id);
         }
-        if after.is_none() {
-            return Ok((named, false));
-        }
     }
+    Ok((named, false))
 }
 
 /// Until when offline verifiers may accept what they have seen signed.
@@ -318,9 +307,8 @@ async fn answer(kernel: &Kernel, receipt: &Receipt, resource: ResourceId, identi
 
 /// A credential for the same resource that is alive and accepted now.
 async fn control(kernel: &Kernel, resource: ResourceId, refused: CredentialId, now: Timestamp) -> Result<Option<CredentialId>, OpError> {
-    let terms = vec!["state=active".into()];
-    let (identities, _) = kernel.listed::<Identity>(RowKind::Identity, terms, None, CONTROL_IDENTITIES).await?;
-    for identity in identities {
+    let active = Query::of([Identity::STATE.of(IdentityState::Active)]);
+    for identity in kernel.find(active.limit(CONTROL_IDENTITIES)).await?.readable() {
         let is_control = |credential: &Stored<Credential>| credential.resource == resource && credential.id != refused && credential.revoked_at.is_none();
         let found = match find_credential(kernel, &identity, now, is_control).await {
             Ok(Some(found)) => found,
@@ -344,24 +332,15 @@ async fn find_credential(
     test: impl Fn(&Stored<Credential>) -> bool,
 ) -> Result<Option<Stored<Credential>>, OpError> {
     let life = identity.complete_charter().map_or(MAX_CREDENTIAL_TTL, |charter| charter.credential_ttl);
-    let mut after = Some(CredentialId::floor(now.minus(life)).to_string());
-    loop {
-        let terms = vec![format!("identity={}", identity.id)];
-        let query = ListQuery {
-            kind: RowKind::Credential,
-            terms,
-            after,
-            limit: 64,
-        };
-        let listing = kernel.listing::<Credential>(&query).await?;
-        after = listing.next.clone();
+    let since = CredentialId::floor(now.minus(life)).to_string();
+    let theirs = Query::of([Credential::IDENTITY.of(identity.id)]);
+    let mut pages = kernel.pages(theirs.after(Some(since)).limit(64));
+    while let Some(found) = pages.next().await? {
         // A receipt says nothing of what can't be read.
-        let mut credentials = listing.whole()?.into_iter();
+        let mut credentials = found.whole()?.into_iter();
         if let Some(found) = credentials.find(|credential| now < credential.expires_at && test(credential)) {
             return Ok(Some(found));
         }
-        if after.is_none() {
-            return Ok(None);
-        }
     }
+    Ok(None)
 }

@@ -18,8 +18,9 @@ use tenure_core::trust::confirmation::Confirmation;
 
 use crate::credentials::liveness;
 use crate::credentials::misuse::{self, Apart};
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
-use crate::kernel::{Kernel, query};
+use crate::kernel::query::Query;
 
 /// What tells one holder from another: the key that its credentials are bound to, or else where it calls from.
 pub(crate) struct Mark(String);
@@ -37,7 +38,10 @@ pub(crate) async fn is_second(kernel: &Kernel, identity: &Identity, binding: &St
         return Ok(false);
     }
     // What the other one held may have been revoked or given back since: then it is gone, and this one takes its place.
-    let (credentials, more) = query::rows::<Credential>(kernel, &[format!("identity={}", identity.id)], None).await?;
+    let found = kernel.find(Query::of([Credential::IDENTITY.of(identity.id)])).await?;
+    let more = found.next().is_some();
+    // What can't be read may be theirs.
+    let credentials = found.whole()?;
     let may_be_theirs = |credential: &Credential| {
         let at_hand = credential.binding == Some(binding.id) && now < credential.expires_at;
         at_hand && others().any(|other| other.may_hold(credential.confirmation.as_ref()))
@@ -47,7 +51,7 @@ pub(crate) async fn is_second(kernel: &Kernel, identity: &Identity, binding: &St
             return Ok(true);
         }
     }
-    Ok(more.is_some())
+    Ok(more)
 }
 
 /// Whether this would be permitted to the only holder.

@@ -16,13 +16,14 @@ use tenure_core::identity::scope::{Membership, Scope};
 use tenure_core::inventory::entitlement::Entitlement;
 use tenure_core::inventory::resource::{Verification, WhenUnreachable};
 use tenure_core::store::event_kind::EventKind;
-use tenure_core::store::port::{ListQuery, Outcome, Store};
+use tenure_core::store::port::{Outcome, Store};
 use tenure_core::store::row::{Position, Record};
 
 use super::*;
 use crate::credentials::{revocation, token};
 use crate::identities::enrolment;
 use crate::inventory::directory;
+use crate::kernel::query::Query;
 use crate::log::reading;
 use crate::log::seal::tests::{World, world};
 use crate::matters::exceptions::tests::active;
@@ -184,14 +185,8 @@ impl Stage {
     }
 
     async fn all<T: Record + Clone>(&self) -> Vec<T> {
-        let query = ListQuery {
-            kind: T::KIND,
-            terms: Vec::new(),
-            after: None,
-            limit: 200,
-        };
-        let page = self.world.store.list(&query).await.unwrap();
-        page.rows.iter().map(|row| (*row.decode::<T>().unwrap().value).clone()).collect()
+        let all = self.world.engine.find::<T>(Query::every()).await.unwrap().whole().unwrap();
+        all.into_iter().map(|row| (*row.value).clone()).collect()
     }
 
     async fn shared(&self) -> Vec<Finding> {

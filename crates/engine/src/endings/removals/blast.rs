@@ -7,16 +7,18 @@ use tenure_core::base::time::Timestamp;
 use tenure_core::credential::Credential;
 use tenure_core::credential::liveness::credential_is_live;
 use tenure_core::identity::scope::Scope;
-use tenure_core::identity::{Identity, IdentityState, MORE_REPOSITORIES, enforcer_terms, repository_term, workload_term};
+use tenure_core::identity::{Identity, IdentityState};
 use tenure_core::inventory::application::Application;
 use tenure_core::inventory::third_party::{CloudAccount, Need, Standing, Vendor};
 use tenure_core::signal::removal::BlastRadius;
 use tenure_core::signal::{SignalKind, SignalSubject, SubjectKind};
-use tenure_core::store::row::{Record, RowKind, Stored};
+use tenure_core::store::row::{Record, Stored};
+use tenure_core::store::term::Term;
 
 use crate::endings::removals::plan::{self, Ending};
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
-use crate::kernel::{Kernel, query};
+use crate::kernel::query::{Found, Query};
 
 /// Rows read at once.
 const PAGE: u16 = 500;
@@ -45,91 +47,88 @@ pub(crate) async fn ending(kernel: &Kernel, subject: &SignalSubject, environment
 }
 
 async fn named_ending(kernel: &Kernel, subject: &SignalSubject) -> Result<Option<Ending>, OpError> {
-    let by_term = |term: String| Ending {
+    let by_terms = |terms: Vec<Term<Identity>>| Ending {
         subject: subject.clone(),
         scope: None,
         environments: Vec::new(),
         owner: None,
         identity: None,
-        terms: vec![term],
+        terms,
         closed: false,
     };
     let id = subject.id.as_str();
     Ok(match subject.kind {
-        SubjectKind::Workload => Some(by_term(workload_term(id))),
-        SubjectKind::Repository => Some(Ending {
-            terms: vec![repository_term(id), MORE_REPOSITORIES.to_owned()],
-            ..by_term(String::new())
-        }),
+        SubjectKind::Workload => Some(by_terms(vec![Identity::WORKLOAD.of(id)])),
+        SubjectKind::Repository => Some(by_terms(vec![Identity::by_repository(id)])),
         SubjectKind::Person => None,
         SubjectKind::Identity => match id.parse::<IdentityId>() {
             Ok(id) => kernel.one::<Identity>(id).await?.map(|identity| Ending {
                 owner: identity.charter.owner,
                 identity: Some(id),
-                terms: Vec::new(),
                 closed: !plan::has_not_ended(identity.state),
-                ..by_term(String::new())
+                ..by_terms(Vec::new())
             }),
             Err(_) => None,
         },
         SubjectKind::Application => {
-            let found = named::<Application>(kernel, id, &[format!("name={id}")], |found| found.name == id).await?;
+            let found = named(kernel, id, [Application::NAME.of(id)], |found| found.name == id).await?;
             found.map(|found| Ending {
                 scope: Some(Scope::Application(found.id)),
                 owner: Some(found.owner),
                 closed: found.standing == Standing::Closed,
-                ..of(subject, found.name.clone(), format!("application={}", found.id))
+                ..of(subject, found.name.clone(), Identity::APPLICATION.of(found.id))
             })
         }
         SubjectKind::Vendor => {
-            let found = named::<Vendor>(kernel, id, &[format!("name={id}")], |found| found.name == id).await?;
+            let found = named(kernel, id, [Vendor::NAME.of(id)], |found| found.name == id).await?;
             found.map(|found| Ending {
                 scope: Some(Scope::Vendor(found.id)),
                 owner: Some(found.owner),
                 closed: found.standing == Standing::Closed,
-                ..of(subject, found.name.clone(), format!("vendor={}", found.id))
+                ..of(subject, found.name.clone(), Identity::VENDOR.of(found.id))
             })
         }
         SubjectKind::CloudAccount => {
             let (provider, account) = id.split_once('/').unwrap_or(("", id));
-            let terms = [format!("provider={provider}"), format!("account={account}")];
+            let terms = [CloudAccount::PROVIDER.of(provider), CloudAccount::ACCOUNT.of(account)];
             let same = |found: &CloudAccount| found.provider == provider && found.account == account;
-            let found = named::<CloudAccount>(kernel, id, &terms, same).await?;
+            let found = named(kernel, id, terms, same).await?;
             found.map(|found| Ending {
                 scope: Some(Scope::CloudAccount(found.id)),
                 owner: Some(found.owner),
                 closed: found.standing == Standing::Closed,
-                ..of(subject, format!("{}/{}", found.provider, found.account), format!("cloud_account={}", found.id))
+                ..of(subject, format!("{}/{}", found.provider, found.account), Identity::CLOUD_ACCOUNT.of(found.id))
             })
         }
         SubjectKind::Need => {
-            let found = named::<Need>(kernel, id, &[format!("name={id}")], |found| found.name == id).await?;
+            let found = named(kernel, id, [Need::NAME.of(id)], |found| found.name == id).await?;
             found.map(|found| Ending {
                 owner: Some(found.owner),
                 closed: found.standing == Standing::Closed,
-                ..of(subject, found.name.clone(), format!("need={}", found.id))
+                ..of(subject, found.name.clone(), Identity::NEED.of(found.id))
             })
         }
     })
 }
 
 /// A record by its id, or by the name that only it has.
-async fn named<T: Record>(kernel: &Kernel, id: &str, terms: &[String], same: impl Fn(&T) -> bool) -> Result<Option<Stored<T>>, OpError> {
+async fn named<T: Record, const N: usize>(kernel: &Kernel, id: &str, terms: [Term<T>; N], same: impl Fn(&T) -> bool) -> Result<Option<Stored<T>>, OpError> {
     if let Some(found) = kernel.one::<T>(id).await? {
         return Ok(Some(found));
     }
-    let (rows, _) = query::rows::<T>(kernel, terms, None).await?;
+    let rows = kernel.find(Query::of(terms)).await?.readable();
     Ok(rows.into_iter().find(|row| same(row)))
 }
 
-/// The next identities that are concerned, in the order of their ids, and after which to look on if there may be more.
-pub(crate) async fn concerned_by(kernel: &Kernel, ending: &Ending, after: Option<&str>, n: u16) -> Result<(Vec<Stored<Identity>>, Option<String>), OpError> {
+/// The next identities that are concerned, in the order of their ids.
+pub(crate) async fn concerned_by(kernel: &Kernel, ending: &Ending, after: Option<&str>, n: u16) -> Result<Found<Identity>, OpError> {
     if let Some(id) = ending.identity {
         let found = if after.is_none() { kernel.one::<Identity>(id).await? } else { None };
-        return Ok((found.into_iter().filter(|found| ending.meant(found)).collect(), None));
+        return Ok(Found::one(found).wanted(|found| ending.meant(found)));
     }
-    let (page, next) = kernel.listed_by_any::<Identity>(&ending.terms, &[], after, n).await?;
-    Ok((page.into_iter().filter(|row| ending.concerns(row)).collect(), next))
+    let lives_by_it = Query::every().any(ending.terms.iter().cloned());
+    let found = kernel.find(lives_by_it.after(after.map(str::to_owned)).limit(n)).await?;
+    Ok(found.wanted(|row| ending.concerns(row)))
 }
 
 /// What the end of this would do to whom, as things stand.
@@ -140,8 +139,9 @@ pub(crate) async fn plan_removal(kernel: &Kernel, kind: SignalKind, ending: &End
     let (mut enforced, mut consumers, mut delegates) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     let (mut held, mut after) = (0_u32, None);
     loop {
-        let (rows, next) = concerned_by(kernel, ending, after.as_deref(), PAGE).await?;
-        for identity in rows.iter().filter(|identity| plan::has_not_ended(identity.state)) {
+        let found = concerned_by(kernel, ending, after.as_deref(), PAGE).await?;
+        let next = found.next();
+        for identity in found.readable().iter().filter(|identity| plan::has_not_ended(identity.state)) {
             states.insert(identity.id.to_string(), identity.state);
             held += u32::from(plan::can_be_held(identity.state));
             let charter = &identity.charter;
@@ -191,41 +191,32 @@ async fn count_credentials(
     }
     let Some(known) = kernel.know(id).await? else { return Ok(()) };
     let is_live = |credential: &Stored<Credential>| credential_is_live(credential, &known.identity, known.scopes(), now).is_ok();
-    let terms = vec![format!("identity={id}")];
-    let mut after = None;
-    loop {
-        let (rows, next) = kernel.listed::<Credential>(RowKind::Credential, terms.clone(), after, PAGE).await?;
-        for credential in rows.iter().filter(|credential| is_live(credential)) {
+    let mut pages = kernel.pages(Query::of([Credential::IDENTITY.of(id)]).limit(PAGE));
+    while blast.live_credentials < CREDENTIALS
+        && let Some(found) = pages.next().await?
+    {
+        for credential in found.readable().iter().filter(|credential| is_live(credential)) {
             blast.live_credentials = blast.live_credentials.saturating_add(1).min(CREDENTIALS);
             blast.more |= !add(delegates, credential.delegation.iter().flat_map(|delegation| delegation.chain.iter().copied()));
         }
-        after = next;
-        if after.is_none() || blast.live_credentials >= CREDENTIALS {
-            blast.more |= after.is_some();
-            return Ok(());
-        }
     }
+    blast.more |= pages.more();
+    Ok(())
 }
 
 /// Whether an active identity that isn't concerned enforces a resource, too.
 async fn enforced_by_others(kernel: &Kernel, resource: &str, concerned: &BTreeMap<String, IdentityState>) -> Result<bool, OpError> {
-    let active = [format!("state={}", IdentityState::Active.as_str())];
-    let mut after: Option<String> = None;
-    loop {
-        let (rows, next) = kernel
-            .listed_by_any::<Identity>(&enforcer_terms(resource), &active, after.as_deref(), PAGE)
-            .await?;
-        if rows.iter().any(|row| !concerned.contains_key(&row.id.to_string())) {
+    let enforcers = Query::of([Identity::ENFORCES.of(resource), Identity::STATE.of(IdentityState::Active)]);
+    let mut pages = kernel.pages(enforcers.limit(PAGE));
+    while let Some(found) = pages.next().await? {
+        if found.readable().iter().any(|row| !concerned.contains_key(&row.id.to_string())) {
             return Ok(true);
         }
-        after = next;
-        if after.is_none() {
-            return Ok(false);
-        }
     }
+    Ok(false)
 }
 
-fn of(subject: &SignalSubject, name: String, term: String) -> Ending {
+fn of(subject: &SignalSubject, name: String, term: Term<Identity>) -> Ending {
     Ending {
         environments: Vec::new(),
         subject: SignalSubject { kind: subject.kind, id: name },

@@ -9,6 +9,7 @@ use tenure_core::identity::scope::Scope;
 use tenure_core::identity::{Identity, IdentityState, SuspensionCause, SuspensionKind};
 use tenure_core::signal::removal::{Removal, RemovalState};
 use tenure_core::signal::{Effect, SignalKind, SignalSubject, SubjectKind};
+use tenure_core::store::term::Term;
 
 /// What a subject stands for here, and how the identities that live by it are found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub struct Ending {
     /// The identity, if the subject is one.
     pub identity: Option<IdentityId>,
     /// Terms of lists: whatever has one of them may be concerned.
-    pub terms: Vec<String>,
+    pub terms: Vec<Term<Identity>>,
     /// Whether it is over already.
     pub closed: bool,
 }

@@ -15,17 +15,18 @@ use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::{ControlPoint, Event};
 use tenure_core::store::event_kind::EventKind;
-use tenure_core::store::port::{Claimed, ListQuery};
-use tenure_core::store::row::{RowKind, Stored};
+use tenure_core::store::port::Claimed;
+use tenure_core::store::row::Stored;
 
 use crate::credentials::revocation;
 use crate::endings::removals::blast::{self, Planned};
 use crate::endings::removals::plan::{self, End, Ending, Step};
 use crate::identities::{charter, dormancy, lifecycle};
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
+use crate::kernel::query::Query;
 use crate::kernel::work::{self, acknowledge, system};
-use crate::kernel::{Kernel, query};
 
 /// The workflow of machines that end.
 pub(crate) const LEAVER: &str = "workload.leaver";
@@ -190,7 +191,9 @@ async fn hold_batch(
     placed_by: Option<PersonId>,
     now: Timestamp,
 ) -> Result<(), OpError> {
-    let (rows, next) = blast::concerned_by(kernel, ending, removal.cursor.as_deref(), HELD_AT_ONCE).await?;
+    let found = blast::concerned_by(kernel, ending, removal.cursor.as_deref(), HELD_AT_ONCE).await?;
+    let next = found.next();
+    let rows = found.readable();
     for stored in rows.iter().filter(|row| plan::can_be_held(row.state)) {
         hold_one(kernel, changeset, stored, removal, placed_by, now).await?;
     }
@@ -240,7 +243,9 @@ async fn hold_one(
 /// Lets the next identities of a released removal go. What was cut stays cut; who can't come back stays suspended, and security
 /// decides on each.
 pub(crate) async fn lift_batch(kernel: &Kernel, changeset: &mut Changeset, removal: &mut Removal, ending: &Ending, now: Timestamp) -> Result<(), OpError> {
-    let (rows, next) = blast::concerned_by(kernel, ending, removal.cursor.as_deref(), HELD_AT_ONCE).await?;
+    let found = blast::concerned_by(kernel, ending, removal.cursor.as_deref(), HELD_AT_ONCE).await?;
+    let next = found.next();
+    let rows = found.readable();
     for stored in &rows {
         let Some(place) = plan::cause_of(removal, stored).filter(|_| stored.state == IdentityState::Suspended) else {
             continue;
@@ -374,8 +379,8 @@ async fn close_subject(kernel: &Kernel, changeset: &mut Changeset, removal: &Rem
             changeset.event(closed(EventKind::CloudAccountClosed, id.to_string())).replace(&stored, &next);
         }
         _ if ending.subject.kind == SubjectKind::Need => {
-            let (rows, _) = query::rows::<Need>(kernel, &[format!("name={}", ending.subject.id)], None).await?;
-            let Some(stored) = rows.into_iter().find(|need| need.name == ending.subject.id) else {
+            let named = kernel.find(Query::of([Need::NAME.of(&ending.subject.id)])).await?;
+            let Some(stored) = named.readable().into_iter().find(|need| need.name == ending.subject.id) else {
                 return Ok(());
             };
             let mut next = (*stored.value).clone();
@@ -389,7 +394,10 @@ async fn close_subject(kernel: &Kernel, changeset: &mut Changeset, removal: &Rem
 }
 
 async fn retire_batch(kernel: &Kernel, changeset: &mut Changeset, removal: &mut Removal, ending: &Ending, now: Timestamp) -> Result<(), OpError> {
-    let (rows, next) = blast::concerned_by(kernel, ending, removal.cursor.as_deref(), RETIRED_AT_ONCE).await?;
+    let found = blast::concerned_by(kernel, ending, removal.cursor.as_deref(), RETIRED_AT_ONCE).await?;
+    let next = found.next();
+    // What can't be read is not left behind: its removal isn't done, and the others stay held.
+    let rows = found.whole()?;
     for stored in &rows {
         match plan::end_of(removal, stored) {
             End::Spare => continue,
@@ -422,26 +430,12 @@ async fn still_retiring(kernel: &Kernel, ending: &Ending) -> Result<bool, OpErro
             .await?
             .is_some_and(|identity| identity.state == IdentityState::Retiring));
     }
-    for term in &ending.terms {
-        let mut after = None;
-        loop {
-            let terms = vec![term.clone(), format!("state={}", IdentityState::Retiring.as_str())];
-            let query = ListQuery {
-                kind: RowKind::Identity,
-                terms,
-                after,
-                limit: HELD_AT_ONCE,
-            };
-            let listing = kernel.listing::<Identity>(&query).await?;
-            let next = listing.next.clone();
-            // What can't be read is not known to have retired.
-            if listing.whole()?.iter().any(|row| ending.concerns(row)) {
-                return Ok(true);
-            }
-            after = next;
-            if after.is_none() {
-                break;
-            }
+    let retiring = Query::of([Identity::STATE.of(IdentityState::Retiring)]).any(ending.terms.iter().cloned());
+    let mut pages = kernel.pages(retiring.limit(HELD_AT_ONCE));
+    while let Some(found) = pages.next().await? {
+        // What can't be read is not known to have retired.
+        if found.whole()?.iter().any(|row| ending.concerns(row)) {
+            return Ok(true);
         }
     }
     Ok(false)

@@ -8,6 +8,7 @@ use tenure_core::identity::template::{Template, WhenOver};
 use tenure_core::identity::{CharterDraft, Identity, IdentityState, Kind, SuspensionKind, WorkloadBinding};
 use tenure_core::inventory::application::Application;
 use tenure_core::inventory::third_party::Standing;
+use tenure_core::signal::removal::HOLD;
 use tenure_core::signal::{Format, Signal, SignalOutcome, SignalState, Source, SourceKey, SourceState, Word};
 use tenure_core::store::event_kind::EventKind;
 
@@ -405,6 +406,27 @@ async fn a_mover_holds_what_it_contradicts_and_demands_newer_proofs_of_the_rest(
 }
 
 #[tokio::test]
+async fn an_identity_that_cannot_be_read_keeps_its_removal_from_being_done() {
+    let world = world().await;
+    source(&world, 500).await;
+    of_repository(&world, 100, 3).await;
+    let about = subject(SubjectKind::Repository, REPOSITORY);
+    let said = say(&world, SignalKind::RepositoryArchived, about, None, json!({})).await;
+    let removal = said.outcome.removal.unwrap();
+    world.spoil::<Identity>(IdentityId::from_u128(101)).await;
+    world.clock.advance(HOLD);
+    for _ in 0..3 {
+        deadlines::work_due(&world.engine).await.unwrap();
+        world.clock.advance(Span::from_mins(5));
+    }
+    let standing = world.engine.must::<Removal>("removal", removal).await.unwrap();
+    assert_eq!((standing.state, standing.retired), (RemovalState::Held, 0));
+    for id in [100, 102] {
+        assert_ne!(state(&world, id).await, IdentityState::Active, "{id}");
+    }
+}
+
+#[tokio::test]
 async fn d02_a_removal_is_found_by_each_identity_that_it_concerns() {
     let world = world().await;
     source(&world, 500).await;
@@ -424,12 +446,8 @@ async fn d02_a_removal_is_found_by_each_identity_that_it_concerns() {
     })
     .await;
     let found = async |id: u128| {
-        let filter = [("identity", Some(IdentityId::from_u128(id).to_string()))];
-        removals::removals(&world.engine, &world.admin, ListAsk::new(filter, None, None))
-            .await
-            .unwrap()
-            .items
-            .len()
+        let ask = ListAsk::default().only(Removal::IDENTITY.of(IdentityId::from_u128(id)));
+        removals::removals(&world.engine, &world.admin, ask).await.unwrap().items.len()
     };
     for id in [100, 163, 164, 169] {
         assert_eq!(found(id).await, 1, "{id}");

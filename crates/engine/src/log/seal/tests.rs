@@ -11,6 +11,7 @@ use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::Actor;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::{BoxFuture, Outcome, Store};
+use tenure_core::store::row::Record;
 use tenure_credentials::root::RootKey;
 use tenure_credentials::row_sealer::RowMac;
 use tenure_log::{Hash, VerifierKey};
@@ -21,6 +22,7 @@ use tokio::sync::watch;
 use super::*;
 use crate::kernel::caller::{self, Caller};
 use crate::kernel::outbound::{Answered, Fetch, FetchError, Form, Push};
+use crate::kernel::work::system;
 use crate::log::sealer::run_sealer;
 use crate::log::{places, reading, seal};
 use crate::matters::roles;
@@ -147,6 +149,15 @@ impl World {
             .await
             .unwrap();
         caller::authenticate_person(&self.engine, &token.operator_token).await.unwrap()
+    }
+
+    /// Writes a record so that it can't be read, as a newer release may.
+    pub(crate) async fn spoil<T: Record>(&self, id: impl std::fmt::Display) {
+        let (now, stored) = (self.engine.now(), self.engine.one::<T>(id).await.unwrap().unwrap());
+        let mut spoilt = Changeset::new(system(), now, self.engine.event(now, EventKind::PersonChanged));
+        spoilt.replace(&stored, &*stored.value);
+        spoilt.puts[0].body = b"{}".to_vec();
+        assert!(matches!(self.store.commit(spoilt).await, Outcome::Committed(_)));
     }
 
     pub(crate) async fn size(&self) -> u64 {

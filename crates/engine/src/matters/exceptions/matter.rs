@@ -14,9 +14,10 @@ use tenure_core::store::event_kind::EventKind;
 
 use crate::identities::{dormancy, identity_facts};
 use crate::inventory::references;
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::load::expect;
-use crate::kernel::{Kernel, query};
+use crate::kernel::query::Query;
 use crate::matters::exceptions::plan::next_look;
 use crate::requests::content::Subject;
 use crate::requests::facts::Facts;
@@ -172,17 +173,11 @@ pub(crate) struct Waived {
 }
 
 pub(crate) async fn chain(kernel: &Kernel, identity: IdentityId, kind: ExceptionType) -> Result<Chain, OpError> {
-    let terms = [format!("identity={identity}"), format!("type={}", kind.as_str())];
-    let mut all = Vec::new();
-    let mut after = None;
-    loop {
-        let (rows, next) = query::rows::<Exception>(kernel, &terms, after).await?;
-        all.extend(rows);
-        match next {
-            Some(next) => after = Some(next),
-            None => break,
-        }
-    }
+    // One that can't be read counts, too.
+    let all = kernel
+        .pages(Query::of([Exception::IDENTITY.of(identity), Exception::TYPE.of(kind)]))
+        .whole()
+        .await?;
     let mut granted: Vec<_> = all.iter().filter_map(|row| row.starts_at.map(|start| (start, row.id))).collect();
     granted.sort_unstable();
     Ok(Chain {

@@ -7,10 +7,9 @@ use tenure_core::store::changeset::DueChange;
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::Actor;
 use tenure_core::store::event_kind::EventKind;
-use tenure_core::store::port::{ListQuery, Store};
-use tenure_core::store::row::Record;
 
 use super::*;
+use crate::kernel::query::Query;
 use crate::log::seal::tests::{World, world};
 use crate::matters::exceptions::plan::next_look;
 use crate::run::deadlines;
@@ -109,14 +108,8 @@ async fn a_breach_that_lasts_withdraws_the_waiver_and_stops_what_rests_on_it() {
     let stopped = engine.must::<Identity>("identity", identity).await.unwrap();
     assert_eq!((stopped.state, stopped.exceptions.len()), (IdentityState::Suspended, 0));
     assert_eq!(stopped.suspensions[0].kind, SuspensionKind::ExceptionEnded);
-    let query = ListQuery {
-        kind: Finding::KIND,
-        terms: vec![format!("subject={identity}"), "state=open".into()],
-        after: None,
-        limit: 10,
-    };
-    let found = world.store.list(&query).await.unwrap();
-    let found: Vec<_> = found.rows.iter().map(|row| row.decode::<Finding>().unwrap()).collect();
+    let open = Query::of([Finding::SUBJECT.of(identity.to_string()), Finding::STATE.of(FindingState::Open)]);
+    let found = engine.find(open).await.unwrap().whole().unwrap();
     assert_eq!(
         (found.len(), found[0].rule.as_str(), found[0].state),
         (1, "exception-ended", FindingState::Open)

@@ -13,8 +13,7 @@ use tenure_core::people::sign_in::{Passkey, Session, SignInMethod};
 use tenure_core::store::changeset::{Changeset, Spend};
 use tenure_core::store::event::ControlPoint;
 use tenure_core::store::event_kind::EventKind;
-use tenure_core::store::port::{ListQuery, StoreError};
-use tenure_core::store::row::{RowKind, Stored};
+use tenure_core::store::row::Stored;
 use tenure_core::store::secret::{Pending, Secret};
 use tenure_credentials::webauthn::{
     Assertion, Credential, Flow, Flows, MAX_CREDENTIAL_ID, Purpose, RelyingParty, WebauthnError, credential_hash, decode, verify_assertion,
@@ -23,6 +22,7 @@ use tenure_credentials::webauthn::{
 use crate::kernel::Kernel;
 use crate::kernel::aggregates::window;
 use crate::kernel::error::OpError;
+use crate::kernel::query::Query;
 use crate::kernel::refusals::Refusal;
 use crate::people::passkeys::{self, Begun, TIMEOUT, passkey_assurance, sign_in_itself, used, user_handle, view};
 use crate::people::sign_in;
@@ -194,14 +194,7 @@ async fn may_sign_in(kernel: &Kernel, passkey: Stored<Passkey>, counter: u32) ->
 }
 
 async fn passkey_of(kernel: &Kernel, hash: &str) -> Result<Option<Stored<Passkey>>, OpError> {
-    let query = ListQuery {
-        kind: RowKind::Passkey,
-        terms: vec![format!("credential={hash}")],
-        after: None,
-        limit: 1,
-    };
-    let page = kernel.store.list(&query).await?;
-    Ok(page.rows.first().map(|row| row.decode::<Passkey>()).transpose().map_err(StoreError::from)?)
+    kernel.first(Query::of([Passkey::CREDENTIAL.of(hash)])).await
 }
 
 /// Records a refusal, and gives what the client is told.

@@ -4,6 +4,7 @@ use serde_json::json;
 use tenure_api::requests::NewEnvironment;
 use tenure_core::base::problem::Reason;
 use tenure_core::people::person::Role;
+use tenure_core::store::row::RowKind;
 
 use super::*;
 use crate::inventory::directory;
