@@ -3,7 +3,7 @@
 //! What a handler takes and gives is read from its own signature ([`Takes`], [`Gives`]), so that the document can't say something else than the code
 //! does. It is made only when somebody asks for it: a server that starts pays nothing for it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::future::Future;
 
 use axum::Router;
@@ -16,6 +16,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use tenure_api::problem::Problem;
 
+use crate::contract::condition;
 use crate::contract::error::{Failure, codes_of};
 
 /// What a handler takes from a request.
@@ -165,16 +166,26 @@ impl Operation<'_> {
 
     /// An answer of another kind than a problem.
     pub(crate) fn failure(&mut self, status: u16, schema: &Value) {
-        if let Ok(status) = StatusCode::from_u16(status) {
-            self.answer(status, "application/json", schema);
+        if let Ok(code) = StatusCode::from_u16(status) {
+            self.answer(code, "application/json", schema);
+            self.headers(status, waits(status));
         }
     }
 
     /// A good answer that carries the entity tag of its record.
     pub(crate) fn tagged(&mut self, status: StatusCode) {
-        let tag = json!({"description": "The record's revision, for If-Match (RFC 9110 §8.8.3).", "schema": {"type": "string"}});
-        if let Some(Value::Object(response)) = self.responses.get_mut(&status.as_u16()) {
-            response.insert("headers".into(), json!({"ETag": tag}));
+        let says = "The record's revision, for If-Match (RFC 9110 §8.8.3).";
+        self.headers(status.as_u16(), [("ETag", says, true, json!({"type": "string", "pattern": "^\"[1-9][0-9]*\"$"}))]);
+    }
+
+    /// An answer that counts against budgets of its caller's.
+    pub(crate) fn counted(&mut self, status: u16) {
+        self.headers(status, budgets());
+    }
+
+    fn headers(&mut self, status: u16, more: impl IntoIterator<Item = Header>) {
+        if let Some(Value::Object(response)) = self.responses.get_mut(&status) {
+            add_headers(response, more);
         }
     }
 
@@ -190,6 +201,13 @@ impl Operation<'_> {
             for status in [409, 422] {
                 self.problem(status);
             }
+        }
+        if self.is_authenticated && method != "get" {
+            let good: Vec<u16> = self.responses.keys().copied().filter(|status| *status < 300).collect();
+            good.into_iter().for_each(|status| self.counted(status));
+        }
+        if method != "get" && condition::record_of(path).is_some() {
+            condition::heeded(&mut self);
         }
         for status in std::mem::take(&mut self.problems) {
             let response = json!({"$ref": format!("#/components/responses/Problem{status}")});
@@ -225,8 +243,12 @@ impl Operation<'_> {
 pub(crate) struct Api<S> {
     router: Router<S>,
     addresses: Vec<&'static str>,
+    operations: Operations,
     document: Option<Document>,
 }
+
+/// The methods that addresses take, pages left out.
+pub(crate) type Operations = HashSet<(&'static str, Method)>;
 
 struct Document {
     schemas: SchemaGenerator,
@@ -244,6 +266,7 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
         Self {
             router: Router::new(),
             addresses: Vec::new(),
+            operations: Operations::new(),
             document: is_described.then(|| Document {
                 schemas: settings.into_generator(),
                 paths: BTreeMap::new(),
@@ -252,7 +275,7 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
         }
     }
 
-    fn described<H: Described<Arguments>, Arguments>(mut self, method: &str, path: &'static str, says: &str, handler: MethodRouter<S>) -> Self {
+    fn described<H: Described<Arguments>, Arguments>(mut self, method: Method, path: &'static str, says: &str, handler: MethodRouter<S>) -> Self {
         if let Some(document) = &mut self.document {
             let mut operation = Operation {
                 schemas: &mut document.schemas,
@@ -264,9 +287,11 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
                 is_authenticated: false,
             };
             H::describe(&mut operation);
-            let written = operation.written(method, path, says);
-            document.paths.entry(path).or_default().insert(method.to_owned(), written);
+            let name = method.as_str().to_ascii_lowercase();
+            let written = operation.written(&name, path, says);
+            document.paths.entry(path).or_default().insert(name, written);
         }
+        self.operations.insert((path, method));
         self.page(path, handler)
     }
 
@@ -275,7 +300,7 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
     where
         H: Handler<T, S> + Described<Arguments>,
     {
-        self.described::<H, _>("get", path, says, on(MethodFilter::GET, handler))
+        self.described::<H, _>(Method::GET, path, says, on(MethodFilter::GET, handler))
     }
 
     /// Something that makes or does.
@@ -283,7 +308,7 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
     where
         H: Handler<T, S> + Described<Arguments>,
     {
-        self.described::<H, _>("post", path, says, on(MethodFilter::POST, handler))
+        self.described::<H, _>(Method::POST, path, says, on(MethodFilter::POST, handler))
     }
 
     /// The same with a bound of its own on the body, in bytes.
@@ -291,7 +316,7 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
     where
         H: Handler<T, S> + Described<Arguments>,
     {
-        self.described::<H, _>("post", path, says, on(MethodFilter::POST, handler).layer(DefaultBodyLimit::max(limit)))
+        self.described::<H, _>(Method::POST, path, says, on(MethodFilter::POST, handler).layer(DefaultBodyLimit::max(limit)))
     }
 
     /// Something that replaces.
@@ -299,7 +324,7 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
     where
         H: Handler<T, S> + Described<Arguments>,
     {
-        self.described::<H, _>("put", path, says, on(MethodFilter::PUT, handler))
+        self.described::<H, _>(Method::PUT, path, says, on(MethodFilter::PUT, handler))
     }
 
     /// Something that changes a part.
@@ -307,7 +332,7 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
     where
         H: Handler<T, S> + Described<Arguments>,
     {
-        self.described::<H, _>("patch", path, says, on(MethodFilter::PATCH, handler))
+        self.described::<H, _>(Method::PATCH, path, says, on(MethodFilter::PATCH, handler))
     }
 
     /// What people's browsers show, which is no part of the contract.
@@ -320,6 +345,11 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
     /// The routes.
     pub(crate) fn into_router(self) -> Router<S> {
         self.router
+    }
+
+    /// What each address takes.
+    pub(crate) const fn operations(&self) -> &Operations {
+        &self.operations
     }
 
     /// Every address.
@@ -372,7 +402,47 @@ fn problem_of(status: u16, problem: &Value) -> Value {
         .and_then(|status| status.canonical_reason())
         .unwrap_or_default();
     let schema = json!({"allOf": [problem, {"properties": {"status": {"const": status}, "code": {"enum": codes_of(status)}}}]});
-    json!({"description": says, "content": {"application/problem+json": {"schema": schema}}})
+    let mut response = Map::from_iter([
+        ("description".to_owned(), says.into()),
+        ("content".to_owned(), json!({"application/problem+json": {"schema": schema}})),
+    ]);
+    add_headers(&mut response, waits(status));
+    // Whoever wasn't let in is told nothing of what anybody has left.
+    if status != 401 && status < 500 {
+        add_headers(&mut response, budgets());
+    }
+    response.into()
+}
+
+/// A header of an answer: its name, what it says, whether it always comes, and its schema.
+type Header = (&'static str, &'static str, bool, Value);
+
+fn add_headers(response: &mut Map<String, Value>, more: impl IntoIterator<Item = Header>) {
+    for (name, says, required, schema) in more {
+        if let Value::Object(headers) = response.entry("headers").or_insert_with(|| json!({})) {
+            headers.insert(name.to_owned(), json!({"description": says, "required": required, "schema": schema}));
+        }
+    }
+}
+
+/// When what is turned away for the moment may come again.
+fn waits(status: u16) -> Option<Header> {
+    let says = "In how many seconds it is worth another try (RFC 9110 §10.2.3).";
+    matches!(status, 429 | 503).then(|| ("Retry-After", says, true, json!({"type": "integer", "minimum": 1})))
+}
+
+/// What a request counted against, where it counted.
+fn budgets() -> [Header; 2] {
+    let text = json!({"type": "string"});
+    [
+        (
+            "RateLimit",
+            "What is left of each budget of the caller's that the request counted against, and in how many seconds its window is over (draft-ietf-httpapi-ratelimit-headers).",
+            false,
+            text.clone(),
+        ),
+        ("RateLimit-Policy", "How large each of these budgets is, and how long its window.", false, text),
+    ]
 }
 
 impl<T: Gives> Gives for Result<T, Failure> {
