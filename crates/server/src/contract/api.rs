@@ -174,18 +174,17 @@ impl Operation<'_> {
 
     /// A good answer that carries the entity tag of its record.
     pub(crate) fn tagged(&mut self, status: StatusCode) {
-        let says = "The record's revision, for If-Match (RFC 9110 §8.8.3).";
-        self.headers(status.as_u16(), [("ETag", says, true, json!({"type": "string", "pattern": "^\"[1-9][0-9]*\"$"}))]);
+        self.headers(status.as_u16(), [ETAG]);
     }
 
     /// An answer that counts against budgets of its caller's.
     pub(crate) fn counted(&mut self, status: u16) {
-        self.headers(status, budgets());
+        self.headers(status, BUDGETS);
     }
 
-    fn headers(&mut self, status: u16, more: impl IntoIterator<Item = Header>) {
+    fn headers(&mut self, status: u16, names: impl IntoIterator<Item = &'static str>) {
         if let Some(Value::Object(response)) = self.responses.get_mut(&status) {
-            add_headers(response, more);
+            add_headers(response, names);
         }
     }
 
@@ -371,6 +370,10 @@ pub(crate) fn document<S>(apis: impl IntoIterator<Item = Api<S>>, version: &str)
         }
         schemas.append(&mut described.schemas.take_definitions(true));
     }
+    let headers: Map<String, Value> = headers()
+        .into_iter()
+        .map(|(name, says, required, schema)| (name.to_owned(), json!({"description": says, "required": required, "schema": schema})))
+        .collect();
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -383,6 +386,7 @@ pub(crate) fn document<S>(apis: impl IntoIterator<Item = Api<S>>, version: &str)
         "components": {
             "schemas": schemas,
             "responses": responses,
+            "headers": headers,
             "securitySchemes": {
                 "bearer": {
                     "type": "http",
@@ -409,40 +413,57 @@ fn problem_of(status: u16, problem: &Value) -> Value {
     add_headers(&mut response, waits(status));
     // Whoever wasn't let in is told nothing of what anybody has left.
     if status != 401 && status < 500 {
-        add_headers(&mut response, budgets());
+        add_headers(&mut response, BUDGETS);
     }
     response.into()
 }
 
-/// A header of an answer: its name, what it says, whether it always comes, and its schema.
-type Header = (&'static str, &'static str, bool, Value);
+/// Headers of answers: the name, what it says, whether it always comes, and the schema.
+fn headers() -> [(&'static str, &'static str, bool, Value); 4] {
+    [
+        (
+            ETAG,
+            "The record's revision, for If-Match (RFC 9110 §8.8.3).",
+            true,
+            json!({"type": "string", "pattern": "^\"[1-9][0-9]*\"$"}),
+        ),
+        (
+            RETRY_AFTER,
+            "In how many seconds it is worth another try (RFC 9110 §10.2.3).",
+            true,
+            json!({"type": "integer", "minimum": 1}),
+        ),
+        (
+            BUDGETS[0],
+            "What is left of each of the caller's budgets that the request counted against, and in how many seconds its window is over (draft-ietf-httpapi-ratelimit-headers).",
+            false,
+            json!({"type": "string"}),
+        ),
+        (
+            BUDGETS[1],
+            "How large each of these budgets is, and how many seconds its window has.",
+            false,
+            json!({"type": "string"}),
+        ),
+    ]
+}
 
-fn add_headers(response: &mut Map<String, Value>, more: impl IntoIterator<Item = Header>) {
-    for (name, says, required, schema) in more {
+const ETAG: &str = "ETag";
+const RETRY_AFTER: &str = "Retry-After";
+/// What a request counted against, where it did.
+const BUDGETS: [&str; 2] = ["RateLimit", "RateLimit-Policy"];
+
+fn add_headers(response: &mut Map<String, Value>, names: impl IntoIterator<Item = &'static str>) {
+    for name in names {
         if let Value::Object(headers) = response.entry("headers").or_insert_with(|| json!({})) {
-            headers.insert(name.to_owned(), json!({"description": says, "required": required, "schema": schema}));
+            headers.insert(name.to_owned(), json!({"$ref": format!("#/components/headers/{name}")}));
         }
     }
 }
 
 /// When what is turned away for the moment may come again.
-fn waits(status: u16) -> Option<Header> {
-    let says = "In how many seconds it is worth another try (RFC 9110 §10.2.3).";
-    matches!(status, 429 | 503).then(|| ("Retry-After", says, true, json!({"type": "integer", "minimum": 1})))
-}
-
-/// What a request counted against, where it counted.
-fn budgets() -> [Header; 2] {
-    let text = json!({"type": "string"});
-    [
-        (
-            "RateLimit",
-            "What is left of each budget of the caller's that the request counted against, and in how many seconds its window is over (draft-ietf-httpapi-ratelimit-headers).",
-            false,
-            text.clone(),
-        ),
-        ("RateLimit-Policy", "How large each of these budgets is, and how long its window.", false, text),
-    ]
+fn waits(status: u16) -> Option<&'static str> {
+    matches!(status, 429 | 503).then_some(RETRY_AFTER)
 }
 
 impl<T: Gives> Gives for Result<T, Failure> {

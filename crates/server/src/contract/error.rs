@@ -193,3 +193,22 @@ pub(crate) fn panicked(_: Box<dyn Any + Send>) -> Response {
     tracing::error!("a handler panicked");
     Failure::of(Problem::new(500, "internal", "something is wrong with the server")).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_turned_away_for_the_moment_says_when_to_come_again() {
+        let told = |status, known: Option<u64>| {
+            let mut headers = HeaderMap::new();
+            status_headers(status, known, &mut headers);
+            headers.get(header::RETRY_AFTER).map(|value| value.to_str().unwrap().to_owned())
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(told(StatusCode::SERVICE_UNAVAILABLE, None), some("1"));
+        assert_eq!(told(StatusCode::TOO_MANY_REQUESTS, None), some("60"));
+        assert_eq!(told(StatusCode::TOO_MANY_REQUESTS, Some(7)), some("7"));
+        assert_eq!(told(StatusCode::FORBIDDEN, None), None);
+    }
+}

@@ -4,6 +4,7 @@
 //! asked of the running server: a route without a line fails, and so does a line without a route.
 
 mod attacks;
+mod conditions;
 mod contract;
 mod stage;
 
