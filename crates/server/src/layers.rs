@@ -187,9 +187,14 @@ async fn repeated(app: &App, request: Request, next: Next) -> Result<Response, F
     )
     .await?;
     let address = format!("{} {}", parts.method, parts.uri.path());
-    let condition = parts.headers.get(header::IF_MATCH).map(HeaderValue::as_bytes).unwrap_or_default();
+    // A condition that can't be read is no part of any request; one over several lines is what they are together (RFC 9110 §5.2).
+    condition::if_match(&parts.headers)?;
+    let conditions: Vec<&[u8]> = parts.headers.get_all(header::IF_MATCH).iter().map(HeaderValue::as_bytes).collect();
+    let condition = conditions.join(&b", "[..]);
+    // The same bytes in another form are another request.
+    let form = parts.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     let query = parts.uri.query().unwrap_or_default();
-    let claim = Claim::new(&caller, &address, &key, [query.as_bytes(), condition, &body]);
+    let claim = Claim::new(&caller, &address, &key, [query.as_bytes(), &condition, form, &body]);
     match idempotency::known(&app.kernel, &claim).await? {
         Known::Nothing => {}
         Known::Other => {

@@ -196,7 +196,12 @@ impl Operation<'_> {
         }
         if self.is_authenticated && method != "get" {
             let says = "A key of 1 to 255 visible characters, such as a UUID: sent again with it, the request is not carried out again and gets the first answer, for a day.";
-            self.parameter("header", "Idempotency-Key", says, &json!({"type": "string", "maxLength": 255}));
+            self.parameter(
+                "header",
+                "Idempotency-Key",
+                says,
+                &json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}),
+            );
             for status in [409, 422] {
                 self.problem(status);
             }
@@ -359,11 +364,16 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
 
 /// The document of some addresses; empty if they were not described.
 pub(crate) fn document<S>(apis: impl IntoIterator<Item = Api<S>>, version: &str) -> Value {
-    let mut paths: BTreeMap<&'static str, Map<String, Value>> = BTreeMap::new();
+    let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     let mut schemas = Map::new();
     let mut responses = Map::new();
     for mut described in apis.into_iter().filter_map(|api| api.document) {
-        paths.append(&mut described.paths);
+        // What takes the rest of an address is a parameter like any other there.
+        paths.extend(
+            std::mem::take(&mut described.paths)
+                .into_iter()
+                .map(|(path, methods)| (path.replace("{*", "{"), methods)),
+        );
         let problem = described.schemas.subschema_for::<Problem>().to_value();
         for status in described.problems {
             responses.insert(format!("Problem{status}"), problem_of(status, &problem));

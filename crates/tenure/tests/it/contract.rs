@@ -40,8 +40,27 @@ on_one! {
         assert_eq!(world.once(&second, "k-1", "/v1/applications", &application(&world, "berts")).await.expect(201).text("/name"), "berts");
         let need = json!({"type": "project", "name": "acme", "owner": world.owner_id});
         world.once(&world.admin, "k-1", "/v1/needs", &need).await.expect(201);
+        let request = world.http.post(format!("{}/v1/applications", world.server.url)).bearer_auth(&world.admin).header("idempotency-key", "k-1");
+        let other = World::answer(request.header("content-type", "text/plain").body(body.to_string())).await.expect(422);
+        assert_eq!(other.code(), "idempotency_key_reused", "in another form it is another request");
         // Without a key the name is taken.
         world.post(&world.admin, "/v1/applications", body).await.expect(409);
+    }
+
+    async fn a_condition_is_part_of_the_request_that_is_repeated(world: World) {
+        let id = world.person("Bo", &[]).await.0;
+        let change = async |conditions: &[&str]| {
+            let request = world.http.post(format!("{}/v1/people/{id}/change", world.server.url)).bearer_auth(&world.admin);
+            let request = conditions.iter().fold(request.header("idempotency-key", "k"), |request, condition| request.header("if-match", *condition));
+            World::answer(request.json(&json!({"name": "Bob"}))).await
+        };
+        let first = change(&["\"1\""]).await.expect(200);
+        assert_eq!(change(&["\"1\""]).await.expect(200).body, first.body, "what was answered is answered again, though the record has moved on");
+        for other in [&[][..], &["\"2\""], &["*"], &["\"1\"", "\"2\""]] {
+            assert_eq!(change(other).await.expect(422).code(), "idempotency_key_reused", "{other:?}");
+        }
+        // One that can't be read is none, whatever was answered before.
+        assert_eq!(change(&[""]).await.expect(400).code(), "request_malformed");
     }
 
     async fn what_was_refused_or_wrong_stands_for_nothing(world: World) {

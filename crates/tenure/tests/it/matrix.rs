@@ -6,6 +6,7 @@
 mod attacks;
 mod conditions;
 mod contract;
+mod schemathesis;
 mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};
