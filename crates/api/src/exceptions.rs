@@ -18,6 +18,7 @@ pub struct NewException {
     /// For whom: `{"type": "identity", "id": "idn_…"}`. Any form, so that a class is refused by name (R19).
     pub subject: serde_json::Value,
     /// Why; the request's purpose.
+    #[schemars(length(min = 1, max = 500))]
     pub reason: String,
     /// What makes up for it.
     #[serde(default)]
@@ -44,6 +45,7 @@ pub struct NewControl {
 #[serde(deny_unknown_fields)]
 pub struct Renewal {
     /// Why it is still needed.
+    #[schemars(length(min = 1, max = 500))]
     pub reason: String,
     /// For how long.
     pub duration: Span,

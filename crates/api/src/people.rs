@@ -223,6 +223,7 @@ pub struct ImportReport {
 #[serde(deny_unknown_fields)]
 pub struct NewDeparture {
     /// Why.
+    #[schemars(length(min = 1, max = 500))]
     pub reason: String,
     /// Only says what would be done.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

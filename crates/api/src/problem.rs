@@ -71,6 +71,11 @@ pub const OTHER_CODES: &[OtherCode] = &[
         "such a change says which revision it is meant for: read the record, and send its ETag as If-Match",
     ),
     other(
+        400,
+        "if_match_unfit",
+        "the address names no record at a revision that If-Match could be about: leave it out",
+    ),
+    other(
         409,
         "request_repeated",
         "a request with the same idempotency key is being carried out: send it again in a second",

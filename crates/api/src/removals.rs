@@ -13,6 +13,7 @@ pub struct NewRemoval {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<SignalKind>,
     /// Why.
+    #[schemars(length(min = 1, max = 500))]
     pub reason: String,
     /// Only says what would be done: nothing is changed.
     #[serde(default)]

@@ -232,6 +232,7 @@ pub struct Revocation {
     /// What to revoke.
     pub target: RevocationTarget,
     /// Why.
+    #[schemars(length(min = 1, max = 500))]
     pub reason: String,
     /// Whether what was cut is kept from coming back as well, in the same act: an identity is suspended, another scope held.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -279,6 +280,7 @@ pub struct NewHold {
     /// What is held.
     pub scope: Scope,
     /// Why.
+    #[schemars(length(min = 1, max = 500))]
     pub reason: String,
     /// Only says who could release it; nothing is held.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -292,6 +294,7 @@ pub struct HoldRelease {
     /// What is held.
     pub scope: Scope,
     /// Why it no longer is.
+    #[schemars(length(min = 1, max = 500))]
     pub reason: String,
     /// Whose hold is released, where several people hold it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,30 +2,35 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::{FromRequestParts as _, MatchedPath, Request, State};
+use axum::extract::{FromRequestParts as _, MatchedPath, RawPathParams, Request, State};
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use tenure_api::problem::Problem;
 use tenure_core::base::problem::Reason;
 use tenure_core::store::idempotency::KeptAnswer;
+use tenure_core::store::row::RowKey;
 use tenure_engine::credentials::token::sender;
 use tenure_engine::kernel::idempotency::{self, Claim, Known};
-use tenure_engine::kernel::names;
+use tenure_engine::kernel::{budgets as engine_budgets, if_match, names};
 use tracing::{Instrument as _, field};
 
 use crate::app::App;
 use crate::caller::keys::{DPOP, DPOP_NONCE};
+use crate::caller::named;
 use crate::caller::operator::Operator;
 use crate::contract::body::body_within;
-use crate::contract::error::Failure;
+use crate::contract::condition;
+use crate::contract::error::{Failure, status_headers};
 use crate::contract::reply::GivenOnce;
 use crate::contract::request_id;
 use crate::contract::source::Source;
 use crate::limits::admission::BoundedElsewhere;
+use crate::limits::budgets;
 use crate::serve::shares::Full;
 use crate::serve::{Connection, UnderWay, holding, paced};
 use crate::timings;
@@ -141,6 +146,33 @@ fn is_loggable(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=@".contains(&b))
 }
 
+/// Tells callers what their request counted against, and everybody whom the server turns away for the moment when to come again.
+pub(crate) async fn tell_budgets(request: Request, next: Next) -> Response {
+    let (mut response, counted) = engine_budgets::counted(next.run(request)).await;
+    budgets::tell(&counted, response.headers_mut());
+    if !response.headers().contains_key(header::RETRY_AFTER) {
+        let status = response.status();
+        status_headers(status, None, response.headers_mut());
+    }
+    response
+}
+
+/// The layer: what takes longer than a request may is answered without waiting for its end.
+pub(crate) async fn in_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Failure::of(
+            Problem::new(503, "unavailable", "unavailable for the moment")
+                .detail("the request took longer than 30 s")
+                .hint("read what it was to change before you send it again: it may have been carried out"),
+        )
+        .into_response(),
+    }
+}
+
+/// How long a request may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
 /// The header that makes a request one that may be sent twice.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// An answer that was given before.
@@ -150,8 +182,7 @@ const MAX_KEPT: usize = 64 * 1024;
 
 /// Carries a request with an idempotency key out once, and gives its answer again when it comes again. Who asks is settled before anything of it is read.
 pub(crate) async fn once(State(app): State<App>, request: Request, next: Next) -> Response {
-    let route = route_of(request.extensions());
-    if request.method().is_safe() || !route.starts_with("/v1/") || !request.headers().contains_key(IDEMPOTENCY_KEY) {
+    if !request.headers().contains_key(IDEMPOTENCY_KEY) || !app.changes(route_of(request.extensions()), request.method()) {
         return next.run(request).await;
     }
     match repeated(&app, request, next).await {
@@ -174,9 +205,14 @@ async fn repeated(app: &App, request: Request, next: Next) -> Result<Response, F
     )
     .await?;
     let address = format!("{} {}", parts.method, parts.uri.path());
-    let condition = parts.headers.get(header::IF_MATCH).map(HeaderValue::as_bytes).unwrap_or_default();
+    // A condition that can't be read is no part of any request; one over several lines is what they are together (RFC 9110 §5.2).
+    condition::if_match(&parts.headers)?;
+    let conditions: Vec<&[u8]> = parts.headers.get_all(header::IF_MATCH).iter().map(HeaderValue::as_bytes).collect();
+    let condition = conditions.join(&b", "[..]);
+    // The same bytes in another form are another request.
+    let form = parts.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     let query = parts.uri.query().unwrap_or_default();
-    let claim = Claim::new(&caller, &address, &key, [query.as_bytes(), condition, &body]);
+    let claim = Claim::new(&caller, &address, &key, [query.as_bytes(), &condition, form, &body]);
     match idempotency::known(&app.kernel, &claim).await? {
         Known::Nothing => {}
         Known::Other => {
@@ -236,6 +272,45 @@ fn given_again(answer: KeptAnswer) -> Response {
         response.headers_mut().insert(header::ETAG, etag);
     }
     response
+}
+
+/// Carries a change with a condition out while that holds of the record that its address names (RFC 9110 §13.1.1). Who asks is settled before anything of the
+/// condition is read.
+pub(crate) async fn conditional(State(app): State<App>, request: Request, next: Next) -> Response {
+    if !request.headers().contains_key(header::IF_MATCH) || !app.changes(route_of(request.extensions()), request.method()) {
+        return next.run(request).await;
+    }
+    match under_condition(&app, request, next).await {
+        Ok(response) => response,
+        Err(failure) => failure.into_response(),
+    }
+}
+
+async fn under_condition(app: &App, request: Request, next: Next) -> Result<Response, Failure> {
+    let (mut parts, body) = request.into_parts();
+    let route = route_of(&parts.extensions).to_owned();
+    let caller = match OPEN.contains(&&*route) && !shows_a_credential(&parts.headers) {
+        // What the body proves decides there.
+        true => None,
+        false => Some(Operator::from_request_parts(&mut parts, app).await?),
+    };
+    let kind = condition::record_of(&route).ok_or_else(condition::unfit)?;
+    let named = RawPathParams::from_request_parts(&mut parts, app).await.map_err(|_| condition::unfit())?;
+    let text = named.iter().next().map(|(_, text)| text.to_owned()).unwrap_or_default();
+    let record = match &caller {
+        Some(Operator(caller)) => named::row_of(app, caller, kind, &text).await?,
+        None => RowKey::new(kind, text),
+    };
+    if let Some(caller) = caller {
+        parts.extensions.insert(caller);
+    }
+    let precondition = if_match::Precondition::on(record, condition::if_match(&parts.headers)?);
+    let response = if_match::under(Arc::clone(&precondition), next.run(Request::from_parts(parts, body))).await;
+    // Where nothing was to be done, or the state of the record is in the way, what it is now may be why.
+    if response.status().is_success() || response.status() == StatusCode::CONFLICT {
+        precondition.check(&app.kernel).await?;
+    }
+    Ok(response)
 }
 
 /// Answers of the management API name the records whose ids they hold, in `names` beside whatever else they say: people read names. Only a caller who showed

@@ -16,16 +16,14 @@ mod timings;
 mod v1;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, header};
 use tenure_engine::Kernel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
-use tower_http::timeout::TimeoutLayer;
 
 use crate::app::App;
 use crate::contract::api::Api;
@@ -35,25 +33,24 @@ pub use serve::{Clients, Listener, Places, Proxies, ServeError, SourceFrom, Sour
 
 /// The largest request body in bytes.
 const MAX_BODY: usize = 64 * 1024;
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Every route of the server.
 pub fn router(kernel: Arc<Kernel>) -> Router {
-    let [bounded, streams] = openapi::apis(false).map(Api::into_router);
-    layered(kernel, bounded, streams)
+    layered(kernel, openapi::apis(false))
 }
 
 /// The routes of a process that works and serves no API: whether it lives, is ready, and what it counts.
 pub fn worker_router(kernel: Arc<Kernel>) -> Router {
-    layered(kernel, health::routes(Api::new(false)).into_router(), Router::new())
+    layered(kernel, [health::routes(Api::new(false)), Api::new(false)])
 }
 
-fn layered(kernel: Arc<Kernel>, bounded: Router<App>, streams: Router<App>) -> Router {
-    let app = App::new(kernel);
+fn layered(kernel: Arc<Kernel>, apis: [Api<App>; 2]) -> Router {
+    let app = App::new(kernel, apis.iter().flat_map(Api::operations).cloned().collect());
+    let [bounded, streams] = apis.map(Api::into_router);
     bounded
         .fallback(error::no_such_route)
         .method_not_allowed_fallback(error::method_not_allowed)
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT))
+        .layer(axum::middleware::from_fn(layers::in_time))
         // Streams live longer than any request's bound; each of their steps is bounded by itself.
         .merge(streams.method_not_allowed_fallback(error::method_not_allowed))
         // One layer of all, the outermost first: each `layer` boxes every request's future once more.
@@ -64,10 +61,12 @@ fn layered(kernel: Arc<Kernel>, bounded: Router<App>, streams: Router<App>) -> R
             SetResponseHeaderLayer::overriding(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")),
             SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
             DefaultBodyLimit::max(MAX_BODY),
+            axum::middleware::from_fn(layers::tell_budgets),
             axum::middleware::from_fn_with_state(app.clone(), layers::admit),
             axum::middleware::from_fn_with_state(app.clone(), layers::next_nonce),
             axum::middleware::from_fn_with_state(app.clone(), layers::once),
             axum::middleware::from_fn_with_state(app.clone(), layers::name_records),
+            axum::middleware::from_fn_with_state(app.clone(), layers::conditional),
         ))
         .with_state(app)
 }

@@ -25,7 +25,6 @@ use tenure_engine::identities::registration;
 use tenure_engine::inventory::directory;
 use tenure_engine::kernel::caller::{self, Caller};
 use tenure_engine::kernel::error::OpError;
-use tenure_engine::kernel::if_match::IfMatch;
 use tenure_engine::matters::{policies, request, roles, votes};
 use tenure_engine::people::{operator_tokens, person, setup};
 use tenure_engine::trust::issuers;
@@ -54,7 +53,6 @@ pub(crate) async fn activate(engine: &Kernel, caller: &Caller, id: IdentityId) -
         engine,
         caller,
         id,
-        IfMatch::Missing,
         NewVote {
             content_hash,
             comment: String::new(),

@@ -281,7 +281,7 @@ impl World {
                 (
                     Intent::Change("submit", id),
                     by(engine, admin, async move |engine, caller| {
-                        lifecycle::submit(&engine, &caller, id, IfMatch::Missing).await.map(stands)
+                        lifecycle::submit(&engine, &caller, id).await.map(stands)
                     }),
                 )
             }
@@ -291,7 +291,7 @@ impl World {
                     .and_then(|request| record::<Request>(&self.dump(), &RowKey::new(RowKind::Request, request)));
                 let Some(request) = request else {
                     // Its request has ended: it is handed in again.
-                    let again = async move |engine: Arc<Kernel>, caller| lifecycle::submit(&engine, &caller, id, IfMatch::Missing).await.map(stands);
+                    let again = async move |engine: Arc<Kernel>, caller| lifecycle::submit(&engine, &caller, id).await.map(stands);
                     return Some((Intent::Change("submit", id), by(engine, self.token_of(row.registered_by)?, again)));
                 };
                 let token = self.voter(&request).unwrap_or(token);
@@ -300,7 +300,7 @@ impl World {
                         content_hash: request.content_hash,
                         comment: String::new(),
                     };
-                    votes::activate(&engine, &caller, id, IfMatch::Missing, vote).await.map(stands)
+                    votes::activate(&engine, &caller, id, vote).await.map(stands)
                 };
                 (Intent::Change("activate", id), by(engine, token, activate))
             }

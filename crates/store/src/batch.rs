@@ -270,7 +270,8 @@ impl<'a> Judge<'a, '_> {
         self.check_once(changeset)?;
         self.check_fences(changeset)?;
         let spent = self.check_spends(changeset)?;
-        let committed = self.append(changeset)?;
+        let counts = spent.iter().map(|(_, (count, _))| *count).collect();
+        let committed = self.append(changeset)?.counting(counts);
         self.write(changeset, committed.position(), bases, spent);
         Ok(Outcome::Committed(committed))
     }

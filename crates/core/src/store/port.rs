@@ -28,18 +28,40 @@ pub enum StoreError {
 }
 
 /// Proof that a changeset is durable. Only a store makes one; it names the commit, so that it opens no other's [`crate::store::secret::Pending`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Committed {
     id: EventId,
     position: Position,
     at: Timestamp,
     leaf_hashes: Vec<[u8; 32]>,
+    counts: Vec<u32>,
 }
+
+impl PartialEq for Committed {
+    /// Whether it is the same commit: what its budgets counted is known only at its first writing.
+    fn eq(&self, other: &Self) -> bool {
+        (self.id, self.position, self.at, &self.leaf_hashes) == (other.id, other.position, other.at, &other.leaf_hashes)
+    }
+}
+
+impl Eq for Committed {}
 
 impl Committed {
     /// A commit that is durable, as the store that wrote it says. Nobody else may: `clippy.toml` has a lint for it.
     pub const fn by_store(id: EventId, position: Position, at: Timestamp, leaf_hashes: Vec<[u8; 32]>) -> Self {
-        Self { id, position, at, leaf_hashes }
+        Self {
+            id,
+            position,
+            at,
+            leaf_hashes,
+            counts: Vec::new(),
+        }
+    }
+    /// The same with what the windows of its budgets count now.
+    #[must_use]
+    pub fn counting(mut self, counts: Vec<u32>) -> Self {
+        self.counts = counts;
+        self
     }
     /// The changeset's id.
     pub const fn id(&self) -> EventId {
@@ -56,6 +78,10 @@ impl Committed {
     /// The leaf hashes of its events, in order.
     pub fn leaf_hashes(&self) -> &[[u8; 32]] {
         &self.leaf_hashes
+    }
+    /// What the window of each of its changeset's spends counts with it, in their order; none where it was written before.
+    pub fn counts(&self) -> &[u32] {
+        &self.counts
     }
 }
 

@@ -11,5 +11,6 @@ fn main() {
         position: Position::at(1),
         at: Timestamp::from_secs(1),
         leaf_hashes: vec![],
+        counts: vec![],
     };
 }

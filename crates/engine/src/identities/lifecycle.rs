@@ -29,7 +29,6 @@ use crate::kernel::authority::{self, inventory, owns, owns_identity};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::freshness::{self, assurance_fact};
-use crate::kernel::if_match::IfMatch;
 use crate::kernel::load::{self, expect_optional};
 use crate::kernel::operation::{self, Asked};
 use crate::kernel::{Kernel, finding};
@@ -50,16 +49,14 @@ struct Stepped {
 /// Draft → pending: the charter must be complete, and its request opens; by a named rule it is active at once.
 ///
 /// # Errors
-/// Every field that is missing or wrong; or it is no draft; or `if_match` doesn't hold; or the caller may not.
-pub async fn submit(kernel: &Kernel, caller: &Caller, id: IdentityId, if_match: IfMatch) -> Result<IdentityView, OpError> {
-    let if_match = &if_match;
+/// Every field that is missing or wrong; or it is no draft; or the caller may not.
+pub async fn submit(kernel: &Kernel, caller: &Caller, id: IdentityId) -> Result<IdentityView, OpError> {
     step(
         kernel,
         caller,
         Asked::new(ControlPoint::Request, "identity.submit", id),
         id,
         |stored, now| async move {
-            if_match.heed(Some(stored.revision))?;
             let again = stored.state == IdentityState::Pending && stored.request.is_none();
             let mut problems = stored.complete_charter().err().unwrap_or_default();
             let references = Box::pin(references::check_references(kernel, stored.kind, &stored.charter, &mut problems)).await?;

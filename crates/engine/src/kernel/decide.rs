@@ -21,7 +21,7 @@ use crate::kernel::aggregates::window;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::kernel::refusals::next_window;
-use crate::kernel::{Kernel, administrators, caller, epoch, idempotency, keys, refresh, spans};
+use crate::kernel::{Kernel, administrators, caller, epoch, idempotency, if_match, keys, refresh, spans};
 
 /// How often a decision is made again when what it rested on changed.
 const DECISIONS: u32 = 16;
@@ -72,6 +72,7 @@ impl Kernel {
                 Outcome::Committed(committed) => {
                     self.note_committed(committed.at());
                     spans::note_commit(&changeset.actor, committed.position());
+                    self.note_budgets(&changeset, committed.counts(), None);
                     if !is_routine(&changeset) {
                         let covered = committed.position().index + u64::try_from(committed.leaf_hashes().len()).unwrap_or(0);
                         self.urgent.send_if_modified(|urgent| covered > std::mem::replace(urgent, covered.max(*urgent)));
@@ -89,7 +90,10 @@ impl Kernel {
                     return Ok(None);
                 }
                 Outcome::Conflict(Conflict::Once { space, .. }) => return Err(used_up(space)),
-                Outcome::Refused { budget } => return Err(self.spent(&budget, &changeset)),
+                Outcome::Refused { budget } => {
+                    self.note_budgets(&changeset, &[], Some(&budget));
+                    return Err(self.spent(&budget, &changeset));
+                }
                 Outcome::Full => return Err(OpError::DiskFull),
                 Outcome::Unavailable(why) => return Err(OpError::Unavailable(why)),
                 Outcome::Unwritable(why) => return Err(OpError::Internal(why)),
@@ -191,9 +195,16 @@ impl Kernel {
             if let Some(claim) = &claim {
                 claim.join(&mut changeset);
             }
+            let condition = if_match::open();
+            if let Some(condition) = &condition {
+                condition.join(self, &mut changeset).await?;
+            }
             if let Some(committed) = self.settle_under(basis, changeset).await? {
                 if let Some(claim) = &claim {
                     claim.carried_out();
+                }
+                if let Some(condition) = &condition {
+                    condition.met();
                 }
                 return Ok((value, committed));
             }

@@ -2,6 +2,7 @@
 
 pub(crate) mod administrators;
 pub mod authority;
+pub mod budgets;
 pub mod caller;
 pub mod counters;
 pub mod decide;

@@ -9,6 +9,7 @@ use tenure_core::store::event::{Actor, ControlPoint};
 use tenure_core::store::event_kind::EventKind;
 
 use crate::kernel::aggregates::{self, WINDOW};
+use crate::kernel::budgets::REFUSAL;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::kernel::{Kernel, deployment};
@@ -75,7 +76,7 @@ impl Kernel {
         }
         let mut changeset = Changeset::new(refusal.actor, now, event);
         changeset.spends.push(Spend {
-            budget: format!("refusal/{who}"),
+            budget: format!("{REFUSAL}/{who}"),
             window: aggregates::window(now),
             until: aggregates::window(now).plus(WINDOW).plus(WINDOW),
             by: 1,

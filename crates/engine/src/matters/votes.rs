@@ -21,7 +21,6 @@ use crate::kernel::authority::inventory;
 use crate::kernel::caller::{self, Caller};
 use crate::kernel::error::OpError;
 use crate::kernel::freshness::{self, assurance_fact};
-use crate::kernel::if_match::IfMatch;
 use crate::kernel::load::expect;
 use crate::kernel::operation::Asked;
 use crate::matters::policies::proposal;
@@ -206,15 +205,14 @@ pub(crate) async fn approve_alone(kernel: &Kernel, caller: &Caller, changeset: &
     Ok(())
 }
 
-/// A vote for the activation of a pending identity, under the condition `if_match`.
+/// A vote for the activation of a pending identity.
 ///
 /// # Errors
 /// It is not pending; a fact is missing; or the caller fills no place of its route.
-pub async fn activate(kernel: &Kernel, caller: &Caller, id: IdentityId, if_match: IfMatch, vote: NewVote) -> Result<IdentityView, OpError> {
+pub async fn activate(kernel: &Kernel, caller: &Caller, id: IdentityId, vote: NewVote) -> Result<IdentityView, OpError> {
     let request = kernel
         .recorded(caller, Asked::new(ControlPoint::Approve, "identity.activate", id), async {
             let stored = kernel.must::<Identity>("identity", id).await?;
-            if_match.heed(Some(stored.revision))?;
             match (stored.state, stored.request) {
                 (IdentityState::Pending, Some(request)) => kernel.must::<Request>("request", request).await,
                 (IdentityState::Pending, None) => Err(OpError::because(

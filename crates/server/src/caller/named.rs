@@ -1,6 +1,7 @@
 //! Records by id or by name, as an address names them.
 
 use tenure_api::views::Resource as View;
+use tenure_core::identity::Identity;
 use tenure_core::identity::naming::NamingStandard;
 use tenure_core::identity::template::Template;
 use tenure_core::inventory::application::Application;
@@ -11,7 +12,8 @@ use tenure_core::people::difference::Difference;
 use tenure_core::people::person::Person;
 use tenure_core::people::person_grant::Package;
 use tenure_core::people::team::Team;
-use tenure_core::signal::Signal;
+use tenure_core::signal::{Signal, Source};
+use tenure_core::store::row::{RowKey, RowKind};
 use tenure_core::trust::issuer::Issuer;
 use tenure_engine::kernel::caller::Caller;
 use tenure_engine::kernel::names::{self, Named};
@@ -23,6 +25,23 @@ use crate::contract::error::Failure;
 /// The record that a part of an address means, by id or by name; a malformed id is a name that nothing bears.
 pub(crate) async fn meant<T: Named>(app: &App, caller: &Caller, text: &str) -> Result<T::Id, Failure> {
     Ok(names::meant::<T>(&app.kernel, caller, text).await?)
+}
+
+/// The row of the record of a sort that a part of an address means, by id or by name.
+pub(crate) async fn row_of(app: &App, caller: &Caller, kind: RowKind, text: &str) -> Result<RowKey, Failure> {
+    let id = match kind {
+        RowKind::Application => meant::<Application>(app, caller, text).await?.to_string(),
+        RowKind::Identity => meant::<Identity>(app, caller, text).await?.to_string(),
+        RowKind::Issuer => meant::<Issuer>(app, caller, text).await?.to_string(),
+        RowKind::Need => meant::<Need>(app, caller, text).await?.to_string(),
+        RowKind::Person => meant::<Person>(app, caller, text).await?.to_string(),
+        RowKind::Resource => meant::<Resource>(app, caller, text).await?.to_string(),
+        RowKind::Source => meant::<Source>(app, caller, text).await?.to_string(),
+        RowKind::Vendor => meant::<Vendor>(app, caller, text).await?.to_string(),
+        // Of the others an address takes the id, which is how their rows are named.
+        _ => text.to_owned(),
+    };
+    Ok(RowKey::new(kind, id))
 }
 
 /// A plain record, and how an address names it.

@@ -7,6 +7,7 @@ use tenure_api::problem::Problem;
 use tenure_core::base::problem::Reason;
 use tenure_credentials::opaque::PREFIX;
 use tenure_engine::credentials::identity_caller;
+use tenure_engine::kernel::budgets;
 use tenure_engine::kernel::caller::{self, Caller};
 use tenure_engine::kernel::error::OpError;
 
@@ -49,8 +50,9 @@ impl FromRequestParts<App> for Operator {
                 ));
             }
         };
-        if authenticated.is_ok() {
+        if let Ok(caller) = &authenticated {
             source::proven(&parts.extensions);
+            budgets::let_in(&caller.id());
         }
         authenticated.map(Self).map_err(|error| {
             if let OpError::Unauthenticated(reason) = &error {

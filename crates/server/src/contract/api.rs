@@ -3,7 +3,7 @@
 //! What a handler takes and gives is read from its own signature ([`Takes`], [`Gives`]), so that the document can't say something else than the code
 //! does. It is made only when somebody asks for it: a server that starts pays nothing for it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::future::Future;
 
 use axum::Router;
@@ -16,6 +16,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use tenure_api::problem::Problem;
 
+use crate::contract::condition;
 use crate::contract::error::{Failure, codes_of};
 
 /// What a handler takes from a request.
@@ -165,16 +166,25 @@ impl Operation<'_> {
 
     /// An answer of another kind than a problem.
     pub(crate) fn failure(&mut self, status: u16, schema: &Value) {
-        if let Ok(status) = StatusCode::from_u16(status) {
-            self.answer(status, "application/json", schema);
+        if let Ok(code) = StatusCode::from_u16(status) {
+            self.answer(code, "application/json", schema);
+            self.headers(status, waits(status));
         }
     }
 
     /// A good answer that carries the entity tag of its record.
     pub(crate) fn tagged(&mut self, status: StatusCode) {
-        let tag = json!({"description": "The record's revision, for If-Match (RFC 9110 §8.8.3).", "schema": {"type": "string"}});
-        if let Some(Value::Object(response)) = self.responses.get_mut(&status.as_u16()) {
-            response.insert("headers".into(), json!({"ETag": tag}));
+        self.headers(status.as_u16(), [ETAG]);
+    }
+
+    /// An answer that counts against budgets of its caller's.
+    pub(crate) fn counted(&mut self, status: u16) {
+        self.headers(status, BUDGETS);
+    }
+
+    fn headers(&mut self, status: u16, names: impl IntoIterator<Item = &'static str>) {
+        if let Some(Value::Object(response)) = self.responses.get_mut(&status) {
+            add_headers(response, names);
         }
     }
 
@@ -186,10 +196,22 @@ impl Operation<'_> {
         }
         if self.is_authenticated && method != "get" {
             let says = "A key of 1 to 255 visible characters, such as a UUID: sent again with it, the request is not carried out again and gets the first answer, for a day.";
-            self.parameter("header", "Idempotency-Key", says, &json!({"type": "string", "maxLength": 255}));
+            self.parameter(
+                "header",
+                "Idempotency-Key",
+                says,
+                &json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}),
+            );
             for status in [409, 422] {
                 self.problem(status);
             }
+        }
+        if self.is_authenticated && method != "get" {
+            let good: Vec<u16> = self.responses.keys().copied().filter(|status| *status < 300).collect();
+            good.into_iter().for_each(|status| self.counted(status));
+        }
+        if method != "get" && condition::record_of(path).is_some() {
+            condition::heeded(&mut self);
         }
         for status in std::mem::take(&mut self.problems) {
             let response = json!({"$ref": format!("#/components/responses/Problem{status}")});
@@ -225,8 +247,12 @@ impl Operation<'_> {
 pub(crate) struct Api<S> {
     router: Router<S>,
     addresses: Vec<&'static str>,
+    operations: Operations,
     document: Option<Document>,
 }
+
+/// The methods that addresses take, pages left out.
+pub(crate) type Operations = HashSet<(&'static str, Method)>;
 
 struct Document {
     schemas: SchemaGenerator,
@@ -244,6 +270,7 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
         Self {
             router: Router::new(),
             addresses: Vec::new(),
+            operations: Operations::new(),
             document: is_described.then(|| Document {
                 schemas: settings.into_generator(),
                 paths: BTreeMap::new(),
@@ -252,7 +279,7 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
         }
     }
 
-    fn described<H: Described<Arguments>, Arguments>(mut self, method: &str, path: &'static str, says: &str, handler: MethodRouter<S>) -> Self {
+    fn described<H: Described<Arguments>, Arguments>(mut self, method: Method, path: &'static str, says: &str, handler: MethodRouter<S>) -> Self {
         if let Some(document) = &mut self.document {
             let mut operation = Operation {
                 schemas: &mut document.schemas,
@@ -264,9 +291,11 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
                 is_authenticated: false,
             };
             H::describe(&mut operation);
-            let written = operation.written(method, path, says);
-            document.paths.entry(path).or_default().insert(method.to_owned(), written);
+            let name = method.as_str().to_ascii_lowercase();
+            let written = operation.written(&name, path, says);
+            document.paths.entry(path).or_default().insert(name, written);
         }
+        self.operations.insert((path, method));
         self.page(path, handler)
     }
 
@@ -275,7 +304,7 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
     where
         H: Handler<T, S> + Described<Arguments>,
     {
-        self.described::<H, _>("get", path, says, on(MethodFilter::GET, handler))
+        self.described::<H, _>(Method::GET, path, says, on(MethodFilter::GET, handler))
     }
 
     /// Something that makes or does.
@@ -283,7 +312,7 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
     where
         H: Handler<T, S> + Described<Arguments>,
     {
-        self.described::<H, _>("post", path, says, on(MethodFilter::POST, handler))
+        self.described::<H, _>(Method::POST, path, says, on(MethodFilter::POST, handler))
     }
 
     /// The same with a bound of its own on the body, in bytes.
@@ -291,7 +320,7 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
     where
         H: Handler<T, S> + Described<Arguments>,
     {
-        self.described::<H, _>("post", path, says, on(MethodFilter::POST, handler).layer(DefaultBodyLimit::max(limit)))
+        self.described::<H, _>(Method::POST, path, says, on(MethodFilter::POST, handler).layer(DefaultBodyLimit::max(limit)))
     }
 
     /// Something that replaces.
@@ -299,7 +328,7 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
     where
         H: Handler<T, S> + Described<Arguments>,
     {
-        self.described::<H, _>("put", path, says, on(MethodFilter::PUT, handler))
+        self.described::<H, _>(Method::PUT, path, says, on(MethodFilter::PUT, handler))
     }
 
     /// Something that changes a part.
@@ -307,7 +336,7 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
     where
         H: Handler<T, S> + Described<Arguments>,
     {
-        self.described::<H, _>("patch", path, says, on(MethodFilter::PATCH, handler))
+        self.described::<H, _>(Method::PATCH, path, says, on(MethodFilter::PATCH, handler))
     }
 
     /// What people's browsers show, which is no part of the contract.
@@ -322,6 +351,11 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
         self.router
     }
 
+    /// What each address takes.
+    pub(crate) const fn operations(&self) -> &Operations {
+        &self.operations
+    }
+
     /// Every address.
     pub(crate) fn addresses(&self) -> BTreeSet<&'static str> {
         self.addresses.iter().copied().collect()
@@ -330,17 +364,26 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
 
 /// The document of some addresses; empty if they were not described.
 pub(crate) fn document<S>(apis: impl IntoIterator<Item = Api<S>>, version: &str) -> Value {
-    let mut paths: BTreeMap<&'static str, Map<String, Value>> = BTreeMap::new();
+    let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     let mut schemas = Map::new();
     let mut responses = Map::new();
     for mut described in apis.into_iter().filter_map(|api| api.document) {
-        paths.append(&mut described.paths);
+        // What takes the rest of an address is a parameter like any other there.
+        paths.extend(
+            std::mem::take(&mut described.paths)
+                .into_iter()
+                .map(|(path, methods)| (path.replace("{*", "{"), methods)),
+        );
         let problem = described.schemas.subschema_for::<Problem>().to_value();
         for status in described.problems {
             responses.insert(format!("Problem{status}"), problem_of(status, &problem));
         }
         schemas.append(&mut described.schemas.take_definitions(true));
     }
+    let headers: Map<String, Value> = headers()
+        .into_iter()
+        .map(|(name, says, required, schema)| (name.to_owned(), json!({"description": says, "required": required, "schema": schema})))
+        .collect();
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -353,6 +396,7 @@ pub(crate) fn document<S>(apis: impl IntoIterator<Item = Api<S>>, version: &str)
         "components": {
             "schemas": schemas,
             "responses": responses,
+            "headers": headers,
             "securitySchemes": {
                 "bearer": {
                     "type": "http",
@@ -372,7 +416,64 @@ fn problem_of(status: u16, problem: &Value) -> Value {
         .and_then(|status| status.canonical_reason())
         .unwrap_or_default();
     let schema = json!({"allOf": [problem, {"properties": {"status": {"const": status}, "code": {"enum": codes_of(status)}}}]});
-    json!({"description": says, "content": {"application/problem+json": {"schema": schema}}})
+    let mut response = Map::from_iter([
+        ("description".to_owned(), says.into()),
+        ("content".to_owned(), json!({"application/problem+json": {"schema": schema}})),
+    ]);
+    add_headers(&mut response, waits(status));
+    // Whoever wasn't let in is told nothing of what anybody has left.
+    if status != 401 && status < 500 {
+        add_headers(&mut response, BUDGETS);
+    }
+    response.into()
+}
+
+/// Headers of answers: the name, what it says, whether it always comes, and the schema.
+fn headers() -> [(&'static str, &'static str, bool, Value); 4] {
+    [
+        (
+            ETAG,
+            "The record's revision, for If-Match (RFC 9110 §8.8.3).",
+            true,
+            json!({"type": "string", "pattern": "^\"[1-9][0-9]*\"$"}),
+        ),
+        (
+            RETRY_AFTER,
+            "In how many seconds it is worth another try (RFC 9110 §10.2.3).",
+            true,
+            json!({"type": "integer", "minimum": 1}),
+        ),
+        (
+            BUDGETS[0],
+            "What is left of each of the caller's budgets that the request counted against, and in how many seconds its window is over (draft-ietf-httpapi-ratelimit-headers).",
+            false,
+            json!({"type": "string"}),
+        ),
+        (
+            BUDGETS[1],
+            "How large each of these budgets is, and how many seconds its window has.",
+            false,
+            json!({"type": "string"}),
+        ),
+    ]
+}
+
+const ETAG: &str = "ETag";
+const RETRY_AFTER: &str = "Retry-After";
+/// What a request counted against, where it did.
+const BUDGETS: [&str; 2] = ["RateLimit", "RateLimit-Policy"];
+
+fn add_headers(response: &mut Map<String, Value>, names: impl IntoIterator<Item = &'static str>) {
+    for name in names {
+        if let Value::Object(headers) = response.entry("headers").or_insert_with(|| json!({})) {
+            headers.insert(name.to_owned(), json!({"$ref": format!("#/components/headers/{name}")}));
+        }
+    }
+}
+
+/// When what is turned away for the moment may come again.
+fn waits(status: u16) -> Option<&'static str> {
+    matches!(status, 429 | 503).then_some(RETRY_AFTER)
 }
 
 impl<T: Gives> Gives for Result<T, Failure> {

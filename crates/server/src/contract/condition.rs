@@ -1,9 +1,15 @@
 //! Conditions: entity tags and If-Match (RFC 9110 §13.1.1).
+//!
+//! A change at an address of the management API that names a record heeds `If-Match`, whatever its handler knows of it: the first part of the address says
+//! what sort of record, the second one which. Where an address names none, or one of whose revision nobody is told, a condition can't be held against
+//! anything, and is refused rather than passed over.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use serde_json::json;
+use tenure_api::problem::Problem;
+use tenure_core::store::row::RowKind;
 use tenure_engine::kernel::if_match::IfMatch;
 
 use crate::contract::api::{Operation, Takes};
@@ -12,8 +18,66 @@ use crate::contract::error::Failure;
 /// The entity tags that one condition names at most.
 pub(crate) const MAX_TAGS: usize = 64;
 
+/// The records at a revision, by the first part of their addresses.
+const RECORDS: &[(&str, RowKind)] = &[
+    ("applications", RowKind::Application),
+    ("cloud-accounts", RowKind::CloudAccount),
+    ("data-domains", RowKind::DataDomain),
+    ("differences", RowKind::Difference),
+    ("environments", RowKind::Environment),
+    ("exceptions", RowKind::Exception),
+    ("findings", RowKind::Finding),
+    ("grants", RowKind::Grant),
+    ("identities", RowKind::Identity),
+    ("invitations", RowKind::Invitation),
+    ("issuers", RowKind::Issuer),
+    ("naming-standards", RowKind::NamingStandard),
+    ("needs", RowKind::Need),
+    ("packages", RowKind::Package),
+    ("people", RowKind::Person),
+    ("person-grants", RowKind::PersonGrant),
+    ("removals", RowKind::Removal),
+    ("requests", RowKind::Request),
+    ("resources", RowKind::Resource),
+    ("reviews", RowKind::Review),
+    ("sign-in-providers", RowKind::SignInProvider),
+    ("sources", RowKind::Source),
+    ("templates", RowKind::Template),
+    ("transfers", RowKind::Transfer),
+    ("vendors", RowKind::Vendor),
+];
+
+/// The sort of record that a route of the management API names, if it names one at a revision.
+pub(crate) fn record_of(route: &str) -> Option<RowKind> {
+    let mut parts = route.strip_prefix("/v1/")?.split('/');
+    let collection = parts.next()?;
+    parts.next().filter(|name| name.starts_with('{'))?;
+    RECORDS.iter().find(|(name, _)| *name == collection).map(|(_, kind)| *kind)
+}
+
+/// A condition at an address that names no record at a revision.
+pub(crate) fn unfit() -> Failure {
+    Failure::of(
+        Problem::new(400, "if_match_unfit", "there is nothing here that If-Match could be about")
+            .detail("the address names no record at a revision")
+            .hint("leave If-Match out: two such changes don't replace each other"),
+    )
+}
+
+/// What a condition looks like: `*`, or entity tags (§8.8.3).
+const IF_MATCH: &str = r#"^(\*|(W/)?"[!#-~]*"([ ]*,[ ]*(W/)?"[!#-~]*")*)$"#;
+
+/// Says that an operation heeds a condition.
+pub(crate) fn heeded(operation: &mut Operation<'_>) {
+    let says = "The ETag of the record as it was read, or * for whatever it is now: the change is made only while that holds (RFC 9110 §13.1.1).";
+    operation.parameter("header", "If-Match", says, &json!({"type": "string", "pattern": IF_MATCH}));
+    for status in [400, 412] {
+        operation.problem(status);
+    }
+}
+
 /// Which revision of the record a change is meant for (RFC 9110 §13.1.1).
-fn if_match(headers: &HeaderMap) -> Result<IfMatch, Failure> {
+pub(crate) fn if_match(headers: &HeaderMap) -> Result<IfMatch, Failure> {
     let mut lines = headers.get_all(header::IF_MATCH).iter().peekable();
     if lines.peek().is_none() {
         return Ok(IfMatch::Missing);
@@ -64,7 +128,7 @@ pub(crate) fn entity_tags(list: &str) -> Option<Vec<Option<u64>>> {
     }
 }
 
-/// Which revision of the record a change is meant for.
+/// Which revision of the record a change is meant for, where it has to say so.
 pub(crate) struct Condition(pub IfMatch);
 
 impl<S: Send + Sync> FromRequestParts<S> for Condition {
@@ -77,11 +141,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Condition {
 
 impl Takes for Condition {
     fn describe(operation: &mut Operation<'_>) {
-        let says = "The ETag of the record as it was read, or * for whatever it is now (RFC 9110 §13.1.1).";
-        operation.parameter("header", "If-Match", says, &json!({"type": "string"}));
-        for status in [400, 412, 428] {
-            operation.problem(status);
-        }
+        operation.problem(428);
     }
 }
 

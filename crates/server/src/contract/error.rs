@@ -136,13 +136,18 @@ pub(crate) fn whole_seconds(wait: Span) -> u64 {
     u64::try_from(wait.as_micros()).unwrap_or_default().div_ceil(1_000_000).max(1)
 }
 
-/// The headers that a status asks for whatever else the answer says: whether the connection goes on, and when to ask again, where that is known.
+/// The headers that a status asks for whatever else the answer says: whether the connection goes on, and when to ask again. Where nobody knows when there is
+/// room, what can't be done now is tried in a second, and what is more than one may have at once in a minute.
 pub(crate) fn status_headers(status: StatusCode, retry_after: Option<u64>, headers: &mut HeaderMap) {
     if status == StatusCode::REQUEST_TIMEOUT {
         // What is left of the body is not waited for (RFC 9110 §15.5.9).
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    let retry_after = retry_after.or((status == StatusCode::SERVICE_UNAVAILABLE).then_some(1));
+    let retry_after = retry_after.or(match status {
+        StatusCode::SERVICE_UNAVAILABLE => Some(1),
+        StatusCode::TOO_MANY_REQUESTS => Some(60),
+        _ => None,
+    });
     if let Some(seconds) = retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
@@ -187,4 +192,23 @@ pub(crate) async fn method_not_allowed() -> Failure {
 pub(crate) fn panicked(_: Box<dyn Any + Send>) -> Response {
     tracing::error!("a handler panicked");
     Failure::of(Problem::new(500, "internal", "something is wrong with the server")).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_turned_away_for_the_moment_says_when_to_come_again() {
+        let told = |status, known: Option<u64>| {
+            let mut headers = HeaderMap::new();
+            status_headers(status, known, &mut headers);
+            headers.get(header::RETRY_AFTER).map(|value| value.to_str().unwrap().to_owned())
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(told(StatusCode::SERVICE_UNAVAILABLE, None), some("1"));
+        assert_eq!(told(StatusCode::TOO_MANY_REQUESTS, None), some("60"));
+        assert_eq!(told(StatusCode::TOO_MANY_REQUESTS, Some(7)), some("7"));
+        assert_eq!(told(StatusCode::FORBIDDEN, None), None);
+    }
 }

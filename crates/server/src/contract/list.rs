@@ -8,7 +8,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use serde::de::value::Error as ValueError;
 use serde::de::{DeserializeOwned, IntoDeserializer};
-use serde_json::json;
+use serde_json::{Value, json};
 use tenure_core::base::id::{ApplicationId, CloudAccountId, CredentialId, IdentityId, NeedId, PersonGrantId, PersonId, ResourceId, SourceId, TeamId, VendorId};
 use tenure_core::base::problem::FieldProblem;
 use tenure_core::credential::Credential;
@@ -79,12 +79,22 @@ impl<T: Filtered> Takes for List<T> {
         for (filter, check) in T::FILTERS {
             // Whatever a filter takes, it isn't nothing; what it takes stands in the refusal of that.
             let taken = check("").err().unwrap_or_default();
-            operation.parameter("query", filter.name(), &format!("Only those with this: {taken}."), &text);
+            operation.parameter("query", filter.name(), &format!("Only those with this: {taken}."), &values(*check, &taken));
         }
         operation.parameter("query", "after", "Only what follows the page that named this as its `next`.", &text);
         let limit = json!({"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_PAGE});
         operation.parameter("query", "limit", "How many at most.", &limit);
         operation.problem(422);
+    }
+}
+
+/// The values that a filter takes: the words that its refusal names, if it takes these, or a text.
+fn values(check: Check, taken: &str) -> Value {
+    let words: Vec<&str> = taken.split('`').skip(1).step_by(2).filter(|word| check(word).is_ok()).collect();
+    let is_a_word = check("no word at all").is_err();
+    match words.is_empty() || !is_a_word {
+        true => json!({"type": "string", "minLength": 1, "maxLength": MAX_VALUE}),
+        false => json!({"type": "string", "enum": words}),
     }
 }
 

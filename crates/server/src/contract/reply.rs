@@ -155,6 +155,8 @@ pub(crate) trait Media {
     const STATUS: StatusCode = StatusCode::OK;
     /// Its media type; none if there is no body.
     const TYPE: Option<&'static str>;
+    /// Whether it counts against a budget of its caller's.
+    const IS_COUNTED: bool = false;
 }
 
 impl<M> From<Response> for Raw<M> {
@@ -177,6 +179,9 @@ impl<M: Media> Gives for Raw<M> {
             }
             Some(media_type) => operation.answer(M::STATUS, media_type, &json!({"type": "string"})),
             None => operation.silent(M::STATUS),
+        }
+        if M::IS_COUNTED {
+            operation.counted(M::STATUS.as_u16());
         }
     }
 }

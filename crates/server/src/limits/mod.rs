@@ -2,4 +2,5 @@
 
 pub(crate) mod admission;
 pub(crate) mod attempts;
+pub(crate) mod budgets;
 pub(crate) mod streams;

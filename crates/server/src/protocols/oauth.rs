@@ -162,6 +162,7 @@ pub(super) struct TokenReply;
 
 impl Media for TokenReply {
     const TYPE: Option<&'static str> = Some("application/json");
+    const IS_COUNTED: bool = true;
 }
 
 /// What a token is worth (RFC 7662 §2.2).

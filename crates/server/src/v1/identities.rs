@@ -89,18 +89,12 @@ async fn write_charter(
     .await?)
 }
 
-async fn submit(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Condition(if_match): Condition) -> Reply<IdentityView> {
-    ok(lifecycle::submit(&app.kernel, &caller, meant::<Identity>(&app, &caller, &who).await?, if_match).await?)
+async fn submit(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>) -> Reply<IdentityView> {
+    ok(lifecycle::submit(&app.kernel, &caller, meant::<Identity>(&app, &caller, &who).await?).await?)
 }
 
-async fn activate(
-    State(app): State<App>,
-    Operator(caller): Operator,
-    Path(who): Path<String>,
-    Condition(if_match): Condition,
-    Body(vote): Body<NewVote>,
-) -> Reply<IdentityView> {
-    ok(votes::activate(&app.kernel, &caller, meant::<Identity>(&app, &caller, &who).await?, if_match, vote).await?)
+async fn activate(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(vote): Body<NewVote>) -> Reply<IdentityView> {
+    ok(votes::activate(&app.kernel, &caller, meant::<Identity>(&app, &caller, &who).await?, vote).await?)
 }
 
 async fn suspend(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(ask): Body<NewSuspension>) -> Reply<IdentityView> {

@@ -84,8 +84,10 @@ async fn a_budget_holds_exactly() {
     for engine in engines().await {
         let (store, name) = (&engine.store, engine.name);
         let spent = Outcome::Refused { budget: "issue/a".into() };
-        committed(store.commit(spends(1, 1, "issue/a", 2, 5)).await);
-        committed(store.commit(spends(2, 1, "issue/a", 2, 5)).await);
+        assert_eq!(committed(store.commit(spends(1, 1, "issue/a", 2, 5)).await).counts(), [2], "{name}");
+        assert_eq!(committed(store.commit(spends(2, 1, "issue/a", 2, 5)).await).counts(), [4], "{name}");
+        // What was written before counts nothing again, and nobody can tell what it counted then.
+        assert!(committed(store.commit(spends(2, 1, "issue/a", 2, 5)).await).counts().is_empty(), "{name}");
         assert_eq!(store.commit(spends(3, 1, "issue/a", 2, 5)).await, spent, "{name}");
         committed(store.commit(spends(4, 1, "issue/a", 1, 5)).await);
         assert_eq!(store.commit(spends(5, 1, "issue/a", 1, 5)).await, spent, "{name}");

@@ -40,8 +40,27 @@ on_one! {
         assert_eq!(world.once(&second, "k-1", "/v1/applications", &application(&world, "berts")).await.expect(201).text("/name"), "berts");
         let need = json!({"type": "project", "name": "acme", "owner": world.owner_id});
         world.once(&world.admin, "k-1", "/v1/needs", &need).await.expect(201);
+        let request = world.http.post(format!("{}/v1/applications", world.server.url)).bearer_auth(&world.admin).header("idempotency-key", "k-1");
+        let other = World::answer(request.header("content-type", "text/plain").body(body.to_string())).await.expect(422);
+        assert_eq!(other.code(), "idempotency_key_reused", "in another form it is another request");
         // Without a key the name is taken.
         world.post(&world.admin, "/v1/applications", body).await.expect(409);
+    }
+
+    async fn a_condition_is_part_of_the_request_that_is_repeated(world: World) {
+        let id = world.person("Bo", &[]).await.0;
+        let change = async |conditions: &[&str]| {
+            let request = world.http.post(format!("{}/v1/people/{id}/change", world.server.url)).bearer_auth(&world.admin);
+            let request = conditions.iter().fold(request.header("idempotency-key", "k"), |request, condition| request.header("if-match", *condition));
+            World::answer(request.json(&json!({"name": "Bob"}))).await
+        };
+        let first = change(&["\"1\""]).await.expect(200);
+        assert_eq!(change(&["\"1\""]).await.expect(200).body, first.body, "what was answered is answered again, though the record has moved on");
+        for other in [&[][..], &["\"2\""], &["*"], &["\"1\"", "\"2\""]] {
+            assert_eq!(change(other).await.expect(422).code(), "idempotency_key_reused", "{other:?}");
+        }
+        // One that can't be read is none, whatever was answered before.
+        assert_eq!(change(&[""]).await.expect(400).code(), "request_malformed");
     }
 
     async fn what_was_refused_or_wrong_stands_for_nothing(world: World) {
@@ -76,6 +95,30 @@ on_one! {
         world.once(&world.admin, "k", "/v1/applications", &body).await.expect(201);
     }
 
+    async fn of_changes_to_one_revision_one_is_made(world: World) {
+        let id = world.person("Bo", &[]).await.0;
+        let read = world.get(&world.admin, &format!("/v1/people/{id}")).await.expect(200);
+        let etag = read.headers["etag"].to_str().unwrap();
+        let (path, world) = (&format!("/v1/people/{id}/change"), &world);
+        let change = async |n: usize| world.at(Method::POST, &world.admin, path, Some(etag), &json!({"name": format!("Bo {n}")})).await;
+        let answers = futures_util::future::join_all((0..8).map(change)).await;
+        let made: Vec<&Answer> = answers.iter().filter(|answer| answer.status == 200).collect();
+        assert_eq!(made.len(), 1);
+        for refused in answers.iter().filter(|answer| answer.status != 200) {
+            assert_eq!((refused.status, refused.code().as_str()), (412, "revision_changed"), "{}", refused.body);
+        }
+        assert_eq!(world.events_of("person.changed", &id).await.len(), 1);
+        // Somebody who may not learn of the record learns no revision either.
+        let (_, stranger) = world.person("Eve", &[]).await;
+        let refused = world.at(Method::POST, &stranger, path, Some("\"7\""), &json!({"name": "Eve"})).await.expect(403);
+        assert!(!refused.body.to_string().contains("revision"), "{}", refused.body);
+        // A method that the address doesn't take is told as that, whatever else the request says.
+        for header in ["if-match", "idempotency-key"] {
+            let request = world.http.request(Method::DELETE, format!("{}{path}", world.server.url)).header(header, "x");
+            World::answer(request).await.expect(405);
+        }
+    }
+
     async fn each_answer_names_its_request(world: World) {
         let send = |id: Option<&str>| {
             let request = world.http.request(Method::GET, format!("{}/v1/people/nobody", world.server.url)).bearer_auth(&world.admin);
@@ -92,6 +135,38 @@ on_one! {
         let forged = World::answer(send(Some("a b=\"c\""))).await;
         assert_eq!(forged.headers["x-request-id"], "a b=\"c\"");
         assert!(!forged.text("/request_id").contains(' '));
+    }
+
+    async fn who_counts_against_a_budget_is_told_what_is_left(world: World) {
+        world.hold();
+        let header = |answer: &Answer, name: &str| answer.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+        let left = |answer: &Answer, budget: &str| -> Option<u64> {
+            let list = header(answer, "ratelimit")?;
+            let item = list.split(", ").find(|item| item.starts_with(&format!("\"{budget}\";")))?;
+            item.split(";r=").nth(1)?.split(';').next()?.parse().ok()
+        };
+        let bo = world.person("Bo", &["administrator"]).await.1;
+        let team = async |n: usize| world.post(&bo, "/v1/teams", json!({"name": format!("team-{n}")})).await.expect(201);
+        let (first, second) = (team(1).await, team(2).await);
+        assert_eq!((left(&first, "writes"), left(&second, "writes")), (Some(5_999), Some(5_998)));
+        assert!(left(&first, "written").unwrap() > left(&second, "written").unwrap());
+        let policy = header(&first, "ratelimit-policy").unwrap();
+        assert_eq!(policy, r#""writes";q=6000;w=60, "written";q=33554432;qu="content-bytes";w=60"#);
+        // What only reads counts against nothing, nor does what is answered again.
+        let read = world.get(&bo, "/v1/teams").await.expect(200);
+        assert_eq!((header(&read, "ratelimit"), header(&read, "ratelimit-policy")), (None, None));
+        // A refusal counts against a budget of its own; who isn't let in is told nothing.
+        let refused = world.post(&world.owner, "/v1/teams", json!({"name": "three"})).await.expect(403);
+        assert_eq!(left(&refused, "refusals"), Some(59));
+        assert_eq!(header(&world.post("tnr_op_nobodys", "/v1/teams", json!({"name": "three"})).await.expect(401), "ratelimit"), None);
+        // An identity is told of what it is issued, and whoever asks about it is not.
+        let (id, key) = world.exporter("exporter").await;
+        let issued = world.ask_token(&key, &id, "production").await.expect(200);
+        assert_eq!(left(&issued, "issuance"), Some(599));
+        let denied = world.evaluate(&id, Some(&issued.text("/access_token")), "write").await.expect(200);
+        assert_eq!((denied.body["decision"].clone(), header(&denied, "ratelimit")), (json!(false), None));
+        let asked = world.ask(&world.owner, json!({"type": "access", "identity": id, "entitlement": {"actions": ["read"], "resource": world.orders}, "duration": "10m"}), "test").await;
+        assert_eq!(left(&asked.expect(201), "asks"), Some(599));
     }
 
     async fn the_contract_is_for_everyone_to_read(world: World) {

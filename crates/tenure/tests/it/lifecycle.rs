@@ -243,6 +243,8 @@ crate::on_one! { by |store| World::start_with(store, &[("TENURE_ISSUANCE_BUDGET"
         assert!(made >= 60 && refused.code() == "budget_spent", "{made} {}", refused.body);
         let wait = refused.retry_after().unwrap();
         assert_eq!(refused.body["retry_after"], wait);
+        let left = refused.headers["ratelimit"].to_str().unwrap();
+        assert!(left.contains(&format!("\"writes\";r=0;t={wait}")), "{left}");
         assert!((1..=60).contains(&wait), "{wait}");
         world.pass(wait.try_into().unwrap()).await;
         team(made).await.expect(201);

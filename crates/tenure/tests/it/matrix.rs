@@ -4,7 +4,9 @@
 //! asked of the running server: a route without a line fails, and so does a line without a route.
 
 mod attacks;
+mod conditions;
 mod contract;
+mod schemathesis;
 mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};

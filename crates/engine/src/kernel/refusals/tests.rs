@@ -109,9 +109,7 @@ async fn org(binding: impl Fn(&Key) -> Value) -> Org {
         content_hash: request::request(engine, &manager, request).await.unwrap().request.content_hash,
         comment: String::new(),
     };
-    votes::activate(engine, &manager, id, crate::kernel::if_match::IfMatch::Missing, vote)
-        .await
-        .unwrap();
+    votes::activate(engine, &manager, id, vote).await.unwrap();
     Org {
         world,
         owner: caller,

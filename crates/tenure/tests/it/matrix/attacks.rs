@@ -30,7 +30,7 @@ const LARGER: &str = "/v1/people/import";
 const SIGNED: &str = "/signals/";
 
 /// Somebody who gets as far as the body.
-fn who(line: &Line) -> Option<usize> {
+pub(super) fn who(line: &Line) -> Option<usize> {
     let may = line.verdicts.iter().rposition(|verdict| *verdict == '+');
     may.or_else(|| (line.verdicts[0] == '=').then_some(0))
 }

@@ -26,7 +26,7 @@ impl Contract {
 
     /// What is wrong with an answer to an operation; nothing for a page, which the contract leaves out.
     pub fn complaint(&self, method: &str, route: &str, answer: &Answer) -> Option<String> {
-        let operation = self.document["paths"][route].get(method.to_lowercase())?;
+        let operation = self.document["paths"][route.replace("{*", "{")].get(method.to_lowercase())?;
         let status = answer.status.to_string();
         let Some(response) = operation["responses"].get(&status) else {
             return Some(format!("{method} {route}: {status} is not declared: {}", answer.body));

@@ -44,7 +44,8 @@ const SIGN_INS: usize = 8;
 
 impl Stage {
     pub async fn new(store: Store) -> Self {
-        let world = World::on_localhost(store, &[("TENURE_REFUSAL_BUDGET", "1000000")]).await;
+        let much = ["TENURE_REFUSAL_BUDGET", "TENURE_WRITE_BUDGET", "TENURE_WRITE_BUDGET_KIB"].map(|budget| (budget, "1000000"));
+        let world = World::on_localhost(store, &much).await;
         let staging = world.resource("https://orders.staging", "staging", "online").await;
         let (rita_id, rita) = world.person("Rita", &["requester"]).await;
         let (hal, _) = world.person("Hal", &["owner"]).await;
