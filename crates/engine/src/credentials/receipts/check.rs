@@ -4,6 +4,7 @@
 //! A step looks at one batch and is committed with how far it has come, so that a scope of any size is worked through under short leases, whoever goes on.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use sha2::{Digest, Sha256};
 use tenure_core::base::id::{CredentialId, IdentityId, ResourceId};
@@ -89,14 +90,16 @@ impl Check {
             self.longest_life = self.longest_life.max(charter.credential_ttl);
         }
         for id in resources_of(kernel, &self.receipt.target, identity).await? {
-            if !self.points.contains_key(&id) {
-                let Some(resource) = kernel.one::<Resource>(id).await? else { continue };
-                self.points.insert(id, unanswered(&resource));
-            }
-            let is_open = |point: &Point| point.verification == Verification::Online && point.outcome == PointState::Requested;
-            if self.points.get(&id).is_some_and(is_open)
+            let point = match self.points.entry(id) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => match kernel.one::<Resource>(id).await? {
+                    Some(resource) => place.insert(unanswered(&resource)),
+                    None => continue,
+                },
+            };
+            if point.verification == Verification::Online
+                && point.outcome == PointState::Requested
                 && let Some(outcome) = answer(kernel, &self.receipt, id, identity, now).await?
-                && let Some(point) = self.points.get_mut(&id)
             {
                 point.outcome = outcome;
             }
