@@ -6,7 +6,7 @@ use tenure_core::base::time::Timestamp;
 use tenure_core::people::person::Person;
 use tenure_core::people::sign_in::Assurance;
 use tenure_core::store::event::Via;
-use tenure_core::trust::issuer::IssuerState;
+use tenure_core::trust::state::TrustState;
 
 /// `POST /v1/sign-in-providers`.
 #[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
@@ -50,7 +50,7 @@ pub struct SignInProviderView {
     /// The key set's URL; fixed at registration.
     pub jwks_uri: String,
     /// Where the registration stands.
-    pub state: IssuerState,
+    pub state: TrustState,
     /// Who proposed it.
     pub proposed_by: PersonId,
     /// Who confirmed it.

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tenure_core::base::id::{PersonId, SignalId, SourceId};
 use tenure_core::base::time::Timestamp;
-use tenure_core::signal::{Format, SignalKind, SignalState, SignalSubject, SourceState};
+use tenure_core::signal::{Format, SignalKind, SignalState, SignalSubject};
+use tenure_core::trust::state::TrustState;
 
 use crate::views::Resource;
 
@@ -96,7 +97,7 @@ pub struct SourceView {
     /// Where it sends its signals.
     pub delivery_url: String,
     /// Where the registration stands.
-    pub state: SourceState,
+    pub state: TrustState,
     /// Who proposed it.
     pub proposed_by: PersonId,
     /// Who confirmed it.

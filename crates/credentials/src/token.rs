@@ -188,8 +188,11 @@ pub fn subject(delegation: Option<&Delegation>, holder: IdentityId) -> IdentityI
 }
 
 /// Who acts for the subject, as the claim `act` says it: the outermost is the holder (RFC 8693 §4.1).
-pub fn actors(delegation: &Delegation) -> Option<Value> {
-    actors_of(Some(delegation)).and_then(|actors| serde_json::to_value(actors).ok())
+///
+/// # Errors
+/// They can't be written as JSON.
+pub fn actors(delegation: &Delegation) -> Result<Option<Value>, serde_json::Error> {
+    actors_of(Some(delegation)).map(serde_json::to_value).transpose()
 }
 
 /// The task that a credential is for, as its `authorization_details` say it (RFC 9396 §9).

@@ -5,6 +5,7 @@ pub mod id;
 pub mod json;
 pub mod placed;
 pub mod problem;
+pub mod state;
 pub mod text;
 pub mod time;
 pub mod uri;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::id::{IdentityId, PersonId, TransferId};
+use crate::base::state::{BadStep, InState, StateTable};
 use crate::base::time::{Span, Timestamp};
 use crate::store::row::{Record, RowKind};
 use crate::store::term::{Field, Terms, words};
@@ -41,6 +42,21 @@ impl TransferState {
     }
 }
 
+/// open ⇄ offered, offered → offered to another · offered → accepted · open, offered → lapsed, closed.
+impl StateTable for TransferState {
+    const INITIAL: Self = Self::Open;
+    fn as_str(self) -> &'static str {
+        self.as_str()
+    }
+    fn may_become(self, next: Self) -> bool {
+        match self {
+            Self::Open => next != Self::Accepted,
+            Self::Offered => true,
+            Self::Accepted | Self::Lapsed | Self::Closed => false,
+        }
+    }
+}
+
 /// A transfer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -56,7 +72,7 @@ pub struct Transfer {
     /// Who declined already.
     pub declined_by: Vec<PersonId>,
     /// Where it stands.
-    pub state: TransferState,
+    pub state: InState<TransferState>,
     /// Why: `owner_departed`, `owner_suspended`, `by_hand`.
     pub because: String,
     /// When it began.
@@ -68,6 +84,50 @@ pub struct Transfer {
 words!(TransferState);
 
 impl Transfer {
+    /// Offered to somebody, or to nobody as long as there is nobody to ask.
+    ///
+    /// # Errors
+    /// It is over.
+    pub fn offer(self, to: Option<PersonId>) -> Result<Self, BadStep> {
+        let next = if to.is_some() { TransferState::Offered } else { TransferState::Open };
+        Ok(Self {
+            offered_to: to,
+            state: self.state.step(next)?,
+            ..self
+        })
+    }
+
+    /// Taken by whom it is offered to.
+    ///
+    /// # Errors
+    /// It isn't offered.
+    pub fn accept(self) -> Result<Self, BadStep> {
+        self.to(TransferState::Accepted)
+    }
+
+    /// Nobody took it in time.
+    ///
+    /// # Errors
+    /// It is over already.
+    pub fn lapse(self) -> Result<Self, BadStep> {
+        self.to(TransferState::Lapsed)
+    }
+
+    /// No longer needed.
+    ///
+    /// # Errors
+    /// It is over already.
+    pub fn close(self) -> Result<Self, BadStep> {
+        self.to(TransferState::Closed)
+    }
+
+    fn to(self, next: TransferState) -> Result<Self, BadStep> {
+        Ok(Self {
+            state: self.state.step(next)?,
+            ..self
+        })
+    }
+
     /// Listed by its identity.
     pub const IDENTITY: Field<Self, IdentityId> = Field::new("identity");
     /// Listed by its owner that it goes from.
@@ -87,7 +147,7 @@ impl Record for Transfer {
         Terms::none()
             .with(Self::IDENTITY, self.identity)
             .with(Self::FROM, self.from)
-            .with(Self::STATE, self.state)
+            .with(Self::STATE, self.state.get())
             .each(Self::OFFERED_TO, self.offered_to)
     }
 }

@@ -5,10 +5,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::id::{InvitationId, PasskeyId, PersonId, SessionId, SignInProviderId};
+use crate::base::state::{BadStep, InState};
 use crate::base::time::{Span, Timestamp};
 use crate::store::row::{Record, RowKind};
 use crate::store::term::{Field, Terms};
-use crate::trust::issuer::IssuerState;
+use crate::trust::state::TrustState;
 
 /// How old a sign-in may be that approves, enables, or changes policy (S-7).
 pub const FRESH: Span = Span::from_mins(5);
@@ -117,7 +118,7 @@ pub struct SignInProvider {
     /// Whether it names itself in its authorization responses (RFC 9207): then it must.
     pub names_itself: bool,
     /// Where the registration stands.
-    pub state: IssuerState,
+    pub state: InState<TrustState>,
     /// Who proposed it.
     pub proposed_by: PersonId,
     /// Who confirmed it.
@@ -129,6 +130,30 @@ pub struct SignInProvider {
 }
 
 impl SignInProvider {
+    /// Confirmed by a second person.
+    ///
+    /// # Errors
+    /// It isn't proposed.
+    pub fn confirm(self, by: PersonId) -> Result<Self, BadStep> {
+        Ok(Self {
+            state: self.state.step(TrustState::Active)?,
+            confirmed_by: Some(by),
+            ..self
+        })
+    }
+
+    /// Trusted no more, and without its secret.
+    ///
+    /// # Errors
+    /// It was removed before.
+    pub fn remove(self) -> Result<Self, BadStep> {
+        Ok(Self {
+            state: self.state.step(TrustState::Removed)?,
+            client_secret: None,
+            ..self
+        })
+    }
+
     /// Listed by its issuer.
     pub const ISSUER: Field<Self> = Field::new("issuer");
 }

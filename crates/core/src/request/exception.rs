@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::id::{ExceptionId, IdentityId, PersonId, RequestId};
+use crate::base::state::{BadStep, InState, StateTable};
 use crate::base::time::{Span, Timestamp};
 use crate::store::row::{Record, RowKind};
 use crate::store::term::{Field, Terms, words};
@@ -137,8 +138,15 @@ impl ExceptionState {
             Self::Withdrawn => "withdrawn",
         }
     }
-    /// Whether the table has this step: proposed → active ⇄ breached · any → expired, withdrawn.
-    pub const fn may_become(self, next: Self) -> bool {
+}
+
+/// proposed → active ⇄ breached · any → expired, withdrawn.
+impl StateTable for ExceptionState {
+    const INITIAL: Self = Self::Proposed;
+    fn as_str(self) -> &'static str {
+        self.as_str()
+    }
+    fn may_become(self, next: Self) -> bool {
         match (self, next) {
             (Self::Expired | Self::Withdrawn, _) => false,
             (_, Self::Expired | Self::Withdrawn) | (Self::Proposed | Self::Breached, Self::Active) | (Self::Active, Self::Breached) => true,
@@ -179,7 +187,7 @@ pub struct Exception {
     /// How many renewals led to it, of [`MAX_RENEWALS`].
     pub renewals: u8,
     /// Where it stands.
-    pub state: ExceptionState,
+    pub state: InState<ExceptionState>,
     /// When a breach was reported, while it is breached.
     pub breached_at: Option<Timestamp>,
     /// When the record was made.
@@ -187,9 +195,90 @@ pub struct Exception {
 }
 
 impl Exception {
+    /// In force for its time; whoever approved it `now` has checked its compensating controls.
+    ///
+    /// # Errors
+    /// It isn't proposed.
+    pub fn activate(self, approved_by: Vec<PersonId>, starts_at: Timestamp, ends_at: Timestamp, now: Timestamp) -> Result<Self, BadStep> {
+        if self.state != ExceptionState::Proposed {
+            return Err(BadStep {
+                from: self.state.as_str(),
+                to: ExceptionState::Active.as_str(),
+            });
+        }
+        let next = Self {
+            state: self.state.step(ExceptionState::Active)?,
+            starts_at: Some(starts_at),
+            ends_at: Some(ends_at),
+            approved_by,
+            ..self
+        };
+        Ok(next.checked(now))
+    }
+
+    /// A compensating control isn't in place.
+    ///
+    /// # Errors
+    /// It isn't in force, or breached already.
+    pub fn breach(self, now: Timestamp) -> Result<Self, BadStep> {
+        Ok(Self {
+            state: self.state.step(ExceptionState::Breached)?,
+            breached_at: Some(now),
+            ..self
+        })
+    }
+
+    /// Its compensating controls are in place again.
+    ///
+    /// # Errors
+    /// It isn't breached.
+    pub fn restore(self, now: Timestamp) -> Result<Self, BadStep> {
+        if self.state != ExceptionState::Breached {
+            return Err(BadStep {
+                from: self.state.as_str(),
+                to: ExceptionState::Active.as_str(),
+            });
+        }
+        let next = Self {
+            state: self.state.step(ExceptionState::Active)?,
+            breached_at: None,
+            ..self
+        };
+        Ok(next.checked(now))
+    }
+
+    /// Its time is over.
+    ///
+    /// # Errors
+    /// It is over already.
+    pub fn expire(self) -> Result<Self, BadStep> {
+        Ok(Self {
+            state: self.state.step(ExceptionState::Expired)?,
+            ..self
+        })
+    }
+
+    /// Taken back, denied, or withdrawn for a breach.
+    ///
+    /// # Errors
+    /// It is over already.
+    pub fn withdraw(self) -> Result<Self, BadStep> {
+        Ok(Self {
+            state: self.state.step(ExceptionState::Withdrawn)?,
+            ..self
+        })
+    }
+
+    fn checked(mut self, now: Timestamp) -> Self {
+        for control in &mut self.compensating {
+            control.checked_at = Some(now);
+        }
+        self
+    }
+
     /// Whether it waives its control at `now`.
     pub fn is_in_force(&self, now: Timestamp) -> bool {
-        matches!(self.state, ExceptionState::Active | ExceptionState::Breached)
+        matches!(self.state.get(), ExceptionState::Active | ExceptionState::Breached)
             && self.starts_at.is_some_and(|start| start <= now)
             && self.ends_at.is_some_and(|end| now < end)
     }
@@ -218,6 +307,6 @@ impl Record for Exception {
             ExceptionSubject::Identity(id) => Terms::none().with(Self::IDENTITY, id),
             ExceptionSubject::Person(id) => Terms::none().with(Self::PERSON, id),
         };
-        terms.with(Self::STATE, self.state).with(Self::TYPE, self.kind)
+        terms.with(Self::STATE, self.state.get()).with(Self::TYPE, self.kind)
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::id::{IdentityId, PersonGrantId, PersonId, ReviewId};
+use crate::base::state::{BadStep, InState, StateTable};
 use crate::base::time::{Span, Timestamp};
 use crate::store::row::{Record, RowKind};
 use crate::store::term::{Field, Terms, words};
@@ -100,6 +101,17 @@ impl ReviewState {
     }
 }
 
+/// open → answered, lapsed, closed.
+impl StateTable for ReviewState {
+    const INITIAL: Self = Self::Open;
+    fn as_str(self) -> &'static str {
+        self.as_str()
+    }
+    fn may_become(self, next: Self) -> bool {
+        self == Self::Open && next != Self::Open
+    }
+}
+
 /// A review.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -117,7 +129,7 @@ pub struct Review {
     /// When it has to be answered.
     pub due_at: Timestamp,
     /// Where it stands.
-    pub state: ReviewState,
+    pub state: InState<ReviewState>,
     /// The answer, by whom, when, and what they said.
     pub answer: Option<Answered>,
     /// What the subject held when it was opened, beside what of it was used.
@@ -142,6 +154,40 @@ pub struct Answered {
 words!(ReviewState, ReviewTrigger);
 
 impl Review {
+    /// Answered.
+    ///
+    /// # Errors
+    /// It isn't open.
+    pub fn answer(self, answer: Answered) -> Result<Self, BadStep> {
+        Ok(Self {
+            state: self.state.step(ReviewState::Answered)?,
+            answer: Some(answer),
+            ..self
+        })
+    }
+
+    /// Nobody answered in time.
+    ///
+    /// # Errors
+    /// It isn't open.
+    pub fn lapse(self) -> Result<Self, BadStep> {
+        Ok(Self {
+            state: self.state.step(ReviewState::Lapsed)?,
+            ..self
+        })
+    }
+
+    /// No longer needed.
+    ///
+    /// # Errors
+    /// It isn't open.
+    pub fn close(self) -> Result<Self, BadStep> {
+        Ok(Self {
+            state: self.state.step(ReviewState::Closed)?,
+            ..self
+        })
+    }
+
     /// Listed by its identity that it is about.
     pub const IDENTITY: Field<Self, IdentityId> = Field::new("identity");
     /// Listed by its person's grant that it is about.
@@ -165,7 +211,7 @@ impl Record for Review {
             ReviewSubject::PersonGrant(id) => Terms::none().with(Self::PERSON_GRANT, id),
         };
         terms
-            .with(Self::STATE, self.state)
+            .with(Self::STATE, self.state.get())
             .with(Self::TRIGGER, self.trigger)
             .each(Self::REVIEWER, self.reviewer)
     }

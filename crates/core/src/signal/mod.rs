@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::base::id::{IdentityId, PersonId, RemovalId, ReviewId, SignalId, SourceId};
+use crate::base::state::{BadStep, InState};
 use crate::base::time::Timestamp;
 use crate::store::row::{Record, RowKind};
 use crate::store::term::{Field, TermValue, Terms, words};
+use crate::trust::state::TrustState;
 
 /// The longest name of a subject in bytes: with its source it makes a row's key.
 pub const MAX_SUBJECT: usize = 150;
@@ -239,29 +241,6 @@ pub struct Word {
     pub facts: Map<String, Value>,
 }
 
-/// Where a source's registration stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SourceState {
-    /// Waits for a second person.
-    Proposed,
-    /// Its signals count.
-    Active,
-    /// Nothing that it says counts any more; terminal.
-    Removed,
-}
-
-impl SourceState {
-    /// The name in filters.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Proposed => "proposed",
-            Self::Active => "active",
-            Self::Removed => "removed",
-        }
-    }
-}
-
 /// How a source's signals are authenticated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "type", deny_unknown_fields)]
@@ -319,7 +298,7 @@ pub struct Source {
     /// How its signals are authenticated.
     pub key: SourceKey,
     /// Where the registration stands.
-    pub state: SourceState,
+    pub state: InState<TrustState>,
     /// Who proposed it.
     pub proposed_by: PersonId,
     /// Who confirmed it.
@@ -331,6 +310,35 @@ pub struct Source {
 }
 
 impl Source {
+    /// Confirmed by a second person.
+    ///
+    /// # Errors
+    /// It isn't proposed.
+    pub fn confirm(self, by: PersonId) -> Result<Self, BadStep> {
+        Ok(Self {
+            state: self.state.step(TrustState::Active)?,
+            confirmed_by: Some(by),
+            ..self
+        })
+    }
+
+    /// Trusted no more, and without its secret.
+    ///
+    /// # Errors
+    /// It was removed before.
+    pub fn remove(self) -> Result<Self, BadStep> {
+        let key = match self.key {
+            SourceKey::Hmac { .. } => SourceKey::Hmac { sealed: String::new() },
+            SourceKey::Token { .. } => SourceKey::Token { hash: String::new() },
+            keys @ SourceKey::Keys { .. } => keys,
+        };
+        Ok(Self {
+            state: self.state.step(TrustState::Removed)?,
+            key,
+            ..self
+        })
+    }
+
     /// Whether a subject lies in its namespace. A pattern ends in `*` or is exact; `*` alone stands for every subject of its sort. GitHub and
     /// GitLab don't tell names of repositories apart by case.
     pub fn covers(&self, subject: &SignalSubject) -> bool {
@@ -347,7 +355,7 @@ impl Source {
     }
 }
 
-words!(Format, SourceState);
+words!(Format);
 
 impl Source {
     /// Listed by its name.
@@ -357,7 +365,7 @@ impl Source {
     /// Listed by its owner.
     pub const OWNER: Field<Self, PersonId> = Field::new("owner");
     /// Listed by its state.
-    pub const STATE: Field<Self, SourceState> = Field::new("state");
+    pub const STATE: Field<Self, TrustState> = Field::new("state");
 }
 
 impl Record for Source {
@@ -370,7 +378,7 @@ impl Record for Source {
             .with(Self::NAME, &self.name)
             .with(Self::FORMAT, self.format)
             .with(Self::OWNER, self.owner)
-            .with(Self::STATE, self.state)
+            .with(Self::STATE, self.state.get())
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::id::{IdentityId, PersonId, ReceiptId, RemovalId, SignalId, SourceId};
+use crate::base::state::{BadStep, InState, StateTable};
 use crate::base::time::{Span, Timestamp};
 use crate::identity::scope::Scope;
 use crate::signal::{SignalKind, SignalSubject};
@@ -39,9 +40,15 @@ impl RemovalState {
             Self::Released => "released",
         }
     }
+}
 
-    /// Whether the table has this step: waiting → held, released · held → retiring, released · retiring → done.
-    pub const fn may_become(self, next: Self) -> bool {
+/// waiting → held, released · held → retiring, released · retiring → done.
+impl StateTable for RemovalState {
+    const INITIAL: Self = Self::Waiting;
+    fn as_str(self) -> &'static str {
+        self.as_str()
+    }
+    fn may_become(self, next: Self) -> bool {
         matches!(
             (self, next),
             (Self::Waiting, Self::Held | Self::Released) | (Self::Held, Self::Retiring | Self::Released) | (Self::Retiring, Self::Done)
@@ -106,7 +113,7 @@ pub struct Removal {
     /// The hash over what it does to whom: a dry run's and the effect's are the same, or the effect is refused.
     pub digest: String,
     /// Where it stands.
-    pub state: RemovalState,
+    pub state: InState<RemovalState>,
     /// When it was planned.
     pub created_at: Timestamp,
     /// When everything was cut and held.
@@ -133,6 +140,54 @@ pub struct Removal {
 }
 
 impl Removal {
+    /// Cut and held from `now` on; it retires at `retire_at`, if it ends for good.
+    ///
+    /// # Errors
+    /// It doesn't wait.
+    pub fn hold(self, now: Timestamp, retire_at: Option<Timestamp>) -> Result<Self, BadStep> {
+        Ok(Self {
+            state: self.state.step(RemovalState::Held)?,
+            held_at: Some(now),
+            retire_at,
+            ..self
+        })
+    }
+
+    /// Its identities retire from here on.
+    ///
+    /// # Errors
+    /// It doesn't hold.
+    pub fn retire(self) -> Result<Self, BadStep> {
+        Ok(Self {
+            state: self.state.step(RemovalState::Retiring)?,
+            ..self
+        })
+    }
+
+    /// The last of its identities is retired.
+    ///
+    /// # Errors
+    /// It doesn't retire.
+    pub fn done(self, now: Timestamp) -> Result<Self, BadStep> {
+        Ok(Self {
+            state: self.state.step(RemovalState::Done)?,
+            done_at: Some(now),
+            ..self
+        })
+    }
+
+    /// Let go by somebody.
+    ///
+    /// # Errors
+    /// It neither waits nor holds.
+    pub fn release(self, by: PersonId, reason: &str) -> Result<Self, BadStep> {
+        Ok(Self {
+            state: self.state.step(RemovalState::Released)?,
+            released: Some((by, reason.to_owned())),
+            ..self
+        })
+    }
+
     /// The mark that the causes and holds that it places begin with, and by which they are lifted again and no others are.
     pub fn mark(&self) -> String {
         format!("{}: ", self.id)
@@ -162,7 +217,7 @@ impl Record for Removal {
     fn terms(&self) -> Terms<Self> {
         let count = usize::try_from(self.blast.count).unwrap_or(usize::MAX);
         Terms::none()
-            .with(Self::STATE, self.state)
+            .with(Self::STATE, self.state.get())
             .with(Self::SUBJECT, &self.subject)
             .with(Self::OF_KIND, self.kind)
             .each(Self::SCOPE, &self.scope)

@@ -4,21 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::base::id::{IssuerId, PersonId};
+use crate::base::state::{BadStep, InState};
 use crate::base::time::Timestamp;
 use crate::store::row::{Record, RowKind};
 use crate::store::term::{Field, Terms};
-
-/// Where an issuer's registration stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum IssuerState {
-    /// Waits for a second person.
-    Proposed,
-    /// Trusted.
-    Active,
-    /// No longer trusted; terminal.
-    Removed,
-}
+use crate::trust::state::TrustState;
 
 /// The claim that names a Kubernetes service account for good.
 const SERVICE_ACCOUNT: &str = "kubernetes.io/serviceaccount/uid";
@@ -218,7 +208,7 @@ pub struct Issuer {
     #[serde(default)]
     pub fixed_claims: std::collections::BTreeMap<String, Value>,
     /// Where the registration stands.
-    pub state: IssuerState,
+    pub state: InState<TrustState>,
     /// Who proposed it.
     pub proposed_by: PersonId,
     /// Who confirmed it.
@@ -230,6 +220,29 @@ pub struct Issuer {
 }
 
 impl Issuer {
+    /// Confirmed by a second person.
+    ///
+    /// # Errors
+    /// It isn't proposed.
+    pub fn confirm(self, by: PersonId) -> Result<Self, BadStep> {
+        Ok(Self {
+            state: self.state.step(TrustState::Active)?,
+            confirmed_by: Some(by),
+            ..self
+        })
+    }
+
+    /// Trusted no more.
+    ///
+    /// # Errors
+    /// It was removed before.
+    pub fn remove(self) -> Result<Self, BadStep> {
+        Ok(Self {
+            state: self.state.step(TrustState::Removed)?,
+            ..self
+        })
+    }
+
     /// Listed by its URL.
     pub const URL: Field<Self> = Field::new("url");
 }

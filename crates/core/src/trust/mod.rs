@@ -4,3 +4,4 @@ pub mod claim;
 pub mod confirmation;
 pub mod issuer;
 pub mod signing_key;
+pub mod state;

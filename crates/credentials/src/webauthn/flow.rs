@@ -54,7 +54,10 @@ impl Flows {
     }
 
     /// A fresh flow and the text that the client has to bring back.
-    pub fn begin(&self, purpose: Purpose, now: Timestamp, entropy: &dyn Entropy) -> (Flow, String) {
+    ///
+    /// # Errors
+    /// The flow can't be written.
+    pub fn begin(&self, purpose: Purpose, now: Timestamp, entropy: &dyn Entropy) -> Result<(Flow, String), serde_json::Error> {
         let mut challenge = [0u8; 32];
         entropy.fill(&mut challenge);
         let flow = Flow {
@@ -62,10 +65,9 @@ impl Flows {
             challenge: to_base64url(&challenge),
             ends_at: now.plus(LIFE),
         };
-        // Plain data: serialising it can't fail.
-        let body = serde_json::to_vec(&flow).unwrap_or_default();
+        let body = serde_json::to_vec(&flow)?;
         let text = format!("{}.{}", to_base64url(&body), to_base64url(hmac::sign(&self.0, &body).as_ref()));
-        (flow, text)
+        Ok((flow, text))
     }
 
     /// The flow that a text is, if it is ours and not over.
@@ -99,7 +101,7 @@ mod tests {
     fn a_flow_is_recognised_until_it_is_over_and_no_bit_of_it_can_change() {
         let flows = Flows::new(&RootKey::from_text(&"11".repeat(32)).unwrap());
         let now = Timestamp::from_secs(1_000);
-        let (flow, text) = flows.begin(Purpose::SignIn, now, &SeededEntropy::new(1));
+        let (flow, text) = flows.begin(Purpose::SignIn, now, &SeededEntropy::new(1)).unwrap();
         assert_eq!(flows.resume(&text, now.plus(Span::from_secs(299))), Ok(flow));
         assert_eq!(flows.resume(&text, now.plus(LIFE)), Err(WebauthnError::FlowOver));
         for at in 0..text.len() {

@@ -87,7 +87,7 @@ fn a_derived_token_is_its_holders_and_about_its_subject() {
         parents: vec![CredentialId::from_u128(20), CredentialId::from_u128(21)],
         tasks: vec![None, None, None],
     };
-    let act = actors(&delegation).unwrap();
+    let act = actors(&delegation).unwrap().unwrap();
     assert_eq!(act, json!({"sub": chain[2], "act": {"sub": chain[1]}}));
     assert_eq!(subject(Some(&delegation), chain[2]), chain[0]);
     let pair = aws_lc_rs::signature::Ed25519KeyPair::from_seed_unchecked(seed().expose()).unwrap();

@@ -133,7 +133,7 @@ async fn open_window(kernel: &Kernel, changeset: &mut Changeset, stored: &Stored
     let offer = transfers::open_transfer_of(kernel, stored.id).await?;
     let fresh = transfers::new_transfer(kernel, stored.id, owner.id, because, now);
     // An offer that the owner made before goes on as it is, with the deadline that it has from now.
-    let mut next = match &offer {
+    let next = match &offer {
         Some(offer) => Transfer {
             because: fresh.because,
             deadline: fresh.deadline,
@@ -141,14 +141,11 @@ async fn open_window(kernel: &Kernel, changeset: &mut Changeset, stored: &Stored
         },
         None => fresh,
     };
-    if next.offered_to.is_none() {
-        next.offered_to = next_owner(kernel, stored, owner, &next.declined_by).await?;
-    }
-    next.state = if next.offered_to.is_some() {
-        TransferState::Offered
-    } else {
-        TransferState::Open
+    let to = match next.offered_to {
+        Some(to) => Some(to),
+        None => next_owner(kernel, stored, owner, &next.declined_by).await?,
     };
+    let next = next.offer(to)?;
     let backup = match stored.charter.backup_owner {
         Some(backup) => kernel.one::<Person>(backup).await?.filter(|backup| backup.is_active()),
         None => None,
@@ -195,15 +192,12 @@ pub(crate) async fn passed_on(
 ) -> Result<(Event, Transfer), OpError> {
     let mut next = transfer.clone();
     next.declined_by.extend(transfer.offered_to);
-    next.offered_to = None;
-    next.state = TransferState::Open;
     // Only where nobody answers for it is anybody asked without having been named.
-    if let (Some(_), Some(owner)) = (&identity.transfer, kernel.one::<Person>(transfer.from).await?) {
-        next.offered_to = next_owner(kernel, identity, &owner, &next.declined_by).await?;
-    }
-    if next.offered_to.is_some() {
-        next.state = TransferState::Offered;
-    }
+    let to = match (&identity.transfer, kernel.one::<Person>(transfer.from).await?) {
+        (Some(_), Some(owner)) => next_owner(kernel, identity, &owner, &next.declined_by).await?,
+        _ => None,
+    };
+    let next = next.offer(to)?;
     let event = transfers::transfer_event(kernel, kind, &next, now).fact("declined_by", transfer.offered_to);
     Ok((
         match identity.transfer {
@@ -258,10 +252,7 @@ async fn keep_all(kernel: &Kernel, changeset: &mut Changeset, owner: &Person, no
                 ..(*stored.value).clone()
             };
             if let Some(transfer) = transfers::open_transfer_of(kernel, stored.id).await? {
-                let closed = Transfer {
-                    state: TransferState::Closed,
-                    ..(*transfer.value).clone()
-                };
+                let closed = (*transfer.value).clone().close()?;
                 let event = transfers::transfer_event(kernel, EventKind::IdentityTransferClosed, &closed, now).fact("closed_because", "owner_returned");
                 changeset.event(event).replace(&transfer, &closed);
                 changeset.due.push(DueChange::Clear(DueKind::Transfer, closed.id.to_string()));
@@ -285,7 +276,7 @@ pub(crate) async fn work_transfer(kernel: &Kernel, claimed: &Claimed, now: Times
     let mut changeset = match plan::plan(&stored, &identity, owner_active, kernel.settings.lapsed_grace, now) {
         Plan::Nothing => return Ok(None),
         Plan::Later(at) => return Ok(Some(work::postponed(kernel, claimed, at, now))),
-        Plan::Close => closed(kernel, &stored, &identity, now),
+        Plan::Close => closed(kernel, &stored, &identity, now)?,
         Plan::Lapse { stops } => {
             let mut changeset = lapsed_transfer(kernel, &stored, &identity, stops, now).await?;
             if let Some(owner) = &owner {
@@ -306,23 +297,17 @@ pub(crate) async fn work_transfer(kernel: &Kernel, claimed: &Claimed, now: Times
     Ok(Some(changeset))
 }
 
-fn closed(kernel: &Kernel, stored: &Stored<Transfer>, identity: &Stored<Identity>, now: Timestamp) -> Changeset {
-    let closed = Transfer {
-        state: TransferState::Closed,
-        ..(*stored.value).clone()
-    };
+fn closed(kernel: &Kernel, stored: &Stored<Transfer>, identity: &Stored<Identity>, now: Timestamp) -> Result<Changeset, OpError> {
+    let closed = (*stored.value).clone().close()?;
     let event = transfers::transfer_event(kernel, EventKind::IdentityTransferClosed, &closed, now).fact("closed_because", identity.state);
     let mut changeset = Changeset::new(system(), now, event);
     changeset.expect(identity).replace(stored, &closed);
-    changeset
+    Ok(changeset)
 }
 
 /// Nobody took it: an identity without an owner stops; one whose owner is there stays theirs.
 async fn lapsed_transfer(kernel: &Kernel, stored: &Stored<Transfer>, identity: &Stored<Identity>, stops: bool, now: Timestamp) -> Result<Changeset, OpError> {
-    let lapsed = Transfer {
-        state: TransferState::Lapsed,
-        ..(*stored.value).clone()
-    };
+    let lapsed = (*stored.value).clone().lapse()?;
     let event = transfers::transfer_event(kernel, EventKind::IdentityTransferLapsed, &lapsed, now);
     let mut people = vec![lapsed.from];
     people.extend(lapsed.offered_to);

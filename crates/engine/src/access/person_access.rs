@@ -336,23 +336,24 @@ async fn boxed(
         compensating: vec![CompensatingControl {
             control: "sponsor".into(),
             description: format!("{sponsor} approved it and answers for it"),
-            checked_at: Some(now),
+            checked_at: None,
         }],
         proposed_by: match request.requested_by {
             Asker::Person(asker) => asker,
             Asker::Identity(_) => sponsor,
         },
         request: request.id,
-        approved_by: request.approvers(),
+        approved_by: Vec::new(),
         duration: ends_at.since(starts_at),
-        starts_at: Some(starts_at),
-        ends_at: Some(ends_at),
+        starts_at: None,
+        ends_at: None,
         renews: earlier.last().map(|exception| exception.id),
         renewals: u8::try_from(earlier.len()).unwrap_or(u8::MAX),
-        state: ExceptionState::Active,
+        state: InState::default(),
         breached_at: None,
         created_at: now,
     };
+    let exception = exception.activate(request.approvers(), starts_at, ends_at, now)?;
     let event = kernel
         .event(now, EventKind::ExceptionActivated)
         .subject(exception.id)

@@ -70,11 +70,7 @@ pub async fn start_transfer(kernel: &Kernel, caller: &Caller, id: IdentityId, as
                     }
                     let to = able_to_own(kernel, ask.to, &identity).await?;
                     not_to_oneself(caller, ask.to)?;
-                    let transfer = Transfer {
-                        offered_to: Some(ask.to),
-                        state: TransferState::Offered,
-                        ..new_transfer(kernel, id, from, "by_hand", now)
-                    };
+                    let transfer = new_transfer(kernel, id, from, "by_hand", now).offer(Some(ask.to))?;
                     let event = transfer_event(kernel, EventKind::IdentityTransferOpened, &transfer, now).fact("policies", answer.policies());
                     let mut changeset = Changeset::new(caller.author(), now, tell_offered(event, &transfer));
                     // The row is written although it stays the same: of two who open a transfer at once, one comes second.
@@ -113,11 +109,7 @@ async fn offered(
     must_be_open(&offering.transfer)?;
     let person = able_to_own(kernel, to, &offering.identity).await?;
     not_to_oneself(caller, to)?;
-    let transfer = Transfer {
-        offered_to: Some(to),
-        state: TransferState::Offered,
-        ..(*offering.transfer.value).clone()
-    };
+    let transfer = (*offering.transfer.value).clone().offer(Some(to))?;
     let event = transfer_event(kernel, EventKind::IdentityTransferOffered, &transfer, now).fact("policies", answer.policies());
     let mut changeset = Changeset::new(caller.author(), now, tell_offered(event, &transfer));
     changeset.expect(&person).expect(&offering.identity).replace(&offering.transfer, &transfer);
@@ -137,10 +129,7 @@ pub async fn accept_transfer(kernel: &Kernel, caller: &Caller, id: TransferId) -
         if must_be_in_use(&offering.identity)? != offering.transfer.from {
             return Err(OpError::because(Reason::IllegalTransition, "somebody else answers for it by now"));
         }
-        let transfer = Transfer {
-            state: TransferState::Accepted,
-            ..(*offering.transfer.value).clone()
-        };
+        let transfer = (*offering.transfer.value).clone().accept()?;
         let event = transfer_event(kernel, EventKind::IdentityTransferred, &transfer, now)
             .fact("to", to)
             .fact("policies", answer.policies())
@@ -285,10 +274,7 @@ pub async fn withdraw_transfer(kernel: &Kernel, caller: &Caller, id: TransferId)
         if offering.identity.transfer.is_some() {
             return Err(OpError::because(Reason::IllegalTransition, "its owner is away: offer it to somebody else"));
         }
-        let transfer = Transfer {
-            state: TransferState::Closed,
-            ..(*offering.transfer.value).clone()
-        };
+        let transfer = (*offering.transfer.value).clone().close()?;
         let event = transfer_event(kernel, EventKind::IdentityTransferClosed, &transfer, now).fact("because", "withdrawn");
         let mut changeset = Changeset::new(caller.author(), now, event);
         changeset.expect(&offering.identity).replace(&offering.transfer, &transfer);
@@ -435,7 +421,7 @@ pub(crate) fn new_transfer(kernel: &Kernel, identity: IdentityId, from: PersonId
         from,
         offered_to: None,
         declined_by: Vec::new(),
-        state: TransferState::Open,
+        state: InState::default(),
         because: because.to_owned(),
         opened_at: now,
         deadline: now.plus(kernel.settings.transfer_window),
@@ -499,7 +485,7 @@ fn not_to_oneself(caller: &Caller, to: PersonId) -> Result<(), OpError> {
 }
 
 fn must_be_open(transfer: &Transfer) -> Result<(), OpError> {
-    match transfer.state {
+    match transfer.state.get() {
         TransferState::Open | TransferState::Offered => Ok(()),
         state => Err(OpError::because(Reason::IllegalTransition, format!("the transfer is {}", state.as_str()))),
     }

@@ -143,6 +143,8 @@ pub async fn introspect(kernel: &Kernel, environment: &str, enforcer: &Enforcer,
     if key.is_some() {
         kernel.touch(claims.credential.to_string(), now);
     }
+    let acting = held.credential.delegation.as_ref().map(actors).transpose();
+    let act = acting.map_err(|error| OpError::Internal(error.to_string()))?.flatten();
     Ok(Introspection {
         active: true,
         token: Some(ActiveToken {
@@ -156,7 +158,7 @@ pub async fn introspect(kernel: &Kernel, environment: &str, enforcer: &Enforcer,
             iat: claims.issued_at.as_secs(),
             token_type: sender::token_type(held.credential.confirmation.as_ref()).into(),
             cnf: held.credential.confirmation.clone(),
-            act: held.credential.delegation.as_ref().and_then(actors),
+            act,
             authorization_details: held.credential.task.as_deref().map(task_details),
             tenure_accept_until: accepted_until(kernel, enforcer, &resource, &claims, now).await?,
         }),

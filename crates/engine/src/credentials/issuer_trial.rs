@@ -7,7 +7,8 @@ use tenure_core::identity::binding::{BindingMatch, BindingState};
 use tenure_core::policy::Action;
 use tenure_core::store::event::ControlPoint;
 use tenure_core::trust::claim;
-use tenure_core::trust::issuer::{Issuer, IssuerState};
+use tenure_core::trust::issuer::Issuer;
+use tenure_core::trust::state::TrustState;
 use tenure_credentials::external::SignedExternal;
 use tenure_credentials::jose::{JoseError, read_unverified};
 
@@ -49,7 +50,7 @@ pub(crate) async fn first_failed(
     signed: SignedExternal,
     identity: Option<IdentityId>,
 ) -> Result<Option<FailedCheck>, OpError> {
-    if issuer.state != IssuerState::Active {
+    if issuer.state != TrustState::Active {
         return Ok(Some(failed(
             "issuer_not_active",
             "no proof of this issuer counts: it waits for its confirmation, or was removed",

@@ -312,12 +312,8 @@ async fn releasing(kernel: &Kernel, caller: &Caller, id: RemovalId, by: PersonId
             "what it is about has ended for ever: its identities stay held, and are retired",
         ));
     }
-    let mut removal = Removal {
-        state: RemovalState::Released,
-        released: Some((by, reason.to_owned())),
-        cursor: None,
-        ..(*stored.value).clone()
-    };
+    let mut removal = (*stored.value).clone().release(by, reason)?;
+    removal.cursor = None;
     let text = format!(
         "{}: released. What was revoked stays revoked: workloads get credentials anew.\nLook: tenure removal show {id}",
         removal.id
@@ -372,7 +368,7 @@ pub(crate) async fn removal_of_closed_need(
         id: need.name.clone(),
     };
     let (removal, _) = planned_by_hand(kernel, SignalKind::IntegrationRemoved, subject, by, reason, now).await?;
-    let removal = steps::now_held(kernel, changeset, removal, now);
+    let removal = steps::now_held(kernel, changeset, removal, now)?;
     changeset.insert(&removal);
     Ok(())
 }
@@ -442,7 +438,7 @@ fn security(caller: &Caller) -> Result<PersonId, OpError> {
 }
 
 fn must_become(removal: &Removal, next: RemovalState) -> Result<(), OpError> {
-    if removal.state.may_become(next) {
+    if removal.state.get().may_become(next) {
         Ok(())
     } else {
         Err(illegal(removal, next))

@@ -46,7 +46,7 @@ pub(crate) fn review_of(
         reviewer,
         opened_at: now,
         due_at,
-        state: ReviewState::Open,
+        state: InState::default(),
         privileges: Vec::new(),
         answer: None,
     };

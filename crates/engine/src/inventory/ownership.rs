@@ -18,7 +18,7 @@ use tenure_core::inventory::application::Application;
 use tenure_core::inventory::third_party::{CloudAccount, Need, Standing, Vendor};
 use tenure_core::people::person::{Person, Role};
 use tenure_core::policy::Action;
-use tenure_core::signal::{Source, SourceState};
+use tenure_core::signal::Source;
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::ControlPoint;
@@ -26,6 +26,7 @@ use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::{Record, Stored};
 use tenure_core::store::term::Field;
+use tenure_core::trust::state::TrustState;
 
 use crate::inventory::removal_groups;
 use crate::kernel::authority::{administration, inventory};
@@ -91,7 +92,7 @@ owned!(Vendor, "vendor", VendorUpdated, |it: &Vendor| it.standing == Standing::C
 owned!(CloudAccount, "cloud_account", CloudAccountUpdated, |it: &CloudAccount| it.standing
     == Standing::Closed);
 owned!(Need, "need", NeedUpdated, |it: &Need| it.standing == Standing::Closed);
-owned!(Source, "source", SourceUpdated, |it: &Source| it.state == SourceState::Removed, action: Action::Trust);
+owned!(Source, "source", SourceUpdated, |it: &Source| it.state == TrustState::Removed, action: Action::Trust);
 
 /// What a change names that has to be there.
 pub(crate) struct Named {

@@ -17,7 +17,8 @@ use tenure_core::people::sign_in::SignInProvider;
 use tenure_core::store::changeset::Expect;
 use tenure_core::store::row::Stored;
 use tenure_core::trust::claim;
-use tenure_core::trust::issuer::{Issuer, IssuerState, Preset};
+use tenure_core::trust::issuer::{Issuer, Preset};
+use tenure_core::trust::state::TrustState;
 use tenure_credentials::assertion::parse_workload_key;
 use tenure_credentials::certificate::pem_thumbprint;
 
@@ -78,7 +79,8 @@ pub(crate) async fn check_references(kernel: &Kernel, kind: Kind, charter: &Char
         owner_active: false,
         owner: None,
         owner_manager: None,
-        production: false,
+        // Until an environment says otherwise.
+        production: true,
         sensitivity: None,
         within_bounds: false,
         issuer: None,
@@ -322,7 +324,7 @@ async fn is_directory(kernel: &Kernel, url: &str) -> Result<bool, OpError> {
     for issuer in [bare.to_owned(), format!("{bare}/")] {
         let same = Query::of([SignInProvider::ISSUER.of(&issuer)]);
         for provider in kernel.find(same.limit(10)).await?.whole()? {
-            if provider.issuer == issuer && provider.state != IssuerState::Removed {
+            if provider.issuer == issuer && provider.state != TrustState::Removed {
                 return Ok(true);
             }
         }
@@ -333,7 +335,7 @@ async fn is_directory(kernel: &Kernel, url: &str) -> Result<bool, OpError> {
 /// The active issuer with this URL.
 pub(crate) async fn find_issuer(kernel: &Kernel, url: &str) -> Result<Option<Issuer>, OpError> {
     for issuer in kernel.find(Query::of([Issuer::URL.of(url)]).limit(10)).await?.whole()? {
-        if issuer.url == url && issuer.state == IssuerState::Active {
+        if issuer.url == url && issuer.state == TrustState::Active {
             return Ok(Some((*issuer.value).clone()));
         }
     }
@@ -351,7 +353,7 @@ pub(crate) async fn risk_facts(kernel: &Kernel, charter: &CharterDraft) -> Resul
         sensitivity = sensitivity.max(sensitivity_of(kernel, &resource.data_domains).await?);
     }
     Ok(RiskFacts {
-        production: environment.is_some_and(|environment| environment.production),
+        production: environment.is_none_or(|environment| environment.production),
         sensitivity,
     })
 }

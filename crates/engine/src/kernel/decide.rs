@@ -225,7 +225,8 @@ impl Kernel {
     /// Where a commit's first event stands, with the log's promise (S-3).
     pub(crate) async fn logged(&self, committed: &Committed) -> Result<Logged, OpError> {
         let keys = keys::deployment_keys(self).await?;
-        let leaf = committed.leaf_hashes().first().copied().unwrap_or_default();
+        let nothing = || OpError::Internal("a commit has no entry in the log".into());
+        let leaf = committed.leaf_hashes().first().copied().ok_or_else(nothing)?;
         let promise = keys.log.promise(committed.position().index, leaf, committed.at().as_micros());
         Ok(Logged {
             position: committed.position(),

@@ -104,6 +104,12 @@ impl From<StoreError> for OpError {
     }
 }
 
+impl From<BadStep> for OpError {
+    fn from(step: BadStep) -> Self {
+        Self::because(Reason::IllegalTransition, step.to_string())
+    }
+}
+
 impl From<Reason> for OpError {
     fn from(reason: Reason) -> Self {
         Self::refused(reason)

@@ -76,7 +76,7 @@ async fn proposed(
         ends_at: None,
         renews: chain.granted.last().copied(),
         renewals: u8::try_from(chain.granted.len()).unwrap_or(u8::MAX),
-        state: ExceptionState::Proposed,
+        state: InState::default(),
         breached_at: None,
         created_at: now,
     };

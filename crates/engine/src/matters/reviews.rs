@@ -93,16 +93,12 @@ pub async fn complete_review(kernel: &Kernel, caller: &Caller, id: ReviewId, ask
                     if stored.state != ReviewState::Open {
                         return Err(OpError::because(Reason::IllegalTransition, format!("the review is {}", stored.state.as_str())));
                     }
-                    let review = Review {
-                        state: ReviewState::Answered,
-                        answer: Some(Answered {
-                            answer: ask.answer,
-                            by,
-                            at: now,
-                            comment: ask.comment.clone(),
-                        }),
-                        ..(*stored.value).clone()
-                    };
+                    let review = (*stored.value).clone().answer(Answered {
+                        answer: ask.answer,
+                        by,
+                        at: now,
+                        comment: ask.comment.clone(),
+                    })?;
                     let changeset = match stored.subject {
                         ReviewSubject::Identity(identity) => answered_identity(kernel, caller, &stored, &review, identity, now).await?,
                         ReviewSubject::PersonGrant(grant) => answered_grant(kernel, caller, &stored, &review, grant, now).await?,
@@ -208,12 +204,20 @@ pub(crate) async fn work_review(kernel: &Kernel, claimed: &Claimed, now: Timesta
         Some(identity) => may_be_late_until(kernel, identity, now).await?,
         None => None,
     };
-    let (state, kind) = match plan(&stored, identity.as_ref().map(|identity| identity.state), late, now) {
+    let mut review = (*stored.value).clone();
+    let kind = match plan(&stored, identity.as_ref().map(|identity| identity.state), late, now) {
         Plan::Nothing => return Ok(None),
         Plan::Later(at) => return Ok(Some(work::postponed(kernel, claimed, at, now))),
-        Plan::Close => (ReviewState::Closed, EventKind::ReviewClosed),
-        Plan::Lapse => (ReviewState::Lapsed, EventKind::ReviewLapsed),
+        Plan::Close => {
+            review = review.close()?;
+            EventKind::ReviewClosed
+        }
+        Plan::Lapse => {
+            review = review.lapse()?;
+            EventKind::ReviewLapsed
+        }
     };
+    let state = review.state.get();
     let mut event = kernel.event(now, kind).subject(id).fact("trigger", stored.trigger);
     if let Some(identity) = &identity {
         event = event.subject(identity.id);
@@ -223,10 +227,6 @@ pub(crate) async fn work_review(kernel: &Kernel, claimed: &Claimed, now: Timesta
         let text = format!("{}: nobody answered {id} in time. Whoever owns it may resume it.", identity.id);
         event = notify(event, &to, &[Role::Security], "An identity is suspended for an overdue review", &text);
     }
-    let review = Review {
-        state,
-        ..(*stored.value).clone()
-    };
     let mut changeset = Changeset::new(system(), now, event);
     changeset.replace(&stored, &review);
     if let (ReviewState::Lapsed, Some(identity)) = (state, identity) {

@@ -15,7 +15,7 @@ use tenure_core::store::event::{Actor, Via};
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 use tenure_core::store::secret::{self, Secret};
-use tenure_core::trust::issuer::IssuerState;
+use tenure_core::trust::state::TrustState;
 use tenure_credentials::id_token::{Expected, IdToken, IdTokenError, sha256_text, verify_id_token};
 use tenure_credentials::jose::{Algorithm, JoseError, JwkSet};
 
@@ -214,7 +214,7 @@ async fn active_provider(kernel: &Kernel, id: SignInProviderId) -> Result<Stored
     kernel
         .one::<SignInProvider>(id)
         .await?
-        .filter(|provider| provider.state == IssuerState::Active)
+        .filter(|provider| provider.state == TrustState::Active)
         .ok_or(OpError::NotFound("sign-in provider"))
 }
 

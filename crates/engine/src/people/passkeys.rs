@@ -18,7 +18,7 @@ use tenure_core::store::event::{Actor, ControlPoint};
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 use tenure_core::store::secret::{Pending, Secret};
-use tenure_core::trust::issuer::IssuerState;
+use tenure_core::trust::state::TrustState;
 use tenure_credentials::webauthn::{
     ALGORITHMS, Credential, Flow, Flows, MAX_CREDENTIAL_ID, Purpose, Registration, RelyingParty, WebauthnError, credential_hash, decode, verify_registration,
 };
@@ -66,7 +66,7 @@ pub async fn begin_passkey(kernel: &Kernel, caller: Option<&Caller>, invitation:
     if held.len() >= MAX_SIGN_INS {
         return Err(too_many());
     }
-    let (flow, text) = Flows::new(&kernel.root).begin(Purpose::Register { person: person.id }, now, kernel.entropy.as_ref());
+    let (flow, text) = Flows::new(&kernel.root).begin(Purpose::Register { person: person.id }, now, kernel.entropy.as_ref()).map_err(|error| OpError::Internal(error.to_string()))?;
     Ok(Begun {
         options: creation_options(&relying_party, &flow, &person, &held),
         flow: Secret::new(text),
@@ -210,7 +210,7 @@ async fn expect_another_way_in(kernel: &Kernel, changeset: &mut Changeset, perso
     for binding in sign_in::of_person(kernel, SignInBinding::PERSON, person).readable().await? {
         if binding.removed_at.is_none()
             && let Some(provider) = kernel.one::<SignInProvider>(binding.provider).await?
-            && provider.state == IssuerState::Active
+            && provider.state == TrustState::Active
         {
             changeset.expect(&binding).expect(&provider);
             return Ok(());

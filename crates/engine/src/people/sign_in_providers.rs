@@ -4,13 +4,14 @@ use tenure_api::sign_in::{NewSignInProvider, SignInProviderView};
 use tenure_api::views::{Page, Resource as View};
 use tenure_core::base::id::{PersonId, SignInProviderId};
 use tenure_core::base::problem::FieldProblem;
+use tenure_core::base::state::{BadStep, InState};
 use tenure_core::people::sign_in::SignInProvider;
 use tenure_core::policy::Action;
 use tenure_core::store::changeset::Once;
 use tenure_core::store::event::ControlPoint;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::secret::Secret;
-use tenure_core::trust::issuer::IssuerState;
+use tenure_core::trust::state::TrustState;
 use tenure_credentials::jose::Algorithm;
 
 use crate::kernel::Kernel;
@@ -39,25 +40,17 @@ impl Trusted for SignInProvider {
         activated: EventKind::SignInProviderActivated,
         removed: EventKind::SignInProviderRemoved,
     };
-    fn standing(&self) -> Standing {
-        self.state.into()
+    fn state(&self) -> TrustState {
+        self.state.get()
     }
     fn proposed_by(&self) -> PersonId {
         self.proposed_by
     }
-    fn confirmed(self, by: PersonId) -> Self {
-        Self {
-            state: IssuerState::Active,
-            confirmed_by: Some(by),
-            ..self
-        }
+    fn confirmed(self, by: PersonId) -> Result<Self, BadStep> {
+        self.confirm(by)
     }
-    fn removed(self) -> Self {
-        Self {
-            state: IssuerState::Removed,
-            client_secret: None,
-            ..self
-        }
+    fn removed(self) -> Result<Self, BadStep> {
+        self.remove()
     }
 }
 
@@ -97,7 +90,7 @@ pub async fn create_sign_in_provider(kernel: &Kernel, caller: &Caller, ask: NewS
                         jwks_uri: found.jwks_uri.clone(),
                         algorithms: algorithms(&found.id_token_signing_alg_values_supported),
                         names_itself: found.authorization_response_iss_parameter_supported,
-                        state: if proposing.alone { IssuerState::Active } else { IssuerState::Proposed },
+                        state: InState::proposed(proposing.alone),
                         proposed_by,
                         confirmed_by: None,
                         single_person: proposing.alone,
@@ -174,7 +167,7 @@ pub async fn sign_in_providers(kernel: &Kernel, caller: &Caller) -> Result<Page<
 pub async fn offered_providers(kernel: &Kernel) -> Result<Vec<(SignInProviderId, String)>, OpError> {
     let stored = kernel.find::<SignInProvider>(Query::every()).await?.readable().into_iter();
     Ok(stored
-        .filter(|provider| provider.state == IssuerState::Active)
+        .filter(|provider| provider.state == TrustState::Active)
         .take(MAX_PROVIDERS.into())
         .map(|provider| (provider.id, provider.name.clone()))
         .collect())

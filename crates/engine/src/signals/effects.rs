@@ -12,13 +12,14 @@ use tenure_core::people::person::{Person, PersonState, Role};
 use tenure_core::policy::{Action, Attributes, Entity, EntityType, Question, Value};
 use tenure_core::request::review::{Privilege, Review, ReviewState, ReviewSubject, ReviewTrigger};
 use tenure_core::signal::removal::{Because, Blasts};
-use tenure_core::signal::{Effect, Heard, Signal, SignalKind, SignalOutcome, SignalState, Source, SourceState, SubjectKind, Word};
+use tenure_core::signal::{Effect, Heard, Signal, SignalKind, SignalOutcome, SignalState, Source, SubjectKind, Word};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::{ControlPoint, Event};
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
+use tenure_core::trust::state::TrustState;
 
 use crate::access::departures;
 use crate::endings::removals::plan::{can_be_held, ends_for_good};
@@ -99,7 +100,7 @@ fn signal_question(source: &Source, word: &Word, blast: u32) -> Question {
             id: source.id.to_string(),
             attributes: Attributes::from([
                 ("format", Value::Text(source.format.as_str().to_owned())),
-                ("active", Value::Bool(source.state == SourceState::Active)),
+                ("active", Value::Bool(source.state == TrustState::Active)),
             ]),
         },
         action: Action::Signal,
@@ -186,7 +187,7 @@ fn worked_event(kernel: &Kernel, said: &Said, now: Timestamp) -> Event {
 /// Whether the signal counts at all: its source, the policy, and what was heard of its subject before.
 async fn judge(kernel: &Kernel, changeset: &mut Changeset, said: &Said) -> Result<Option<Turn>, OpError> {
     let (source, word) = (&said.source, said.word());
-    if source.state != SourceState::Active {
+    if source.state != TrustState::Active {
         return Ok(Some(Turn::ignored("its source doesn't count any more")));
     }
     changeset.expect(source);

@@ -11,12 +11,13 @@ use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::text;
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::people::person::Person;
-use tenure_core::signal::{Effect, Format, MAX_SUBJECT, Signal, SignalKind, SignalOutcome, SignalState, Source, SourceKey, SourceState, SubjectKind, Word};
+use tenure_core::signal::{Effect, Format, MAX_SUBJECT, Signal, SignalKind, SignalOutcome, SignalState, Source, SourceKey, SubjectKind, Word};
 use tenure_core::store::changeset::{Changeset, DueChange, Once, Spend};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::{Actor, ControlPoint, Event};
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
+use tenure_core::trust::state::TrustState;
 use tenure_credentials::jose::{Algorithm, JoseError, JwkSet};
 use tenure_credentials::opaque::{OpaqueKind, Parsed};
 use tenure_credentials::signal::{SecurityEvent, SetError, is_github_signature, is_standard_signature, is_timed_signature, verify_set};
@@ -148,7 +149,7 @@ async fn not_taken(kernel: &Kernel, source: SourceId, error: OpError) -> OpError
 async fn authentic(kernel: &Kernel, delivery: Delivery<'_>, now: Timestamp) -> Result<Authentic, NotTaken> {
     let stranger = || NotTaken::from(OpError::Unauthenticated(Reason::SignalNotAuthentic));
     let source = sources::find_source(kernel, delivery.source).await?.ok_or_else(stranger)?;
-    if source.state != SourceState::Active {
+    if source.state != TrustState::Active {
         return Err(stranger());
     }
     if let SourceKey::Keys { .. } = &source.key {

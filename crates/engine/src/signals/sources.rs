@@ -8,16 +8,18 @@ use tenure_api::signals::{NewSource, SourceAuth, SourceMade, SourceView};
 use tenure_api::views::{Page, Resource as Changed, Resource as View};
 use tenure_core::base::id::{EventId, PersonId, SourceId};
 use tenure_core::base::problem::{FieldProblem, Reason};
+use tenure_core::base::state::{BadStep, InState};
 use tenure_core::identity::template::Template;
 use tenure_core::inventory::environment::{Environment, parse_name};
 use tenure_core::policy::Action;
-use tenure_core::signal::{Format, MAX_SUBJECT, Signal, SignalKind, Source, SourceKey, SourceState, SubjectKind};
+use tenure_core::signal::{Format, MAX_SUBJECT, Signal, SignalKind, Source, SourceKey, SubjectKind};
 use tenure_core::store::changeset::{Changeset, Once};
 use tenure_core::store::event::ControlPoint;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 use tenure_core::store::secret::{Pending, Secret};
 use tenure_core::trust::issuer::Preset;
+use tenure_core::trust::state::TrustState;
 use tenure_credentials::opaque::Minted;
 
 use crate::inventory::ownership::{self, Named};
@@ -55,34 +57,17 @@ impl Trusted for Source {
         activated: EventKind::SourceActivated,
         removed: EventKind::SourceRemoved,
     };
-    fn standing(&self) -> Standing {
-        match self.state {
-            SourceState::Proposed => Standing::Proposed,
-            SourceState::Active => Standing::Active,
-            SourceState::Removed => Standing::Removed,
-        }
+    fn state(&self) -> TrustState {
+        self.state.get()
     }
     fn proposed_by(&self) -> PersonId {
         self.proposed_by
     }
-    fn confirmed(self, by: PersonId) -> Self {
-        Self {
-            state: SourceState::Active,
-            confirmed_by: Some(by),
-            ..self
-        }
+    fn confirmed(self, by: PersonId) -> Result<Self, BadStep> {
+        self.confirm(by)
     }
-    fn removed(self) -> Self {
-        let key = match self.key {
-            SourceKey::Hmac { .. } => SourceKey::Hmac { sealed: String::new() },
-            SourceKey::Token { .. } => SourceKey::Token { hash: String::new() },
-            keys @ SourceKey::Keys { .. } => keys,
-        };
-        Self {
-            state: SourceState::Removed,
-            key,
-            ..self
-        }
+    fn removed(self) -> Result<Self, BadStep> {
+        self.remove()
     }
 }
 
@@ -128,7 +113,7 @@ pub async fn create_source(kernel: &Kernel, caller: &Caller, ask: NewSource) -> 
                         template: ask.template.clone(),
                         issuer: ask.issuer.clone(),
                         key,
-                        state: if proposing.alone { SourceState::Active } else { SourceState::Proposed },
+                        state: InState::proposed(proposing.alone),
                         proposed_by,
                         confirmed_by: None,
                         single_person: proposing.alone,
@@ -199,7 +184,7 @@ pub async fn rotate_source_key(kernel: &Kernel, caller: &Caller, id: SourceId) -
                     let now = kernel.now();
                     let fresh = freshness::freshness(kernel, caller, now).await?;
                     let stored = kernel.must::<Source>(KIND, id).await?;
-                    if stored.state == SourceState::Removed {
+                    if stored.state == TrustState::Removed {
                         return Err(OpError::because(Reason::IllegalTransition, "the source was removed"));
                     }
                     let event = kernel.event(now, EventKind::SourceKeyRotated);

@@ -10,6 +10,7 @@ use tenure_api::requests::NewIssuer;
 use tenure_api::views::Resource as Changed;
 use tenure_core::base::id::{IssuerId, PersonId};
 use tenure_core::base::problem::FieldProblem;
+use tenure_core::base::state::{BadStep, InState};
 use tenure_core::base::time::Span;
 use tenure_core::inventory::environment::Environment;
 use tenure_core::people::sign_in::SignInProvider;
@@ -18,7 +19,8 @@ use tenure_core::store::changeset::Once;
 use tenure_core::store::event::ControlPoint;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::trust::claim;
-use tenure_core::trust::issuer::{Issuer, IssuerState, Preset};
+use tenure_core::trust::issuer::{Issuer, Preset};
+use tenure_core::trust::state::TrustState;
 use tenure_credentials::jose::{Algorithm, JwkSet, MAX_SET_BYTES};
 
 use crate::kernel::Kernel;
@@ -149,24 +151,17 @@ impl Trusted for Issuer {
         activated: EventKind::IssuerActivated,
         removed: EventKind::IssuerRemoved,
     };
-    fn standing(&self) -> Standing {
-        self.state.into()
+    fn state(&self) -> TrustState {
+        self.state.get()
     }
     fn proposed_by(&self) -> PersonId {
         self.proposed_by
     }
-    fn confirmed(self, by: PersonId) -> Self {
-        Self {
-            state: IssuerState::Active,
-            confirmed_by: Some(by),
-            ..self
-        }
+    fn confirmed(self, by: PersonId) -> Result<Self, BadStep> {
+        self.confirm(by)
     }
-    fn removed(self) -> Self {
-        Self {
-            state: IssuerState::Removed,
-            ..self
-        }
+    fn removed(self) -> Result<Self, BadStep> {
+        self.remove()
     }
 }
 
@@ -215,7 +210,7 @@ pub async fn create_issuer(kernel: &Kernel, caller: &Caller, mut ask: NewIssuer)
                         required_claims: sorted(&ask.required_claims),
                         preset: ask.preset,
                         fixed_claims: ask.fixed_claims.clone(),
-                        state: if proposing.alone { IssuerState::Active } else { IssuerState::Proposed },
+                        state: InState::proposed(proposing.alone),
                         proposed_by,
                         confirmed_by: None,
                         single_person: proposing.alone,
@@ -255,12 +250,12 @@ pub(crate) async fn earlier_registrations(kernel: &Kernel, url: &str, wanted: Is
     let people = kernel.find(Query::of([SignInProvider::ISSUER.of(url)]).limit(1_000)).await?.whole()?;
     let mut standing = None;
     for issuer in &workloads {
-        if issuer.state != IssuerState::Removed {
+        if issuer.state != TrustState::Removed {
             standing = Some(IssuerUse::Workloads);
         }
     }
     for provider in &people {
-        if provider.state != IssuerState::Removed {
+        if provider.state != TrustState::Removed {
             standing = Some(IssuerUse::People);
         }
     }

@@ -4,13 +4,14 @@
 use tenure_api::views::Resource as Changed;
 use tenure_core::base::id::PersonId;
 use tenure_core::base::problem::Reason;
+use tenure_core::base::state::BadStep;
 use tenure_core::base::time::Timestamp;
 use tenure_core::policy::Action;
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::{ControlPoint, Event};
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Record;
-use tenure_core::trust::issuer::IssuerState;
+use tenure_core::trust::state::TrustState;
 
 use crate::kernel::Kernel;
 use crate::kernel::administrators;
@@ -19,24 +20,6 @@ use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::freshness::{self, Freshness, assurance_fact};
 use crate::kernel::operation::{Asked, check_reason};
-
-/// Where a registration stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
-    Proposed,
-    Active,
-    Removed,
-}
-
-impl From<IssuerState> for Standing {
-    fn from(state: IssuerState) -> Self {
-        match state {
-            IssuerState::Proposed => Self::Proposed,
-            IssuerState::Active => Self::Active,
-            IssuerState::Removed => Self::Removed,
-        }
-    }
-}
 
 /// The names of what happens to a sort of registration.
 pub(crate) struct Names {
@@ -57,12 +40,12 @@ pub(crate) struct Names {
 /// A registration with this life cycle.
 pub(crate) trait Trusted: Record + Clone {
     const NAMES: Names;
-    fn standing(&self) -> Standing;
+    fn state(&self) -> TrustState;
     fn proposed_by(&self) -> PersonId;
     /// The record once this person has confirmed it.
-    fn confirmed(self, by: PersonId) -> Self;
+    fn confirmed(self, by: PersonId) -> Result<Self, BadStep>;
     /// The record once it is removed, without its secrets.
-    fn removed(self) -> Self;
+    fn removed(self) -> Result<Self, BadStep>;
 }
 
 /// What a proposal comes to.
@@ -116,10 +99,10 @@ pub(crate) async fn confirm_trusted<T: Trusted>(kernel: &Kernel, caller: &Caller
                     let stored = kernel.must::<T>(what, id).await?;
                     let confirmed_by = authority::second_person(kernel, caller, kind, id, stored.proposed_by())?;
                     let fresh = freshness::freshness(kernel, caller, now).await?;
-                    if stored.standing() != Standing::Proposed {
+                    if stored.state() != TrustState::Proposed {
                         return Err(OpError::because(Reason::IllegalTransition, format!("only a proposed {what} can be confirmed")));
                     }
-                    let record = (*stored.value).clone().confirmed(confirmed_by);
+                    let record = (*stored.value).clone().confirmed(confirmed_by)?;
                     let event = kernel
                         .event(now, activated)
                         .subject(id)
@@ -150,14 +133,11 @@ pub(crate) async fn remove_trusted<T: Trusted>(kernel: &Kernel, caller: &Caller,
                 .decide(|| async {
                     let now = kernel.now();
                     let stored = kernel.must::<T>(what, id).await?;
-                    let from = match stored.standing() {
-                        Standing::Proposed => "proposed",
-                        Standing::Active => "active",
-                        Standing::Removed => {
-                            return Err(OpError::because(Reason::IllegalTransition, format!("the {what} was removed before")));
-                        }
-                    };
-                    let record = (*stored.value).clone().removed();
+                    if stored.state() == TrustState::Removed {
+                        return Err(OpError::because(Reason::IllegalTransition, format!("the {what} was removed before")));
+                    }
+                    let from = stored.state().as_str();
+                    let record = (*stored.value).clone().removed()?;
                     let mut event = kernel.event(now, removed).subject(id).fact("from", from);
                     if let Some(reason) = reason {
                         event = event.fact("reason", reason);

@@ -34,9 +34,10 @@ use tenure_core::request::exception::{Exception, ExceptionState, ExceptionType};
 use tenure_core::request::review::{Review, ReviewState, ReviewTrigger};
 use tenure_core::request::{Class, Request, RequestState};
 use tenure_core::signal::removal::{Removal, RemovalState};
-use tenure_core::signal::{Format, Signal, SignalKind, SignalState, Source, SourceState, SubjectKind};
+use tenure_core::signal::{Format, Signal, SignalKind, SignalState, Source, SubjectKind};
 use tenure_core::store::term::Field;
 use tenure_core::trust::issuer::Issuer;
+use tenure_core::trust::state::TrustState;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::query::{DEFAULT_PAGE, ListAsk, MAX_PAGE};
 
@@ -273,7 +274,7 @@ filters! {
     }
     Exception { STATE: word::<ExceptionState>, TYPE: word::<ExceptionType>, IDENTITY: id::<IdentityId>, PERSON: id::<PersonId> }
     Finding { SUBJECT: text, RULE: rule, STATE: word::<FindingState>, SEVERITY: word::<Severity> }
-    Source { NAME: text, FORMAT: word::<Format>, OWNER: id::<PersonId>, STATE: word::<SourceState> }
+    Source { NAME: text, FORMAT: word::<Format>, OWNER: id::<PersonId>, STATE: word::<TrustState> }
     Signal { SOURCE: id::<SourceId>, OF_KIND: word::<SignalKind>, SUBJECT: signalled, STATE: word::<SignalState> }
     Removal { STATE: word::<RemovalState>, SUBJECT: signalled, OF_KIND: word::<SignalKind>, IDENTITY: id::<IdentityId> }
     ExceptionalAccess { ACCESS: word::<Access>, IDENTITY: id::<IdentityId>, WITH: text }

@@ -447,6 +447,14 @@ async fn a04_a_copy_that_writes_nothing_is_noticed() {
     put_by_hand(&world, &copy.join("tenure.db"));
     restart(&mut world, &settings);
     assert!(!is_contradicted(&world).await && world.is_live(&token).await);
+    // Its start is over, and with it what it has to hand over: from here on it writes nothing, over what is kept there neither.
+    let size_in = |text: &str| text.lines().nth(1).unwrap().parse::<u64>().unwrap();
+    let handed_over = async || {
+        let metrics = world.text("", "/metrics").await;
+        let entries = metrics.lines().find_map(|line| line.strip_prefix("tenure_log_entries ")).unwrap();
+        entries.parse::<u64>().unwrap() == size_in(&std::fs::read_to_string(kept.join("checkpoint")).unwrap())
+    };
+    world.until(handed_over).await;
     std::fs::rename(copy.join("newest"), kept.join("checkpoint")).unwrap();
     // What is asked is all that it does.
     world

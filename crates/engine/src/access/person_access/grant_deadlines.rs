@@ -45,8 +45,7 @@ pub(crate) async fn work_person_grant(kernel: &Kernel, claimed: &Claimed, now: T
                 ..(*stored.value).clone()
             };
             changeset.replace(&stored, &ended);
-            let review = if unreviewed { ReviewState::Lapsed } else { ReviewState::Closed };
-            settle_reviews(kernel, &mut changeset, id, None, review, now).await?;
+            settle_reviews(kernel, &mut changeset, id, None, unreviewed, now).await?;
             acknowledge(&mut changeset, claimed);
             Some(changeset)
         }
@@ -113,7 +112,7 @@ pub(crate) async fn take_back_grant(
     };
     changeset.replace(stored, &grant);
     changeset.due.push(DueChange::Clear(DueKind::PersonGrant, grant.id.to_string()));
-    settle_reviews(kernel, changeset, grant.id, answered, ReviewState::Closed, now).await?;
+    settle_reviews(kernel, changeset, grant.id, answered, false, now).await?;
     Ok(grant)
 }
 
@@ -123,20 +122,17 @@ async fn settle_reviews(
     changeset: &mut Changeset,
     grant: PersonGrantId,
     answered: Option<ReviewId>,
-    state: ReviewState,
+    lapses: bool,
     now: Timestamp,
 ) -> Result<(), OpError> {
     let open = Query::of([Review::PERSON_GRANT.of(grant), Review::STATE.of(ReviewState::Open)]);
     let open = kernel.find(open.limit(10)).await?.readable();
     for stored in open.into_iter().filter(|review| Some(review.id) != answered) {
-        let review = Review {
-            state,
-            ..(*stored.value).clone()
-        };
-        let kind = if state == ReviewState::Lapsed {
-            EventKind::ReviewLapsed
+        let review = (*stored.value).clone();
+        let (review, kind) = if lapses {
+            (review.lapse()?, EventKind::ReviewLapsed)
         } else {
-            EventKind::ReviewClosed
+            (review.close()?, EventKind::ReviewClosed)
         };
         let event = kernel.event(now, kind).subject(review.id).subject(grant);
         changeset.event(event).replace(&stored, &review);

@@ -11,7 +11,8 @@ use tenure_core::store::event::{Actor, ControlPoint};
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 use tenure_core::trust::claim;
-use tenure_core::trust::issuer::{Issuer, IssuerState};
+use tenure_core::trust::issuer::Issuer;
+use tenure_core::trust::state::TrustState;
 use tenure_credentials::assertion::{ClientKey, Refused, verify_client_assertion, verify_first_proof};
 use tenure_credentials::external::{ExternalClaims, SignedExternal};
 use tenure_credentials::jose::{Algorithm, JoseError, Jwk, JwkSet, read_unverified};
@@ -106,7 +107,7 @@ async fn prove_external(kernel: &Kernel, known: &Known, token: &str, environment
     for binding in known.bindings.iter().flatten().filter(|binding| binding.state != BindingState::Removed) {
         let BindingMatch::Oidc { issuer, claims } = &binding.matches else { continue };
         let Some(issuer) = kernel.one::<Issuer>(issuer).await? else { continue };
-        if issuer.state != IssuerState::Active || !issuer.environments.iter().any(|name| name == environment) || claimed.as_ref() != Some(&issuer.url) {
+        if issuer.state != TrustState::Active || !issuer.environments.iter().any(|name| name == environment) || claimed.as_ref() != Some(&issuer.url) {
             continue;
         }
         let Ok(signed) = signed_by(kernel, &issuer, token).await? else { continue };

@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     fn removal(state: RemovalState, retire_at: Option<Timestamp>, cursor: Option<&str>) -> Removal {
-        Removal {
+        let waiting = Removal {
             id: RemovalId::from_u128(5),
             kind: SignalKind::PipelineDeleted,
             subject: SignalSubject {
@@ -186,7 +186,7 @@ mod tests {
             reason: "gone".into(),
             blast: BlastRadius::default(),
             digest: String::new(),
-            state,
+            state: InState::default(),
             created_at: Timestamp::from_secs(0),
             held_at: None,
             retire_at,
@@ -197,7 +197,21 @@ mod tests {
             owner: None,
             receipts: Vec::new(),
             cursor: cursor.map(str::to_owned),
-        }
+        };
+        let then = Timestamp::from_secs(1);
+        let steps: [fn(Removal, Timestamp, Option<Timestamp>) -> Removal; 3] = [
+            |removal, now, at| removal.hold(now, at).unwrap(),
+            |removal, _, _| removal.retire().unwrap(),
+            |removal, now, _| removal.done(now).unwrap(),
+        ];
+        let steps_to = match state {
+            RemovalState::Waiting => 0,
+            RemovalState::Held => 1,
+            RemovalState::Retiring => 2,
+            RemovalState::Done => 3,
+            RemovalState::Released => return waiting.release(PersonId::from_u128(1), "kept").unwrap(),
+        };
+        steps.iter().take(steps_to).fold(waiting, |removal, step| step(removal, then, retire_at))
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub(crate) fn planned_removal(kernel: &Kernel, raised: Raised<'_>, now: Timestam
         reason: raised.reason.to_owned(),
         blast: raised.planned.blast,
         digest: raised.planned.digest,
-        state: RemovalState::Waiting,
+        state: InState::default(),
         created_at: now,
         held_at: None,
         retire_at: None,
@@ -106,15 +106,13 @@ pub(crate) async fn hold_removal(
         }
         None => hold_batch(kernel, changeset, &mut removal, ending, placed_by, now).await?,
     }
-    Ok(now_held(kernel, changeset, removal, now))
+    now_held(kernel, changeset, removal, now)
 }
 
 /// The removal as it holds from now on, its event, and its deadline.
-pub(crate) fn now_held(kernel: &Kernel, changeset: &mut Changeset, mut removal: Removal, now: Timestamp) -> Removal {
+pub(crate) fn now_held(kernel: &Kernel, changeset: &mut Changeset, removal: Removal, now: Timestamp) -> Result<Removal, OpError> {
     let for_good = plan::ends_for_good(removal.kind);
-    removal.state = RemovalState::Held;
-    removal.held_at = Some(now);
-    removal.retire_at = for_good.then(|| now.plus(kernel.settings.removal_hold));
+    let removal = removal.hold(now, for_good.then(|| now.plus(kernel.settings.removal_hold)))?;
     let then = removal.retire_at.map_or_else(String::new, |at| {
         format!(
             " They retire at {at} unless somebody of security releases them: tenure removal release {}",
@@ -138,7 +136,7 @@ pub(crate) fn now_held(kernel: &Kernel, changeset: &mut Changeset, mut removal: 
         (None, Some(at)) => changeset.due.push(DueChange::Set(DueKind::Removal, removal.id.to_string(), at)),
         (None, None) => {}
     }
-    removal
+    Ok(removal)
 }
 
 /// An event of a removal.
@@ -328,7 +326,7 @@ pub(crate) async fn work_removal(kernel: &Kernel, claimed: &Claimed, now: Timest
             return Ok(Some(work::postponed(kernel, claimed, plan::watched_again(&removal, now), now)));
         }
         _ => {
-            finish_removal(kernel, &mut changeset, &mut removal, now);
+            finish_removal(kernel, &mut changeset, &mut removal, now)?;
             None
         }
     };
@@ -344,7 +342,7 @@ pub(crate) async fn work_removal(kernel: &Kernel, claimed: &Claimed, now: Timest
 
 /// The hold is over: what ended is closed, so that nothing begins there again, and the first identities retire.
 async fn begin_retiring(kernel: &Kernel, changeset: &mut Changeset, removal: &mut Removal, ending: &Ending, now: Timestamp) -> Result<(), OpError> {
-    removal.state = RemovalState::Retiring;
+    *removal = removal.clone().retire()?;
     let text = format!(
         "{}: nobody released it in time. Its {} identities retire now, for ever.\nFollow: tenure removal show {}",
         removal.id, removal.blast.count, removal.id
@@ -441,13 +439,13 @@ async fn still_retiring(kernel: &Kernel, ending: &Ending) -> Result<bool, OpErro
     Ok(false)
 }
 
-fn finish_removal(kernel: &Kernel, changeset: &mut Changeset, removal: &mut Removal, now: Timestamp) {
-    removal.state = RemovalState::Done;
-    removal.done_at = Some(now);
+fn finish_removal(kernel: &Kernel, changeset: &mut Changeset, removal: &mut Removal, now: Timestamp) -> Result<(), OpError> {
+    *removal = removal.clone().done(now)?;
     let text = format!(
         "{}: its {} identities are retired, each with its receipt.\nLook: tenure removal show {}",
         removal.id, removal.retired, removal.id
     );
     let event = removal_event(kernel, EventKind::RemovalDone, removal, now).fact("retired", removal.retired);
     changeset.event(notify(event, &removal.blast.owners, &[Role::Security], "A removal is done", &text));
+    Ok(())
 }

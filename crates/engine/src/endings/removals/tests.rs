@@ -9,8 +9,9 @@ use tenure_core::identity::{CharterDraft, Identity, IdentityState, Kind, Suspens
 use tenure_core::inventory::application::Application;
 use tenure_core::inventory::third_party::Standing;
 use tenure_core::signal::removal::HOLD;
-use tenure_core::signal::{Format, Signal, SignalOutcome, SignalState, Source, SourceKey, SourceState, Word};
+use tenure_core::signal::{Format, Signal, SignalOutcome, SignalState, Source, SourceKey, Word};
 use tenure_core::store::event_kind::EventKind;
+use tenure_core::trust::state::TrustState;
 
 use super::*;
 use crate::endings::removals;
@@ -46,7 +47,7 @@ async fn source(world: &World, blast_cap: u32) -> Source {
         template: Some("service".into()),
         issuer: None,
         key: SourceKey::Token { hash: String::new() },
-        state: SourceState::Active,
+        state: InState::proposed(true),
         proposed_by: world.admin.person_id().unwrap(),
         confirmed_by: None,
         single_person: true,

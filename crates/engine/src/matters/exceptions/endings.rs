@@ -33,7 +33,7 @@ use crate::kernel::notice::notify;
 use crate::kernel::operation::{Asked, check_reason};
 use crate::kernel::work::{self, acknowledge, system};
 use crate::matters::exceptions::matter::{self, subject_of};
-use crate::matters::exceptions::plan::{Plan, next_look, plan};
+use crate::matters::exceptions::plan::{End, Plan, next_look, plan};
 use crate::matters::exceptions::{self};
 use crate::matters::request;
 
@@ -66,7 +66,7 @@ pub async fn withdraw_exception(kernel: &Kernel, caller: &Caller, id: ExceptionI
                     format!("the exception is {}", stored.state.as_str()),
                 ));
             }
-            over(kernel, caller.author(), &stored, ExceptionState::Withdrawn, reason, now).await
+            over(kernel, caller.author(), &stored, (*stored.value).clone().withdraw()?, reason, now).await
         },
     )
     .await
@@ -104,11 +104,7 @@ pub async fn report_breach(kernel: &Kernel, caller: &Caller, id: ExceptionId, as
                     "name one of the exception's compensating controls",
                 ));
             }
-            let exception = Exception {
-                state: ExceptionState::Breached,
-                breached_at: Some(now),
-                ..(*stored.value).clone()
-            };
+            let exception = (*stored.value).clone().breach(now)?;
             let next = next_look(&exception, now);
             let event = kernel
                 .event(now, EventKind::ExceptionBreached)
@@ -167,14 +163,7 @@ pub async fn restore_controls(kernel: &Kernel, caller: &Caller, id: ExceptionId,
                     format!("the exception is {}", stored.state.as_str()),
                 ));
             }
-            let mut exception = Exception {
-                state: ExceptionState::Active,
-                breached_at: None,
-                ..(*stored.value).clone()
-            };
-            for control in &mut exception.compensating {
-                control.checked_at = Some(now);
-            }
+            let exception = (*stored.value).clone().restore(now)?;
             let event = kernel
                 .event(now, EventKind::ExceptionRestored)
                 .subject(id)
@@ -244,8 +233,13 @@ pub(crate) async fn work_exception(kernel: &Kernel, claimed: &Claimed, now: Time
             );
             (Changeset::new(system(), now, event), ends)
         }
-        Plan::End(state, because) => {
-            let mut changeset = over(kernel, system(), &stored, state, because, now).await?;
+        Plan::End(end, because) => {
+            let exception = (*stored.value).clone();
+            let ended = match end {
+                End::Expires => exception.expire()?,
+                End::Withdrawn => exception.withdraw()?,
+            };
+            let mut changeset = over(kernel, system(), &stored, ended, because, now).await?;
             acknowledge(&mut changeset, claimed);
             return Ok(Some(changeset));
         }
@@ -261,14 +255,10 @@ async fn over(
     kernel: &Kernel,
     author: impl Into<Author>,
     stored: &Stored<Exception>,
-    state: ExceptionState,
+    exception: Exception,
     because: &str,
     now: Timestamp,
 ) -> Result<Changeset, OpError> {
-    let exception = Exception {
-        state,
-        ..(*stored.value).clone()
-    };
     let mut changeset = Changeset::new(author, now, matter::over_event(kernel, &exception, because, now));
     changeset.replace(stored, &exception);
     changeset.due.push(DueChange::Clear(DueKind::Exception, exception.id.to_string()));

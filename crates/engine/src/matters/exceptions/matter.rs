@@ -56,17 +56,8 @@ pub(crate) async fn fulfil_exception(
         .charter
         .expires_at
         .map_or(now.plus(stored.duration), |end| end.min(now.plus(stored.duration)));
-    let mut exception = Exception {
-        state: ExceptionState::Active,
-        starts_at: Some(now),
-        ends_at: Some(ends_at),
-        approved_by: request.approvers(),
-        ..(*stored.value).clone()
-    };
-    for control in &mut exception.compensating {
-        // Whoever approves has checked them: the request's text says so.
-        control.checked_at = Some(now);
-    }
+    // Whoever approves has checked the compensating controls: the request's text says so.
+    let exception = (*stored.value).clone().activate(request.approvers(), now, ends_at, now)?;
     let event = kernel
         .event(now, EventKind::ExceptionGranted)
         .subject(id)
@@ -97,10 +88,7 @@ pub(crate) async fn drop_exception(kernel: &Kernel, changeset: &mut Changeset, i
     let Some(stored) = kernel.one::<Exception>(id).await?.filter(|stored| stored.state == ExceptionState::Proposed) else {
         return Ok(());
     };
-    let exception = Exception {
-        state: ExceptionState::Withdrawn,
-        ..(*stored.value).clone()
-    };
+    let exception = (*stored.value).clone().withdraw()?;
     changeset.event(over_event(kernel, &exception, "its request came to nothing", now));
     changeset.replace(&stored, &exception);
     Ok(())

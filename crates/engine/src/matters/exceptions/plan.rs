@@ -15,8 +15,17 @@ pub enum Plan {
     Later(Timestamp),
     /// Its owner is told that it ends then, and it is looked at again then.
     Warn(Timestamp),
-    /// It goes to this state, for this reason.
-    End(ExceptionState, &'static str),
+    /// It ends, for this reason.
+    End(End, &'static str),
+}
+
+/// How it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// In its time.
+    Expires,
+    /// Before.
+    Withdrawn,
 }
 
 /// Decides.
@@ -25,9 +34,9 @@ pub fn plan(exception: &Exception, now: Timestamp) -> Plan {
         return Plan::Nothing;
     };
     let grace_ends = exception.breached_at.map(|breached| breached.plus(BREACH_GRACE));
-    match (exception.state, grace_ends) {
-        (ExceptionState::Active | ExceptionState::Breached, _) if ends <= now => Plan::End(ExceptionState::Expired, "its time is over"),
-        (ExceptionState::Breached, Some(until)) if until <= now => Plan::End(ExceptionState::Withdrawn, "a compensating control was not put back in time"),
+    match (exception.state.get(), grace_ends) {
+        (ExceptionState::Active | ExceptionState::Breached, _) if ends <= now => Plan::End(End::Expires, "its time is over"),
+        (ExceptionState::Breached, Some(until)) if until <= now => Plan::End(End::Withdrawn, "a compensating control was not put back in time"),
         (ExceptionState::Breached, Some(until)) => Plan::Later(until.min(ends)),
         (ExceptionState::Active, _) if warns_at(starts, ends) <= now => Plan::Warn(ends),
         (ExceptionState::Active, _) => Plan::Later(warns_at(starts, ends)),
@@ -51,9 +60,8 @@ fn warns_at(starts: Timestamp, ends: Timestamp) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use tenure_core::base::id::{ExceptionId, IdentityId, PersonId, RequestId};
-    use tenure_core::request::exception::ExceptionSubject;
-
-    use tenure_core::request::exception::ExceptionType;
+    use tenure_core::base::state::InState;
+    use tenure_core::request::exception::{ExceptionSubject, ExceptionType};
 
     use super::*;
 
@@ -61,7 +69,7 @@ mod tests {
         Timestamp::from_secs(n * 86_400)
     }
 
-    fn active() -> Exception {
+    fn proposed() -> Exception {
         Exception {
             id: ExceptionId::from_u128(1),
             kind: ExceptionType::WildcardScope,
@@ -72,54 +80,45 @@ mod tests {
             request: RequestId::from_u128(4),
             approved_by: Vec::new(),
             duration: Span::from_days(80),
-            starts_at: Some(day(0)),
-            ends_at: Some(day(80)),
+            starts_at: None,
+            ends_at: None,
             renews: None,
             renewals: 0,
-            state: ExceptionState::Active,
+            state: InState::default(),
             breached_at: None,
             created_at: day(0),
         }
     }
 
+    fn active_until(end: Timestamp) -> Exception {
+        proposed().activate(Vec::new(), day(0), end, day(0)).unwrap()
+    }
+
     #[test]
     fn it_warns_a_week_before_its_end_and_ends_at_its_time() {
-        let exception = active();
+        let exception = active_until(day(80));
         assert_eq!(plan(&exception, day(0)), Plan::Later(day(73)));
         assert_eq!(plan(&exception, day(73)), Plan::Warn(day(80)));
         assert_eq!(next_look(&exception, day(75)), day(80));
-        assert_eq!(plan(&exception, day(80)), Plan::End(ExceptionState::Expired, "its time is over"));
-        let short = Exception {
-            ends_at: Some(day(4)),
-            ..exception
-        };
-        assert_eq!(plan(&short, day(0)), Plan::Later(day(3)));
+        assert_eq!(plan(&exception, day(80)), Plan::End(End::Expires, "its time is over"));
+        assert_eq!(plan(&active_until(day(4)), day(0)), Plan::Later(day(3)));
     }
 
     #[test]
     fn a_breach_that_lasts_ends_it_and_never_puts_its_end_off() {
-        let breached = |on: i64| Exception {
-            state: ExceptionState::Breached,
-            breached_at: Some(day(on)),
-            ..active()
-        };
+        let breached = |on| active_until(day(80)).breach(day(on)).unwrap();
         assert_eq!(plan(&breached(10), day(11)), Plan::Later(day(12)));
-        assert!(matches!(plan(&breached(10), day(12)), Plan::End(ExceptionState::Withdrawn, _)));
+        assert!(matches!(plan(&breached(10), day(12)), Plan::End(End::Withdrawn, _)));
         assert_eq!(plan(&breached(79), day(79)), Plan::Later(day(80)));
-        assert!(matches!(plan(&breached(79), day(80)), Plan::End(ExceptionState::Expired, _)));
+        assert!(matches!(plan(&breached(79), day(80)), Plan::End(End::Expires, _)));
     }
 
     #[test]
     fn what_is_not_in_force_has_no_deadline() {
-        for state in [ExceptionState::Expired, ExceptionState::Withdrawn] {
-            assert_eq!(plan(&Exception { state, ..active() }, day(90)), Plan::Nothing);
+        let active = active_until(day(80));
+        for over in [active.clone().expire(), active.withdraw()] {
+            assert_eq!(plan(&over.unwrap(), day(90)), Plan::Nothing);
         }
-        let proposed = Exception {
-            state: ExceptionState::Proposed,
-            starts_at: None,
-            ends_at: None,
-            ..active()
-        };
-        assert_eq!(plan(&proposed, day(90)), Plan::Nothing);
+        assert_eq!(plan(&proposed(), day(90)), Plan::Nothing);
     }
 }

@@ -76,14 +76,15 @@ async fn breached(world: &World) -> (IdentityId, ExceptionId) {
         request: RequestId::from_u128(1),
         approved_by: Vec::new(),
         duration: Span::from_days(90),
-        starts_at: Some(now),
-        ends_at: Some(now.plus(Span::from_days(90))),
+        starts_at: None,
+        ends_at: None,
         renews: None,
         renewals: 0,
-        state: ExceptionState::Breached,
-        breached_at: Some(now),
+        state: InState::default(),
+        breached_at: None,
         created_at: now,
     };
+    let exception = exception.activate(Vec::new(), now, now.plus(Span::from_days(90)), now).unwrap().breach(now).unwrap();
     identity.exceptions.push(exception.id);
     let event = engine.event(now, EventKind::PersonChanged);
     let mut changeset = Changeset::new(Actor::System { part: "test".into() }, now, event);

@@ -36,9 +36,10 @@ pub fn plan(review: &Review, identity: Option<IdentityState>, may_be_late_until:
 
 #[cfg(test)]
 mod tests {
-    use tenure_core::base::id::{IdentityId, ReviewId};
+    use tenure_core::base::id::{IdentityId, PersonId, ReviewId};
+    use tenure_core::base::state::InState;
     use tenure_core::base::time::Span;
-    use tenure_core::request::review::{ANSWER_WITHIN, ReviewSubject, ReviewTrigger};
+    use tenure_core::request::review::{ANSWER_WITHIN, Answered, ReviewAnswer, ReviewSubject, ReviewTrigger};
 
     use super::*;
 
@@ -52,7 +53,7 @@ mod tests {
             reviewer: None,
             opened_at: opened,
             due_at: opened.plus(ANSWER_WITHIN),
-            state: ReviewState::Open,
+            state: InState::default(),
             privileges: Vec::new(),
             answer: None,
         };
@@ -65,10 +66,14 @@ mod tests {
         for gone in [None, Some(IdentityState::Retiring)] {
             assert_eq!(plan(&review, gone, None, review.due_at), Plan::Close);
         }
-        let answered = Review {
-            state: ReviewState::Answered,
-            ..review
-        };
+        let answered = review
+            .answer(Answered {
+                answer: ReviewAnswer::Keep,
+                by: PersonId::from_u128(1),
+                at: opened,
+                comment: String::new(),
+            })
+            .unwrap();
         assert_eq!(plan(&answered, active, None, later), Plan::Nothing);
     }
 }

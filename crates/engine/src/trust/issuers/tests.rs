@@ -5,6 +5,7 @@ use tenure_api::requests::NewEnvironment;
 use tenure_core::base::problem::Reason;
 use tenure_core::people::person::Role;
 use tenure_core::store::row::RowKind;
+use tenure_core::trust::state::TrustState;
 
 use super::*;
 use crate::inventory::directory;
@@ -83,7 +84,7 @@ fn reason(error: OpError) -> Reason {
 async fn alone_an_administrator_is_marked_as_such() {
     let world = ready().await;
     let issuer = issuers::create_issuer(&world.engine, &world.admin, ask()).await.unwrap().record;
-    assert_eq!((issuer.state, issuer.single_person, issuer.confirmed_by), (IssuerState::Active, true, None));
+    assert_eq!((issuer.state, issuer.single_person, issuer.confirmed_by), (TrustState::Active, true, None));
     assert_eq!((issuer.url.as_str(), issuer.jwks_uri.as_str()), (URL, JWKS));
     assert_eq!(issuer.algorithms, ["EdDSA", "ES256", "ES384", "RS256", "PS256"]);
     assert_eq!(
@@ -107,7 +108,7 @@ async fn trust_takes_two_administrators() {
         ..ask()
     };
     let proposed = issuers::create_issuer(engine, &world.admin, ask).await.unwrap().record;
-    assert_eq!((proposed.state, proposed.single_person), (IssuerState::Proposed, false));
+    assert_eq!((proposed.state, proposed.single_person), (TrustState::Proposed, false));
     assert_eq!(proposed.algorithms, ["ES256", "EdDSA"]);
 
     assert_eq!(
@@ -121,7 +122,7 @@ async fn trust_takes_two_administrators() {
     let confirmed = issuers::confirm_issuer(engine, &other, proposed.id).await.unwrap();
     assert_eq!(
         (confirmed.record.state, confirmed.record.confirmed_by, confirmed.revision),
-        (IssuerState::Active, other.person_id(), 2)
+        (TrustState::Active, other.person_id(), 2)
     );
     assert_eq!(
         reason(issuers::confirm_issuer(engine, &other, proposed.id).await.unwrap_err()),
@@ -134,7 +135,7 @@ async fn trust_takes_two_administrators() {
     );
     assert_eq!(
         issuers::remove_issuer(engine, &world.admin, proposed.id).await.unwrap().record.state,
-        IssuerState::Removed
+        TrustState::Removed
     );
     assert_eq!(
         reason(issuers::remove_issuer(engine, &world.admin, proposed.id).await.unwrap_err()),
