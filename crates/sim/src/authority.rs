@@ -32,10 +32,10 @@ pub fn check(changeset: &Changeset, before: &Dump) -> Result<(), Broken> {
             RowKind::Identity => commit.identity(put)?,
             RowKind::Person => commit.person(put)?,
             RowKind::Transfer => commit.stays(put, |transfer: &Transfer| {
-                matches!(transfer.state, TransferState::Accepted | TransferState::Lapsed | TransferState::Closed)
+                matches!(transfer.state.get(), TransferState::Accepted | TransferState::Lapsed | TransferState::Closed)
             })?,
             RowKind::Exception => commit.stays(put, |exception: &Exception| {
-                matches!(exception.state, ExceptionState::Expired | ExceptionState::Withdrawn)
+                matches!(exception.state.get(), ExceptionState::Expired | ExceptionState::Withdrawn)
             })?,
             _ => {}
         }

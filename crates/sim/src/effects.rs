@@ -97,8 +97,8 @@ fn in_order(changeset: &Changeset, put: &Put, before: &Dump) -> Result<(), Broke
 /// A removal goes its way, retires nothing before its hold is over, and holds exactly what it said.
 fn removed(changeset: &Changeset, put: &Put, before: &Dump) -> Result<(), Broken> {
     let (old, new) = sides::<Removal>(put, before)?;
-    let was = old.as_ref().map(|old| old.state);
-    let goes = was.is_none_or(|was| was == new.state || was.may_become(new.state));
+    let was = old.as_ref().map(|old| old.state.get());
+    let goes = old.as_ref().is_none_or(|old| old.state == new.state || old.state.may_become(new.state.get()));
     if !goes {
         return Err(("s12", format!("{} became {} from {was:?}", new.id, new.state.as_str())));
     }
@@ -152,7 +152,7 @@ fn retired(changeset: &Changeset, before: &Dump, old: Option<&Identity>, new: &I
     let removal = record::<Removal>(before, &put.key);
     let due = removal.as_ref().is_some_and(|removal| {
         let over = removal.retire_at.is_some_and(|at| at <= changeset.at);
-        over && matches!(removal.state, RemovalState::Held | RemovalState::Retiring)
+        over && matches!(removal.state.get(), RemovalState::Held | RemovalState::Retiring)
     });
     if due {
         return Ok(());

@@ -37,7 +37,7 @@ impl World {
         let keys = dump.rows.keys().filter(|key| key.kind == RowKind::Transfer);
         let open: Vec<Transfer> = keys
             .filter_map(|key| record::<Transfer>(&dump, key))
-            .filter(|transfer| matches!(transfer.state, TransferState::Open | TransferState::Offered))
+            .filter(|transfer| matches!(transfer.state.get(), TransferState::Open | TransferState::Offered))
             .collect();
         self.rng.pick(&open).cloned()
     }

@@ -36,6 +36,11 @@ impl<S: StateTable> InState<S> {
         self.0
     }
 
+    /// Whether the table has this step.
+    pub fn may_become(self, next: S) -> bool {
+        self.0.may_become(next)
+    }
+
     /// The next state.
     ///
     /// # Errors

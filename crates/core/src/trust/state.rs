@@ -43,7 +43,11 @@ impl InState<TrustState> {
     /// What is proposed now: active at once if there is no second administrator to confirm it, which the record says (S-10).
     pub fn proposed(single_person: bool) -> Self {
         let proposed = Self::default();
-        if single_person { proposed.step(TrustState::Active).unwrap_or(proposed) } else { proposed }
+        if single_person {
+            proposed.step(TrustState::Active).unwrap_or(proposed)
+        } else {
+            proposed
+        }
     }
 }
 

@@ -10,12 +10,13 @@ pub mod verdict;
 
 use tenure_core::base::id::{ExceptionId, PersonGrantId, PersonId};
 use tenure_core::base::problem::Reason;
+use tenure_core::base::state::InState;
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::inventory::entitlement::Entitlement;
 use tenure_core::inventory::resource::Resource;
 use tenure_core::people::person::{Person, PersonClass, PersonState, Role};
 use tenure_core::people::person_grant::{Package, PersonGrant, PersonGrantState};
-use tenure_core::request::exception::{CompensatingControl, Exception, ExceptionState, ExceptionSubject, ExceptionType, MAX_RENEWALS};
+use tenure_core::request::exception::{CompensatingControl, Exception, ExceptionSubject, ExceptionType, MAX_RENEWALS};
 use tenure_core::request::{Asker, Matter, Request};
 use tenure_core::store::changeset::{Changeset, DueChange, Once};
 use tenure_core::store::due::DueKind;

@@ -9,6 +9,7 @@ use tenure_api::people::NewOffer;
 use tenure_api::views::{Names, Page, Resource as Changed};
 use tenure_core::base::id::{IdentityId, PersonId, TransferId};
 use tenure_core::base::problem::Reason;
+use tenure_core::base::state::InState;
 use tenure_core::base::time::Timestamp;
 use tenure_core::identity::scope::{Cut, Hold, Membership, Scope};
 use tenure_core::identity::transfer::{Transfer, TransferState};

@@ -438,7 +438,7 @@ fn security(caller: &Caller) -> Result<PersonId, OpError> {
 }
 
 fn must_become(removal: &Removal, next: RemovalState) -> Result<(), OpError> {
-    if removal.state.get().may_become(next) {
+    if removal.state.may_become(next) {
         Ok(())
     } else {
         Err(illegal(removal, next))

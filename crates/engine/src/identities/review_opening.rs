@@ -1,6 +1,7 @@
 //! The review of an identity, opened by an event (R93).
 
 use tenure_core::base::id::{PersonId, ReviewId};
+use tenure_core::base::state::InState;
 use tenure_core::base::time::Timestamp;
 use tenure_core::identity::Identity;
 use tenure_core::people::person::Role;

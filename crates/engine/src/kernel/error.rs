@@ -1,6 +1,7 @@
 //! How an operation fails, for its caller and for the log.
 
 use tenure_core::base::problem::{FieldProblem, Reason};
+use tenure_core::base::state::BadStep;
 use tenure_core::base::time::Span;
 use tenure_core::policy::Answer;
 use tenure_core::store::port::StoreError;

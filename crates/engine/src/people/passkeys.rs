@@ -66,7 +66,9 @@ pub async fn begin_passkey(kernel: &Kernel, caller: Option<&Caller>, invitation:
     if held.len() >= MAX_SIGN_INS {
         return Err(too_many());
     }
-    let (flow, text) = Flows::new(&kernel.root).begin(Purpose::Register { person: person.id }, now, kernel.entropy.as_ref()).map_err(|error| OpError::Internal(error.to_string()))?;
+    let (flow, text) = Flows::new(&kernel.root)
+        .begin(Purpose::Register { person: person.id }, now, kernel.entropy.as_ref())
+        .map_err(|error| OpError::Internal(error.to_string()))?;
     Ok(Begun {
         options: creation_options(&relying_party, &flow, &person, &held),
         flow: Secret::new(text),

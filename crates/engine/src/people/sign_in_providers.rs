@@ -21,7 +21,7 @@ use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
 use crate::kernel::query::Query;
 use crate::trust::issuers::{self, Discovery, IssuerUse, allowed_url};
-use crate::trust::records::{self, Names, Standing, Trusted};
+use crate::trust::records::{self, Names, Trusted};
 
 const KIND: &str = "sign_in_provider";
 const SEAL_LABEL: &str = "sign-in-client-secret";
@@ -216,7 +216,7 @@ fn provider_view(kernel: &Kernel, provider: &SignInProvider) -> SignInProviderVi
         authorization_endpoint: provider.authorization_endpoint.clone(),
         token_endpoint: provider.token_endpoint.clone(),
         jwks_uri: provider.jwks_uri.clone(),
-        state: provider.state,
+        state: provider.state.get(),
         proposed_by: provider.proposed_by,
         confirmed_by: provider.confirmed_by,
         single_person: provider.single_person,

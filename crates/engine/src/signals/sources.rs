@@ -34,7 +34,7 @@ use crate::kernel::operation::Asked;
 use crate::kernel::query::{ListAsk, Listed, Query};
 use crate::signals::reception::is_well_formed;
 use crate::trust::issuers::{self, algorithms, allowed_url};
-use crate::trust::records::{self, Names, Standing, Trusted};
+use crate::trust::records::{self, Names, Trusted};
 
 const KIND: &str = "source";
 const SEAL_LABEL: &str = "source-key";
@@ -396,7 +396,7 @@ fn source_view(kernel: &Kernel, source: &Source) -> SourceView {
         issuer: source.issuer.clone(),
         auth: auth_of(&source.key),
         delivery_url: format!("{}/signals/{}", kernel.settings.public_url, source.name),
-        state: source.state,
+        state: source.state.get(),
         proposed_by: source.proposed_by,
         confirmed_by: source.confirmed_by,
         single_person: source.single_person,

@@ -71,12 +71,12 @@ pub fn wanted(row: &Arc<Row>, now: Timestamp) -> Result<Vec<Wanted>, BadRow> {
         RowKind::Person => one(DueKind::Person, person::next(&*row.decode::<Person>()?)),
         RowKind::Transfer => {
             let transfer = row.decode::<Transfer>()?;
-            let waits = matches!(transfer.state, TransferState::Open | TransferState::Offered);
+            let waits = matches!(transfer.state.get(), TransferState::Open | TransferState::Offered);
             one(DueKind::Transfer, waits.then_some(transfer.deadline))
         }
         RowKind::Exception => {
             let exception = row.decode::<Exception>()?;
-            let in_force = matches!(exception.state, ExceptionState::Active | ExceptionState::Breached);
+            let in_force = matches!(exception.state.get(), ExceptionState::Active | ExceptionState::Breached);
             one(DueKind::Exception, exception.ends_at.filter(|_| in_force && exception.starts_at.is_some()))
         }
         RowKind::Review => {

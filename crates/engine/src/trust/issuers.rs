@@ -29,7 +29,7 @@ use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
 use crate::kernel::query::Query;
-use crate::trust::records::{self, Names, Standing, Trusted};
+use crate::trust::records::{self, Names, Trusted};
 
 const ADDRESS_NOT_ALLOWED: &str = "its host leads to an address that the server may not reach: public ones by https, others only where an \
                                    operator lists their network in outbound_allow (TENURE_OUTBOUND_ALLOW), e.g. 10.20.0.0/16; then propose it again";

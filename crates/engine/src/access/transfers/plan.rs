@@ -26,7 +26,7 @@ pub enum Plan {
 pub fn plan(transfer: &Transfer, identity: &Identity, owner_active: bool, grace: Span, now: Timestamp) -> Plan {
     let lives = matches!(identity.state, IdentityState::Active | IdentityState::Suspended);
     let same_owner = identity.charter.owner == Some(transfer.from);
-    match transfer.state {
+    match transfer.state.get() {
         TransferState::Open | TransferState::Offered if !lives || !same_owner => Plan::Close,
         TransferState::Open | TransferState::Offered if transfer.deadline > now => Plan::Later(transfer.deadline),
         TransferState::Open | TransferState::Offered => Plan::Lapse {

@@ -105,7 +105,7 @@ pub enum Step {
 /// Decides.
 pub fn step(removal: &Removal, now: Timestamp) -> Step {
     let unfinished = removal.cursor.is_some();
-    match (removal.state, removal.retire_at) {
+    match (removal.state.get(), removal.retire_at) {
         (RemovalState::Waiting | RemovalState::Done, _) => Step::Nothing,
         (RemovalState::Released, _) if unfinished => Step::LiftMore,
         (RemovalState::Released, _) => Step::Nothing,
@@ -168,6 +168,7 @@ pub fn watched_again(removal: &Removal, now: Timestamp) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use tenure_core::base::id::{RemovalId, SignalId};
+    use tenure_core::base::state::InState;
     use tenure_core::signal::removal::{Because, BlastRadius};
 
     use super::*;

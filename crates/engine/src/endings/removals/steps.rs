@@ -3,13 +3,14 @@
 //! Where the subject is a scope, one cut and one hold in one commit are enough, however many identities there are.
 
 use tenure_core::base::id::{PersonId, RemovalId};
+use tenure_core::base::state::InState;
 use tenure_core::base::time::Timestamp;
 use tenure_core::identity::scope::{Hold, Scope};
 use tenure_core::identity::{Identity, IdentityState, Releaser, RevocationTrigger, SuspensionCause, SuspensionKind};
 use tenure_core::inventory::application::Application;
 use tenure_core::inventory::third_party::{CloudAccount, Need, Standing, Vendor};
 use tenure_core::people::person::Role;
-use tenure_core::signal::removal::{Because, Removal, RemovalState};
+use tenure_core::signal::removal::{Because, Removal};
 use tenure_core::signal::{SignalKind, SubjectKind};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;

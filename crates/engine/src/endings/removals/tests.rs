@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json, json};
 use tenure_core::base::id::{ApplicationId, BindingId, IdentityId, IssuerId, SignalId, SourceId};
+use tenure_core::base::state::InState;
 use tenure_core::base::time::Span;
 use tenure_core::identity::binding::{Binding, BindingMatch, BindingState};
 use tenure_core::identity::template::{Template, WhenOver};
@@ -11,7 +12,6 @@ use tenure_core::inventory::third_party::Standing;
 use tenure_core::signal::removal::HOLD;
 use tenure_core::signal::{Format, Signal, SignalOutcome, SignalState, Source, SourceKey, Word};
 use tenure_core::store::event_kind::EventKind;
-use tenure_core::trust::state::TrustState;
 
 use super::*;
 use crate::endings::removals;
@@ -162,7 +162,10 @@ async fn ten_thousand_identities_are_cut_and_held_by_one_record_each_and_retire_
         .await
         .unwrap()
         .record;
-    assert_eq!((removal.digest, removal.state, removal.receipts.len()), (plan.digest, RemovalState::Held, 1));
+    assert_eq!(
+        (removal.digest, removal.state.get(), removal.receipts.len()),
+        (plan.digest, RemovalState::Held, 1)
+    );
     assert_eq!(
         world.size().await,
         before + 2,
@@ -175,7 +178,7 @@ async fn ten_thousand_identities_are_cut_and_held_by_one_record_each_and_retire_
     world.clock.advance(Span::from_days(7));
     deadlines::work_due(engine).await.unwrap();
     let retiring = engine.must::<Removal>("removal", removal.id).await.unwrap();
-    assert_eq!((retiring.state, retiring.retired), (RemovalState::Retiring, 50));
+    assert_eq!((retiring.state.get(), retiring.retired), (RemovalState::Retiring, 50));
     assert_eq!(
         engine.must::<Application>("application", application.id).await.unwrap().standing,
         Standing::Closed
@@ -421,7 +424,7 @@ async fn an_identity_that_cannot_be_read_keeps_its_removal_from_being_done() {
         world.clock.advance(Span::from_mins(5));
     }
     let standing = world.engine.must::<Removal>("removal", removal).await.unwrap();
-    assert_eq!((standing.state, standing.retired), (RemovalState::Held, 0));
+    assert_eq!((standing.state.get(), standing.retired), (RemovalState::Held, 0));
     for id in [100, 102] {
         assert_ne!(state(&world, id).await, IdentityState::Active, "{id}");
     }

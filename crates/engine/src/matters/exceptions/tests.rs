@@ -1,8 +1,9 @@
+use tenure_core::base::state::InState;
 use tenure_core::base::time::Span;
 use tenure_core::finding::{Finding, FindingState};
 use tenure_core::identity::{Activation, CharterDraft, IdentityState, Kind, RiskTier, SuspensionKind};
 use tenure_core::inventory::entitlement::Entitlement;
-use tenure_core::request::exception::BREACH_GRACE;
+use tenure_core::request::exception::{BREACH_GRACE, ExceptionState};
 use tenure_core::store::changeset::DueChange;
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::Actor;
@@ -84,7 +85,11 @@ async fn breached(world: &World) -> (IdentityId, ExceptionId) {
         breached_at: None,
         created_at: now,
     };
-    let exception = exception.activate(Vec::new(), now, now.plus(Span::from_days(90)), now).unwrap().breach(now).unwrap();
+    let exception = exception
+        .activate(Vec::new(), now, now.plus(Span::from_days(90)), now)
+        .unwrap()
+        .breach(now)
+        .unwrap();
     identity.exceptions.push(exception.id);
     let event = engine.event(now, EventKind::PersonChanged);
     let mut changeset = Changeset::new(Actor::System { part: "test".into() }, now, event);

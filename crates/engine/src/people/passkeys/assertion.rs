@@ -73,7 +73,9 @@ struct Checked {
 /// Browsers offer no passkeys under this public URL.
 pub fn begin_passkey_sign_in(kernel: &Kernel) -> Result<Begun, OpError> {
     let relying_party = passkeys::relying_party(kernel)?;
-    let (flow, text) = Flows::new(&kernel.root).begin(Purpose::SignIn, kernel.now(), kernel.entropy.as_ref()).map_err(|error| OpError::Internal(error.to_string()))?;
+    let (flow, text) = Flows::new(&kernel.root)
+        .begin(Purpose::SignIn, kernel.now(), kernel.entropy.as_ref())
+        .map_err(|error| OpError::Internal(error.to_string()))?;
     let options = json!({
         "challenge": flow.challenge,
         "timeout": TIMEOUT,

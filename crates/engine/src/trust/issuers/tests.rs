@@ -84,7 +84,10 @@ fn reason(error: OpError) -> Reason {
 async fn alone_an_administrator_is_marked_as_such() {
     let world = ready().await;
     let issuer = issuers::create_issuer(&world.engine, &world.admin, ask()).await.unwrap().record;
-    assert_eq!((issuer.state, issuer.single_person, issuer.confirmed_by), (TrustState::Active, true, None));
+    assert_eq!(
+        (issuer.state.get(), issuer.single_person, issuer.confirmed_by),
+        (TrustState::Active, true, None)
+    );
     assert_eq!((issuer.url.as_str(), issuer.jwks_uri.as_str()), (URL, JWKS));
     assert_eq!(issuer.algorithms, ["EdDSA", "ES256", "ES384", "RS256", "PS256"]);
     assert_eq!(
@@ -108,7 +111,7 @@ async fn trust_takes_two_administrators() {
         ..ask()
     };
     let proposed = issuers::create_issuer(engine, &world.admin, ask).await.unwrap().record;
-    assert_eq!((proposed.state, proposed.single_person), (TrustState::Proposed, false));
+    assert_eq!((proposed.state.get(), proposed.single_person), (TrustState::Proposed, false));
     assert_eq!(proposed.algorithms, ["ES256", "EdDSA"]);
 
     assert_eq!(
@@ -121,7 +124,7 @@ async fn trust_takes_two_administrators() {
     );
     let confirmed = issuers::confirm_issuer(engine, &other, proposed.id).await.unwrap();
     assert_eq!(
-        (confirmed.record.state, confirmed.record.confirmed_by, confirmed.revision),
+        (confirmed.record.state.get(), confirmed.record.confirmed_by, confirmed.revision),
         (TrustState::Active, other.person_id(), 2)
     );
     assert_eq!(
