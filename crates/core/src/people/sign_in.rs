@@ -9,7 +9,7 @@ use crate::base::state::{BadStep, InState};
 use crate::base::time::{Span, Timestamp};
 use crate::store::row::{Record, RowKind};
 use crate::store::term::{Field, Terms};
-use crate::trust::state::TrustState;
+use crate::trust::state::{TrustState, confirmable};
 
 /// How old a sign-in may be that approves, enables, or changes policy (S-7).
 pub const FRESH: Span = Span::from_mins(5);
@@ -129,19 +129,9 @@ pub struct SignInProvider {
     pub created_at: Timestamp,
 }
 
-impl SignInProvider {
-    /// Confirmed by a second person.
-    ///
-    /// # Errors
-    /// It isn't proposed.
-    pub fn confirm(self, by: PersonId) -> Result<Self, BadStep> {
-        Ok(Self {
-            state: self.state.step(TrustState::Active)?,
-            confirmed_by: Some(by),
-            ..self
-        })
-    }
+confirmable!(SignInProvider);
 
+impl SignInProvider {
     /// Trusted no more, and without its secret.
     ///
     /// # Errors

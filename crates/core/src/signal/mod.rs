@@ -14,7 +14,7 @@ use crate::base::state::{BadStep, InState};
 use crate::base::time::Timestamp;
 use crate::store::row::{Record, RowKind};
 use crate::store::term::{Field, TermValue, Terms, words};
-use crate::trust::state::TrustState;
+use crate::trust::state::{TrustState, confirmable};
 
 /// The longest name of a subject in bytes: with its source it makes a row's key.
 pub const MAX_SUBJECT: usize = 150;
@@ -309,19 +309,9 @@ pub struct Source {
     pub created_at: Timestamp,
 }
 
-impl Source {
-    /// Confirmed by a second person.
-    ///
-    /// # Errors
-    /// It isn't proposed.
-    pub fn confirm(self, by: PersonId) -> Result<Self, BadStep> {
-        Ok(Self {
-            state: self.state.step(TrustState::Active)?,
-            confirmed_by: Some(by),
-            ..self
-        })
-    }
+confirmable!(Source);
 
+impl Source {
     /// Trusted no more, and without its secret.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use crate::base::state::{BadStep, InState};
 use crate::base::time::Timestamp;
 use crate::store::row::{Record, RowKind};
 use crate::store::term::{Field, Terms};
-use crate::trust::state::TrustState;
+use crate::trust::state::{TrustState, confirmable};
 
 /// The claim that names a Kubernetes service account for good.
 const SERVICE_ACCOUNT: &str = "kubernetes.io/serviceaccount/uid";
@@ -219,19 +219,9 @@ pub struct Issuer {
     pub created_at: Timestamp,
 }
 
-impl Issuer {
-    /// Confirmed by a second person.
-    ///
-    /// # Errors
-    /// It isn't proposed.
-    pub fn confirm(self, by: PersonId) -> Result<Self, BadStep> {
-        Ok(Self {
-            state: self.state.step(TrustState::Active)?,
-            confirmed_by: Some(by),
-            ..self
-        })
-    }
+confirmable!(Issuer);
 
+impl Issuer {
     /// Trusted no more.
     ///
     /// # Errors

@@ -52,3 +52,23 @@ impl InState<TrustState> {
 }
 
 words!(TrustState);
+
+/// What becomes of a registration that a second person confirms, for records with `state` and `confirmed_by`.
+macro_rules! confirmable {
+    ($record:ty) => {
+        impl $record {
+            /// Confirmed by a second person.
+            ///
+            /// # Errors
+            /// It isn't proposed.
+            pub fn confirm(self, by: $crate::base::id::PersonId) -> Result<Self, $crate::base::state::BadStep> {
+                Ok(Self {
+                    state: self.state.step($crate::trust::state::TrustState::Active)?,
+                    confirmed_by: Some(by),
+                    ..self
+                })
+            }
+        }
+    };
+}
+pub(crate) use confirmable;

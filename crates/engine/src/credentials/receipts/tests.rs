@@ -90,17 +90,22 @@ async fn large(world: &World) -> Application {
     application
 }
 
-#[tokio::test]
-async fn r72_a_large_scope_is_checked_in_batches_and_every_identity_of_it_once() {
-    let world = world().await;
-    let engine = &world.engine;
-    let application = large(&world).await;
+/// Cuts all that was issued to an application's identities; gives the receipt as its caller gets it.
+async fn cut(world: &World, application: &Application) -> Receipt {
     let ask = Revocation {
         target: RevocationTarget::Application(application.id),
         reason: "drill".into(),
         suspend: false,
     };
-    let first = revocation::revoke(engine, &world.admin, ask).await.unwrap().receipt;
+    revocation::revoke(&world.engine, &world.admin, ask).await.unwrap().receipt
+}
+
+#[tokio::test]
+async fn r72_a_large_scope_is_checked_in_batches_and_every_identity_of_it_once() {
+    let world = world().await;
+    let engine = &world.engine;
+    let application = large(&world).await;
+    let first = cut(&world, &application).await;
     assert_eq!((first.state(), first.progress.as_ref().unwrap().identities), (ReceiptState::Requested, 200));
     assert_eq!(first.signed, None, "nothing is signed that was not looked at");
     let mut rounds = Vec::new();
@@ -136,12 +141,7 @@ async fn a_batch_that_is_lost_is_done_again_and_no_identity_is_counted_twice() {
     let world = world().await;
     let engine = &world.engine;
     let application = large(&world).await;
-    let ask = Revocation {
-        target: RevocationTarget::Application(application.id),
-        reason: "drill".into(),
-        suspend: false,
-    };
-    let first = revocation::revoke(engine, &world.admin, ask).await.unwrap().receipt;
+    let first = cut(&world, &application).await;
     let now = engine.now();
     // A worker that dies with the batch in its hands: its lease has to end.
     let claimed = engine.store.claim(DueKind::Receipt, now, Span::from_secs(10), 1).await.unwrap();
@@ -160,12 +160,7 @@ async fn what_is_too_long_to_be_signed_is_signed_by_its_digest() {
     let world = world().await;
     let engine = &world.engine;
     let application = large(&world).await;
-    let ask = Revocation {
-        target: RevocationTarget::Application(application.id),
-        reason: "drill".into(),
-        suspend: false,
-    };
-    let mut receipt = revocation::revoke(engine, &world.admin, ask).await.unwrap().receipt;
+    let mut receipt = cut(&world, &application).await;
     let point = receipt.points[0].clone();
     receipt.points = vec![point; 5_000];
     let signed = check::signed(engine, &receipt).await.unwrap();
