@@ -1,4 +1,5 @@
-//! Client assertions (`private_key_jwt`, RFC 7523 with RFC 7523bis' strict audience) and DPoP proofs (RFC 9449), signed before they are measured.
+//! Client assertions (`private_key_jwt`, RFC 7523 with RFC 7523bis' strict audience) and DPoP proofs (RFC 9449), signed
+//! before they are measured.
 
 use anyhow::{Context, Result};
 use aws_lc_rs::rand;
@@ -53,9 +54,12 @@ fn random() -> Result<String> {
     Ok(URL_SAFE_NO_PAD.encode(random))
 }
 
-/// The form of a client's request at the token endpoint (RFC 6749 §4.4.2, RFC 7523 §2.2), with the parameters of its grant.
+/// The form of a client's request at the token endpoint (RFC 6749 §4.4.2, RFC 7523 §2.2), with the parameters of its
+/// grant.
 pub fn form(assertion: &str, parameters: &[(&str, &str)]) -> String {
-    let mut form = format!("client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion={assertion}");
+    let mut form = format!(
+        "client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion={assertion}"
+    );
     for (name, value) in parameters {
         form.push('&');
         form.push_str(name);

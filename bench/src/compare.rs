@@ -47,9 +47,7 @@ impl Comparison {
         };
         let errors = |operation: &str, engine: &str| {
             let rows = this.iter().chain(other).flat_map(|report| &report.rows);
-            rows.filter(|row| row.operation == operation && row.engine == engine)
-                .map(|row| row.measured.errors)
-                .sum()
+            rows.filter(|row| row.operation == operation && row.engine == engine).map(|row| row.measured.errors).sum()
         };
         Self(
             rows.map(|row| Compared {
@@ -155,25 +153,9 @@ mod tests {
     use crate::report::Row;
 
     fn round(answers: usize, errors: usize) -> Report {
-        let measured = Measured {
-            answers,
-            errors,
-            seconds: 1.0,
-            ..Measured::default()
-        };
-        let row = Row {
-            operation: "issuance",
-            engine: "tenure sqlite",
-            beside: None,
-            measured,
-        };
-        Report {
-            rows: vec![row],
-            notes: Vec::new(),
-            fdatasync: std::time::Duration::ZERO,
-            connections: 1,
-            seconds: 1,
-        }
+        let measured = Measured { answers, errors, seconds: 1.0, ..Measured::default() };
+        let row = Row { operation: "issuance", engine: "tenure sqlite", beside: None, measured };
+        Report { rows: vec![row], notes: Vec::new(), fdatasync: std::time::Duration::ZERO, connections: 1, seconds: 1 }
     }
 
     fn verdict(this: [usize; 3], other: [usize; 3]) -> Verdict {

@@ -62,14 +62,7 @@ mod tests {
     #[test]
     fn names_with_brackets_do_not_shift_the_fields() {
         let line = "4242 (a) b (c)) S 17 4242 4242 0 -1 4194560 1 2 3 4 500 60 7 8 20 0 9 0 100 1 1";
-        assert_eq!(
-            parse(line),
-            Some(Stat {
-                parent: 17,
-                own: 560,
-                ended_children: 15
-            })
-        );
+        assert_eq!(parse(line), Some(Stat { parent: 17, own: 560, ended_children: 15 }));
         assert_eq!(parse("nonsense"), None);
     }
 

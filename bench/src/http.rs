@@ -1,4 +1,5 @@
-//! A minimal HTTP/1.1 client: one request at a time on a connection that stays open. A generator that shares the machine with what it measures must cost little.
+//! A minimal HTTP/1.1 client: one request at a time on a connection that stays open. A generator that shares the
+//! machine with what it measures must cost little.
 
 use std::net::SocketAddr;
 
@@ -92,11 +93,7 @@ impl Connection {
             Body::Chunked => self.chunks().await?,
         };
         self.reusable = head.stays_open;
-        Ok(Reply {
-            status: head.status,
-            body,
-            dpop_nonce: head.dpop_nonce,
-        })
+        Ok(Reply { status: head.status, body, dpop_nonce: head.dpop_nonce })
     }
 
     async fn fill(&mut self) -> Result<()> {
@@ -177,13 +174,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<Head>> {
         bail!("the reply doesn't say how long it is");
     };
     let stays_open = !header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
-    Ok(Some(Head {
-        length,
-        status,
-        body,
-        dpop_nonce: header("dpop-nonce").map(str::to_owned),
-        stays_open,
-    }))
+    Ok(Some(Head { length, status, body, dpop_nonce: header("dpop-nonce").map(str::to_owned), stays_open }))
 }
 
 /// The bytes of a request with these extra headers (`Name: value`).
@@ -207,7 +198,8 @@ pub struct Api {
 }
 
 impl Api {
-    /// Sends JSON and gives the reply's JSON (null if it has none). A status other than 2xx is an error that quotes the reply.
+    /// Sends JSON and gives the reply's JSON (null if it has none). A status other than 2xx is an error that quotes the
+    /// reply.
     pub async fn call(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
         let mut headers = vec!["content-type: application/json", "accept: application/json"];
         headers.extend(self.authorization.as_deref());
@@ -222,7 +214,8 @@ impl Api {
         if reply.body.is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_slice(&reply.body).with_context(|| format!("{method} {path} answered something that is not JSON: {}", reply.summary()))
+        serde_json::from_slice(&reply.body)
+            .with_context(|| format!("{method} {path} answered something that is not JSON: {}", reply.summary()))
     }
 }
 
@@ -239,7 +232,8 @@ pub mod tests {
     use super::*;
     use tokio::net::TcpListener;
 
-    /// A server that answers each request on a connection with the next of `replies`, written in two parts, and starts over when all are used.
+    /// A server that answers each request on a connection with the next of `replies`, written in two parts, and starts
+    /// over when all are used.
     pub async fn toy(replies: &'static [&'static str]) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -316,11 +310,9 @@ pub mod tests {
 
     #[tokio::test]
     async fn a_refusal_of_the_api_is_quoted() {
-        let address = toy(&["HTTP/1.1 422 Unprocessable Content\r\ncontent-length: 22\r\n\r\n{\"code\":\"owner_needed\"}"]).await;
-        let api = Api {
-            address,
-            authorization: Some("authorization: Bearer x".to_owned()),
-        };
+        let address =
+            toy(&["HTTP/1.1 422 Unprocessable Content\r\ncontent-length: 22\r\n\r\n{\"code\":\"owner_needed\"}"]).await;
+        let api = Api { address, authorization: Some("authorization: Bearer x".to_owned()) };
         let error = api.call("POST", "/v1/identities", &serde_json::json!({})).await.unwrap_err().to_string();
         assert!(error.contains("POST /v1/identities answered 422 {\"code\":\"owner_needed\""), "{error}");
     }

@@ -73,8 +73,7 @@ impl Measured {
 
     /// Right answers per CPU second of the server and its database together.
     pub fn per_total_cpu(&self) -> Option<f64> {
-        self.database_cpu
-            .map(|database| self.answers as f64 / (self.server_cpu + database).max(f64::EPSILON))
+        self.database_cpu.map(|database| self.answers as f64 / (self.server_cpu + database).max(f64::EPSILON))
     }
 }
 
@@ -138,16 +137,18 @@ impl Tally {
 }
 
 /// One closed loop. Counts what ends inside the measurement.
-async fn drive(operation: &Operation<'_>, client: Option<&Client>, next: &Cell<usize>, begin: Instant, end: Instant) -> Tally {
+async fn drive(
+    operation: &Operation<'_>,
+    client: Option<&Client>,
+    next: &Cell<usize>,
+    begin: Instant,
+    end: Instant,
+) -> Tally {
     let mut tally = Tally::default();
     let mut connection: Option<Connection> = None;
     loop {
         let start = Instant::now();
-        let request = if start < end {
-            (operation.request)(next.replace(next.get() + 1))
-        } else {
-            None
-        };
+        let request = if start < end { (operation.request)(next.replace(next.get() + 1)) } else { None };
         let Some(request) = request else { return tally };
         let reply = exchange(operation.address, client, &mut connection, request).await;
         let now = Instant::now();
@@ -166,7 +167,12 @@ async fn drive(operation: &Operation<'_>, client: Option<&Client>, next: &Cell<u
     }
 }
 
-async fn exchange(address: SocketAddr, client: Option<&Client>, connection: &mut Option<Connection>, request: &[u8]) -> Result<Reply> {
+async fn exchange(
+    address: SocketAddr,
+    client: Option<&Client>,
+    connection: &mut Option<Connection>,
+    request: &[u8],
+) -> Result<Reply> {
     if !connection.as_ref().is_some_and(Connection::is_reusable) {
         *connection = Some(Connection::open_as(address, client).await?);
     }
@@ -190,11 +196,7 @@ struct Used {
 impl Used {
     fn now(operation: &Operation<'_>) -> Self {
         let generator = Group::Process(rustix::process::getpid()).seconds();
-        Self {
-            server: operation.server.seconds(),
-            database: operation.database.map(Group::seconds),
-            generator,
-        }
+        Self { server: operation.server.seconds(), database: operation.database.map(Group::seconds), generator }
     }
 }
 
@@ -207,11 +209,7 @@ mod tests {
     async fn measure(replies: &'static [&'static str], requests: usize) -> Result<Measured> {
         let address = toy(replies).await;
         let bytes = request("POST", "/token", address, &[], b"{}");
-        let load = Load {
-            connections: 4,
-            warm_up: Duration::from_millis(50),
-            measured: Duration::from_millis(200),
-        };
+        let load = Load { connections: 4, warm_up: Duration::from_millis(50), measured: Duration::from_millis(200) };
         let server = Group::Process(rustix::process::getpid());
         let operation = Operation {
             address,
@@ -225,9 +223,8 @@ mod tests {
 
     #[tokio::test]
     async fn right_answers_are_counted_and_timed() {
-        let measured = measure(&["HTTP/1.1 200 OK\r\ncontent-length: 15\r\n\r\n{\"active\":true}"], usize::MAX)
-            .await
-            .unwrap();
+        let measured =
+            measure(&["HTTP/1.1 200 OK\r\ncontent-length: 15\r\n\r\n{\"active\":true}"], usize::MAX).await.unwrap();
         assert!(measured.answers > 0, "{measured:?}");
         assert_eq!((measured.errors, measured.example.as_deref()), (0, None));
         assert!(measured.latency.p50 > Duration::ZERO);
@@ -237,13 +234,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_2xx_with_the_wrong_body_and_other_statuses_are_errors_with_an_example() {
-        let wrong = measure(&["HTTP/1.1 200 OK\r\ncontent-length: 16\r\n\r\n{\"active\":false}"], usize::MAX)
-            .await
-            .unwrap();
+        let wrong =
+            measure(&["HTTP/1.1 200 OK\r\ncontent-length: 16\r\n\r\n{\"active\":false}"], usize::MAX).await.unwrap();
         assert_eq!((wrong.answers, wrong.example.as_deref()), (0, Some("200 {\"active\":false}")));
-        let refused = measure(&["HTTP/1.1 429 Too Many Requests\r\ncontent-length: 3\r\n\r\nno!"], usize::MAX)
-            .await
-            .unwrap();
+        let refused =
+            measure(&["HTTP/1.1 429 Too Many Requests\r\ncontent-length: 3\r\n\r\nno!"], usize::MAX).await.unwrap();
         assert!(refused.errors > 0);
         assert_eq!((refused.answers, refused.example.as_deref()), (0, Some("429 no!")));
     }
@@ -262,9 +257,7 @@ mod tests {
 
     #[tokio::test]
     async fn running_out_while_warming_up_is_no_measurement() {
-        let error = measure(&["HTTP/1.1 200 OK\r\ncontent-length: 15\r\n\r\n{\"active\":true}"], 3)
-            .await
-            .unwrap_err();
+        let error = measure(&["HTTP/1.1 200 OK\r\ncontent-length: 15\r\n\r\n{\"active\":true}"], 3).await.unwrap_err();
         assert!(error.to_string().contains("ran out"), "{error}");
     }
 }

@@ -44,8 +44,8 @@ const POSTGRES: &str = "tenure postgres";
 /// Webhooks of the burst.
 const WEBHOOKS: usize = 10_000;
 
-/// Measures issuance (plain, with DPoP, over mTLS, by token exchange), introspection, decisions and signals on both engines, beside OpenBao's AppRole login or
-/// beside another build of Tenure, in one run.
+/// Measures issuance (plain, with DPoP, over mTLS, by token exchange), introspection, decisions and signals on both
+/// engines, beside OpenBao's AppRole login or beside another build of Tenure, in one run.
 #[derive(Debug, clap::Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
 struct Args {
@@ -61,10 +61,12 @@ struct Args {
     /// Leave the peer out; then there are no ratios.
     #[arg(long)]
     skip_openbao: bool,
-    /// Show that the bench runs, on a debug build and a moment for each operation; no figures, no peer, nothing is judged but errors.
+    /// Show that the bench runs, on a debug build and a moment for each operation; no figures, no peer, nothing is
+    /// judged but errors.
     #[arg(long, conflicts_with_all = ["seconds", "compare", "rounds"])]
     smoke: bool,
-    /// The binary of another build of Tenure, to be measured in turn with this tree's: each operation's ratio is judged.
+    /// The binary of another build of Tenure, to be measured in turn with this tree's: each operation's ratio is
+    /// judged.
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
     /// How often the two builds take turns.
@@ -174,11 +176,7 @@ impl Args {
         Load {
             connections: usize::from(self.connections),
             warm_up: if self.smoke { Duration::from_millis(100) } else { WARM_UP },
-            measured: if self.smoke {
-                Duration::from_millis(300)
-            } else {
-                Duration::from_secs(self.seconds)
-            },
+            measured: if self.smoke { Duration::from_millis(300) } else { Duration::from_secs(self.seconds) },
         }
     }
 
@@ -265,15 +263,7 @@ async fn peer(program: &Path, folder: &Path, load: Load, rows: &mut Vec<Row>) ->
     let server = OpenBao::start(program, folder).await?;
     for (token, engine) in [(Token::Stored, STORED), (Token::Batch, BATCH)] {
         let measured = server.login(token, load).await?;
-        push(
-            rows,
-            Row {
-                operation: "AppRole login",
-                engine,
-                beside: None,
-                measured,
-            },
-        );
+        push(rows, Row { operation: "AppRole login", engine, beside: None, measured });
     }
     server.stop().await
 }
@@ -288,19 +278,9 @@ async fn all(server: Tenure, engine: &'static str, args: &Args, report: &mut Rep
         (Work::Introspection, "introspection", None),
         (Work::Decision, "decision", None),
     ] {
-        let measured = server
-            .measure(work, load)
-            .await
-            .with_context(|| format!("could not measure {operation} of {engine}"))?;
-        push(
-            &mut report.rows,
-            Row {
-                operation,
-                engine,
-                beside,
-                measured,
-            },
-        );
+        let measured =
+            server.measure(work, load).await.with_context(|| format!("could not measure {operation} of {engine}"))?;
+        push(&mut report.rows, Row { operation, engine, beside, measured });
     }
     let signals::Burst { measured, drained } = server
         .burst(webhooks, load.connections)
@@ -311,42 +291,19 @@ async fn all(server: Tenure, engine: &'static str, args: &Args, report: &mut Rep
         measured.answers,
         drained.as_secs_f64()
     ));
-    push(
-        &mut report.rows,
-        Row {
-            operation: "signals",
-            engine,
-            beside: None,
-            measured,
-        },
-    );
+    push(&mut report.rows, Row { operation: "signals", engine, beside: None, measured });
     let server = server
         .with_certificates()
         .await
         .with_context(|| format!("could not start {engine} with client certificates"))?;
-    let measured = server
-        .issuance(load)
-        .await
-        .with_context(|| format!("could not measure issuance over mTLS of {engine}"))?;
-    push(
-        &mut report.rows,
-        Row {
-            operation: "issuance, mTLS",
-            engine,
-            beside: Some(Beside::Plain),
-            measured,
-        },
-    );
+    let measured =
+        server.issuance(load).await.with_context(|| format!("could not measure issuance over mTLS of {engine}"))?;
+    push(&mut report.rows, Row { operation: "issuance, mTLS", engine, beside: Some(Beside::Plain), measured });
     server.stop().await
 }
 
 fn push(rows: &mut Vec<Row>, row: Row) {
-    let Measured {
-        errors,
-        generator_cpu,
-        seconds,
-        ..
-    } = &row.measured;
+    let Measured { errors, generator_cpu, seconds, .. } = &row.measured;
     let busy = generator_cpu / seconds * 100.0;
     eprintln!(
         "bench: {} by {}: {:.0}/s, {errors} errors; the generator used {busy:.0} % of a core",
@@ -360,10 +317,9 @@ fn push(rows: &mut Vec<Row>, row: Row) {
 /// Whether a server answers `path` with 2xx; over TLS to a client that has a certificate.
 async fn answers(address: SocketAddr, client: Option<&Client>, path: &str) -> bool {
     match Connection::open_as(address, client).await {
-        Ok(mut connection) => connection
-            .exchange(&request("GET", path, address, &[], b""))
-            .await
-            .is_ok_and(|reply| reply.is_success()),
+        Ok(mut connection) => {
+            connection.exchange(&request("GET", path, address, &[], b"")).await.is_ok_and(|reply| reply.is_success())
+        }
         Err(_) => false,
     }
 }

@@ -38,9 +38,7 @@ impl OpenBao {
         command.current_dir(&folder).args(["server", "-config"]).arg(configure(&folder, address)?);
         let mut server = Server::spawn("OpenBao", command, &folder.join("log"))?;
         let mut api = Api { address, authorization: None };
-        server
-            .until(async || api.call("GET", "/v1/sys/seal-status", &Value::Null).await.is_ok())
-            .await?;
+        server.until(async || api.call("GET", "/v1/sys/seal-status", &Value::Null).await.is_ok()).await?;
         let keys = api.call("PUT", "/v1/sys/init", &json!({ "secret_shares": 1, "secret_threshold": 1 })).await?;
         api.call("PUT", "/v1/sys/unseal", &json!({ "key": text(&keys, "/keys_base64/0")? })).await?;
         api.authorization = Some(format!("x-vault-token: {}", text(&keys, "/root_token")?));
@@ -61,7 +59,9 @@ impl OpenBao {
             .await?;
         let role_id = self.api.call("GET", &format!("{role}/role-id"), &Value::Null).await?;
         let secret_id = self.api.call("POST", &format!("{role}/secret-id"), &json!({})).await?;
-        let login = json!({ "role_id": text(&role_id, "/data/role_id")?, "secret_id": text(&secret_id, "/data/secret_id")? }).to_string();
+        let login =
+            json!({ "role_id": text(&role_id, "/data/role_id")?, "secret_id": text(&secret_id, "/data/secret_id")? })
+                .to_string();
         let bytes = request(
             "POST",
             "/v1/auth/approle/login",

@@ -59,11 +59,23 @@ impl Report {
         let _ = writeln!(
             text,
             "{:<18} {:<17} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>7}  {:>14}  {:>13}  {:>13}",
-            "operation", "engine", "rate/s", "/cpu-s", "/cpu-s+db", "p50", "p99", "max", "errors", "x stored (cpu)", "x batch (cpu)", "x plain (cpu)"
+            "operation",
+            "engine",
+            "rate/s",
+            "/cpu-s",
+            "/cpu-s+db",
+            "p50",
+            "p99",
+            "max",
+            "errors",
+            "x stored (cpu)",
+            "x batch (cpu)",
+            "x plain (cpu)"
         );
         for row in &self.rows {
             let Measured { latency, errors, .. } = &row.measured;
-            let with_database = row.measured.per_total_cpu().map_or_else(|| "-".to_owned(), |rate| format!("{rate:.0}"));
+            let with_database =
+                row.measured.per_total_cpu().map_or_else(|| "-".to_owned(), |rate| format!("{rate:.0}"));
             let _ = writeln!(
                 text,
                 "{:<18} {:<17} {:>9.0} {:>9.0} {:>9} {:>9} {:>9} {:>9} {:>7}  {:>14}  {:>13}  {:>13}",
@@ -155,17 +167,18 @@ fn micros(duration: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    fn row(operation: &'static str, engine: &'static str, beside: Option<Beside>, answers: usize, server_cpu: f64) -> Row {
+    fn row(
+        operation: &'static str,
+        engine: &'static str,
+        beside: Option<Beside>,
+        answers: usize,
+        server_cpu: f64,
+    ) -> Row {
         Row {
             operation,
             engine,
             beside,
-            measured: Measured {
-                answers,
-                seconds: 10.0,
-                server_cpu,
-                ..Measured::default()
-            },
+            measured: Measured { answers, seconds: 10.0, server_cpu, ..Measured::default() },
         }
     }
 

@@ -30,8 +30,16 @@ pub struct Burst {
     pub drained: Duration,
 }
 
-/// Sends so many distinct webhooks as fast as they are taken, waits until all are worked off, and holds the record against what was acknowledged.
-pub async fn burst(api: &Api, owner: &str, count: usize, connections: usize, server: Group, database: Option<Group>) -> Result<Burst> {
+/// Sends so many distinct webhooks as fast as they are taken, waits until all are worked off, and holds the record
+/// against what was acknowledged.
+pub async fn burst(
+    api: &Api,
+    owner: &str,
+    count: usize,
+    connections: usize,
+    server: Group,
+    database: Option<Group>,
+) -> Result<Burst> {
     let ask = json!({
         "name": "bench-ci", "format": "github", "owner": owner, "kinds": ["run_ended"], "subjects": ["repository:bench/*"],
         "rate_per_minute": RATE, "auth": { "type": "hmac" },
@@ -47,11 +55,7 @@ pub async fn burst(api: &Api, owner: &str, count: usize, connections: usize, ser
         server,
         database,
     };
-    let load = Load {
-        connections,
-        warm_up: Duration::ZERO,
-        measured: PATIENCE,
-    };
+    let load = Load { connections, warm_up: Duration::ZERO, measured: PATIENCE };
     let measured = run(load, &operation).await?;
     let acknowledged = Instant::now();
     let source = text(&source, "/id")?;

@@ -36,14 +36,11 @@ impl Latencies {
     /// Sums them up.
     pub fn finish(mut self) -> Summary {
         self.0.sort_unstable();
-        Summary {
-            p50: self.percentile(50),
-            p99: self.percentile(99),
-            max: self.percentile(100),
-        }
+        Summary { p50: self.percentile(50), p99: self.percentile(99), max: self.percentile(100) }
     }
 
-    /// The nearest-rank percentile: the smallest latency that is at least as long as `percent` of all. Zero if there are none.
+    /// The nearest-rank percentile: the smallest latency that is at least as long as `percent` of all. Zero if there
+    /// are none.
     fn percentile(&self, percent: usize) -> Duration {
         let rank = (self.0.len() * percent).div_ceil(100).max(1);
         self.0.get(rank - 1).copied().unwrap_or_default()

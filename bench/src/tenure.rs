@@ -70,7 +70,8 @@ struct Launch {
 }
 
 impl Launch {
-    /// Starts the binary with no budgets to run into; with certificates, with TLS, and a second listener that asks for a client's.
+    /// Starts the binary with no budgets to run into; with certificates, with TLS, and a second listener that asks for
+    /// a client's.
     fn server(&self, listen: SocketAddr, mutual: Option<(&Certificates, SocketAddr)>) -> Result<Server> {
         let mut command = Command::new(&self.program);
         // What somebody set for a server of their own is not what is measured.
@@ -150,7 +151,8 @@ pub enum Work {
 }
 
 impl Tenure {
-    /// Starts the binary on a fresh data folder and sets it up. `database` is a PostgreSQL's address and processes; SQLite in the data folder without.
+    /// Starts the binary on a fresh data folder and sets it up. `database` is a PostgreSQL's address and processes;
+    /// SQLite in the data folder without.
     pub async fn start(program: &Path, data: &Path, database: Option<(String, Group)>, scale: Scale) -> Result<Self> {
         std::fs::create_dir_all(data)?;
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
@@ -169,11 +171,14 @@ impl Tenure {
         Ok(tenure)
     }
 
-    fn before_set_up(server: Server, launch: Launch, address: SocketAddr, database: Option<Group>, scale: Scale) -> Result<Self> {
-        let enforcement_point = Workload {
-            id: String::new(),
-            key: Key::generate()?,
-        };
+    fn before_set_up(
+        server: Server,
+        launch: Launch,
+        address: SocketAddr,
+        database: Option<Group>,
+        scale: Scale,
+    ) -> Result<Self> {
+        let enforcement_point = Workload { id: String::new(), key: Key::generate()? };
         let issuer = format!("http://{address}/env/{ENVIRONMENT}");
         let nobody = || Api { address, authorization: None };
         Ok(Self {
@@ -186,38 +191,31 @@ impl Tenure {
             resource: String::new(),
             workloads: Vec::new(),
             enforcement_point,
-            registrar: Registrar {
-                owner: nobody(),
-                manager: nobody(),
-                charter: Value::Null,
-            },
+            registrar: Registrar { owner: nobody(), manager: nobody(), charter: Value::Null },
             administrator: String::new(),
             owner: String::new(),
         })
     }
 
     async fn set_up(&mut self, data: &Path) -> Result<()> {
-        let mut api = Api {
-            address: self.address,
-            authorization: None,
-        };
-        let setup_token = std::fs::read_to_string(data.join("setup-token")).context("the server left no set-up token")?;
-        let done = api
-            .call("POST", "/v1/setup", &json!({ "setup_token": setup_token.trim(), "name": "Bench" }))
-            .await?;
+        let mut api = Api { address: self.address, authorization: None };
+        let setup_token =
+            std::fs::read_to_string(data.join("setup-token")).context("the server left no set-up token")?;
+        let done =
+            api.call("POST", "/v1/setup", &json!({ "setup_token": setup_token.trim(), "name": "Bench" })).await?;
         self.administrator = format!("authorization: Bearer {}", text(&done, "/operator_token")?);
         api.authorization = Some(self.administrator.clone());
         // Who owns identities holds the role, and asks for them; their manager approves.
         let (manager, as_manager) = employ(&api, &json!({ "name": "Manager", "roles": ["manager"] })).await?;
-        let (person, as_owner) = employ(&api, &json!({ "name": "Owner", "roles": ["requester", "owner"], "manager": manager })).await?;
+        let (person, as_owner) =
+            employ(&api, &json!({ "name": "Owner", "roles": ["requester", "owner"], "manager": manager })).await?;
         self.owner.clone_from(&person);
         let team = api.call("POST", "/v1/teams", &json!({ "name": "bench" })).await?;
         let team = text(&team, "/id")?;
         api.call("POST", &format!("/v1/people/{person}/change"), &json!({ "teams": [team] })).await?;
         let application = json!({ "name": "bench", "owner": person, "removal_group": team });
         let application = api.call("POST", "/v1/applications", &application).await?;
-        api.call("POST", "/v1/environments", &json!({ "name": ENVIRONMENT, "production": false }))
-            .await?;
+        api.call("POST", "/v1/environments", &json!({ "name": ENVIRONMENT, "production": false })).await?;
         let resource = json!({
             "uri": RESOURCE, "type": RESOURCE_TYPE, "actions": ["read", "enforce"], "application": text(&application, "/id")?,
             "environment": ENVIRONMENT, "data_domains": [], "verification": "online", "when_unreachable": "deny",
@@ -230,11 +228,7 @@ impl Tenure {
             "rotation_cadence": "30d", "credential_ttl": "30m", "coverage": "role_based",
             "parties": { "requester": person, "operator": "bench", "beneficiary": "bench" },
         });
-        self.registrar = Registrar {
-            owner: as_owner,
-            manager: as_manager,
-            charter,
-        };
+        self.registrar = Registrar { owner: as_owner, manager: as_manager, charter };
         let may = |action: &str| json!({ "scope": [{ "actions": [action], "resource": self.resource }] });
         for n in 0..self.scale.workloads {
             self.workloads.push(self.registrar.register(&format!("workload-{n}"), &may("read")).await?);
@@ -274,10 +268,7 @@ impl Tenure {
 
     /// Sends it a burst of signed webhooks and looks for each in what it recorded.
     pub async fn burst(&self, count: usize, connections: usize) -> Result<Burst> {
-        let api = Api {
-            address: self.address,
-            authorization: Some(self.administrator.clone()),
-        };
+        let api = Api { address: self.address, authorization: Some(self.administrator.clone()) };
         signals::burst(&api, &self.owner, count, connections, self.group(), self.database).await
     }
 
@@ -287,12 +278,14 @@ impl Tenure {
     }
 
     /// A short trial shows how many requests the measurement can use; they are signed before it starts.
-    async fn prepared(&self, load: Load, to: To<'_>, expected: &str, sign: impl AsyncFn(usize) -> Result<Vec<Vec<u8>>>) -> Result<Measured> {
-        let trial = Load {
-            warm_up: load.warm_up / 2,
-            measured: load.warm_up / 2,
-            ..load
-        };
+    async fn prepared(
+        &self,
+        load: Load,
+        to: To<'_>,
+        expected: &str,
+        sign: impl AsyncFn(usize) -> Result<Vec<Vec<u8>>>,
+    ) -> Result<Measured> {
+        let trial = Load { warm_up: load.warm_up / 2, measured: load.warm_up / 2, ..load };
         let for_trial = (TRIAL_RATE * load.warm_up.as_secs_f64()) as usize;
         let requests = sign(for_trial).await?;
         let trial = self.run(trial, to, expected, &requests).await?;
@@ -307,7 +300,14 @@ impl Tenure {
     }
 
     /// Puts a question about each of many live tokens, over and over.
-    async fn questions(&self, path: &str, kind: &str, expected: &str, load: Load, body: impl Fn(&Issued) -> String) -> Result<Measured> {
+    async fn questions(
+        &self,
+        path: &str,
+        kind: &str,
+        expected: &str,
+        load: Load,
+        body: impl Fn(&Issued) -> String,
+    ) -> Result<Measured> {
         let asker = self.issue(&self.enforcement_point).await?;
         let authorization = format!("authorization: Bearer {}", asker.token);
         let mut requests = Vec::with_capacity(self.scale.tokens);
@@ -343,12 +343,7 @@ impl Tenure {
     }
 
     fn token_requests(&self, count: usize) -> Result<Vec<Vec<u8>>> {
-        self.workloads
-            .iter()
-            .cycle()
-            .take(count)
-            .map(|workload| self.token_request(workload, &[]))
-            .collect()
+        self.workloads.iter().cycle().take(count).map(|workload| self.token_request(workload, &[])).collect()
     }
 
     fn token_request(&self, workload: &Workload, headers: &[&str]) -> Result<Vec<u8>> {
@@ -379,7 +374,8 @@ impl Tenure {
         Ok(text(&body, "/access_token")?.to_owned())
     }
 
-    /// Sends what is to be measured once, and looks into the token: a measurement of another kind of token under this one's name would be worthless.
+    /// Sends what is to be measured once, and looks into the token: a measurement of another kind of token under this
+    /// one's name would be worthless.
     async fn look(&self, to: To<'_>, requests: Vec<Vec<u8>>, claim: &str) -> Result<()> {
         let token = self.token(to, requests.first().context("no requests")?).await?;
         let payload = token.split('.').nth(1).and_then(|payload| URL_SAFE_NO_PAD.decode(payload).ok());
@@ -440,9 +436,7 @@ fn budgets(help: &str) -> Vec<&str> {
 
 #[expect(clippy::disallowed_methods, reason = "the bench is a client at the edge: its assertions carry the real time")]
 fn now() -> i64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs().cast_signed())
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed())
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use libfuzzer_sys::fuzz_target;
 use tenure_fuzz::{TARGETS, Target};
 
 static TARGET: LazyLock<&Target> = LazyLock::new(|| {
-    let name = std::env::var("TENURE_FUZZ_TARGET").expect("TENURE_FUZZ_TARGET names the target; `cargo xtask fuzz` sets it");
+    let name =
+        std::env::var("TENURE_FUZZ_TARGET").expect("TENURE_FUZZ_TARGET names the target; `cargo xtask fuzz` sets it");
     TARGETS
         .iter()
         .find(|target| target.name == name)

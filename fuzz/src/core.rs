@@ -95,8 +95,8 @@ fn depth(value: &Value) -> usize {
     }
 }
 
-/// Whether there is a number that isn't whole in it: what is read of one may be the neighbour of the nearest (serde_json without `float_roundtrip`), which
-/// no record holds.
+/// Whether there is a number that isn't whole in it: what is read of one may be the neighbour of the nearest
+/// (serde_json without `float_roundtrip`), which no record holds.
 fn has_fraction(value: &Value) -> bool {
     match value {
         Value::Number(number) => number.is_f64(),
@@ -108,7 +108,9 @@ fn has_fraction(value: &Value) -> bool {
 
 /// Charters as they are handed in: what is read is kept, and read again as the same.
 pub(crate) fn charter(bytes: &[u8]) {
-    let Ok(draft) = serde_json::from_slice::<CharterDraft>(bytes) else { return };
+    let Ok(draft) = serde_json::from_slice::<CharterDraft>(bytes) else {
+        return;
+    };
     let kept = serde_json::to_vec(&draft).unwrap();
     assert_eq!(serde_json::from_slice::<CharterDraft>(&kept).unwrap(), draft);
 }

@@ -28,7 +28,8 @@ const SECONDS: i64 = 1_800_000_000;
 const NOW: Timestamp = Timestamp::from_secs(SECONDS);
 const ALGORITHMS: &[Algorithm] = &[Algorithm::EdDsa];
 
-pub(crate) static PAIR: LazyLock<Ed25519KeyPair> = LazyLock::new(|| Ed25519KeyPair::from_seed_unchecked(&[9; 32]).unwrap());
+pub(crate) static PAIR: LazyLock<Ed25519KeyPair> =
+    LazyLock::new(|| Ed25519KeyPair::from_seed_unchecked(&[9; 32]).unwrap());
 
 pub(crate) fn public() -> [u8; 32] {
     PAIR.public_key().as_ref().try_into().unwrap()
@@ -50,13 +51,16 @@ struct Sort {
     holds: fn(&str) -> bool,
 }
 
-static KEYS: LazyLock<JwkSet> = LazyLock::new(|| JwkSet::from_json(json!({"keys": [own_jwk()]}).to_string().as_bytes()).unwrap());
-static OWN: LazyLock<VerifyingKey> = LazyLock::new(|| VerifyingKey::new(SigningKeyId::from_u128(1), &public()).unwrap());
+static KEYS: LazyLock<JwkSet> =
+    LazyLock::new(|| JwkSet::from_json(json!({"keys": [own_jwk()]}).to_string().as_bytes()).unwrap());
+static OWN: LazyLock<VerifyingKey> =
+    LazyLock::new(|| VerifyingKey::new(SigningKeyId::from_u128(1), &public()).unwrap());
 
 static SORTS: LazyLock<[Sort; 6]> = LazyLock::new(|| {
     let typed = |typ: &str| json!({"alg": "EdDSA", "typ": typ, "kid": "k1"});
     let set = json!({"iss": ISSUER, "aud": US, "iat": SECONDS, "jti": "j", "events": {"urn:x": {"a": 1}}, "sub_id": {"format": "opaque", "id": "x"}});
-    let claims = json!({"iss": ISSUER, "sub": "s", "aud": US, "exp": SECONDS + 300, "iat": SECONDS, "jti": "j", "nonce": "n"});
+    let claims =
+        json!({"iss": ISSUER, "sub": "s", "aud": US, "exp": SECONDS + 300, "iat": SECONDS, "jti": "j", "nonce": "n"});
     let assertion = json!({"iss": CLIENT, "sub": CLIENT, "aud": US, "exp": SECONDS + 300, "iat": SECONDS, "jti": "j"});
     let proof = json!({"htm": "POST", "htu": "https://tenure.example/oauth/token", "iat": SECONDS, "jti": "j"});
     let own = json!({"alg": "EdDSA", "typ": "tenure-receipt+jwt", "kid": SigningKeyId::from_u128(1)});
@@ -82,11 +86,7 @@ static SORTS: LazyLock<[Sort; 6]> = LazyLock::new(|| {
             verify_client_assertion(token, CLIENT, &[ClientKey::strict(&KEYS.keys()[0])], US, NOW).is_ok()
         }),
         sort(signed(&json!({"alg": "EdDSA", "typ": "dpop+jwt", "jwk": own_jwk()}), &proof), |token| {
-            let expected = dpop::Expected {
-                method: "POST",
-                url: "https://tenure.example/oauth/token",
-                token: None,
-            };
+            let expected = dpop::Expected { method: "POST", url: "https://tenure.example/oauth/token", token: None };
             verify_dpop_proof(token, &expected, NOW).is_ok()
         }),
         sort(signed(&own, &json!({"decision": "permit"})), |token| {
@@ -99,7 +99,10 @@ static SORTS: LazyLock<[Sort; 6]> = LazyLock::new(|| {
 pub(crate) fn tokens(bytes: &[u8]) {
     let Ok(token) = std::str::from_utf8(bytes) else { return };
     if let Ok(unverified) = read_unverified(token) {
-        assert!(unverified.issuer.is_none_or(|issuer| issuer.len() <= 1024) && unverified.subject.is_none_or(|subject| subject.len() <= 1024));
+        assert!(
+            unverified.issuer.is_none_or(|issuer| issuer.len() <= 1024)
+                && unverified.subject.is_none_or(|subject| subject.len() <= 1024)
+        );
     }
     for sort in &*SORTS {
         assert!(!(sort.holds)(token) || token == sort.right, "holds, and was never signed: {token}");
@@ -110,7 +113,9 @@ pub(crate) fn tokens(bytes: &[u8]) {
 pub(crate) fn edited_tokens(script: &[u8]) {
     for sort in &*SORTS {
         let given = edited(sort.right.as_bytes(), script);
-        let Ok(given) = std::str::from_utf8(&given) else { continue };
+        let Ok(given) = std::str::from_utf8(&given) else {
+            continue;
+        };
         for other in &*SORTS {
             assert_eq!((other.holds)(given), given == other.right, "{given}");
         }

@@ -1,8 +1,9 @@
 //! Fuzz targets: every parser of bytes that somebody else wrote.
 //!
-//! A target is a function of bytes that fails by a panic. It asserts more than that nothing panics: what was read is written back as it came, bounds
-//! hold, and what was verified is the very thing that was signed. Each has a corpus, `corpus/<target>/`, of samples that are good and of samples that
-//! are hostile; the tests below replay all of them on every run, so that whatever was found once stays found. `cargo xtask fuzz` searches for more.
+//! A target is a function of bytes that fails by a panic. It asserts more than that nothing panics: what was read is
+//! written back as it came, bounds hold, and what was verified is the very thing that was signed. Each has a corpus,
+//! `corpus/<target>/`, of samples that are good and of samples that are hostile; the tests below replay all of them on
+//! every run, so that whatever was found once stays found. `cargo xtask fuzz` searches for more.
 
 mod core;
 mod credentials;
@@ -88,7 +89,8 @@ mod tests {
 
     /// Runs a target on each sample of its corpus; a sample that fails is named.
     pub(super) fn replay(name: &str, run: fn(&[u8])) {
-        let mut samples: Vec<PathBuf> = std::fs::read_dir(corpora().join(name)).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut samples: Vec<PathBuf> =
+            std::fs::read_dir(corpora().join(name)).unwrap().map(|entry| entry.unwrap().path()).collect();
         samples.sort();
         assert!(samples.len() > 1, "the corpus of {name} is empty");
         for sample in samples {

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use tenure_log::note::VerifierKey;
 use tenure_log::tile::{encode_bundle, entries_path, parse_bundle, parse_entries_path};
 use tenure_log::{
-    Actor, Checkpoint, Expectations, ExportWriter, Frontier, Hash, Header, Leaf, LogSigner, PersonalValue, SignedNote, SignedPromise, Tile, leaf_hash,
-    verify_export,
+    Actor, Checkpoint, Expectations, ExportWriter, Frontier, Hash, Header, Leaf, LogSigner, PersonalValue, SignedNote,
+    SignedPromise, Tile, leaf_hash, verify_export,
 };
 
 use crate::edit::edited;
@@ -23,18 +23,11 @@ pub(crate) struct Log {
 
 pub(crate) static LOG: LazyLock<Log> = LazyLock::new(|| {
     let signer = LogSigner::from_seed("fuzz.example/log", 0, &[7; 32]).unwrap();
-    let personal = PersonalValue {
-        field: "name".into(),
-        salt: [3; 32],
-        value: "Ada".into(),
-    };
+    let personal = PersonalValue { field: "name".into(), salt: [3; 32], value: "Ada".into() };
     let leaves: Vec<Vec<u8>> = (0..ENTRIES)
         .map(|n| {
             let leaf = Leaf {
-                actor: Actor {
-                    kind: "person".into(),
-                    id: "per_1".into(),
-                },
+                actor: Actor { kind: "person".into(), id: "per_1".into() },
                 at: 1_800_000_000_000_000 + n as i64,
                 control: "administer".into(),
                 data: serde_json::from_str(r#"{"n":1,"list":[true,null,"x"]}"#).unwrap(),
@@ -83,11 +76,7 @@ pub(crate) fn note(bytes: &[u8]) {
         assert_eq!(key.to_string(), text);
     }
     if let Ok(opened) = Checkpoint::open(text, std::slice::from_ref(&LOG.key)) {
-        assert_eq!(
-            (opened.checkpoint.size, opened.checkpoint.root),
-            (ENTRIES, LOG.root),
-            "opened, and never signed"
-        );
+        assert_eq!((opened.checkpoint.size, opened.checkpoint.root), (ENTRIES, LOG.root), "opened, and never signed");
     }
 }
 
@@ -104,7 +93,9 @@ pub(crate) fn path(bytes: &[u8]) {
 
 /// Bundles of entries: the first byte says how many there are.
 pub(crate) fn bundle(bytes: &[u8]) {
-    let Some((width, bundle)) = bytes.split_first() else { return };
+    let Some((width, bundle)) = bytes.split_first() else {
+        return;
+    };
     if let Some(entries) = parse_bundle(bundle, u16::from(*width)) {
         assert_eq!(entries.len(), usize::from(*width));
         assert_eq!(encode_bundle(&entries).unwrap(), bundle);
@@ -114,7 +105,9 @@ pub(crate) fn bundle(bytes: &[u8]) {
 /// Promises: one text for each, and none that the log didn't sign holds.
 pub(crate) fn promise(bytes: &[u8]) {
     for given in [bytes.to_vec(), edited(LOG.promise.as_bytes(), bytes)] {
-        let Ok(text) = std::str::from_utf8(&given) else { continue };
+        let Ok(text) = std::str::from_utf8(&given) else {
+            continue;
+        };
         if let Ok(promise) = SignedPromise::parse(text) {
             assert_eq!(promise.to_text(), text);
             assert!(
@@ -126,10 +119,7 @@ pub(crate) fn promise(bytes: &[u8]) {
 }
 
 fn verify(export: &[u8]) -> bool {
-    let expected = Expectations {
-        keys: std::slice::from_ref(&LOG.key),
-        ..Expectations::default()
-    };
+    let expected = Expectations { keys: std::slice::from_ref(&LOG.key), ..Expectations::default() };
     match verify_export(export, &expected) {
         Ok(verified) => {
             assert_eq!((verified.root, verified.entries), (LOG.root, ENTRIES), "verified, and never signed");

@@ -49,10 +49,7 @@ struct Nowhere;
 
 impl Nowhere {
     fn fails<T: Send + 'static>(url: &str) -> BoxFuture<'static, Result<T, FetchError>> {
-        let error = FetchError {
-            url: url.to_owned(),
-            why: "there is nothing outside".to_owned(),
-        };
+        let error = FetchError { url: url.to_owned(), why: "there is nothing outside".to_owned() };
         Box::pin(std::future::ready(Err(error)))
     }
 }
@@ -64,7 +61,12 @@ impl Fetch for Nowhere {
     fn post_form<'a>(&'a self, form: Form<'a>, _limit: usize) -> BoxFuture<'a, Result<Answered, FetchError>> {
         Self::fails(form.url)
     }
-    fn post_json<'a>(&'a self, url: &'a str, _bearer: &'a str, _body: &'a str) -> BoxFuture<'a, Result<u16, FetchError>> {
+    fn post_json<'a>(
+        &'a self,
+        url: &'a str,
+        _bearer: &'a str,
+        _body: &'a str,
+    ) -> BoxFuture<'a, Result<u16, FetchError>> {
         Self::fails(url)
     }
 }
@@ -92,12 +94,7 @@ impl Deployment {
         let kernel = Arc::new(Kernel::new(ports, settings));
         let router = tenure_server::router(Arc::clone(&kernel));
         let setup_token = runtime.block_on(setup::offer_setup(&kernel)).unwrap().unwrap();
-        let mut made = Self {
-            runtime,
-            router,
-            token: String::new(),
-            left: REQUESTS,
-        };
+        let mut made = Self { runtime, router, token: String::new(), left: REQUESTS };
         let body = serde_json::json!({"setup_token": setup_token.expose(), "name": "Ada"}).to_string();
         let request = Request::post("/v1/setup").header("content-type", "application/json").body(Body::from(body));
         let (status, answer) = made.answer(request.unwrap());
@@ -114,11 +111,7 @@ impl Deployment {
             let (status, body) = (answer.status(), answer.into_body());
             // A stream has no end.
             let streams = body.size_hint().upper().is_none();
-            let bytes = if streams {
-                Default::default()
-            } else {
-                body.collect().await.unwrap().to_bytes()
-            };
+            let bytes = if streams { Default::default() } else { body.collect().await.unwrap().to_bytes() };
             (status, String::from_utf8_lossy(&bytes).into_owned())
         })
     }
@@ -126,7 +119,8 @@ impl Deployment {
 
 /// Parsing the policies takes longer than a thousand requests.
 fn policy() -> Arc<CedarPolicy> {
-    static POLICY: std::sync::LazyLock<Arc<CedarPolicy>> = std::sync::LazyLock::new(|| Arc::new(CedarPolicy::default_set().unwrap()));
+    static POLICY: std::sync::LazyLock<Arc<CedarPolicy>> =
+        std::sync::LazyLock::new(|| Arc::new(CedarPolicy::default_set().unwrap()));
     Arc::clone(&POLICY)
 }
 
@@ -134,8 +128,9 @@ thread_local! {
     static DEPLOYMENT: RefCell<Option<Deployment>> = const { RefCell::new(None) };
 }
 
-/// A request as it is written: `METHOD /path?query`, headers by lines, an empty line, the body. `TOKEN` in a header is the administrator's token. The
-/// server answers whatever is asked: nothing is its own fault, and without a token nothing is made or shown of what is kept.
+/// A request as it is written: `METHOD /path?query`, headers by lines, an empty line, the body. `TOKEN` in a header is
+/// the administrator's token. The server answers whatever is asked: nothing is its own fault, and without a token
+/// nothing is made or shown of what is kept.
 pub(crate) fn request(bytes: &[u8]) {
     let (head, body) = match bytes.windows(2).position(|pair| pair == b"\n\n") {
         Some(at) => (&bytes[..at], &bytes[at + 2..]),
@@ -152,7 +147,9 @@ pub(crate) fn request(bytes: &[u8]) {
         for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
             request = request.header(name, value.replace(TOKEN, &deployment.token));
         }
-        let Ok(request) = request.body(Body::from(body.to_vec())) else { return };
+        let Ok(request) = request.body(Body::from(body.to_vec())) else {
+            return;
+        };
         let (status, answer) = deployment.answer(request);
         assert!(!status.is_server_error() || status == StatusCode::SERVICE_UNAVAILABLE, "{status}: {answer}");
         let is_known = head.contains(TOKEN);

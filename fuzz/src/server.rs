@@ -8,17 +8,14 @@ use tokio::runtime::{Builder, Runtime};
 
 const PROXY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
 
-/// `X-Forwarded-For` and `Forwarded`, a line of the header in each line: nobody but a trusted proxy is believed, and what a client wrote itself says
-/// nothing once its proxy has added where it comes from.
+/// `X-Forwarded-For` and `Forwarded`, a line of the header in each line: nobody but a trusted proxy is believed, and
+/// what a client wrote itself says nothing once its proxy has added where it comes from.
 pub(crate) fn forwarded(bytes: &[u8]) {
     for (source, name, added) in [
         (SourceFrom::XForwardedFor, "x-forwarded-for", "203.0.113.7"),
         (SourceFrom::Forwarded, "forwarded", "for=203.0.113.7"),
     ] {
-        let proxies = Proxies {
-            trusted: vec!["10.0.0.0/8".parse().unwrap()],
-            source,
-        };
+        let proxies = Proxies { trusted: vec!["10.0.0.0/8".parse().unwrap()], source };
         let name = HeaderName::from_static(name);
         let mut headers = HeaderMap::new();
         for line in bytes.split(|byte| *byte == b'\n').take(8) {

@@ -5,7 +5,10 @@ use tenure_core::base::json::read_object;
 use tenure_core::base::text;
 use tenure_core::base::time::Timestamp;
 use tenure_core::signal::{Format, MAX_SUBJECT, Word};
-use tenure_credentials::signal::{github_signature, is_github_signature, is_standard_signature, is_timed_signature, standard_signature, timed_signature};
+use tenure_credentials::signal::{
+    github_signature, is_github_signature, is_standard_signature, is_timed_signature, standard_signature,
+    timed_signature,
+};
 use tenure_signals::{AdapterError, Headers, MAX_FACT, MAX_FACTS, MAX_WORDS, read, read_set};
 
 use crate::edit::edited;
@@ -22,7 +25,9 @@ fn check(format: Format, said: &Result<Vec<Word>, AdapterError>) {
         for (name, fact) in &word.facts {
             assert_eq!(text::check_line(name), Ok(()), "a fact's name is {name:?}");
             match fact {
-                Value::String(told) => assert!(told.len() <= MAX_FACT && text::check_line(told).is_ok(), "{name} is {told:?}"),
+                Value::String(told) => {
+                    assert!(told.len() <= MAX_FACT && text::check_line(told).is_ok(), "{name} is {told:?}")
+                }
                 Value::Bool(_) => {}
                 Value::Number(number) => assert!(!number.is_f64(), "{name} is {number}"),
                 _ => panic!("{name} is {fact}"),
@@ -83,12 +88,16 @@ pub(crate) fn signature(bytes: &[u8]) {
     ] {
         assert!(holds(right));
         for given in [bytes.to_vec(), edited(right.as_bytes(), bytes)] {
-            let Ok(given) = std::str::from_utf8(&given) else { continue };
+            let Ok(given) = std::str::from_utf8(&given) else {
+                continue;
+            };
             assert!(
                 !holds(given) || given.to_ascii_lowercase().contains(&right.to_ascii_lowercase()),
                 "{given:?} holds"
             );
         }
-        assert!(!edited(BODY, bytes).as_slice().ne(BODY) || !is_github_signature(GITHUB, &github, &edited(BODY, bytes)));
+        assert!(
+            !edited(BODY, bytes).as_slice().ne(BODY) || !is_github_signature(GITHUB, &github, &edited(BODY, bytes))
+        );
     }
 }

@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use tenure_credentials::webauthn::{
-    Assertion, Credential, MAX_CREDENTIAL_ID, Registration, RelyingParty, WebauthnError, verify_assertion, verify_registration,
+    Assertion, Credential, MAX_CREDENTIAL_ID, Registration, RelyingParty, WebauthnError, verify_assertion,
+    verify_registration,
 };
 
 use crate::credentials::{PAIR, public};
@@ -12,7 +13,8 @@ use crate::edit::edited;
 
 const CHALLENGE: &str = "Y2hhbGxlbmdl";
 
-static RELYING_PARTY: LazyLock<RelyingParty> = LazyLock::new(|| RelyingParty::from_url("https://tenure.example").unwrap());
+static RELYING_PARTY: LazyLock<RelyingParty> =
+    LazyLock::new(|| RelyingParty::from_url("https://tenure.example").unwrap());
 
 fn client_data(ceremony: &str) -> Vec<u8> {
     let data = serde_json::json!({"type": ceremony, "challenge": CHALLENGE, "origin": "https://tenure.example", "crossOrigin": false});
@@ -27,12 +29,8 @@ fn auth_data(flags: u8) -> Vec<u8> {
     [digest(&SHA256, b"tenure.example").as_ref(), &[flags, 0, 0, 0, 7]].concat()
 }
 
-static CREDENTIAL: LazyLock<Credential> = LazyLock::new(|| Credential {
-    id: b"id".to_vec(),
-    public_key: cose_key(),
-    counter: 6,
-    backup_eligible: false,
-});
+static CREDENTIAL: LazyLock<Credential> =
+    LazyLock::new(|| Credential { id: b"id".to_vec(), public_key: cose_key(), counter: 6, backup_eligible: false });
 
 /// Client data, authenticator data and a signature that hold.
 static RIGHT: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| {
@@ -42,11 +40,7 @@ static RIGHT: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| {
 });
 
 fn asserted([client_data, authenticator_data, signature]: &[Vec<u8>; 3]) -> Result<u32, WebauthnError> {
-    let answer = Assertion {
-        client_data,
-        authenticator_data,
-        signature,
-    };
+    let answer = Assertion { client_data, authenticator_data, signature };
     verify_assertion(&RELYING_PARTY, CHALLENGE, &CREDENTIAL, &answer)
 }
 
@@ -74,16 +68,15 @@ pub(crate) fn edited_assertion(bytes: &[u8]) {
     }
 }
 
-/// Registrations: the length of the credential's id and the id, then the attestation object. What is registered is what was sent.
+/// Registrations: the length of the credential's id and the id, then the attestation object. What is registered is what
+/// was sent.
 pub(crate) fn registration(bytes: &[u8]) {
-    let Some((length, rest)) = bytes.split_first() else { return };
+    let Some((length, rest)) = bytes.split_first() else {
+        return;
+    };
     let (credential_id, attestation_object) = rest.split_at(usize::from(*length).min(rest.len()));
     let client_data = client_data("webauthn.create");
-    let answer = Registration {
-        credential_id,
-        client_data: &client_data,
-        attestation_object,
-    };
+    let answer = Registration { credential_id, client_data: &client_data, attestation_object };
     if let Ok(credential) = verify_registration(&RELYING_PARTY, CHALLENGE, &answer) {
         assert_eq!(credential.id, credential_id);
         assert!((1..=MAX_CREDENTIAL_ID).contains(&credential.id.len()));
@@ -91,11 +84,7 @@ pub(crate) fn registration(bytes: &[u8]) {
         assert!(attestation_object.windows(key.len()).any(|window| window == key), "a key that wasn't sent");
         // The key that was taken can be used, and doesn't take whatever comes.
         let [client_data, authenticator_data, _] = &*RIGHT;
-        let answer = Assertion {
-            client_data,
-            authenticator_data,
-            signature: &[0; 64],
-        };
+        let answer = Assertion { client_data, authenticator_data, signature: &[0; 64] };
         let refused = verify_assertion(&RELYING_PARTY, CHALLENGE, &credential, &answer);
         assert_eq!(refused, Err(WebauthnError::SignatureInvalid));
     }

@@ -27,15 +27,12 @@ pub fn run(workspace: &Workspace) -> ExitCode {
         }),
         // What sends spans is in releases, and in nothing that is built here otherwise.
         timed("otlp", || {
-            let sending = ["clippy", "--package", "tenure", "--all-targets", "--features", "otlp", "--", "-D", "warnings"];
+            let sending =
+                ["clippy", "--package", "tenure", "--all-targets", "--features", "otlp", "--", "-D", "warnings"];
             report("otlp", none(must(&mut workspace.cargo(sending))))
         }),
     ];
-    if results.iter().all(|result| *result == ExitCode::SUCCESS) {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if results.iter().all(|result| *result == ExitCode::SUCCESS) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Prints what a check found.

@@ -84,11 +84,7 @@ fn unlicensed(licenses: &Licenses, packages: &[Package]) -> Vec<String> {
         let Package { name, version, .. } = package;
         let exception = licenses.exceptions.iter().find(|exception| exception.name == *name);
         let allowed = |term: &str| {
-            licenses
-                .allow
-                .iter()
-                .chain(exception.iter().flat_map(|e| &e.allow))
-                .any(|allowed| allowed == term)
+            licenses.allow.iter().chain(exception.iter().flat_map(|e| &e.allow)).any(|allowed| allowed == term)
         };
         let Some(text) = package.license.as_deref() else {
             found.push(format!(
@@ -105,10 +101,8 @@ fn unlicensed(licenses: &Licenses, packages: &[Package]) -> Vec<String> {
             Ok(_) => {}
         }
     }
-    for exception in licenses
-        .exceptions
-        .iter()
-        .filter(|exception| !packages.iter().any(|package| package.name == exception.name))
+    for exception in
+        licenses.exceptions.iter().filter(|exception| !packages.iter().any(|package| package.name == exception.name))
     {
         found.push(format!("deny.toml has an exception for {}, which nothing uses: remove it", exception.name));
     }
@@ -134,15 +128,9 @@ mod tests {
             .collect();
         let licenses = Licenses {
             allow: ["MIT", "Apache-2.0", "Apache-2.0 WITH LLVM-exception"].map(str::to_owned).into(),
-            exceptions: vec![Exception {
-                name: "roots".to_owned(),
-                allow: vec!["MPL-2.0".to_owned()],
-            }],
+            exceptions: vec![Exception { name: "roots".to_owned(), allow: vec!["MPL-2.0".to_owned()] }],
         };
-        unlicensed(&licenses, &packages)
-            .into_iter()
-            .filter(|line| !line.starts_with("deny.toml"))
-            .collect()
+        unlicensed(&licenses, &packages).into_iter().filter(|line| !line.starts_with("deny.toml")).collect()
     }
 
     #[test]
@@ -154,10 +142,7 @@ mod tests {
             assert_eq!(found.len(), 1, "{name}");
             assert!(found[0].starts_with(&format!("{name} is banned: ")), "{found:?}");
         }
-        assert!(
-            banned(&bans, &names("aws-lc-rs v1.0.0\nstring v1.0.0\n")).is_empty(),
-            "names are compared whole"
-        );
+        assert!(banned(&bans, &names("aws-lc-rs v1.0.0\nstring v1.0.0\n")).is_empty(), "names are compared whole");
     }
 
     #[test]

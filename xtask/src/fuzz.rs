@@ -1,7 +1,8 @@
 //! The fuzzer over the targets of `fuzz`.
 //!
-//! The mechanism is cargo-fuzz on the stable toolchain: without a sanitizer, which finds misuse of memory in a workspace that forbids `unsafe`, it needs no
-//! nightly. One program holds every target, and a variable says which one runs, so that thirty of them are built and linked once.
+//! The mechanism is cargo-fuzz on the stable toolchain: without a sanitizer, which finds misuse of memory in a
+//! workspace that forbids `unsafe`, it needs no nightly. One program holds every target, and a variable says which one
+//! runs, so that thirty of them are built and linked once.
 
 use std::process::{Command, ExitCode, Stdio};
 
@@ -49,7 +50,9 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     let mut failed = Vec::new();
     for target in wanted {
         if !one(workspace, &target, args.seconds)? {
-            eprintln!("fuzz: {target}: FAILED; copy the sample into fuzz/corpus/{target}, fix the fault, and run: cargo nextest run -p tenure-fuzz {target}");
+            eprintln!(
+                "fuzz: {target}: FAILED; copy the sample into fuzz/corpus/{target}, fix the fault, and run: cargo nextest run -p tenure-fuzz {target}"
+            );
             failed.push(target);
         }
     }
@@ -64,9 +67,8 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
 fn targets(workspace: &Workspace) -> Result<Vec<String>> {
     let corpora = workspace.root.join("fuzz/corpus");
     let entries = std::fs::read_dir(&corpora).with_context(|| format!("could not read {}", corpora.display()))?;
-    let names: Result<Vec<String>, _> = entries
-        .map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()))
-        .collect();
+    let names: Result<Vec<String>, _> =
+        entries.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned())).collect();
     let mut names = names?;
     names.sort();
     Ok(names)
@@ -90,7 +92,8 @@ fn cargo_fuzz(workspace: &Workspace, what: &str) -> Command {
 /// Runs one target; whether it found nothing.
 fn one(workspace: &Workspace, target: &str, seconds: u32) -> Result<bool> {
     // What is found on the way stays out of the tree; the checked-in samples are read and never written.
-    let (found, faults) = (workspace.target.join("fuzz").join(target), workspace.root.join("fuzz/artifacts").join(target));
+    let (found, faults) =
+        (workspace.target.join("fuzz").join(target), workspace.root.join("fuzz/artifacts").join(target));
     make_folder(&found)?;
     make_folder(&faults)?;
     let mut command = cargo_fuzz(workspace, "run");

@@ -1,6 +1,7 @@
 //! The layer check: which crate of the workspace may know which other.
 //!
-//! The rules are ARCHITECTURE.md's "Layers". They count for normal and build dependencies; tests may use what they like.
+//! The rules are ARCHITECTURE.md's "Layers". They count for normal and build dependencies; tests may use what they
+//! like.
 
 use anyhow::Result;
 
@@ -30,14 +31,7 @@ const RULES: &[Rule] = &[
     rule(
         "tenure-engine",
         "L2",
-        &[
-            "tenure-core",
-            "tenure-log",
-            "tenure-policy",
-            "tenure-credentials",
-            "tenure-signals",
-            "tenure-api",
-        ],
+        &["tenure-core", "tenure-log", "tenure-policy", "tenure-credentials", "tenure-signals", "tenure-api"],
     ),
     rule("tenure-client", "L2", &["tenure-core", "tenure-api"]),
     rule(
@@ -140,11 +134,7 @@ fn find(name: &str) -> Option<&'static Rule> {
 fn explain(rule: &Rule, used: &str) -> String {
     let Rule { name, layer, may_use } = rule;
     let layer_used = find(used).map_or("no layer", |rule| rule.layer);
-    let allowed = if may_use.is_empty() {
-        "no crate of the workspace".to_owned()
-    } else {
-        may_use.join(", ")
-    };
+    let allowed = if may_use.is_empty() { "no crate of the workspace".to_owned() } else { may_use.join(", ") };
     let way_out = if used == "tenure-store" {
         "take the port trait of tenure-core instead and let the binary hand in the store; tests may have it under [dev-dependencies]"
     } else {
@@ -161,16 +151,9 @@ mod tests {
     fn package(name: &str, dependencies: &[(&str, Option<&str>)]) -> Package {
         let dependencies = dependencies
             .iter()
-            .map(|(name, kind)| Dependency {
-                name: (*name).to_owned(),
-                kind: kind.map(str::to_owned),
-            })
+            .map(|(name, kind)| Dependency { name: (*name).to_owned(), kind: kind.map(str::to_owned) })
             .collect();
-        Package {
-            name: name.to_owned(),
-            dependencies,
-            ..Package::default()
-        }
+        Package { name: name.to_owned(), dependencies, ..Package::default() }
     }
 
     /// All crates with exactly what they may use.
@@ -184,10 +167,7 @@ mod tests {
     fn with(name: &str, used: &str, kind: Option<&str>) -> Vec<String> {
         let mut packages = everything_allowed();
         let package = packages.iter_mut().find(|package| package.name == name).unwrap();
-        package.dependencies.push(Dependency {
-            name: used.to_owned(),
-            kind: kind.map(str::to_owned),
-        });
+        package.dependencies.push(Dependency { name: used.to_owned(), kind: kind.map(str::to_owned) });
         violations(&packages)
     }
 
@@ -203,7 +183,10 @@ mod tests {
                 let found = with(rule.name, other.name, None);
                 assert_eq!(found.len(), 1, "{} -> {}: {found:?}", rule.name, other.name);
                 assert!(
-                    found[0].starts_with(&format!("{} ({}) depends on {} ({})", rule.name, rule.layer, other.name, other.layer)),
+                    found[0].starts_with(&format!(
+                        "{} ({}) depends on {} ({})",
+                        rule.name, rule.layer, other.name, other.layer
+                    )),
                     "{found:?}"
                 );
             }
@@ -225,11 +208,8 @@ mod tests {
         for one in level {
             assert!(level.iter().all(|other| !allowed(one, other)), "{one}: crates of L1 never know each other");
         }
-        let seers: Vec<_> = RULES
-            .iter()
-            .filter(|rule| rule.may_use.contains(&"tenure-store"))
-            .map(|rule| rule.name)
-            .collect();
+        let seers: Vec<_> =
+            RULES.iter().filter(|rule| rule.may_use.contains(&"tenure-store")).map(|rule| rule.name).collect();
         assert_eq!(seers, ["tenure", "tenure-sim", "tenure-fuzz"], "who sees the store");
         assert_eq!(find("tenure-core").unwrap().may_use, ["tenure-log"], "core knows only log");
         assert!(!allowed("tenure-server", "tenure-client"));

@@ -1,6 +1,9 @@
 //! Development tasks of Tenure, run as `cargo xtask <task>`, and what the bench shares with them.
 
-#![expect(clippy::disallowed_methods, reason = "a tool for developers: it measures, waits and looks where it was started")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a tool for developers: it measures, waits and looks where it was started"
+)]
 
 pub mod bench;
 pub mod check;

@@ -48,11 +48,7 @@ pub async fn run(workspace: &Workspace, args: &Args, parts: &[Part]) -> Result<E
         let start = Instant::now();
         let code = Box::pin(one(workspace, args, *part)).await?;
         let passed = code == ExitCode::SUCCESS;
-        eprintln!(
-            "long: {part:?}: {} in {:.0} s",
-            if passed { "ok" } else { "FAILED" },
-            start.elapsed().as_secs_f64()
-        );
+        eprintln!("long: {part:?}: {} in {:.0} s", if passed { "ok" } else { "FAILED" }, start.elapsed().as_secs_f64());
         if !passed {
             failed.push(*part);
         }
@@ -101,7 +97,8 @@ async fn flakes(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// An order of nextest's: tests are thrown into classes by the letters of their names, and each class gets a random priority.
+/// An order of nextest's: tests are thrown into classes by the letters of their names, and each class gets a random
+/// priority.
 fn shuffled(seed: u64) -> String {
     let mut state = seed | 1;
     let mut random = || {

@@ -9,8 +9,9 @@ use xtask::{bench, check, deps, fuzz, long, peers, release, suite, upgrade};
 
 /// Development tasks of Tenure.
 ///
-/// A fresh clone needs nothing but Rust, Node 20, npm and Python 3: `cargo xtask test` installs the servers and libraries by other people that the tests run
-/// against (into target/peers; PostgreSQL and Chromium through apt), starts a PostgreSQL of its own, and runs every test.
+/// A fresh clone needs nothing but Rust, Node 20, npm and Python 3: `cargo xtask test` installs the servers and
+/// libraries by other people that the tests run against (into target/peers; PostgreSQL and Chromium through apt),
+/// starts a PostgreSQL of its own, and runs every test.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Cli {
@@ -48,11 +49,12 @@ enum Task {
     Deps,
     /// Install the software by other people that tests and benches run against. Done already: returns at once.
     Peers(peers::Args),
-    /// Measure issuance (plain, with DPoP, over mTLS, by token exchange), introspection, decisions and signals on both engines, beside OpenBao's AppRole login,
-    /// in one run.
+    /// Measure issuance (plain, with DPoP, over mTLS, by token exchange), introspection, decisions and signals on both
+    /// engines, beside OpenBao's AppRole login, in one run.
     ///
-    /// Builds release binaries, starts each server in turn on this machine, and measures it through its public API with a load generator that keeps its
-    /// connections open. Prints a table and writes target/bench.json. `cargo xtask bench --help` lists the options.
+    /// Builds release binaries, starts each server in turn on this machine, and measures it through its public API with
+    /// a load generator that keeps its connections open. Prints a table and writes target/bench.json. `cargo xtask
+    /// bench --help` lists the options.
     ///
     /// Examples:
     ///   cargo xtask bench
@@ -69,7 +71,8 @@ enum Task {
     ///   cargo xtask fuzz log_export --seconds 600
     #[command(verbatim_doc_comment)]
     Fuzz(fuzz::Args),
-    /// Build what a release consists of, into target/release-<version>: the stripped binary, its symbols, checksums, licences of third parties, an SBOM.
+    /// Build what a release consists of, into target/release-<version>: the stripped binary, its symbols, checksums,
+    /// licences of third parties, an SBOM.
     Release(release::Args),
     /// Upgrade live from an earlier release: builds it, lets it write, and opens what it wrote with this tree's build.
     ///

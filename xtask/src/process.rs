@@ -26,7 +26,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it with its output going to `log`, in a process group of its own: a ctrl-c in the terminal is for us, who then stop it.
+    /// Starts it with its output going to `log`, in a process group of its own: a ctrl-c in the terminal is for us, who
+    /// then stop it.
     pub fn spawn(name: &str, mut command: Command, log: &Path) -> Result<Self> {
         let out = File::create(log).with_context(|| format!("could not make {}", log.display()))?;
         command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out).process_group(0);
@@ -39,12 +40,7 @@ impl Server {
             .id()
             .and_then(|id| Pid::from_raw(id.cast_signed()))
             .with_context(|| format!("{name} ended at once"))?;
-        Ok(Self {
-            name: name.to_owned(),
-            child,
-            pid,
-            log: log.to_owned(),
-        })
+        Ok(Self { name: name.to_owned(), child, pid, log: log.to_owned() })
     }
 
     /// The process id.
@@ -69,9 +65,8 @@ impl Server {
 
     /// The end of what it printed.
     pub fn log_tail(&self) -> String {
-        let text = std::fs::read(&self.log)
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-            .unwrap_or_default();
+        let text =
+            std::fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
         let skip = text.len().saturating_sub(LOG_TAIL);
         text.char_indices()
             .find(|(at, _)| *at >= skip)
@@ -100,13 +95,7 @@ pub fn abandoned(base: &Path, prefix: &str) -> Vec<PathBuf> {
         let owner = name.and_then(|name| name.strip_prefix(prefix)).and_then(|pid| pid.parse::<u32>().ok());
         owner.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists())
     };
-    std::fs::read_dir(base)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(is_abandoned)
-        .collect()
+    std::fs::read_dir(base).into_iter().flatten().flatten().map(|entry| entry.path()).filter(is_abandoned).collect()
 }
 
 /// A port on 127.0.0.1 that nobody uses now.
@@ -142,7 +131,8 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_ends_before_it_is_ready_shows_its_log() {
         let folder = tempfile::tempdir().unwrap();
-        let mut server = Server::spawn("toy", shell("echo the port is taken; exit 3"), &folder.path().join("log")).unwrap();
+        let mut server =
+            Server::spawn("toy", shell("echo the port is taken; exit 3"), &folder.path().join("log")).unwrap();
         let error = server.until(async || false).await.unwrap_err().to_string();
         assert!(error.contains("toy ended with exit status: 3"), "{error}");
         assert!(error.contains("the port is taken"), "{error}");
@@ -152,7 +142,9 @@ mod tests {
     async fn a_server_is_stopped_with_the_signal_that_it_wants() {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
-        let mut server = Server::spawn("toy", shell("trap 'echo bye; exit 0' INT; echo up; while :; do sleep 0.01; done"), &log).unwrap();
+        let mut server =
+            Server::spawn("toy", shell("trap 'echo bye; exit 0' INT; echo up; while :; do sleep 0.01; done"), &log)
+                .unwrap();
         server.until(async || std::fs::read_to_string(&log).unwrap().contains("up")).await.unwrap();
         let pid = server.pid();
         server.stop(Signal::INT).await.unwrap();

@@ -1,4 +1,5 @@
-//! What a release consists of: the stripped binary with its symbols beside it, checksums, the licences of third parties, and an SBOM.
+//! What a release consists of: the stripped binary with its symbols beside it, checksums, the licences of third
+//! parties, and an SBOM.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -57,12 +58,7 @@ fn version(workspace: &Workspace) -> Result<String> {
 /// The binary without its symbols, and the symbols, which it names: a debugger finds them beside it.
 fn split(built: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
     let (binary, symbols) = (folder.join("tenure"), folder.join("tenure.debug"));
-    must(
-        Command::new("objcopy")
-            .args(["--only-keep-debug", "--compress-debug-sections"])
-            .arg(built)
-            .arg(&symbols),
-    )?;
+    must(Command::new("objcopy").args(["--only-keep-debug", "--compress-debug-sections"]).arg(built).arg(&symbols))?;
     must(Command::new("objcopy").arg("--strip-all").arg(built).arg(&binary))?;
     must(Command::new("objcopy").current_dir(folder).args(["--add-gnu-debuglink=tenure.debug", "tenure"]))?;
     Ok(vec![binary, symbols])

@@ -1,7 +1,8 @@
-//! The check of rooms: inside a crate, imports run one way between folders, and no circle of files is larger than three.
+//! The check of rooms: inside a crate, imports run one way between folders, and no circle of files is larger than
+//! three.
 //!
-//! Use cases are functions, so what a file needs stands in its paths: imports, calls by `room::function`, and both inside of macros. Tests may use what they
-//! like.
+//! Use cases are functions, so what a file needs stands in its paths: imports, calls by `room::function`, and both
+//! inside of macros. Tests may use what they like.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -95,11 +96,7 @@ const RULES: &[Rooms] = &[
 
 /// A crate that is one room.
 const fn whole(package: &'static str) -> Rooms {
-    Rooms {
-        package,
-        order: &[],
-        beside: &[],
-    }
+    Rooms { package, order: &[], beside: &[] }
 }
 
 /// A module's path in its crate; the root's is empty.
@@ -140,7 +137,9 @@ impl Rooms {
         for (from, uses) in &graph.edges {
             for (to, names) in uses {
                 // The root declares the rooms and hands on what others see.
-                let (Some(room), Some(used)) = (from.first(), to.first()) else { continue };
+                let (Some(room), Some(used)) = (from.first(), to.first()) else {
+                    continue;
+                };
                 if !self.may_know(room, used) {
                     let names: Vec<&str> = names.iter().map(String::as_str).collect();
                     found.push(format!(
@@ -209,12 +208,14 @@ impl Graph {
     /// Circles that are too large.
     fn circles(&self, package: &str) -> Vec<String> {
         let modules: Vec<&Module> = self.edges.keys().collect();
-        let reached: BTreeMap<&Module, BTreeSet<&Module>> = modules.iter().map(|module| (*module, self.reached_from(module))).collect();
+        let reached: BTreeMap<&Module, BTreeSet<&Module>> =
+            modules.iter().map(|module| (*module, self.reached_from(module))).collect();
         let mut told = BTreeSet::new();
         let mut found = Vec::new();
         for module in modules {
             let knows = |one: &Module, other: &Module| reached.get(one).is_some_and(|reached| reached.contains(other));
-            let circle: BTreeSet<&Module> = reached.keys().copied().filter(|other| knows(module, other) && knows(other, module)).collect();
+            let circle: BTreeSet<&Module> =
+                reached.keys().copied().filter(|other| knows(module, other) && knows(other, module)).collect();
             if circle.len() > LARGEST_CIRCLE && told.is_disjoint(&circle) {
                 let files: Vec<String> = circle.iter().map(|module| module.join("::")).collect();
                 found.push(format!(
@@ -253,7 +254,9 @@ impl Source {
                     let mut leaves = Vec::new();
                     flatten(&item.tree, &mut Vec::new(), &mut leaves);
                     for (path, name) in leaves {
-                        let Some(path) = absolute(&path, own, modules) else { continue };
+                        let Some(path) = absolute(&path, own, modules) else {
+                            continue;
+                        };
                         if !matches!(item.vis, syn::Visibility::Inherited) {
                             self.handed_on.insert(name, path.clone());
                         }
@@ -308,7 +311,9 @@ fn resolve(path: &Module, sources: &BTreeMap<Module, Source>) -> (Module, String
             module.pop();
         }
         let mut rest = path.iter().skip(module.len());
-        let Some(name) = rest.next() else { return (module, "self".to_owned()) };
+        let Some(name) = rest.next() else {
+            return (module, "self".to_owned());
+        };
         let from = sources.get(&module).and_then(|source| source.handed_on.get(name));
         let onward: Option<Module> = from.map(|from| from.iter().chain(rest).cloned().collect());
         match onward.filter(|onward| *onward != path) {
@@ -344,7 +349,9 @@ fn flatten(tree: &UseTree, path: &mut Vec<String>, leaves: &mut Vec<(Vec<String>
             flatten(&tree.tree, path, leaves);
             path.pop();
         }
-        UseTree::Name(tree) if tree.ident == "self" => leaves.push((path.clone(), path.last().cloned().unwrap_or_default())),
+        UseTree::Name(tree) if tree.ident == "self" => {
+            leaves.push((path.clone(), path.last().cloned().unwrap_or_default()))
+        }
         UseTree::Name(tree) => leaves.push((with(path, &tree.ident), tree.ident.to_string())),
         UseTree::Rename(tree) => leaves.push((with(path, &tree.ident), tree.rename.to_string())),
         UseTree::Glob(_) => leaves.push((path.iter().cloned().chain(["*".to_owned()]).collect(), "*".to_owned())),
@@ -357,7 +364,8 @@ fn with(path: &[String], name: &syn::Ident) -> Vec<String> {
 }
 
 fn is_for_tests(attribute: &Attribute) -> bool {
-    attribute.path().is_ident("cfg") && attribute.parse_args::<syn::Path>().is_ok_and(|condition| condition.is_ident("test"))
+    attribute.path().is_ident("cfg")
+        && attribute.parse_args::<syn::Path>().is_ok_and(|condition| condition.is_ident("test"))
 }
 
 fn attributes_of(item: &Item) -> &[Attribute] {
@@ -387,7 +395,10 @@ fn read_folder(folder: &Path, module: &mut Module, texts: &mut BTreeMap<Module, 
             module.push(name);
             read_folder(&path, module, texts)?;
             module.pop();
-        } else if path.extension().is_some_and(|extension| extension == "rs") && name != "tests" && !name.ends_with("_tests") {
+        } else if path.extension().is_some_and(|extension| extension == "rs")
+            && name != "tests"
+            && !name.ends_with("_tests")
+        {
             let text = std::fs::read_to_string(&path).with_context(|| format!("could not read {}", path.display()))?;
             let mut own = module.clone();
             if !matches!(name.as_str(), "lib" | "main" | "mod") {
@@ -403,11 +414,8 @@ fn read_folder(folder: &Path, module: &mut Module, texts: &mut BTreeMap<Module, 
 mod tests {
     use super::*;
 
-    const TWO: Rooms = Rooms {
-        package: "house",
-        order: &["cellar", "hall", "attic"],
-        beside: &[("garden", &["cellar"], &["attic"])],
-    };
+    const TWO: Rooms =
+        Rooms { package: "house", order: &["cellar", "hall", "attic"], beside: &[("garden", &["cellar"], &["attic"])] };
 
     /// What is wrong with a crate of these files.
     fn found(files: &[(&str, &str)]) -> Vec<String> {
@@ -496,7 +504,9 @@ mod tests {
     fn a_circle_of_four_is_found_and_one_of_three_is_not() {
         let ring = |n: usize| {
             let files: Vec<(String, String)> = (0..n)
-                .map(|file| (format!("hall/f{file}.rs"), format!("use crate::hall::f{}::g; pub fn g() {{}}", (file + 1) % n)))
+                .map(|file| {
+                    (format!("hall/f{file}.rs"), format!("use crate::hall::f{}::g; pub fn g() {{}}", (file + 1) % n))
+                })
                 .collect();
             let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
             found(&files)

@@ -65,7 +65,12 @@ pub async fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
 }
 
 /// Documentation tests first and in one line, so that nextest's summary ends the output.
-async fn tests(workspace: &Workspace, args: &Args, places: &[(&str, String)], signals: &mut Signals) -> Result<ExitCode> {
+async fn tests(
+    workspace: &Workspace,
+    args: &Args,
+    places: &[(&str, String)],
+    signals: &mut Signals,
+) -> Result<ExitCode> {
     let mut documented = ExitCode::SUCCESS;
     if !args.fast && args.nextest.is_empty() {
         documented = documentation(workspace, places, signals).await?;
@@ -79,7 +84,9 @@ async fn tests(workspace: &Workspace, args: &Args, places: &[(&str, String)], si
 
 /// The arguments for nextest: the whole workspace and the profile `ci` unless others are named.
 fn selection(given: &[String]) -> Vec<String> {
-    let names = |short: &str, long: &str| given.iter().any(|arg| arg == short || arg == long || arg.starts_with(&format!("{long}=")));
+    let names = |short: &str, long: &str| {
+        given.iter().any(|arg| arg == short || arg == long || arg.starts_with(&format!("{long}=")))
+    };
     let mut all = Vec::new();
     if !names("-p", "--package") && !names("--workspace", "--all") {
         all.push("--workspace".to_owned());
@@ -114,14 +121,12 @@ struct Signals {
 
 impl Signals {
     fn listen() -> Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
-    /// Runs a command to its end, whatever signal comes; its output is kept for the caller if `quiet`. A ctrl-c reaches it by itself, since it is in our process
-    /// group; a request to terminate is sent to us alone and is passed on. One that came before it started keeps it from starting.
+    /// Runs a command to its end, whatever signal comes; its output is kept for the caller if `quiet`. A ctrl-c reaches
+    /// it by itself, since it is in our process group; a request to terminate is sent to us alone and is passed on. One
+    /// that came before it started keeps it from starting.
     async fn attend(&mut self, command: Command, quiet: bool) -> Result<Output> {
         let shown = show(&command);
         let mut command = tokio::process::Command::from(command);

@@ -90,11 +90,7 @@ fn build(workspace: &Workspace, release: &Release) -> Result<PathBuf> {
         command
     };
     if git(&["cat-file", "-e", &release.commit]).status().is_ok_and(|status| !status.success()) {
-        bail!(
-            "this clone lacks {}, the commit of {}; hint: git fetch --unshallow",
-            release.commit,
-            release.version
-        );
+        bail!("this clone lacks {}, the commit of {}; hint: git fetch --unshallow", release.commit, release.version);
     }
     if !folder.join("Cargo.toml").is_file() {
         let place = folder.to_str().context("the target folder's name is not UTF-8")?;
@@ -120,12 +116,9 @@ mod tests {
     fn releases_are_named_whole_and_in_order() {
         let releases = named().release;
         assert_eq!(releases[0].version, "0.1.0");
-        let version = |release: &Release| -> Vec<u32> { release.version.split('.').map(|part| part.parse().unwrap()).collect() };
-        assert!(
-            releases
-                .windows(2)
-                .all(|pair| version(&pair[0]) < version(&pair[1]) && pair[0].date <= pair[1].date)
-        );
+        let version =
+            |release: &Release| -> Vec<u32> { release.version.split('.').map(|part| part.parse().unwrap()).collect() };
+        assert!(releases.windows(2).all(|pair| version(&pair[0]) < version(&pair[1]) && pair[0].date <= pair[1].date));
         for release in &releases {
             assert!(
                 release.commit.len() == 40 && release.commit.bytes().all(|byte| byte.is_ascii_hexdigit()),

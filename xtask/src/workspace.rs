@@ -19,10 +19,7 @@ impl Workspace {
     /// Asks cargo, so that `CARGO_TARGET_DIR` and any working folder inside the workspace are respected.
     pub fn find() -> Result<Self> {
         let metadata = Metadata::load(Path::new("."), true)?;
-        Ok(Self {
-            root: metadata.workspace_root,
-            target: metadata.target_directory,
-        })
+        Ok(Self { root: metadata.workspace_root, target: metadata.target_directory })
     }
 
     /// Where `peers` installs to.
@@ -59,11 +56,7 @@ pub fn output(command: &mut Command) -> Result<String> {
 /// A command as a person would type it.
 pub fn show(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
-    std::iter::once(program)
-        .chain(command.get_args())
-        .map(|part| part.to_string_lossy())
-        .collect::<Vec<_>>()
-        .join(" ")
+    std::iter::once(program).chain(command.get_args()).map(|part| part.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
 /// Makes `folder`, and all above it, where they are missing.

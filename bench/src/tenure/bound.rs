@@ -1,5 +1,6 @@
-//! Issuance of tokens that are bound to a key of the client's: by a DPoP proof in each request (RFC 9449), and by the certificate of the
-//! connection (RFC 8705). Both ask with the same assertions as the plain issuance, so that what differs is the binding.
+//! Issuance of tokens that are bound to a key of the client's: by a DPoP proof in each request (RFC 9449), and by the
+//! certificate of the connection (RFC 8705). Both ask with the same assertions as the plain issuance, so that what
+//! differs is the binding.
 
 use std::net::SocketAddr;
 
@@ -14,7 +15,8 @@ use crate::tls::{Certificates, Client};
 use xtask::process::free_port;
 
 impl Tenure {
-    /// Issuance with a proof per request. All proofs of a measurement repeat one nonce of the server's, which lives for 150 seconds.
+    /// Issuance with a proof per request. All proofs of a measurement repeat one nonce of the server's, which lives for
+    /// 150 seconds.
     pub(super) async fn dpop(&self, load: Load) -> Result<Measured> {
         let keys = (0..self.workloads.len()).map(|_| Key::generate()).collect::<Result<Vec<_>>>()?;
         let url = format!("{}/token", self.issuer);
@@ -37,20 +39,18 @@ impl Tenure {
         let asked = request("POST", TOKEN_PATH, self.address, &[FORM, "dpop: none"], b"");
         let reply = Connection::open(self.address).await?.exchange(&asked).await?;
         let summary = reply.summary();
-        reply
-            .dpop_nonce
-            .with_context(|| format!("the token endpoint gave no DPoP nonce; it answered {summary}"))
+        reply.dpop_nonce.with_context(|| format!("the token endpoint gave no DPoP nonce; it answered {summary}"))
     }
 
-    /// Starts it again on what it has, with a second listener that asks for client certificates. The first has TLS from then on, and is not used.
+    /// Starts it again on what it has, with a second listener that asks for client certificates. The first has TLS from
+    /// then on, and is not used.
     pub async fn with_certificates(mut self) -> Result<MutualTls> {
         let certificates = Certificates::make(&self.launch.data.join("certificates"))?;
         let client = certificates.client()?;
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         self.server.stop(Signal::TERM).await?;
-        self.server = self
-            .launch
-            .server(SocketAddr::from(([127, 0, 0, 1], free_port()?)), Some((&certificates, address)))?;
+        self.server =
+            self.launch.server(SocketAddr::from(([127, 0, 0, 1], free_port()?)), Some((&certificates, address)))?;
         self.server.until(async || crate::answers(address, Some(&client), "/readyz").await).await?;
         Ok(MutualTls { tenure: self, address, client })
     }

@@ -1,4 +1,5 @@
-//! Token exchange (RFC 8693): an actor exchanges a live token that a principal had made out to it for one by which it acts.
+//! Token exchange (RFC 8693): an actor exchanges a live token that a principal had made out to it for one by which it
+//! acts.
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -19,7 +20,8 @@ impl Tenure {
             let asked = self.workloads.iter().zip(&handed).cycle().take(count);
             let signed = asked.map(|(actor, token)| {
                 let assertion = actor.key.assertion(&actor.id, &self.issuer, now())?;
-                let parameters = [("grant_type", GRANT), ("subject_token", token), ("subject_token_type", ACCESS_TOKEN)];
+                let parameters =
+                    [("grant_type", GRANT), ("subject_token", token), ("subject_token_type", ACCESS_TOKEN)];
                 Ok(self.at_token_endpoint(&[], &form(&assertion, &parameters)))
             });
             signed.collect()
@@ -31,10 +33,7 @@ impl Tenure {
 
     /// For each workload a principal of its own, and the token that this one had made out to it.
     async fn handed(&self) -> Result<Vec<String>> {
-        let administrator = Api {
-            address: self.address,
-            authorization: Some(self.administrator.clone()),
-        };
+        let administrator = Api { address: self.address, authorization: Some(self.administrator.clone()) };
         let own = json!({
             "uri": self.issuer, "type": "tenure", "actions": ["delegate"], "application": text(&self.registrar.charter, "/application")?,
             "environment": ENVIRONMENT, "data_domains": [], "verification": "online", "when_unreachable": "deny",

@@ -13,19 +13,21 @@ const EXCHANGE: &str = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ato
 /// What a toy of Tenure answers; it refuses what the real one would refuse for its form.
 fn answer(path: &str, head: &str, body: &str, mutual: bool) -> (u16, Value) {
     let json: Value = serde_json::from_str(body).unwrap_or_default();
-    let form = || body.contains("client_assertion=ey") && body.contains("&resource=https%3A%2F%2Forders.bench.example%2F");
+    let form =
+        || body.contains("client_assertion=ey") && body.contains("&resource=https%3A%2F%2Forders.bench.example%2F");
     let asked_for = |parameter: &str| body.split('&').any(|given| given == parameter);
     // In whichever order its members come: a build of the whole workspace keeps them as they were written.
-    let delegates = body.contains("authorization_details=") && body.contains("%22actor%22%3A%22idn_workload-") && body.contains("tenure_delegation");
+    let delegates = body.contains("authorization_details=")
+        && body.contains("%22actor%22%3A%22idn_workload-")
+        && body.contains("tenure_delegation");
     let asked_by_point = head.contains("authorization: Bearer token-of-a-workload");
     match path {
         "/v1/setup" if json["setup_token"] == "once" => (201, json!({ "operator_token": "tnr_op_toy" })),
         "/env/bench/token" if head.contains("dpop: none") => (400, json!({ "error": "use_dpop_nonce" })),
         "/env/bench/token" if head.contains("dpop: ") => match proven(head) && form() {
-            true => (
-                200,
-                json!({ "access_token": bearing(&json!({ "cnf": { "jkt": "key" } })), "token_type": "DPoP" }),
-            ),
+            true => {
+                (200, json!({ "access_token": bearing(&json!({ "cnf": { "jkt": "key" } })), "token_type": "DPoP" }))
+            }
             false => (400, json!({ "error": "invalid_dpop_proof" })),
         },
         "/env/bench/token" if mutual && form() => (
@@ -38,10 +40,13 @@ fn answer(path: &str, head: &str, body: &str, mutual: bool) -> (u16, Value) {
             json!({ "access_token": bearing(&json!({ "act": { "sub": "idn_workload-0" } })), "token_type": "Bearer" }),
         ),
         "/env/bench/token" if form() => (200, json!({ "access_token": "token-of-a-workload", "token_type": "Bearer" })),
-        "/env/bench/introspect" if asked_by_point && body == "token=token-of-a-workload" => (200, json!({ "active": true })),
+        "/env/bench/introspect" if asked_by_point && body == "token=token-of-a-workload" => {
+            (200, json!({ "active": true }))
+        }
         "/access/v1/evaluation" if asked_by_point => {
-            let right =
-                json["subject"]["properties"]["access_token"] == "token-of-a-workload" && json["resource"]["id"] == "res_1" && json["action"]["name"] == "read";
+            let right = json["subject"]["properties"]["access_token"] == "token-of-a-workload"
+                && json["resource"]["id"] == "res_1"
+                && json["action"]["name"] == "read";
             (200, json!({ "decision": right }))
         }
         "/signals/bench-ci" if head.contains("x-hub-signature-256: sha256=") && json["action"] == "completed" => {
@@ -49,7 +54,9 @@ fn answer(path: &str, head: &str, body: &str, mutual: bool) -> (u16, Value) {
         }
         _ if !head.contains(OPERATOR) => (401, json!({ "code": "unauthenticated" })),
         "/v1/people" if json["roles"] == json!(["manager"]) => (201, json!({ "id": "per_2" })),
-        "/v1/people" if json["roles"] == json!(["requester", "owner"]) && json["manager"] == "per_2" => (201, json!({ "id": "per_1" })),
+        "/v1/people" if json["roles"] == json!(["requester", "owner"]) && json["manager"] == "per_2" => {
+            (201, json!({ "id": "per_1" }))
+        }
         "/v1/people/per_1/operator-tokens" => (201, json!({ "operator_token": "tnr_op_toy" })),
         "/v1/people/per_2/operator-tokens" => (201, json!({ "operator_token": "tnr_op_toy_manager" })),
         "/v1/requests/req_1" if head.contains("tnr_op_toy_manager") => (200, json!({ "content_hash": "v2:toy" })),
@@ -62,9 +69,13 @@ fn answer(path: &str, head: &str, body: &str, mutual: bool) -> (u16, Value) {
         }
         "/v1/teams" if json["name"] == "bench" => (201, json!({ "id": "team_1" })),
         "/v1/people/per_1/change" if json["teams"] == json!(["team_1"]) => (200, json!({ "id": "per_1" })),
-        "/v1/applications" if json["owner"] == "per_1" && json["removal_group"] == "team_1" => (201, json!({ "id": "app_1" })),
+        "/v1/applications" if json["owner"] == "per_1" && json["removal_group"] == "team_1" => {
+            (201, json!({ "id": "app_1" }))
+        }
         "/v1/environments" if json["name"] == "bench" => (201, json!({ "name": "bench" })),
-        "/v1/resources" if json["type"] == "tenure" && json["application"] == "app_1" => (201, json!({ "id": "res_2" })),
+        "/v1/resources" if json["type"] == "tenure" && json["application"] == "app_1" => {
+            (201, json!({ "id": "res_2" }))
+        }
         "/v1/resources" if json["application"] == "app_1" => (201, json!({ "id": "res_1" })),
         "/v1/identities" => {
             let charter = &json["charter"];
@@ -94,7 +105,9 @@ fn answer(path: &str, head: &str, body: &str, mutual: bool) -> (u16, Value) {
                 (422, json!({ "code": "charter_incomplete" }))
             }
         }
-        "/v1/sources" if json["owner"] == "per_1" => (201, json!({ "id": "src_1", "state": "active", "secret": "tnr_whk_toy" })),
+        "/v1/sources" if json["owner"] == "per_1" => {
+            (201, json!({ "id": "src_1", "state": "active", "secret": "tnr_whk_toy" }))
+        }
         "/v1/signals?source=src_1&state=received&limit=1" => (200, json!({ "items": [] })),
         "/v1/signals?source=src_1&limit=200" => (200, json!({ "items": [run_of("0"), run_of("1")], "next": "sig_2" })),
         "/v1/signals?source=src_1&limit=200&after=sig_2" => (200, json!({ "items": [run_of("2")] })),
@@ -166,21 +179,14 @@ async fn it_is_set_up_and_measured_through_the_public_api() {
     let mut process = Command::new("sleep");
     process.arg("60");
     let server = Server::spawn("toy", process, &data.path().join("log")).unwrap();
-    let launch = Launch {
-        program: PathBuf::new(),
-        data: data.path().to_owned(),
-        store: None,
-        public_url: String::new(),
-    };
-    let mut tenure = Tenure::before_set_up(server, launch, toy(None).await, None, Scale { workloads: 64, tokens: 512 }).unwrap();
+    let launch =
+        Launch { program: PathBuf::new(), data: data.path().to_owned(), store: None, public_url: String::new() };
+    let mut tenure =
+        Tenure::before_set_up(server, launch, toy(None).await, None, Scale { workloads: 64, tokens: 512 }).unwrap();
     tenure.set_up(data.path()).await.unwrap();
     assert_eq!(tenure.workloads.len(), 64);
     assert_eq!(tenure.enforcement_point.id, "idn_enforcement-point");
-    let load = Load {
-        connections: 2,
-        warm_up: Duration::from_millis(60),
-        measured: Duration::from_millis(60),
-    };
+    let load = Load { connections: 2, warm_up: Duration::from_millis(60), measured: Duration::from_millis(60) };
     for work in [Work::Issuance, Work::Dpop, Work::Exchange, Work::Introspection, Work::Decision] {
         let measured = tenure.measure(work, load).await.unwrap();
         assert!(measured.answers > 0 && measured.errors == 0, "{work:?}: {measured:?}");
@@ -190,11 +196,7 @@ async fn it_is_set_up_and_measured_through_the_public_api() {
     let lost = tenure.burst(4, 2).await.err().unwrap().to_string();
     assert!(lost.contains("4 were acknowledged, but 3 are recorded"), "{lost}");
     let certificates = Certificates::make(&data.path().join("certificates")).unwrap();
-    let mutual = MutualTls {
-        tenure,
-        address: toy(Some(&certificates)).await,
-        client: certificates.client().unwrap(),
-    };
+    let mutual = MutualTls { tenure, address: toy(Some(&certificates)).await, client: certificates.client().unwrap() };
     let measured = mutual.issuance(load).await.unwrap();
     assert!(measured.answers > 0 && measured.errors == 0, "{measured:?}");
     mutual.stop().await.unwrap();
@@ -236,8 +238,7 @@ async fn it_is_started_again_with_a_listener_that_asks_for_certificates() {
 
 #[test]
 fn budgets_are_found_in_the_help() {
-    let help =
-        "  --listen <ADDR> [env: TENURE_LISTEN=]\n  --issuance-budget <N>  per identity and minute [env: TENURE_ISSUANCE_BUDGET=]\n TENURE_ISSUANCE_BUDGET";
+    let help = "  --listen <ADDR> [env: TENURE_LISTEN=]\n  --issuance-budget <N>  per identity and minute [env: TENURE_ISSUANCE_BUDGET=]\n TENURE_ISSUANCE_BUDGET";
     assert_eq!(budgets(help), ["TENURE_ISSUANCE_BUDGET"]);
     assert!(budgets("nothing").is_empty());
 }

@@ -25,7 +25,8 @@ pub struct NewException {
     pub compensating: Vec<NewControl>,
     /// For how long.
     pub duration: Span,
-    /// The exception that it renews: the last one of this type that the identity had. It counts as one if this is left out, too.
+    /// The exception that it renews: the last one of this type that the identity had. It counts as one if this is left
+    /// out, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renews: Option<ExceptionId>,
 }

@@ -25,6 +25,8 @@ pub mod views;
 pub mod why;
 
 /// A value that was given, be it that there is none: a field that may be left out, and may be taken away by `null`.
-fn given<'de, T: serde::Deserialize<'de>, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+fn given<'de, T: serde::Deserialize<'de>, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
     <Option<T> as serde::Deserialize>::deserialize(deserializer).map(Some)
 }

@@ -11,7 +11,8 @@ pub struct ChannelView {
     pub channel: String,
     /// Whether the server that answers delivers on it; else it was configured once.
     pub configured: bool,
-    /// Entries of the log that were not read for it yet. Some are always unread: reading that finds nothing is not written down.
+    /// Entries of the log that were not read for it yet. Some are always unread: reading that finds nothing is not
+    /// written down.
     pub unread: u64,
     /// How many deliveries are still to be made.
     pub pending: usize,

@@ -9,8 +9,8 @@ use tenure_core::trust::signing_key::SigningAlgorithm;
 use crate::given;
 use crate::request::RequestView;
 
-/// The reply to a change: of what only takes something away, or raises what approvals ask, the record (200); of what lets somebody do more, or do it more
-/// lightly, the request that another administrator has to approve (201).
+/// The reply to a change: of what only takes something away, or raises what approvals ask, the record (200); of what
+/// lets somebody do more, or do it more lightly, the request that another administrator has to approve (201).
 #[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 #[serde(untagged)]
 pub enum Edited<T> {
@@ -107,6 +107,9 @@ pub struct EnvironmentEdit {
 impl ResourceEdit {
     /// Whether it changes nothing.
     pub const fn is_empty(&self) -> bool {
-        self.actions.is_none() && self.data_domains.is_none() && self.verification.is_none() && self.when_unreachable.is_none()
+        self.actions.is_none()
+            && self.data_domains.is_none()
+            && self.verification.is_none()
+            && self.when_unreachable.is_none()
     }
 }

@@ -32,7 +32,8 @@ pub struct NewPerson {
     /// The e-mail address; it never identifies anyone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// Roles in Tenure. Where there is a second administrator, they are given by a request that one of the others approves.
+    /// Roles in Tenure. Where there is a second administrator, they are given by a request that one of the others
+    /// approves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<Role>,
     /// What the roles are for: the purpose of that request.
@@ -148,8 +149,8 @@ pub struct ImportPeople {
     /// The text of a `csv` feed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
-    /// The rows of a `json` feed: `key` and `name`, and of `email`, `class`, `starts_at`, `ends_at`, `manager_key` and `teams` what the
-    /// source knows. What a row leaves out stays as it is, `null` takes it away.
+    /// The rows of a `json` feed: `key` and `name`, and of `email`, `class`, `starts_at`, `ends_at`, `manager_key` and
+    /// `teams` what the source knows. What a row leaves out stays as it is, `null` takes it away.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub people: Vec<serde_json::Map<String, serde_json::Value>>,
     /// Only says what would be done.
@@ -287,10 +288,7 @@ mod tests {
     #[test]
     fn what_is_left_out_stays_and_null_takes_away() {
         let change: PersonChange = serde_json::from_str(r#"{"manager": null, "class": "contractor"}"#).unwrap();
-        assert_eq!(
-            (change.manager, &change.email, change.class),
-            (Some(None), &None, Some(PersonClass::Contractor))
-        );
+        assert_eq!((change.manager, &change.email, change.class), (Some(None), &None, Some(PersonClass::Contractor)));
         assert_eq!(serde_json::to_string(&change).unwrap(), r#"{"class":"contractor","manager":null}"#);
     }
 }

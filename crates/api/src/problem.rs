@@ -16,22 +16,14 @@ pub struct OtherCode {
 
 /// Codes that are not one of the domain's reasons, with what to do about each.
 pub const OTHER_CODES: &[OtherCode] = &[
-    other(
-        422,
-        "fields_invalid",
-        "fields are missing or wrong: `fields` names each with its own code and what to do",
-    ),
+    other(422, "fields_invalid", "fields are missing or wrong: `fields` names each with its own code and what to do"),
     other(400, "request_malformed", "the request's head can't be read: `detail` says which part"),
     other(
         400,
         "body_malformed",
         "the body is not the JSON that this address takes: `detail` says where; unknown fields are refused",
     ),
-    other(
-        413,
-        "body_too_large",
-        "a body has at most 64 KiB, a feed of people 8 MiB, a delivery of signals 1 MiB",
-    ),
+    other(413, "body_too_large", "a body has at most 64 KiB, a feed of people 8 MiB, a delivery of signals 1 MiB"),
     other(
         408,
         "body_too_slow",
@@ -90,11 +82,7 @@ pub const OTHER_CODES: &[OtherCode] = &[
         "idempotency_key_reused",
         "the idempotency key stands for another request of yours: use a new key for a new request",
     ),
-    other(
-        409,
-        "setup",
-        "set-up was not done yet, or was done before: `tenure setup` makes the first administrator",
-    ),
+    other(409, "setup", "set-up was not done yet, or was done before: `tenure setup` makes the first administrator"),
     other(
         503,
         "disk_full",
@@ -143,7 +131,8 @@ pub struct Problem {
     /// Every field that is missing or wrong.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub fields: Vec<FieldProblem>,
-    /// In how many seconds it is worth another try, where that is known; `Retry-After` says the same (RFC 9110 §10.2.3).
+    /// In how many seconds it is worth another try, where that is known; `Retry-After` says the same (RFC 9110
+    /// §10.2.3).
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub retry_after: Option<u64>,
     /// The policies that determined the answer.
@@ -230,11 +219,8 @@ mod tests {
 
     #[test]
     fn codes_are_distinct() {
-        let mut codes: Vec<_> = Reason::ALL
-            .iter()
-            .map(|reason| reason.code())
-            .chain(OTHER_CODES.iter().map(|other| other.code))
-            .collect();
+        let mut codes: Vec<_> =
+            Reason::ALL.iter().map(|reason| reason.code()).chain(OTHER_CODES.iter().map(|other| other.code)).collect();
         let all = codes.len();
         codes.sort_unstable();
         codes.dedup();

@@ -128,8 +128,8 @@ pub struct NewIssuer {
     /// Signature algorithms accepted of it; the preset's if empty, or all that Tenure knows.
     #[serde(default)]
     pub algorithms: Vec<String>,
-    /// Claims that every token of it must have with exactly these values, or one of a list: of a shared issuer, the immutable id of our
-    /// tenant.
+    /// Claims that every token of it must have with exactly these values, or one of a list: of a shared issuer, the
+    /// immutable id of our tenant.
     #[serde(default)]
     pub fixed_claims: BTreeMap<String, serde_json::Value>,
     /// Claims that every binding to it must fix.
@@ -234,7 +234,8 @@ pub struct Revocation {
     /// Why.
     #[schemars(length(min = 1, max = 500))]
     pub reason: String,
-    /// Whether what was cut is kept from coming back as well, in the same act: an identity is suspended, another scope held.
+    /// Whether what was cut is kept from coming back as well, in the same act: an identity is suspended, another scope
+    /// held.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
 }

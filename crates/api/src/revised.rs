@@ -16,8 +16,8 @@ use crate::signals::SourceMade;
 use crate::templates::Registered;
 use crate::third_party::VendorEnded;
 use crate::views::{
-    AccessReport, CredentialView, Decision, HoldView, IdentityView, IssuerTrial, JoinTokenIssued, OperatorTokenIssued, Page, Plain, ReceiptView, Resource,
-    SetupDone,
+    AccessReport, CredentialView, Decision, HoldView, IdentityView, IssuerTrial, JoinTokenIssued, OperatorTokenIssued,
+    Page, Plain, ReceiptView, Resource, SetupDone,
 };
 use crate::why::{PastAccessReport, Refusals};
 

@@ -21,7 +21,8 @@ pub struct NewSignInProvider {
     /// Our client secret there; left out for a public client. It is sealed and never read back.
     #[serde(default)]
     pub client_secret: Option<String>,
-    /// Values of `acr` or `amr` that say that a sign-in can't be phished; none if this provider's are not to be taken as such.
+    /// Values of `acr` or `amr` that say that a sign-in can't be phished; none if this provider's are not to be taken
+    /// as such.
     #[serde(default)]
     pub phishing_resistant: Vec<String>,
 }

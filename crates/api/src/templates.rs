@@ -19,8 +19,8 @@ pub struct TemplateChange {
 #[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FirstToken {
-    /// A JWS by the key of the charter's `workload_binding`: typ `tenure-enrol+jwt`, `sub` the identity's name, `aud` the environment's
-    /// issuer, with `jti`, `iat` and `exp`.
+    /// A JWS by the key of the charter's `workload_binding`: typ `tenure-enrol+jwt`, `sub` the identity's name, `aud`
+    /// the environment's issuer, with `jti`, `iat` and `exp`.
     pub proof: String,
     /// The resource's identifier (RFC 8707); may be left out if only one is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,7 +53,8 @@ pub struct Registered {
     pub token_refused: Option<TokenRefused>,
 }
 
-/// Why a registration came without the credential that it wanted: the identity is there, and may ask again at the token endpoint.
+/// Why a registration came without the credential that it wanted: the identity is there, and may ask again at the token
+/// endpoint.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TokenRefused {
     /// The stable code.

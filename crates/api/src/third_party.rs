@@ -58,7 +58,8 @@ pub struct NewDataDomain {
     pub sensitivity: Sensitivity,
 }
 
-/// `PUT /v1/data-domains/{name}`: higher at once, lower by a request; the tiers of the identities concerned are derived again (R119).
+/// `PUT /v1/data-domains/{name}`: higher at once, lower by a request; the tiers of the identities concerned are derived
+/// again (R119).
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Classification {

@@ -13,8 +13,8 @@ use tenure_core::people::person::Person;
 use tenure_core::store::row::Position;
 use tenure_core::trust::confirmation::Confirmation;
 
-/// The names of the records whose ids stand in a reply, by id: of identities, people, applications, teams, resources, vendors, needs, cloud accounts,
-/// sources and issuers.
+/// The names of the records whose ids stand in a reply, by id: of identities, people, applications, teams, resources,
+/// vendors, needs, cloud accounts, sources and issuers.
 pub type Names = BTreeMap<String, String>;
 
 /// A page of a list.
@@ -25,7 +25,8 @@ pub struct Page<T> {
     /// Give it as `after` to get the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub next: Option<String>,
-    /// The ids of records of this page that can't be read or were altered outside Tenure, of which an operator finds the cause with `tenure log verify-state`.
+    /// The ids of records of this page that can't be read or were altered outside Tenure, of which an operator finds
+    /// the cause with `tenure log verify-state`.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub unreadable: Vec<String>,
     /// The names of the records whose ids it holds.
@@ -36,12 +37,7 @@ pub struct Page<T> {
 impl<T> Page<T> {
     /// A list that is one page.
     pub fn whole(items: Vec<T>) -> Self {
-        Self {
-            items,
-            next: None,
-            unreadable: Vec::new(),
-            names: Names::new(),
-        }
+        Self { items, next: None, unreadable: Vec::new(), names: Names::new() }
     }
 }
 
@@ -330,7 +326,8 @@ pub struct ActiveToken {
     /// The task that it is for, as RFC 9396 words it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorization_details: Option<serde_json::Value>,
-    /// Until when the asking enforcement point may go on accepting it while Tenure can't be reached, in seconds since the epoch; absent: not at all.
+    /// Until when the asking enforcement point may go on accepting it while Tenure can't be reached, in seconds since
+    /// the epoch; absent: not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenure_accept_until: Option<i64>,
 }

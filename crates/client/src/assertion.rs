@@ -1,7 +1,9 @@
-//! A workload's own key, and the proofs that it signs: client assertions (RFC 7523, `private_key_jwt`), and proofs for enrolment and registration.
+//! A workload's own key, and the proofs that it signs: client assertions (RFC 7523, `private_key_jwt`), and proofs for
+//! enrolment and registration.
 //!
-//! Its private part is kept as PKCS#8 in PEM (RFC 5958, RFC 7468), which OpenSSL and stock clients read, or as a JWK (RFC 7517), in a file that only the
-//! workload may read. What earlier releases wrote is read too: an Ed25519 seed (RFC 8032 §5.1.5) as 43 characters of base64url.
+//! Its private part is kept as PKCS#8 in PEM (RFC 5958, RFC 7468), which OpenSSL and stock clients read, or as a JWK
+//! (RFC 7517), in a file that only the workload may read. What earlier releases wrote is read too: an Ed25519 seed (RFC
+//! 8032 §5.1.5) as 43 characters of base64url.
 //!
 //! ```no_run
 //! # async fn example(client: tenure_client::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -39,7 +41,9 @@ const ID_LEN: usize = 26;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ProofError {
     /// Not a private key in one of the forms that [`WorkloadKey::from_text`] reads.
-    #[error("not a private key: give an Ed25519 or P-256 key as PEM or as a JWK, as `tenure key generate` writes them; without a passphrase")]
+    #[error(
+        "not a private key: give an Ed25519 or P-256 key as PEM or as a JWK, as `tenure key generate` writes them; without a passphrase"
+    )]
     NoKey,
     /// Not an identity's id.
     #[error("not an identity's id: one begins with idn_")]
@@ -78,7 +82,9 @@ impl WorkloadKey {
     pub fn generate_of(kind: KeyType) -> Self {
         let key = match kind {
             KeyType::Ed25519 => Self::draw(&SystemEntropy).ok(),
-            KeyType::P256 => EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).ok().map(|pair| Self(Pair::P256(pair))),
+            KeyType::P256 => {
+                EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).ok().map(|pair| Self(Pair::P256(pair)))
+            }
         };
         match key {
             Some(key) => key,
@@ -129,12 +135,17 @@ impl WorkloadKey {
             ("OKP", "Ed25519", None) => {
                 let key = Self::from_seed(private)?;
                 // A public part of another key would go into the charter, and no proof would ever hold.
-                let is_its = matches!(&key.0, Pair::Ed25519 { pair, .. } if pair.public_key().as_ref() == public.as_slice());
+                let is_its =
+                    matches!(&key.0, Pair::Ed25519 { pair, .. } if pair.public_key().as_ref() == public.as_slice());
                 if is_its { Ok(key) } else { Err(ProofError::NoKey) }
             }
             ("EC", "P-256", Some(y)) => {
                 let point = [&[4u8], public.as_slice(), base64url_32(y)?.as_slice()].concat();
-                let pair = EcdsaKeyPair::from_private_key_and_public_key(&ECDSA_P256_SHA256_FIXED_SIGNING, private.as_ref(), &point);
+                let pair = EcdsaKeyPair::from_private_key_and_public_key(
+                    &ECDSA_P256_SHA256_FIXED_SIGNING,
+                    private.as_ref(),
+                    &point,
+                );
                 pair.map(|pair| Self(Pair::P256(pair))).map_err(|_| ProofError::NoKey)
             }
             _ => Err(ProofError::NoKey),
@@ -181,7 +192,9 @@ impl WorkloadKey {
     /// The public key as a JWK (RFC 8037, RFC 7518 §6.2), for the charter.
     pub fn public_jwk(&self) -> Value {
         match &self.0 {
-            Pair::Ed25519 { pair, .. } => json!({"kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(pair.public_key())}),
+            Pair::Ed25519 { pair, .. } => {
+                json!({"kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(pair.public_key())})
+            }
             Pair::P256(pair) => {
                 let (x, y) = coordinates(pair);
                 json!({"kty": "EC", "crv": "P-256", "x": x, "y": y})
@@ -204,7 +217,8 @@ impl WorkloadKey {
         URL_SAFE_NO_PAD.encode(digest(&SHA256, canonical.as_bytes()))
     }
 
-    /// A client assertion of this moment, good for one use within [`LIFE`]. `audience` is the environment's issuer identifier.
+    /// A client assertion of this moment, good for one use within [`LIFE`]. `audience` is the environment's issuer
+    /// identifier.
     ///
     /// # Errors
     /// [`ProofError::NoIdentity`].
@@ -213,7 +227,8 @@ impl WorkloadKey {
         Ok(sign(self, identity, audience, wall_clock(), &SystemEntropy))
     }
 
-    /// A proof of this moment that this key belongs to whoever presents the join token. `audience` comes with the token.
+    /// A proof of this moment that this key belongs to whoever presents the join token. `audience` comes with the
+    /// token.
     ///
     /// # Errors
     /// [`ProofError::NoJoinToken`].
@@ -221,8 +236,8 @@ impl WorkloadKey {
         sign_enrolment(self, join_token, audience, wall_clock(), &SystemEntropy)
     }
 
-    /// A proof of this moment that this key belongs to the identity that is being registered under this name, for the `token` of the same
-    /// call. `audience` is the environment's issuer identifier.
+    /// A proof of this moment that this key belongs to the identity that is being registered under this name, for the
+    /// `token` of the same call. `audience` is the environment's issuer identifier.
     pub fn registration_proof(&self, name: &str, audience: &str) -> String {
         sign_registration(self, name, audience, wall_clock(), &SystemEntropy)
     }
@@ -246,7 +261,8 @@ impl WorkloadKey {
 
     #[expect(clippy::disallowed_methods, reason = "a client at the edge: its keys and proofs are its own")]
     fn signed(&self, header: &Value, claims: &Value) -> String {
-        let mut jws = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let mut jws =
+            format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));
         let signature = match &self.0 {
             Pair::Ed25519 { pair, .. } => pair.sign(jws.as_bytes()).as_ref().to_vec(),
             // Were there no randomness, the empty signature would hold nowhere.
@@ -332,7 +348,13 @@ pub fn sign(key: &WorkloadKey, identity: IdentityId, audience: &str, now: Timest
 ///
 /// # Errors
 /// [`ProofError::NoJoinToken`].
-pub fn sign_enrolment(key: &WorkloadKey, join_token: &str, audience: &str, now: Timestamp, entropy: &dyn Entropy) -> Result<String, ProofError> {
+pub fn sign_enrolment(
+    key: &WorkloadKey,
+    join_token: &str,
+    audience: &str,
+    now: Timestamp,
+    entropy: &dyn Entropy,
+) -> Result<String, ProofError> {
     let claims = json!({
         "aud": audience,
         "iat": now.as_secs(),
@@ -343,9 +365,15 @@ pub fn sign_enrolment(key: &WorkloadKey, join_token: &str, audience: &str, now: 
     Ok(key.compact("tenure-enrol+jwt", &claims))
 }
 
-/// Signs the proof that a key belongs to the identity that is being registered under this name. `audience` is the environment's issuer
-/// identifier.
-pub fn sign_registration(key: &WorkloadKey, name: &str, audience: &str, now: Timestamp, entropy: &dyn Entropy) -> String {
+/// Signs the proof that a key belongs to the identity that is being registered under this name. `audience` is the
+/// environment's issuer identifier.
+pub fn sign_registration(
+    key: &WorkloadKey,
+    name: &str,
+    audience: &str,
+    now: Timestamp,
+    entropy: &dyn Entropy,
+) -> String {
     let claims = json!({
         "sub": name,
         "aud": audience,
@@ -376,10 +404,7 @@ pub(crate) fn wall_clock() -> Timestamp {
 }
 
 fn join_token_id(text: &str) -> Result<JoinTokenId, ProofError> {
-    let id = text
-        .strip_prefix(JOIN_TOKEN_PREFIX)
-        .and_then(|rest| rest.get(..ID_LEN))
-        .ok_or(ProofError::NoJoinToken)?;
+    let id = text.strip_prefix(JOIN_TOKEN_PREFIX).and_then(|rest| rest.get(..ID_LEN)).ok_or(ProofError::NoJoinToken)?;
     format!("jnt_{id}").parse().map_err(|_| ProofError::NoJoinToken)
 }
 
@@ -460,7 +485,8 @@ mod tests {
         let key = WorkloadKey::draw(&entropy).unwrap();
         let id = JoinTokenId::from_u128(77).to_string();
         let text = format!("tnr_join_{}restofit", id.strip_prefix("jnt_").unwrap());
-        let jwt = sign_enrolment(&key, &text, "https://tenure.example/env/prod", Timestamp::from_micros(0), &entropy).unwrap();
+        let jwt = sign_enrolment(&key, &text, "https://tenure.example/env/prod", Timestamp::from_micros(0), &entropy)
+            .unwrap();
         let payload = URL_SAFE_NO_PAD.decode(jwt.split('.').nth(1).unwrap()).unwrap();
         assert_eq!(serde_json::from_slice::<Value>(&payload).unwrap()["join_token_id"], id);
         assert!(sign_enrolment(&key, "tnr_op_x", "a", Timestamp::from_micros(0), &entropy).is_err());
@@ -470,8 +496,11 @@ mod tests {
     fn a_registration_proof_names_who_is_registered() {
         let entropy = SeededEntropy::new(5);
         let key = WorkloadKey::draw(&entropy).unwrap();
-        let jwt = sign_registration(&key, "job-1", "https://tenure.example/env/prod", Timestamp::from_micros(0), &entropy);
-        let part = |n: usize| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(jwt.split('.').nth(n).unwrap()).unwrap()).unwrap();
+        let jwt =
+            sign_registration(&key, "job-1", "https://tenure.example/env/prod", Timestamp::from_micros(0), &entropy);
+        let part = |n: usize| {
+            serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(jwt.split('.').nth(n).unwrap()).unwrap()).unwrap()
+        };
         assert_eq!((&part(0)["typ"], &part(1)["sub"]), (&json!("tenure-enrol+jwt"), &json!("job-1")));
         assert_eq!((&part(1)["aud"], &part(1)["exp"]), (&json!("https://tenure.example/env/prod"), &json!(60)));
     }

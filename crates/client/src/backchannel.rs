@@ -72,7 +72,12 @@ impl ClientProof {
 /// Every method fails with [`ClientError`]: what OAuth says if the server refuses, else what broke.
 impl Client {
     /// `POST /env/{environment}/bc-authorize`.
-    pub async fn ask_for_access(&self, environment: &str, proof: &ClientProof, ask: &AccessAsk) -> Result<AccessWaits, ClientError> {
+    pub async fn ask_for_access(
+        &self,
+        environment: &str,
+        proof: &ClientProof,
+        ask: &AccessAsk,
+    ) -> Result<AccessWaits, ClientError> {
         let mut details = json!({"type": "tenure_access", "locations": [ask.resource], "actions": ask.actions, "duration_secs": ask.duration_secs});
         if let (Some(details), Some(task)) = (details.as_object_mut(), &ask.task) {
             details.insert("task".into(), json!(task));
@@ -86,9 +91,14 @@ impl Client {
         json(self.form(environment, "bc-authorize", &form)).await
     }
 
-    /// `POST /env/{environment}/token`: fetches the answer. While there is none, the error's code is `authorization_pending`, or
-    /// `slow_down` if this came too soon.
-    pub async fn fetch_access(&self, environment: &str, proof: &ClientProof, auth_req_id: &str) -> Result<TokenIssued, ClientError> {
+    /// `POST /env/{environment}/token`: fetches the answer. While there is none, the error's code is
+    /// `authorization_pending`, or `slow_down` if this came too soon.
+    pub async fn fetch_access(
+        &self,
+        environment: &str,
+        proof: &ClientProof,
+        auth_req_id: &str,
+    ) -> Result<TokenIssued, ClientError> {
         let mut form = proof.form();
         form.extend([("grant_type", GRANT), ("auth_req_id", auth_req_id)]);
         json(self.form(environment, "token", &form)).await

@@ -92,7 +92,8 @@ impl Builder {
     /// The URL or a certificate is malformed, or the URL would send secrets in the clear.
     pub fn build(self) -> Result<Client, ClientError> {
         let base = self.url.trim_end_matches('/').to_owned();
-        let url = Url::parse(&base).map_err(|error| ClientError::Configuration(format!("{base:?} is no URL: {error}")))?;
+        let url =
+            Url::parse(&base).map_err(|error| ClientError::Configuration(format!("{base:?} is no URL: {error}")))?;
         let Some(host) = url.host_str() else {
             return Err(ClientError::Configuration(format!("{base:?} names no host")));
         };
@@ -105,7 +106,9 @@ impl Builder {
                     "{base} would carry tokens in the clear to another machine: use https"
                 )));
             }
-            other => return Err(ClientError::Configuration(format!("the scheme {other} is not known: use https"))),
+            other => {
+                return Err(ClientError::Configuration(format!("the scheme {other} is not known: use https")));
+            }
         };
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             // Fails only if another thread was quicker; then there is one.
@@ -120,8 +123,8 @@ impl Builder {
             builder = builder.no_proxy();
         }
         if let Some(pem) = &self.authorities {
-            let certificates =
-                Certificate::from_pem_bundle(pem).map_err(|error| ClientError::Configuration(format!("the certificates can't be read: {error}")))?;
+            let certificates = Certificate::from_pem_bundle(pem)
+                .map_err(|error| ClientError::Configuration(format!("the certificates can't be read: {error}")))?;
             if certificates.is_empty() {
                 return Err(ClientError::Configuration("the file of certificates holds none".into()));
             }
@@ -133,18 +136,13 @@ impl Builder {
         let mut authorization = None;
         if let Some(token) = &self.token {
             let text = Zeroizing::new(format!("Bearer {}", token.as_str()));
-            let mut value =
-                header::HeaderValue::from_str(&text).map_err(|_| ClientError::Configuration("the token has characters that no token has".into()))?;
+            let mut value = header::HeaderValue::from_str(&text)
+                .map_err(|_| ClientError::Configuration("the token has characters that no token has".into()))?;
             value.set_sensitive(true);
             authorization = Some(value);
         }
         let http = builder.build().map_err(|error| ClientError::transport(&error))?;
-        Ok(Client {
-            http,
-            base,
-            authorization,
-            timeout: self.timeout,
-        })
+        Ok(Client { http, base, authorization, timeout: self.timeout })
     }
 }
 
@@ -160,13 +158,7 @@ pub struct Client {
 impl Client {
     /// A client of the server at this base URL, e.g. `https://tenure.example.com`.
     pub fn builder(url: impl Into<String>) -> Builder {
-        Builder {
-            url: url.into(),
-            token: None,
-            authorities: None,
-            plain_http: false,
-            timeout: REQUEST,
-        }
+        Builder { url: url.into(), token: None, authorities: None, plain_http: false, timeout: REQUEST }
     }
 
     /// The server's base URL, without a slash at its end.
@@ -217,16 +209,30 @@ impl Client {
         json(self.request(Method::GET, path).query(&query.pairs)).await
     }
 
-    pub(crate) async fn post<B: Serialize + ?Sized, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, ClientError> {
+    pub(crate) async fn post<B: Serialize + ?Sized, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<T, ClientError> {
         json(self.request(Method::POST, path).json(body)).await
     }
 
     /// A change of the record as it was read at this revision.
-    pub(crate) async fn patch<B: Serialize + ?Sized, T: DeserializeOwned>(&self, path: &str, revision: u64, body: &B) -> Result<T, ClientError> {
+    pub(crate) async fn patch<B: Serialize + ?Sized, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        revision: u64,
+        body: &B,
+    ) -> Result<T, ClientError> {
         json(at_revision(self.request(Method::PATCH, path), Some(revision)).json(body)).await
     }
 
-    pub(crate) async fn patch_or_ask<B: Serialize + ?Sized, T: DeserializeOwned>(&self, path: &str, revision: u64, body: &B) -> Result<Edited<T>, ClientError> {
+    pub(crate) async fn patch_or_ask<B: Serialize + ?Sized, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        revision: u64,
+        body: &B,
+    ) -> Result<Edited<T>, ClientError> {
         edited(at_revision(self.request(Method::PATCH, path), Some(revision)).json(body)).await
     }
 

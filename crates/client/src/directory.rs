@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 use tenure_api::ownership::{ApplicationEdit, Edited, EnvironmentEdit, ResourceEdit};
-use tenure_api::requests::{IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup, SignWith};
+use tenure_api::requests::{
+    IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup, SignWith,
+};
 use tenure_api::views::{IssuerTrial, OperatorTokenIssued, Page, Resource as View, SetupDone};
 use tenure_core::base::id::{ApplicationId, IssuerId, OperatorTokenId, PersonId, ResourceId};
 use tenure_core::inventory::application::Application;
@@ -21,7 +23,11 @@ impl Client {
     }
 
     /// `POST /v1/people/{id}/operator-tokens`: the token is shown this once.
-    pub async fn create_operator_token(&self, id: PersonId, ask: &NewOperatorToken) -> Result<OperatorTokenIssued, ClientError> {
+    pub async fn create_operator_token(
+        &self,
+        id: PersonId,
+        ask: &NewOperatorToken,
+    ) -> Result<OperatorTokenIssued, ClientError> {
         self.post(&format!("/v1/people/{id}/operator-tokens"), ask).await
     }
 
@@ -36,7 +42,12 @@ impl Client {
     }
 
     /// `PATCH /v1/applications/{id}` with `If-Match`: fails if it is at another revision.
-    pub async fn update_application(&self, id: ApplicationId, revision: u64, ask: &ApplicationEdit) -> Result<View<Application>, ClientError> {
+    pub async fn update_application(
+        &self,
+        id: ApplicationId,
+        revision: u64,
+        ask: &ApplicationEdit,
+    ) -> Result<View<Application>, ClientError> {
         self.patch(&format!("/v1/applications/{id}"), revision, ask).await
     }
 
@@ -75,13 +86,24 @@ impl Client {
         self.post("/v1/resources", ask).await
     }
 
-    /// `PATCH /v1/environments/{name}` with `If-Match`: away from production by a request; fails if it is at another revision.
-    pub async fn update_environment(&self, name: &str, revision: u64, ask: &EnvironmentEdit) -> Result<Edited<View<Environment>>, ClientError> {
+    /// `PATCH /v1/environments/{name}` with `If-Match`: away from production by a request; fails if it is at another
+    /// revision.
+    pub async fn update_environment(
+        &self,
+        name: &str,
+        revision: u64,
+        ask: &EnvironmentEdit,
+    ) -> Result<Edited<View<Environment>>, ClientError> {
         self.patch_or_ask(&format!("/v1/environments/{}", segment(name)), revision, ask).await
     }
 
     /// `PATCH /v1/resources/{id}` with `If-Match`: wider by a request; fails if it is at another revision.
-    pub async fn update_resource(&self, id: ResourceId, revision: u64, ask: &ResourceEdit) -> Result<Edited<View<Resource>>, ClientError> {
+    pub async fn update_resource(
+        &self,
+        id: ResourceId,
+        revision: u64,
+        ask: &ResourceEdit,
+    ) -> Result<Edited<View<Resource>>, ClientError> {
         self.patch_or_ask(&format!("/v1/resources/{id}"), revision, ask).await
     }
 

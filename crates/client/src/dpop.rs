@@ -30,15 +30,23 @@ const DPOP: &str = "dpop";
 const DPOP_NONCE: &str = "dpop-nonce";
 
 impl WorkloadKey {
-    /// A proof of this moment for one request: its method, its address, the server's nonce if it gave one, and the access token that goes
-    /// along, if one does.
+    /// A proof of this moment for one request: its method, its address, the server's nonce if it gave one, and the
+    /// access token that goes along, if one does.
     pub fn dpop_proof(&self, method: &str, url: &str, nonce: Option<&str>, token: Option<&str>) -> String {
         sign_dpop(self, method, url, nonce, token, wall_clock(), &SystemEntropy)
     }
 }
 
 /// Signs a DPoP proof for one request.
-pub fn sign_dpop(key: &WorkloadKey, method: &str, url: &str, nonce: Option<&str>, token: Option<&str>, now: Timestamp, entropy: &dyn Entropy) -> String {
+pub fn sign_dpop(
+    key: &WorkloadKey,
+    method: &str,
+    url: &str,
+    nonce: Option<&str>,
+    token: Option<&str>,
+    now: Timestamp,
+    entropy: &dyn Entropy,
+) -> String {
     let address = url.split(['?', '#']).next().unwrap_or(url);
     let mut claims = Map::from_iter([
         ("jti".to_owned(), json!(fresh_id(entropy))),
@@ -47,17 +55,25 @@ pub fn sign_dpop(key: &WorkloadKey, method: &str, url: &str, nonce: Option<&str>
         ("iat".to_owned(), json!(now.as_secs())),
     ]);
     claims.extend(nonce.map(|nonce| ("nonce".to_owned(), json!(nonce))));
-    claims.extend(token.map(|token| ("ath".to_owned(), json!(URL_SAFE_NO_PAD.encode(digest(&SHA256, token.as_bytes()))))));
+    claims.extend(
+        token.map(|token| ("ath".to_owned(), json!(URL_SAFE_NO_PAD.encode(digest(&SHA256, token.as_bytes()))))),
+    );
     key.compact_with_key("dpop+jwt", &Value::Object(claims))
 }
 
 impl Client {
-    /// `POST /env/{environment}/token` for a token that is bound to `key`. `issuer` is the environment's issuer identifier, under which the
-    /// server knows its own address. The server's nonce is fetched on the way.
+    /// `POST /env/{environment}/token` for a token that is bound to `key`. `issuer` is the environment's issuer
+    /// identifier, under which the server knows its own address. The server's nonce is fetched on the way.
     ///
     /// # Errors
     /// What OAuth says if the server refuses, else what broke.
-    pub async fn bound_token(&self, environment: &str, ask: &TokenRequest, key: &WorkloadKey, issuer: &str) -> Result<TokenIssued, ClientError> {
+    pub async fn bound_token(
+        &self,
+        environment: &str,
+        ask: &TokenRequest,
+        key: &WorkloadKey,
+        issuer: &str,
+    ) -> Result<TokenIssued, ClientError> {
         let form = ask.form();
         let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let url = format!("{issuer}/token");
@@ -69,10 +85,13 @@ impl Client {
             let next = response.headers().get(DPOP_NONCE).and_then(|value| value.to_str().ok()).map(str::to_owned);
             if response.status().is_success() {
                 let body = response.bytes().await.map_err(|error| ClientError::transport(&error))?;
-                return serde_json::from_slice(&body).map_err(|error| ClientError::Unexpected(format!("the reply is not what this version knows: {error}")));
+                return serde_json::from_slice(&body).map_err(|error| {
+                    ClientError::Unexpected(format!("the reply is not what this version knows: {error}"))
+                });
             }
             let refusal = error::refused(response).await;
-            // The server wants its nonce in the proof: with it, the same assertion is good for a second try, and no third is made.
+            // The server wants its nonce in the proof: with it, the same assertion is good for a second try, and no
+            // third is made.
             match next {
                 Some(next) if nonce.is_none() && refusal.code() == Some("dpop_nonce_needed") => nonce = Some(next),
                 _ => return Err(refusal),
@@ -101,7 +120,9 @@ mod tests {
             Timestamp::from_secs(9),
             &entropy,
         );
-        let part = |n: usize| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(proof.split('.').nth(n).unwrap()).unwrap()).unwrap();
+        let part = |n: usize| {
+            serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(proof.split('.').nth(n).unwrap()).unwrap()).unwrap()
+        };
         assert_eq!(part(0), json!({"alg": "EdDSA", "typ": "dpop+jwt", "jwk": key.public_jwk()}));
         let claims = part(1);
         assert_eq!((&claims["htm"], &claims["htu"]), (&json!("GET"), &json!("https://orders.internal/v1/orders")));

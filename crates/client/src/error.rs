@@ -107,6 +107,8 @@ pub(crate) async fn refused(response: Response) -> ClientError {
     }
     match serde_json::from_slice::<OAuthFailure>(&body) {
         Ok(failure) => ClientError::OAuth(Box::new(OAuthFailure { status, ..failure })),
-        Err(_) => ClientError::Unexpected(format!("the server answered {status} without saying why; is it a Tenure server?")),
+        Err(_) => {
+            ClientError::Unexpected(format!("the server answered {status} without saying why; is it a Tenure server?"))
+        }
     }
 }

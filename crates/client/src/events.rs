@@ -52,16 +52,16 @@ impl EventStream {
         self.after
     }
 
-    /// The next event. After an interruption the feed is taken up again behind the last event, for as long as it takes; none is lost
-    /// and none comes twice.
+    /// The next event. After an interruption the feed is taken up again behind the last event, for as long as it takes;
+    /// none is lost and none comes twice.
     ///
     /// # Errors
     /// The server refuses the feed, or sends what is no event.
     pub async fn next(&mut self) -> Result<FeedEvent, ClientError> {
         loop {
             if let Some(data) = self.parser.events.pop_front() {
-                let event: FeedEvent =
-                    serde_json::from_str(&data).map_err(|error| ClientError::Unexpected(format!("the feed sent what is no event: {error}")))?;
+                let event: FeedEvent = serde_json::from_str(&data)
+                    .map_err(|error| ClientError::Unexpected(format!("the feed sent what is no event: {error}")))?;
                 self.after = Some(event.position.index);
                 self.wait = FIRST_WAIT;
                 return Ok(event);
@@ -86,17 +86,17 @@ impl EventStream {
 
     async fn read(&mut self) -> Result<(), ClientError> {
         if self.response.is_none() {
-            let mut request = self
-                .client
-                .stream_request(Method::GET, "/v1/events")
-                .header(header::ACCEPT, "text/event-stream");
+            let mut request =
+                self.client.stream_request(Method::GET, "/v1/events").header(header::ACCEPT, "text/event-stream");
             if let Some(after) = self.after {
                 request = request.header("last-event-id", after.to_string());
             }
             self.parser = Parser::default();
             self.response = Some(open(request).await?);
         }
-        let Some(response) = self.response.as_mut() else { return Ok(()) };
+        let Some(response) = self.response.as_mut() else {
+            return Ok(());
+        };
         match chunk(response).await? {
             Some(bytes) => self.parser.push(bytes.as_ref()),
             None => Err(ClientError::Transport("the feed ended".into())),
@@ -149,7 +149,8 @@ mod tests {
 
     #[test]
     fn events_are_found_wherever_the_chunks_end() {
-        let stream = b": keep-alive\n\nid: 1\nevent: a\ndata: {\"x\":\ndata: 1}\n\nid: 2\r\ndata:two\r\n\r\ndata: unfinished";
+        let stream =
+            b": keep-alive\n\nid: 1\nevent: a\ndata: {\"x\":\ndata: 1}\n\nid: 2\r\ndata:two\r\n\r\ndata: unfinished";
         for size in 1..stream.len() {
             let mut parser = Parser::default();
             stream.chunks(size).for_each(|chunk| parser.push(chunk).unwrap());

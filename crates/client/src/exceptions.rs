@@ -43,7 +43,11 @@ impl Client {
     }
 
     /// `POST /v1/exceptions/{id}/restore-control`: every compensating control is in place again.
-    pub async fn restore_controls(&self, id: ExceptionId, ask: &ControlsRestored) -> Result<ExceptionView, ClientError> {
+    pub async fn restore_controls(
+        &self,
+        id: ExceptionId,
+        ask: &ControlsRestored,
+    ) -> Result<ExceptionView, ClientError> {
         self.post(&format!("/v1/exceptions/{id}/restore-control"), ask).await
     }
 

@@ -32,7 +32,12 @@ impl Client {
     }
 
     /// `PUT /v1/identities/{id}/charter` with `If-Match`: fails if the identity is at another revision.
-    pub async fn write_charter(&self, id: IdentityId, revision: u64, charter: &CharterDraft) -> Result<IdentityView, ClientError> {
+    pub async fn write_charter(
+        &self,
+        id: IdentityId,
+        revision: u64,
+        charter: &CharterDraft,
+    ) -> Result<IdentityView, ClientError> {
         let request = self.request(Method::PUT, &format!("/v1/identities/{id}/charter"));
         json(at_revision(request, Some(revision)).json(charter)).await
     }
@@ -102,7 +107,8 @@ impl Client {
         self.step(&format!("/v1/identities/{id}/join-tokens")).await
     }
 
-    /// `POST /v1/enrol`: binds a key of the workload's own; [`crate::assertion::WorkloadKey::enrolment_proof`] makes the proof.
+    /// `POST /v1/enrol`: binds a key of the workload's own; [`crate::assertion::WorkloadKey::enrolment_proof`] makes
+    /// the proof.
     pub async fn enrol(&self, ask: &Enrol) -> Result<View<Binding>, ClientError> {
         self.post("/v1/enrol", ask).await
     }

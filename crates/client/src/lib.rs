@@ -1,7 +1,9 @@
-//! A typed client of Tenure's HTTP API: one method for each endpoint, problems as values, and the proofs that a workload signs.
+//! A typed client of Tenure's HTTP API: one method for each endpoint, problems as values, and the proofs that a
+//! workload signs.
 //!
-//! The client never follows redirects, so that a token goes only where it was meant to go, and it repeats no request by itself; only
-//! the event feed resumes after an interruption. If the process has chosen no rustls crypto provider, aws-lc becomes its default.
+//! The client never follows redirects, so that a token goes only where it was meant to go, and it repeats no request by
+//! itself; only the event feed resumes after an interruption. If the process has chosen no rustls crypto provider,
+//! aws-lc becomes its default.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), tenure_client::ClientError> {

@@ -34,7 +34,8 @@ impl Client {
         text(self.request(Method::GET, "/v1/log/checkpoint")).await
     }
 
-    /// `GET /v1/log/key`: the log's C2SP verifier key. Keep it: only a key from elsewhere proves that a log was not replaced.
+    /// `GET /v1/log/key`: the log's C2SP verifier key. Keep it: only a key from elsewhere proves that a log was not
+    /// replaced.
     pub async fn log_key(&self) -> Result<String, ClientError> {
         Ok(text(self.request(Method::GET, "/v1/log/key")).await?.trim().to_owned())
     }
@@ -56,12 +57,15 @@ impl Client {
     }
 
     /// `GET /v1/log/exceptional`: each use of access that is exceptional by itself, the oldest first.
-    pub async fn exceptional_accesses(&self, query: &ListQuery) -> Result<Page<Resource<ExceptionalAccess>>, ClientError> {
+    pub async fn exceptional_accesses(
+        &self,
+        query: &ListQuery,
+    ) -> Result<Page<Resource<ExceptionalAccess>>, ClientError> {
         self.list("/v1/log/exceptional", query).await
     }
 
-    /// `POST /v1/log/verify-state`: replays the log and names each row that doesn't fit it. It takes as long as the state is large; with
-    /// `full` also as long as the log is long, which is read from its first entry on then.
+    /// `POST /v1/log/verify-state`: replays the log and names each row that doesn't fit it. It takes as long as the
+    /// state is large; with `full` also as long as the log is long, which is read from its first entry on then.
     pub async fn verify_state(&self, full: bool) -> Result<StateReport, ClientError> {
         let request = self.stream_request(Method::POST, "/v1/log/verify-state").query(&[("full", full)]);
         json(request.timeout(REPLAY)).await

@@ -54,13 +54,7 @@ pub enum TokenProof {
 impl TokenRequest {
     /// A request for all that the identity holds on its only resource.
     pub const fn new(proof: TokenProof) -> Self {
-        Self {
-            proof,
-            resource: None,
-            scope: None,
-            authorization_details: None,
-            subject_token: None,
-        }
+        Self { proof, resource: None, scope: None, authorization_details: None, subject_token: None }
     }
 
     pub(crate) fn form(&self) -> Vec<(&'static str, String)> {
@@ -104,7 +98,12 @@ impl Client {
     }
 
     /// `POST /env/{environment}/introspect`, authenticated by the enforcement point's own assertion.
-    pub async fn introspect(&self, environment: &str, assertion: &str, token: &str) -> Result<Introspection, ClientError> {
+    pub async fn introspect(
+        &self,
+        environment: &str,
+        assertion: &str,
+        token: &str,
+    ) -> Result<Introspection, ClientError> {
         json(self.form(
             environment,
             "introspect",
@@ -134,9 +133,9 @@ impl Client {
         self.get(&format!("/.well-known/oauth-authorization-server/env/{}", segment(environment))).await
     }
 
-    /// The issuer identifier of an environment that proofs are addressed to: as this client knows the server. A server on this machine has
-    /// several names, such as `localhost` and `127.0.0.1`, and which of them it was set up under is its own to say; no other host's name is
-    /// taken from it, so that a proof is never addressed to somebody else.
+    /// The issuer identifier of an environment that proofs are addressed to: as this client knows the server. A server
+    /// on this machine has several names, such as `localhost` and `127.0.0.1`, and which of them it was set up under is
+    /// its own to say; no other host's name is taken from it, so that a proof is never addressed to somebody else.
     pub async fn proof_audience(&self, environment: &str) -> String {
         let known = self.issuer_of(environment);
         if !is_of_this_machine(&known) {
@@ -145,12 +144,15 @@ impl Client {
         let said = self.metadata(environment).await.ok();
         let said = said.as_ref().and_then(|metadata| metadata.get("issuer")).and_then(Value::as_str);
         match said {
-            Some(said) if is_of_this_machine(said) && behind_the_host(said) == behind_the_host(&known) => said.to_owned(),
+            Some(said) if is_of_this_machine(said) && behind_the_host(said) == behind_the_host(&known) => {
+                said.to_owned()
+            }
             _ => known,
         }
     }
 
-    /// `POST /access/v1/evaluation`: asks for a decision; the client's token is the enforcement point's own access token.
+    /// `POST /access/v1/evaluation`: asks for a decision; the client's token is the enforcement point's own access
+    /// token.
     pub async fn evaluate(&self, ask: &Evaluation) -> Result<Decision, ClientError> {
         self.post("/access/v1/evaluation", ask).await
     }

@@ -1,6 +1,9 @@
 //! People, teams, feeds of people, and transfers of identities.
 
-use tenure_api::people::{Departure, ImportPeople, ImportReport, NewDecision, NewDeparture, NewOffer, NewPerson, NewRoles, NewTeam, PersonChange, PersonMade};
+use tenure_api::people::{
+    Departure, ImportPeople, ImportReport, NewDecision, NewDeparture, NewOffer, NewPerson, NewRoles, NewTeam,
+    PersonChange, PersonMade,
+};
 use tenure_api::request::RequestView;
 use tenure_api::requests::{Because, ResumePerson};
 use tenure_api::views::{Page, Resource as View};
@@ -85,7 +88,11 @@ impl Client {
     }
 
     /// `POST /v1/differences/{id}/decide`.
-    pub async fn decide_difference(&self, id: DifferenceId, ask: &NewDecision) -> Result<View<Difference>, ClientError> {
+    pub async fn decide_difference(
+        &self,
+        id: DifferenceId,
+        ask: &NewDecision,
+    ) -> Result<View<Difference>, ClientError> {
         self.post(&format!("/v1/differences/{id}/decide"), ask).await
     }
 

@@ -24,8 +24,14 @@ impl Client {
         self.get(&format!("/v1/packages/{}", segment(name))).await
     }
 
-    /// `PUT /v1/packages/{name}`, with `If-Match` if there is one: to give more by a request; fails if it is at another revision.
-    pub async fn put_package(&self, name: &str, revision: Option<u64>, ask: &PutPackage) -> Result<Edited<View<Package>>, ClientError> {
+    /// `PUT /v1/packages/{name}`, with `If-Match` if there is one: to give more by a request; fails if it is at another
+    /// revision.
+    pub async fn put_package(
+        &self,
+        name: &str,
+        revision: Option<u64>,
+        ask: &PutPackage,
+    ) -> Result<Edited<View<Package>>, ClientError> {
         let request = self.request(Method::PUT, &format!("/v1/packages/{}", segment(name)));
         edited(at_revision(request, revision).json(ask)).await
     }
@@ -36,7 +42,11 @@ impl Client {
     }
 
     /// `POST /v1/person-grants/{id}/revoke`.
-    pub async fn revoke_person_grant(&self, id: PersonGrantId, reason: String) -> Result<View<PersonGrant>, ClientError> {
+    pub async fn revoke_person_grant(
+        &self,
+        id: PersonGrantId,
+        reason: String,
+    ) -> Result<View<PersonGrant>, ClientError> {
         self.post(&format!("/v1/person-grants/{id}/revoke"), &Because { reason }).await
     }
 

@@ -10,7 +10,8 @@ use crate::{Client, ClientError, ListQuery};
 
 /// Every method fails with [`ClientError`]: a problem if the server refuses, else what broke.
 impl Client {
-    /// `POST /v1/removals`: what ended, and everything with it, is cut and held when this returns; nothing is done in a dry run.
+    /// `POST /v1/removals`: what ended, and everything with it, is cut and held when this returns; nothing is done in a
+    /// dry run.
     pub async fn raise_removal(&self, ask: &NewRemoval) -> Result<View<Removal>, ClientError> {
         self.post("/v1/removals", ask).await
     }

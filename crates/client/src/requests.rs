@@ -57,7 +57,11 @@ impl Client {
     }
 
     /// `GET /v1/resources/{id}/access`: who could touch it at a moment.
-    pub async fn past_access(&self, resource: ResourceId, at: Option<Timestamp>) -> Result<PastAccessReport, ClientError> {
+    pub async fn past_access(
+        &self,
+        resource: ResourceId,
+        at: Option<Timestamp>,
+    ) -> Result<PastAccessReport, ClientError> {
         let query: Vec<_> = at.map(|at| ("at", at.to_string())).into_iter().collect();
         json(self.request(Method::GET, &format!("/v1/resources/{resource}/access")).query(&query)).await
     }

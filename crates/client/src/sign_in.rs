@@ -1,7 +1,10 @@
 //! Who calls, sessions, invitations, and providers that people sign in with.
 
 use serde_json::Value;
-use tenure_api::sign_in::{CliExchange, CliSession, InvitationMade, InvitationView, Me, NewInvitation, NewSignInProvider, SessionView, SignInProviderView};
+use tenure_api::sign_in::{
+    CliExchange, CliSession, InvitationMade, InvitationView, Me, NewInvitation, NewSignInProvider, SessionView,
+    SignInProviderView,
+};
 use tenure_api::views::{Page, Resource as View};
 use tenure_core::base::id::{InvitationId, SessionId, SignInProviderId};
 
@@ -55,7 +58,10 @@ impl Client {
     }
 
     /// `POST /v1/sign-in-providers`.
-    pub async fn create_sign_in_provider(&self, ask: &NewSignInProvider) -> Result<View<SignInProviderView>, ClientError> {
+    pub async fn create_sign_in_provider(
+        &self,
+        ask: &NewSignInProvider,
+    ) -> Result<View<SignInProviderView>, ClientError> {
         self.post("/v1/sign-in-providers", ask).await
     }
 
@@ -65,7 +71,10 @@ impl Client {
     }
 
     /// `POST /v1/sign-in-providers/{id}/confirm`.
-    pub async fn confirm_sign_in_provider(&self, id: SignInProviderId) -> Result<View<SignInProviderView>, ClientError> {
+    pub async fn confirm_sign_in_provider(
+        &self,
+        id: SignInProviderId,
+    ) -> Result<View<SignInProviderView>, ClientError> {
         self.step(&format!("/v1/sign-in-providers/{id}/confirm")).await
     }
 

@@ -29,7 +29,12 @@ impl Client {
     }
 
     /// `PATCH /v1/sources/{id}` with `If-Match`: fails if it is at another revision.
-    pub async fn update_source(&self, id: SourceId, revision: u64, ask: &OwnerEdit) -> Result<View<SourceView>, ClientError> {
+    pub async fn update_source(
+        &self,
+        id: SourceId,
+        revision: u64,
+        ask: &OwnerEdit,
+    ) -> Result<View<SourceView>, ClientError> {
         self.patch(&format!("/v1/sources/{id}"), revision, ask).await
     }
 
@@ -58,8 +63,14 @@ impl Client {
         self.get(&format!("/v1/signals/{id}")).await
     }
 
-    /// `POST /signals/{source}`: a delivery as the source makes it, with its headers and its raw body. The client's own token is not sent.
-    pub async fn deliver(&self, source: &str, headers: &[(String, String)], body: Vec<u8>) -> Result<DeliveryTaken, ClientError> {
+    /// `POST /signals/{source}`: a delivery as the source makes it, with its headers and its raw body. The client's own
+    /// token is not sent.
+    pub async fn deliver(
+        &self,
+        source: &str,
+        headers: &[(String, String)],
+        body: Vec<u8>,
+    ) -> Result<DeliveryTaken, ClientError> {
         let mut request = self.unauthorized(Method::POST, &format!("/signals/{}", segment(source))).body(body);
         for (name, value) in headers {
             request = request.header(name, value);

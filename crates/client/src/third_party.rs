@@ -5,7 +5,9 @@ use tenure_api::ownership::{Edited, OwnerEdit, VendorEdit};
 use tenure_api::request::RequestView;
 use tenure_api::requests::Because;
 use tenure_api::templates::TemplateChange;
-use tenure_api::third_party::{Classification, NewCloudAccount, NewDataDomain, NewNamingStandard, NewVendor, VendorEnded};
+use tenure_api::third_party::{
+    Classification, NewCloudAccount, NewDataDomain, NewNamingStandard, NewVendor, VendorEnded,
+};
 use tenure_api::views::{Page, Resource as View};
 use tenure_core::base::id::{CloudAccountId, VendorId};
 use tenure_core::identity::Kind;
@@ -23,8 +25,14 @@ impl Client {
         self.post("/v1/vendors", ask).await
     }
 
-    /// `PATCH /v1/vendors/{id}` with `If-Match`: a contract that allows more by a request; fails if it is at another revision.
-    pub async fn update_vendor(&self, id: VendorId, revision: u64, ask: &VendorEdit) -> Result<Edited<View<Vendor>>, ClientError> {
+    /// `PATCH /v1/vendors/{id}` with `If-Match`: a contract that allows more by a request; fails if it is at another
+    /// revision.
+    pub async fn update_vendor(
+        &self,
+        id: VendorId,
+        revision: u64,
+        ask: &VendorEdit,
+    ) -> Result<Edited<View<Vendor>>, ClientError> {
         self.patch_or_ask(&format!("/v1/vendors/{id}"), revision, ask).await
     }
 
@@ -49,7 +57,12 @@ impl Client {
     }
 
     /// `PATCH /v1/cloud-accounts/{id}` with `If-Match`: fails if it is at another revision.
-    pub async fn update_cloud_account(&self, id: CloudAccountId, revision: u64, ask: &OwnerEdit) -> Result<View<CloudAccount>, ClientError> {
+    pub async fn update_cloud_account(
+        &self,
+        id: CloudAccountId,
+        revision: u64,
+        ask: &OwnerEdit,
+    ) -> Result<View<CloudAccount>, ClientError> {
         self.patch(&format!("/v1/cloud-accounts/{id}"), revision, ask).await
     }
 
@@ -78,8 +91,14 @@ impl Client {
         self.get(&format!("/v1/data-domains/{}", segment(name))).await
     }
 
-    /// `PUT /v1/data-domains/{name}` with `If-Match`: lower by a request; risk tiers are derived again. Fails if it is at another revision.
-    pub async fn classify(&self, name: &str, revision: u64, ask: &Classification) -> Result<Edited<View<DataDomain>>, ClientError> {
+    /// `PUT /v1/data-domains/{name}` with `If-Match`: lower by a request; risk tiers are derived again. Fails if it is
+    /// at another revision.
+    pub async fn classify(
+        &self,
+        name: &str,
+        revision: u64,
+        ask: &Classification,
+    ) -> Result<Edited<View<DataDomain>>, ClientError> {
         let request = self.request(Method::PUT, &format!("/v1/data-domains/{}", segment(name)));
         edited(at_revision(request, Some(revision)).json(ask)).await
     }
@@ -95,7 +114,12 @@ impl Client {
     }
 
     /// `PUT /v1/naming-standards/{kind}`, with `If-Match` if there is one: fails if it is at another revision.
-    pub async fn set_naming_standard(&self, kind: Kind, revision: Option<u64>, ask: &NewNamingStandard) -> Result<View<NamingStandard>, ClientError> {
+    pub async fn set_naming_standard(
+        &self,
+        kind: Kind,
+        revision: Option<u64>,
+        ask: &NewNamingStandard,
+    ) -> Result<View<NamingStandard>, ClientError> {
         let request = self.request(Method::PUT, &format!("/v1/naming-standards/{}", kind.as_str()));
         json(at_revision(request, revision).json(ask)).await
     }

@@ -13,11 +13,7 @@ const SILENCE: Duration = Duration::from_secs(45);
 
 pub(crate) async fn send(request: RequestBuilder) -> Result<Response, ClientError> {
     let response = request.send().await.map_err(|error| ClientError::transport(&error))?;
-    if response.status().is_success() {
-        Ok(response)
-    } else {
-        Err(error::refused(response).await)
-    }
+    if response.status().is_success() { Ok(response) } else { Err(error::refused(response).await) }
 }
 
 /// A change that is meant for one revision of the record, if there is a record.
@@ -44,7 +40,8 @@ pub(crate) async fn edited<T: DeserializeOwned>(request: RequestBuilder) -> Resu
 
 pub(crate) async fn body<T: DeserializeOwned>(response: Response) -> Result<T, ClientError> {
     let body = response.bytes().await.map_err(|error| ClientError::transport(&error))?;
-    serde_json::from_slice(&body).map_err(|error| ClientError::Unexpected(format!("the reply is not what this version knows: {error}")))
+    serde_json::from_slice(&body)
+        .map_err(|error| ClientError::Unexpected(format!("the reply is not what this version knows: {error}")))
 }
 
 pub(crate) async fn text(request: RequestBuilder) -> Result<String, ClientError> {

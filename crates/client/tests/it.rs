@@ -67,7 +67,8 @@ async fn the_feed_resumes_where_it_broke_off_and_ends_when_refused() {
 
 #[tokio::test]
 async fn a_redirect_takes_no_token_elsewhere() {
-    let (url, served) = serve(vec!["HTTP/1.1 302 x\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n".to_owned()]).await;
+    let (url, served) =
+        serve(vec!["HTTP/1.1 302 x\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n".to_owned()]).await;
     let client = Client::builder(&url).token("tnr_op_x").build().unwrap();
     assert!(matches!(client.checkpoint().await, Err(ClientError::Unexpected(_))));
     assert!(served.await.unwrap().concat().contains("authorization: bearer tnr_op_x"));

@@ -1,5 +1,6 @@
-//! The text of every kind's terms: it stands in the index of stores and beside their rows, and an index that was written by another release has to be
-//! found by this one. Where a line of this changes, a migration has to write what stands in stores anew.
+//! The text of every kind's terms: it stands in the index of stores and beside their rows, and an index that was
+//! written by another release has to be found by this one. Where a line of this changes, a migration has to write what
+//! stands in stores anew.
 
 use std::collections::BTreeSet;
 
@@ -59,7 +60,9 @@ fn filled(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(with_ids(&text)),
         Value::Array(items) => items.into_iter().map(filled).collect(),
-        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, filled(value))).collect::<Map<_, _>>().into(),
+        Value::Object(fields) => {
+            fields.into_iter().map(|(name, value)| (name, filled(value))).collect::<Map<_, _>>().into()
+        }
         other => other,
     }
 }
@@ -165,7 +168,8 @@ fn the_text_of_every_kinds_terms_stays() {
         binding(json!({"type": "public_key", "jwk": {}, "thumbprint": "a-b_c"})),
         &["identity=idn#1", "key=a-b_c"],
     );
-    index.check::<Binding>(binding(json!({"type": "certificate", "thumbprint": "c=d"})), &["identity=idn#1", "key=c=d"]);
+    index
+        .check::<Binding>(binding(json!({"type": "certificate", "thumbprint": "c=d"})), &["identity=idn#1", "key=c=d"]);
     let long = "ä".repeat(101);
     let claims = json!({"sub": format!("repo:acme/pay {long}"), "repository_id": 7, "other": "x"});
     let cut = format!("claim=sub repo:acme/pay {}", "ä".repeat(86));
@@ -201,8 +205,10 @@ fn the_text_of_every_kinds_terms_stays() {
     let scope = json!({"type": "scope", "target": {"type": "environment", "id": "production"}});
     index.check::<Receipt>(receipt(scope), &["target=environment/production"]);
 
-    let application = json!({"id": "app#1", "name": "payments", "owner": "per#1", "standing": "closed", "removal_group": "tea#1"});
-    index.check::<Application>(application, &["name=payments", "owner=per#1", "removal_group=tea#1", "standing=closed"]);
+    let application =
+        json!({"id": "app#1", "name": "payments", "owner": "per#1", "standing": "closed", "removal_group": "tea#1"});
+    index
+        .check::<Application>(application, &["name=payments", "owner=per#1", "removal_group=tea#1", "standing=closed"]);
     let resource = |uri: &str| {
         json!({
             "id": "res#1", "uri": uri, "type": "database", "actions": [], "application": "app#1", "environment": "production", "data_domains": [],
@@ -245,8 +251,7 @@ fn the_text_of_every_kinds_terms_stays() {
     );
     index.check::<OperatorToken>(json!({"id": "opt#1", "person": "per#1", "hash": ""}), &["person=per#1"]);
     index.check::<Team>(json!({"id": "tea#1", "name": "Payments Operations"}), &["name=Payments Operations"]);
-    let mut difference =
-        json!({"id": "dif#1", "source": "hr", "source_key": "e/1", "kind": {"type": "missing_in_source"}, "found_at": Timestamp::from_secs(0)});
+    let mut difference = json!({"id": "dif#1", "source": "hr", "source_key": "e/1", "kind": {"type": "missing_in_source"}, "found_at": Timestamp::from_secs(0)});
     index.check::<Difference>(difference.clone(), &["key=hr/e/1", "source=hr", "standing=hr", "state=open"]);
     difference["person"] = json!("per#1");
     difference["over_since"] = json!(Timestamp::from_secs(0));
@@ -289,10 +294,7 @@ fn the_text_of_every_kinds_terms_stays() {
         &["class=non_human", "identity=idn#1", "requester=idn#2", "state=open", "type=activation"],
     );
     index.check::<Request>(
-        request(
-            json!({"type": "roles", "person": "per#1", "roles": []}),
-            json!({"type": "person", "id": "per#2"}),
-        ),
+        request(json!({"type": "roles", "person": "per#1", "roles": []}), json!({"type": "person", "id": "per#2"})),
         &["class=non_human", "person=per#1", "requester=per#2", "state=open", "type=roles"],
     );
     let backchannel = json!({"request": "req#1", "identity": "idn#1", "environment": "production", "interval": day()});
@@ -341,14 +343,19 @@ fn the_text_of_every_kinds_terms_stays() {
     let signal = json!({
         "id": "sig#1", "source": "src#1", "word": word, "digest": "d", "received_at": Timestamp::from_secs(0), "state": "done", "outcome": {"what": ""},
     });
-    index.check::<Signal>(signal, &["digest=d", "kind=run_ended", "source=src#1", "state=done", "subject=workload:a=b c"]);
+    index.check::<Signal>(
+        signal,
+        &["digest=d", "kind=run_ended", "source=src#1", "state=done", "subject=workload:a=b c"],
+    );
     let rest = ["kind=repository_archived", "state=held", "subject=repository:Acme/Pay"];
     index.check::<Removal>(removal(2, 2), &["identity=idn#0", "identity=idn#1", rest[0], rest[1], rest[2]]);
-    // Up to sixty-four by name; of more, the first, and that there are more: also where the record counts more than it names.
+    // Up to sixty-four by name; of more, the first, and that there are more: also where the record counts more than it
+    // names.
     for (named, count, borne, more) in [(64, 64, 64, false), (65, 65, 64, true), (64, 65, 64, true), (2, 65, 2, true)] {
         let identities = (0..borne).map(|n| format!("identity=idn#{n}"));
         let more = more.then(|| "identities=more".to_owned());
-        let terms: BTreeSet<String> = identities.chain(more).chain(rest.map(str::to_owned)).map(|term| with_ids(&term)).collect();
+        let terms: BTreeSet<String> =
+            identities.chain(more).chain(rest.map(str::to_owned)).map(|term| with_ids(&term)).collect();
         index.check::<Removal>(removal(named, count), &terms.iter().map(String::as_str).collect::<Vec<_>>());
     }
     let mut scoped = removal(0, 0);

@@ -1,4 +1,5 @@
-//! Prints how many signatures and checks one core does in a second: `cargo run --release -p tenure-credentials --example rates`.
+//! Prints how many signatures and checks one core does in a second: `cargo run --release -p tenure-credentials
+//! --example rates`.
 
 #![expect(clippy::disallowed_methods, reason = "a measurement: it goes by the machine's clock")]
 
@@ -76,7 +77,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let claims = json!({"iss": "c", "sub": "c", "aud": "https://t.example", "jti": "one", "exp": NOW + 60});
     let assertion = sign(&json!({"alg": "EdDSA"}), &claims);
     let jwk = Jwk::from_value(&json!({"kty": "OKP", "crv": "Ed25519", "x": b64(&public)}))?;
-    let check = |token: &str, key: &Jwk| verify_client_assertion(token, "c", &[ClientKey::strict(key)], "https://t.example", now);
+    let check = |token: &str, key: &Jwk| {
+        verify_client_assertion(token, "c", &[ClientKey::strict(key)], "https://t.example", now)
+    };
     check(&assertion, &jwk)?;
     rate("verify_client_assertion (Ed25519)", || check(&assertion, &jwk));
 
@@ -105,9 +108,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         mac.mac(&digest, Position::at(1), Position::at(2))
     });
     let opaque = OpaqueKeys::new(&root);
-    let minted = opaque
-        .setup_token(OperatorTokenId::from_u128(1), Head::default(), &entropy)
-        .ok_or("a log is there")?;
+    let minted =
+        opaque.setup_token(OperatorTokenId::from_u128(1), Head::default(), &entropy).ok_or("a log is there")?;
     rate("opaque token: parse and match", || {
         Parsed::parse(minted.token.expose()).is_ok_and(|parsed| opaque.matches(&parsed, &minted.hash))
     });

@@ -1,4 +1,5 @@
-//! Proofs that a workload makes with its own key: client assertions (RFC 7523 as revised by rfc7523bis) and enrolment proofs (S-15).
+//! Proofs that a workload makes with its own key: client assertions (RFC 7523 as revised by rfc7523bis) and enrolment
+//! proofs (S-15).
 
 use serde_json::Value;
 use tenure_core::base::id::JoinTokenId;
@@ -20,11 +21,7 @@ const ASSERTION_TYPES: &[&str] = &["client-authentication+jwt", "JWT"];
 /// Why it is not accepted.
 pub fn parse_workload_key(value: &Value) -> Result<Jwk, JwkError> {
     let key = Jwk::from_value(value)?;
-    if WORKLOAD_ALGORITHMS.contains(&key.algorithm()) {
-        Ok(key)
-    } else {
-        Err(JwkError::UnsupportedKey)
-    }
+    if WORKLOAD_ALGORITHMS.contains(&key.algorithm()) { Ok(key) } else { Err(JwkError::UnsupportedKey) }
 }
 
 /// A client assertion that holds.
@@ -77,11 +74,18 @@ impl Refused {
     }
 }
 
-/// Checks a client assertion: `iss` = `sub` = the client, `aud` the issuer identifier and nothing else, ten minutes at most.
+/// Checks a client assertion: `iss` = `sub` = the client, `aud` the issuer identifier and nothing else, ten minutes at
+/// most.
 ///
 /// # Errors
 /// Why it is refused.
-pub fn verify_client_assertion(jwt: &str, client_id: &str, keys: &[ClientKey<'_>], issuer: &str, now: Timestamp) -> Result<ClientAssertion, Refused> {
+pub fn verify_client_assertion(
+    jwt: &str,
+    client_id: &str,
+    keys: &[ClientKey<'_>],
+    issuer: &str,
+    now: Timestamp,
+) -> Result<ClientAssertion, Refused> {
     let jws = Jws::parse(jwt, &rules(Types::OneOfOrAbsent(ASSERTION_TYPES))).map_err(Refused::unsigned)?;
     let every: Vec<&Jwk> = keys.iter().map(|client| client.key).collect();
     let (key_index, claims) = verify_with_one_of(&jws, &every)?;
@@ -101,9 +105,7 @@ fn client_assertion(
         return Err(JoseError::SubjectWrong);
     }
     let other = keys.get(key_index).and_then(|client| client.other_audience);
-    claims
-        .is_only_for(issuer)
-        .or_else(|refusal| other.map_or(Err(refusal), |other| claims.is_only_for(other)))?;
+    claims.is_only_for(issuer).or_else(|refusal| other.map_or(Err(refusal), |other| claims.is_only_for(other)))?;
     let expires_at = claims.valid_at(now, MAX_PROOF_LIFE, SKEW)?;
     Ok(ClientAssertion {
         jti: claims.jti()?.to_owned(),
@@ -127,11 +129,18 @@ pub struct EnrolmentProof {
     pub replay_until: Timestamp,
 }
 
-/// Checks that whoever presents a join token holds the key that it enrols: signed by that key, for this join token, addressed to us.
+/// Checks that whoever presents a join token holds the key that it enrols: signed by that key, for this join token,
+/// addressed to us.
 ///
 /// # Errors
 /// Why it is refused.
-pub fn verify_enrolment_proof(jwt: &str, key: &Jwk, issuer: &str, join_token: JoinTokenId, now: Timestamp) -> Result<EnrolmentProof, JoseError> {
+pub fn verify_enrolment_proof(
+    jwt: &str,
+    key: &Jwk,
+    issuer: &str,
+    join_token: JoinTokenId,
+    now: Timestamp,
+) -> Result<EnrolmentProof, JoseError> {
     let jws = Jws::parse(jwt, &rules(Types::OneOf(&[ENROLMENT_TYPE])))?;
     let claims = jws.verify(key)?;
     claims.is_only_for(issuer)?;
@@ -140,12 +149,7 @@ pub fn verify_enrolment_proof(jwt: &str, key: &Jwk, issuer: &str, join_token: Jo
     if claims.text("join_token_id")? != Some(join_token.to_string().as_str()) {
         return Err(JoseError::JoinTokenWrong);
     }
-    Ok(EnrolmentProof {
-        jti: claims.jti()?.to_owned(),
-        issued_at,
-        expires_at,
-        replay_until: expires_at.plus(SKEW),
-    })
+    Ok(EnrolmentProof { jti: claims.jti()?.to_owned(), issued_at, expires_at, replay_until: expires_at.plus(SKEW) })
 }
 
 /// A proof that comes with a registration (R61).
@@ -159,37 +163,41 @@ pub struct FirstProof {
     pub key_index: usize,
 }
 
-/// Checks that whoever registers an identity holds its key: signed by that key, `sub` the identity's name (it has no id yet, and names
-/// are never used again), `aud` the issuer identifier and nothing else.
+/// Checks that whoever registers an identity holds its key: signed by that key, `sub` the identity's name (it has no id
+/// yet, and names are never used again), `aud` the issuer identifier and nothing else.
 ///
 /// # Errors
 /// Why it is refused.
-pub fn verify_first_proof(jwt: &str, keys: &[&Jwk], issuer: &str, name: &str, now: Timestamp) -> Result<FirstProof, Refused> {
+pub fn verify_first_proof(
+    jwt: &str,
+    keys: &[&Jwk],
+    issuer: &str,
+    name: &str,
+    now: Timestamp,
+) -> Result<FirstProof, Refused> {
     let jws = Jws::parse(jwt, &rules(Types::OneOf(&[ENROLMENT_TYPE]))).map_err(Refused::unsigned)?;
     let (key_index, claims) = verify_with_one_of(&jws, keys)?;
     first_proof(issuer, name, now, key_index, &claims).map_err(Refused::signed)
 }
 
-fn first_proof(issuer: &str, name: &str, now: Timestamp, key_index: usize, claims: &Claims) -> Result<FirstProof, JoseError> {
+fn first_proof(
+    issuer: &str,
+    name: &str,
+    now: Timestamp,
+    key_index: usize,
+    claims: &Claims,
+) -> Result<FirstProof, JoseError> {
     claims.is_only_for(issuer)?;
     if claims.text("sub")? != Some(name) {
         return Err(JoseError::SubjectWrong);
     }
     let expires_at = claims.valid_at(now, MAX_PROOF_LIFE, SKEW)?;
     claims.time("iat")?.ok_or(JoseError::IatMissing)?;
-    Ok(FirstProof {
-        jti: claims.jti()?.to_owned(),
-        replay_until: expires_at.plus(SKEW),
-        key_index,
-    })
+    Ok(FirstProof { jti: claims.jti()?.to_owned(), replay_until: expires_at.plus(SKEW), key_index })
 }
 
 const fn rules(types: Types<'_>) -> Rules<'_> {
-    Rules {
-        algorithms: WORKLOAD_ALGORITHMS,
-        types,
-        max_bytes: MAX_TOKEN_BYTES,
-    }
+    Rules { algorithms: WORKLOAD_ALGORITHMS, types, max_bytes: MAX_TOKEN_BYTES }
 }
 
 /// Tries the keys that the header's `kid` names, by `kid` or thumbprint; all of its algorithm if it names none of them.

@@ -1,4 +1,5 @@
-//! Client certificates (RFC 8705): which one it is, by the hash of all of it. No authority vouches for them: the handshake proves the key.
+//! Client certificates (RFC 8705): which one it is, by the hash of all of it. No authority vouches for them: the
+//! handshake proves the key.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use rustls_pki_types::CertificateDer;

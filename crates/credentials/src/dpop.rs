@@ -73,11 +73,8 @@ pub struct DpopProof {
 /// # Errors
 /// Why it is refused.
 pub fn verify_dpop_proof(proof: &str, expected: &Expected<'_>, now: Timestamp) -> Result<DpopProof, DpopError> {
-    let rules = Rules {
-        algorithms: WORKLOAD_ALGORITHMS,
-        types: Types::OneOf(&[DPOP_TYPE]),
-        max_bytes: MAX_PROOF_BYTES,
-    };
+    let rules =
+        Rules { algorithms: WORKLOAD_ALGORITHMS, types: Types::OneOf(&[DPOP_TYPE]), max_bytes: MAX_PROOF_BYTES };
     let (jws, key) = Jws::parse_with_its_key(proof, &rules)?;
     let claims = jws.verify(&key)?;
     if claims.text("htm")? != Some(expected.method) {
@@ -118,8 +115,8 @@ fn made_lately(claims: &Claims, now: Timestamp) -> Result<Timestamp, JoseError> 
     if now >= ends { Err(JoseError::Expired) } else { Ok(over) }
 }
 
-/// An address without query and fragment, in its normal form (RFC 9449 §4.3). `None`: not an address of a web server, or one with a user's name
-/// in it.
+/// An address without query and fragment, in its normal form (RFC 9449 §4.3). `None`: not an address of a web server,
+/// or one with a user's name in it.
 fn normal(url: &str) -> Option<String> {
     let url = url.split(['?', '#']).next().unwrap_or_default();
     let (scheme, rest) = url.split_once("://")?;

@@ -7,8 +7,8 @@ use crate::jose::{Algorithm, Claims, JoseError, JwkSet, Jws, MAX_TOKEN_BYTES, Ru
 
 /// How far ahead an external token's `exp` may be.
 pub const MAX_EXTERNAL_LIFE: Span = Span::from_days(1);
-/// An explicit type says what a token is for (RFC 8725 §3.11): only those that say "a proof" or nothing are taken, so that an access
-/// token, a logout token or a security event of the same issuer is none.
+/// An explicit type says what a token is for (RFC 8725 §3.11): only those that say "a proof" or nothing are taken, so
+/// that an access token, a logout token or a security event of the same issuer is none.
 const PROOF_TYPES: &[&str] = &["JWT", "JOSE", "authorization-grant+jwt"];
 const MAX_SUBJECT: usize = 1024;
 
@@ -27,7 +27,8 @@ pub struct ExternalClaims {
     pub replay_until: Timestamp,
     /// Every claim, for [`tenure_core::trust::claim`].
     pub claims: Map<String, Value>,
-    /// SHA-256 over what is signed, base64url: names the token where it must not be used twice, whether it has a `jti` or not.
+    /// SHA-256 over what is signed, base64url: names the token where it must not be used twice, whether it has a `jti`
+    /// or not.
     pub token_hash: String,
 }
 
@@ -44,18 +45,11 @@ impl SignedExternal {
     /// # Errors
     /// Why it is refused; on [`JoseError::KeyUnknown`] the caller may fetch the key set once and try again.
     pub fn read(jwt: &str, keys: &JwkSet, algorithms: &[Algorithm], issuer: &str) -> Result<Self, JoseError> {
-        let rules = Rules {
-            algorithms,
-            types: Types::OneOfOrAbsent(PROOF_TYPES),
-            max_bytes: MAX_TOKEN_BYTES,
-        };
+        let rules = Rules { algorithms, types: Types::OneOfOrAbsent(PROOF_TYPES), max_bytes: MAX_TOKEN_BYTES };
         let jws = Jws::parse(jwt, &rules)?;
         let claims = keys.verify(&jws)?;
         claims.names_issuer(issuer)?;
-        Ok(Self {
-            claims,
-            token_hash: jws.signed_hash(),
-        })
+        Ok(Self { claims, token_hash: jws.signed_hash() })
     }
 
     /// What the issuer says.
@@ -85,14 +79,6 @@ impl SignedExternal {
             Some(_) => Some(claims.jti()?.to_owned()),
         };
         let replay_until = expires_at.plus(SKEW);
-        Ok(ExternalClaims {
-            subject,
-            jti,
-            issued_at,
-            expires_at,
-            replay_until,
-            claims: claims.into_map(),
-            token_hash,
-        })
+        Ok(ExternalClaims { subject, jti, issued_at, expires_at, replay_until, claims: claims.into_map(), token_hash })
     }
 }

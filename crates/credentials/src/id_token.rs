@@ -68,12 +68,14 @@ pub enum IdTokenError {
 ///
 /// # Errors
 /// Why it is refused; on [`JoseError::KeyUnknown`] the caller may fetch the key set once and try again.
-pub fn verify_id_token(jwt: &str, keys: &JwkSet, algorithms: &[Algorithm], expected: &Expected<'_>, now: Timestamp) -> Result<IdToken, IdTokenError> {
-    let rules = Rules {
-        algorithms,
-        types: Types::OneOfOrAbsent(&["JWT"]),
-        max_bytes: MAX_TOKEN_BYTES,
-    };
+pub fn verify_id_token(
+    jwt: &str,
+    keys: &JwkSet,
+    algorithms: &[Algorithm],
+    expected: &Expected<'_>,
+    now: Timestamp,
+) -> Result<IdToken, IdTokenError> {
+    let rules = Rules { algorithms, types: Types::OneOfOrAbsent(&["JWT"]), max_bytes: MAX_TOKEN_BYTES };
     let jws = Jws::parse(jwt, &rules)?;
     let claims = keys.verify(&jws)?;
     claims.names_issuer(expected.issuer)?;
@@ -101,17 +103,14 @@ pub fn verify_id_token(jwt: &str, keys: &JwkSet, algorithms: &[Algorithm], expec
         .filter(|sub| !sub.is_empty() && sub.len() <= MAX_SUBJECT)
         .ok_or(JoseError::SubjectWrong)?
         .to_owned();
-    Ok(IdToken {
-        subject,
-        issued_at,
-        auth_time,
-        claimed_methods: methods(&claims)?,
-    })
+    Ok(IdToken { subject, issued_at, auth_time, claimed_methods: methods(&claims)? })
 }
 
 /// `at_hash`: the left half of the access token's hash under the signature's hash function (section 3.1.3.6).
 fn check_access_token(claims: &Claims, algorithm: Algorithm, access_token: Option<&str>) -> Result<(), IdTokenError> {
-    let Some(given) = claims.text("at_hash")? else { return Ok(()) };
+    let Some(given) = claims.text("at_hash")? else {
+        return Ok(());
+    };
     let function = match algorithm {
         Algorithm::Es256 | Algorithm::Rs256 | Algorithm::Ps256 => &SHA256,
         Algorithm::Es384 => &SHA384,
@@ -120,11 +119,7 @@ fn check_access_token(claims: &Claims, algorithm: Algorithm, access_token: Optio
     let token = access_token.ok_or(IdTokenError::AccessTokenWrong)?;
     let hash = digest::digest(function, token.as_bytes());
     let half = hash.as_ref().get(..function.output_len() / 2).unwrap_or_default();
-    if to_base64url(half) == given {
-        Ok(())
-    } else {
-        Err(IdTokenError::AccessTokenWrong)
-    }
+    if to_base64url(half) == given { Ok(()) } else { Err(IdTokenError::AccessTokenWrong) }
 }
 
 fn methods(claims: &Claims) -> Result<Vec<String>, JoseError> {
@@ -159,7 +154,8 @@ mod tests {
 
     impl Provider {
         fn keys(&self) -> JwkSet {
-            let jwk = json!({"kty": "OKP", "crv": "Ed25519", "kid": "k", "x": to_base64url(self.0.public_key().as_ref())});
+            let jwk =
+                json!({"kty": "OKP", "crv": "Ed25519", "kid": "k", "x": to_base64url(self.0.public_key().as_ref())});
             JwkSet::from_json(json!({"keys": [jwk]}).to_string().as_bytes()).unwrap()
         }
 
@@ -170,13 +166,8 @@ mod tests {
             let encode = |value: &Value| to_base64url(value.to_string().as_bytes());
             let input = format!("{}.{}", encode(&json!({"alg": "EdDSA", "kid": "k"})), encode(&claims));
             let token = format!("{input}.{}", to_base64url(self.0.sign(input.as_bytes()).as_ref()));
-            let expected = Expected {
-                issuer: "https://p",
-                client_id: "c",
-                nonce: "n",
-                access_token: Some("token"),
-                proved_since,
-            };
+            let expected =
+                Expected { issuer: "https://p", client_id: "c", nonce: "n", access_token: Some("token"), proved_since };
             verify_id_token(&token, &self.keys(), &[Algorithm::EdDsa], &expected, NOW)
         }
     }

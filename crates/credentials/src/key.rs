@@ -6,7 +6,10 @@ use aws_lc_rs::agreement::{self, ECDH_P256};
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair, KeyPair, ParsedPublicKey, RSA_PKCS1_SHA256, RsaKeyPair};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair, KeyPair, ParsedPublicKey, RSA_PKCS1_SHA256,
+    RsaKeyPair,
+};
 use serde_json::{Value, json};
 use tenure_core::base::entropy::Entropy;
 use tenure_core::base::id::SigningKeyId;
@@ -52,16 +55,17 @@ pub fn generate(algorithm: SigningAlgorithm, entropy: &dyn Entropy) -> Result<Ne
     match algorithm {
         SigningAlgorithm::EdDsa => {
             let seed = generate_seed(entropy);
-            Ok(NewKey {
-                public: to_base64url(&public_of(&seed)?),
-                private: Secret::new(seed.expose().to_vec()),
-            })
+            Ok(NewKey { public: to_base64url(&public_of(&seed)?), private: Secret::new(seed.expose().to_vec()) })
         }
         SigningAlgorithm::Es256 => {
             let scalar = generate_seed(entropy);
             let key = agreement::PrivateKey::from_private_key(&ECDH_P256, scalar.expose()).map_err(|_| BadKey)?;
             let point = key.compute_public_key().map_err(|_| BadKey)?;
-            let pair = EcdsaKeyPair::from_private_key_and_public_key(&ECDSA_P256_SHA256_FIXED_SIGNING, scalar.expose(), point.as_ref());
+            let pair = EcdsaKeyPair::from_private_key_and_public_key(
+                &ECDSA_P256_SHA256_FIXED_SIGNING,
+                scalar.expose(),
+                point.as_ref(),
+            );
             let document = pair.map_err(|_| BadKey)?.to_pkcs8v1().map_err(|_| BadKey)?;
             let (x, y) = point.as_ref().get(1..).and_then(|point| point.split_at_checked(32)).ok_or(BadKey)?;
             Ok(NewKey {
@@ -119,7 +123,9 @@ impl SigningPair {
     pub(crate) fn open(algorithm: SigningAlgorithm, private: &[u8]) -> Result<Self, BadKey> {
         match algorithm {
             SigningAlgorithm::EdDsa => Ed25519KeyPair::from_seed_unchecked(private).map(Self::Ed25519),
-            SigningAlgorithm::Es256 => EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, private).map(Self::P256),
+            SigningAlgorithm::Es256 => {
+                EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, private).map(Self::P256)
+            }
             SigningAlgorithm::Rs256 => RsaKeyPair::from_pkcs8(private).map(Self::Rsa),
         }
         .map_err(|_| BadKey)
@@ -139,8 +145,7 @@ impl SigningPair {
             }
             Self::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
-                    .map_err(|_| BadKey)?;
+                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature).map_err(|_| BadKey)?;
                 push_base64url(&signature, into);
             }
         }
@@ -162,11 +167,7 @@ impl VerifyingKey {
     /// # Errors
     /// The bytes are no Ed25519 public key.
     pub fn new(id: SigningKeyId, public: &[u8; 32]) -> Result<Self, BadKey> {
-        Ok(Self {
-            id,
-            algorithm: Algorithm::EdDsa,
-            key: ParsedPublicKey::new(&ED25519, public).map_err(|_| BadKey)?,
-        })
+        Ok(Self { id, algorithm: Algorithm::EdDsa, key: ParsedPublicKey::new(&ED25519, public).map_err(|_| BadKey)? })
     }
 
     /// The key with this id as its record keeps it, and as it stands in the key set.
@@ -184,11 +185,7 @@ impl VerifyingKey {
         if let Some(members) = published.as_object_mut() {
             members.insert("kid".into(), json!(id));
         }
-        let key = Self {
-            id,
-            algorithm: jwk.algorithm(),
-            key: jwk.into_prepared(),
-        };
+        let key = Self { id, algorithm: jwk.algorithm(), key: jwk.into_prepared() };
         Ok((key, published))
     }
 

@@ -1,9 +1,11 @@
-//! What proves an identity, and what checks such proofs: JOSE, access tokens, receipts, one-time tokens, and the keys behind them.
+//! What proves an identity, and what checks such proofs: JOSE, access tokens, receipts, one-time tokens, and the keys
+//! behind them.
 //!
-//! Everything is a function of its arguments: time is a parameter, randomness is [`tenure_core::base::entropy::Entropy`].
-//! Three rules shape the crate. A key pins its algorithm, so a header can't choose how it is verified. Claims exist only after the
-//! signature holds; whatever is read before says `unverified` in its name. Only [`token::TokenSigner::sign`] makes an access token, and it
-//! takes the gate's [`tenure_core::credential::gate::Permit`] by value.
+//! Everything is a function of its arguments: time is a parameter, randomness is
+//! [`tenure_core::base::entropy::Entropy`]. Three rules shape the crate. A key pins its algorithm, so a header can't
+//! choose how it is verified. Claims exist only after the signature holds; whatever is read before says `unverified` in
+//! its name. Only [`token::TokenSigner::sign`] makes an access token, and it takes the gate's
+//! [`tenure_core::credential::gate::Permit`] by value.
 
 pub mod assertion;
 pub mod certificate;

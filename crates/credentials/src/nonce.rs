@@ -1,5 +1,5 @@
-//! Nonces for DPoP proofs (RFC 9449 §8, §9): stretches of time, authenticated under the root key, so that no replica has to remember one and
-//! a restart makes none of them void.
+//! Nonces for DPoP proofs (RFC 9449 §8, §9): stretches of time, authenticated under the root key, so that no replica
+//! has to remember one and a restart makes none of them void.
 
 use std::fmt;
 
@@ -11,7 +11,8 @@ use crate::encoding::{from_base64url, to_base64url};
 use crate::jose::SKEW;
 use crate::root::RootKey;
 
-/// How long one nonce is given out. It is taken for as long again, so that nobody's is refused right after it was given.
+/// How long one nonce is given out. It is taken for as long again, so that nobody's is refused right after it was
+/// given.
 pub const STRETCH: Span = Span::from_secs(150);
 /// Bytes of the authenticator in a nonce: nobody guesses one in its lifetime.
 const TAG: usize = 16;
@@ -30,7 +31,8 @@ impl NonceKey {
         to_base64url(&self.bytes(number(now)))
     }
 
-    /// The stretch of time that a nonce is of, if it is one of ours and counts now. A replica whose clock is ahead may have given it.
+    /// The stretch of time that a nonce is of, if it is one of ours and counts now. A replica whose clock is ahead may
+    /// have given it.
     pub fn accepts(&self, nonce: &str, now: Timestamp) -> Option<i64> {
         let given = from_base64url(nonce)?;
         let stretch = i64::from_be_bytes(*given.first_chunk()?);

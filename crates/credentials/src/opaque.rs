@@ -1,8 +1,8 @@
 //! Tokens shown once: `tnr_<kind>_<id><secret><checksum>`.
 //!
-//! Such a token selects whole on a double click, has a prefix that leak scanners can look for, and carries a checksum, so that a
-//! scanner's false find and a typing error cost no look-up. Its id finds the record by key; the record holds a keyed hash (S-5), so that
-//! neither a backup nor the database can make or test tokens.
+//! Such a token selects whole on a double click, has a prefix that leak scanners can look for, and carries a checksum,
+//! so that a scanner's false find and a typing error cost no look-up. Its id finds the record by key; the record holds
+//! a keyed hash (S-5), so that neither a backup nor the database can make or test tokens.
 
 use std::fmt;
 
@@ -51,15 +51,8 @@ pub enum OpaqueKind {
 
 impl OpaqueKind {
     /// Every kind.
-    pub const ALL: &[Self] = &[
-        Self::Operator,
-        Self::Join,
-        Self::Setup,
-        Self::Session,
-        Self::Invitation,
-        Self::ApiKey,
-        Self::Source,
-    ];
+    pub const ALL: &[Self] =
+        &[Self::Operator, Self::Join, Self::Setup, Self::Session, Self::Invitation, Self::ApiKey, Self::Source];
 
     /// The name in the token.
     pub const fn as_str(self) -> &'static str {
@@ -111,11 +104,7 @@ impl Parsed {
         }
         let (id, secret) = tail.split_at_checked(ID_LEN).ok_or(OpaqueError::Malformed)?;
         let secret = secret.get(..SECRET_LEN).ok_or(OpaqueError::Malformed)?;
-        Ok(Self {
-            kind,
-            id: id.to_owned(),
-            secret: Secret::new(secret.to_owned()),
-        })
+        Ok(Self { kind, id: id.to_owned(), secret: Secret::new(secret.to_owned()) })
     }
 
     /// What it is for.
@@ -187,8 +176,8 @@ impl OpaqueKeys {
         self.minted(OpaqueKind::Source, id, commit, entropy)
     }
 
-    /// A secret that a source of signals signs its deliveries with (S-12), for the record `id` that `commit` writes; that keeps it sealed, as the second
-    /// part is. With `standard` it has the form of Standard Webhooks.
+    /// A secret that a source of signals signs its deliveries with (S-12), for the record `id` that `commit` writes;
+    /// that keeps it sealed, as the second part is. With `standard` it has the form of Standard Webhooks.
     ///
     /// # Errors
     /// It can't be sealed.
@@ -200,22 +189,16 @@ impl OpaqueKeys {
         commit: EventId,
         entropy: &dyn Entropy,
     ) -> Result<(Pending<String>, String), SealError> {
-        let secret = if standard {
-            standard_secret(entropy)
-        } else {
-            self.mint(OpaqueKind::Source, id, entropy).0
-        };
+        let secret = if standard { standard_secret(entropy) } else { self.mint(OpaqueKind::Source, id, entropy).0 };
         let sealed = root.seal(label, &id.to_string(), secret.expose().as_bytes(), entropy)?;
         Ok((Pending::new(secret, commit), sealed))
     }
 
-    /// The API key that a permit of the gate allows, which it uses up (invariant 1); for the record that `commit` writes.
+    /// The API key that a permit of the gate allows, which it uses up (invariant 1); for the record that `commit`
+    /// writes.
     pub fn api_key(&self, permit: Permit, commit: EventId, entropy: &dyn Entropy) -> (Minted, Credential) {
         let minted = self.minted(OpaqueKind::ApiKey, permit.credential(), commit, entropy);
-        let record = Credential {
-            hash: Some(minted.hash.clone()),
-            ..permit.record()
-        };
+        let record = Credential { hash: Some(minted.hash.clone()), ..permit.record() };
         (minted, record)
     }
 
@@ -229,10 +212,7 @@ impl OpaqueKeys {
 
     fn minted<K: IdKind>(&self, kind: OpaqueKind, id: Id<K>, commit: EventId, entropy: &dyn Entropy) -> Minted {
         let (token, hash) = self.mint(kind, id, entropy);
-        Minted {
-            token: Pending::new(token, commit),
-            hash,
-        }
+        Minted { token: Pending::new(token, commit), hash }
     }
 
     fn mint<K: IdKind>(&self, kind: OpaqueKind, id: Id<K>, entropy: &dyn Entropy) -> (Secret<String>, String) {
@@ -253,7 +233,9 @@ impl OpaqueKeys {
 
     /// Whether the token is the one whose hash was kept; in constant time.
     pub fn matches(&self, token: &Parsed, hash: &str) -> bool {
-        from_base64url(hash).is_some_and(|hash| hmac::verify(&self.0, &hashed(token.kind, &token.id, token.secret.expose()), &hash).is_ok())
+        from_base64url(hash).is_some_and(|hash| {
+            hmac::verify(&self.0, &hashed(token.kind, &token.id, token.secret.expose()), &hash).is_ok()
+        })
     }
 }
 

@@ -1,4 +1,5 @@
-//! Signed receipts: compact JWS with their own type and their own key (S-3), so that nothing else we sign can pass for one.
+//! Signed receipts: compact JWS with their own type and their own key (S-3), so that nothing else we sign can pass for
+//! one.
 
 use std::fmt;
 
@@ -46,11 +47,7 @@ impl ReceiptSigner {
     pub fn sign(&self, receipt: &Map<String, Value>) -> Result<String, JoseError> {
         let payload = serde_json::to_vec(receipt).map_err(|_| JoseError::Malformed)?;
         let signed = sign_compact(&self.key, &self.header, &payload).map_err(|_| JoseError::Malformed)?;
-        if signed.len() > MAX_RECEIPT_BYTES {
-            Err(JoseError::TooLarge)
-        } else {
-            Ok(signed)
-        }
+        if signed.len() > MAX_RECEIPT_BYTES { Err(JoseError::TooLarge) } else { Ok(signed) }
     }
 }
 
@@ -65,11 +62,8 @@ impl fmt::Debug for ReceiptSigner {
 /// # Errors
 /// Why the signature or the form is refused.
 pub fn verify_receipt(signed: &str, keys: &[VerifyingKey]) -> Result<Map<String, Value>, JoseError> {
-    let rules = Rules {
-        algorithms: &[Algorithm::EdDsa],
-        types: Types::OneOf(&[RECEIPT_TYPE]),
-        max_bytes: MAX_RECEIPT_BYTES,
-    };
+    let rules =
+        Rules { algorithms: &[Algorithm::EdDsa], types: Types::OneOf(&[RECEIPT_TYPE]), max_bytes: MAX_RECEIPT_BYTES };
     let (_, claims) = Jws::parse(signed, &rules)?.verify_own(keys)?;
     Ok(claims.into_map())
 }

@@ -110,19 +110,24 @@ impl RootKey {
         match create(path, entropy) {
             // Somebody else made it a moment ago: theirs counts.
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(source) => return Err(RootKeyError::Io { path: path.into(), source }),
+            Err(source) => {
+                return Err(RootKeyError::Io { path: path.into(), source });
+            }
             Ok(()) => {}
         }
         Self::open_file(path)
     }
 
-    /// Reads the key from text, as an environment variable holds it: 32 bytes in base64url or hex; one line end is ignored.
+    /// Reads the key from text, as an environment variable holds it: 32 bytes in base64url or hex; one line end is
+    /// ignored.
     ///
     /// # Errors
     /// [`RootKeyError::Malformed`].
     pub fn from_text(text: &str) -> Result<Self, RootKeyError> {
         let text = text.strip_suffix('\n').unwrap_or(text);
-        let bytes = Zeroizing::new(if text.len() == 64 { from_hex(text) } else { from_base64url(text) }.ok_or(RootKeyError::Malformed)?);
+        let bytes = Zeroizing::new(
+            if text.len() == 64 { from_hex(text) } else { from_base64url(text) }.ok_or(RootKeyError::Malformed)?,
+        );
         if bytes.len() != 32 {
             return Err(RootKeyError::Malformed);
         }
@@ -178,16 +183,12 @@ impl RootKey {
     /// It doesn't open, or is no seed.
     pub fn open_seed(&self, label: &str, id: &str, sealed: &str) -> Result<Secret<[u8; 32]>, SealError> {
         let opened = self.open(label, id, sealed)?;
-        <[u8; 32]>::try_from(opened.expose().as_slice())
-            .map(Secret::new)
-            .map_err(|_| SealError::DoesNotOpen)
+        <[u8; 32]>::try_from(opened.expose().as_slice()).map(Secret::new).map_err(|_| SealError::DoesNotOpen)
     }
 
     fn sealing_key(&self, label: &str) -> Result<LessSafeKey, SealError> {
         let key = self.derive("seal", label);
-        UnboundKey::new(&AES_256_GCM, key.expose())
-            .map(LessSafeKey::new)
-            .map_err(|_| SealError::DoesNotOpen)
+        UnboundKey::new(&AES_256_GCM, key.expose()).map(LessSafeKey::new).map_err(|_| SealError::DoesNotOpen)
     }
 
     #[expect(
@@ -200,10 +201,7 @@ impl RootKey {
         push_prefixed(label.as_bytes(), &mut info);
         let mut key = Zeroizing::new([0u8; 32]);
         let info = [info.as_slice()];
-        self.0
-            .expand(&info, HKDF_SHA256)
-            .and_then(|okm| okm.fill(key.as_mut()))
-            .expect("32 bytes of HKDF output");
+        self.0.expand(&info, HKDF_SHA256).and_then(|okm| okm.fill(key.as_mut())).expect("32 bytes of HKDF output");
         Secret::new(*key)
     }
 }

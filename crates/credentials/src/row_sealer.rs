@@ -9,7 +9,8 @@ use tenure_core::store::row::{Position, RowKey};
 
 use crate::root::RootKey;
 
-/// HMAC-SHA256 under keys that derive from the root key: one for contents, one for contents at positions, one for last uses.
+/// HMAC-SHA256 under keys that derive from the root key: one for contents, one for contents at positions, one for last
+/// uses.
 pub struct RowMac {
     digest: Key,
     mac: Key,
@@ -20,11 +21,7 @@ impl RowMac {
     /// The MACs of a deployment.
     pub fn new(root: &RootKey) -> Self {
         let key = |label| Key::new(HMAC_SHA256, root.subkey(label).expose());
-        Self {
-            digest: key("row digest"),
-            mac: key("row mac"),
-            last_use: key("last use"),
-        }
+        Self { digest: key("row digest"), mac: key("row mac"), last_use: key("last use") }
     }
 }
 
@@ -93,7 +90,11 @@ mod tests {
             sealer.digest(&key(RowKind::Identity, "a"), 2, b"body"),
             sealer.digest(&key(RowKind::Identity, "a"), 1, b"bodx"),
             sealer.digest(&key(RowKind::Identity, "a\0"), 1, b"body"),
-            super::RowMac::new(&RootKey::from_text(&"2".repeat(64)).unwrap()).digest(&key(RowKind::Identity, "a"), 1, b"body"),
+            super::RowMac::new(&RootKey::from_text(&"2".repeat(64)).unwrap()).digest(
+                &key(RowKind::Identity, "a"),
+                1,
+                b"body",
+            ),
         ] {
             assert_ne!(base, other);
         }

@@ -41,9 +41,12 @@ pub fn github_signature(secret: &str, body: &[u8]) -> String {
     format!("sha256={}", to_hex(mac(secret.as_bytes(), &[body]).as_ref()))
 }
 
-/// Whether this is our own `Tenure-Signature` of the body, made within [`TOLERANCE`] of now: `t=<unix seconds>,v1=<hex>` over `<t>.<body>`.
+/// Whether this is our own `Tenure-Signature` of the body, made within [`TOLERANCE`] of now: `t=<unix
+/// seconds>,v1=<hex>` over `<t>.<body>`.
 pub fn is_timed_signature(secret: &str, header: &str, body: &[u8], now: Timestamp) -> bool {
-    let Some((t, v1)) = header.split_once(',') else { return false };
+    let Some((t, v1)) = header.split_once(',') else {
+        return false;
+    };
     let (Some(t), Some(given)) = (t.strip_prefix("t="), v1.strip_prefix("v1=").and_then(from_hex)) else {
         return false;
     };
@@ -64,20 +67,26 @@ pub fn standard_signature(secret: &str, id: &str, timestamp: &str, body: &[u8]) 
     Some(format!("v1,{}", STANDARD.encode(tag.as_ref())))
 }
 
-/// Whether one of these signatures is the body's by the Standard Webhooks, made within [`TOLERANCE`] of now: `v1,<base64>` over
-/// `<webhook-id>.<webhook-timestamp>.<body>`.
-pub fn is_standard_signature(secret: &str, id: &str, timestamp: &str, header: &str, body: &[u8], now: Timestamp) -> bool {
-    let Some(key) = secret
-        .strip_prefix(STANDARD_PREFIX)
-        .and_then(|key| STANDARD.decode(key).ok())
-        .map(Zeroizing::new)
+/// Whether one of these signatures is the body's by the Standard Webhooks, made within [`TOLERANCE`] of now:
+/// `v1,<base64>` over `<webhook-id>.<webhook-timestamp>.<body>`.
+pub fn is_standard_signature(
+    secret: &str,
+    id: &str,
+    timestamp: &str,
+    header: &str,
+    body: &[u8],
+    now: Timestamp,
+) -> bool {
+    let Some(key) = secret.strip_prefix(STANDARD_PREFIX).and_then(|key| STANDARD.decode(key).ok()).map(Zeroizing::new)
     else {
         return false;
     };
     let signed: [&[u8]; 5] = [id.as_bytes(), b".", timestamp.as_bytes(), b".", body];
     let given = header.split(' ').take(MAX_SIGNATURES).filter_map(|one| one.strip_prefix("v1,"));
     // A point in the id would let the parts shift against each other.
-    !id.contains('.') && is_near(timestamp, now) && given.filter_map(|one| STANDARD.decode(one).ok()).any(|given| is_mac(&key, &signed, &given))
+    !id.contains('.')
+        && is_near(timestamp, now)
+        && given.filter_map(|one| STANDARD.decode(one).ok()).any(|given| is_mac(&key, &signed, &given))
 }
 
 fn standard_key(secret: &str) -> Option<Zeroizing<Vec<u8>>> {
@@ -155,16 +164,20 @@ pub struct SecurityEvent {
     pub claims: Map<String, Value>,
 }
 
-/// Checks a security event token: its type, its issuer and its audience exactly, its age, and that it can't be taken for another sort of token.
+/// Checks a security event token: its type, its issuer and its audience exactly, its age, and that it can't be taken
+/// for another sort of token.
 ///
 /// # Errors
 /// Why it is refused; on [`JoseError::KeyUnknown`] the caller may fetch the key set once and try again.
-pub fn verify_set(jwt: &str, keys: &JwkSet, algorithms: &[Algorithm], issuer: &str, audience: &str, now: Timestamp) -> Result<SecurityEvent, SetError> {
-    let rules = Rules {
-        algorithms,
-        types: Types::OneOf(&["secevent+jwt"]),
-        max_bytes: MAX_SET_BYTES,
-    };
+pub fn verify_set(
+    jwt: &str,
+    keys: &JwkSet,
+    algorithms: &[Algorithm],
+    issuer: &str,
+    audience: &str,
+    now: Timestamp,
+) -> Result<SecurityEvent, SetError> {
+    let rules = Rules { algorithms, types: Types::OneOf(&["secevent+jwt"]), max_bytes: MAX_SET_BYTES };
     let jws = Jws::parse(jwt, &rules)?;
     let claims = keys.verify(&jws)?;
     claims.names_issuer(issuer)?;
@@ -192,9 +205,5 @@ pub fn verify_set(jwt: &str, keys: &JwkSet, algorithms: &[Algorithm], issuer: &s
     if !has_subject {
         return Err(SetError::NoSubject);
     }
-    Ok(SecurityEvent {
-        jti: claims.jti()?.to_owned(),
-        issued_at,
-        claims: claims.into_map(),
-    })
+    Ok(SecurityEvent { jti: claims.jti()?.to_owned(), issued_at, claims: claims.into_map() })
 }

@@ -1,4 +1,5 @@
-//! Access tokens: JWTs by RFC 9068, signed under a key of one environment; with Ed25519 unless a resource's verifiers know only ES256 or RS256.
+//! Access tokens: JWTs by RFC 9068, signed under a key of one environment; with Ed25519 unless a resource's verifiers
+//! know only ES256 or RS256.
 
 use std::fmt;
 
@@ -16,7 +17,9 @@ use tenure_core::trust::confirmation::Confirmation;
 use tenure_core::trust::signing_key::SigningAlgorithm;
 
 use crate::encoding::to_base64url;
-use crate::jose::{Algorithm, JoseError, Jws, MAX_TOKEN_BYTES, Period, Rules, Types, sign_compact, signing_input_header};
+use crate::jose::{
+    Algorithm, JoseError, Jws, MAX_TOKEN_BYTES, Period, Rules, Types, sign_compact, signing_input_header,
+};
 use crate::key::{BadKey, SigningPair, VerifyingKey};
 
 /// The `typ` of access tokens (RFC 9068 §2.1).
@@ -111,7 +114,8 @@ pub struct SignedToken {
 }
 
 impl SignedToken {
-    /// Checks everything about a token of ours but its times; which resource it is for is left to the caller to compare.
+    /// Checks everything about a token of ours but its times; which resource it is for is left to the caller to
+    /// compare.
     ///
     /// # Errors
     /// Why it is refused.
@@ -171,7 +175,13 @@ impl SignedToken {
 ///
 /// # Errors
 /// Why it is refused.
-pub fn verify_access_token(token: &str, keys: &[VerifyingKey], issuer: &str, now: Timestamp, leeway: Span) -> Result<AccessClaims, JoseError> {
+pub fn verify_access_token(
+    token: &str,
+    keys: &[VerifyingKey],
+    issuer: &str,
+    now: Timestamp,
+    leeway: Span,
+) -> Result<AccessClaims, JoseError> {
     SignedToken::read(token, keys, issuer)?.at(now, leeway).cloned()
 }
 

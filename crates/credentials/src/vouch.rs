@@ -1,4 +1,5 @@
-//! Tags over what leaves the server and comes back: who brings one shows that the server itself wrote it, and nothing more.
+//! Tags over what leaves the server and comes back: who brings one shows that the server itself wrote it, and nothing
+//! more.
 
 use aws_lc_rs::hmac::{self, HMAC_SHA256, Key};
 

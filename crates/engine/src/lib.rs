@@ -1,8 +1,9 @@
 //! Use cases: each loads what its decision needs, asks the policy, lets `core` decide, and commits.
 //!
-//! They are functions over the [`Kernel`], in rooms by subject. Imports run one way (`cargo xtask layers` holds them to it):
-//! `kernel < trust < people < inventory < credentials < requests < identities < access < matters < endings < signals < run`; `log` sees `kernel`
-//! and `trust`. What falls due is decided purely in the `plan` of its subject, and worked off by [`run`].
+//! They are functions over the [`Kernel`], in rooms by subject. Imports run one way (`cargo xtask layers` holds them to
+//! it): `kernel < trust < people < inventory < credentials < requests < identities < access < matters < endings <
+//! signals < run`; `log` sees `kernel` and `trust`. What falls due is decided purely in the `plan` of its subject, and
+//! worked off by [`run`].
 
 pub mod access;
 pub mod credentials;

@@ -81,11 +81,7 @@ impl Checkpoint {
             let (origin, size, root) = (lines.next()?, decimal(lines.next()?)?, from_std64(lines.next()?)?);
             let root = root.try_into().ok()?;
             let sound = lines.next().is_none() && !origin.is_empty() && (size > 0 || root == EMPTY_ROOT);
-            sound.then(|| Self {
-                origin: origin.to_owned(),
-                size,
-                root,
-            })
+            sound.then(|| Self { origin: origin.to_owned(), size, root })
         };
         parse().ok_or(CheckpointError::Text)
     }
@@ -112,20 +108,13 @@ impl Checkpoint {
                     KeyAlgorithm::CosignatureV1 => {
                         let at = cosigned_at(key, &note.text, line).ok_or(CheckpointError::BadSignature)?;
                         if witnesses.iter().all(|witness| witness.name != key.name()) {
-                            witnesses.push(Witness {
-                                name: key.name().to_owned(),
-                                at,
-                            });
+                            witnesses.push(Witness { name: key.name().to_owned(), at });
                         }
                     }
                 }
             }
         }
-        if signed {
-            Ok(OpenedCheckpoint { checkpoint, witnesses })
-        } else {
-            Err(CheckpointError::UnknownKey)
-        }
+        if signed { Ok(OpenedCheckpoint { checkpoint, witnesses }) } else { Err(CheckpointError::UnknownKey) }
     }
 }
 
@@ -199,40 +188,22 @@ impl LogSigner {
     /// A signed checkpoint for the first `size` entries with `root`. Callers must only ever ask for one root per size.
     #[must_use]
     pub fn checkpoint(&self, size: u64, root: Hash) -> SignedNote {
-        let text = Checkpoint {
-            origin: self.origin().to_owned(),
-            size,
-            root,
-        }
-        .to_text();
+        let text = Checkpoint { origin: self.origin().to_owned(), size, root }.to_text();
         let signature = NoteSignature {
             name: self.origin().to_owned(),
             key_id: self.verifier.key_id(),
             signature: self.key.sign(text.as_bytes()).as_ref().to_vec(),
         };
-        SignedNote {
-            text,
-            signatures: vec![signature],
-        }
+        SignedNote { text, signatures: vec![signature] }
     }
 
     /// A promise that the committed entry `index` with hash `leaf` will be in every later checkpoint that covers it.
     /// `time` is the entry's commit time in microseconds since 1970.
     #[must_use]
     pub fn promise(&self, index: u64, leaf: Hash, time: i64) -> SignedPromise {
-        let promise = Promise {
-            origin: self.origin().to_owned(),
-            shard: self.shard,
-            index,
-            leaf,
-            time,
-        };
+        let promise = Promise { origin: self.origin().to_owned(), shard: self.shard, index, leaf, time };
         let signature = self.key.sign(&promise.message());
-        SignedPromise {
-            key_id: self.verifier.key_id(),
-            signature: signature.as_ref().to_vec(),
-            promise,
-        }
+        SignedPromise { key_id: self.verifier.key_id(), signature: signature.as_ref().to_vec(), promise }
     }
 
     fn new(deployment: &str, shard: u32, key: Ed25519KeyPair) -> Result<Self, SignerError> {
@@ -245,10 +216,7 @@ impl LogSigner {
 
 impl fmt::Debug for LogSigner {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("LogSigner")
-            .field("verifier", &self.verifier.to_string())
-            .finish_non_exhaustive()
+        formatter.debug_struct("LogSigner").field("verifier", &self.verifier.to_string()).finish_non_exhaustive()
     }
 }
 
@@ -272,11 +240,7 @@ mod tests {
         let mut note = signer().checkpoint(3, [5; 32]);
         let mut signature = at.to_be_bytes().to_vec();
         signature.extend_from_slice(pair.sign(cosignature_message(at, &note.text).as_bytes()).as_ref());
-        note.signatures.push(NoteSignature {
-            name: key.name().to_owned(),
-            key_id: key.key_id(),
-            signature,
-        });
+        note.signatures.push(NoteSignature { name: key.name().to_owned(), key_id: key.key_id(), signature });
         note
     }
 
@@ -284,23 +248,13 @@ mod tests {
     fn a_checkpoint_opens_with_the_logs_key_only() {
         let note = signer().checkpoint(3, [5; 32]).to_string();
         let opened = Checkpoint::open(&note, &[signer().verifier_key().clone()]).unwrap();
-        assert_eq!(
-            opened.checkpoint,
-            Checkpoint {
-                origin: "tenure.example/log/0".into(),
-                size: 3,
-                root: [5; 32]
-            }
-        );
+        assert_eq!(opened.checkpoint, Checkpoint { origin: "tenure.example/log/0".into(), size: 3, root: [5; 32] });
         assert!(opened.witnesses.is_empty());
         assert_eq!(Checkpoint::open(&note, &[]), Err(CheckpointError::UnknownKey));
         let other_shard = LogSigner::from_seed("tenure.example/log", 1, &[7; 32]).unwrap();
         assert_eq!(Checkpoint::open(&note, &[other_shard.verifier_key().clone()]), Err(CheckpointError::UnknownKey));
         let larger = note.replacen("\n3\n", "\n4\n", 1);
-        assert_eq!(
-            Checkpoint::open(&larger, &[signer().verifier_key().clone()]),
-            Err(CheckpointError::BadSignature)
-        );
+        assert_eq!(Checkpoint::open(&larger, &[signer().verifier_key().clone()]), Err(CheckpointError::BadSignature));
     }
 
     #[test]
@@ -308,13 +262,7 @@ mod tests {
         let log = signer().verifier_key().clone();
         let note = cosigned(1_700_000_000);
         let opened = Checkpoint::open(&note.to_string(), &[log.clone(), witness().1]).unwrap();
-        assert_eq!(
-            opened.witnesses,
-            [Witness {
-                name: "witness.example/w".into(),
-                at: 1_700_000_000
-            }]
-        );
+        assert_eq!(opened.witnesses, [Witness { name: "witness.example/w".into(), at: 1_700_000_000 }]);
         assert!(Checkpoint::open(&note.to_string(), std::slice::from_ref(&log)).unwrap().witnesses.is_empty());
         let mut wrong = note;
         wrong.signatures[1].signature[0] ^= 1;
@@ -370,10 +318,7 @@ mod tests {
         der.extend_from_slice(&[7; 32]);
         let from_der = LogSigner::from_pkcs8("tenure.example/log", 0, &der).unwrap();
         assert_eq!(from_der.verifier_key(), signer().verifier_key());
-        assert_eq!(
-            format!("{from_der:?}"),
-            format!("LogSigner {{ verifier: \"{}\", .. }}", from_der.verifier_key())
-        );
+        assert_eq!(format!("{from_der:?}"), format!("LogSigner {{ verifier: \"{}\", .. }}", from_der.verifier_key()));
         assert!(LogSigner::from_pkcs8("x", 0, &der[1..]).is_err());
         assert!(LogSigner::from_seed("a b", 0, &[7; 32]).is_err());
     }

@@ -111,12 +111,7 @@ impl<W: Write> ExportWriter<W> {
     /// When `out` fails.
     pub fn new(mut out: W, header: &Header) -> Result<Self, ExportError> {
         out.write_all(&header_line(header))?;
-        Ok(Self {
-            out,
-            line: Vec::new(),
-            size: header.size,
-            next: 0,
-        })
+        Ok(Self { out, line: Vec::new(), size: header.size, next: 0 })
     }
 
     /// Writes the next entry with those of its personal values that are not erased.
@@ -125,10 +120,7 @@ impl<W: Write> ExportWriter<W> {
     /// When the line would be too long, the header's size is exceeded, or the stream fails.
     pub fn entry(&mut self, leaf: &[u8], personal: &[PersonalValue]) -> Result<(), ExportError> {
         if self.next >= self.size {
-            return Err(ExportError::Count {
-                size: self.size,
-                written: self.next.saturating_add(1),
-            });
+            return Err(ExportError::Count { size: self.size, written: self.next.saturating_add(1) });
         }
         self.line.clear();
         push_entry(&mut self.line, self.next, Some(&leaf_hash(leaf)), leaf, personal);
@@ -146,10 +138,7 @@ impl<W: Write> ExportWriter<W> {
     /// When entries are missing or the stream fails.
     pub fn finish(mut self) -> Result<W, ExportError> {
         if self.next != self.size {
-            return Err(ExportError::Count {
-                size: self.size,
-                written: self.next,
-            });
+            return Err(ExportError::Count { size: self.size, written: self.next });
         }
         self.out.flush()?;
         Ok(self.out)
@@ -174,12 +163,7 @@ impl<R: BufRead> ExportReader<R> {
         let mut line = Vec::new();
         read_line(&mut input, &mut line)?;
         let header = parse_header(&line).ok_or(ExportError::Header)?;
-        Ok(Self {
-            input,
-            header,
-            line,
-            canonical: Vec::new(),
-        })
+        Ok(Self { input, header, line, canonical: Vec::new() })
     }
 
     /// The header.
@@ -205,11 +189,7 @@ impl<R: BufRead> ExportReader<R> {
         };
         self.canonical.clear();
         push_entry(&mut self.canonical, entry.index, entry.claimed_hash.as_ref(), &entry.leaf, &entry.personal);
-        if self.canonical == self.line {
-            Ok(Some(entry))
-        } else {
-            Err(ExportError::Entry)
-        }
+        if self.canonical == self.line { Ok(Some(entry)) } else { Err(ExportError::Entry) }
     }
 }
 
@@ -278,11 +258,7 @@ fn push_entry(out: &mut Vec<u8>, index: u64, hash: Option<&Hash>, leaf: &[u8], p
     out.extend_from_slice(url64(leaf).as_bytes());
     out.push(b'"');
     for (position, value) in personal.iter().enumerate() {
-        out.extend_from_slice(if position == 0 {
-            b",\"personal\":[{\"field\":".as_slice()
-        } else {
-            b",{\"field\":"
-        });
+        out.extend_from_slice(if position == 0 { b",\"personal\":[{\"field\":".as_slice() } else { b",{\"field\":" });
         push_string(out, &value.field);
         out.extend_from_slice(b",\"salt\":");
         push_hash(out, &value.salt);

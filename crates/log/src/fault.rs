@@ -107,7 +107,9 @@ pub struct Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.entries {
-            Some(at) if at.end == at.start + 1 => write!(formatter, "{} at entry {}: {}", self.code, at.start, self.detail),
+            Some(at) if at.end == at.start + 1 => {
+                write!(formatter, "{} at entry {}: {}", self.code, at.start, self.detail)
+            }
             Some(at) => write!(formatter, "{} in entries {}..{}: {}", self.code, at.start, at.end, self.detail),
             None => write!(formatter, "{}: {}", self.code, self.detail),
         }
@@ -147,11 +149,7 @@ pub(crate) struct Collector {
 impl Collector {
     pub(crate) fn add(&mut self, code: FaultCode, entries: Option<Range<u64>>, detail: impl Into<String>) {
         if self.list.len() < MAX_FAULTS {
-            self.list.push(Fault {
-                code,
-                entries,
-                detail: detail.into(),
-            });
+            self.list.push(Fault { code, entries, detail: detail.into() });
         } else {
             self.further += 1;
         }
@@ -172,9 +170,6 @@ impl Collector {
 
     pub(crate) fn finish(mut self) -> Faults {
         self.list.sort_by_key(|fault| fault.entries.as_ref().map(|at| at.start));
-        Faults {
-            list: self.list,
-            further: self.further,
-        }
+        Faults { list: self.list, further: self.further }
     }
 }

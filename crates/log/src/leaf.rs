@@ -184,12 +184,7 @@ impl Leaf {
             rows: wire
                 .rows
                 .into_iter()
-                .map(|(kind, id, revision, digest)| RowDigest {
-                    kind,
-                    id,
-                    revision,
-                    digest: digest.0,
-                })
+                .map(|(kind, id, revision, digest)| RowDigest { kind, id, revision, digest: digest.0 })
                 .collect(),
             subjects: wire.subjects,
         };
@@ -323,26 +318,16 @@ mod tests {
     use super::*;
 
     fn sample() -> Leaf {
-        let Value::Object(data) = json!({"b": [1, -2, true, null], "a": "é\"\\\n\u{1}/"}) else {
-            panic!("object")
-        };
+        let Value::Object(data) = json!({"b": [1, -2, true, null], "a": "é\"\\\n\u{1}/"}) else { panic!("object") };
         Leaf {
-            actor: Actor {
-                id: "per_1".into(),
-                kind: "person".into(),
-            },
+            actor: Actor { id: "per_1".into(), kind: "person".into() },
             at: 1_700_000_000_000_000,
             control: "issue".into(),
             data,
             id: "evt_1".into(),
             kind: "credential.issued".into(),
             personal: [("email".to_owned(), [1; 32])].into(),
-            rows: vec![RowDigest {
-                kind: "identity".into(),
-                id: "idn_1".into(),
-                revision: 3,
-                digest: [2; 32],
-            }],
+            rows: vec![RowDigest { kind: "identity".into(), id: "idn_1".into(), revision: 3, digest: [2; 32] }],
             subjects: vec!["idn_1".into()],
         }
     }
@@ -368,10 +353,7 @@ mod tests {
             personal: BTreeMap::new(),
             rows: Vec::new(),
             subjects: Vec::new(),
-            actor: Actor {
-                id: String::new(),
-                kind: "stranger".into(),
-            },
+            actor: Actor { id: String::new(), kind: "stranger".into() },
             ..sample()
         };
         let text = String::from_utf8(leaf.encode().unwrap()).unwrap();
@@ -404,27 +386,14 @@ mod tests {
 
     #[test]
     fn size_depth_floats_and_names_are_bounded_before_writing() {
-        let with = |value: Value| {
-            Leaf {
-                data: [("k".to_owned(), value)].into_iter().collect(),
-                ..sample()
-            }
-            .encode()
-        };
+        let with = |value: Value| Leaf { data: [("k".to_owned(), value)].into_iter().collect(), ..sample() }.encode();
         assert!(matches!(with(json!("x".repeat(70_000))), Err(LeafError::TooLarge { .. })));
         assert!(matches!(with(json!(0.5)), Err(LeafError::NotAnInteger)));
         let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!([inner]));
         assert!(with(nested(MAX_DATA_DEPTH - 1)).is_ok());
         assert!(matches!(with(nested(MAX_DATA_DEPTH)), Err(LeafError::TooDeep)));
         assert!(with(json!([u64::MAX, i64::MIN])).is_ok());
-        assert!(matches!(
-            Leaf {
-                kind: String::new(),
-                ..sample()
-            }
-            .encode(),
-            Err(LeafError::BadName("kind"))
-        ));
+        assert!(matches!(Leaf { kind: String::new(), ..sample() }.encode(), Err(LeafError::BadName("kind"))));
         assert!(matches!(Leaf { id: "a\nb".into(), ..sample() }.encode(), Err(LeafError::BadName("id"))));
     }
 }

@@ -26,7 +26,10 @@ pub use checkpoint::{Checkpoint, CheckpointError, LogSigner, OpenedCheckpoint, S
 pub use export::{Entry, ExportError, ExportReader, ExportWriter, Header};
 pub use fault::{Fault, FaultCode, Faults};
 pub use leaf::{Actor, Leaf, LeafError, MAX_LEAF_BYTES, RowDigest};
-pub use merkle::{EMPTY_ROOT, Frontier, Hash, HashReader, Node, ProofError, leaf_hash, node_hash, verify_consistency, verify_inclusion};
+pub use merkle::{
+    EMPTY_ROOT, Frontier, Hash, HashReader, Node, ProofError, leaf_hash, node_hash, verify_consistency,
+    verify_inclusion,
+};
 pub use note::{KeyAlgorithm, NoteError, NoteSignature, NoteSigner, SignedNote, VerifierKey};
 pub use personal::{PersonalValue, commit};
 pub use promise::{Inclusion, Promise, PromiseError, SignedPromise, Standing};

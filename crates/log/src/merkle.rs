@@ -13,8 +13,8 @@ pub type Hash = [u8; 32];
 
 /// The root of a log without entries: SHA-256 of nothing (RFC 6962 §2.1).
 pub const EMPTY_ROOT: Hash = [
-    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24, 0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95,
-    0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
+    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24, 0x27, 0xae, 0x41,
+    0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
 ];
 
 /// The hash of one entry's bytes.
@@ -107,7 +107,11 @@ pub fn inclusion_nodes(index: u64, size: u64) -> Vec<Node> {
 ///
 /// # Errors
 /// When `index` isn't below `size`, or the source fails.
-pub fn prove_inclusion<R: HashReader>(reader: &mut R, index: u64, size: u64) -> Result<Vec<Hash>, ProofError<R::Error>> {
+pub fn prove_inclusion<R: HashReader>(
+    reader: &mut R,
+    index: u64,
+    size: u64,
+) -> Result<Vec<Hash>, ProofError<R::Error>> {
     if index >= size {
         return Err(ProofError::OutOfRange { position: index, size });
     }
@@ -126,7 +130,11 @@ pub fn consistency_nodes(old_size: u64, size: u64) -> Vec<Node> {
 ///
 /// # Errors
 /// When `old_size` exceeds `size`, or the source fails.
-pub fn prove_consistency<R: HashReader>(reader: &mut R, old_size: u64, size: u64) -> Result<Vec<Hash>, ProofError<R::Error>> {
+pub fn prove_consistency<R: HashReader>(
+    reader: &mut R,
+    old_size: u64,
+    size: u64,
+) -> Result<Vec<Hash>, ProofError<R::Error>> {
     if old_size > size {
         return Err(ProofError::OutOfRange { position: old_size, size });
     }
@@ -248,10 +256,7 @@ impl Frontier {
         while node.index & 1 == 1 {
             let Some(left) = self.peaks.pop() else { break };
             hash = node_hash(&left, &hash);
-            node = Node {
-                level: node.level + 1,
-                index: node.index >> 1,
-            };
+            node = Node { level: node.level + 1, index: node.index >> 1 };
             completed(node, hash);
         }
         self.peaks.push(hash);
@@ -261,12 +266,7 @@ impl Frontier {
     /// The root of the entries so far.
     #[must_use]
     pub fn root(&self) -> Hash {
-        self.peaks
-            .iter()
-            .rev()
-            .copied()
-            .reduce(|right, left| node_hash(&left, &right))
-            .unwrap_or(EMPTY_ROOT)
+        self.peaks.iter().rev().copied().reduce(|right, left| node_hash(&left, &right)).unwrap_or(EMPTY_ROOT)
     }
 
     /// The size (64 bit, big-endian), then the peaks: `8 + 32 · size.count_ones()` bytes.
@@ -306,10 +306,7 @@ fn complete_subtrees(start: u64, end: u64) -> Vec<Node> {
     let mut at = start;
     while at < end {
         let level = 63 - (end - at).leading_zeros();
-        nodes.push(Node {
-            level: level as u8,
-            index: at >> level,
-        });
+        nodes.push(Node { level: level as u8, index: at >> level });
         at += 1 << level;
     }
     nodes
@@ -374,8 +371,5 @@ fn nodes_of(ranges: Vec<(u64, u64)>) -> Vec<Node> {
 }
 
 fn roots_of<R: HashReader>(reader: &mut R, ranges: Vec<(u64, u64)>) -> Result<Vec<Hash>, ProofError<R::Error>> {
-    ranges
-        .into_iter()
-        .map(|(start, end)| range_root(reader, start, end).map_err(ProofError::Read))
-        .collect()
+    ranges.into_iter().map(|(start, end)| range_root(reader, start, end).map_err(ProofError::Read)).collect()
 }

@@ -66,11 +66,7 @@ impl VerifierKey {
     /// [`NoteError::Name`] if the name can't stand in a signature line.
     pub fn new(name: &str, algorithm: KeyAlgorithm, public: [u8; 32]) -> Result<Self, NoteError> {
         check_name(name)?;
-        Ok(Self {
-            name: name.to_owned(),
-            algorithm,
-            public,
-        })
+        Ok(Self { name: name.to_owned(), algorithm, public })
     }
 
     /// Reads the text form, strictly.
@@ -117,10 +113,12 @@ impl VerifierKey {
         [a, b, c, d]
     }
 
-    /// Whether this key has signed the note's text, as the log or beside it: a line that names it holds. Plain Ed25519 alone is asked for.
+    /// Whether this key has signed the note's text, as the log or beside it: a line that names it holds. Plain Ed25519
+    /// alone is asked for.
     #[must_use]
     pub fn has_signed(&self, note: &SignedNote) -> bool {
-        let holds = |line: &NoteSignature| self.is_named_by(line) && self.verifies(note.text.as_bytes(), &line.signature);
+        let holds =
+            |line: &NoteSignature| self.is_named_by(line) && self.verifies(note.text.as_bytes(), &line.signature);
         self.algorithm == KeyAlgorithm::Ed25519 && note.signatures.iter().any(holds)
     }
 
@@ -204,10 +202,7 @@ impl NoteSigner {
 
 impl fmt::Debug for NoteSigner {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("NoteSigner")
-            .field("verifier", &self.verifier.to_string())
-            .finish_non_exhaustive()
+        formatter.debug_struct("NoteSigner").field("verifier", &self.verifier.to_string()).finish_non_exhaustive()
     }
 }
 
@@ -239,10 +234,7 @@ impl SignedNote {
         if signatures.len() > MAX_SIGNATURES {
             return Err(NoteError::TooLarge);
         }
-        Ok(Self {
-            text: format!("{text}\n"),
-            signatures,
-        })
+        Ok(Self { text: format!("{text}\n"), signatures })
     }
 }
 
@@ -254,15 +246,14 @@ impl fmt::Display for SignedNote {
 }
 
 fn parse_signature(line: &str) -> Result<NoteSignature, NoteError> {
-    let (name, encoded) = line.strip_prefix("— ").and_then(|rest| rest.split_once(' ')).ok_or(NoteError::SignatureLine)?;
+    let (name, encoded) =
+        line.strip_prefix("— ").and_then(|rest| rest.split_once(' ')).ok_or(NoteError::SignatureLine)?;
     check_name(name)?;
     let bytes = from_std64(encoded).ok_or(NoteError::SignatureLine)?;
     match bytes.split_first_chunk::<4>() {
-        Some((key_id, signature)) if !signature.is_empty() => Ok(NoteSignature {
-            name: name.to_owned(),
-            key_id: *key_id,
-            signature: signature.to_vec(),
-        }),
+        Some((key_id, signature)) if !signature.is_empty() => {
+            Ok(NoteSignature { name: name.to_owned(), key_id: *key_id, signature: signature.to_vec() })
+        }
         _ => Err(NoteError::SignatureLine),
     }
 }
@@ -297,12 +288,9 @@ mod tests {
 
     #[test]
     fn malformed_keys_and_notes_are_refused() {
-        for key in [
-            "",
-            "a+b",
-            "PeterNeumann+c74f20a4+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
-            &KEY[..KEY.len() - 4],
-        ] {
+        for key in
+            ["", "a+b", "PeterNeumann+c74f20a4+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW", &KEY[..KEY.len() - 4]]
+        {
             assert!(VerifierKey::parse(key).is_err(), "{key}");
         }
         for note in [

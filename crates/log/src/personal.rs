@@ -77,23 +77,12 @@ mod tests {
         assert_ne!(base, commit(&[2; 32], "name", "ada"));
         assert_ne!(base, commit(&[1; 32], "nam", "eada"));
         assert_ne!(base, commit(&[1; 32], "name", "adb"));
-        assert!(
-            PersonalValue {
-                field: "name".into(),
-                salt: [1; 32],
-                value: "ada".into()
-            }
-            .opens(&base)
-        );
+        assert!(PersonalValue { field: "name".into(), salt: [1; 32], value: "ada".into() }.opens(&base));
     }
 
     #[test]
     fn debug_shows_neither_value_nor_salt() {
-        let value = PersonalValue {
-            field: "name".into(),
-            salt: [7; 32],
-            value: "ada".into(),
-        };
+        let value = PersonalValue { field: "name".into(), salt: [7; 32], value: "ada".into() };
         assert_eq!(format!("{value:?}"), r#"PersonalValue { field: "name", .. }"#);
     }
 }

@@ -129,11 +129,7 @@ impl SignedPromise {
             .filter(|key| key.algorithm() == KeyAlgorithm::Ed25519 && key.name() == self.promise.origin)
             .find(|key| key.key_id() == self.key_id)
             .ok_or(PromiseError::UnknownKey)?;
-        if key.verifies(&self.promise.message(), &self.signature) {
-            Ok(())
-        } else {
-            Err(PromiseError::BadSignature)
-        }
+        if key.verifies(&self.promise.message(), &self.signature) { Ok(()) } else { Err(PromiseError::BadSignature) }
     }
 
     /// Whether the log kept this promise, judged by what it shows in `inclusion`.
@@ -180,18 +176,9 @@ impl<'de> Deserialize<'de> for SignedPromise {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let wire = Wire::deserialize(deserializer)?;
         let key_id = wire.key.0.try_into().map_err(|_| serde::de::Error::custom("key is not 4 bytes"))?;
-        let promise = Promise {
-            origin: wire.origin,
-            shard: wire.shard,
-            index: wire.index,
-            leaf: wire.leaf.0,
-            time: wire.time,
-        };
-        Ok(Self {
-            promise,
-            key_id,
-            signature: wire.sig.0,
-        })
+        let promise =
+            Promise { origin: wire.origin, shard: wire.shard, index: wire.index, leaf: wire.leaf.0, time: wire.time };
+        Ok(Self { promise, key_id, signature: wire.sig.0 })
     }
 }
 
@@ -252,36 +239,19 @@ mod tests {
     fn kept_pending_and_broken_are_told_apart() {
         let keys = [signer().verifier_key().clone()];
         let (left, right) = ([1; 32], [2; 32]);
-        let checkpoint = |size, root| Checkpoint {
-            origin: "tenure.example/log/2".to_owned(),
-            size,
-            root,
-        };
+        let checkpoint = |size, root| Checkpoint { origin: "tenure.example/log/2".to_owned(), size, root };
         let both = checkpoint(2, node_hash(&left, &right));
-        let evidence = Inclusion {
-            checkpoint: &both,
-            leaf: &right,
-            proof: &[left],
-        };
+        let evidence = Inclusion { checkpoint: &both, leaf: &right, proof: &[left] };
         assert_eq!(signer().promise(1, right, 9).check_kept(&keys, &evidence), Ok(Standing::Kept));
         let other = signer().promise(1, [3; 32], 9);
         assert_eq!(other.check_kept(&keys, &evidence), Ok(Standing::Broken { found: right }));
         let claimed = Inclusion { leaf: &[3; 32], ..evidence };
         assert_eq!(other.check_kept(&keys, &claimed), Err(PromiseError::Proof));
         let early = checkpoint(1, left);
-        let pending = Inclusion {
-            checkpoint: &early,
-            ..evidence
-        };
+        let pending = Inclusion { checkpoint: &early, ..evidence };
         assert_eq!(other.check_kept(&keys, &pending), Ok(Standing::Pending));
-        let foreign = Checkpoint {
-            origin: "tenure.example/log/3".into(),
-            ..both.clone()
-        };
-        let elsewhere = Inclusion {
-            checkpoint: &foreign,
-            ..evidence
-        };
+        let foreign = Checkpoint { origin: "tenure.example/log/3".into(), ..both.clone() };
+        let elsewhere = Inclusion { checkpoint: &foreign, ..evidence };
         assert_eq!(other.check_kept(&keys, &elsewhere), Err(PromiseError::OtherLog));
     }
 }

@@ -56,11 +56,7 @@ impl Tile {
         let available = size.checked_shr(u32::from(level) * u32::from(TILE_HEIGHT))?;
         let index = start >> TILE_HEIGHT;
         let width = (available.saturating_sub(index << TILE_HEIGHT)).min(u64::from(TILE_WIDTH));
-        (end <= available).then_some(Self {
-            level,
-            index,
-            width: u16::try_from(width).ok()?,
-        })
+        (end <= available).then_some(Self { level, index, width: u16::try_from(width).ok()? })
     }
 }
 
@@ -155,11 +151,7 @@ pub struct TileHashes<R> {
 impl<R: TileReader> TileHashes<R> {
     /// Reads from the tiles of a log of `size` entries.
     pub fn new(reader: R, size: u64) -> Self {
-        Self {
-            reader,
-            size,
-            cache: HashMap::new(),
-        }
+        Self { reader, size, cache: HashMap::new() }
     }
 }
 
@@ -232,14 +224,7 @@ impl TileBuilder {
                 return;
             }
             count >>= TILE_HEIGHT;
-            full(
-                Tile {
-                    level,
-                    index: count - 1,
-                    width: TILE_WIDTH,
-                },
-                edge.concat(),
-            );
+            full(Tile { level, index: count - 1, width: TILE_WIDTH }, edge.concat());
             hash = root_of_hashes(edge);
             edge.clear();
         }
@@ -249,11 +234,7 @@ impl TileBuilder {
     #[must_use]
     pub fn partial(&self) -> Vec<(Tile, Vec<u8>)> {
         let edges = self.edges.iter().map(|edge| edge.concat());
-        partial_tiles(self.size)
-            .into_iter()
-            .zip(edges)
-            .filter_map(|(tile, bytes)| Some((tile?, bytes)))
-            .collect()
+        partial_tiles(self.size).into_iter().zip(edges).filter_map(|(tile, bytes)| Some((tile?, bytes))).collect()
     }
 
     /// The Merkle root of the entries so far.
@@ -278,11 +259,7 @@ fn partial_tiles(size: u64) -> Vec<Option<Tile>> {
             break;
         }
         let width = (count % u64::from(TILE_WIDTH)) as u16;
-        tiles.push((width > 0).then_some(Tile {
-            level,
-            index: count >> TILE_HEIGHT,
-            width,
-        }));
+        tiles.push((width > 0).then_some(Tile { level, index: count >> TILE_HEIGHT, width }));
         count >>= TILE_HEIGHT;
     }
     tiles
@@ -310,12 +287,9 @@ fn position_path(index: u64, width: u16) -> String {
 
 fn parse_position(path: &str) -> Option<(u64, u16)> {
     let (path, width) = match path.split_once(".p/") {
-        Some((path, width)) => (
-            path,
-            crate::encoding::decimal(width)
-                .filter(|width| (1..256).contains(width))
-                .map(|width| width as u16)?,
-        ),
+        Some((path, width)) => {
+            (path, crate::encoding::decimal(width).filter(|width| (1..256).contains(width)).map(|width| width as u16)?)
+        }
         None => (path, TILE_WIDTH),
     };
     let mut index = 0u64;
@@ -335,15 +309,7 @@ mod tests {
 
     #[test]
     fn paths_are_those_of_the_specification() {
-        assert_eq!(
-            Tile {
-                level: 0,
-                index: 1_234_067,
-                width: 256
-            }
-            .path(),
-            "tile/0/x001/x234/067"
-        );
+        assert_eq!(Tile { level: 0, index: 1_234_067, width: 256 }.path(), "tile/0/x001/x234/067");
         assert_eq!(Tile { level: 1, index: 0, width: 3 }.path(), "tile/1/000.p/3");
         assert_eq!(entries_path(273, 112), "tile/entries/273.p/112");
         for path in ["tile/0/x001/x234/067", "tile/1/000.p/3", "tile/0/x018/x446/x744/x073/x709/x551/615"] {

@@ -143,7 +143,12 @@ fn trusted_keys(header: &Header, expected: &Expectations<'_>, faults: &mut Colle
 }
 
 /// The header's checkpoint. When only its signature is wrong, the walk goes on with what it says, to find more.
-fn signed_checkpoint(header: &Header, expected: &Expectations<'_>, keys: &[VerifierKey], faults: &mut Collector) -> Option<OpenedCheckpoint> {
+fn signed_checkpoint(
+    header: &Header,
+    expected: &Expectations<'_>,
+    keys: &[VerifierKey],
+    faults: &mut Collector,
+) -> Option<OpenedCheckpoint> {
     let opened = Checkpoint::open(&header.checkpoint, keys).or_else(|error| {
         let code = match error {
             CheckpointError::UnknownKey => FaultCode::UnknownKey,
@@ -152,10 +157,7 @@ fn signed_checkpoint(header: &Header, expected: &Expectations<'_>, keys: &[Verif
         };
         faults.whole(code, error.to_string());
         let text = SignedNote::parse(&header.checkpoint).map_err(CheckpointError::Note)?.text;
-        Checkpoint::parse_text(&text).map(|checkpoint| OpenedCheckpoint {
-            checkpoint,
-            witnesses: Vec::new(),
-        })
+        Checkpoint::parse_text(&text).map(|checkpoint| OpenedCheckpoint { checkpoint, witnesses: Vec::new() })
     });
     let opened = opened.ok()?;
     let origin = &opened.checkpoint.origin;
@@ -174,7 +176,12 @@ fn signed_checkpoint(header: &Header, expected: &Expectations<'_>, keys: &[Verif
 }
 
 /// Kept checkpoints by size, without those that already convict the log.
-fn kept_checkpoints(signed: &Checkpoint, expected: &Expectations<'_>, keys: &[VerifierKey], faults: &mut Collector) -> BTreeMap<u64, Hash> {
+fn kept_checkpoints(
+    signed: &Checkpoint,
+    expected: &Expectations<'_>,
+    keys: &[VerifierKey],
+    faults: &mut Collector,
+) -> BTreeMap<u64, Hash> {
     let mut kept = BTreeMap::new();
     for note in expected.kept {
         let opened = match Checkpoint::open(note, keys) {
@@ -202,7 +209,12 @@ fn kept_checkpoints(signed: &Checkpoint, expected: &Expectations<'_>, keys: &[Ve
 }
 
 /// Promises by index that this checkpoint must have kept.
-fn usable_promises(signed: &Checkpoint, expected: &Expectations<'_>, keys: &[VerifierKey], faults: &mut Collector) -> Vec<(u64, Hash)> {
+fn usable_promises(
+    signed: &Checkpoint,
+    expected: &Expectations<'_>,
+    keys: &[VerifierKey],
+    faults: &mut Collector,
+) -> Vec<(u64, Hash)> {
     let mut due = Vec::new();
     for promise in expected.promises {
         match promise.verify(keys) {

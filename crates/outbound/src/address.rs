@@ -45,7 +45,9 @@ impl FromStr for Cidr {
         let bits: u8 = if address.is_ipv4() { 32 } else { 128 };
         let prefix = match prefix {
             None => bits,
-            Some(digits) if digits.is_empty() || digits.len() > 3 || !digits.bytes().all(|b| b.is_ascii_digit()) => return Err(CidrError::Malformed),
+            Some(digits) if digits.is_empty() || digits.len() > 3 || !digits.bytes().all(|b| b.is_ascii_digit()) => {
+                return Err(CidrError::Malformed);
+            }
             Some(digits) => digits.parse().map_err(|_| CidrError::Prefix)?,
         };
         if prefix > bits {
@@ -56,15 +58,8 @@ impl FromStr for Cidr {
             (canonical @ IpAddr::V4(_), Some(prefix)) if address.is_ipv6() => (canonical, prefix),
             _ => (address, prefix),
         };
-        let block = Self {
-            network: masked(address, prefix),
-            prefix,
-        };
-        if block.network == address {
-            Ok(block)
-        } else {
-            Err(CidrError::HostBits(block))
-        }
+        let block = Self { network: masked(address, prefix), prefix };
+        if block.network == address { Ok(block) } else { Err(CidrError::HostBits(block)) }
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 
-/// Why a request has no answer that can be used; for operators, not for callers. It never holds the URL, in which receivers have their secrets.
+/// Why a request has no answer that can be used; for operators, not for callers. It never holds the URL, in which
+/// receivers have their secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum OutboundError {
     /// The destination is no URL.

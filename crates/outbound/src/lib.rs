@@ -1,9 +1,9 @@
 //! The one way out of the process (S-17): requests over HTTP, and mail.
 //!
-//! What names an address is often somebody else's text, so a caller must not become its author's way into the operator's network. A request
-//! resolves its host once, checks every address of it, connects to those and no others, follows no redirect, and is bounded in size and in time:
-//! [`Outbound`]. Mail goes to one server of the operator's, encrypted: [`Mailer`]. The crate knows no port of any use case; whoever has one
-//! implements it over these two.
+//! What names an address is often somebody else's text, so a caller must not become its author's way into the
+//! operator's network. A request resolves its host once, checks every address of it, connects to those and no others,
+//! follows no redirect, and is bounded in size and in time: [`Outbound`]. Mail goes to one server of the operator's,
+//! encrypted: [`Mailer`]. The crate knows no port of any use case; whoever has one implements it over these two.
 
 mod address;
 mod answer;

@@ -15,14 +15,17 @@ const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
 /// The secret of a webhook has another form.
 #[derive(Debug, thiserror::Error)]
-#[error("the webhook's secret has to be whsec_ and 24 to 64 random bytes in base64; `openssl rand -base64 32` makes some")]
+#[error(
+    "the webhook's secret has to be whsec_ and 24 to 64 random bytes in base64; `openssl rand -base64 32` makes some"
+)]
 pub struct WebhookKeyError;
 
 /// The key that a webhook's receiver knows the sender by.
 pub struct WebhookKey(hmac::Key);
 
 impl WebhookKey {
-    /// The key of a secret such as `whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw`; what surrounds it in white space is passed over.
+    /// The key of a secret such as `whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw`; what surrounds it in white space is passed
+    /// over.
     ///
     /// # Errors
     /// The secret has another form.
@@ -44,7 +47,8 @@ impl WebhookKey {
             ("webhook-timestamp", now.as_secs().to_string()),
             ("webhook-signature", format!("v1,{}", STANDARD.encode(signed.as_ref()))),
         ] {
-            let value = HeaderValue::try_from(value).map_err(|_| OutboundError::Header("its id can't be a header".to_owned()))?;
+            let value = HeaderValue::try_from(value)
+                .map_err(|_| OutboundError::Header("its id can't be a header".to_owned()))?;
             headers.insert(HeaderName::from_static(name), value);
         }
         Ok(headers)

@@ -1,7 +1,9 @@
-//! Whether a change of policy can allow anything that was not allowed: asked of a solver, for all questions that can be.
+//! Whether a change of policy can allow anything that was not allowed: asked of a solver, for all questions that can
+//! be.
 //!
-//! The compiler of policies to the solver's language is a crate of its own and builds long, so it is behind the feature `solver`: tests and
-//! releases have it, and the demo builds without. What a build without it says of a change is that it can't say anything.
+//! The compiler of policies to the solver's language is a crate of its own and builds long, so it is behind the feature
+//! `solver`: tests and releases have it, and the demo builds without. What a build without it says of a change is that
+//! it can't say anything.
 
 #[cfg(feature = "solver")]
 mod symbolic;
@@ -32,10 +34,7 @@ impl Solver {
 
     /// That solver, with the default limit.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self {
-            path: path.into(),
-            limit: Self::DEFAULT_LIMIT,
-        }
+        Self { path: path.into(), limit: Self::DEFAULT_LIMIT }
     }
 }
 

@@ -124,7 +124,9 @@ impl Outcome<'_> {
     /// Whether the answer is the one that the case wants, for the same reasons and without an error.
     pub fn passed(&self) -> bool {
         let answer = &self.answer;
-        !answer.errored() && answer.allowed() == (self.case.expect == Expect::Allow) && answer.policies() == self.case.because
+        !answer.errored()
+            && answer.allowed() == (self.case.expect == Expect::Allow)
+            && answer.policies() == self.case.because
     }
 }
 
@@ -154,14 +156,7 @@ pub fn parse(text: &str) -> Result<Vec<Case>, CasesError> {
     for (id, plain) in &file.entities {
         let place = format!("entity `{id}`");
         let attributes = attributes(&place, &plain.attributes)?;
-        entities.insert(
-            id.as_str(),
-            Entity {
-                kind: kind(&place, &plain.kind)?,
-                id: id.clone(),
-                attributes,
-            },
-        );
+        entities.insert(id.as_str(), Entity { kind: kind(&place, &plain.kind)?, id: id.clone(), attributes });
     }
     let mut contexts = BTreeMap::new();
     for (name, plain) in &file.contexts {
@@ -171,40 +166,26 @@ pub fn parse(text: &str) -> Result<Vec<Case>, CasesError> {
     let mut cases: Vec<Case> = Vec::new();
     for plain in file.cases {
         let place = format!("case `{}`", plain.name);
-        let find = |id: &str| entities.get(id).cloned().ok_or_else(|| wrong(&place, format!("no entity is called `{id}`")));
+        let find =
+            |id: &str| entities.get(id).cloned().ok_or_else(|| wrong(&place, format!("no entity is called `{id}`")));
         if cases.iter().any(|case| case.name == plain.name) {
             return Err(wrong(&place, "two cases have this name"));
         }
         let action = action(&place, &plain.action)?;
         let mut context = contexts.get(&action).cloned().unwrap_or_default();
         context.extend(attributes(&place, &plain.context)?);
-        let question = Question {
-            principal: find(&plain.principal)?,
-            action,
-            resource: find(&plain.resource)?,
-            context,
-        };
+        let question =
+            Question { principal: find(&plain.principal)?, action, resource: find(&plain.resource)?, context };
         let mut because = plain.because;
         because.sort_unstable();
-        cases.push(Case {
-            name: plain.name,
-            question,
-            expect: plain.expect,
-            because,
-        });
+        cases.push(Case { name: plain.name, question, expect: plain.expect, because });
     }
     Ok(cases)
 }
 
 /// Asks every case's question.
 pub fn run<'a>(policy: &dyn PolicyEngine, cases: &'a [Case]) -> Vec<Outcome<'a>> {
-    cases
-        .iter()
-        .map(|case| Outcome {
-            case,
-            answer: policy.decide(&case.question),
-        })
-        .collect()
+    cases.iter().map(|case| Outcome { case, answer: policy.decide(&case.question) }).collect()
 }
 
 #[derive(Deserialize, schemars::JsonSchema)]
@@ -241,7 +222,8 @@ struct NamedCase {
 fn attributes(place: &str, plain: &PlainAttributes) -> Result<Attributes, CasesError> {
     let mut all = Attributes::new();
     for (name, value) in plain {
-        let name = attribute(name).ok_or_else(|| wrong(place, format!("`{name}` is no attribute that Tenure sends")))?;
+        let name =
+            attribute(name).ok_or_else(|| wrong(place, format!("`{name}` is no attribute that Tenure sends")))?;
         all.insert(name, sent(place, value)?);
     }
     Ok(all)
@@ -272,10 +254,7 @@ fn action(place: &str, name: &str) -> Result<Action, CasesError> {
 }
 
 fn wrong(place: &str, what: impl Into<String>) -> CasesError {
-    CasesError::Content {
-        place: place.to_owned(),
-        what: what.into(),
-    }
+    CasesError::Content { place: place.to_owned(), what: what.into() }
 }
 
 #[cfg(test)]

@@ -53,11 +53,9 @@ pub fn diff(old: &CedarPolicy, new: &CedarPolicy) -> PolicyDiff {
     for (&id, &text) in &before {
         match after.get(id) {
             Some(&same) if same == text => {}
-            Some(&other) => diff.changed.push(ChangedPolicy {
-                id: id.to_owned(),
-                was: text.to_owned(),
-                becomes: other.to_owned(),
-            }),
+            Some(&other) => {
+                diff.changed.push(ChangedPolicy { id: id.to_owned(), was: text.to_owned(), becomes: other.to_owned() })
+            }
             None => diff.removed.push(policy_text(id, text)),
         }
     }
@@ -71,10 +69,7 @@ fn texts(policies: &[PolicyInfo]) -> BTreeMap<&str, &str> {
 }
 
 fn policy_text(id: &str, text: &str) -> PolicyText {
-    PolicyText {
-        id: id.to_owned(),
-        text: text.to_owned(),
-    }
+    PolicyText { id: id.to_owned(), text: text.to_owned() }
 }
 
 /// A question that another set answers otherwise.
@@ -88,17 +83,14 @@ pub struct Changed {
     pub becomes: PlainAnswer,
 }
 
-/// Asks another set the same questions; gives those that it decides otherwise. Other reasons for the same decision don't count.
+/// Asks another set the same questions; gives those that it decides otherwise. Other reasons for the same decision
+/// don't count.
 pub fn replay<'a>(asked: impl IntoIterator<Item = &'a (Question, Answer)>, new: &dyn PolicyEngine) -> Vec<Changed> {
     let mut changed = Vec::new();
     for (question, was) in asked {
         let becomes = new.decide(question);
         if becomes.allowed() != was.allowed() {
-            changed.push(Changed {
-                question: question.into(),
-                was: was.into(),
-                becomes: (&becomes).into(),
-            });
+            changed.push(Changed { question: question.into(), was: was.into(), becomes: (&becomes).into() });
         }
     }
     changed

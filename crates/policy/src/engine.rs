@@ -26,7 +26,8 @@ pub struct CedarPolicy {
     version: String,
     set: Loaded,
     authorizer: Authorizer,
-    /// The answers given so far. An answer follows from its question and the set alone, and a `CedarPolicy` has one set for life.
+    /// The answers given so far. An answer follows from its question and the set alone, and a `CedarPolicy` has one set
+    /// for life.
     answers: RwLock<Memo>,
 }
 
@@ -53,7 +54,8 @@ impl Memo {
     fn recent(&self) -> Vec<(Question, Answer)> {
         let older = self.older.iter().filter(|(question, _)| !self.newer.contains_key(question));
         let both = self.newer.iter().chain(older).take(MAX_KEPT);
-        let mut recent: Vec<(Question, Answer)> = both.map(|(question, answer)| (question.clone(), answer.clone())).collect();
+        let mut recent: Vec<(Question, Answer)> =
+            both.map(|(question, answer)| (question.clone(), answer.clone())).collect();
         recent.sort_by_cached_key(|(question, _)| PlainQuestion::from(question).to_string());
         recent
     }
@@ -68,12 +70,7 @@ impl CedarPolicy {
     /// that the schema lacks.
     pub fn load(schema: &str, policies: &str) -> Result<Self, PolicySetError> {
         let set = load(schema, policies)?;
-        Ok(Self {
-            version: version(schema, policies),
-            set,
-            authorizer: Authorizer::new(),
-            answers: RwLock::default(),
-        })
+        Ok(Self { version: version(schema, policies), set, authorizer: Authorizer::new(), answers: RwLock::default() })
     }
 
     /// Reads a set of policies over Tenure's own schema.
@@ -105,21 +102,14 @@ impl CedarPolicy {
     /// What the policies say, or nothing if the question does not fit the schema.
     fn ask(&self, question: &Question) -> Option<Response> {
         let Loaded { types, shapes, points, .. } = &self.set;
-        let ControlPoint {
-            uid: action,
-            policies,
-            entities,
-            form,
-        } = points.get(&question.action)?;
+        let ControlPoint { uid: action, policies, entities, form } = points.get(&question.action)?;
         if !form.fits(question, shapes) {
             return None;
         }
         let principal = types.uid(question.principal.kind, &question.principal.id);
         let resource = types.uid(question.resource.kind, &question.resource.id);
-        let known = [
-            types.entity(principal.clone(), &question.principal),
-            types.entity(resource.clone(), &question.resource),
-        ];
+        let known =
+            [types.entity(principal.clone(), &question.principal), types.entity(resource.clone(), &question.resource)];
         let entities = entities.clone().add_entities(known, None).ok()?;
         let context = types.context(&question.context);
         let request = Request::new(principal, action.clone(), resource, context, None).ok()?;
@@ -170,7 +160,11 @@ fn text_bytes(question: &Question) -> usize {
         bytes.sum::<usize>()
     };
     let (principal, resource) = (&question.principal, &question.resource);
-    principal.id.len() + values(&principal.attributes) + resource.id.len() + values(&resource.attributes) + values(&question.context)
+    principal.id.len()
+        + values(&principal.attributes)
+        + resource.id.len()
+        + values(&resource.attributes)
+        + values(&question.context)
 }
 
 /// A policy that fails denies what enables. For what disables, Cedar's own way is the right one (S-9): it leaves

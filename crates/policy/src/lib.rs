@@ -9,8 +9,8 @@
 //! names are resolved, each action has its own policies with their scope narrowed to it, and the schema's demands are
 //! laid out so that a question is checked without Cedar's copying of types.
 //!
-//! [`bench`](mod@bench) runs tables of cases against a set, to show what a set does before it is in force. A change from one
-//! set to another is shown by [`diff`], [`replay`] and [`analyse`]; [`review`] is all of them for an approver.
+//! [`bench`](mod@bench) runs tables of cases against a set, to show what a set does before it is in force. A change
+//! from one set to another is shown by [`diff`], [`replay`] and [`analyse`]; [`review`] is all of them for an approver.
 
 mod analysis;
 pub mod bench;

@@ -1,12 +1,13 @@
-//! How deep a text of policies may nest: Cedar's parser, its validator and its evaluator recurse over what they read, without a bound of
-//! their own.
+//! How deep a text of policies may nest: Cedar's parser, its validator and its evaluator recurse over what they read,
+//! without a bound of their own.
 //!
-//! Every level of the trees that they build is owed to a bracket, or to a word or sign that joins two expressions (`a && b && c` is
-//! as deep as it has signs). So both are counted on the text itself, in one pass without recursion, before Cedar sees it; what
-//! passes is then read on a stack that fits the bounds.
+//! Every level of the trees that they build is owed to a bracket, or to a word or sign that joins two expressions (`a
+//! && b && c` is as deep as it has signs). So both are counted on the text itself, in one pass without recursion,
+//! before Cedar sees it; what passes is then read on a stack that fits the bounds.
 //!
-//! A decision's work is bounded here, too. All that Cedar evaluates takes time by the length of what it reads, but `like`: that takes the length
-//! of its text times the length of its pattern. So literals are short, and all patterns of a set together.
+//! A decision's work is bounded here, too. All that Cedar evaluates takes time by the length of what it reads, but
+//! `like`: that takes the length of its text times the length of its pattern. So literals are short, and all patterns
+//! of a set together.
 
 use std::iter::Peekable;
 use std::str::CharIndices;
@@ -19,7 +20,8 @@ pub const MAX_BRACKETS: usize = 32;
 pub const MAX_OPERATORS: usize = 512;
 /// Bytes of a text in quotes, but in an annotation, which nothing evaluates.
 pub const MAX_LITERAL: usize = 1_024;
-/// Bytes of all patterns of a set together: with what a question holds, a decision compares some millions of characters at most.
+/// Bytes of all patterns of a set together: with what a question holds, a decision compares some millions of characters
+/// at most.
 pub const MAX_PATTERNS: usize = 4_096;
 /// What reading, validating and narrowing a policy at both bounds takes, unoptimised, and as much again.
 const STACK: usize = 64 * 1024 * 1024;
@@ -97,10 +99,7 @@ pub(crate) fn check(source: Source, text: &str) -> Vec<PolicyProblem> {
         } else if operators > MAX_OPERATORS {
             (format!("a policy has more than {MAX_OPERATORS} operators"), FEWER)
         } else if literal > MAX_LITERAL {
-            (
-                format!("a text in quotes has more than {MAX_LITERAL} bytes"),
-                "nothing that a policy reads is as long",
-            )
+            (format!("a text in quotes has more than {MAX_LITERAL} bytes"), "nothing that a policy reads is as long")
         } else if pattern > 0 && patterns > MAX_PATTERNS {
             (
                 format!("the patterns of a set have more than {MAX_PATTERNS} bytes together"),

@@ -60,10 +60,7 @@ impl From<&Value> for Plain {
             Value::Long(value) => Self::Long(*value),
             Value::Text(text) => Self::Text(text.clone()),
             Value::Set(texts) => Self::Set(texts.clone()),
-            Value::Entity(kind, id) => Self::Entity {
-                kind: kind.as_str().to_owned(),
-                id: id.clone(),
-            },
+            Value::Entity(kind, id) => Self::Entity { kind: kind.as_str().to_owned(), id: id.clone() },
         }
     }
 }
@@ -109,11 +106,7 @@ pub struct PlainAnswer {
 
 impl From<&Answer> for PlainAnswer {
     fn from(answer: &Answer) -> Self {
-        Self {
-            allowed: answer.allowed(),
-            errored: answer.errored(),
-            policies: answer.policies().to_vec(),
-        }
+        Self { allowed: answer.allowed(), errored: answer.errored(), policies: answer.policies().to_vec() }
     }
 }
 

@@ -38,7 +38,13 @@ pub struct PolicyProblem {
 }
 
 impl PolicyProblem {
-    pub(crate) fn new(source: Source, text: &str, offset: Option<usize>, message: impl Into<String>, hint: &str) -> Self {
+    pub(crate) fn new(
+        source: Source,
+        text: &str,
+        offset: Option<usize>,
+        message: impl Into<String>,
+        hint: &str,
+    ) -> Self {
         Self {
             source,
             position: offset.map(|offset| position(text, offset)),

@@ -1,7 +1,8 @@
 //! From the plain values of a question to Cedar's, without a detour through text.
 //!
 //! Cedar's public constructors take expressions and evaluate them. A question's values are values already, so they are
-//! made with the types of Cedar's core, whose version is fixed together with Cedar's: this is on the path of each decision.
+//! made with the types of Cedar's core, whose version is fixed together with Cedar's: this is on the path of each
+//! decision.
 
 use std::collections::HashSet;
 use std::sync::Arc;

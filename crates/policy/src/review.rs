@@ -42,11 +42,7 @@ impl Replay {
         let mut changed = replay(recent, new);
         let changed_count = changed.len();
         changed.truncate(MAX_CHANGED);
-        Self {
-            asked: recent.len(),
-            changed_count,
-            changed,
-        }
+        Self { asked: recent.len(), changed_count, changed }
     }
 }
 
@@ -54,7 +50,12 @@ impl Replay {
 ///
 /// # Errors
 /// The set in force does not load.
-pub async fn review(in_force: &str, proposed: &str, recent: &[(Question, Answer)], solver: Option<&Solver>) -> Result<PolicyReview, PolicySetError> {
+pub async fn review(
+    in_force: &str,
+    proposed: &str,
+    recent: &[(Question, Answer)],
+    solver: Option<&Solver>,
+) -> Result<PolicyReview, PolicySetError> {
     let (in_force, proposed, recent) = (in_force.to_owned(), proposed.to_owned(), recent.to_vec());
     let (solver, runtime) = (solver.cloned(), Handle::current());
     // Loading and compiling are work for the processor, which would hold up everybody else's requests.
@@ -70,7 +71,12 @@ pub async fn review(in_force: &str, proposed: &str, recent: &[(Question, Answer)
     })
 }
 
-async fn reviewed(in_force: &str, proposed: &str, recent: &[(Question, Answer)], solver: Option<&Solver>) -> Result<PolicyReview, PolicySetError> {
+async fn reviewed(
+    in_force: &str,
+    proposed: &str,
+    recent: &[(Question, Answer)],
+    solver: Option<&Solver>,
+) -> Result<PolicyReview, PolicySetError> {
     let old = CedarPolicy::with_policies(in_force)?;
     let new = match CedarPolicy::with_policies(proposed) {
         Ok(new) => new,

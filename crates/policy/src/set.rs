@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use cedar_policy::{
-    ActionConstraint, Effect, Entities, EntityId, EntityTypeName, EntityUid, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator, pst,
+    ActionConstraint, Effect, Entities, EntityId, EntityTypeName, EntityUid, Policy, PolicyId, PolicySet, Schema,
+    ValidationMode, Validator, pst,
 };
 use tenure_core::policy::{Action, EntityType};
 
@@ -164,21 +165,18 @@ fn read_policies(text: &str, problems: &mut Vec<PolicyProblem>) -> Option<Policy
     Some(named)
 }
 
-/// Strictly, and with warnings refused too: a policy that can never apply or that hides characters is a mistake or a trick.
+/// Strictly, and with warnings refused too: a policy that can never apply or that hides characters is a mistake or a
+/// trick.
 fn validate(schema: &Schema, set: &PolicySet, text: &str, problems: &mut Vec<PolicyProblem>) {
     let result = Validator::new(schema.clone()).validate(set, ValidationMode::Strict);
     result.validation_errors().for_each(|error| collect(Source::Policies, text, error, problems));
-    result
-        .validation_warnings()
-        .for_each(|warning| collect(Source::Policies, text, warning, problems));
+    result.validation_warnings().for_each(|warning| collect(Source::Policies, text, warning, problems));
 }
 
 fn types(schema: &Schema, problems: &mut Vec<PolicyProblem>) -> Option<Types> {
     let mut find = |kind: EntityType| {
         let name = kind.as_str();
-        let found = EntityTypeName::from_str(name)
-            .ok()
-            .filter(|name| schema.entity_types().any(|known| known == name));
+        let found = EntityTypeName::from_str(name).ok().filter(|name| schema.entity_types().any(|known| known == name));
         if found.is_none() {
             problems.push(missing(&format!("entity {name}")));
         }
@@ -187,13 +185,7 @@ fn types(schema: &Schema, problems: &mut Vec<PolicyProblem>) -> Option<Types> {
     let (person, identity) = (find(EntityType::Person), find(EntityType::Identity));
     let (resource, inventory) = (find(EntityType::Resource), find(EntityType::Inventory));
     let source = find(EntityType::Source);
-    Some(Types {
-        person: person?,
-        identity: identity?,
-        resource: resource?,
-        inventory: inventory?,
-        source: source?,
-    })
+    Some(Types { person: person?, identity: identity?, resource: resource?, inventory: inventory?, source: source? })
 }
 
 /// A policy on its way to the actions that it bears on.
@@ -211,10 +203,7 @@ impl<'a> Written<'a> {
             return Ok(Self { policy, tree: None });
         }
         match policy.to_pst().map_err(|error| internal(error.to_string()))? {
-            pst::Policy::Static(tree) => Ok(Self {
-                policy,
-                tree: Some(tree.body().clone()),
-            }),
+            pst::Policy::Static(tree) => Ok(Self { policy, tree: Some(tree.body().clone()) }),
             pst::Policy::Linked(_) => Err(internal("a linked template is no policy of its own".to_owned())),
         }
     }
@@ -225,23 +214,21 @@ impl<'a> Written<'a> {
             return Ok(self.policy.clone());
         };
         tree.action = pst::ActionConstraint::Eq(uid.as_ref().clone().into());
-        let body = tree
-            .try_into()
-            .map_err(|error: pst::error_body::ContainsSlotError| internal(error.to_string()))?;
+        let body = tree.try_into().map_err(|error: pst::error_body::ContainsSlotError| internal(error.to_string()))?;
         Policy::from_pst(pst::Policy::Static(body)).map_err(|error| internal(error.to_string()))
     }
 }
 
 fn internal(message: String) -> PolicyProblem {
-    PolicyProblem {
-        source: Source::Policies,
-        position: None,
-        message,
-        hint: None,
-    }
+    PolicyProblem { source: Source::Policies, position: None, message, hint: None }
 }
 
-fn control_point(action: Action, schema: &Schema, actions: &Entities, written: &[Written<'_>]) -> Result<ControlPoint, PolicyProblem> {
+fn control_point(
+    action: Action,
+    schema: &Schema,
+    actions: &Entities,
+    written: &[Written<'_>],
+) -> Result<ControlPoint, PolicyProblem> {
     let kind = EntityTypeName::from_str("Action").map_err(|error| internal(error.to_string()))?;
     let uid = EntityUid::from_type_name_and_id(kind, EntityId::new(action.as_str()));
     let entity = actions.get(&uid).ok_or_else(|| missing(&format!("action {}", action.as_str())))?;

@@ -9,13 +9,8 @@ use cedar_policy_core::validator::ValidatorEntityTypeKind;
 use cedar_policy_core::validator::types::{self, EntityKind, Type};
 use tenure_core::policy::{Attributes, Entity, EntityType, Question, Value};
 
-pub(crate) const ENTITY_TYPES: [EntityType; 5] = [
-    EntityType::Person,
-    EntityType::Identity,
-    EntityType::Resource,
-    EntityType::Inventory,
-    EntityType::Source,
-];
+pub(crate) const ENTITY_TYPES: [EntityType; 5] =
+    [EntityType::Person, EntityType::Identity, EntityType::Resource, EntityType::Inventory, EntityType::Source];
 
 /// The attributes of an entity type or of a context; there are no others.
 #[derive(Debug)]
@@ -63,14 +58,9 @@ impl Shape {
     fn of(place: &str, attributes: &types::Attributes) -> Result<Self, String> {
         let mut shape = BTreeMap::new();
         for (name, declared) in attributes.iter() {
-            let kind = kind(&declared.attr_type).ok_or_else(|| format!("`{name}` of {place} has a type that Tenure does not send"))?;
-            shape.insert(
-                name.to_string(),
-                Demand {
-                    kind,
-                    required: declared.is_required,
-                },
-            );
+            let kind = kind(&declared.attr_type)
+                .ok_or_else(|| format!("`{name}` of {place} has a type that Tenure does not send"))?;
+            shape.insert(name.to_string(), Demand { kind, required: declared.is_required });
         }
         Ok(Self(shape))
     }
@@ -114,7 +104,9 @@ impl Form {
         let entity = |entity: &Entity, kinds: &[EntityType]| {
             kinds.contains(&entity.kind) && shapes.get(&entity.kind).is_some_and(|shape| shape.fits(&entity.attributes))
         };
-        entity(&question.principal, &self.principals) && entity(&question.resource, &self.resources) && self.context.fits(&question.context)
+        entity(&question.principal, &self.principals)
+            && entity(&question.resource, &self.resources)
+            && self.context.fits(&question.context)
     }
 }
 
@@ -129,7 +121,9 @@ fn kind(declared: &Type) -> Option<Kind> {
         Type::Long => Some(Kind::Long),
         Type::String => Some(Kind::Text),
         Type::Set { element_type: Some(element) } if **element == Type::String => Some(Kind::Set),
-        Type::Entity(EntityKind::Entity(one)) => one.get_single_entity().and_then(|name| entity_type(&name.to_string())).map(Kind::Entity),
+        Type::Entity(EntityKind::Entity(one)) => {
+            one.get_single_entity().and_then(|name| entity_type(&name.to_string())).map(Kind::Entity)
+        }
         _ => None,
     }
 }

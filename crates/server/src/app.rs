@@ -39,7 +39,8 @@ impl App {
         }
     }
 
-    /// Whether a route of the management API takes a method that changes something: what it doesn't take is refused before anything else is said of it.
+    /// Whether a route of the management API takes a method that changes something: what it doesn't take is refused
+    /// before anything else is said of it.
     pub(crate) fn changes(&self, route: &str, method: &Method) -> bool {
         route.starts_with("/v1/") && !method.is_safe() && self.operations.contains(&(route, method.clone()))
     }

@@ -18,9 +18,7 @@ use crate::app::App;
 use crate::contract::api::Api;
 
 pub(crate) fn routes(api: Api<App>) -> Api<App> {
-    api.page("/livez", get(async || "ok\n"))
-        .page("/readyz", get(ready))
-        .page("/metrics", get(metrics))
+    api.page("/livez", get(async || "ok\n")).page("/readyz", get(ready)).page("/metrics", get(metrics))
 }
 
 async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
@@ -31,7 +29,9 @@ async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
             StatusCode::OK,
             "degraded: a checkpoint that is kept outside contradicts the log, nothing is issued until `tenure restore --new-epoch`\n",
         ),
-        Ok(_) if keys::disk_is_full(&app.kernel) => (StatusCode::OK, "degraded: the disk is full, only what takes authority away is written\n"),
+        Ok(_) if keys::disk_is_full(&app.kernel) => {
+            (StatusCode::OK, "degraded: the disk is full, only what takes authority away is written\n")
+        }
         Ok(_) if app.kernel.reading().reliable && places::failing_places(&app.kernel) > 0 => (
             StatusCode::OK,
             "degraded: a place doesn't keep the log's checkpoints, a rollback would not be noticed there: see the finding `checkpoints-not-kept`\n",
@@ -61,8 +61,8 @@ struct ScopeLabels {
     scope: &'static str,
 }
 
-/// What is counted and measured, and what is so at this moment: that goes into a registry which is made anew for each reading, so that nothing is said which
-/// can't be read now.
+/// What is counted and measured, and what is so at this moment: that goes into a registry which is made anew for each
+/// reading, so that nothing is said which can't be read now.
 async fn metrics(State(app): State<App>) -> Response {
     let mut registry = Registry::default();
     state(&app, &mut registry).await;
@@ -127,7 +127,9 @@ async fn state(app: &App, registry: &mut Registry) {
 
 /// The holds in force, by the sort of scope. Nothing is said while they can't be read: it would be untrue.
 async fn holds(app: &App, registry: &mut Registry) {
-    let Ok(counts) = holds::holds_in_force(&app.kernel).await else { return };
+    let Ok(counts) = holds::holds_in_force(&app.kernel).await else {
+        return;
+    };
     let family = Family::<ScopeLabels, Gauge>::default();
     for (scope, count) in counts {
         family.get_or_create(&ScopeLabels { scope }).set(number(count));
@@ -142,9 +144,7 @@ async fn notifications(app: &App, registry: &mut Registry) {
     let gauges = |value: &dyn Fn(&ChannelView) -> i64| {
         let family = Family::<ChannelLabels, Gauge>::default();
         for view in &channels {
-            let labels = ChannelLabels {
-                channel: view.channel.to_string(),
-            };
+            let labels = ChannelLabels { channel: view.channel.to_string() };
             family.get_or_create(&labels).set(value(view));
         }
         family

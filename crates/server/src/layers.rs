@@ -54,9 +54,8 @@ pub(crate) async fn admit(State(app): State<App>, request: Request, next: Next) 
     let Ok(Source(source)) = Source::from_request_parts(&mut parts, &app).await;
     let connection = parts.extensions.get::<Connection>().cloned();
     let route = route_of(&parts.extensions);
-    let places = app
-        .requests
-        .places(route.starts_with("/v1/") && !OPEN.contains(&route) && shows_a_credential(&parts.headers));
+    let places =
+        app.requests.places(route.starts_with("/v1/") && !OPEN.contains(&route) && shows_a_credential(&parts.headers));
     let busy = connection.as_ref().map(|connection| Arc::new(connection.busy()));
     let share = match places.take(Some(&source), None) {
         Ok(share) => Arc::new(share),
@@ -82,7 +81,8 @@ fn refusal(full: Full) -> Response {
             .detail("as many requests from this address are being answered as one may have")
             .hint("send the next one when one of them is answered")
     } else {
-        Problem::new(503, "unavailable", "unavailable for the moment").hint("try again in a second; nothing was changed")
+        Problem::new(503, "unavailable", "unavailable for the moment")
+            .hint("try again in a second; nothing was changed")
     };
     Failure::of(problem).into_response()
 }
@@ -107,8 +107,8 @@ pub(crate) async fn next_nonce(State(app): State<App>, request: Request, next: N
 /// The header that names a request; whoever sends one is given it back.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Gives each request a name, its client's own if that is fit for a log: it stands in every line that is logged meanwhile, in every problem, and in the
-/// reply. Counts how long the request took.
+/// Gives each request a name, its client's own if that is fit for a log: it stands in every line that is logged
+/// meanwhile, in every problem, and in the reply. Counts how long the request took.
 pub(crate) async fn name_request(State(app): State<App>, request: Request, next: Next) -> Response {
     let watch = app.kernel.stopwatch();
     let given = request.headers().get(REQUEST_ID).cloned();
@@ -146,7 +146,8 @@ fn is_loggable(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=@".contains(&b))
 }
 
-/// Tells callers what their request counted against, and everybody whom the server turns away for the moment when to come again.
+/// Tells callers what their request counted against, and everybody whom the server turns away for the moment when to
+/// come again.
 pub(crate) async fn tell_budgets(request: Request, next: Next) -> Response {
     let (mut response, counted) = engine_budgets::counted(next.run(request)).await;
     budgets::tell(&counted, response.headers_mut());
@@ -180,9 +181,12 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// The largest answer in bytes that is kept.
 const MAX_KEPT: usize = 64 * 1024;
 
-/// Carries a request with an idempotency key out once, and gives its answer again when it comes again. Who asks is settled before anything of it is read.
+/// Carries a request with an idempotency key out once, and gives its answer again when it comes again. Who asks is
+/// settled before anything of it is read.
 pub(crate) async fn once(State(app): State<App>, request: Request, next: Next) -> Response {
-    if !request.headers().contains_key(IDEMPOTENCY_KEY) || !app.changes(route_of(request.extensions()), request.method()) {
+    if !request.headers().contains_key(IDEMPOTENCY_KEY)
+        || !app.changes(route_of(request.extensions()), request.method())
+    {
         return next.run(request).await;
     }
     match repeated(&app, request, next).await {
@@ -205,7 +209,8 @@ async fn repeated(app: &App, request: Request, next: Next) -> Result<Response, F
     )
     .await?;
     let address = format!("{} {}", parts.method, parts.uri.path());
-    // A condition that can't be read is no part of any request; one over several lines is what they are together (RFC 9110 §5.2).
+    // A condition that can't be read is no part of any request; one over several lines is what they are together (RFC
+    // 9110 §5.2).
     condition::if_match(&parts.headers)?;
     let conditions: Vec<&[u8]> = parts.headers.get_all(header::IF_MATCH).iter().map(HeaderValue::as_bytes).collect();
     let condition = conditions.join(&b", "[..]);
@@ -217,7 +222,8 @@ async fn repeated(app: &App, request: Request, next: Next) -> Result<Response, F
         Known::Nothing => {}
         Known::Other => {
             return Err(Failure::of(
-                Problem::new(422, "idempotency_key_reused", "the key stands for another request").hint("use a new key for a new request"),
+                Problem::new(422, "idempotency_key_reused", "the key stands for another request")
+                    .hint("use a new key for a new request"),
             ));
         }
         Known::Answered(answer) => return Ok(given_again(answer)),
@@ -231,18 +237,17 @@ async fn repeated(app: &App, request: Request, next: Next) -> Result<Response, F
     }
     let request = Request::from_parts(parts, Body::from(body));
     let response = idempotency::under(Arc::clone(&claim), next.run(request)).await;
-    if !claim.is_carried_out() || response.status().is_server_error() || response.extensions().get::<GivenOnce>().is_some() {
+    if !claim.is_carried_out()
+        || response.status().is_server_error()
+        || response.extensions().get::<GivenOnce>().is_some()
+    {
         return Ok(response);
     }
     let (parts, body) = response.into_parts();
     let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
     if let (Ok(body), true) = (serde_json::from_slice(&bytes), bytes.len() <= MAX_KEPT) {
         let etag = parts.headers.get(header::ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
-        let answer = KeptAnswer {
-            status: parts.status.as_u16(),
-            etag,
-            body,
-        };
+        let answer = KeptAnswer { status: parts.status.as_u16(), etag, body };
         // The request was carried out, whatever becomes of its answer.
         if let Err(error) = idempotency::keep(&app.kernel, &caller, &claim, answer).await {
             tracing::warn!(%error, "an answer was not kept");
@@ -261,7 +266,9 @@ fn idempotency_key(headers: &HeaderMap) -> Result<String, Failure> {
     let key = value.map(|value| value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value));
     key.filter(|key| (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()))
         .map(str::to_owned)
-        .ok_or_else(|| Failure::malformed("Idempotency-Key is one value of 1 to 255 visible characters, such as a UUID"))
+        .ok_or_else(|| {
+            Failure::malformed("Idempotency-Key is one value of 1 to 255 visible characters, such as a UUID")
+        })
 }
 
 fn given_again(answer: KeptAnswer) -> Response {
@@ -274,10 +281,12 @@ fn given_again(answer: KeptAnswer) -> Response {
     response
 }
 
-/// Carries a change with a condition out while that holds of the record that its address names (RFC 9110 §13.1.1). Who asks is settled before anything of the
-/// condition is read.
+/// Carries a change with a condition out while that holds of the record that its address names (RFC 9110 §13.1.1). Who
+/// asks is settled before anything of the condition is read.
 pub(crate) async fn conditional(State(app): State<App>, request: Request, next: Next) -> Response {
-    if !request.headers().contains_key(header::IF_MATCH) || !app.changes(route_of(request.extensions()), request.method()) {
+    if !request.headers().contains_key(header::IF_MATCH)
+        || !app.changes(route_of(request.extensions()), request.method())
+    {
         return next.run(request).await;
     }
     match under_condition(&app, request, next).await {
@@ -313,8 +322,8 @@ async fn under_condition(app: &App, request: Request, next: Next) -> Result<Resp
     Ok(response)
 }
 
-/// Answers of the management API name the records whose ids they hold, in `names` beside whatever else they say: people read names. Only a caller who showed
-/// a credential is told any.
+/// Answers of the management API name the records whose ids they hold, in `names` beside whatever else they say: people
+/// read names. Only a caller who showed a credential is told any.
 pub(crate) async fn name_records(State(app): State<App>, request: Request, next: Next) -> Response {
     let route = route_of(request.extensions());
     let is_named = route.starts_with("/v1/") && shows_a_credential(request.headers());

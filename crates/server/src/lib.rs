@@ -58,7 +58,10 @@ fn layered(kernel: Arc<Kernel>, apis: [Api<App>; 2]) -> Router {
             axum::middleware::from_fn_with_state(app.clone(), layers::name_request),
             CatchPanicLayer::custom(error::panicked),
             SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION, header::COOKIE]),
-            SetResponseHeaderLayer::overriding(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")),
+            SetResponseHeaderLayer::overriding(
+                HeaderName::from_static("x-content-type-options"),
+                HeaderValue::from_static("nosniff"),
+            ),
             SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
             DefaultBodyLimit::max(MAX_BODY),
             axum::middleware::from_fn(layers::tell_budgets),

@@ -51,16 +51,15 @@ fn one(event: &Map<String, Value>) -> Result<Vec<Word>, AdapterError> {
         None => None,
         Some(time) => Some(time.as_str().ok_or(member("time", "a time as RFC 3339 has it"))?),
     };
-    let about = Word {
-        kind,
-        subject,
-        occurred_at: instant("time", time)?,
-        facts: Map::new(),
-    };
+    let about = Word { kind, subject, occurred_at: instant("time", time)?, facts: Map::new() };
     Ok(vec![own::facts(event.get("data"))?.on(about)])
 }
 
-fn text<'a>(event: &'a Map<String, Value>, path: &'static str, expected: &'static str) -> Result<&'a str, AdapterError> {
+fn text<'a>(
+    event: &'a Map<String, Value>,
+    path: &'static str,
+    expected: &'static str,
+) -> Result<&'a str, AdapterError> {
     let given = event.get(path).and_then(Value::as_str).filter(|text| !text.is_empty());
     given.ok_or(member(path, expected))
 }

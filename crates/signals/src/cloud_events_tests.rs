@@ -53,7 +53,9 @@ fn every_kind_has_its_type_and_foreign_types_are_of_no_interest() {
         (SignalKind::IntegrationRemoved, "need:payroll"),
         (SignalKind::EmploymentEnded, "person:hr/4711"),
     ] {
-        let body = json!({"specversion": "1.0", "id": "1", "source": "s", "type": cloud_event_type(kind), "subject": subject}).to_string();
+        let body =
+            json!({"specversion": "1.0", "id": "1", "source": "s", "type": cloud_event_type(kind), "subject": subject})
+                .to_string();
         assert_eq!(deliver(&body).unwrap()[0].kind, kind);
     }
     assert_eq!(deliver(&with("type", json!("com.example.order.created"))).unwrap(), Vec::new());
@@ -88,7 +90,8 @@ fn what_an_event_needs_is_checked() {
         let refused = deliver(&with(name, value.clone())).unwrap_err();
         assert_eq!(refused.code(), "member_unusable", "{name} {value}: {refused}");
     }
-    let account = with("type", json!("dev.tenure.cloud_account.deleted.v1")).replace("application:payments", "cloud_account:123");
+    let account =
+        with("type", json!("dev.tenure.cloud_account.deleted.v1")).replace("application:payments", "cloud_account:123");
     assert_eq!(deliver(&account).unwrap_err().code(), "member_unusable", "an account needs its provider");
     assert_eq!(
         deliver(&with("subject", json!(format!("application:{}", "a".repeat(151))))).unwrap_err().code(),
@@ -100,20 +103,10 @@ fn what_an_event_needs_is_checked() {
 #[test]
 fn s12_what_no_signature_covers_and_what_is_said_twice_is_refused() {
     let body = event().to_string();
-    let binary = [
-        ("content-type", "application/json"),
-        ("ce-type", "dev.tenure.vendor.terminated.v1"),
-        ("ce-id", "1"),
-    ];
-    assert_eq!(
-        read(Format::CloudEvents, &Headers(&binary), body.as_bytes()).unwrap_err().code(),
-        "header_unusable"
-    );
+    let binary = [("content-type", "application/json"), ("ce-type", "dev.tenure.vendor.terminated.v1"), ("ce-id", "1")];
+    assert_eq!(read(Format::CloudEvents, &Headers(&binary), body.as_bytes()).unwrap_err().code(), "header_unusable");
     let batch = [("content-type", "application/cloudevents-batch+json")];
-    assert_eq!(
-        read(Format::CloudEvents, &Headers(&batch), body.as_bytes()).unwrap_err().code(),
-        "header_unusable"
-    );
+    assert_eq!(read(Format::CloudEvents, &Headers(&batch), body.as_bytes()).unwrap_err().code(), "header_unusable");
     let twice = body.replacen('{', r#"{"subject":"application:shop","#, 1);
     assert_eq!(deliver(&twice).unwrap_err().code(), "body_unreadable");
 }

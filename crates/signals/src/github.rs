@@ -1,8 +1,9 @@
 //! GitHub's webhooks.
 //!
-//! The signature covers the body alone, so the event's name in the header proves nothing. Whoever got hold of one signed body must not be able to
-//! pass it off as another event: "label deleted" as "repository deleted". Every reader therefore demands the members that only its own
-//! event has, and the reader of `repository`, which has none of its own, refuses any that it doesn't know.
+//! The signature covers the body alone, so the event's name in the header proves nothing. Whoever got hold of one
+//! signed body must not be able to pass it off as another event: "label deleted" as "repository deleted". Every reader
+//! therefore demands the members that only its own event has, and the reader of `repository`, which has none of its
+//! own, refuses any that it doesn't know.
 
 use std::collections::BTreeMap;
 
@@ -19,10 +20,9 @@ const LISTED_COMMITS: usize = 2_048;
 const PIPELINES: [&str; 2] = [".github/workflows/", ".github/actions/"];
 
 pub(crate) fn read(headers: &Headers<'_>, body: &[u8]) -> Result<Vec<Word>, AdapterError> {
-    let event = headers.get("x-github-event").ok_or(AdapterError::Header {
-        name: "x-github-event",
-        expected: "the event's name, once",
-    })?;
+    let event = headers
+        .get("x-github-event")
+        .ok_or(AdapterError::Header { name: "x-github-event", expected: "the event's name, once" })?;
     if media_type(headers) != Some("application/json") {
         return Err(AdapterError::Header {
             name: "content-type",
@@ -62,10 +62,9 @@ struct Owner {
 impl Repository {
     /// Its name as the platform writes it, fit to be a subject.
     fn name(&self) -> Result<&str, AdapterError> {
-        is_repository(&self.full_name).then_some(self.full_name.as_str()).ok_or(AdapterError::Member {
-            path: "repository.full_name",
-            expected: "owner/name",
-        })
+        is_repository(&self.full_name)
+            .then_some(self.full_name.as_str())
+            .ok_or(AdapterError::Member { path: "repository.full_name", expected: "owner/name" })
     }
 
     /// What holds for everything in it, by the names of the claims of its tokens.
@@ -130,8 +129,8 @@ struct HeadRepository {
 }
 
 impl WorkflowRun {
-    /// Whether it can't have had an identity, so that nothing ends with it: it waits for leave to run, or it is of a fork's pull request to a
-    /// public repository, which anybody may open and to which the platform gives no token.
+    /// Whether it can't have had an identity, so that nothing ends with it: it waits for leave to run, or it is of a
+    /// fork's pull request to a public repository, which anybody may open and to which the platform gives no token.
     fn had_no_identity(&self, repository: &Repository) -> bool {
         let of_pull_request = matches!(
             self.event.as_deref(),
@@ -199,12 +198,7 @@ fn push(body: &[u8]) -> Result<Vec<Word>, AdapterError> {
     if changed.is_empty() && in_full {
         return Ok(Vec::new());
     }
-    let at = event
-        .repository
-        .pushed_at
-        .as_ref()
-        .and_then(serde_json::Value::as_i64)
-        .map(Timestamp::from_secs);
+    let at = event.repository.pushed_at.as_ref().and_then(serde_json::Value::as_i64).map(Timestamp::from_secs);
     let facts = event
         .repository
         .facts()
@@ -296,26 +290,23 @@ fn repository(body: &[u8]) -> Result<Vec<Word>, AdapterError> {
             return Ok(vec![event.repository.word(SignalKind::RepositoryArchived, None, facts)?]);
         }
         "renamed" => {
-            let from = changes.repository.and_then(|r| r.name).ok_or(AdapterError::Member {
-                path: "changes.repository.name.from",
-                expected: "the name before",
-            })?;
+            let from = changes
+                .repository
+                .and_then(|r| r.name)
+                .ok_or(AdapterError::Member { path: "changes.repository.name.from", expected: "the name before" })?;
             format!("{owner}/{}", from.from)
         }
         "transferred" => {
-            let from = changes.owner.and_then(|o| o.from.organization.or(o.from.user)).ok_or(AdapterError::Member {
-                path: "changes.owner.from",
-                expected: "the owner before",
-            })?;
+            let from = changes
+                .owner
+                .and_then(|o| o.from.organization.or(o.from.user))
+                .ok_or(AdapterError::Member { path: "changes.owner.from", expected: "the owner before" })?;
             format!("{}/{name}", from.login)
         }
         _ => return Ok(Vec::new()),
     };
     if !is_repository(&old) {
-        return Err(AdapterError::Member {
-            path: "changes",
-            expected: "a name before that is a repository's",
-        });
+        return Err(AdapterError::Member { path: "changes", expected: "a name before that is a repository's" });
     }
     let facts = event.repository.facts().text("action", Some(&event.action));
     Ok(vec![facts.on(word(SignalKind::RepositoryMoved, SubjectKind::Repository, old, None))])
@@ -383,10 +374,7 @@ fn deployment(body: &[u8]) -> Result<Vec<Word>, AdapterError> {
     }
     let deployment = event.deployment;
     if deployment.environment.is_empty() {
-        return Err(AdapterError::Member {
-            path: "deployment.environment",
-            expected: "the environment's name",
-        });
+        return Err(AdapterError::Member { path: "deployment.environment", expected: "the environment's name" });
     }
     let at = instant("deployment.created_at", deployment.created_at.as_deref())?;
     let subject = format!("{}/{}", event.repository.name()?, deployment.environment);

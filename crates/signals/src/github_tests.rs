@@ -31,13 +31,11 @@ fn the_end_of_a_run_names_the_run_as_its_tokens_do() {
         "id": 99, "name": "release", "path": ".github/workflows/release.yml", "run_attempt": 2, "run_number": 5, "head_branch": "main",
         "head_sha": "abc", "event": "push", "conclusion": "failure", "updated_at": "2026-11-22T06:00:00Z"}});
     let word = only("workflow_run", &body);
-    assert_eq!(
-        (word.kind, word.subject.to_string().as_str()),
-        (SignalKind::RunEnded, "repository:acme/payments")
-    );
+    assert_eq!((word.kind, word.subject.to_string().as_str()), (SignalKind::RunEnded, "repository:acme/payments"));
     assert_eq!(word.occurred_at.unwrap().to_string(), "2026-11-22T06:00:00Z");
     let facts = Value::Object(word.facts);
-    for (name, value) in [("run_id", "99"), ("run_attempt", "2"), ("repository_id", "42"), ("repository_owner_id", "7")] {
+    for (name, value) in [("run_id", "99"), ("run_attempt", "2"), ("repository_id", "42"), ("repository_owner_id", "7")]
+    {
         assert_eq!(facts[name], value, "{name}");
     }
     assert!(facts.get("ref").is_none(), "a branch's name is no ref claim: it may be a tag's");
@@ -137,7 +135,8 @@ fn a_moved_repository_is_named_as_charters_know_it() {
     }
     let unnamed = json!({"action": "renamed", "repository": repository()});
     assert_eq!(deliver("repository", &unnamed).unwrap_err().code(), "member_unusable");
-    let odd = json!({"action": "renamed", "changes": {"repository": {"name": {"from": "a/b"}}}, "repository": repository()});
+    let odd =
+        json!({"action": "renamed", "changes": {"repository": {"name": {"from": "a/b"}}}, "repository": repository()});
     assert_eq!(deliver("repository", &odd).unwrap_err().code(), "member_unusable");
 }
 
@@ -151,10 +150,7 @@ fn archived_and_deleted_repositories_end() {
         assert_eq!((word.kind, word.occurred_at), (SignalKind::RepositoryArchived, None));
     }
     for action in ["created", "edited", "unarchived", "publicized"] {
-        assert_eq!(
-            deliver("repository", &json!({"action": action, "repository": repository()})).unwrap(),
-            Vec::new()
-        );
+        assert_eq!(deliver("repository", &json!({"action": action, "repository": repository()})).unwrap(), Vec::new());
     }
 }
 
@@ -181,10 +177,7 @@ fn s12_a_signed_body_of_another_event_is_not_taken_for_the_end_of_a_repository()
 fn a_release_and_a_deployment() {
     let release = json!({"action": "published", "release": {"tag_name": "v2", "published_at": "2026-11-22T06:00:00Z"}, "repository": repository()});
     let word = only("release", &release);
-    assert_eq!(
-        (word.kind, word.subject.to_string().as_str()),
-        (SignalKind::Released, "repository:acme/payments")
-    );
+    assert_eq!((word.kind, word.subject.to_string().as_str()), (SignalKind::Released, "repository:acme/payments"));
     let mut same = release;
     same["action"] = json!("released");
     assert_eq!(deliver("release", &same).unwrap(), Vec::new(), "GitHub says both of one release");
@@ -216,12 +209,8 @@ fn what_a_word_is_made_of_is_read_strictly_and_nothing_else_is() {
 #[test]
 fn a_member_given_twice_is_refused() {
     let headers = [("x-github-event", "release"), ("content-type", "application/json; charset=utf-8")];
-    let twice =
-        r#"{"action":"published","release":{"tag_name":"v1"},"repository":{"id":1,"full_name":"acme/a","full_name":"acme/b","owner":{"login":"acme","id":7}}}"#;
-    assert_eq!(
-        read(Format::Github, &Headers(&headers), twice.as_bytes()).unwrap_err().code(),
-        "body_unreadable"
-    );
+    let twice = r#"{"action":"published","release":{"tag_name":"v1"},"repository":{"id":1,"full_name":"acme/a","full_name":"acme/b","owner":{"login":"acme","id":7}}}"#;
+    assert_eq!(read(Format::Github, &Headers(&headers), twice.as_bytes()).unwrap_err().code(), "body_unreadable");
 }
 
 #[test]

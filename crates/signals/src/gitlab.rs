@@ -1,6 +1,7 @@
 //! GitLab's webhooks and system hooks.
 //!
-//! What an event is stands in the body (`object_kind`, `event_name`), which a signing token covers; the header that says it again is not read.
+//! What an event is stands in the body (`object_kind`, `event_name`), which a signing token covers; the header that
+//! says it again is not read.
 
 use serde::Deserialize;
 use tenure_core::base::time::Timestamp;
@@ -8,7 +9,8 @@ use tenure_core::signal::{SignalKind, SubjectKind, Word};
 
 use crate::words::{AdapterError, Facts, body_of, word};
 
-/// The pipeline's definition unless the project says otherwise, and the ending of the files that it includes by convention.
+/// The pipeline's definition unless the project says otherwise, and the ending of the files that it includes by
+/// convention.
 const PIPELINE: &str = ".gitlab-ci.yml";
 /// Where its parts are by convention.
 const PIPELINE_PARTS: &str = ".gitlab/ci/";
@@ -48,7 +50,13 @@ struct Project {
 
 impl Project {
     /// The word on this project, or on something inside it.
-    fn word(&self, kind: SignalKind, inside: Option<&str>, occurred_at: Option<Timestamp>, facts: Facts) -> Result<Word, AdapterError> {
+    fn word(
+        &self,
+        kind: SignalKind,
+        inside: Option<&str>,
+        occurred_at: Option<Timestamp>,
+        facts: Facts,
+    ) -> Result<Word, AdapterError> {
         let path = is_path(&self.path_with_namespace, "project.path_with_namespace")?;
         let about = match inside {
             Some(name) => word(kind, SubjectKind::Workload, format!("{path}/{name}"), occurred_at),
@@ -70,8 +78,8 @@ impl Project {
     }
 }
 
-/// What holds for everything in a project, by the names of the claims of its tokens. The namespace's id is in no payload
-/// (`project_namespace_id` is another number).
+/// What holds for everything in a project, by the names of the claims of its tokens. The namespace's id is in no
+/// payload (`project_namespace_id` is another number).
 fn facts(id: u64, path: &str) -> Facts {
     Facts::default()
         .id("project_id", Some(id))
@@ -80,14 +88,13 @@ fn facts(id: u64, path: &str) -> Facts {
 }
 
 fn is_path<'a>(path: &'a str, at: &'static str) -> Result<&'a str, AdapterError> {
-    let fits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+    let fits = |part: &str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+    };
     if path.contains('/') && path.split('/').all(fits) {
         Ok(path)
     } else {
-        Err(AdapterError::Member {
-            path: at,
-            expected: "namespace/project",
-        })
+        Err(AdapterError::Member { path: at, expected: "namespace/project" })
     }
 }
 
@@ -223,7 +230,8 @@ struct DeploymentEvent {
 fn deployment(body: &[u8]) -> Result<Vec<Word>, AdapterError> {
     let event: DeploymentEvent = body_of("a deployment event", body)?;
     // One of the four that a deployment sends: its start.
-    let Some(environment) = event.environment.as_deref().filter(|name| event.status == "running" && !name.is_empty()) else {
+    let Some(environment) = event.environment.as_deref().filter(|name| event.status == "running" && !name.is_empty())
+    else {
         return Ok(Vec::new());
     };
     let at = time("status_changed_at", event.status_changed_at.as_deref())?;

@@ -39,12 +39,9 @@ fn a_finished_pipeline_ends_its_run_and_a_going_one_does_not() {
         assert_eq!(said(&word), (SignalKind::RunEnded, "repository:acme/tools/payments".to_owned()));
         assert_eq!(word.occurred_at.unwrap().to_string(), "2026-11-22T06:00:00Z");
         let facts = Value::Object(word.facts);
-        for (name, value) in [
-            ("project_id", "15"),
-            ("namespace_path", "acme/tools"),
-            ("pipeline_id", "31"),
-            ("ref_type", "branch"),
-        ] {
+        for (name, value) in
+            [("project_id", "15"), ("namespace_path", "acme/tools"), ("pipeline_id", "31"), ("ref_type", "branch")]
+        {
             assert_eq!(facts[name], value, "{name}");
         }
     }
@@ -86,10 +83,7 @@ fn projects_that_end_or_move() {
     };
     let gone = only(&of("project_destroy"));
     assert_eq!(said(&gone), (SignalKind::RepositoryArchived, "repository:acme/payments".to_owned()));
-    assert!(
-        !gone.facts.contains_key("namespace_id"),
-        "project_namespace_id is not the namespace of the tokens"
-    );
+    assert!(!gone.facts.contains_key("namespace_id"), "project_namespace_id is not the namespace of the tokens");
     for event in ["project_rename", "project_transfer"] {
         let moved = only(&of(event));
         assert_eq!(said(&moved), (SignalKind::RepositoryMoved, "repository:acme/billing".to_owned()));

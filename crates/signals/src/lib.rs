@@ -1,9 +1,10 @@
 //! What platforms say of the world, translated into [`Word`]s (S-12). Pure: bytes in, words out.
 //!
-//! Three rules hold for every adapter. What a word is made of has to be there and well-formed, or the delivery is refused; the rest of a payload
-//! may be anything, so that a platform's next release breaks nothing. A fact bears the name of a claim only if it is true of the whole subject:
-//! a run's branch is no fact about its repository, and would contradict bindings that were never concerned. And what arrives outside the
-//! signed bytes (GitHub's event header) is believed only as far as the signed bytes bear it out.
+//! Three rules hold for every adapter. What a word is made of has to be there and well-formed, or the delivery is
+//! refused; the rest of a payload may be anything, so that a platform's next release breaks nothing. A fact bears the
+//! name of a claim only if it is true of the whole subject: a run's branch is no fact about its repository, and would
+//! contradict bindings that were never concerned. And what arrives outside the signed bytes (GitHub's event header) is
+//! believed only as far as the signed bytes bear it out.
 
 mod cloud_events;
 mod github;
@@ -23,7 +24,8 @@ pub use crate::words::{AdapterError, Headers, MAX_FACT, MAX_FACTS, MAX_WORDS};
 /// Reads an authenticated delivery. An event of no interest is no word.
 ///
 /// # Errors
-/// [`AdapterError`] if the delivery isn't of the format or what it says can't be told; SETs are read by [`read_set`] once they are verified.
+/// [`AdapterError`] if the delivery isn't of the format or what it says can't be told; SETs are read by [`read_set`]
+/// once they are verified.
 pub fn read(format: Format, headers: &Headers<'_>, body: &[u8]) -> Result<Vec<Word>, AdapterError> {
     let words = match format {
         Format::Github => github::read(headers, body)?,

@@ -75,7 +75,9 @@ pub(crate) fn subject(text: &str) -> Option<SignalSubject> {
     let (kind, id) = text.split_once(':')?;
     let kind = SUBJECTS.into_iter().find(|sort| sort.as_str() == kind)?;
     let is_whole = match kind {
-        SubjectKind::CloudAccount | SubjectKind::Person => id.split_once('/').is_some_and(|(a, b)| !a.is_empty() && !b.is_empty()),
+        SubjectKind::CloudAccount | SubjectKind::Person => {
+            id.split_once('/').is_some_and(|(a, b)| !a.is_empty() && !b.is_empty())
+        }
         _ => !id.is_empty(),
     };
     is_whole.then(|| SignalSubject { kind, id: id.to_owned() })
@@ -85,11 +87,19 @@ pub(crate) fn subject(text: &str) -> Option<SignalSubject> {
 pub(crate) const fn fits(kind: SignalKind, about: SubjectKind) -> bool {
     match kind {
         SignalKind::WorkloadCreated | SignalKind::WorkloadChanged => matches!(about, SubjectKind::Workload),
-        SignalKind::WorkloadRemoved | SignalKind::WorkloadDisabled => matches!(about, SubjectKind::Workload | SubjectKind::Identity),
-        SignalKind::PipelineChanged | SignalKind::PipelineDeleted => matches!(about, SubjectKind::Repository | SubjectKind::Workload),
+        SignalKind::WorkloadRemoved | SignalKind::WorkloadDisabled => {
+            matches!(about, SubjectKind::Workload | SubjectKind::Identity)
+        }
+        SignalKind::PipelineChanged | SignalKind::PipelineDeleted => {
+            matches!(about, SubjectKind::Repository | SubjectKind::Workload)
+        }
         SignalKind::RepositoryMoved | SignalKind::RepositoryArchived => matches!(about, SubjectKind::Repository),
-        SignalKind::RunEnded => matches!(about, SubjectKind::Repository | SubjectKind::Workload | SubjectKind::Identity),
-        SignalKind::Released => matches!(about, SubjectKind::Application | SubjectKind::Repository | SubjectKind::Workload),
+        SignalKind::RunEnded => {
+            matches!(about, SubjectKind::Repository | SubjectKind::Workload | SubjectKind::Identity)
+        }
+        SignalKind::Released => {
+            matches!(about, SubjectKind::Application | SubjectKind::Repository | SubjectKind::Workload)
+        }
         SignalKind::ApplicationRetired => matches!(about, SubjectKind::Application),
         SignalKind::VendorTerminated => matches!(about, SubjectKind::Vendor),
         SignalKind::CloudAccountDeleted => matches!(about, SubjectKind::CloudAccount),
@@ -98,7 +108,8 @@ pub(crate) const fn fits(kind: SignalKind, about: SubjectKind) -> bool {
     }
 }
 
-/// Facts that a sender of our own events gives: all of them or none, for what it says of its subject is ours to compare.
+/// Facts that a sender of our own events gives: all of them or none, for what it says of its subject is ours to
+/// compare.
 pub(crate) fn facts(given: Option<&Value>) -> Result<Facts, AdapterError> {
     let wrong = AdapterError::Member {
         path: "data",

@@ -45,12 +45,7 @@ fn examples(site: &str) -> Vec<(String, Value)> {
     let events: Vec<Value> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let of = |event: &Value| -> Vec<(String, Value)> {
         let name = event["name"].as_str().unwrap().to_owned();
-        event["examples"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|example| (name.clone(), example.clone()))
-            .collect()
+        event["examples"].as_array().unwrap().iter().map(|example| (name.clone(), example.clone())).collect()
     };
     events.iter().flat_map(of).collect()
 }
@@ -132,7 +127,8 @@ fn the_payloads_of_our_tests_are_githubs_by_its_schemas() {
         let said: Vec<_> = github(event, body).unwrap().iter().map(|word| word.kind).collect();
         assert_eq!(&said, kinds, "{event}");
     }
-    let input: Vec<Value> = made.iter().map(|(event, payload, _)| json!({"event": event, "payload": payload})).collect();
+    let input: Vec<Value> =
+        made.iter().map(|(event, payload, _)| json!({"event": event, "payload": payload})).collect();
     assert_eq!(say(Command::new("node"), "github.mjs", &json!(input)), json!([]));
     let broken = json!([{"event": "repository", "payload": {"action": "archived"}}]);
     assert_ne!(say(Command::new("node"), "github.mjs", &broken), json!([]), "the schemas tell nothing");

@@ -1,8 +1,9 @@
 //! Security event tokens (RFC 8417): CAEP and RISC 1.0, the WISE profile, SCIM events (RFC 9967), and Tenure's own.
 //!
-//! Transmitters of such events tell mostly of people's sessions and accounts, which are none of a machine's lifecycle. What ends here
-//! for a person is said with one exception by Tenure's own `employment.ended`: an account that is deleted for good by a source that was
-//! registered to speak of people. One that is disabled may come back, and a person's record here may not.
+//! Transmitters of such events tell mostly of people's sessions and accounts, which are none of a machine's lifecycle.
+//! What ends here for a person is said with one exception by Tenure's own `employment.ended`: an account that is
+//! deleted for good by a source that was registered to speak of people. One that is disabled may come back, and a
+//! person's record here may not.
 
 use std::str::FromStr;
 
@@ -52,8 +53,12 @@ fn one(claims: &Map<String, Value>, event: &str, payload: &Map<String, Value>) -
         let about = word(kind, subject.kind, subject.id, at);
         return Ok(Some(own::facts(payload.get("facts"))?.on(about)));
     }
-    let Some(meaning) = meaning(event, payload)? else { return Ok(None) };
-    let Some(subject) = subject(claims, payload)? else { return Ok(None) };
+    let Some(meaning) = meaning(event, payload)? else {
+        return Ok(None);
+    };
+    let Some(subject) = subject(claims, payload)? else {
+        return Ok(None);
+    };
     let kind = match (meaning, subject.kind) {
         (Meaning::Stopped, SubjectKind::Workload | SubjectKind::Identity) => SignalKind::WorkloadDisabled,
         (Meaning::Ended, SubjectKind::Workload | SubjectKind::Identity) => SignalKind::WorkloadRemoved,
@@ -73,14 +78,16 @@ fn meaning(event: &str, payload: &Map<String, Value>) -> Result<Option<Meaning>,
             _ => None,
         });
     }
-    let known = event
-        .strip_prefix("https://schemas.openid.net/secevent/")
-        .and_then(|rest| rest.split_once("/event-type/"));
+    let known =
+        event.strip_prefix("https://schemas.openid.net/secevent/").and_then(|rest| rest.split_once("/event-type/"));
     Ok(match known {
-        Some(("caep", "session-revoked") | ("risc", "account-disabled") | ("wise", "workload-disabled")) => Some(Meaning::Stopped),
+        Some(("caep", "session-revoked") | ("risc", "account-disabled") | ("wise", "workload-disabled")) => {
+            Some(Meaning::Stopped)
+        }
         Some(("caep", "credential-change")) => {
             let change = payload.get("change_type").and_then(Value::as_str);
-            let change = change.ok_or(member("events.credential-change.change_type", "create, revoke, update or delete"))?;
+            let change =
+                change.ok_or(member("events.credential-change.change_type", "create, revoke, update or delete"))?;
             (change == "revoke").then_some(Meaning::Stopped)
         }
         // A compromise ends more than a stop would: what was issued is cut, and does not come back with a release.
@@ -95,11 +102,7 @@ fn occurred(claims: &Map<String, Value>, payload: &Map<String, Value>) -> Result
     let Some(given) = given else { return Ok(None) };
     // A NumericDate may have a fraction (RFC 7519 §2); whole seconds order well enough.
     let number = given.to_string();
-    let whole = number
-        .split('.')
-        .next()
-        .and_then(|whole| whole.parse::<i64>().ok())
-        .filter(|_| given.is_number());
+    let whole = number.split('.').next().and_then(|whole| whole.parse::<i64>().ok()).filter(|_| given.is_number());
     match whole {
         Some(seconds) if (0..MILLISECONDS_FROM).contains(&seconds) => Ok(Some(Timestamp::from_secs(seconds))),
         Some(millis) if millis >= MILLISECONDS_FROM => Ok(Some(Timestamp::from_micros(millis.saturating_mul(1_000)))),
@@ -115,11 +118,8 @@ fn subject(claims: &Map<String, Value>, payload: &Map<String, Value>) -> Result<
          uri with a SPIFFE or WIMSE id, or scim with an externalId",
     );
     // CAEP and RISC put it into the event before SSF 1.0.
-    let given = claims
-        .get("sub_id")
-        .or_else(|| payload.get("subject"))
-        .and_then(Value::as_object)
-        .ok_or(wrong.clone())?;
+    let given =
+        claims.get("sub_id").or_else(|| payload.get("subject")).and_then(Value::as_object).ok_or(wrong.clone())?;
     let told = match given.get("format").and_then(Value::as_str) {
         // The parts of a complex subject are of one occurrence; the workload is what we know, the user whom.
         Some("complex") => ["workload", "user"]
@@ -158,19 +158,18 @@ fn simple(given: &Map<String, Value>) -> Told {
         },
         Some("uri") => text("uri")
             .filter(|uri| uri.starts_with("spiffe://") || uri.starts_with("wimse://"))
-            .map(|uri| SignalSubject {
-                kind: SubjectKind::Workload,
-                id: uri.to_owned(),
-            }),
+            .map(|uri| SignalSubject { kind: SubjectKind::Workload, id: uri.to_owned() }),
         Some("scim") => return scim(text("uri"), text("externalId")),
-        Some("email" | "phone_number" | "account" | "did" | "jwt_id" | "saml_assertion_id" | "ip-addresses") => return Told::Foreign,
+        Some("email" | "phone_number" | "account" | "did" | "jwt_id" | "saml_assertion_id" | "ip-addresses") => {
+            return Told::Foreign;
+        }
         _ => None,
     };
     subject.map_or(Told::Nothing, Told::Subject)
 }
 
-/// A resource of a SCIM service (RFC 9967 §2.1): one of our identities by its id there or by the id that it has here, or a person by the
-/// external id as a feed of people has it, `hr/4711`.
+/// A resource of a SCIM service (RFC 9967 §2.1): one of our identities by its id there or by the id that it has here,
+/// or a person by the external id as a feed of people has it, `hr/4711`.
 fn scim(uri: Option<&str>, external: Option<&str>) -> Told {
     let Some(uri) = uri else { return Told::Nothing };
     let resource = uri.rsplit('/').next().and_then(identity);
@@ -180,16 +179,11 @@ fn scim(uri: Option<&str>, external: Option<&str>) -> Told {
     if !uri.contains("/Users/") {
         return external.and_then(own::subject).map_or(Told::Nothing, Told::Subject);
     }
-    external
-        .and_then(|key| own::subject(&format!("person:{key}")))
-        .map_or(Told::Foreign, Told::Subject)
+    external.and_then(|key| own::subject(&format!("person:{key}"))).map_or(Told::Foreign, Told::Subject)
 }
 
 fn identity(id: &str) -> Option<SignalSubject> {
-    IdentityId::from_str(id).ok().map(|id| SignalSubject {
-        kind: SubjectKind::Identity,
-        id: id.to_string(),
-    })
+    IdentityId::from_str(id).ok().map(|id| SignalSubject { kind: SubjectKind::Identity, id: id.to_string() })
 }
 
 const fn member(path: &'static str, expected: &'static str) -> AdapterError {

@@ -112,8 +112,9 @@ fn json_like() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(6, 64, 6, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::vec((prop::sample::select(NAMES.to_vec()), inner), 0..12)
-                .prop_map(|members| Value::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())),
+            prop::collection::vec((prop::sample::select(NAMES.to_vec()), inner), 0..12).prop_map(|members| {
+                Value::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+            }),
         ]
     })
 }
@@ -125,7 +126,9 @@ fn in_bounds(words: &[Word]) {
         assert!(!word.subject.id.contains(char::is_control));
         assert!(word.facts.len() <= MAX_FACTS);
         for value in word.facts.values() {
-            assert!(value.as_str().is_none_or(|text| text.len() <= MAX_FACT) && !value.is_object() && !value.is_array());
+            assert!(
+                value.as_str().is_none_or(|text| text.len() <= MAX_FACT) && !value.is_object() && !value.is_array()
+            );
         }
     }
 }
@@ -133,11 +136,7 @@ fn in_bounds(words: &[Word]) {
 fn everywhere(body: &[u8]) {
     for format in FORMATS {
         for event in EVENTS {
-            let kind = if format == Format::CloudEvents {
-                "application/cloudevents+json"
-            } else {
-                "application/json"
-            };
+            let kind = if format == Format::CloudEvents { "application/cloudevents+json" } else { "application/json" };
             let headers = [("x-github-event", event), ("content-type", kind)];
             match read(format, &Headers(&headers), body) {
                 Ok(words) => in_bounds(&words),

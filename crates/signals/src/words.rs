@@ -7,8 +7,8 @@ use tenure_core::base::text::{check_line, is_unseen};
 use tenure_core::base::time::Timestamp;
 use tenure_core::signal::{MAX_SUBJECT, SignalKind, SignalSubject, SubjectKind, Word};
 
-/// The most words of one delivery, and of one commit: a batch of Kubernetes, which is the doing of many, is taken in parts of so many, since
-/// nobody may keep the others from being heard by doing much at once.
+/// The most words of one delivery, and of one commit: a batch of Kubernetes, which is the doing of many, is taken in
+/// parts of so many, since nobody may keep the others from being heard by doing much at once.
 pub const MAX_WORDS: usize = 400;
 
 /// The most facts of one word.
@@ -91,16 +91,14 @@ impl AdapterError {
 
 /// A word without facts.
 pub(crate) fn word(kind: SignalKind, about: SubjectKind, id: String, occurred_at: Option<Timestamp>) -> Word {
-    Word {
-        kind,
-        subject: SignalSubject { kind: about, id },
-        occurred_at,
-        facts: Map::new(),
-    }
+    Word { kind, subject: SignalSubject { kind: about, id }, occurred_at, facts: Map::new() }
 }
 
 /// The body as JSON of one shape. Members that the shape has are refused when given twice; others are skipped.
-pub(crate) fn body_of<'de, T: serde::Deserialize<'de>>(expected: &'static str, body: &'de [u8]) -> Result<T, AdapterError> {
+pub(crate) fn body_of<'de, T: serde::Deserialize<'de>>(
+    expected: &'static str,
+    body: &'de [u8],
+) -> Result<T, AdapterError> {
     serde_json::from_slice(body).map_err(|e| unreadable(expected, &e))
 }
 
@@ -109,10 +107,7 @@ pub(crate) fn unreadable(expected: &'static str, error: &serde_json::Error) -> A
     let said = error.to_string();
     let why = said.split('"').next().unwrap_or_default().trim_end();
     let at = format!("line {}, column {}", error.line(), error.column());
-    AdapterError::Body {
-        expected,
-        why: if said.contains('"') { format!("{why} … at {at}") } else { said },
-    }
+    AdapterError::Body { expected, why: if said.contains('"') { format!("{why} … at {at}") } else { said } }
 }
 
 /// The body's type without its parameters.
@@ -122,14 +117,12 @@ pub(crate) fn media_type<'a>(headers: &Headers<'a>) -> Option<&'a str> {
 
 /// An instant as RFC 3339 has it, if there is one.
 pub(crate) fn instant(path: &'static str, text: Option<&str>) -> Result<Option<Timestamp>, AdapterError> {
-    let wrong = AdapterError::Member {
-        path,
-        expected: "a time as RFC 3339 has it",
-    };
+    let wrong = AdapterError::Member { path, expected: "a time as RFC 3339 has it" };
     text.map(|text| text.parse().map_err(|_| wrong)).transpose()
 }
 
-/// A fact's text as it is told on: what can't be seen stands as U+FFFD, since a word isn't refused for the name of a branch.
+/// A fact's text as it is told on: what can't be seen stands as U+FFFD, since a word isn't refused for the name of a
+/// branch.
 pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     match check_line(text) {
         Ok(()) => Cow::Borrowed(text),

@@ -1,5 +1,6 @@
-//! What a commit has to show for authority that it gives or moves: approvals by persons who don't ask, grants that rest on them, owners who
-//! took what they answer for (S-8, S-11, invariants 5, 7 and 9). Read from the records themselves; nothing here asks the engine.
+//! What a commit has to show for authority that it gives or moves: approvals by persons who don't ask, grants that rest
+//! on them, owners who took what they answer for (S-8, S-11, invariants 5, 7 and 9). Read from the records themselves;
+//! nothing here asks the engine.
 
 use tenure_core::base::id::PersonId;
 use tenure_core::identity::grant::{Grant, GrantState};
@@ -43,7 +44,8 @@ pub fn check(changeset: &Changeset, before: &Dump) -> Result<(), Broken> {
     Ok(())
 }
 
-/// That every live grant was derived from a fulfilled request, and every active identity has somebody who answers for it.
+/// That every live grant was derived from a fulfilled request, and every active identity has somebody who answers for
+/// it.
 ///
 /// # Errors
 /// The rule that doesn't hold.
@@ -53,17 +55,18 @@ pub fn at_rest(dump: &Dump) -> Result<(), Broken> {
             && let Some(grant) = record::<Grant>(dump, key).filter(|grant| grant.state == GrantState::Live)
         {
             let request = record::<Request>(dump, &RowKey::new(RowKind::Request, grant.request));
-            if !request.is_some_and(|request| request.state == RequestState::Fulfilled && request.outcome.grants.contains(&grant.id)) {
+            if !request.is_some_and(|request| {
+                request.state == RequestState::Fulfilled && request.outcome.grants.contains(&grant.id)
+            }) {
                 return Err(("s8", format!("{key} is live and rests on no fulfilled request")));
             }
         }
         if key.kind == RowKind::Identity
-            && let Some(identity) = record::<Identity>(dump, key).filter(|identity| identity.state == IdentityState::Active)
+            && let Some(identity) =
+                record::<Identity>(dump, key).filter(|identity| identity.state == IdentityState::Active)
         {
-            let owner = identity
-                .charter
-                .owner
-                .and_then(|owner| record::<Person>(dump, &RowKey::new(RowKind::Person, owner)));
+            let owner =
+                identity.charter.owner.and_then(|owner| record::<Person>(dump, &RowKey::new(RowKind::Person, owner)));
             if !owner.is_some_and(|owner| owner.is_active()) && identity.transfer.is_none() {
                 return Err(("inv7", format!("{key} is active, has no active owner and is in no transfer")));
             }
@@ -106,7 +109,9 @@ impl Commit<'_> {
 
     fn stays<T: Record + Clone + PartialEq>(&self, put: &Put, is_terminal: impl Fn(&T) -> bool) -> Result<(), Broken> {
         match self.sides::<T>(put)? {
-            (Some(old), new) if is_terminal(&old) && old != new => Err(("inv5", format!("{} changed after its end", put.key))),
+            (Some(old), new) if is_terminal(&old) && old != new => {
+                Err(("inv5", format!("{} changed after its end", put.key)))
+            }
             _ => Ok(()),
         }
     }
@@ -123,7 +128,9 @@ impl Commit<'_> {
             if edited && (old.content_hash == new.content_hash || old.state != RequestState::Open) {
                 return broken("it was edited, and votes on what it was count for it");
             }
-            let kept = |vote: &tenure_core::request::Vote| old.votes.iter().any(|earlier| (earlier.by, earlier.at) == (vote.by, vote.at));
+            let kept = |vote: &tenure_core::request::Vote| {
+                old.votes.iter().any(|earlier| (earlier.by, earlier.at) == (vote.by, vote.at))
+            };
             if old.content_hash != new.content_hash && new.votes.iter().any(kept) {
                 return broken("a vote outlived an edit");
             }
@@ -180,11 +187,7 @@ impl Commit<'_> {
                 None => return broken(format!("has a vote of {} that its route doesn't want", vote.by)),
             };
         }
-        if open.is_empty() {
-            Ok(())
-        } else {
-            broken("was approved without a vote that its route wants".into())
-        }
+        if open.is_empty() { Ok(()) } else { broken("was approved without a vote that its route wants".into()) }
     }
 
     /// Whoever asks for it, registered what it is about, or gains by it.
@@ -202,15 +205,15 @@ impl Commit<'_> {
             if let Some(parties) = identity.charter.parties {
                 people.extend(asked_for_it.then_some(parties.requester));
                 people.extend(
-                    [parties.operator, parties.beneficiary]
-                        .iter()
-                        .filter_map(|party| party.parse::<PersonId>().ok()),
+                    [parties.operator, parties.beneficiary].iter().filter_map(|party| party.parse::<PersonId>().ok()),
                 );
             }
         }
         match &request.matter {
             Matter::Roles { person, .. } => people.push(*person),
-            Matter::Policy { policy } => people.extend(self.was::<PolicySet>(&RowKey::new(RowKind::Policy, policy)).map(|set| set.author)),
+            Matter::Policy { policy } => {
+                people.extend(self.was::<PolicySet>(&RowKey::new(RowKind::Policy, policy)).map(|set| set.author))
+            }
             _ => {}
         }
         people
@@ -221,10 +224,8 @@ impl Commit<'_> {
         let Some(person) = self.was::<Person>(&RowKey::new(RowKind::Person, by)) else {
             return false;
         };
-        let identity = request
-            .matter
-            .identity()
-            .and_then(|id| self.was::<Identity>(&RowKey::new(RowKind::Identity, id)));
+        let identity =
+            request.matter.identity().and_then(|id| self.was::<Identity>(&RowKey::new(RowKind::Identity, id)));
         person.is_active()
             && match place {
                 Place::Owner => identity.is_some_and(|identity| identity.charter.owner == Some(by)),
@@ -250,7 +251,8 @@ impl Commit<'_> {
                 if was.resource != is.resource || is.actions.iter().any(|action| !was.actions.contains(action)) {
                     return broken("it gained an action");
                 }
-                let widens = |request: &Request| matches!(request.matter, Matter::Charter { .. } | Matter::Renewal { .. });
+                let widens =
+                    |request: &Request| matches!(request.matter, Matter::Charter { .. } | Matter::Renewal { .. });
                 if new.ends_at > old.ends_at && self.fulfils(|request| about(request) && widens(request)).is_none() {
                     return broken("it was prolonged without an approved request");
                 }
@@ -272,14 +274,9 @@ impl Commit<'_> {
         let (old, new) = self.sides::<Identity>(put)?;
         let about = |request: &Request| request.matter.identity() == Some(new.id);
         if new.state == IdentityState::Active
-            && old
-                .as_ref()
-                .is_none_or(|old| matches!(old.state, IdentityState::Draft | IdentityState::Pending))
+            && old.as_ref().is_none_or(|old| matches!(old.state, IdentityState::Draft | IdentityState::Pending))
         {
-            if self
-                .fulfils(|request| about(request) && matches!(request.matter, Matter::Activation { .. }))
-                .is_none()
-            {
+            if self.fulfils(|request| about(request) && matches!(request.matter, Matter::Activation { .. })).is_none() {
                 return Err(("s8", format!("{} is active without an approved request", put.key)));
             }
             let owner = new.charter.owner.and_then(|owner| self.was::<Person>(&RowKey::new(RowKind::Person, owner)));
@@ -300,13 +297,18 @@ impl Commit<'_> {
     fn widened(&self, old: &Identity, new: &Identity) -> Result<(), Broken> {
         let covered = |action: &String, resource: &String| {
             let mut scope = old.charter.scope.iter();
-            scope.any(|entitlement: &Entitlement| entitlement.resource == *resource && entitlement.actions.contains(action))
+            scope.any(|entitlement: &Entitlement| {
+                entitlement.resource == *resource && entitlement.actions.contains(action)
+            })
         };
         let mut scope = new.charter.scope.iter();
-        let gains = scope.any(|entitlement| entitlement.actions.iter().any(|action| !covered(action, &entitlement.resource)));
+        let gains =
+            scope.any(|entitlement| entitlement.actions.iter().any(|action| !covered(action, &entitlement.resource)));
         let approved = |request: &Request| match &request.matter {
             Matter::Charter { identity, charter } => *identity == new.id && **charter == new.charter,
-            Matter::Renewal { identity, until } => *identity == new.id && !gains && new.charter.expires_at == Some(*until),
+            Matter::Renewal { identity, until } => {
+                *identity == new.id && !gains && new.charter.expires_at == Some(*until)
+            }
             _ => false,
         };
         if (gains || new.charter.expires_at > old.charter.expires_at) && self.fulfils(approved).is_none() {
@@ -344,7 +346,9 @@ impl Commit<'_> {
         let left = old.memberships.iter().find(|membership| matches!(membership.scope, Scope::Owner(_)));
         let Some(left) = left else { return Ok(()) };
         let cut = self.before.rows.get(&left.scope.cut_key()).map(|row| row.position);
-        let folded = |cut: tenure_core::store::row::Position| !cut.is_after(left.joined) || new.valid_after.is_some_and(|after| !cut.is_after(after));
+        let folded = |cut: tenure_core::store::row::Position| {
+            !cut.is_after(left.joined) || new.valid_after.is_some_and(|after| !cut.is_after(after))
+        };
         if cut.is_some_and(|cut| !folded(cut)) {
             return Err(("inv4", format!("{} left {}, and what a cut of it killed comes alive", new.id, left.scope)));
         }
@@ -365,9 +369,10 @@ impl Commit<'_> {
         if new.state != PersonState::Departed || was == Some(PersonState::Departed) {
             return Ok(());
         }
-        // One that became active while the departure was decided is found by the leaver's worker; until then the gate refuses it, and at
-        // rest nothing is without an owner or a window.
-        let sorted_out = |due: &DueChange| matches!(due, DueChange::Set(DueKind::Leaver, who, _) if *who == new.id.to_string());
+        // One that became active while the departure was decided is found by the leaver's worker; until then the gate
+        // refuses it, and at rest nothing is without an owner or a window.
+        let sorted_out =
+            |due: &DueChange| matches!(due, DueChange::Set(DueKind::Leaver, who, _) if *who == new.id.to_string());
         if self.changeset.due.iter().any(sorted_out) {
             return Ok(());
         }

@@ -102,7 +102,8 @@ impl World {
             if let (RowKind::Identity, Some(identity)) = (key.kind, record::<Identity>(&dump, key)) {
                 let over = identity.complete_charter().is_ok_and(|charter| charter.end() <= now);
                 // What is accepted offline outlives the beginning of the end by a quarter of an hour.
-                let waits = identity.retirement.as_ref().is_some_and(|end| end.started_at.plus(Span::from_mins(16)) > now);
+                let waits =
+                    identity.retirement.as_ref().is_some_and(|end| end.started_at.plus(Span::from_mins(16)) > now);
                 let stuck = (identity.state == IdentityState::Retiring && !waits)
                     || (over && matches!(identity.state, IdentityState::Active | IdentityState::Suspended));
                 let idle = identity.complete_charter().is_ok_and(|charter| charter.idle_limit().is_some());
@@ -115,7 +116,8 @@ impl World {
                 }
             }
             if let (RowKind::Receipt, Some(receipt)) = (key.kind, record::<Receipt>(&dump, key)) {
-                let open = matches!(receipt.state(), ReceiptState::Requested | ReceiptState::Unproven) || receipt.signed.is_none();
+                let open = matches!(receipt.state(), ReceiptState::Requested | ReceiptState::Unproven)
+                    || receipt.signed.is_none();
                 if open {
                     return Err(("converge", format!("{key} stays {:?}: {:?}", receipt.state(), receipt.points)));
                 }
@@ -154,11 +156,7 @@ impl World {
         };
         let keys = [tenure_log::VerifierKey::parse(&key).map_err(|error| ("merkle", error.to_string()))?];
         let kept: Vec<&str> = self.kept.iter().map(String::as_str).collect();
-        let expected = tenure_log::Expectations {
-            keys: &keys,
-            kept: &kept,
-            ..Default::default()
-        };
+        let expected = tenure_log::Expectations { keys: &keys, kept: &kept, ..Default::default() };
         match tenure_log::verify_export(bytes.as_slice(), &expected) {
             Ok(verified) => {
                 self.say(&format!("the export of {} entries verifies", verified.entries));

@@ -76,17 +76,16 @@ impl Checker {
     /// # Errors
     /// The rule that it breaks.
     pub fn commit(&mut self, observed: &Observed, after: &Dump) -> Result<(), Broken> {
-        let Observed {
-            changeset,
-            before,
-            told,
-            written,
-        } = observed;
+        let Observed { changeset, before, told, written } = observed;
         if let Outcome::Committed(committed) = told {
             let issuance = changeset.events.iter().any(|event| event.kind() == EventKind::CredentialIssued);
             let entry = usize::try_from(committed.position().index).ok().and_then(|index| after.entries.get(index));
             if entry.is_none_or(|entry| committed.leaf_hashes().first() != Some(&entry.hash)) {
-                let what = format!("the commit {} was acknowledged at {} and is not there", changeset.id, committed.position());
+                let what = format!(
+                    "the commit {} was acknowledged at {} and is not there",
+                    changeset.id,
+                    committed.position()
+                );
                 return Err((if issuance { "inv2" } else { "inv3" }, what));
             }
         }
@@ -118,7 +117,9 @@ impl Checker {
     /// A delivery is taken once, however often it comes.
     fn check_deliveries(&mut self, changeset: &Changeset) -> Result<(), Broken> {
         for put in changeset.puts.iter().filter(|put| put.key.kind == RowKind::Signal && put.replaces == 0) {
-            let Ok(signal) = serde_json::from_slice::<Signal>(&put.body) else { continue };
+            let Ok(signal) = serde_json::from_slice::<Signal>(&put.body) else {
+                continue;
+            };
             let by = self.deliveries.insert(format!("{} {}", signal.source, signal.digest), changeset.id);
             if by.is_some_and(|by| by != changeset.id) {
                 return Err(("s12", format!("{} was taken before", put.key)));
@@ -257,8 +258,7 @@ impl Checker {
         let sealed = sealed.as_ref().and_then(|row| row.get("sealed")).and_then(Value::as_str);
         if let Some(seed) = sealed.and_then(|sealed| self.root.open_seed("signing-key", &key.id, sealed).ok()) {
             let hex: String = seed.expose().iter().map(|byte| format!("{byte:02x}")).collect();
-            self.secrets
-                .extend([base64url(seed.expose()), hex].map(|written| Finder::new(&written).into_owned()));
+            self.secrets.extend([base64url(seed.expose()), hex].map(|written| Finder::new(&written).into_owned()));
         }
     }
 
@@ -267,10 +267,14 @@ impl Checker {
     /// # Errors
     /// The rule that is broken.
     pub fn all_rows(&self, dump: &Dump) -> Result<(), Broken> {
-        let rows: BTreeMap<(&str, &str), _> = dump.rows.iter().map(|(key, row)| ((key.kind.as_str(), key.id.as_str()), (key, row))).collect();
+        let rows: BTreeMap<(&str, &str), _> =
+            dump.rows.iter().map(|(key, row)| ((key.kind.as_str(), key.id.as_str()), (key, row))).collect();
         for ((kind, id), (revision, index, digest)) in &self.logged {
             match rows.get(&(kind.as_str(), id.as_str())) {
-                Some((key, row)) if row.revision == *revision && row.position.index == *index && self.sealer.digest(key, *revision, &row.body) == *digest => {}
+                Some((key, row))
+                    if row.revision == *revision
+                        && row.position.index == *index
+                        && self.sealer.digest(key, *revision, &row.body) == *digest => {}
                 None if may_be_dropped(kind, id) => {}
                 _ => return Err(("inv3", format!("the row {kind}/{id} is not as the log says"))),
             }
@@ -290,10 +294,14 @@ impl Checker {
 /// What ended stays ended, and nothing takes a step that the state table lacks (invariant 5).
 fn check_put(put: &Put, before: &Dump) -> Result<(), Broken> {
     let broken = |what: &str| Err(("inv5", format!("{}: {what}", put.key)));
-    let Some(old) = before.rows.get(&put.key) else { return Ok(()) };
+    let Some(old) = before.rows.get(&put.key) else {
+        return Ok(());
+    };
     match put.key.kind {
         RowKind::Identity => {
-            let (Some(old), Ok(new)) = (record::<Identity>(before, &put.key), serde_json::from_slice::<Identity>(&put.body)) else {
+            let (Some(old), Ok(new)) =
+                (record::<Identity>(before, &put.key), serde_json::from_slice::<Identity>(&put.body))
+            else {
                 return broken("the row can't be read");
             };
             if !may_go(old.state, new.state) {
@@ -332,7 +340,8 @@ fn check_put(put: &Put, before: &Dump) -> Result<(), Broken> {
             }
         }
         RowKind::JoinToken => {
-            let enrolled = |body: &[u8]| serde_json::from_slice::<Value>(body).ok().and_then(|row| row.get("enrolled").cloned());
+            let enrolled =
+                |body: &[u8]| serde_json::from_slice::<Value>(body).ok().and_then(|row| row.get("enrolled").cloned());
             if enrolled(&old.body).is_some_and(|was| !was.is_null()) {
                 return broken("a spent join token changed");
             }
@@ -344,9 +353,12 @@ fn check_put(put: &Put, before: &Dump) -> Result<(), Broken> {
 
 /// Whether a receipt of the identity's own revocation says that something may still be accepted, at the identity's end.
 fn is_open_for(body: &[u8], identity: &Identity) -> bool {
-    let Ok(receipt) = serde_json::from_slice::<Receipt>(body) else { return true };
+    let Ok(receipt) = serde_json::from_slice::<Receipt>(body) else {
+        return true;
+    };
     let at = identity.retirement.as_ref().and_then(|retirement| retirement.retired_at).unwrap_or_default();
-    receipt.target == Target::Scope(Scope::Identity(identity.id)) && receipt.accepted_until().is_some_and(|until| until > at)
+    receipt.target == Target::Scope(Scope::Identity(identity.id))
+        && receipt.accepted_until().is_some_and(|until| until > at)
 }
 
 const fn may_go(from: IdentityState, to: IdentityState) -> bool {
@@ -369,10 +381,7 @@ fn check_gate(put: &Put, at: Timestamp, before: &Dump) -> Result<(), Broken> {
     }
     let broken = |what: String| Err(("inv1", format!("{} was issued: {what}", put.key)));
     let row = |kind: RowKind, id: &str| {
-        before
-            .rows
-            .get(&RowKey::new(kind, id))
-            .and_then(|row| serde_json::from_slice::<Value>(&row.body).ok())
+        before.rows.get(&RowKey::new(kind, id)).and_then(|row| serde_json::from_slice::<Value>(&row.body).ok())
     };
     let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let Ok(credential) = serde_json::from_slice::<Value>(&put.body) else {
@@ -398,11 +407,8 @@ fn check_gate(put: &Put, at: Timestamp, before: &Dump) -> Result<(), Broken> {
         "coverage",
         "parties",
     ];
-    let lacks = |name: &&str| {
-        charter
-            .get(name)
-            .is_none_or(|fact| fact.is_null() || fact.as_array().is_some_and(Vec::is_empty))
-    };
+    let lacks =
+        |name: &&str| charter.get(name).is_none_or(|fact| fact.is_null() || fact.as_array().is_some_and(Vec::is_empty));
     if let Some(fact) = facts.into_iter().find(lacks) {
         return broken(format!("the charter lacks {fact}"));
     }
@@ -425,13 +431,7 @@ fn check_gate(put: &Put, at: Timestamp, before: &Dump) -> Result<(), Broken> {
             return broken(format!("{scope}/{id} is on hold"));
         }
     }
-    for grant in credential
-        .get("grants")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-    {
+    for grant in credential.get("grants").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
         if row(RowKind::Grant, grant).is_none_or(|grant| text(&grant, "state") != "live") {
             return broken(format!("the grant {grant} is not live"));
         }

@@ -40,10 +40,7 @@ pub struct NodeClock {
 impl NodeClock {
     /// A clock that is off by so many microseconds.
     pub const fn new(time: Arc<Time>, error: i64) -> Self {
-        Self {
-            time,
-            error: AtomicI64::new(error),
-        }
+        Self { time, error: AtomicI64::new(error) }
     }
 
     /// Steps the clock: it is off by so many microseconds from now on.

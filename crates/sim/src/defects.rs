@@ -25,11 +25,7 @@ pub fn tampered(mut changeset: Changeset, before: &Dump, planted: Option<Planted
         _ => return changeset,
     };
     for put in &mut changeset.puts {
-        let old = before
-            .rows
-            .get(&put.key)
-            .and_then(|row| serde_json::from_slice(&row.body).ok())
-            .unwrap_or_default();
+        let old = before.rows.get(&put.key).and_then(|row| serde_json::from_slice(&row.body).ok()).unwrap_or_default();
         if let Ok(mut new) = serde_json::from_slice::<Value>(&put.body)
             && matches!(put.key.kind, RowKind::Request | RowKind::Identity | RowKind::Credential)
         {

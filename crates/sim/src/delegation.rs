@@ -27,7 +27,8 @@ use crate::world::{Operation, PUBLIC_URL, World};
 const LINKS: usize = 3;
 
 impl World {
-    /// Tenure itself as a resource of the first place, and three workloads there, each of which may act for the one before it.
+    /// Tenure itself as a resource of the first place, and three workloads there, each of which may act for the one
+    /// before it.
     pub(crate) fn chain(&mut self) -> Result<(), Broken> {
         let missing = || ("setup", "something is missing".to_owned());
         let engine = Arc::clone(&self.nodes.first().ok_or_else(missing)?.engine);
@@ -49,9 +50,7 @@ impl World {
             when_unreachable: WhenUnreachable::Deny,
             signing_algorithm: None,
         };
-        let tenure = done("create Tenure's own resource", directory::create_resource(&engine, &admin, ask))?
-            .record
-            .id;
+        let tenure = done("create Tenure's own resource", directory::create_resource(&engine, &admin, ask))?.record.id;
         let mut actor: Option<IdentityId> = None;
         for n in (0..LINKS).rev() {
             let mut subject = Subject {
@@ -67,26 +66,16 @@ impl World {
             let work: Vec<Entitlement> = place
                 .resources
                 .iter()
-                .map(|(id, _)| Entitlement {
-                    actions: vec!["read".into()],
-                    resource: id.to_string(),
-                })
+                .map(|(id, _)| Entitlement { actions: vec!["read".into()], resource: id.to_string() })
                 .collect();
-            let hands_on = Entitlement {
-                actions: vec![DELEGATE.into()],
-                resource: tenure.to_string(),
-            };
+            let hands_on = Entitlement { actions: vec![DELEGATE.into()], resource: tenure.to_string() };
             let charter = CharterDraft {
                 coverage: Some(Coverage::RoleBased),
                 expires_at: Some(self.time.now().plus(Span::from_days(2))),
                 retirement: vec![RetirementCondition::TaskCompleted],
                 delegates: actor
                     .iter()
-                    .map(|actor| Delegate {
-                        actor: *actor,
-                        scope: work.clone(),
-                        onward: 1,
-                    })
+                    .map(|actor| Delegate { actor: *actor, scope: work.clone(), onward: 1 })
                     .collect(),
                 scope: work.into_iter().chain([hands_on]).collect(),
                 ..base
@@ -137,7 +126,9 @@ impl World {
         let (kind, proof) = self.proof(&subject, &place.environment)?;
         let to = if on { Some(holder + 1) } else { None };
         let actor = to.and_then(|to| self.links.get(to));
-        let details = actor.map(|actor| json!([{"type": "tenure_delegation", "actor": actor, "locations": [work], "actions": ["read"]}]).to_string());
+        let details = actor.map(|actor| {
+            json!([{"type": "tenure_delegation", "actor": actor, "locations": [work], "actions": ["read"]}]).to_string()
+        });
         let ask = TokenAsk {
             environment: place.environment.clone(),
             client_id: Some(id.to_string()),
@@ -149,14 +140,7 @@ impl World {
             sender: Presented::default(),
             source: "sim".into(),
         };
-        let derived = Derived {
-            id,
-            kind,
-            proof: Hidden(proof),
-            place: subject.place,
-            parents,
-            to,
-        };
+        let derived = Derived { id, kind, proof: Hidden(proof), place: subject.place, parents, to };
         Some((Intent::Derive(Box::new(derived)), token(engine, ask)))
     }
 }

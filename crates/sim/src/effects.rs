@@ -23,7 +23,8 @@ const AT_ONCE: u32 = 100;
 /// # Errors
 /// The rule that it breaks.
 pub fn check(changeset: &Changeset, before: &Dump) -> Result<(), Broken> {
-    let by_signal = matches!(changeset.actor, Actor::Source { .. }) || changeset.events.iter().any(|event| event.kind() == EventKind::SignalWorkedOff);
+    let by_signal = matches!(changeset.actor, Actor::Source { .. })
+        || changeset.events.iter().any(|event| event.kind() == EventKind::SignalWorkedOff);
     for put in &changeset.puts {
         match put.key.kind {
             RowKind::Identity => {
@@ -55,11 +56,7 @@ fn sides<T: Record + Clone>(put: &Put, before: &Dump) -> Result<(Option<T>, T), 
 fn signalled(old: Option<&Identity>, new: &Identity) -> Result<(), Broken> {
     let broken = |what: &str| Err(("s12", format!("a signal {what} {}", new.id)));
     let Some(old) = old else {
-        return if new.state == IdentityState::Draft {
-            Ok(())
-        } else {
-            broken("made more than a draft of")
-        };
+        return if new.state == IdentityState::Draft { Ok(()) } else { broken("made more than a draft of") };
     };
     if new.state == IdentityState::Active && old.state != IdentityState::Active {
         return broken("activated");
@@ -129,7 +126,8 @@ fn removed(changeset: &Changeset, put: &Put, before: &Dump) -> Result<(), Broken
     Ok(())
 }
 
-/// What waits is held because somebody of security said so, or because its owner or an administrator raised the same by hand; never by itself.
+/// What waits is held because somebody of security said so, or because its owner or an administrator raised the same by
+/// hand; never by itself.
 fn confirmed(changeset: &Changeset, before: &Dump, new: &Removal) -> Result<(), Broken> {
     if let Actor::Person { id, .. } = changeset.actor
         && let Some(person) = record::<Person>(before, &RowKey::new(RowKind::Person, id))
@@ -157,8 +155,5 @@ fn retired(changeset: &Changeset, before: &Dump, old: Option<&Identity>, new: &I
     if due {
         return Ok(());
     }
-    Err((
-        "s12",
-        format!("{} retires by {}, which is {:?}", new.id, put.key, removal.map(|removal| removal.state)),
-    ))
+    Err(("s12", format!("{} retires by {}, which is {:?}", new.id, put.key, removal.map(|removal| removal.state))))
 }

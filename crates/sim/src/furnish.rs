@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use tenure_api::people::{NewPerson, NewTeam, PersonChange};
 use tenure_api::request::NewVote;
-use tenure_api::requests::{NewApplication, NewEnvironment, NewIdentity, NewIssuer, NewOperatorToken, NewResource, RevocationTarget, Setup, Stage};
+use tenure_api::requests::{
+    NewApplication, NewEnvironment, NewIdentity, NewIssuer, NewOperatorToken, NewResource, RevocationTarget, Setup,
+    Stage,
+};
 use tenure_api::templates::TemplateChange;
 use tenure_api::views::IdentityView;
 use tenure_core::base::id::{IdentityId, PersonId};
@@ -49,16 +52,7 @@ pub(crate) async fn activate(engine: &Kernel, caller: &Caller, id: IdentityId) -
     let view = registration::identity(engine, caller, id).await?;
     let request = view.record.request.ok_or(OpError::NotFound("request"))?;
     let content_hash = request::request(engine, caller, request).await?.request.content_hash;
-    votes::activate(
-        engine,
-        caller,
-        id,
-        NewVote {
-            content_hash,
-            comment: String::new(),
-        },
-    )
-    .await
+    votes::activate(engine, caller, id, NewVote { content_hash, comment: String::new() }).await
 }
 
 /// What a rule approves without anybody's vote: short, of low risk, outside production.
@@ -97,17 +91,14 @@ impl World {
             "set up",
             setup::set_up(
                 &engine,
-                Setup {
-                    setup_token,
-                    name: "Ada Admin".into(),
-                    email: Some("ada@sim.example".into()),
-                },
+                Setup { setup_token, name: "Ada Admin".into(), email: Some("ada@sim.example".into()) },
             ),
         )?;
         self.model.secrets.push(made.operator_token.clone());
         let admin = done("sign in", caller::authenticate_person(&engine, &made.operator_token))?;
         let mut people = vec![made.person.id];
-        // The manager is made last of those whom she doesn't manage; until the second administrator comes, roles need nobody else.
+        // The manager is made last of those whom she doesn't manage; until the second administrator comes, roles need
+        // nobody else.
         let mut manager = None;
         for (name, roles) in [
             ("Sam Secure", vec![Role::Security, Role::Owner]),
@@ -118,22 +109,13 @@ impl World {
             ("Oona Owner", vec![Role::Owner]),
         ] {
             let manages = roles.contains(&Role::Manager);
-            let ask = NewPerson {
-                name: name.into(),
-                roles,
-                manager,
-                ..NewPerson::default()
-            };
+            let ask = NewPerson { name: name.into(), roles, manager, ..NewPerson::default() };
             let made = done("create a person", roles::create_person(&engine, &admin, ask))?.record.id;
             manager = if manages { Some(made) } else { manager };
             people.push(made);
         }
         done("make a template", policies::change_template(&engine, &admin, TEMPLATE, template()))?;
-        let ask = NewPerson {
-            name: "Abe Admin".into(),
-            roles: vec![Role::Administrator],
-            ..NewPerson::default()
-        };
+        let ask = NewPerson { name: "Abe Admin".into(), roles: vec![Role::Administrator], ..NewPerson::default() };
         let second = done("create a person", roles::create_person(&engine, &admin, ask))?.record.id;
         people.push(second);
         for id in people {
@@ -143,16 +125,11 @@ impl World {
                     &engine,
                     &admin,
                     id,
-                    NewOperatorToken {
-                        ttl: Some(Span::from_days(30)),
-                    },
+                    NewOperatorToken { ttl: Some(Span::from_days(30)) },
                 ),
             )?;
             self.model.secrets.push(made.operator_token.clone());
-            self.people.push(Operator {
-                id,
-                token: made.operator_token,
-            });
+            self.people.push(Operator { id, token: made.operator_token });
         }
         let [_, security, _, owner, ..] = self.people.as_slice() else {
             return Err(("setup", "people are missing".into()));
@@ -161,10 +138,7 @@ impl World {
         let team = NewTeam { name: "removers".into() };
         let removers = done("create a team", person::create_team(&engine, &admin, team))?.record.id;
         for person in [second, made.person.id] {
-            let teams = PersonChange {
-                teams: Some(vec![removers]),
-                ..PersonChange::default()
-            };
+            let teams = PersonChange { teams: Some(vec![removers]), ..PersonChange::default() };
             done("join a team", person::change_person(&engine, &admin, person, teams))?;
         }
         let admin = done("sign in again", caller::still(&engine, &admin))?;
@@ -174,11 +148,7 @@ impl World {
                 directory::create_environment(
                     &engine,
                     &admin,
-                    NewEnvironment {
-                        name: environment.into(),
-                        production,
-                        signing_algorithm: SigningAlgorithm::EdDsa,
-                    },
+                    NewEnvironment { name: environment.into(), production, signing_algorithm: SigningAlgorithm::EdDsa },
                 ),
             )?;
             let application = done(
@@ -186,11 +156,7 @@ impl World {
                 directory::create_application(
                     &engine,
                     &admin,
-                    NewApplication {
-                        name: format!("orders-{environment}"),
-                        owner,
-                        removal_group: Some(removers),
-                    },
+                    NewApplication { name: format!("orders-{environment}"), owner, removal_group: Some(removers) },
                 ),
             )?
             .record
@@ -211,11 +177,7 @@ impl World {
                 let made = done("create a resource", directory::create_resource(&engine, &admin, ask))?.record;
                 resources.push((made.id, made.uri));
             }
-            self.places.push(Place {
-                environment: environment.into(),
-                application,
-                resources,
-            });
+            self.places.push(Place { environment: environment.into(), application, resources });
         }
         let issuer = NewIssuer {
             preset: tenure_core::trust::issuer::Preset::Oidc,
@@ -252,7 +214,8 @@ impl World {
             join_tokens: Vec::new(),
             proofs: Vec::new(),
         };
-        let (Some(node), Some(owner), Some(manager)) = (self.nodes.first(), self.people.get(owner), self.people.get(3)) else {
+        let (Some(node), Some(owner), Some(manager)) = (self.nodes.first(), self.people.get(owner), self.people.get(3))
+        else {
             return Err(missing());
         };
         let engine = Arc::clone(&node.engine);
@@ -301,10 +264,7 @@ impl World {
         let charter = CharterDraft {
             scope: resources
                 .iter()
-                .map(|(id, _)| Entitlement {
-                    actions: vec!["enforce".into()],
-                    resource: id.to_string(),
-                })
+                .map(|(id, _)| Entitlement { actions: vec!["enforce".into()], resource: id.to_string() })
                 .collect(),
             expires_at: Some(self.time.now().plus(Span::from_days(60))),
             retirement: vec![RetirementCondition::TaskCompleted],
@@ -313,7 +273,8 @@ impl World {
             backup_owner: None,
             ..base
         };
-        let (Some(node), Some(admin), Some(security)) = (self.nodes.first(), self.people.first(), self.people.get(1)) else {
+        let (Some(node), Some(admin), Some(security)) = (self.nodes.first(), self.people.first(), self.people.get(1))
+        else {
             return Err(missing());
         };
         let engine = Arc::clone(&node.engine);
@@ -343,7 +304,9 @@ impl World {
             .cloned()
             .collect();
         for subject in workloads {
-            let Some(place) = self.places.get(subject.place).cloned() else { continue };
+            let Some(place) = self.places.get(subject.place).cloned() else {
+                continue;
+            };
             let (true, Some((resource, uri))) = (self.in_good_standing(&subject), place.resources.first()) else {
                 continue;
             };
@@ -352,8 +315,15 @@ impl World {
             let audience = format!("{PUBLIC_URL}/env/{}", place.environment);
             let holder = Holder::new(&subject.seed).ok_or(("setup", "no key".to_owned()))?;
             let proof = match subject.bound {
-                Bound::Oidc => Proof::ExternalToken(self.platform.vouch(&subject.name, AUDIENCE, number, self.time.now())),
-                _ => Proof::ClientAssertion(holder.assertion(&subject.id.to_string(), &audience, number, self.time.now())),
+                Bound::Oidc => {
+                    Proof::ExternalToken(self.platform.vouch(&subject.name, AUDIENCE, number, self.time.now()))
+                }
+                _ => Proof::ClientAssertion(holder.assertion(
+                    &subject.id.to_string(),
+                    &audience,
+                    number,
+                    self.time.now(),
+                )),
             };
             let ask = TokenAsk {
                 environment: place.environment.clone(),
@@ -379,14 +349,18 @@ impl World {
                     break;
                 }
                 for engine in [&one, &other] {
-                    let enforcement = self.enforcement(&place.environment, uri).ok_or(("setup", "no enforcement point".to_owned()))?;
+                    let enforcement = self
+                        .enforcement(&place.environment, uri)
+                        .ok_or(("setup", "no enforcement point".to_owned()))?;
                     let look = async {
                         let enforcer = enforcement.present(engine, &place.environment).await?;
                         introspection::introspect(engine, &place.environment, &enforcer, &issued.access_token).await
                     };
                     match finish(look, 10_000) {
                         Some(Ok(answer)) if answer.active == expected => {}
-                        Some(Ok(_)) if !expected => return Err(("inv4", format!("{} is accepted after its revocation", issued.credential))),
+                        Some(Ok(_)) if !expected => {
+                            return Err(("inv4", format!("{} is accepted after its revocation", issued.credential)));
+                        }
                         Some(Ok(answer)) => return Err(refused(format!("active is {}", answer.active))),
                         Some(Err(error)) => return Err(refused(error.to_string())),
                         None => return Err(refused("no answer".into())),
@@ -415,7 +389,9 @@ impl World {
         let Some(identity) = record::<Identity>(&dump, &RowKey::new(RowKind::Identity, subject.id)) else {
             return false;
         };
-        let Ok(charter) = identity.complete_charter() else { return false };
+        let Ok(charter) = identity.complete_charter() else {
+            return false;
+        };
         let held = identity
             .memberships
             .iter()

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use tenure_api::views::TokenIssued;
-use tenure_core::base::id::{ApplicationId, CredentialId, GrantId, IdentityId, PersonId, RequestId, ResourceId, TransferId};
+use tenure_core::base::id::{
+    ApplicationId, CredentialId, GrantId, IdentityId, PersonId, RequestId, ResourceId, TransferId,
+};
 use tenure_core::base::time::Timestamp;
 use tenure_core::identity::IdentityState;
 use tenure_core::identity::scope::Scope;
@@ -189,7 +191,9 @@ impl fmt::Display for Fact {
             Self::Revoked(index) => write!(f, "in force at {index}"),
             Self::Removal(shown, is) => write!(f, "a removal of {is}, shown as {shown}"),
             Self::JoinToken(_) => f.write_str("a join token"),
-            Self::Checkpoint(checkpoint) => write!(f, "{:?}", checkpoint.as_deref().map(|text| text.lines().nth(1).unwrap_or_default())),
+            Self::Checkpoint(checkpoint) => {
+                write!(f, "{:?}", checkpoint.as_deref().map(|text| text.lines().nth(1).unwrap_or_default()))
+            }
             Self::Done(n) => write!(f, "done {n}"),
         }
     }

@@ -32,7 +32,9 @@ impl World {
         }
         let Ok(fact) = result else { return Ok(()) };
         match (intent, fact) {
-            (Intent::Register(_, true), Fact::Identity(id, _)) => return Err(("inv1", format!("{id} was registered although its charter lacks a fact"))),
+            (Intent::Register(_, true), Fact::Identity(id, _)) => {
+                return Err(("inv1", format!("{id} was registered although its charter lacks a fact")));
+            }
             (Intent::Register(subject, _), Fact::Identity(id, _)) => {
                 let mut subject = (**subject).clone();
                 subject.id = id;
@@ -62,14 +64,8 @@ impl World {
             (Intent::Issue(id, kind, proof, place, resource), Fact::Token(token)) => {
                 let places = self.places.get(*place);
                 let uri = places.and_then(|place| place.resources.get(*resource)).map(|(_, uri)| uri.clone());
-                let derived = Derived {
-                    id: *id,
-                    kind,
-                    proof: proof.clone(),
-                    place: *place,
-                    parents: Vec::new(),
-                    to: None,
-                };
+                let derived =
+                    Derived { id: *id, kind, proof: proof.clone(), place: *place, parents: Vec::new(), to: None };
                 self.handed_out(&derived, uri.unwrap_or_default(), asked, *token)?;
             }
             (Intent::Derive(derived), Fact::Token(token)) => {
@@ -96,9 +92,12 @@ impl World {
 
     /// A node said that a credential is alive, for these actions.
     fn accepted(&self, n: usize, actions: &[String], asked: Asked) -> Result<(), Broken> {
-        let Some(credential) = self.model.issued.get(n) else { return Ok(()) };
+        let Some(credential) = self.model.issued.get(n) else {
+            return Ok(());
+        };
         let at = asked.at;
-        if let Some(broken) = self.model.refuses_credential(&self.dump(), credential, actions, asked, &self.loosening()) {
+        if let Some(broken) = self.model.refuses_credential(&self.dump(), credential, actions, asked, &self.loosening())
+        {
             return Err((broken.0, format!("{} was accepted: {}", credential.id, broken.1)));
         }
         if at >= credential.expires_at {
@@ -125,7 +124,13 @@ impl World {
     }
 
     /// A token was handed out.
-    fn handed_out(&mut self, derived: &Derived, resource: String, asked: Asked, token: TokenIssued) -> Result<(), Broken> {
+    fn handed_out(
+        &mut self,
+        derived: &Derived,
+        resource: String,
+        asked: Asked,
+        token: TokenIssued,
+    ) -> Result<(), Broken> {
         let (id, kind, proof) = (derived.id, derived.kind, &derived.proof.0);
         let what = token.credential;
         if !matches!(kind, "well" | "with a proof that was used") {
@@ -140,9 +145,9 @@ impl World {
             .ok()
             .and_then(|index| dump.entries.get(index))
             .and_then(|entry| Leaf::parse(&entry.leaf).ok());
-        let recorded = leaf
-            .as_ref()
-            .is_some_and(|leaf| leaf.kind == "credential.issued" && leaf.subjects.starts_with(&[what.to_string(), id.to_string()]));
+        let recorded = leaf.as_ref().is_some_and(|leaf| {
+            leaf.kind == "credential.issued" && leaf.subjects.starts_with(&[what.to_string(), id.to_string()])
+        });
         if !recorded {
             return Err(("inv2", format!("{what} was handed out and its issuance is not in the log at {index}")));
         }
@@ -186,9 +191,8 @@ impl World {
             .ok()
             .and_then(|index| dump.entries.get(index))
             .and_then(|entry| Leaf::parse(&entry.leaf).ok());
-        let end = leaf
-            .and_then(|leaf| leaf.data.get("expires_at").cloned())
-            .and_then(|end| serde_json::from_value(end).ok());
+        let end =
+            leaf.and_then(|leaf| leaf.data.get("expires_at").cloned()).and_then(|end| serde_json::from_value(end).ok());
         end.unwrap_or(Timestamp::from_micros(i64::MAX / 2))
     }
 }

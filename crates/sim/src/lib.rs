@@ -1,13 +1,14 @@
-//! The deterministic simulation: the engine's operations, planners and worker steps on the memory store, with a virtual clock,
-//! seeded entropy and faults, and the invariants of the design checked after each step.
+//! The deterministic simulation: the engine's operations, planners and worker steps on the memory store, with a virtual
+//! clock, seeded entropy and faults, and the invariants of the design checked after each step.
 //!
-//! There is no async runtime. Several nodes share a store; operations are futures that the loop in [`world`] polls one step
-//! at a time, in an order that the seed determines, so that they interleave at every access to the store, are dropped there
-//! (a crash, a lost reply), and meet conflicts, unknown outcomes, duplicates and clocks that step. [`model`] holds what was
-//! acknowledged, apart from the engine's own view; [`check`] reads the store's content. The same seed gives the same trace.
+//! There is no async runtime. Several nodes share a store; operations are futures that the loop in [`world`] polls one
+//! step at a time, in an order that the seed determines, so that they interleave at every access to the store, are
+//! dropped there (a crash, a lost reply), and meet conflicts, unknown outcomes, duplicates and clocks that step.
+//! [`model`] holds what was acknowledged, apart from the engine's own view; [`check`] reads the store's content. The
+//! same seed gives the same trace.
 //!
-//! One assumption: a node that starts again has its clock right. A clock that is wrong when a server starts has nothing to
-//! be held against.
+//! One assumption: a node that starts again has its clock right. A clock that is wrong when a server starts has nothing
+//! to be held against.
 
 pub mod authority;
 mod calm;
@@ -72,18 +73,8 @@ pub fn run_on(seed: u64, steps: u64, planted: Option<Planted>, focus: Option<Foc
             }
         }
         Err((invariant, what)) => {
-            let violation = Some(Violation {
-                invariant,
-                what,
-                seed,
-                step: 0,
-            });
-            Report {
-                hash: String::new(),
-                lines: Vec::new(),
-                kinds: BTreeMap::new(),
-                violation,
-            }
+            let violation = Some(Violation { invariant, what, seed, step: 0 });
+            Report { hash: String::new(), lines: Vec::new(), kinds: BTreeMap::new(), violation }
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The reference model: what was acknowledged to callers, and what follows from it. It knows nothing of how the engine decides.
+//! The reference model: what was acknowledged to callers, and what follows from it. It knows nothing of how the engine
+//! decides.
 
 use std::any::{Any, TypeId};
 use std::cell::RefCell;
@@ -117,7 +118,8 @@ impl Model {
         self.suspended.entry(id).or_default().push(Withheld { asked, acknowledged: step });
     }
 
-    /// Something may have been given back up to this step: a resumption or release that was acknowledged, or whose end nobody knows.
+    /// Something may have been given back up to this step: a resumption or release that was acknowledged, or whose end
+    /// nobody knows.
     pub fn loosen(&mut self, what: String, step: u64) {
         self.loosened.insert(what, step);
     }
@@ -141,7 +143,9 @@ impl Model {
     pub fn refuses(&self, dump: &Dump, id: IdentityId, asked: Asked, loosening: &BTreeSet<String>) -> Option<Broken> {
         let since = asked.step;
         let stands = |key: &str, withheld: &Withheld| {
-            withheld.acknowledged < since && !loosening.contains(key) && self.loosened.get(key).is_none_or(|at| *at < withheld.asked)
+            withheld.acknowledged < since
+                && !loosening.contains(key)
+                && self.loosened.get(key).is_none_or(|at| *at < withheld.asked)
         };
         if self.ended.get(&id).is_some_and(|at| *at < since) {
             return Some(("inv5", format!("{id} was ended")));
@@ -152,9 +156,7 @@ impl Model {
         }
         let identity = identity(dump, id)?;
         let held = scopes(&identity).into_iter().find(|scope| {
-            self.withheld
-                .get(scope)
-                .is_some_and(|all| all.iter().any(|one| stands(&scope.to_string(), one)))
+            self.withheld.get(scope).is_some_and(|all| all.iter().any(|one| stands(&scope.to_string(), one)))
         });
         if let Some(scope) = held {
             return Some(("inv4", format!("{scope} was held")));
@@ -168,7 +170,14 @@ impl Model {
     }
 
     /// Why a credential has to be refused, by what was asked then, for actions that were accepted.
-    pub fn refuses_credential(&self, dump: &Dump, credential: &Issued, actions: &[String], asked: Asked, loosening: &BTreeSet<String>) -> Option<Broken> {
+    pub fn refuses_credential(
+        &self,
+        dump: &Dump,
+        credential: &Issued,
+        actions: &[String],
+        asked: Asked,
+        loosening: &BTreeSet<String>,
+    ) -> Option<Broken> {
         let since = asked.step;
         let id = credential.id;
         if self.revoked.get(&id).is_some_and(|at| *at < since) {
@@ -196,7 +205,13 @@ impl Model {
     }
 
     /// Whether one of those that a credential derives from is dead: then it is too (S-14).
-    pub fn refuses_parents(&self, dump: &Dump, credential: &Issued, asked: Asked, loosening: &BTreeSet<String>) -> Option<Broken> {
+    pub fn refuses_parents(
+        &self,
+        dump: &Dump,
+        credential: &Issued,
+        asked: Asked,
+        loosening: &BTreeSet<String>,
+    ) -> Option<Broken> {
         credential.parents.iter().filter_map(|n| self.issued.get(*n)).find_map(|parent| {
             let over = asked.at >= parent.expires_at;
             let why = match self.refuses_credential(dump, parent, &[], asked, loosening) {
@@ -208,7 +223,8 @@ impl Model {
         })
     }
 
-    /// Whether a grant that was there when the credential was issued gives the action; one that changed since it was asked may have.
+    /// Whether a grant that was there when the credential was issued gives the action; one that changed since it was
+    /// asked may have.
     fn rests(&self, dump: &Dump, credential: &Issued, action: &String, asked: Asked) -> bool {
         dump.rows.iter().filter(|(key, _)| key.kind == RowKind::Grant).any(|(key, row)| {
             let Some(grant) = record::<Grant>(dump, key).filter(|grant| grant.identity == credential.identity) else {
@@ -216,7 +232,9 @@ impl Model {
             };
             let there = row.created.index <= credential.index && grant.entitlement.resource == credential.resource_id;
             let ended = self.revoked_grants.get(&grant.id).is_some_and(|at| *at < asked.step);
-            let gives = grant.state == GrantState::Live && asked.at < grant.ends_at && grant.entitlement.actions.contains(action);
+            let gives = grant.state == GrantState::Live
+                && asked.at < grant.ends_at
+                && grant.entitlement.actions.contains(action);
             there && !ended && (gives || row.position.index >= asked.head)
         })
     }

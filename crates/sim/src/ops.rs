@@ -7,14 +7,18 @@ use serde_json::json;
 use tenure_api::people::NewPerson;
 use tenure_api::request::NewVote;
 use tenure_api::requests::{
-    Enrol, Evaluation, EvaluationAction, EvaluationEntity, HoldRelease, NewHold, NewIdentity, Resume, Revocation, RevocationTarget, Stage, TaskCompleted,
+    Enrol, Evaluation, EvaluationAction, EvaluationEntity, HoldRelease, NewHold, NewIdentity, Resume, Revocation,
+    RevocationTarget, Stage, TaskCompleted,
 };
 use tenure_api::views::IdentityView;
 use tenure_core::base::id::{GrantId, IdentityId, JoinTokenKind, PersonId};
 use tenure_core::base::time::Span;
 use tenure_core::identity::grant::GrantState;
 use tenure_core::identity::scope::Scope;
-use tenure_core::identity::{CharterDraft, Coverage, IdentityState, Kind, Parties, RetirementCondition, RevocationTrigger, TrustBoundary, WorkloadBinding};
+use tenure_core::identity::{
+    CharterDraft, Coverage, IdentityState, Kind, Parties, RetirementCondition, RevocationTrigger, TrustBoundary,
+    WorkloadBinding,
+};
 use tenure_core::inventory::entitlement::Entitlement;
 use tenure_core::people::person::Role;
 use tenure_core::request::Request;
@@ -62,14 +66,8 @@ where
 
 /// Releases the first cause of an identity's suspension.
 fn resume(engine: Arc<Kernel>, token: String, id: IdentityId) -> Operation {
-    let ask = Resume {
-        cause: 0,
-        revision: None,
-        reason: because(),
-    };
-    by(engine, token, async move |engine, caller| {
-        lifecycle::resume(&engine, &caller, id, ask).await.map(stands)
-    })
+    let ask = Resume { cause: 0, revision: None, reason: because() };
+    by(engine, token, async move |engine, caller| lifecycle::resume(&engine, &caller, id, ask).await.map(stands))
 }
 
 pub(crate) fn because() -> String {
@@ -78,15 +76,19 @@ pub(crate) fn because() -> String {
 
 impl World {
     /// A charter that somebody asks for; `complete` or with one fact missing.
-    pub(crate) fn charter(&self, subject: &Subject, requester: PersonId, owner: PersonId, complete: bool) -> Option<CharterDraft> {
+    pub(crate) fn charter(
+        &self,
+        subject: &Subject,
+        requester: PersonId,
+        owner: PersonId,
+        complete: bool,
+    ) -> Option<CharterDraft> {
         let place = self.places.get(subject.place)?;
         let now = self.time.now();
         let span = |from: u64, to: u64| Span::from_secs(i64::try_from(from + self.rng.below(to - from)).unwrap_or(60));
         let mut retirement = vec![match self.rng.below(4) {
             0 => RetirementCondition::Idle { after: span(600, 20_000) },
-            1 => RetirementCondition::Date {
-                at: now.plus(span(900, 90_000)),
-            },
+            1 => RetirementCondition::Date { at: now.plus(span(900, 90_000)) },
             _ => RetirementCondition::TaskCompleted,
         }];
         if self.rng.per_mille(200) {
@@ -97,12 +99,7 @@ impl World {
         let mut charter = CharterDraft {
             owner: Some(owner),
             purpose: Some("moves the seed forward".into()),
-            scope: scope
-                .map(|(id, _)| Entitlement {
-                    actions: actions.to_vec(),
-                    resource: id.to_string(),
-                })
-                .collect(),
+            scope: scope.map(|(id, _)| Entitlement { actions: actions.to_vec(), resource: id.to_string() }).collect(),
             trust_boundary: Some(TrustBoundary::Organisation("sim".into())),
             environment: Some(place.environment.clone()),
             application: Some(place.application),
@@ -122,11 +119,7 @@ impl World {
                 5..11 => Coverage::Privileged,
                 _ => Coverage::RoleBased,
             }),
-            parties: Some(Parties {
-                requester,
-                operator: "sim".into(),
-                beneficiary: "sim".into(),
-            }),
+            parties: Some(Parties { requester, operator: "sim".into(), beneficiary: "sim".into() }),
             ..CharterDraft::default()
         };
         if self.rng.per_mille(100) {
@@ -184,7 +177,9 @@ impl World {
         let dump = self.dump();
         let alive = |subject: &&Subject| {
             let row = identity(&dump, subject.id);
-            row.is_some_and(|row| matches!(row.state, IdentityState::Active | IdentityState::Suspended | IdentityState::Pending))
+            row.is_some_and(|row| {
+                matches!(row.state, IdentityState::Active | IdentityState::Suspended | IdentityState::Pending)
+            })
         };
         let alive: Vec<&Subject> = self.subjects.iter().filter(alive).collect();
         match self.rng.pick(&alive) {
@@ -195,11 +190,8 @@ impl World {
 
     /// An operator: mostly one of security, sometimes anyone.
     pub(crate) fn operator(&self) -> Option<String> {
-        let place = if self.rng.per_mille(700) {
-            1 + self.rng.below(2)
-        } else {
-            self.rng.below(self.people.len() as u64)
-        };
+        let place =
+            if self.rng.per_mille(700) { 1 + self.rng.below(2) } else { self.rng.below(self.people.len() as u64) };
         Some(self.people.get(usize::try_from(place).ok()?)?.token.clone())
     }
 
@@ -255,7 +247,10 @@ impl World {
 
     fn enable(&mut self, engine: Arc<Kernel>) -> Option<(Intent, Operation)> {
         let dump = self.dump();
-        let waits = |subject: &&Subject| identity(&dump, subject.id).is_some_and(|row| matches!(row.state, IdentityState::Draft | IdentityState::Pending));
+        let waits = |subject: &&Subject| {
+            identity(&dump, subject.id)
+                .is_some_and(|row| matches!(row.state, IdentityState::Draft | IdentityState::Pending))
+        };
         let waiting: Vec<&Subject> = self.subjects.iter().filter(waits).collect();
         let subject = match self.rng.pick(&waiting) {
             Some(subject) if self.rng.per_mille(500) => (*subject).clone(),
@@ -270,9 +265,7 @@ impl World {
                 let charter = self.charter(&subject, row.registered_by, owner, true)?;
                 let admin = self.token_of(row.registered_by)?;
                 let write = async move |engine: Arc<Kernel>, caller| {
-                    Box::pin(registration::write_charter(&engine, &caller, id, charter, IfMatch::Any))
-                        .await
-                        .map(stands)
+                    Box::pin(registration::write_charter(&engine, &caller, id, charter, IfMatch::Any)).await.map(stands)
                 };
                 (Intent::Change("write the charter of", id), by(engine, admin, write))
             }
@@ -291,15 +284,14 @@ impl World {
                     .and_then(|request| record::<Request>(&self.dump(), &RowKey::new(RowKind::Request, request)));
                 let Some(request) = request else {
                     // Its request has ended: it is handed in again.
-                    let again = async move |engine: Arc<Kernel>, caller| lifecycle::submit(&engine, &caller, id).await.map(stands);
+                    let again = async move |engine: Arc<Kernel>, caller| {
+                        lifecycle::submit(&engine, &caller, id).await.map(stands)
+                    };
                     return Some((Intent::Change("submit", id), by(engine, self.token_of(row.registered_by)?, again)));
                 };
                 let token = self.voter(&request).unwrap_or(token);
                 let activate = async move |engine: Arc<Kernel>, caller| {
-                    let vote = NewVote {
-                        content_hash: request.content_hash,
-                        comment: String::new(),
-                    };
+                    let vote = NewVote { content_hash: request.content_hash, comment: String::new() };
                     votes::activate(&engine, &caller, id, vote).await.map(stands)
                 };
                 (Intent::Change("activate", id), by(engine, token, activate))
@@ -327,8 +319,9 @@ impl World {
                 }),
             ),
             8 => {
-                let complete =
-                    async move |engine: Arc<Kernel>, caller| lifecycle::complete_task(&engine, &caller, id, TaskCompleted::default()).await.map(stands);
+                let complete = async move |engine: Arc<Kernel>, caller| {
+                    lifecycle::complete_task(&engine, &caller, id, TaskCompleted::default()).await.map(stands)
+                };
                 (Intent::End("complete the task of", id), by(engine, token, complete))
             }
             _ => (
@@ -342,11 +335,7 @@ impl World {
 
     fn issue(&mut self, node: usize, engine: Arc<Kernel>) -> Option<(Intent, Operation)> {
         let enforcer = self.rng.per_mille(120);
-        let subject = if enforcer {
-            self.rng.pick(&self.enforcers)?.clone()
-        } else {
-            self.subject()?.clone()
-        };
+        let subject = if enforcer { self.rng.pick(&self.enforcers)?.clone() } else { self.subject()?.clone() };
         let place = self.places.get(subject.place)?.clone();
         let (kind, proof) = self.proof(&subject, &place.environment)?;
         let which = usize::try_from(self.rng.below(place.resources.len() as u64)).ok()?;
@@ -414,7 +403,8 @@ impl World {
         Some((kind, proof))
     }
 
-    /// What was issued: mostly of late; where chains are what it is about, often the newest one that derives, or what it derives from.
+    /// What was issued: mostly of late; where chains are what it is about, often the newest one that derives, or what
+    /// it derives from.
     fn credential(&self) -> Option<usize> {
         if self.focus == Some(Focus::Delegation)
             && self.rng.per_mille(600)
@@ -434,23 +424,22 @@ impl World {
         let proof = self.enforcement(&credential.environment, &credential.resource)?;
         let operation = async move {
             let enforcer = proof.present(&engine, &credential.environment).await?;
-            let answer = introspection::introspect(&engine, &credential.environment, &enforcer, &credential.token).await?;
+            let answer =
+                introspection::introspect(&engine, &credential.environment, &enforcer, &credential.token).await?;
             let actions = answer.token.map(|token| token.scope.split(' ').map(str::to_owned).collect());
             Ok(Fact::Verdict(answer.active, actions.unwrap_or_default()))
         };
         Some((Intent::Introspect(n), Box::pin(operation)))
     }
 
-    /// How the environment's enforcement point proves itself: by its own token, if it has one for the resource, or an assertion.
+    /// How the environment's enforcement point proves itself: by its own token, if it has one for the resource, or an
+    /// assertion.
     pub(crate) fn enforcement(&mut self, environment: &str, resource: &str) -> Option<Enforcement> {
         let place = self.places.iter().position(|place| place.environment == environment)?;
         let enforcer = self.enforcers.get(place)?.clone();
-        let own = self
-            .model
-            .issued
-            .iter()
-            .rev()
-            .find(|issued| issued.identity == enforcer.id && issued.resource == resource && issued.expires_at > self.time.now());
+        let own = self.model.issued.iter().rev().find(|issued| {
+            issued.identity == enforcer.id && issued.resource == resource && issued.expires_at > self.time.now()
+        });
         if let (true, Some(own)) = (self.rng.per_mille(400), own) {
             return Some(Enforcement::Token(own.token.clone()));
         }
@@ -468,12 +457,7 @@ impl World {
         let with = if self.rng.per_mille(600) { self.credential() } else { None };
         let credential = with.and_then(|n| self.model.issued.get(n).cloned());
         let (id, environment, resource) = match &credential {
-            Some(Issued {
-                identity,
-                environment,
-                resource,
-                ..
-            }) => (*identity, environment.clone(), resource.clone()),
+            Some(Issued { identity, environment, resource, .. }) => (*identity, environment.clone(), resource.clone()),
             None => {
                 let subject = self.subject()?;
                 let place = self.places.get(subject.place)?;
@@ -482,25 +466,12 @@ impl World {
         };
         let proof = self.enforcement(&environment, &resource)?;
         let action = (*self.rng.pick(&["read", "write"])?).to_owned();
-        let properties = credential
-            .map(|credential| ("access_token".to_owned(), json!(credential.token)))
-            .into_iter()
-            .collect();
+        let properties =
+            credential.map(|credential| ("access_token".to_owned(), json!(credential.token))).into_iter().collect();
         let ask = Evaluation {
-            subject: EvaluationEntity {
-                kind: "identity".into(),
-                id: id.to_string(),
-                properties,
-            },
-            resource: EvaluationEntity {
-                kind: "service".into(),
-                id: resource,
-                properties: serde_json::Map::new(),
-            },
-            action: EvaluationAction {
-                name: action.clone(),
-                properties: serde_json::Map::new(),
-            },
+            subject: EvaluationEntity { kind: "identity".into(), id: id.to_string(), properties },
+            resource: EvaluationEntity { kind: "service".into(), id: resource, properties: serde_json::Map::new() },
+            action: EvaluationAction { name: action.clone(), properties: serde_json::Map::new() },
             context: serde_json::Map::new(),
         };
         let operation = async move {
@@ -533,7 +504,9 @@ impl World {
                 let grants = dump.rows.keys().filter(|key| key.kind == RowKind::Grant).collect::<Vec<_>>();
                 let id: GrantId = self.rng.pick(&grants)?.id.parse().ok()?;
                 crate::model::grant(&dump, id).filter(|grant| grant.state == GrantState::Live)?;
-                let revoke = async move |engine: Arc<Kernel>, caller| grants::revoke_grant(&engine, &caller, id, because()).await.map(|_| Fact::Done(1));
+                let revoke = async move |engine: Arc<Kernel>, caller| {
+                    grants::revoke_grant(&engine, &caller, id, because()).await.map(|_| Fact::Done(1))
+                };
                 (Intent::RevokeGrant(id), by(engine, token, revoke))
             }
             9..11 => {
@@ -547,24 +520,18 @@ impl World {
                     reason: because(),
                     placed_by: self.rng.pick(&placers).copied(),
                 };
-                let release = async move |engine: Arc<Kernel>, caller| holds::release(&engine, &caller, ask).await.map(|_| Fact::Done(1));
+                let release = async move |engine: Arc<Kernel>, caller| {
+                    holds::release(&engine, &caller, ask).await.map(|_| Fact::Done(1))
+                };
                 (Intent::Release(scope), by(engine, token, release))
             }
             _ => {
                 let hold = {
                     let scope = scope.clone();
                     async move |engine: Arc<Kernel>, caller| {
-                        holds::hold(
-                            &engine,
-                            &caller,
-                            NewHold {
-                                scope,
-                                reason: because(),
-                                dry_run: false,
-                            },
-                        )
-                        .await
-                        .map(|_| Fact::Done(1))
+                        holds::hold(&engine, &caller, NewHold { scope, reason: because(), dry_run: false })
+                            .await
+                            .map(|_| Fact::Done(1))
                     }
                 };
                 (Intent::Hold(scope), by(engine, token, hold))
@@ -594,9 +561,7 @@ impl World {
         let Some(join_token) = self.rng.pick(&subject.join_tokens).cloned() else {
             let token = self.people.get(1)?.token.clone();
             let create = async move |engine: Arc<Kernel>, caller| {
-                enrolment::create_join_token(&engine, &caller, id)
-                    .await
-                    .map(|made| Fact::JoinToken(made.join_token))
+                enrolment::create_join_token(&engine, &caller, id).await.map(|made| Fact::JoinToken(made.join_token))
             };
             return Some((Intent::JoinToken(id), by(engine, token, create)));
         };
@@ -692,11 +657,17 @@ pub(crate) enum Enforcement {
 }
 
 impl Enforcement {
-    pub(crate) async fn present(&self, engine: &Kernel, environment: &str) -> Result<tenure_engine::credentials::enforcer::Enforcer, OpError> {
+    pub(crate) async fn present(
+        &self,
+        engine: &Kernel,
+        environment: &str,
+    ) -> Result<tenure_engine::credentials::enforcer::Enforcer, OpError> {
         match self {
             Self::Token(token) => introspection::authenticate_enforcer(engine, token, &Presented::default()).await,
             Self::Assertion(assertion) => {
-                let identity = Box::pin(prove::authenticate_assertion(engine, environment, None, assertion, "enforce", "sim")).await?;
+                let identity =
+                    Box::pin(prove::authenticate_assertion(engine, environment, None, assertion, "enforce", "sim"))
+                        .await?;
                 introspection::enforcer_of(engine, &identity).await
             }
         }
@@ -726,16 +697,8 @@ pub(crate) fn token(engine: Arc<Kernel>, ask: TokenAsk) -> Operation {
 
 pub(crate) fn revocation(engine: Arc<Kernel>, token: String, target: RevocationTarget) -> Operation {
     by(engine, token, async move |engine: Arc<Kernel>, caller| {
-        let view = revocation::revoke(
-            &engine,
-            &caller,
-            Revocation {
-                target,
-                reason: because(),
-                suspend: false,
-            },
-        )
-        .await?;
+        let view =
+            revocation::revoke(&engine, &caller, Revocation { target, reason: because(), suspend: false }).await?;
         Ok(Fact::Revoked(view.log.map_or(0, |log| log.position.index)))
     })
 }

@@ -51,10 +51,14 @@ impl World {
             None => self.rng.pick(&self.people)?.token.clone(),
         };
         if self.rng.per_mille(250) {
-            let decline = async move |engine: Arc<Kernel>, caller| transfers::decline_transfer(&engine, &caller, id).await.map(|_| Fact::Done(1));
+            let decline = async move |engine: Arc<Kernel>, caller| {
+                transfers::decline_transfer(&engine, &caller, id).await.map(|_| Fact::Done(1))
+            };
             return Some((Intent::Transfer("decline", id), by(engine, token, decline)));
         }
-        let accept = async move |engine: Arc<Kernel>, caller| transfers::accept_transfer(&engine, &caller, id).await.map(|_| Fact::Done(1));
+        let accept = async move |engine: Arc<Kernel>, caller| {
+            transfers::accept_transfer(&engine, &caller, id).await.map(|_| Fact::Done(1))
+        };
         Some((Intent::Transfer("accept", id), by(engine, token, accept)))
     }
 
@@ -62,11 +66,15 @@ impl World {
         let id = transfer.id;
         if self.rng.per_mille(300) {
             let token = self.token_of(transfer.from).or_else(|| self.operator())?;
-            let withdraw = async move |engine: Arc<Kernel>, caller| transfers::withdraw_transfer(&engine, &caller, id).await.map(|_| Fact::Done(1));
+            let withdraw = async move |engine: Arc<Kernel>, caller| {
+                transfers::withdraw_transfer(&engine, &caller, id).await.map(|_| Fact::Done(1))
+            };
             return Some((Intent::Transfer("withdraw", id), by(engine, token, withdraw)));
         }
         let (token, to) = (self.operator()?, self.somebody()?);
-        let offer = async move |engine: Arc<Kernel>, caller| transfers::offer_transfer(&engine, &caller, id, NewOffer { to }).await.map(|_| Fact::Done(1));
+        let offer = async move |engine: Arc<Kernel>, caller| {
+            transfers::offer_transfer(&engine, &caller, id, NewOffer { to }).await.map(|_| Fact::Done(1))
+        };
         Some((Intent::Transfer("pass on", id), by(engine, token, offer)))
     }
 
@@ -77,13 +85,16 @@ impl World {
 
     fn hand_over(&mut self, engine: Arc<Kernel>) -> Option<(Intent, Operation)> {
         let id = self.subject()?.id;
-        let row = identity(&self.dump(), id).filter(|row| matches!(row.state, IdentityState::Active | IdentityState::Suspended))?;
+        let row = identity(&self.dump(), id)
+            .filter(|row| matches!(row.state, IdentityState::Active | IdentityState::Suspended))?;
         let token = match self.rng.per_mille(700) {
             true => self.token_of(row.charter.owner?)?,
             false => self.operator()?,
         };
         let to = self.somebody()?;
-        let start = async move |engine: Arc<Kernel>, caller| transfers::start_transfer(&engine, &caller, id, NewOffer { to }).await.map(|_| Fact::Done(1));
+        let start = async move |engine: Arc<Kernel>, caller| {
+            transfers::start_transfer(&engine, &caller, id, NewOffer { to }).await.map(|_| Fact::Done(1))
+        };
         Some((Intent::Change("offer", id), by(engine, token, start)))
     }
 
@@ -95,17 +106,9 @@ impl World {
     fn depart(&self, engine: Arc<Kernel>) -> Option<(Intent, Operation)> {
         let (token, id) = (self.operator()?, self.who_may_leave()?);
         let depart = async move |engine: Arc<Kernel>, caller| {
-            departures::depart_person(
-                &engine,
-                &caller,
-                id,
-                NewDeparture {
-                    reason: because(),
-                    dry_run: false,
-                },
-            )
-            .await
-            .map(|_| Fact::Done(1))
+            departures::depart_person(&engine, &caller, id, NewDeparture { reason: because(), dry_run: false })
+                .await
+                .map(|_| Fact::Done(1))
         };
         Some((Intent::Depart(id), by(engine, token, depart)))
     }
@@ -119,16 +122,18 @@ impl World {
         });
         let Some(id) = suspended.filter(|_| self.rng.per_mille(800)) else {
             let id = self.who_may_leave()?;
-            let suspend = async move |engine: Arc<Kernel>, caller| departures::suspend_person(&engine, &caller, id, because()).await.map(|_| Fact::Done(1));
+            let suspend = async move |engine: Arc<Kernel>, caller| {
+                departures::suspend_person(&engine, &caller, id, because()).await.map(|_| Fact::Done(1))
+            };
             return Some((Intent::Other("suspend a person"), by(engine, token, suspend)));
         };
-        let suspension = record::<Person>(&dump, &RowKey::new(RowKind::Person, id)).and_then(|person| person.suspension);
+        let suspension =
+            record::<Person>(&dump, &RowKey::new(RowKind::Person, id)).and_then(|person| person.suspension);
         let placers: Vec<PersonId> = suspension.iter().flat_map(|suspension| suspension.placers()).collect();
-        let ask = ResumePerson {
-            reason: because(),
-            placed_by: self.rng.pick(&placers).copied(),
+        let ask = ResumePerson { reason: because(), placed_by: self.rng.pick(&placers).copied() };
+        let resume = async move |engine: Arc<Kernel>, caller| {
+            departures::resume_person(&engine, &caller, id, ask).await.map(|_| Fact::Done(1))
         };
-        let resume = async move |engine: Arc<Kernel>, caller| departures::resume_person(&engine, &caller, id, ask).await.map(|_| Fact::Done(1));
         Some((Intent::Other("resume a person"), by(engine, token, resume)))
     }
 
@@ -137,11 +142,10 @@ impl World {
         let token = self.people.first()?.token.clone();
         let id = self.who_may_leave()?;
         let manager = self.rng.pick(self.people.get(2..4)?)?.id;
-        let ask = PersonChange {
-            manager: Some(Some(manager)),
-            ..PersonChange::default()
+        let ask = PersonChange { manager: Some(Some(manager)), ..PersonChange::default() };
+        let change = async move |engine: Arc<Kernel>, caller| {
+            person::change_person(&engine, &caller, id, ask).await.map(|_| Fact::Done(1))
         };
-        let change = async move |engine: Arc<Kernel>, caller| person::change_person(&engine, &caller, id, ask).await.map(|_| Fact::Done(1));
         Some((Intent::Other("move a person"), by(engine, token, change)))
     }
 }

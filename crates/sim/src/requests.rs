@@ -52,7 +52,9 @@ impl World {
             .filter(|request| {
                 // What is about an identity that has ended waits for its lapse; now and then somebody still answers.
                 let row = request.matter.identity().and_then(|id| identity(&dump, id));
-                let over = row.is_some_and(|row| matches!(row.state, IdentityState::Retiring | IdentityState::Retired | IdentityState::Closed));
+                let over = row.is_some_and(|row| {
+                    matches!(row.state, IdentityState::Retiring | IdentityState::Retired | IdentityState::Closed)
+                });
                 !over || self.rng.per_mille(50)
             })
             .collect();
@@ -92,11 +94,10 @@ impl World {
         let token = self.voter(request).or_else(|| self.anybody())?;
         let id = request.id;
         let approves = !self.rng.per_mille(60);
-        let ask = NewVote {
-            content_hash: request.content_hash.clone(),
-            comment: String::new(),
+        let ask = NewVote { content_hash: request.content_hash.clone(), comment: String::new() };
+        let vote = async move |engine: Arc<Kernel>, caller| {
+            votes::vote(&engine, &caller, id, approves, ask).await.map(stands_at)
         };
-        let vote = async move |engine: Arc<Kernel>, caller| votes::vote(&engine, &caller, id, approves, ask).await.map(stands_at);
         let what = if approves { "approve" } else { "deny" };
         Some((Intent::Request(what, Some(id)), by(engine, token, vote)))
     }
@@ -118,28 +119,28 @@ impl World {
             Matter::Renewal { until, .. } => *until = until.plus(self.duration()),
             _ => {}
         }
-        let ask = Amendment {
-            matter: Some(matter),
-            purpose: format!("{}, after step {}", because(), self.step),
+        let ask = Amendment { matter: Some(matter), purpose: format!("{}, after step {}", because(), self.step) };
+        let amend = async move |engine: Arc<Kernel>, caller| {
+            request::amend_request(&engine, &caller, id, ask).await.map(stands_at)
         };
-        let amend = async move |engine: Arc<Kernel>, caller| request::amend_request(&engine, &caller, id, ask).await.map(stands_at);
         Some((Intent::Request("amend", Some(id)), by(engine, token, amend)))
     }
 
     fn withdraw(&self, engine: Arc<Kernel>, request: &Request) -> Option<(Intent, Operation)> {
         let token = self.asker(request)?;
         let id = request.id;
-        let withdraw = async move |engine: Arc<Kernel>, caller| request::withdraw_request(&engine, &caller, id).await.map(stands_at);
+        let withdraw = async move |engine: Arc<Kernel>, caller| {
+            request::withdraw_request(&engine, &caller, id).await.map(stands_at)
+        };
         Some((Intent::Request("withdraw", Some(id)), by(engine, token, withdraw)))
     }
 
     fn propose_policy(&self, engine: Arc<Kernel>) -> Option<(Intent, Operation)> {
         let token = self.rng.pick(&[self.people.first()?, self.people.last()?])?.token.clone();
-        let ask = NewPolicySet {
-            text: policies::text(self.rng.per_mille(500)),
-            purpose: because(),
+        let ask = NewPolicySet { text: policies::text(self.rng.per_mille(500)), purpose: because() };
+        let propose = async move |engine: Arc<Kernel>, caller| {
+            policy_sets::propose_policy(&engine, &caller, ask).await.map(stands_at)
         };
-        let propose = async move |engine: Arc<Kernel>, caller| policy_sets::propose_policy(&engine, &caller, ask).await.map(stands_at);
         Some((Intent::Request("propose a policy", None), by(engine, token, propose)))
     }
 
@@ -150,7 +151,8 @@ impl World {
     /// Access for a while, a wider charter, a later end; or a narrower charter, which nobody has to approve.
     fn ask_for_more(&mut self, engine: Arc<Kernel>) -> Option<(Intent, Operation)> {
         let subject = self.subject()?.clone();
-        let row = identity(&self.dump(), subject.id).filter(|row| matches!(row.state, IdentityState::Active | IdentityState::Suspended))?;
+        let row = identity(&self.dump(), subject.id)
+            .filter(|row| matches!(row.state, IdentityState::Active | IdentityState::Suspended))?;
         let owner = row.charter.owner?;
         let token = if self.rng.per_mille(600) { self.token_of(owner)? } else { self.anybody()? };
         match self.rng.below(12) {
@@ -173,19 +175,16 @@ impl World {
     fn access(&self, engine: Arc<Kernel>, subject: &Subject, token: String) -> Option<(Intent, Operation)> {
         let place = self.places.get(subject.place)?;
         // Soon, or so late that only the calm after the storm sees its start.
-        let later = Span::from_secs(i64::try_from(self.rng.below(if self.rng.per_mille(500) { 400 } else { 6_000 })).unwrap_or(1));
+        let later = Span::from_secs(
+            i64::try_from(self.rng.below(if self.rng.per_mille(500) { 400 } else { 6_000 })).unwrap_or(1),
+        );
         let starts_at = self.rng.per_mille(400).then(|| self.time.now().plus(later));
         let entitlement = Entitlement {
             actions: vec![(*self.rng.pick(&["read", "write"])?).to_owned()],
             resource: self.rng.pick(&place.resources)?.0.to_string(),
         };
-        let matter = Matter::Access {
-            identity: subject.id,
-            entitlement,
-            starts_at,
-            duration: self.duration(),
-            task: None,
-        };
+        let matter =
+            Matter::Access { identity: subject.id, entitlement, starts_at, duration: self.duration(), task: None };
         Some(ask(engine, token, "ask for access", matter))
     }
 
@@ -233,15 +232,14 @@ impl World {
 
 fn ask(engine: Arc<Kernel>, token: String, what: &'static str, matter: Matter) -> (Intent, Operation) {
     let ask = NewRequest { matter, purpose: because() };
-    let open = async move |engine: Arc<Kernel>, caller| request::open_request(&engine, &caller, ask).await.map(stands_at);
+    let open =
+        async move |engine: Arc<Kernel>, caller| request::open_request(&engine, &caller, ask).await.map(stands_at);
     (Intent::Request(what, None), by(engine, token, open))
 }
 
 fn narrow(engine: Arc<Kernel>, token: String, id: IdentityId, charter: CharterDraft) -> (Intent, Operation) {
     let write = async move |engine: Arc<Kernel>, caller| {
-        Box::pin(registration::write_charter(&engine, &caller, id, charter, IfMatch::Any))
-            .await
-            .map(stands)
+        Box::pin(registration::write_charter(&engine, &caller, id, charter, IfMatch::Any)).await.map(stands)
     };
     (Intent::Change("narrow the charter of", id), by(engine, token, write))
 }

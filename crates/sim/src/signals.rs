@@ -1,4 +1,5 @@
-//! What a source says of workloads, twice, late and out of order; and the removals that follow from it or are raised by hand.
+//! What a source says of workloads, twice, late and out of order; and the removals that follow from it or are raised by
+//! hand.
 
 use std::sync::Arc;
 
@@ -118,7 +119,9 @@ impl World {
         let removals = dump.rows.keys().filter(|key| key.kind == RowKind::Removal);
         let mut removals: Vec<Removal> = removals.filter_map(|key| record(&dump, key)).collect();
         // Mostly what somebody has to decide about, and of that what was asked for last.
-        removals.sort_by_key(|removal| (removal.state == RemovalState::Waiting, removal.state == RemovalState::Held, removal.id));
+        removals.sort_by_key(|removal| {
+            (removal.state == RemovalState::Waiting, removal.state == RemovalState::Held, removal.id)
+        });
         let known = match self.rng.below(10) {
             0..6 => removals.last(),
             6..8 => self.rng.pick(&removals),
@@ -132,17 +135,16 @@ impl World {
         Some(if self.rng.per_mille(confirms) {
             (Intent::Removal("confirm"), confirm(engine, token, id, self.rng.per_mille(150)))
         } else {
-            let release = async move |engine: Arc<Kernel>, caller| removals::release_removal(&engine, &caller, id, because()).await.map(|_| Fact::Done(1));
+            let release = async move |engine: Arc<Kernel>, caller| {
+                removals::release_removal(&engine, &caller, id, because()).await.map(|_| Fact::Done(1))
+            };
             (Intent::Removal("release"), by(engine, token, release))
         })
     }
 
     fn raise(&self, engine: Arc<Kernel>, token: String) -> Option<(Intent, Operation)> {
         let ask = NewRemoval {
-            subject: SignalSubject {
-                kind: SubjectKind::Workload,
-                id: self.subject()?.name.clone(),
-            },
+            subject: SignalSubject { kind: SubjectKind::Workload, id: self.subject()?.name.clone() },
             kind: self.rng.per_mille(500).then_some(SignalKind::WorkloadDisabled),
             reason: because(),
             dry_run: true,
@@ -150,11 +152,7 @@ impl World {
         };
         let raise = async move |engine: Arc<Kernel>, caller| {
             let seen = removals::raise_removal(&engine, &caller, ask.clone()).await?.record.digest;
-            let ask = NewRemoval {
-                dry_run: false,
-                expect: Some(seen.clone()),
-                ..ask
-            };
+            let ask = NewRemoval { dry_run: false, expect: Some(seen.clone()), ..ask };
             let raised = removals::raise_removal(&engine, &caller, ask).await?;
             Ok(Fact::Removal(seen, raised.record.digest))
         };
@@ -167,7 +165,8 @@ fn confirm(engine: Arc<Kernel>, token: String, id: RemovalId, unseen: bool) -> O
     by(engine, token, async move |engine: Arc<Kernel>, caller| {
         let seen = removals::removal(&engine, &caller, id).await?.record.digest;
         let digest = if unseen { format!("sha256:{}", "0".repeat(64)) } else { seen };
-        let confirmed = removals::confirm_removal(&engine, &caller, id, ConfirmRemoval { digest: digest.clone() }).await?;
+        let confirmed =
+            removals::confirm_removal(&engine, &caller, id, ConfirmRemoval { digest: digest.clone() }).await?;
         Ok(Fact::Removal(digest, confirmed.record.digest))
     })
 }
@@ -175,12 +174,7 @@ fn confirm(engine: Arc<Kernel>, token: String, id: RemovalId, unseen: bool) -> O
 fn delivery(engine: Arc<Kernel>, signature: String, body: String) -> Operation {
     Box::pin(async move {
         let headers = [("content-type", "application/cloudevents+json"), ("tenure-signature", signature.as_str())];
-        let delivery = Delivery {
-            source: NAME,
-            headers: &headers,
-            body: body.as_bytes(),
-            from: "sim",
-        };
+        let delivery = Delivery { source: NAME, headers: &headers, body: body.as_bytes(), from: "sim" };
         match Box::pin(reception::take_delivery(&engine, delivery)).await {
             Ok(taken) => Ok(Fact::Done(taken.signals.len() as u64)),
             Err(NotTaken::Refused(error)) => Err(error),

@@ -1,7 +1,7 @@
 //! The store as a node sees it: late, unreachable, uncertain; and, where a defect is planted, wrong.
 //!
-//! Nothing here is in the memory store itself. A call may be pending before it takes effect and after it did; an operation that
-//! is dropped there has crashed before its effect, or its reply was lost after it.
+//! Nothing here is in the memory store itself. A call may be pending before it takes effect and after it did; an
+//! operation that is dropped there has crashed before its effect, or its reply was lost after it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::{
-    Beside, BoxFuture, Claimed, Committed, Conflict, Deadline, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, Seal, Sealed, Snapshot, Store,
-    StoreError,
+    Beside, BoxFuture, Claimed, Committed, Conflict, Deadline, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome,
+    Page, Seal, Sealed, Snapshot, Store, StoreError,
 };
 use tenure_core::store::row::{Row, RowKey, RowKind};
 use tenure_store::{Dump, MemoryStore};
@@ -161,12 +161,7 @@ impl FaultyStore {
         let before = self.shared.dump();
         let changeset = tampered(changeset, &before, self.shared.planted);
         if let Some(outcome) = self.lost(&changeset, &before) {
-            self.shared.observed.lock().push(Observed {
-                changeset,
-                before,
-                told: outcome.clone(),
-                written: false,
-            });
+            self.shared.observed.lock().push(Observed { changeset, before, told: outcome.clone(), written: false });
             return outcome;
         }
         let row = changeset.puts.first().map(|put| put.key.clone());
@@ -185,12 +180,7 @@ impl FaultyStore {
             _ => self.write(&changeset),
         };
         let written = self.shared.dump().head.size > before.head.size;
-        self.shared.observed.lock().push(Observed {
-            changeset,
-            before,
-            told: told.clone(),
-            written,
-        });
+        self.shared.observed.lock().push(Observed { changeset, before, told: told.clone(), written });
         told
     }
 
@@ -231,7 +221,9 @@ fn spoiled(mut changeset: Changeset, planted: Option<Planted>) -> Changeset {
             for change in &mut changeset.due {
                 match change {
                     DueChange::Ack(kind, subject, _) => *change = DueChange::Clear(*kind, std::mem::take(subject)),
-                    DueChange::Retry(kind, subject, _, at) => *change = DueChange::Set(*kind, std::mem::take(subject), *at),
+                    DueChange::Retry(kind, subject, _, at) => {
+                        *change = DueChange::Set(*kind, std::mem::take(subject), *at)
+                    }
                     DueChange::Set(..) | DueChange::Clear(..) => {}
                 }
             }
@@ -250,7 +242,10 @@ impl Store for FaultyStore {
         Box::pin(self.read(self.shared.inner.page(query)))
     }
 
-    fn beside<'a>(&'a self, rows: &'a [(RowKey, Vec<String>)]) -> BoxFuture<'a, Result<Vec<Option<Beside>>, StoreError>> {
+    fn beside<'a>(
+        &'a self,
+        rows: &'a [(RowKey, Vec<String>)],
+    ) -> BoxFuture<'a, Result<Vec<Option<Beside>>, StoreError>> {
         Box::pin(self.read(self.shared.inner.beside(rows)))
     }
 
@@ -258,7 +253,10 @@ impl Store for FaultyStore {
         Box::pin(self.read(self.shared.inner.index(after, n)))
     }
 
-    fn deadlines<'a>(&'a self, of: &'a [(DueKind, String)]) -> BoxFuture<'a, Result<Vec<Option<Deadline>>, StoreError>> {
+    fn deadlines<'a>(
+        &'a self,
+        of: &'a [(DueKind, String)],
+    ) -> BoxFuture<'a, Result<Vec<Option<Deadline>>, StoreError>> {
         Box::pin(self.read(self.shared.inner.deadlines(of)))
     }
 
@@ -271,7 +269,13 @@ impl Store for FaultyStore {
         })
     }
 
-    fn claim(&self, kind: DueKind, now: Timestamp, lease: Span, n: u16) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
+    fn claim(
+        &self,
+        kind: DueKind,
+        now: Timestamp,
+        lease: Span,
+        n: u16,
+    ) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
         Box::pin(self.read(async move { self.shared.changed(self.shared.inner.claim(kind, now, lease, n).await) }))
     }
 

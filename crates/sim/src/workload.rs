@@ -36,7 +36,8 @@ impl Holder {
     }
 
     fn sign(&self, header: &Value, claims: &Value) -> String {
-        let input = format!("{}.{}", base64url(header.to_string().as_bytes()), base64url(claims.to_string().as_bytes()));
+        let input =
+            format!("{}.{}", base64url(header.to_string().as_bytes()), base64url(claims.to_string().as_bytes()));
         let signature = self.0.sign(input.as_bytes());
         format!("{input}.{}", base64url(signature.as_ref()))
     }
@@ -84,19 +85,23 @@ impl Fetch for Platform {
         Box::pin(async move {
             crate::exec::Yield::default().await;
             match url.strip_prefix(ISSUER) {
-                Some("/.well-known/openid-configuration") => Ok(json!({"issuer": ISSUER, "jwks_uri": JWKS}).to_string().into_bytes()),
+                Some("/.well-known/openid-configuration") => {
+                    Ok(json!({"issuer": ISSUER, "jwks_uri": JWKS}).to_string().into_bytes())
+                }
                 Some("/keys") => Ok(self.0.to_string().into_bytes()),
-                _ => Err(FetchError {
-                    url: url.to_owned(),
-                    why: "nobody there".into(),
-                }),
+                _ => Err(FetchError { url: url.to_owned(), why: "nobody there".into() }),
             }
         })
     }
     fn post_form<'a>(&'a self, form: Form<'a>, limit: usize) -> BoxFuture<'a, Result<Answered, FetchError>> {
         Box::pin(async move { self.get(form.url, limit).await.map(|body| Answered { status: 200, body }) })
     }
-    fn post_json<'a>(&'a self, url: &'a str, _bearer: &'a str, _body: &'a str) -> BoxFuture<'a, Result<u16, FetchError>> {
+    fn post_json<'a>(
+        &'a self,
+        url: &'a str,
+        _bearer: &'a str,
+        _body: &'a str,
+    ) -> BoxFuture<'a, Result<u16, FetchError>> {
         Box::pin(async move { self.get(url, 0).await.map(|_| 204) })
     }
 }

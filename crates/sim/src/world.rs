@@ -181,11 +181,8 @@ impl World {
     /// What went wrong before the first step.
     pub fn new(seed: u64, planted: Option<Planted>, focus: Option<Focus>, verbose: bool) -> Result<Self, Broken> {
         let sealer = RowMac::new(&root_key()?);
-        let sealer: Arc<dyn RowSealer> = if planted == Some(Planted::WeakDigests) {
-            Arc::new(WeakDigests(sealer))
-        } else {
-            Arc::new(sealer)
-        };
+        let sealer: Arc<dyn RowSealer> =
+            if planted == Some(Planted::WeakDigests) { Arc::new(WeakDigests(sealer)) } else { Arc::new(sealer) };
         let memory = Arc::new(MemoryStore::new(sealer));
         let rng = Rng::new(seed, 1);
         let platform = Holder::new(&rng.bytes()).ok_or(("setup", "no key for the platform".to_owned()))?;
@@ -210,11 +207,7 @@ impl World {
             asked: 0,
             starts: 0,
             learned: 0,
-            trace: Trace {
-                hash: [0; 32],
-                lines: Vec::new(),
-                verbose,
-            },
+            trace: Trace { hash: [0; 32], lines: Vec::new(), verbose },
             rng,
         };
         for n in 0..NODES {
@@ -287,12 +280,7 @@ impl World {
         let result = self.storm(steps).and_then(|()| self.calm());
         result.map_err(|(invariant, what)| {
             self.say(&format!("{invariant}: {what}"));
-            Violation {
-                invariant,
-                what,
-                seed: self.seed,
-                step: self.step,
-            }
+            Violation { invariant, what, seed: self.seed, step: self.step }
         })
     }
 
@@ -317,7 +305,9 @@ impl World {
     /// Something new is asked of some node; now and then the network delivers it twice.
     fn ask(&mut self) -> Result<(), Broken> {
         let node = usize::try_from(self.rng.below(NODES as u64)).unwrap_or_default();
-        let Some((intent, operation)) = self.choose(node) else { return Ok(()) };
+        let Some((intent, operation)) = self.choose(node) else {
+            return Ok(());
+        };
         self.begin(node, intent, operation);
         let last = self.tasks.len().saturating_sub(1);
         self.advance(last)
@@ -328,20 +318,9 @@ impl World {
         let number = self.next_number();
         let Some(at) = self.nodes.get(node) else { return };
         let (now, clock) = (at.engine.now(), at.clock.error());
-        let asked = Asked {
-            step: self.step,
-            at: now,
-            head: self.dump().head.size,
-        };
+        let asked = Asked { step: self.step, at: now, head: self.dump().head.size };
         self.say(&format!("#{number} node {node}: {intent:?}"));
-        self.tasks.push(Task {
-            number,
-            node,
-            asked,
-            clock,
-            intent,
-            operation,
-        });
+        self.tasks.push(Task { number, node, asked, clock, intent, operation });
     }
 
     fn go_on(&mut self) -> Result<(), Broken> {
@@ -350,7 +329,9 @@ impl World {
     }
 
     pub(crate) fn advance(&mut self, n: usize) -> Result<(), Broken> {
-        let Some(task) = self.tasks.get_mut(n) else { return Ok(()) };
+        let Some(task) = self.tasks.get_mut(n) else {
+            return Ok(());
+        };
         if let Poll::Ready(result) = exec::poll(&mut task.operation) {
             let task = self.tasks.remove(n);
             self.observe()?;
@@ -362,7 +343,9 @@ impl World {
     fn answered(&mut self, task: Task, result: Result<Fact, OpError>) -> Result<(), Broken> {
         let text = match &result {
             Ok(fact) => fact.to_string(),
-            Err(OpError::Invalid(fields)) => format!("invalid: {:?}", fields.iter().map(|field| field.code.as_str()).collect::<Vec<_>>()),
+            Err(OpError::Invalid(fields)) => {
+                format!("invalid: {:?}", fields.iter().map(|field| field.code.as_str()).collect::<Vec<_>>())
+            }
             Err(error) => error.to_string(),
         };
         self.say(&format!("#{} {text}", task.number));

@@ -31,13 +31,7 @@ fn ids<K: tenure_core::base::id::IdKind>(now: Timestamp, n: u64) -> tenure_core:
 }
 
 fn put(kind: RowKind, id: String, terms: Vec<String>, drop_after: Option<Timestamp>) -> Put {
-    Put {
-        key: RowKey { kind, id },
-        replaces: 0,
-        body: vec![b'x'; 450],
-        terms,
-        droppable_after: drop_after,
-    }
+    Put { key: RowKey { kind, id }, replaces: 0, body: vec![b'x'; 450], terms, droppable_after: drop_after }
 }
 
 async fn seed(store: &dyn Store) {

@@ -82,12 +82,7 @@ pub(crate) fn prepare(changeset: Changeset, sealer: &dyn RowSealer) -> Result<Pr
         let (mut leaf, personal) = leaf_of(&changeset.actor, event, std::mem::take(&mut digests));
         leaf.at = changeset.at.as_micros();
         let bytes = encode(&leaf)?;
-        events.push(PreparedEvent {
-            hash: leaf_hash(&bytes),
-            leaf,
-            bytes,
-            personal,
-        });
+        events.push(PreparedEvent { hash: leaf_hash(&bytes), leaf, bytes, personal });
     }
     Ok(Prepared {
         id: changeset.id,
@@ -104,8 +99,7 @@ pub(crate) fn prepare(changeset: Changeset, sealer: &dyn RowSealer) -> Result<Pr
 }
 
 fn encode(leaf: &Leaf) -> Result<Vec<u8>, Outcome> {
-    leaf.encode()
-        .map_err(|e| Outcome::Unwritable(format!("the event {} can't be recorded: {e}", leaf.kind)))
+    leaf.encode().map_err(|e| Outcome::Unwritable(format!("the event {} can't be recorded: {e}", leaf.kind)))
 }
 
 fn check_lengths(changeset: &Changeset) -> Result<(), &'static str> {
@@ -113,7 +107,10 @@ fn check_lengths(changeset: &Changeset) -> Result<(), &'static str> {
     let rows = changeset.puts.iter().all(|put| fits(&put.key.id) && put.terms.iter().all(|term| fits(term)));
     let personal = changeset.events.iter().flat_map(|event| &event.personal);
     let due = |change: &DueChange| match change {
-        DueChange::Set(_, subject, _) | DueChange::Clear(_, subject) | DueChange::Ack(_, subject, _) | DueChange::Retry(_, subject, ..) => fits(subject),
+        DueChange::Set(_, subject, _)
+        | DueChange::Clear(_, subject)
+        | DueChange::Ack(_, subject, _)
+        | DueChange::Retry(_, subject, ..) => fits(subject),
     };
     match () {
         () if !rows => Err("a row's id or term"),
@@ -193,7 +190,12 @@ pub(crate) struct Writes<'a> {
 }
 
 /// Judges a batch in its order.
-pub(crate) fn judge<'a>(batch: &'a [Prepared], head: Head, view: &mut dyn View, sealer: &dyn RowSealer) -> Result<(Vec<Outcome>, Writes<'a>), StoreError> {
+pub(crate) fn judge<'a>(
+    batch: &'a [Prepared],
+    head: Head,
+    view: &mut dyn View,
+    sealer: &dyn RowSealer,
+) -> Result<(Vec<Outcome>, Writes<'a>), StoreError> {
     let writes = Writes {
         head,
         entries: Vec::with_capacity(batch.len()),
@@ -333,28 +335,12 @@ impl<'a> Judge<'a, '_> {
             }
             let written = self.rows.get(&put.key).and_then(|place| self.writes.rows.get(*place));
             let (revision, base) = match written {
-                Some(row) => (
-                    row.revision,
-                    Base {
-                        created: Some(row.created),
-                        held_terms: row.held_terms.clone(),
-                    },
-                ),
-                None if put.replaces == 0 => (
-                    self.view.revision(&put.key)?.unwrap_or(0),
-                    Base {
-                        created: None,
-                        held_terms: None,
-                    },
-                ),
+                Some(row) => (row.revision, Base { created: Some(row.created), held_terms: row.held_terms.clone() }),
+                None if put.replaces == 0 => {
+                    (self.view.revision(&put.key)?.unwrap_or(0), Base { created: None, held_terms: None })
+                }
                 None => match self.view.replaced(&put.key)? {
-                    Some(row) => (
-                        row.revision,
-                        Base {
-                            created: Some(row.created),
-                            held_terms: Some(row.terms),
-                        },
-                    ),
+                    Some(row) => (row.revision, Base { created: Some(row.created), held_terms: Some(row.terms) }),
                     None => return Err(conflict()),
                 },
             };
@@ -373,7 +359,8 @@ impl<'a> Judge<'a, '_> {
                 Some(until) => Some(*until),
                 None => self.view.once(once.space, &once.key)?,
             };
-            // A key whose time is over by the log's own clock may have been forgotten already: nobody can tell any more.
+            // A key whose time is over by the log's own clock may have been forgotten already: nobody can tell any
+            // more.
             let forgotten = once.until.is_some_and(|until| until < self.writes.head.last_at);
             let used = forgotten
                 || match remembered {
@@ -381,17 +368,10 @@ impl<'a> Judge<'a, '_> {
                     Some(Some(until)) => until >= changeset.at,
                     None => false,
                 };
-            let twice = changeset
-                .once
-                .iter()
-                .take(n)
-                .any(|earlier| earlier.space == once.space && earlier.key == once.key);
+            let twice =
+                changeset.once.iter().take(n).any(|earlier| earlier.space == once.space && earlier.key == once.key);
             if used || twice {
-                return Err(Conflict::Once {
-                    space: once.space,
-                    key: once.key.clone(),
-                }
-                .into());
+                return Err(Conflict::Once { space: once.space, key: once.key.clone() }.into());
             }
         }
         Ok(())
@@ -405,11 +385,7 @@ impl<'a> Judge<'a, '_> {
             // What the batch changed has a token that nobody was given yet.
             let changed = self.writes.due.contains_key(&(*kind, subject.as_str()));
             if changed || self.view.fence(*kind, subject)? != Some(*token) {
-                return Err(Conflict::Fence {
-                    kind: *kind,
-                    subject: subject.clone(),
-                }
-                .into());
+                return Err(Conflict::Fence { kind: *kind, subject: subject.clone() }.into());
             }
         }
         Ok(())
@@ -429,7 +405,9 @@ impl<'a> Judge<'a, '_> {
             let (count, until) = so_far.unwrap_or((0, spend.until));
             match count.checked_add(spend.by).filter(|sum| *sum <= spend.limit) {
                 Some(sum) => staged.push((key, (sum, until.max(spend.until)))),
-                None => return Err(Stop::Rejected(Outcome::Refused { budget: spend.budget.clone() })),
+                None => {
+                    return Err(Stop::Rejected(Outcome::Refused { budget: spend.budget.clone() }));
+                }
             }
         }
         Ok(staged)
@@ -444,30 +422,17 @@ impl<'a> Judge<'a, '_> {
             let (leaf, hash) = if at == changeset.at {
                 (Cow::Borrowed(event.bytes.as_slice()), event.hash)
             } else {
-                let bytes = encode(&Leaf {
-                    at: at.as_micros(),
-                    ..event.leaf.clone()
-                })
-                .map_err(Stop::Rejected)?;
+                let bytes = encode(&Leaf { at: at.as_micros(), ..event.leaf.clone() }).map_err(Stop::Rejected)?;
                 let hash = leaf_hash(&bytes);
                 (Cow::Owned(bytes), hash)
             };
-            entries.push(NewEntry {
-                index,
-                id: event.id(),
-                hash,
-                leaf,
-                personal: event.personal.iter().collect(),
-            });
+            entries.push(NewEntry { index, id: event.id(), hash, leaf, personal: event.personal.iter().collect() });
         }
         for (n, event) in changeset.events.iter().enumerate() {
             self.events.insert(event.id(), (self.outcomes.len(), n == 0));
         }
         let leaf_hashes = entries.iter().map(|entry| entry.hash).collect();
-        self.writes.head = Head {
-            size: from + entries.len() as u64,
-            last_at: at,
-        };
+        self.writes.head = Head { size: from + entries.len() as u64, last_at: at };
         self.writes.entries.append(&mut entries);
         Ok(durable(changeset.id, Position::at(from), at, leaf_hashes))
     }
@@ -476,14 +441,7 @@ impl<'a> Judge<'a, '_> {
         for ((put, digest), base) in changeset.puts.iter().zip(bases) {
             let created = base.created.unwrap_or(position);
             let mac = self.sealer.mac(digest, created, position);
-            let row = NewRow {
-                put,
-                revision: put.replaces + 1,
-                created,
-                position,
-                mac,
-                held_terms: base.held_terms,
-            };
+            let row = NewRow { put, revision: put.replaces + 1, created, position, mac, held_terms: base.held_terms };
             match self.rows.get(&put.key).and_then(|place| self.writes.rows.get_mut(*place)) {
                 Some(place) => *place = row,
                 None => {
@@ -498,7 +456,9 @@ impl<'a> Judge<'a, '_> {
         self.writes.spends.extend(spent);
         for change in &changeset.due {
             let (kind, subject, at) = match change {
-                DueChange::Set(kind, subject, at) | DueChange::Retry(kind, subject, _, at) => (kind, subject, Some(*at)),
+                DueChange::Set(kind, subject, at) | DueChange::Retry(kind, subject, _, at) => {
+                    (kind, subject, Some(*at))
+                }
                 DueChange::Clear(kind, subject) | DueChange::Ack(kind, subject, _) => (kind, subject, None),
             };
             self.writes.due.insert((*kind, subject.as_str()), at);

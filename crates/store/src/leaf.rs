@@ -41,12 +41,7 @@ pub(crate) fn leaf_of(actor: &Actor, event: Event, rows: Vec<RowDigest>) -> (Lea
     for personal in event.personal {
         let field = free_name(&commitments, personal.field);
         commitments.insert(field.clone(), commit(&personal.salt, &field, &personal.value));
-        beside.push(EntryPersonal {
-            subject: personal.subject,
-            field,
-            salt: personal.salt,
-            value: personal.value,
-        });
+        beside.push(EntryPersonal { subject: personal.subject, field, salt: personal.salt, value: personal.value });
     }
     // In the order in which every engine gives them back.
     beside.sort_by(|a, b| a.field.cmp(&b.field));
@@ -82,12 +77,7 @@ mod tests {
     use tenure_core::store::event_kind::EventKind;
 
     fn personal(subject: &str, field: &'static str, value: &str) -> Personal {
-        Personal {
-            subject: subject.into(),
-            field,
-            salt: [7; 32],
-            value: value.into(),
-        }
+        Personal { subject: subject.into(), field, salt: [7; 32], value: value.into() }
     }
 
     #[test]
@@ -105,10 +95,7 @@ mod tests {
     #[test]
     fn the_token_that_stood_for_a_person_is_recorded() {
         let token = OperatorTokenId::from_u128(9);
-        let actor = Actor::Person {
-            id: PersonId::from_u128(4),
-            via: Via::OperatorToken(token),
-        };
+        let actor = Actor::Person { id: PersonId::from_u128(4), via: Via::OperatorToken(token) };
         let event = Event::new(EventId::from_u128(1), EventKind::PolicyChanged);
         let (leaf, _) = leaf_of(&actor, event, Vec::new());
         assert_eq!(leaf.data.get(OPERATOR_TOKEN), Some(&Value::String(token.to_string())));

@@ -10,7 +10,8 @@ use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::due::DueKind;
 use tenure_core::store::port::{
-    Beside, BoxFuture, Claimed, Deadline, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, RowSealer, Seal, Sealed, Snapshot, Store, StoreError,
+    Beside, BoxFuture, Claimed, Deadline, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, RowSealer,
+    Seal, Sealed, Snapshot, Store, StoreError,
 };
 use tenure_core::store::row::{Row, RowKey};
 
@@ -65,10 +66,7 @@ struct State {
 impl MemoryStore {
     /// An empty store.
     pub fn new(sealer: Arc<dyn RowSealer>) -> Self {
-        Self {
-            state: Mutex::new(State::default()),
-            sealer,
-        }
+        Self { state: Mutex::new(State::default()), sealer }
     }
 
     /// Everything that it holds.
@@ -122,10 +120,7 @@ impl MemoryStore {
     fn page_of(&self, query: &ListQuery) -> Result<Page, StoreError> {
         let limit = limit_of(query);
         let state = self.state.lock();
-        let from = RowKey {
-            kind: query.kind,
-            id: query.after.clone().unwrap_or_default(),
-        };
+        let from = RowKey { kind: query.kind, id: query.after.clone().unwrap_or_default() };
         let rows = state
             .rows
             .range(from..)
@@ -186,14 +181,7 @@ impl State {
             match at {
                 Some(due_at) => {
                     self.fences += 1;
-                    self.due.insert(
-                        key,
-                        Deadline {
-                            due_at,
-                            fence: self.fences,
-                            leased_until: None,
-                        },
-                    );
+                    self.due.insert(key, Deadline { due_at, fence: self.fences, leased_until: None });
                 }
                 None => {
                     self.due.remove(&key);
@@ -207,7 +195,9 @@ impl State {
         let mut ready: Vec<_> = self
             .due
             .iter_mut()
-            .filter(|((of, _), due)| *of == kind && due.due_at <= now && due.leased_until.is_none_or(|until| until <= now))
+            .filter(|((of, _), due)| {
+                *of == kind && due.due_at <= now && due.leased_until.is_none_or(|until| until <= now)
+            })
             .collect();
         ready.sort_by(|(a_key, a), (b_key, b)| (a.due_at, &a_key.1).cmp(&(b.due_at, &b_key.1)));
         let mut claimed = Vec::new();
@@ -215,12 +205,7 @@ impl State {
             self.fences += 1;
             due.fence = self.fences;
             due.leased_until = Some(now.plus(lease));
-            claimed.push(Claimed {
-                kind,
-                subject: subject.clone(),
-                due_at: due.due_at,
-                fence: due.fence,
-            });
+            claimed.push(Claimed { kind, subject: subject.clone(), due_at: due.due_at, fence: due.fence });
         }
         claimed
     }
@@ -232,12 +217,8 @@ impl State {
         for (level, index, bytes) in seal.tiles {
             self.tiles.insert((level, index), bytes);
         }
-        self.sealed = Some(Sealed {
-            size: seal.size,
-            frontier: seal.frontier,
-            checkpoint: seal.checkpoint,
-            at: seal.at,
-        });
+        self.sealed =
+            Some(Sealed { size: seal.size, frontier: seal.frontier, checkpoint: seal.checkpoint, at: seal.at });
         true
     }
 
@@ -281,14 +262,12 @@ impl State {
 
 impl View for State {
     fn original(&mut self, id: &str, events: usize) -> Result<Option<Original>, StoreError> {
-        let Some(index) = self.by_event.get(id).copied() else { return Ok(None) };
+        let Some(index) = self.by_event.get(id).copied() else {
+            return Ok(None);
+        };
         let first = self.range(index, 1).next().map(|entry| entry.leaf.clone()).unwrap_or_default();
         let leaf_hashes = self.range(index, events).map(|entry| entry.hash).collect();
-        Ok(Some(Original {
-            index,
-            at: crate::row::leaf_time(&first)?,
-            leaf_hashes,
-        }))
+        Ok(Some(Original { index, at: crate::row::leaf_time(&first)?, leaf_hashes }))
     }
 
     fn revision(&mut self, key: &RowKey) -> Result<Option<u64>, StoreError> {
@@ -325,7 +304,10 @@ impl Store for MemoryStore {
         Box::pin(async move { self.page_of(query) })
     }
 
-    fn beside<'a>(&'a self, rows: &'a [(RowKey, Vec<String>)]) -> BoxFuture<'a, Result<Vec<Option<Beside>>, StoreError>> {
+    fn beside<'a>(
+        &'a self,
+        rows: &'a [(RowKey, Vec<String>)],
+    ) -> BoxFuture<'a, Result<Vec<Option<Beside>>, StoreError>> {
         Box::pin(async move {
             let state = self.state.lock();
             let beside = |(key, terms): &(RowKey, Vec<String>)| {
@@ -345,7 +327,10 @@ impl Store for MemoryStore {
         Box::pin(async move { Ok(Vec::new()) })
     }
 
-    fn deadlines<'a>(&'a self, of: &'a [(DueKind, String)]) -> BoxFuture<'a, Result<Vec<Option<Deadline>>, StoreError>> {
+    fn deadlines<'a>(
+        &'a self,
+        of: &'a [(DueKind, String)],
+    ) -> BoxFuture<'a, Result<Vec<Option<Deadline>>, StoreError>> {
         Box::pin(async move {
             let state = self.state.lock();
             Ok(of.iter().map(|of| state.due.get(of).copied()).collect())
@@ -356,12 +341,20 @@ impl Store for MemoryStore {
         Box::pin(async move { self.commit_all(vec![changeset]).pop().unwrap_or(Outcome::Unknown) })
     }
 
-    fn claim(&self, kind: DueKind, now: Timestamp, lease: Span, n: u16) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
+    fn claim(
+        &self,
+        kind: DueKind,
+        now: Timestamp,
+        lease: Span,
+        n: u16,
+    ) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
         Box::pin(async move { Ok(self.state.lock().claim(kind, now, lease, usize::from(n))) })
     }
 
     fn entries(&self, from: u64, n: u16) -> BoxFuture<'_, Result<Vec<LogEntry>, StoreError>> {
-        Box::pin(async move { Ok(self.state.lock().range(from, usize::from(n)).map(|entry| LogEntry::clone(entry)).collect()) })
+        Box::pin(async move {
+            Ok(self.state.lock().range(from, usize::from(n)).map(|entry| LogEntry::clone(entry)).collect())
+        })
     }
 
     fn leaf_hashes(&self, from: u64, n: u32) -> BoxFuture<'_, Result<Vec<[u8; 32]>, StoreError>> {
@@ -403,10 +396,7 @@ impl Store for MemoryStore {
         Box::pin(async move {
             let state = self.state.lock();
             let behind = state.used.keys().filter(|subject| subject.as_bytes() > after);
-            let stamp = |subject: &String| LastUse {
-                subject: subject.as_bytes().to_vec(),
-                genuine: true,
-            };
+            let stamp = |subject: &String| LastUse { subject: subject.as_bytes().to_vec(), genuine: true };
             Ok(behind.take(usize::from(n)).map(stamp).collect())
         })
     }

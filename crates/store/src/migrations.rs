@@ -14,40 +14,16 @@ pub(crate) struct Migration {
 pub(crate) const LAST_USES: u32 = 3;
 
 pub(crate) const SQLITE: &[Migration] = &[
-    Migration {
-        number: 1,
-        sql: include_str!("../migrations/sqlite/0001_start.sql"),
-    },
-    Migration {
-        number: 2,
-        sql: include_str!("../migrations/sqlite/0002_total_terms.sql"),
-    },
-    Migration {
-        number: LAST_USES,
-        sql: include_str!("../migrations/sqlite/0003_last_uses.sql"),
-    },
-    Migration {
-        number: 4,
-        sql: include_str!("../migrations/sqlite/0004_terms_of_answering.sql"),
-    },
+    Migration { number: 1, sql: include_str!("../migrations/sqlite/0001_start.sql") },
+    Migration { number: 2, sql: include_str!("../migrations/sqlite/0002_total_terms.sql") },
+    Migration { number: LAST_USES, sql: include_str!("../migrations/sqlite/0003_last_uses.sql") },
+    Migration { number: 4, sql: include_str!("../migrations/sqlite/0004_terms_of_answering.sql") },
 ];
 pub(crate) const POSTGRES: &[Migration] = &[
-    Migration {
-        number: 1,
-        sql: include_str!("../migrations/postgres/0001_start.sql"),
-    },
-    Migration {
-        number: 2,
-        sql: include_str!("../migrations/postgres/0002_total_terms.sql"),
-    },
-    Migration {
-        number: LAST_USES,
-        sql: include_str!("../migrations/postgres/0003_last_uses.sql"),
-    },
-    Migration {
-        number: 4,
-        sql: include_str!("../migrations/postgres/0004_terms_of_answering.sql"),
-    },
+    Migration { number: 1, sql: include_str!("../migrations/postgres/0001_start.sql") },
+    Migration { number: 2, sql: include_str!("../migrations/postgres/0002_total_terms.sql") },
+    Migration { number: LAST_USES, sql: include_str!("../migrations/postgres/0003_last_uses.sql") },
+    Migration { number: 4, sql: include_str!("../migrations/postgres/0004_terms_of_answering.sql") },
 ];
 
 impl Migration {
@@ -72,7 +48,10 @@ pub enum MigrationError {
 }
 
 /// The migrations still to run, given the numbers and checksums of those that ran.
-pub(crate) fn pending<'a>(known: &'a [Migration], ran: &[(u32, Vec<u8>)]) -> Result<Vec<&'a Migration>, MigrationError> {
+pub(crate) fn pending<'a>(
+    known: &'a [Migration],
+    ran: &[(u32, Vec<u8>)],
+) -> Result<Vec<&'a Migration>, MigrationError> {
     for (number, checksum) in ran {
         match known.iter().find(|migration| migration.number == *number) {
             None => return Err(MigrationError::Newer(*number)),
@@ -80,10 +59,7 @@ pub(crate) fn pending<'a>(known: &'a [Migration], ran: &[(u32, Vec<u8>)]) -> Res
             Some(_) => {}
         }
     }
-    Ok(known
-        .iter()
-        .filter(|migration| ran.iter().all(|(number, _)| *number != migration.number))
-        .collect())
+    Ok(known.iter().filter(|migration| ran.iter().all(|(number, _)| *number != migration.number)).collect())
 }
 
 #[cfg(test)]
@@ -95,7 +71,8 @@ mod tests {
     #[test]
     fn only_what_is_missing_runs() {
         let first = (1, STEPS[0].checksum());
-        let numbers = |ran: &[_]| pending(STEPS, ran).map(|steps| steps.iter().map(|step| step.number).collect::<Vec<_>>());
+        let numbers =
+            |ran: &[_]| pending(STEPS, ran).map(|steps| steps.iter().map(|step| step.number).collect::<Vec<_>>());
         assert_eq!(numbers(&[]), Ok(vec![1, 2]));
         assert_eq!(numbers(std::slice::from_ref(&first)), Ok(vec![2]));
         assert_eq!(numbers(&[(1, b"else".to_vec())]), Err(MigrationError::Edited(1)));

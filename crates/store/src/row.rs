@@ -25,11 +25,7 @@ pub(crate) fn limit_of(query: &ListQuery) -> usize {
 /// A page of the rows that were found, each checked: a full one may have a next one.
 pub(crate) fn page(found: Vec<Result<Arc<Row>, StoreError>>, limit: usize) -> Result<Page, StoreError> {
     let full = found.len() >= limit;
-    let mut page = Page {
-        rows: Vec::with_capacity(found.len()),
-        next: None,
-        altered: Vec::new(),
-    };
+    let mut page = Page { rows: Vec::with_capacity(found.len()), next: None, altered: Vec::new() };
     for row in found {
         let id = match row {
             Ok(row) => {
@@ -90,16 +86,12 @@ pub(crate) fn terms_column(terms: &[String]) -> Vec<u8> {
 
 /// The inverse of [`terms_column`].
 pub(crate) fn terms_of(key: &RowKey, column: &[u8]) -> Result<Vec<String>, StoreError> {
-    serde_json::from_slice(column).map_err(|error| {
-        BadRow {
-            key: key.clone(),
-            why: format!("its terms: {error}"),
-        }
-        .into()
-    })
+    serde_json::from_slice(column)
+        .map_err(|error| BadRow { key: key.clone(), why: format!("its terms: {error}") }.into())
 }
 
-/// Terms as they stand beside a row, for whoever holds them against it: a column that can't be read stands as a term that no row bears.
+/// Terms as they stand beside a row, for whoever holds them against it: a column that can't be read stands as a term
+/// that no row bears.
 pub(crate) fn terms_beside(column: &[u8]) -> Vec<String> {
     serde_json::from_slice(column).unwrap_or_else(|_| vec![format!("unreadable={}", String::from_utf8_lossy(column))])
 }
@@ -113,7 +105,5 @@ pub(crate) fn behind(found: u64, acknowledged: u64) -> StoreError {
 
 /// A column of 32 bytes.
 pub(crate) fn hash(column: &[u8]) -> Result<[u8; 32], StoreError> {
-    column
-        .try_into()
-        .map_err(|_| StoreError::Unavailable("a column that should hold 32 bytes doesn't".into()))
+    column.try_into().map_err(|_| StoreError::Unavailable("a column that should hold 32 bytes doesn't".into()))
 }

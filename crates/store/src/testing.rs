@@ -51,7 +51,8 @@ impl RowSealer for TestSealer {
     }
 
     fn mac(&self, digest: &[u8; 32], created: Position, position: Position) -> [u8; 32] {
-        let place = |position: Position| [position.shard.to_be_bytes().as_slice(), &position.index.to_be_bytes()].concat();
+        let place =
+            |position: Position| [position.shard.to_be_bytes().as_slice(), &position.index.to_be_bytes()].concat();
         self.sign(&[b"mac", digest, &place(created), &place(position)])
     }
 
@@ -74,7 +75,9 @@ impl SmallDisk {
             .output();
         match mounted {
             Ok(mounted) if mounted.status.success() => Self(folder),
-            failed => panic!("this test fills a real file system and has to mount one: run it as root with CAP_SYS_ADMIN: {failed:?}"),
+            failed => panic!(
+                "this test fills a real file system and has to mount one: run it as root with CAP_SYS_ADMIN: {failed:?}"
+            ),
         }
     }
 
@@ -162,7 +165,8 @@ pub fn durable_postgres() -> TestPostgres {
     database_on(Arc::new(Server::private(&["shared_buffers=256MB", "max_wal_size=4GB"])))
 }
 
-/// The server that is shared between processes, if `TENURE_TEST_POSTGRES` names one: what is kept there is found by other tests.
+/// The server that is shared between processes, if `TENURE_TEST_POSTGRES` names one: what is kept there is found by
+/// other tests.
 #[expect(clippy::disallowed_methods, reason = "a database for tests: where it is says the environment")]
 pub fn shared_postgres() -> Option<String> {
     std::env::var(SERVER).ok()
@@ -184,12 +188,7 @@ fn create(server: Arc<Server>, template: &str) -> TestPostgres {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let name = format!("tenure_test_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
     server.execute(&format!("CREATE DATABASE {name}{template}"));
-    TestPostgres {
-        url: server.url_of(&name),
-        name,
-        server,
-        kept: false,
-    }
+    TestPostgres { url: server.url_of(&name), name, server, kept: false }
 }
 
 struct Server {
@@ -215,13 +214,11 @@ impl Server {
     }
 
     fn named(url: &str) -> Self {
-        let (rest, query) = url.split_once('?').map_or((url, String::new()), |(rest, query)| (rest, format!("?{query}")));
+        let (rest, query) =
+            url.split_once('?').map_or((url, String::new()), |(rest, query)| (rest, format!("?{query}")));
         let authority = rest.find("://").map_or(0, |at| at + 3);
         let end = rest.get(authority..).and_then(|rest| rest.find('/')).map_or(rest.len(), |at| authority + at);
-        Self {
-            url: (rest.get(..end).unwrap_or(rest).to_owned(), query),
-            process: None,
-        }
+        Self { url: (rest.get(..end).unwrap_or(rest).to_owned(), query), process: None }
     }
 
     fn private(settings: &[&str]) -> Self {
@@ -233,10 +230,7 @@ impl Server {
         }
         let data = home.path().join("data");
         let mut initdb = as_user(user.as_ref(), &bin.join("initdb"));
-        initdb
-            .arg("-D")
-            .arg(&data)
-            .args(["-U", "tenure", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]);
+        initdb.arg("-D").arg(&data).args(["-U", "tenure", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]);
         let output = initdb.current_dir(home.path()).output().expect("initdb runs");
         assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
 
@@ -260,10 +254,7 @@ impl Server {
             .spawn()
             .expect("PostgreSQL starts");
         let host = home.path().to_str().expect("a folder's name in UTF-8").replace('/', "%2F");
-        let server = Self {
-            url: (format!("postgres://tenure@{host}"), String::new()),
-            process: Some((process, home)),
-        };
+        let server = Self { url: (format!("postgres://tenure@{host}"), String::new()), process: Some((process, home)) };
         server.wait_until_ready();
         server
     }
@@ -297,9 +288,11 @@ impl Server {
         let url = self.url_of("postgres");
         std::thread::scope(|scope| {
             let run = scope.spawn(|| {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+                let runtime =
+                    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
                 runtime.block_on(async {
-                    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.map_err(|e| e.to_string())?;
+                    let (client, connection) =
+                        tokio_postgres::connect(&url, tokio_postgres::NoTls).await.map_err(|e| e.to_string())?;
                     let connection = tokio::spawn(connection);
                     let done = client.batch_execute(sql).await.map_err(|e| format!("{e:?}"));
                     connection.abort();
@@ -330,9 +323,7 @@ fn binaries() -> PathBuf {
         })
         .unwrap_or_default();
     versions.sort();
-    versions
-        .pop()
-        .unwrap_or_else(|| panic!("no PostgreSQL under /usr/lib/postgresql: install it, or set {SERVER}"))
+    versions.pop().unwrap_or_else(|| panic!("no PostgreSQL under /usr/lib/postgresql: install it, or set {SERVER}"))
 }
 
 /// PostgreSQL refuses to run as root: then somebody else runs it.

@@ -13,7 +13,12 @@ use tenure_server::outbound::{MailNotify, WebhookNotify};
 use crate::config::{Config, MailConfig, WebhookConfig};
 
 /// Each channel that the configuration has.
-pub fn configured(config: &Config, outbound: &Arc<Outbound>, url: &str, clock: &Arc<dyn Clock>) -> anyhow::Result<Vec<Arc<dyn Notify>>> {
+pub fn configured(
+    config: &Config,
+    outbound: &Arc<Outbound>,
+    url: &str,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Vec<Arc<dyn Notify>>> {
     let mut channels: Vec<Arc<dyn Notify>> = Vec::new();
     if let Some(mail) = &config.mail {
         channels.push(Arc::new(MailNotify::new(mail_settings(mail)?)?));
@@ -35,16 +40,15 @@ fn mail_settings(mail: &MailConfig) -> anyhow::Result<MailSettings> {
         (Some(_), None) => bail!("`mail.username` needs `mail.password_file` or TENURE_MAIL_PASSWORD"),
         (None, Some(_)) => bail!("a mail password needs `mail.username`"),
     };
-    Ok(MailSettings {
-        host: mail.host.clone(),
-        port: mail.port,
-        from: mail.from.clone(),
-        login,
-        tls: mail.tls,
-    })
+    Ok(MailSettings { host: mail.host.clone(), port: mail.port, from: mail.from.clone(), login, tls: mail.tls })
 }
 
-fn webhook_of(webhook: &WebhookConfig, outbound: &Arc<Outbound>, url: &str, clock: &Arc<dyn Clock>) -> anyhow::Result<WebhookNotify> {
+fn webhook_of(
+    webhook: &WebhookConfig,
+    outbound: &Arc<Outbound>,
+    url: &str,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<WebhookNotify> {
     let Some(secret) = secret("TENURE_WEBHOOK_SECRET", webhook.secret_file.as_ref())? else {
         bail!("`webhook` needs `secret_file` or TENURE_WEBHOOK_SECRET: what it posts is signed");
     };
@@ -57,7 +61,9 @@ fn secret(variable: &str, file: Option<&PathBuf>) -> anyhow::Result<Option<Secre
     if let Ok(text) = std::env::var(variable) {
         return Ok(Some(Secret::new(text)));
     }
-    let read = |path: &Path| std::fs::read_to_string(path).with_context(|| format!("can't read the secret {}", path.display()));
+    let read = |path: &Path| {
+        std::fs::read_to_string(path).with_context(|| format!("can't read the secret {}", path.display()))
+    };
     let text = file.map(|path| read(path).map(Secret::new)).transpose()?;
     Ok(text.map(|text| Secret::new(text.expose().trim_end_matches(['\r', '\n']).to_owned())))
 }

@@ -88,8 +88,8 @@ pub struct Config {
 pub enum Listen {
     /// At one address.
     Address(SocketAddr),
-    /// On this machine by its name: at this port of 127.0.0.1 and of ::1, since clients take either. Browsers offer passkeys under the name
-    /// and not under an address.
+    /// On this machine by its name: at this port of 127.0.0.1 and of ::1, since clients take either. Browsers offer
+    /// passkeys under the name and not under an address.
     Localhost(u16),
 }
 
@@ -211,8 +211,8 @@ impl Default for Config {
     }
 }
 
-/// What a process does of a deployment's work. Of several on one PostgreSQL database, those that serve the API need none of what only work needs, such
-/// as the mail server's password (S-17).
+/// What a process does of a deployment's work. Of several on one PostgreSQL database, those that serve the API need
+/// none of what only work needs, such as the mail server's password (S-17).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -250,7 +250,8 @@ impl Config {
         let mut config = match file {
             None => Self::default(),
             Some(path) => {
-                let text = std::fs::read_to_string(path).with_context(|| format!("can't read the configuration {}", path.display()))?;
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("can't read the configuration {}", path.display()))?;
                 toml::from_str(&text).with_context(|| format!("the configuration {} is wrong", path.display()))?
             }
         };
@@ -266,7 +267,10 @@ impl Config {
         match name {
             "LISTEN" => self.listen = value.parse()?,
             "PUBLIC_URL" => self.public_url = Some(value.to_owned()),
-            "ROLE" => self.role = <Role as clap::ValueEnum>::from_str(value, false).map_err(|_| anyhow!("`role` is all, api or worker"))?,
+            "ROLE" => {
+                self.role = <Role as clap::ValueEnum>::from_str(value, false)
+                    .map_err(|_| anyhow!("`role` is all, api or worker"))?
+            }
             "DATA" => self.data = value.into(),
             "STORE" => self.store = Some(value.to_owned()),
             "ROOT_KEY_FILE" => self.root_key_file = Some(value.into()),
@@ -317,7 +321,9 @@ impl Config {
     pub fn location(&self) -> anyhow::Result<Location> {
         match self.store.as_deref() {
             None => Ok(Location::Sqlite(self.data.join("tenure.db"))),
-            Some(text) if text.starts_with("postgres://") || text.starts_with("postgresql://") => Ok(Location::Postgres(text.to_owned())),
+            Some(text) if text.starts_with("postgres://") || text.starts_with("postgresql://") => {
+                Ok(Location::Postgres(text.to_owned()))
+            }
             Some(text) => match text.strip_prefix("sqlite:") {
                 Some(path) if !path.is_empty() => Ok(Location::Sqlite(path.into())),
                 _ => bail!("`store` has to be sqlite:PATH or postgres://…"),
@@ -331,7 +337,9 @@ impl Config {
             return Ok(());
         }
         if let Location::Sqlite(_) = self.location()? {
-            bail!("an SQLite database is one process's, which does everything\nhint: leave `role` out, or set `store` to a postgres:// URL");
+            bail!(
+                "an SQLite database is one process's, which does everything\nhint: leave `role` out, or set `store` to a postgres:// URL"
+            );
         }
         if !self.role.serves() && self.public_url.is_none() {
             bail!(
@@ -370,10 +378,7 @@ impl Config {
 
 impl TlsConfig {
     fn empty() -> Self {
-        Self {
-            certificate: PathBuf::new(),
-            key: PathBuf::new(),
-        }
+        Self { certificate: PathBuf::new(), key: PathBuf::new() }
     }
 }
 
@@ -421,10 +426,7 @@ mod tests {
 
     #[test]
     fn other_machines_are_served_only_with_tls() {
-        let mut config = Config {
-            listen: "0.0.0.0:8420".parse().unwrap(),
-            ..Config::default()
-        };
+        let mut config = Config { listen: "0.0.0.0:8420".parse().unwrap(), ..Config::default() };
         assert!(config.check_exposure().is_err());
         config.tls_in_front = true;
         let refused = config.check_exposure().unwrap_err().to_string();
@@ -432,9 +434,6 @@ mod tests {
         config.trusted_proxies = vec!["10.0.0.5".to_owned()];
         assert!(config.check_exposure().is_ok());
         config.mtls_listen = Some("127.0.0.1:8421".parse().unwrap());
-        assert!(
-            config.check_exposure().is_err(),
-            "client certificates are shown in a handshake with this server"
-        );
+        assert!(config.check_exposure().is_err(), "client certificates are shown in a handshake with this server");
     }
 }

@@ -1,8 +1,9 @@
 //! Spans to a collector, by OTLP over HTTP with protobuf.
 //!
-//! Only spans of Tenure's own leave, and nothing of the log's lines: what is in a span is chosen (ids, positions, routes), while a line may quote what somebody
-//! else said. They go out as every request does, by `tenure-outbound`; the collector is the operator's own word, so that it may stand on this machine or in a
-//! private network without `outbound_allow`, which would let everybody else's addresses lead there, too.
+//! Only spans of Tenure's own leave, and nothing of the log's lines: what is in a span is chosen (ids, positions,
+//! routes), while a line may quote what somebody else said. They go out as every request does, by `tenure-outbound`;
+//! the collector is the operator's own word, so that it may stand on this machine or in a private network without
+//! `outbound_allow`, which would let everybody else's addresses lead there, too.
 
 use std::fmt;
 use std::pin::Pin;
@@ -134,9 +135,7 @@ impl HttpClient for Collector {
         let (outbound, to) = (Arc::clone(&self.outbound), self.to.clone());
         let sent = self.runtime.spawn(async move {
             let (parts, body) = request.into_parts();
-            outbound
-                .post(&to, parts.headers, body, |status| status.is_success().then_some(MAX_ANSWER))
-                .await
+            outbound.post(&to, parts.headers, body, |status| status.is_success().then_some(MAX_ANSWER)).await
         });
         Box::pin(async move {
             let answer = sent.await??;

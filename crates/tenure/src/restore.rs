@@ -20,8 +20,8 @@ use crate::server::{Offline, configured, hand_out, make_folder, offline, root_ke
 
 /// Copies the database into one file, while the server runs.
 ///
-/// The file holds neither the root key nor anything that was erased. Keep the root key apart from it. On PostgreSQL use pg_dump, or its
-/// continuous archiving.
+/// The file holds neither the root key nor anything that was erased. Keep the root key apart from it. On PostgreSQL use
+/// pg_dump, or its continuous archiving.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -41,10 +41,10 @@ pub struct BackupArgs {
 
 /// Puts a database back to an earlier state, and begins a new epoch: nothing of before is good any more.
 ///
-/// It works on the database itself, with the root key: stop every server first. Access tokens, API keys, sessions, operator tokens,
-/// invitations, join tokens and proofs of before are refused from then on, and every signing key is new, the log's too. One administrator gets
-/// an invitation, as by `tenure recover`. What was suspended or revoked, and who left, after the restored state stands as before it: look at
-/// the page on restoring.
+/// It works on the database itself, with the root key: stop every server first. Access tokens, API keys, sessions,
+/// operator tokens, invitations, join tokens and proofs of before are refused from then on, and every signing key is
+/// new, the log's too. One administrator gets an invitation, as by `tenure recover`. What was suspended or revoked, and
+/// who left, after the restored state stands as before it: look at the page on restoring.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -73,14 +73,19 @@ pub struct RestoreArgs {
 pub fn backup(args: BackupArgs) -> anyhow::Result<()> {
     let config = configured(args.config.as_deref(), args.data)?;
     let Location::Sqlite(database) = config.location()? else {
-        bail!("the database is PostgreSQL\nhint: make its backups with pg_dump or by archiving its WAL; after pg_restore run `tenure restore --new-epoch`");
+        bail!(
+            "the database is PostgreSQL\nhint: make its backups with pg_dump or by archiving its WAL; after pg_restore run `tenure restore --new-epoch`"
+        );
     };
     if !database.exists() {
         bail!("there is no database at {}\nhint: name the server's --data or --config", database.display());
     }
-    let head = back_up(&database, &args.out).with_context(|| format!("can't back up {} to {}", database.display(), args.out.display()))?;
+    let head = back_up(&database, &args.out)
+        .with_context(|| format!("can't back up {} to {}", database.display(), args.out.display()))?;
     eprintln!("{}: {} entries, until {}", args.out.display(), head.size, head.last_at);
-    eprintln!("hint: the root key is not in it; keep that apart, and try `tenure restore --from` on another machine now and then");
+    eprintln!(
+        "hint: the root key is not in it; keep that apart, and try `tenure restore --from` on another machine now and then"
+    );
     Ok(())
 }
 
@@ -90,12 +95,15 @@ pub async fn restore(args: RestoreArgs) -> anyhow::Result<()> {
     let root = root_key(&config, false)?;
     if let Some(backup) = &args.from {
         let Location::Sqlite(database) = config.location()? else {
-            bail!("the database is PostgreSQL\nhint: put it back with pg_restore, then run `tenure restore --new-epoch`");
+            bail!(
+                "the database is PostgreSQL\nhint: put it back with pg_restore, then run `tenure restore --new-epoch`"
+            );
         };
         let copy = Copy::checked(backup, &database, &root)
             .await
             .with_context(|| format!("{} can't be restored here; nothing was changed", backup.display()))?;
-        let aside = put_back(&copy.file(), &database).with_context(|| format!("can't put {} in the place of {}", backup.display(), database.display()))?;
+        let aside = put_back(&copy.file(), &database)
+            .with_context(|| format!("can't put {} in the place of {}", backup.display(), database.display()))?;
         if let Some(aside) = aside {
             eprintln!("what stood there is in {}", aside.display());
         }
@@ -126,7 +134,8 @@ impl Copy {
         let store = SqliteStore::open(&tried, Arc::new(RowMac::new(root)))?;
         // Its MAC is checked as it is read.
         let deployment = store.load(&[RowKey::new(RowKind::Deployment, "this")]).await;
-        let deployment = deployment.context("it is of another deployment, or the root key is another one than that it was made with")?;
+        let deployment = deployment
+            .context("it is of another deployment, or the root key is another one than that it was made with")?;
         if deployment.rows.iter().all(Option::is_none) {
             bail!("no deployment was set up in it");
         }

@@ -170,14 +170,12 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Takes as many open files as the system allows: the usual limit of 1,024 is less than the connections that are served at once.
+/// Takes as many open files as the system allows: the usual limit of 1,024 is less than the connections that are served
+/// at once.
 fn raise_file_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::warn!(%error, current = limit.current, "the number of open files stays limited");
     }
@@ -201,7 +199,9 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Run
     config.check_exposure()?;
     config.check_role()?;
     if config.solver.is_some() && !Solver::BUILT_IN {
-        bail!("`solver` is set, and this build can't ask one\nhint: use a release, or build with `cargo build --release --features solver`");
+        bail!(
+            "`solver` is set, and this build can't ask one\nhint: use a release, or build with `cargo build --release --features solver`"
+        );
     }
     telemetry::check(config)?;
     let proxies = Arc::new(Proxies {
@@ -213,10 +213,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Run
     let exists = matches!(config.location()?, Location::Sqlite(database) if database.exists());
     let root = root_key(config, !exists)?;
     let store = open_store(config, &root).await?;
-    let tls = config.tls.as_ref().map(|tls| Tls {
-        certificate: tls.certificate.clone(),
-        key: tls.key.clone(),
-    });
+    let tls = config.tls.as_ref().map(|tls| Tls { certificate: tls.certificate.clone(), key: tls.key.clone() });
     let listeners = bind(config.listen, tls.as_ref()).await?;
     let address = listeners.first().context("nothing is listened on")?.address()?;
     let mutual = match config.mtls_listen.filter(|_| config.role.serves()) {
@@ -283,8 +280,8 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Run
     })
 }
 
-/// Listens where it is said. Under the name of this machine that is both of its addresses: whoever listened on the other one would get
-/// what clients send to the server.
+/// Listens where it is said. Under the name of this machine that is both of its addresses: whoever listened on the
+/// other one would get what clients send to the server.
 async fn bind(listen: Listen, tls: Option<&Tls>) -> anyhow::Result<Vec<Listener>> {
     let port = match listen {
         Listen::Address(address) => return Ok(vec![Listener::bind(address, tls, Clients::Anonymous).await?]),
@@ -299,18 +296,23 @@ async fn bind(listen: Listen, tls: Option<&Tls>) -> anyhow::Result<Vec<Listener>
             // A machine without IPv6 has one address.
             Err(ServeError::Bind { source, .. }) if has_no_ipv6(&source) => return Ok(vec![first]),
             // A port of the system's choice may be taken on the other side.
-            Err(ServeError::Bind { source, .. }) if port == 0 && tries < 16 && source.kind() == std::io::ErrorKind::AddrInUse => tries += 1,
+            Err(ServeError::Bind { source, .. })
+                if port == 0 && tries < 16 && source.kind() == std::io::ErrorKind::AddrInUse =>
+            {
+                tries += 1
+            }
             Err(error) => return Err(error.into()),
         }
     }
 }
 
 fn has_no_ipv6(error: &std::io::Error) -> bool {
-    error.kind() == std::io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
+    error.kind() == std::io::ErrorKind::AddrNotAvailable
+        || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
 }
 
-/// The base URL for clients: as configured, or else by where the server listens. A deployment that was set up under an address of this
-/// machine keeps that, since its issuer identifiers begin with it.
+/// The base URL for clients: as configured, or else by where the server listens. A deployment that was set up under an
+/// address of this machine keeps that, since its issuer identifiers begin with it.
 async fn public_url(config: &Config, scheme: &str, address: SocketAddr, store: &dyn Store) -> anyhow::Result<String> {
     if let Some(url) = &config.public_url {
         return checked_url(url);
@@ -319,7 +321,8 @@ async fn public_url(config: &Config, scheme: &str, address: SocketAddr, store: &
         Listen::Address(_) => address.to_string(),
         Listen::Localhost(_) => {
             let by_name = format!("localhost:{}", address.port());
-            let by_address = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].map(|ip| SocketAddr::new(ip, address.port()).to_string());
+            let by_address = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]
+                .map(|ip| SocketAddr::new(ip, address.port()).to_string());
             let set_up_as = tenure_engine::people::setup::set_up_as(store).await?;
             set_up_as.filter(|known| by_address.contains(known)).unwrap_or(by_name)
         }
@@ -339,7 +342,10 @@ fn build(
     Ok(Kernel::new(
         Ports {
             store,
-            policy: Arc::new(CedarPolicy::default_set().map_err(|error| anyhow::anyhow!("the default policies are broken: {error}"))?),
+            policy: Arc::new(
+                CedarPolicy::default_set()
+                    .map_err(|error| anyhow::anyhow!("the default policies are broken: {error}"))?,
+            ),
             policies: Arc::new(Loader),
             clock,
             entropy: Arc::new(OsEntropy),
@@ -371,7 +377,8 @@ fn build(
 
 /// Gives a deployment an administrator back who can act, by an invitation that replaces the sign-ins which they lost.
 ///
-/// It works on the database itself, with the root key, and not through the server: stop a server on SQLite first. The log records it.
+/// It works on the database itself, with the root key, and not through the server: stop a server on SQLite first. The
+/// log records it.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -389,7 +396,8 @@ pub struct RecoverArgs {
     person: Option<tenure_core::base::id::PersonId>,
 }
 
-/// Recovers, and leaves the invitation in `invitation` of the data folder; while nobody signs in, a token in `operator-token` too.
+/// Recovers, and leaves the invitation in `invitation` of the data folder; while nobody signs in, a token in
+/// `operator-token` too.
 pub async fn recover(args: RecoverArgs) -> anyhow::Result<()> {
     let config = configured(args.config.as_deref(), args.data)?;
     let root = root_key(&config, false)?;
@@ -481,23 +489,24 @@ pub(crate) fn root_key(config: &Config, create: bool) -> anyhow::Result<RootKey>
         return RootKey::from_text(&text).context("TENURE_ROOT_KEY is no root key");
     }
     let path = config.root_key_file.clone().unwrap_or_else(|| config.data.join("root-key"));
-    let key = if create {
-        RootKey::open_or_create_file(&path, &OsEntropy)
-    } else {
-        RootKey::open_file(&path)
-    };
+    let key = if create { RootKey::open_or_create_file(&path, &OsEntropy) } else { RootKey::open_file(&path) };
     key.with_context(|| format!("can't use the root key {}", path.display()))
 }
 
 async fn open_store(config: &Config, root: &RootKey) -> anyhow::Result<Arc<dyn Store>> {
     let sealer = Arc::new(RowMac::new(root));
     Ok(match config.location()? {
-        Location::Sqlite(path) => Arc::new(SqliteStore::open(&path, sealer).with_context(|| format!("can't open the database {}", path.display()))?),
-        Location::Postgres(url) => Arc::new(PostgresStore::connect(&url, sealer).await.context("can't open the PostgreSQL database")?),
+        Location::Sqlite(path) => Arc::new(
+            SqliteStore::open(&path, sealer).with_context(|| format!("can't open the database {}", path.display()))?,
+        ),
+        Location::Postgres(url) => {
+            Arc::new(PostgresStore::connect(&url, sealer).await.context("can't open the PostgreSQL database")?)
+        }
     })
 }
 
-/// Where checkpoints are kept: beside the database, so that an older copy of it is noticed, and where the operator says.
+/// Where checkpoints are kept: beside the database, so that an older copy of it is noticed, and where the operator
+/// says.
 fn checkpoint_places(config: &Config, outbound: &Arc<Outbound>) -> anyhow::Result<Vec<Arc<dyn Push>>> {
     let mut places: Vec<Arc<dyn Push>> = vec![Arc::new(FilePush::newest_only(&config.data))];
     for place in &config.checkpoint_push {

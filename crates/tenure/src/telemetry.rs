@@ -1,4 +1,5 @@
-//! What the server says of itself while it runs: the log on standard error, and its spans to a collector, where the build and the settings have it.
+//! What the server says of itself while it runs: the log on standard error, and its spans to a collector, where the
+//! build and the settings have it.
 
 use anyhow::bail;
 use tracing_subscriber::EnvFilter;
@@ -32,7 +33,9 @@ impl Telemetry {
 /// Spans are to be sent, and nothing here sends them.
 pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
     if config.otlp_endpoint.is_some() && !SENDS_SPANS {
-        bail!("`otlp_endpoint` is set, and this build can't send spans\nhint: use a release, or build with `cargo build --release --features otlp`");
+        bail!(
+            "`otlp_endpoint` is set, and this build can't send spans\nhint: use a release, or build with `cargo build --release --features otlp`"
+        );
     }
     Ok(())
 }
@@ -58,11 +61,7 @@ pub(crate) fn start(config: &Config) -> anyhow::Result<Telemetry> {
 /// Something logs already.
 pub fn start_log(json: bool) -> anyhow::Result<()> {
     let builder = tracing_subscriber::fmt().with_env_filter(filter()).with_writer(std::io::stderr);
-    let started = if json {
-        builder.json().try_init()
-    } else {
-        builder.with_ansi(false).try_init()
-    };
+    let started = if json { builder.json().try_init() } else { builder.with_ansi(false).try_init() };
     started.map_err(|error| anyhow::anyhow!("{error}"))
 }
 

@@ -37,11 +37,7 @@ pub fn read_object(bytes: &[u8]) -> Result<Map<String, Value>, JsonError> {
 }
 
 fn fault(error: &serde_json::Error) -> JsonError {
-    if error.to_string().starts_with(DUPLICATE) {
-        JsonError::DuplicateMember
-    } else {
-        JsonError::Malformed
-    }
+    if error.to_string().starts_with(DUPLICATE) { JsonError::DuplicateMember } else { JsonError::Malformed }
 }
 
 #[derive(Clone, Copy)]
@@ -51,10 +47,7 @@ struct Strict {
 
 impl Strict {
     fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
-        self.depth
-            .checked_sub(1)
-            .map(|depth| Self { depth })
-            .ok_or_else(|| E::custom("nested too deeply"))
+        self.depth.checked_sub(1).map(|depth| Self { depth }).ok_or_else(|| E::custom("nested too deeply"))
     }
 }
 
@@ -122,12 +115,8 @@ mod tests {
 
     #[test]
     fn duplicates_are_refused_at_every_depth() {
-        for text in [
-            r#"{"a":1,"a":1}"#,
-            r#"{"a":{"b":1,"b":2}}"#,
-            r#"{"a":[{"b":1,"b":2}]}"#,
-            r#"{"a":1,"\u0061":2}"#,
-        ] {
+        for text in [r#"{"a":1,"a":1}"#, r#"{"a":{"b":1,"b":2}}"#, r#"{"a":[{"b":1,"b":2}]}"#, r#"{"a":1,"\u0061":2}"#]
+        {
             assert_eq!(read_object(text.as_bytes()), Err(JsonError::DuplicateMember), "{text}");
         }
     }

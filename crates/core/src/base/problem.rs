@@ -18,7 +18,8 @@ pub struct FieldProblem {
 }
 
 impl FieldProblem {
-    /// The most problems that one refusal names, in its answer and in its record: whoever is refused chooses how much is wrong.
+    /// The most problems that one refusal names, in its answer and in its record: whoever is refused chooses how much
+    /// is wrong.
     pub const MAX: usize = 32;
     /// The longest path of a field, in bytes; what is longer is cut.
     const MAX_PATH: usize = 256;
@@ -27,11 +28,7 @@ impl FieldProblem {
     pub fn new(field: impl Into<String>, code: impl Into<String>, hint: impl Into<String>) -> Self {
         let mut field = field.into();
         field.truncate(field.floor_char_boundary(Self::MAX_PATH));
-        Self {
-            field,
-            code: code.into(),
-            hint: hint.into(),
-        }
+        Self { field, code: code.into(), hint: hint.into() }
     }
 }
 

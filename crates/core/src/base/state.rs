@@ -1,7 +1,8 @@
 //! States that change along a table and no other way.
 //!
-//! A record holds an [`InState`]: everybody reads it, and only the record's own transitions, beside its table, change it. So no struct update in a use case sets
-//! a state past the table, and a transition comes with the facts that belong to it.
+//! A record holds an [`InState`]: everybody reads it, and only the record's own transitions, beside its table, change
+//! it. So no struct update in a use case sets a state past the table, and a transition comes with the facts that belong
+//! to it.
 
 use std::borrow::Cow;
 use std::ops::Deref;
@@ -46,14 +47,7 @@ impl<S: StateTable> InState<S> {
     /// # Errors
     /// The table has no such step.
     pub(crate) fn step(self, next: S) -> Result<Self, BadStep> {
-        if self.0.may_become(next) {
-            Ok(Self(next))
-        } else {
-            Err(BadStep {
-                from: self.0.as_str(),
-                to: next.as_str(),
-            })
-        }
+        if self.0.may_become(next) { Ok(Self(next)) } else { Err(BadStep { from: self.0.as_str(), to: next.as_str() }) }
     }
 }
 

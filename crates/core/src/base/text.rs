@@ -1,8 +1,9 @@
 //! Text that people write and read: what may stand in it, and how it is shown.
 //!
-//! A reader decides by what they see. Characters that steer a terminal, break a line where none is, reorder what follows or don't show at
-//! all make a text read otherwise than it is (Unicode TR 36, §3; TR 39, §3.1; CVE-2021-42574). Every door refuses them by [`check_line`] and
-//! [`check_lines`]; every surface shows text that came in before, or by a door that isn't ours, through [`line`] and [`lines`].
+//! A reader decides by what they see. Characters that steer a terminal, break a line where none is, reorder what
+//! follows or don't show at all make a text read otherwise than it is (Unicode TR 36, §3; TR 39, §3.1; CVE-2021-42574).
+//! Every door refuses them by [`check_line`] and [`check_lines`]; every surface shows text that came in before, or by a
+//! door that isn't ours, through [`line`] and [`lines`].
 
 use std::borrow::Cow;
 
@@ -99,11 +100,7 @@ pub fn problems(body: &Map<String, Value>) -> Vec<FieldProblem> {
 
 fn members(path: &str, object: &Map<String, Value>, problems: &mut Vec<FieldProblem>) {
     for (name, value) in object {
-        let at = if path.is_empty() {
-            line(name).into_owned()
-        } else {
-            format!("{path}.{}", line(name))
-        };
+        let at = if path.is_empty() { line(name).into_owned() } else { format!("{path}.{}", line(name)) };
         if let Err(bad) = check_line(name) {
             tell(at.clone(), bad, problems);
         }
@@ -118,10 +115,9 @@ fn walk(path: &str, at_length: bool, value: &Value, problems: &mut Vec<FieldProb
                 tell(path.to_owned(), bad, problems);
             }
         }
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .for_each(|(n, item)| walk(&format!("{path}[{n}]"), at_length, item, problems)),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(n, item)| walk(&format!("{path}[{n}]"), at_length, item, problems))
+        }
         Value::Object(object) => members(path, object, problems),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
@@ -133,18 +129,17 @@ fn tell(field: String, bad: BadText, problems: &mut Vec<FieldProblem>) {
     }
 }
 
-/// Whether a text is an e-mail address as people and HR systems write it: one line without spaces, and one `@` between two parts that mean
-/// nothing else in a header (RFC 5322 §3.4.1, without quoted local parts and domain literals).
+/// Whether a text is an e-mail address as people and HR systems write it: one line without spaces, and one `@` between
+/// two parts that mean nothing else in a header (RFC 5322 §3.4.1, without quoted local parts and domain literals).
 pub fn is_email(text: &str) -> bool {
     let plain = |c: char| !c.is_whitespace() && !"\"<>(),;:[]\\".contains(c);
-    let parts = text
-        .split_once('@')
-        .filter(|(local, domain)| !local.is_empty() && !domain.is_empty() && !domain.contains('@'));
+    let parts =
+        text.split_once('@').filter(|(local, domain)| !local.is_empty() && !domain.is_empty() && !domain.contains('@'));
     parts.is_some() && check_line(text).is_ok() && text.chars().all(plain)
 }
 
-/// A text as one line that is what it looks like: breaks become spaces, and every other character that [`check_line`] refuses becomes
-/// U+FFFD, so that a reader sees that something was there.
+/// A text as one line that is what it looks like: breaks become spaces, and every other character that [`check_line`]
+/// refuses becomes U+FFFD, so that a reader sees that something was there.
 pub fn line(text: &str) -> Cow<'_, str> {
     match check_line(text) {
         Ok(()) => Cow::Borrowed(text),
@@ -152,8 +147,8 @@ pub fn line(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// A text as lines that are what they look like: every sort of break becomes a line feed, and every other character that
-/// [`check_lines`] refuses becomes U+FFFD.
+/// A text as lines that are what they look like: every sort of break becomes a line feed, and every other character
+/// that [`check_lines`] refuses becomes U+FFFD.
 pub fn lines(text: &str) -> Cow<'_, str> {
     match check_lines(text) {
         Ok(()) if !text.contains('\r') => Cow::Borrowed(text),
@@ -202,9 +197,9 @@ const fn is_break(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// What reorders text, ends lines unseen, or doesn't show: the property Default_Ignorable_Code_Point of Unicode 16 (UAX #44), the marks of
-/// directions and lines, what stands for an object or an annotation, an empty cell of Braille, and what has no meaning that all agree on
-/// (private use, non-characters).
+/// What reorders text, ends lines unseen, or doesn't show: the property Default_Ignorable_Code_Point of Unicode 16 (UAX
+/// #44), the marks of directions and lines, what stands for an object or an annotation, an empty cell of Braille, and
+/// what has no meaning that all agree on (private use, non-characters).
 const fn is_hidden(c: char) -> bool {
     matches!(
         c,
@@ -239,8 +234,8 @@ const fn is_selector(c: char) -> bool {
     matches!(c, '\u{fe0e}' | '\u{fe0f}')
 }
 
-/// Whether a selector does what it is for: behind a symbol, or between a digit and the frame of its key. Behind a letter it would be a
-/// difference that nobody sees.
+/// Whether a selector does what it is for: behind a symbol, or between a digit and the frame of its key. Behind a
+/// letter it would be a difference that nobody sees.
 const fn selects(before: Option<char>, after: Option<char>) -> bool {
     matches!(
         (before, after),
@@ -253,8 +248,8 @@ const fn is_joiner(c: char) -> bool {
     matches!(c, '\u{200c}' | '\u{200d}')
 }
 
-/// Whether a joiner does what it is for: between letters of scripts that join (Arabic, Persian, the Indic ones), and between the parts of an
-/// emoji. Between letters that don't join it would be a difference that nobody sees.
+/// Whether a joiner does what it is for: between letters of scripts that join (Arabic, Persian, the Indic ones), and
+/// between the parts of an emoji. Between letters that don't join it would be a difference that nobody sees.
 fn joins(before: Option<char>, after: Option<char>) -> bool {
     let joining = |c: char| matches!(c, '\u{600}'..='\u{109f}' | '\u{1780}'..='\u{1aff}' | '\u{2190}'..='\u{2bff}' | '\u{fb50}'..='\u{fdff}' | '\u{fe0f}' | '\u{fe70}'..='\u{fefc}' | '\u{1f000}'..='\u{1faff}');
     before.is_some_and(joining) && after.is_some_and(joining)
@@ -295,11 +290,7 @@ mod tests {
             // What a joiner stands before is shown as another, and a second selector selects nothing.
             ("م\u{200d}\u{61c}", "text_has_hidden_character", "م\u{fffd}\u{fffd}"),
             ("❤\u{fe0f}\u{fe0f}", "text_has_hidden_character", "❤\u{fe0f}\u{fffd}"),
-            (
-                "a\u{1d173}\u{fdd0}\u{e000}\u{1fffe}",
-                "text_has_hidden_character",
-                "a\u{fffd}\u{fffd}\u{fffd}\u{fffd}",
-            ),
+            ("a\u{1d173}\u{fdd0}\u{e000}\u{1fffe}", "text_has_hidden_character", "a\u{fffd}\u{fffd}\u{fffd}\u{fffd}"),
         ] {
             assert_eq!(check_line(bad).unwrap_err().code(), code, "{bad:?}");
             assert_eq!(line(bad), as_line);

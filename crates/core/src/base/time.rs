@@ -7,8 +7,8 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// An instant in microseconds since 1970-01-01T00:00:00Z; RFC 3339 on the wire and in records, an integer in indexes. It is always within
-/// [`Timestamp::MIN`] and [`Timestamp::MAX`], so that whatever is written can be read back.
+/// An instant in microseconds since 1970-01-01T00:00:00Z; RFC 3339 on the wire and in records, an integer in indexes.
+/// It is always within [`Timestamp::MIN`] and [`Timestamp::MAX`], so that whatever is written can be read back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
 
@@ -40,8 +40,8 @@ impl Timestamp {
     pub const fn as_secs(self) -> i64 {
         self.0.div_euclid(1_000_000)
     }
-    /// The instant `span` later, at most [`Timestamp::MAX`]: for deadlines, which nobody waits for that long. What somebody gave is added
-    /// to with [`Timestamp::checked_plus`].
+    /// The instant `span` later, at most [`Timestamp::MAX`]: for deadlines, which nobody waits for that long. What
+    /// somebody gave is added to with [`Timestamp::checked_plus`].
     pub const fn plus(self, span: Span) -> Self {
         Self::from_micros(self.0.saturating_add(span.as_micros()))
     }
@@ -85,15 +85,12 @@ impl FromStr for Timestamp {
             Err(_) if is_time(text) => return Err(OUT_OF_RANGE),
             Err(_) => return Err(BadTime("an RFC 3339 time such as 2027-03-31T12:00:00Z")),
         };
-        if (Self::MIN.0..=Self::MAX.0).contains(&micros) {
-            Ok(Self(micros))
-        } else {
-            Err(OUT_OF_RANGE)
-        }
+        if (Self::MIN.0..=Self::MAX.0).contains(&micros) { Ok(Self(micros)) } else { Err(OUT_OF_RANGE) }
     }
 }
 
-const OUT_OF_RANGE: BadTime = BadTime("a time from 0000-01-01T00:00:00Z to 9999-12-30T22:00:00Z; what has no end is left out");
+const OUT_OF_RANGE: BadTime =
+    BadTime("a time from 0000-01-01T00:00:00Z to 9999-12-30T22:00:00Z; what has no end is left out");
 
 /// Whether a text is a time with its offset, be it one that no instant stands for.
 fn is_time(text: &str) -> bool {
@@ -190,11 +187,7 @@ impl FromStr for Span {
             digits.clear();
         }
         // A hundred years bounds every later addition.
-        if digits.is_empty() && secs <= 36_500 * 86_400 {
-            Ok(Self::from_secs(secs))
-        } else {
-            Err(bad)
-        }
+        if digits.is_empty() && secs <= 36_500 * 86_400 { Ok(Self::from_secs(secs)) } else { Err(bad) }
     }
 }
 
@@ -211,7 +204,8 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// A time beyond the bounds as v0.1.0 wrote it into records, in microseconds: `253402214400000000us`. It reads as the bound.
+/// A time beyond the bounds as v0.1.0 wrote it into records, in microseconds: `253402214400000000us`. It reads as the
+/// bound.
 fn unwritable(text: &str) -> Option<Timestamp> {
     let micros: i64 = text.strip_suffix("us")?.parse().ok()?;
     let at = Timestamp::from_micros(micros);
@@ -288,11 +282,7 @@ pub struct Reading {
 impl ClockGuard {
     /// A guard that trusts the clock as it is now.
     pub fn new(clock: &dyn Clock, tolerance: Span) -> Self {
-        Self {
-            wall: clock.now(),
-            monotonic: clock.monotonic(),
-            tolerance,
-        }
+        Self { wall: clock.now(), monotonic: clock.monotonic(), tolerance }
     }
 
     /// Reads the clock, given the latest committed time known.
@@ -303,10 +293,7 @@ impl ClockGuard {
         let behind = last_committed.since(wall) > self.tolerance;
         // A stepped clock is not decided with: a time far ahead, once committed, could never be taken back.
         let trusted = if stepped { expected } else { wall };
-        Reading {
-            now: trusted.max(last_committed),
-            reliable: !stepped && !behind,
-        }
+        Reading { now: trusted.max(last_committed), reliable: !stepped && !behind }
     }
 }
 
@@ -341,16 +328,9 @@ mod tests {
     fn d09_every_instant_is_written_so_that_it_is_read_back() {
         let written = |at: Timestamp| serde_json::from_str::<Timestamp>(&serde_json::to_string(&at).unwrap()).unwrap();
         let century = Span::from_days(36_500);
-        for micros in [
-            i64::MIN,
-            -62_167_219_200_000_001,
-            -1,
-            0,
-            1,
-            253_402_207_200_000_000,
-            253_402_214_400_000_000,
-            i64::MAX,
-        ] {
+        for micros in
+            [i64::MIN, -62_167_219_200_000_001, -1, 0, 1, 253_402_207_200_000_000, 253_402_214_400_000_000, i64::MAX]
+        {
             let at = Timestamp::from_micros(micros);
             for at in [at, at.plus(century), at.minus(century), Timestamp::from_secs(micros)] {
                 assert_eq!(written(at), at, "{micros}");

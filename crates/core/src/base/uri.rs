@@ -1,8 +1,10 @@
-//! Addresses in the form in which equal ones are equal (RFC 3986 §6.2.2, §6.2.3), so that none of its spellings is another thing.
+//! Addresses in the form in which equal ones are equal (RFC 3986 §6.2.2, §6.2.3), so that none of its spellings is
+//! another thing.
 
-/// The normal form of a URI with an authority: scheme and host in lower case, no default or empty port, percent-encoding in capitals and only
-/// where it is needed, no dot segments, and `/` for an empty path. Query and fragment stay, but for their percent-encoding. Text without `://` is
-/// given back as it is. At most one byte longer than what it is made of.
+/// The normal form of a URI with an authority: scheme and host in lower case, no default or empty port,
+/// percent-encoding in capitals and only where it is needed, no dot segments, and `/` for an empty path. Query and
+/// fragment stay, but for their percent-encoding. Text without `://` is given back as it is. At most one byte longer
+/// than what it is made of.
 pub fn normal(uri: &str) -> String {
     let Some((scheme, rest)) = uri.split_once("://") else {
         return uri.to_owned();
@@ -19,7 +21,11 @@ pub fn normal(uri: &str) -> String {
     };
     // What has a port before its port is no host: it stays what it is, and is no other spelling of one.
     let host = match host.rsplit_once(':') {
-        Some((name, port)) if (port.is_empty() || port == default_port) && (name.ends_with(']') || !name.contains(':')) => name,
+        Some((name, port))
+            if (port.is_empty() || port == default_port) && (name.ends_with(']') || !name.contains(':')) =>
+        {
+            name
+        }
         _ => &host,
     };
     let path = without_dot_segments(&percent_normal(path));
@@ -31,10 +37,12 @@ pub fn is_same(one: &str, other: &str) -> bool {
     one == other || normal(one) == normal(other)
 }
 
-/// Whether a URI's host is what it reads as: nothing stands before it (`https://orders.internal@evil.example` is evil.example's), and nothing in
-/// it is encoded. True of what has no authority.
+/// Whether a URI's host is what it reads as: nothing stands before it (`https://orders.internal@evil.example` is
+/// evil.example's), and nothing in it is encoded. True of what has no authority.
 pub fn has_plain_host(uri: &str) -> bool {
-    let Some((_, rest)) = uri.split_once("://") else { return true };
+    let Some((_, rest)) = uri.split_once("://") else {
+        return true;
+    };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     !authority.contains(['@', '%', '\\'])
 }
@@ -138,7 +146,8 @@ mod tests {
             ("https://h/a//b/", "https://h/a//b/"),
             ("https://h/%zz%4", "https://h/%zz%4"),
             ("https://h/é%C3%a9", "https://h/é%C3%A9"),
-            // What encodes nothing doesn't come to encode something, and what has two ports is no spelling of what has one.
+            // What encodes nothing doesn't come to encode something, and what has two ports is no spelling of what has
+            // one.
             ("https://h/%%341", "https://h/%%341"),
             ("https://h/%4%31%%2d", "https://h/%4%31%-"),
             ("http://h:80:80/", "http://h:80:80/"),

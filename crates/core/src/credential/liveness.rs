@@ -61,12 +61,17 @@ pub fn identity_may_act(identity: &Identity, scopes: Scopes<'_>, now: Timestamp)
     Ok(())
 }
 
-/// Whether a credential is alive, as far as its own state, its identity's and its scopes' go. What it may still be used for is
-/// [`crate::credential::gate::Standing::left`].
+/// Whether a credential is alive, as far as its own state, its identity's and its scopes' go. What it may still be used
+/// for is [`crate::credential::gate::Standing::left`].
 ///
 /// # Errors
 /// Why not.
-pub fn credential_is_live(credential: &Stored<Credential>, identity: &Identity, scopes: Scopes<'_>, now: Timestamp) -> Result<(), Reason> {
+pub fn credential_is_live(
+    credential: &Stored<Credential>,
+    identity: &Identity,
+    scopes: Scopes<'_>,
+    now: Timestamp,
+) -> Result<(), Reason> {
     if credential.revoked_at.is_some() {
         return Err(Reason::CredentialRevoked);
     }

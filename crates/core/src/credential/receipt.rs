@@ -93,7 +93,8 @@ pub enum ReceiptState {
     Unproven,
 }
 
-/// What can get new credentials by itself after a revocation: identities that may act and have a way to prove themselves.
+/// What can get new credentials by itself after a revocation: identities that may act and have a way to prove
+/// themselves.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Returning {
@@ -103,8 +104,8 @@ pub struct Returning {
     pub identities: Vec<IdentityId>,
 }
 
-/// How far the check of a scope has come: its identities are looked at in batches, in the order of their ids. What was found so far stands in the
-/// receipt's points; one where nothing was found yet is [`PointState::Requested`].
+/// How far the check of a scope has come: its identities are looked at in batches, in the order of their ids. What was
+/// found so far stands in the receipt's points; one where nothing was found yet is [`PointState::Requested`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Progress {

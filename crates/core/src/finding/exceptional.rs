@@ -1,7 +1,8 @@
-//! The log of exceptional access (R106): each use of what lets somebody in besides the ordinary way, in a list of its own.
+//! The log of exceptional access (R106): each use of what lets somebody in besides the ordinary way, in a list of its
+//! own.
 //!
-//! A record is written by the commit of the event that it is about, which stands in the log like any other; the list only keeps what is
-//! exceptional apart, so that whoever reads it doesn't have to look for it among a day's issuances.
+//! A record is written by the commit of the event that it is about, which stands in the log like any other; the list
+//! only keeps what is exceptional apart, so that whoever reads it doesn't have to look for it among a day's issuances.
 
 use serde::{Deserialize, Serialize};
 
@@ -98,9 +99,6 @@ impl Record for ExceptionalAccess {
         self.id.to_string()
     }
     fn terms(&self) -> Terms<Self> {
-        Terms::none()
-            .with(Self::ACCESS, self.access)
-            .with(Self::WITH, &self.with)
-            .each(Self::IDENTITY, self.identity)
+        Terms::none().with(Self::ACCESS, self.access).with(Self::WITH, &self.with).each(Self::IDENTITY, self.identity)
     }
 }

@@ -1,7 +1,7 @@
 //! The rules, each with what it answers and what it can't see.
 //!
-//! Framework ids are those of OWASP NHI Top 10 2025, NIST CSF 2.0 and the tenets of NIST SP 800-207 §2.1; `aliases` are ids under which
-//! older texts cite the same risk wrongly (REQUIREMENTS.md, "Framework ids: corrections").
+//! Framework ids are those of OWASP NHI Top 10 2025, NIST CSF 2.0 and the tenets of NIST SP 800-207 §2.1; `aliases` are
+//! ids under which older texts cite the same risk wrongly (REQUIREMENTS.md, "Framework ids: corrections").
 
 use crate::finding::{Rule, Severity};
 

@@ -82,7 +82,8 @@ pub struct Recheck {
     pub because: SignalId,
 }
 
-/// One holder of a binding's proof, told apart by the key that its credentials are bound to or else by where it calls from (R59).
+/// One holder of a binding's proof, told apart by the key that its credentials are bound to or else by where it calls
+/// from (R59).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Instance {
@@ -148,7 +149,8 @@ impl Binding {
     /// Listed by the claim of an issuer's tokens that names the workload.
     const CLAIM: Field<Self> = Field::new("claim");
 
-    /// The term of the bindings to tokens with this claim, its value cut where it is long: whoever lists them looks at the claims themselves.
+    /// The term of the bindings to tokens with this claim, its value cut where it is long: whoever lists them looks at
+    /// the claims themselves.
     pub fn by_claim(name: &str, value: &serde_json::Value) -> Term<Self> {
         Self::CLAIM.of(claim_text(name, value))
     }
@@ -162,10 +164,13 @@ impl Record for Binding {
     fn terms(&self) -> Terms<Self> {
         let terms = Terms::none().with(Self::IDENTITY, self.identity);
         match &self.matches {
-            BindingMatch::PublicKey { thumbprint, .. } | BindingMatch::Certificate { thumbprint } => terms.with(Self::KEY, thumbprint),
+            BindingMatch::PublicKey { thumbprint, .. } | BindingMatch::Certificate { thumbprint } => {
+                terms.with(Self::KEY, thumbprint)
+            }
             BindingMatch::Oidc { claims, .. } => {
                 let anchors = Preset::ALL.iter().map(|preset| preset.workload_claim());
-                terms.each(Self::CLAIM, anchors.filter_map(|name| claims.get(name).map(|value| claim_text(name, value))))
+                terms
+                    .each(Self::CLAIM, anchors.filter_map(|name| claims.get(name).map(|value| claim_text(name, value))))
             }
         }
     }
@@ -210,22 +215,22 @@ impl Record for JoinToken {
     }
 }
 
-/// The claims that a binding fixes, itself or through its issuer, and that what a source says contradicts (R86). What it doesn't tell of
-/// breaks nothing; numbers and their texts are the same id.
+/// The claims that a binding fixes, itself or through its issuer, and that what a source says contradicts (R86). What
+/// it doesn't tell of breaks nothing; numbers and their texts are the same id.
 pub fn binding_breaks(
     preset: Preset,
     matches: &BindingMatch,
     fixed_by_issuer: &BTreeMap<String, serde_json::Value>,
     facts: &serde_json::Map<String, serde_json::Value>,
 ) -> Vec<String> {
-    let BindingMatch::Oidc { claims, .. } = matches else { return Vec::new() };
-    let contradicted = |(name, fixed): &(&String, &serde_json::Value)| facts.get(*name).is_some_and(|now| !is_one_of(preset, name, now, fixed));
-    let mut broken: Vec<String> = claims
-        .iter()
-        .chain(fixed_by_issuer)
-        .filter(contradicted)
-        .map(|(name, _)| name.clone())
-        .collect();
+    let BindingMatch::Oidc { claims, .. } = matches else {
+        return Vec::new();
+    };
+    let contradicted = |(name, fixed): &(&String, &serde_json::Value)| {
+        facts.get(*name).is_some_and(|now| !is_one_of(preset, name, now, fixed))
+    };
+    let mut broken: Vec<String> =
+        claims.iter().chain(fixed_by_issuer).filter(contradicted).map(|(name, _)| name.clone()).collect();
     broken.sort_unstable();
     broken.dedup();
     broken
@@ -265,7 +270,9 @@ mod tests {
             claims: map(&json!({"repository_id": "74", "ref": "refs/heads/main"})),
         };
         let tenant = map(&json!({"repository_owner_id": "9"}));
-        let breaks = |facts: serde_json::Value| binding_breaks(Preset::GithubActions, &oidc, &tenant, facts.as_object().unwrap());
+        let breaks = |facts: serde_json::Value| {
+            binding_breaks(Preset::GithubActions, &oidc, &tenant, facts.as_object().unwrap())
+        };
         assert!(breaks(json!({})).is_empty());
         assert!(breaks(json!({"repository_id": 74, "repository": "acme/renamed", "visibility": "public"})).is_empty());
         assert_eq!(breaks(json!({"repository_id": "75"})), ["repository_id"]);
@@ -276,8 +283,19 @@ mod tests {
             ["ref", "repository_owner_id"]
         );
         let several = map(&json!({"repository_owner_id": ["9", "10"]}));
-        assert!(binding_breaks(Preset::GithubActions, &oidc, &several, json!({"repository_owner_id": 10}).as_object().unwrap()).is_empty());
+        assert!(
+            binding_breaks(
+                Preset::GithubActions,
+                &oidc,
+                &several,
+                json!({"repository_owner_id": 10}).as_object().unwrap()
+            )
+            .is_empty()
+        );
         let key = BindingMatch::Certificate { thumbprint: "x".into() };
-        assert!(binding_breaks(Preset::GithubActions, &key, &tenant, json!({"repository_id": "75"}).as_object().unwrap()).is_empty());
+        assert!(
+            binding_breaks(Preset::GithubActions, &key, &tenant, json!({"repository_id": "75"}).as_object().unwrap())
+                .is_empty()
+        );
     }
 }

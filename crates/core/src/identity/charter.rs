@@ -72,8 +72,9 @@ pub enum WorkloadBinding {
         workload: String,
         /// The registered issuer's URL.
         issuer: String,
-        /// Claims that must have exactly these values, by name or by path (`kubernetes.io/serviceaccount/uid`). Which ones have to be
-        /// among them is the issuer's to say: the immutable id of the repository, project or account; without a preset `sub`.
+        /// Claims that must have exactly these values, by name or by path (`kubernetes.io/serviceaccount/uid`). Which
+        /// ones have to be among them is the issuer's to say: the immutable id of the repository, project or account;
+        /// without a preset `sub`.
         claims: std::collections::BTreeMap<String, serde_json::Value>,
     },
     /// It enrols a key of its own with a one-time join token (S-15).
@@ -121,7 +122,8 @@ pub enum RetirementCondition {
     TaskCompleted,
 }
 
-/// The types of credentials, the shortest-lived first. What comes after access tokens is weaker and needs an exception (R32).
+/// The types of credentials, the shortest-lived first. What comes after access tokens is weaker and needs an exception
+/// (R32).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CredentialType {
@@ -282,7 +284,8 @@ pub struct CharterDraft {
     /// Whether it gets only credentials that are bound to a key (RFC 9449, RFC 8705).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub sender_constrained: bool,
-    /// Whether a request for more than is held is refused, rather than answered with the part that is held (RFC 6749 §3.3).
+    /// Whether a request for more than is held is refused, rather than answered with the part that is held (RFC 6749
+    /// §3.3).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub exact_scope: bool,
     /// Where it is called back when what it asked for is decided (OpenID CIBA, ping mode): an `https` URL.
@@ -404,7 +407,9 @@ impl Checker {
     pub(super) fn text(&mut self, field: &str, code: &str, value: Option<&str>, hint: &str) -> String {
         match value.map(str::trim) {
             None | Some("") => self.wrong(field, &format!("{code}_missing"), hint),
-            Some(text) if text.len() > MAX_TEXT => self.wrong(field, &format!("{code}_too_long"), "use at most 1000 bytes"),
+            Some(text) if text.len() > MAX_TEXT => {
+                self.wrong(field, &format!("{code}_too_long"), "use at most 1000 bytes")
+            }
             Some(text) => return text.to_owned(),
         }
         String::new()
@@ -425,8 +430,8 @@ impl Checker {
 }
 
 impl CharterDraft {
-    /// Whom it names as those whom it serves: who runs it and who gains by it, who stands in for its owner, and the identities that may act
-    /// for it (S-8, R40). Ids, and names of teams or companies.
+    /// Whom it names as those whom it serves: who runs it and who gains by it, who stands in for its owner, and the
+    /// identities that may act for it (S-8, R40). Ids, and names of teams or companies.
     pub fn served(&self) -> BTreeSet<String> {
         let mut served: BTreeSet<String> = self.delegates.iter().map(|delegate| delegate.actor.to_string()).collect();
         served.extend(self.backup_owner.map(|backup| backup.to_string()));
@@ -434,7 +439,8 @@ impl CharterDraft {
         served
     }
 
-    /// Checks every fact and gives the complete charter. `registered` is when the identity was registered: ends must lie after it.
+    /// Checks every fact and gives the complete charter. `registered` is when the identity was registered: ends must
+    /// lie after it.
     ///
     /// # Errors
     /// Every field that is missing or wrong, in the order of the charter.
@@ -458,14 +464,17 @@ impl CharterDraft {
                 "say inside which trust domain, issuer, network or organisation it is trusted",
             ),
             Some(boundary) => {
-                let _ = check.text("trust_boundary.value", "trust_boundary", Some(boundary.value()), "name the boundary");
+                let _ =
+                    check.text("trust_boundary.value", "trust_boundary", Some(boundary.value()), "name the boundary");
             }
         }
-        let environment = check.present("environment", "environment_missing", self.environment.clone(), "name its environment");
+        let environment =
+            check.present("environment", "environment_missing", self.environment.clone(), "name its environment");
         if let Some(Err(problem)) = environment.as_deref().map(|name| parse_name("charter.environment", name)) {
             check.0.push(problem);
         }
-        let application = check.present("application", "application_missing", self.application, "name the application it works for");
+        let application =
+            check.present("application", "application_missing", self.application, "name the application it works for");
         let binding = check.present(
             "workload_binding",
             "workload_binding_missing",
@@ -473,7 +482,12 @@ impl CharterDraft {
             "say how the workload proves itself: public_key, oidc, certificate or join_token",
         );
         if let Some(binding) = &binding {
-            let _ = check.text("workload_binding.workload", "workload", Some(binding.workload()), "name the intended workload");
+            let _ = check.text(
+                "workload_binding.workload",
+                "workload",
+                Some(binding.workload()),
+                "name the intended workload",
+            );
             if let WorkloadBinding::Oidc { claims, .. } = binding {
                 // Which of them identify the workload is the issuer's to say, and checked with the references.
                 if claims.is_empty() {
@@ -483,8 +497,13 @@ impl CharterDraft {
                         "fix the claims that name the workload to exact values",
                     );
                 }
-                let exact = |value: &serde_json::Value| value.is_string() || value.is_boolean() || value.is_i64() || value.is_u64();
-                if claims.len() > MAX_ITEMS || !claims.keys().all(|name| crate::trust::claim::is_name(name)) || !claims.values().all(exact) {
+                let exact = |value: &serde_json::Value| {
+                    value.is_string() || value.is_boolean() || value.is_i64() || value.is_u64()
+                };
+                if claims.len() > MAX_ITEMS
+                    || !claims.keys().all(|name| crate::trust::claim::is_name(name))
+                    || !claims.values().all(exact)
+                {
                     check.wrong(
                         "workload_binding.claims",
                         "claims_malformed",
@@ -493,7 +512,8 @@ impl CharterDraft {
                 }
             }
         }
-        let expires_at = check.present("expires_at", "expiry_missing", self.expires_at, "set its end; every identity has one");
+        let expires_at =
+            check.present("expires_at", "expiry_missing", self.expires_at, "set its end; every identity has one");
         if expires_at.is_some_and(|at| at <= registered) {
             check.wrong("expires_at", "expiry_past", "set an end in the future");
         }
@@ -526,7 +546,8 @@ impl CharterDraft {
             None => check.wrong("parties", "parties_missing", "name requester, operator and beneficiary"),
             Some(parties) => {
                 let _ = check.text("parties.operator", "operator", Some(&parties.operator), "name who runs it");
-                let _ = check.text("parties.beneficiary", "beneficiary", Some(&parties.beneficiary), "name whom it serves");
+                let _ =
+                    check.text("parties.beneficiary", "beneficiary", Some(&parties.beneficiary), "name whom it serves");
             }
         }
         if let Some(shared) = &self.shared {
@@ -553,36 +574,41 @@ impl CharterDraft {
         }
         crate::identity::kinds::check(kind, self, &mut check);
         match (owner, environment, application, binding, expires_at, coverage) {
-            (Some(owner), Some(environment), Some(application), Some(workload_binding), Some(expires_at), Some(coverage)) if check.0.is_empty() => {
-                Ok(Charter {
-                    owner,
-                    purpose,
-                    scope: self.scope.clone(),
-                    environment,
-                    application,
-                    workload_binding,
-                    expires_at,
-                    retirement: self.retirement.clone(),
-                    credential_types: if self.credential_types.is_empty() {
-                        vec![CredentialType::AccessToken]
-                    } else {
-                        self.credential_types.clone()
-                    },
-                    credential_ttl: ttl,
-                    rotation_cadence: self.rotation_cadence.unwrap_or_default(),
-                    coverage,
-                    auto_revocation: self.auto_revocation.clone(),
-                    data_domains: self.data_domains.clone(),
-                    vendor: self.vendor,
-                    cloud_account: self.cloud_account,
-                    usage: self.usage.clone(),
-                    tasks: self.tasks.clone(),
-                    default_task: self.default_task.clone(),
-                    delegates: self.delegates.clone(),
-                    sender_constrained: self.sender_constrained,
-                    exact_scope: self.exact_scope,
-                })
-            }
+            (
+                Some(owner),
+                Some(environment),
+                Some(application),
+                Some(workload_binding),
+                Some(expires_at),
+                Some(coverage),
+            ) if check.0.is_empty() => Ok(Charter {
+                owner,
+                purpose,
+                scope: self.scope.clone(),
+                environment,
+                application,
+                workload_binding,
+                expires_at,
+                retirement: self.retirement.clone(),
+                credential_types: if self.credential_types.is_empty() {
+                    vec![CredentialType::AccessToken]
+                } else {
+                    self.credential_types.clone()
+                },
+                credential_ttl: ttl,
+                rotation_cadence: self.rotation_cadence.unwrap_or_default(),
+                coverage,
+                auto_revocation: self.auto_revocation.clone(),
+                data_domains: self.data_domains.clone(),
+                vendor: self.vendor,
+                cloud_account: self.cloud_account,
+                usage: self.usage.clone(),
+                tasks: self.tasks.clone(),
+                default_task: self.default_task.clone(),
+                delegates: self.delegates.clone(),
+                sender_constrained: self.sender_constrained,
+                exact_scope: self.exact_scope,
+            }),
             _ => Err(check.0),
         }
     }
@@ -657,7 +683,9 @@ fn is_endpoint(url: &str) -> bool {
 /// Whether a text can be an action: an OAuth scope token, so that it can stand in a token's `scope`.
 fn is_action(action: &str) -> bool {
     action == WILDCARD
-        || (!action.is_empty() && action.len() <= 64 && action.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.:-".contains(&b)))
+        || (!action.is_empty()
+            && action.len() <= 64
+            && action.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.:-".contains(&b)))
 }
 impl Charter {
     /// When the identity ends at the latest: its expiry or the earliest date among its retirement conditions.

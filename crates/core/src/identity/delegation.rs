@@ -50,8 +50,8 @@ impl Delegate {
     }
 }
 
-/// Whether some tasks allow nothing that others did not. No tasks at all means no bound by tasks: declaring some narrows, dropping all
-/// of them widens.
+/// Whether some tasks allow nothing that others did not. No tasks at all means no bound by tasks: declaring some
+/// narrows, dropping all of them widens.
 pub fn tasks_narrow(from: &[Task], to: &[Task]) -> bool {
     let known = |task: &Task| {
         from.iter()
@@ -63,8 +63,9 @@ pub fn tasks_narrow(from: &[Task], to: &[Task]) -> bool {
 /// Whether some delegates may do nothing that others might not.
 pub fn delegates_narrow(from: &[Delegate], to: &[Delegate]) -> bool {
     to.iter().all(|delegate| {
-        from.iter()
-            .any(|known| known.actor == delegate.actor && delegate.onward <= known.onward && within(&delegate.scope, &known.scope))
+        from.iter().any(|known| {
+            known.actor == delegate.actor && delegate.onward <= known.onward && within(&delegate.scope, &known.scope)
+        })
     })
 }
 
@@ -73,7 +74,8 @@ pub fn within(inner: &[Entitlement], outer: &[Entitlement]) -> bool {
     inner.iter().all(|entitlement| {
         entitlement.actions.iter().all(|action| {
             outer.iter().any(|other| {
-                (other.resource == WILDCARD || other.resource == entitlement.resource) && other.actions.iter().any(|a| a == WILDCARD || a == action)
+                (other.resource == WILDCARD || other.resource == entitlement.resource)
+                    && other.actions.iter().any(|a| a == WILDCARD || a == action)
             })
         })
     })
@@ -87,7 +89,8 @@ pub struct Delegation {
     pub chain: Vec<IdentityId>,
     /// The credentials that it was derived from, the first link first: it dies with each of them.
     pub parents: Vec<CredentialId>,
-    /// For which task of its own charter each of the chain acts, in the chain's order; none where its charter declares no tasks.
+    /// For which task of its own charter each of the chain acts, in the chain's order; none where its charter declares
+    /// no tasks.
     #[serde(default)]
     pub tasks: Vec<Option<String>>,
 }
@@ -104,7 +107,8 @@ impl Delegation {
     }
 }
 
-/// What a credential for Tenure itself lets its bearer's counterpart ask for: a token to act for its subject (RFC 8693, `may_act`).
+/// What a credential for Tenure itself lets its bearer's counterpart ask for: a token to act for its subject (RFC 8693,
+/// `may_act`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MayAct {
@@ -130,29 +134,18 @@ mod tests {
     }
 
     fn task(name: &str, actions: &[&str]) -> Task {
-        Task {
-            name: name.into(),
-            purpose: "p".into(),
-            scope: vec![on(actions, "a")],
-        }
+        Task { name: name.into(), purpose: "p".into(), scope: vec![on(actions, "a")] }
     }
 
     fn delegate(actor: u128, actions: &[&str], onward: u8) -> Delegate {
-        Delegate {
-            actor: IdentityId::from_u128(actor),
-            scope: vec![on(actions, "a")],
-            onward,
-        }
+        Delegate { actor: IdentityId::from_u128(actor), scope: vec![on(actions, "a")], onward }
     }
 
     #[test]
     fn fewer_or_smaller_tasks_narrow_and_no_tasks_widen() {
         let (read, write, both) = (task("t", &["read"]), task("t", &["write"]), task("t", &["read", "write"]));
         let other = task("u", &["read"]);
-        let renamed = Task {
-            purpose: "q".into(),
-            ..read.clone()
-        };
+        let renamed = Task { purpose: "q".into(), ..read.clone() };
         for (from, to, narrows) in [
             (vec![], vec![both.clone()], true),
             (vec![], vec![], true),
@@ -186,6 +179,8 @@ mod tests {
     #[test]
     fn a_wildcard_is_within_a_wildcard_only() {
         assert!(within(&[on(&["*"], "a")], &[on(&["*"], "*")]) && within(&[on(&["read"], "*")], &[on(&["*"], "*")]));
-        assert!(!within(&[on(&["*"], "a")], &[on(&["read"], "a")]) && !within(&[on(&["read"], "*")], &[on(&["read"], "a")]));
+        assert!(
+            !within(&[on(&["*"], "a")], &[on(&["read"], "a")]) && !within(&[on(&["read"], "*")], &[on(&["read"], "a")])
+        );
     }
 }

@@ -1,7 +1,8 @@
-//! What each kind's charter must say besides what every charter says (R9–R13, R18, R36, R37), and the bounds of use that any may name.
+//! What each kind's charter must say besides what every charter says (R9–R13, R18, R36, R37), and the bounds of use
+//! that any may name.
 //!
-//! Here stands what the charter alone tells. What it takes the directory for (a vendor's contract, where people sign in, an agent's
-//! end seen from today) is checked with the references.
+//! Here stands what the charter alone tells. What it takes the directory for (a vendor's contract, where people sign
+//! in, an agent's end seen from today) is checked with the references.
 
 use crate::base::time::{Span, Timestamp};
 use crate::identity::charter::Checker;
@@ -13,8 +14,8 @@ use crate::inventory::entitlement::Entitlement;
 const AGENT_CREDENTIAL_TTL: Span = Span::from_mins(15);
 /// The longest that an agent lives from the moment that its end is set or moved.
 const AGENT_LIFE: Span = Span::from_days(30);
-/// Claims of CI platforms that name the repository of a run. A fixed id need not be listed beside the name: each proof shows both, and one
-/// of the two has to be on the list then.
+/// Claims of CI platforms that name the repository of a run. A fixed id need not be listed beside the name: each proof
+/// shows both, and one of the two has to be on the list then.
 const REPOSITORY_CLAIMS: &[&str] = &["repository", "project_path"];
 const MAX_POSTURE: usize = 64;
 const MAX_TASK_NAME: usize = 64;
@@ -35,7 +36,8 @@ impl Usage {
         self.hours.as_ref().is_none_or(|hours| hours.contain(at))
     }
 
-    /// Whether the posture that an enforcement point reports is the one that is demanded; one that reports none has not looked.
+    /// Whether the posture that an enforcement point reports is the one that is demanded; one that reports none has not
+    /// looked.
     pub fn in_posture(&self, reported: Option<&str>) -> bool {
         self.posture.as_deref().is_none_or(|demanded| reported == Some(demanded))
     }
@@ -65,8 +67,12 @@ pub(super) fn check(kind: Kind, charter: &CharterDraft, check: &mut Checker) {
 }
 
 fn check_usage(usage: &Usage, check: &mut Checker) {
-    let wrong =
-        |hours: &Hours| hours.from > 23 || !(1..=24).contains(&hours.until) || hours.days.len() > 7 || hours.days.iter().any(|day| !(1..=7).contains(day));
+    let wrong = |hours: &Hours| {
+        hours.from > 23
+            || !(1..=24).contains(&hours.until)
+            || hours.days.len() > 7
+            || hours.days.iter().any(|day| !(1..=7).contains(day))
+    };
     if usage.hours.as_ref().is_some_and(wrong) {
         check.wrong(
             "usage.hours",
@@ -75,7 +81,9 @@ fn check_usage(usage: &Usage, check: &mut Checker) {
         );
     }
     if let Some(posture) = &usage.posture {
-        let good = !posture.is_empty() && posture.len() <= MAX_POSTURE && posture.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.:-".contains(&b));
+        let good = !posture.is_empty()
+            && posture.len() <= MAX_POSTURE
+            && posture.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.:-".contains(&b));
         if !good {
             check.wrong(
                 "usage.posture",
@@ -101,7 +109,8 @@ fn check_tasks(charter: &CharterDraft, check: &mut Checker) {
         } else if charter.tasks.iter().take(n).any(|other| other.name == task.name) {
             check.wrong(&format!("tasks[{n}].name"), "task_twice", "give each task a name of its own");
         }
-        let _ = check.text(&format!("tasks[{n}].purpose"), "task_purpose", Some(&task.purpose), "say what the task is for");
+        let _ =
+            check.text(&format!("tasks[{n}].purpose"), "task_purpose", Some(&task.purpose), "say what the task is for");
         check_part(&task.scope, charter, &format!("tasks[{n}].scope"), "task", check);
     }
 }
@@ -277,11 +286,7 @@ mod tests {
             (Kind::Device, json!({"workload_binding": oidc(json!({"sub": "s"}))}), &["device_without_key"]),
             (Kind::Pipeline, json!({}), &["repositories_missing", "auto_revocation_missing"]),
             (Kind::Pipeline, ci.clone(), &[]),
-            (
-                Kind::Pipeline,
-                with(&ci, "workload_binding", oidc(json!({"sub": "s", "repository": "acme/app"}))),
-                &[],
-            ),
+            (Kind::Pipeline, with(&ci, "workload_binding", oidc(json!({"sub": "s", "repository": "acme/app"}))), &[]),
             (
                 Kind::Pipeline,
                 with(&ci, "workload_binding", oidc(json!({"sub": "s", "repository": "acme/other"}))),
@@ -354,15 +359,15 @@ mod tests {
 
     #[test]
     fn hours_wrap_midnight_and_belong_to_the_day_on_which_they_began() {
-        let hours = |from, until, days: &[u8]| crate::identity::Hours {
-            from,
-            until,
-            days: days.to_vec(),
-        };
+        let hours = |from, until, days: &[u8]| crate::identity::Hours { from, until, days: days.to_vec() };
         // 2023-11-14 was a Tuesday.
         let at = |day: i64, hour: i64| Timestamp::from_secs(1_699_920_000 + day * 86_400 + hour * 3_600);
         assert!(hours(8, 18, &[2]).contain(at(0, 8)) && hours(8, 18, &[2]).contain(at(0, 17)));
-        assert!(!hours(8, 18, &[2]).contain(at(0, 18)) && !hours(8, 18, &[2]).contain(at(1, 9)) && !hours(8, 18, &[2]).contain(at(0, 7)));
+        assert!(
+            !hours(8, 18, &[2]).contain(at(0, 18))
+                && !hours(8, 18, &[2]).contain(at(1, 9))
+                && !hours(8, 18, &[2]).contain(at(0, 7))
+        );
         let night = hours(22, 6, &[2]);
         assert!(night.contain(at(0, 23)) && night.contain(at(1, 5)));
         assert!(!night.contain(at(0, 5)) && !night.contain(at(1, 6)) && !night.contain(at(1, 23)));

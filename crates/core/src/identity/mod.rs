@@ -16,8 +16,9 @@ mod tier;
 pub mod transfer;
 
 pub use charter::{
-    AutoRenewal, Charter, CharterDraft, Coverage, CredentialType, DEFAULT_CREDENTIAL_TTL, Hours, MAX_CREDENTIAL_TTL, MAX_ITEMS, MAX_KEY_LIFE, Parties,
-    RetirementCondition, RevocationTrigger, Shared, TrustBoundary, Usage, WorkloadBinding,
+    AutoRenewal, Charter, CharterDraft, Coverage, CredentialType, DEFAULT_CREDENTIAL_TTL, Hours, MAX_CREDENTIAL_TTL,
+    MAX_ITEMS, MAX_KEY_LIFE, Parties, RetirementCondition, RevocationTrigger, Shared, TrustBoundary, Usage,
+    WorkloadBinding,
 };
 pub use kind::Kind;
 pub use narrower::narrows;

@@ -1,13 +1,15 @@
 //! Which of two charters allows no more than the other: such a change takes something away and needs nobody's approval.
 //!
-//! Each field has an order of its own, and a charter is narrower if it is in every field. The fields are taken apart by name, so a new one
-//! doesn't compile until its order is here.
+//! Each field has an order of its own, and a charter is narrower if it is in every field. The fields are taken apart by
+//! name, so a new one doesn't compile until its order is here.
 
 use std::collections::BTreeSet;
 
 use crate::base::time::{Span, Timestamp};
 use crate::identity::delegation::{delegates_narrow, tasks_narrow, within};
-use crate::identity::{AutoRenewal, CharterDraft, Coverage, CredentialType, DEFAULT_CREDENTIAL_TTL, Hours, RetirementCondition, Usage};
+use crate::identity::{
+    AutoRenewal, CharterDraft, Coverage, CredentialType, DEFAULT_CREDENTIAL_TTL, Hours, RetirementCondition, Usage,
+};
 
 /// Whether a charter allows nothing that another one doesn't: the same facts, and in each field the same or less.
 pub fn narrows(from: &CharterDraft, to: &CharterDraft) -> bool {
@@ -146,7 +148,9 @@ fn renewal_narrows(from: Option<&AutoRenewal>, to: Option<&AutoRenewal>) -> bool
     match (from, to) {
         (_, None) => true,
         (None, Some(_)) => false,
-        (Some(from), Some(to)) => to.window <= from.window && to.extend_by <= from.extend_by && to.used_within <= from.used_within,
+        (Some(from), Some(to)) => {
+            to.window <= from.window && to.extend_by <= from.extend_by && to.used_within <= from.used_within
+        }
     }
 }
 
@@ -155,9 +159,7 @@ impl Hours {
     fn of_the_week(&self) -> BTreeSet<u8> {
         // 1970-01-05 was a Monday.
         let monday = Timestamp::from_secs(4 * 86_400);
-        (0..168)
-            .filter(|hour| self.contain(monday.plus(Span::from_secs(i64::from(*hour) * 3_600))))
-            .collect()
+        (0..168).filter(|hour| self.contain(monday.plus(Span::from_secs(i64::from(*hour) * 3_600)))).collect()
     }
 }
 

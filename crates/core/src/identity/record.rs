@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::id::{ApplicationId, BindingId, CloudAccountId, ExceptionId, GrantId, IdentityId, NeedId, PersonId, RequestId, TeamId, VendorId};
+use crate::base::id::{
+    ApplicationId, BindingId, CloudAccountId, ExceptionId, GrantId, IdentityId, NeedId, PersonId, RequestId, TeamId,
+    VendorId,
+};
 use crate::base::problem::FieldProblem;
 use crate::base::time::{Span, Timestamp};
 use crate::identity::charter::{Charter, CharterDraft, WorkloadBinding};
@@ -33,11 +36,12 @@ pub struct Identity {
     pub charter: CharterDraft,
     /// Its risk tier, as derived when its charter or what the charter names last changed (R119).
     pub tier: RiskTier,
-    /// The tier that it had before its charter was narrowed, if that was higher: it is held to it until a request for its charter is
-    /// approved under it.
+    /// The tier that it had before its charter was narrowed, if that was higher: it is held to it until a request for
+    /// its charter is approved under it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier_kept: Option<RiskTier>,
-    /// Whom its charter no longer names as one whom it serves: striking a name lets nobody approve what they were kept out of (S-8).
+    /// Whom its charter no longer names as one whom it serves: striking a name lets nobody approve what they were kept
+    /// out of (S-8).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub struck: Vec<Struck>,
     /// Causes of suspension; it is suspended while there is one.
@@ -193,7 +197,8 @@ impl Identity {
     pub const ENFORCES: Field<Self> = Field::new("enforces").or_as("enforces", WILDCARD);
     /// Listed by the workload that it is bound to.
     pub const WORKLOAD: Field<Self> = Field::new("workload");
-    /// Listed by the repositories of its charter. v0.1 gave `repositories=more` to those that list more than it had room for: what it wrote is read on.
+    /// Listed by the repositories of its charter. v0.1 gave `repositories=more` to those that list more than it had
+    /// room for: what it wrote is read on.
     const REPOSITORY: Field<Self> = Field::new("repository").or_as("repositories", "more");
 
     /// The term of the identities whose charters list a repository; platforms don't tell names apart by case.

@@ -94,8 +94,8 @@ impl TermValue for Scope {
 pub struct Membership {
     /// The scope.
     pub scope: Scope,
-    /// A position before which every cut of the scope does not count for this identity: the log's length when the joining was decided.
-    /// The joining commits under the precondition that no cut of the scope happened since.
+    /// A position before which every cut of the scope does not count for this identity: the log's length when the
+    /// joining was decided. The joining commits under the precondition that no cut of the scope happened since.
     pub joined: Position,
 }
 
@@ -143,28 +143,18 @@ impl Hold {
         self.placed_by.into_iter().chain(self.also.iter().map(|placed| placed.by))
     }
 
-    /// Without the hold of one person: another's takes its place, and once there is none, it is released for this reason.
+    /// Without the hold of one person: another's takes its place, and once there is none, it is released for this
+    /// reason.
     pub fn released(mut self, by: PersonId, reason: &str, at: Timestamp) -> Self {
         self.also.retain(|placed| placed.by != by);
         if self.placed_by != Some(by) {
             return self;
         }
         if self.also.is_empty() {
-            return Self {
-                placed_by: None,
-                reason: reason.to_owned(),
-                at,
-                ..self
-            };
+            return Self { placed_by: None, reason: reason.to_owned(), at, ..self };
         }
         let next = self.also.remove(0);
-        Self {
-            placed_by: Some(next.by),
-            releasable_by: Releaser::Security,
-            reason: next.reason,
-            at: next.at,
-            ..self
-        }
+        Self { placed_by: Some(next.by), releasable_by: Releaser::Security, reason: next.reason, at: next.at, ..self }
     }
 }
 

@@ -29,15 +29,8 @@ pub enum IdentityState {
 
 impl IdentityState {
     /// Every state.
-    pub const ALL: &[Self] = &[
-        Self::Draft,
-        Self::Pending,
-        Self::Active,
-        Self::Suspended,
-        Self::Retiring,
-        Self::Retired,
-        Self::Closed,
-    ];
+    pub const ALL: &[Self] =
+        &[Self::Draft, Self::Pending, Self::Active, Self::Suspended, Self::Retiring, Self::Retired, Self::Closed];
 
     /// The name in the log, in filters and in policies.
     pub const fn as_str(self) -> &'static str {
@@ -74,15 +67,8 @@ pub enum Step {
 
 impl Step {
     /// Every step.
-    pub const ALL: &[Self] = &[
-        Self::Submit,
-        Self::Activate,
-        Self::Suspend,
-        Self::Resume,
-        Self::Retire,
-        Self::FinishRetiring,
-        Self::Close,
-    ];
+    pub const ALL: &[Self] =
+        &[Self::Submit, Self::Activate, Self::Suspend, Self::Resume, Self::Retire, Self::FinishRetiring, Self::Close];
 
     /// The name in refusals.
     pub const fn as_str(self) -> &'static str {
@@ -149,10 +135,12 @@ pub struct SuspensionCause {
 }
 
 impl SuspensionCause {
-    /// Whether a newer cause takes this one's place: what somebody says by hand replaces what they said before, so that nobody fills the list by
-    /// repeating themselves, and leaves no place to others; what Tenure says it says once.
+    /// Whether a newer cause takes this one's place: what somebody says by hand replaces what they said before, so that
+    /// nobody fills the list by repeating themselves, and leaves no place to others; what Tenure says it says once.
     fn is_renewed_by(&self, newer: &Self) -> bool {
-        self.kind == newer.kind && self.placed_by == newer.placed_by && (self.kind == SuspensionKind::ByHand || self.reason == newer.reason)
+        self.kind == newer.kind
+            && self.placed_by == newer.placed_by
+            && (self.kind == SuspensionKind::ByHand || self.reason == newer.reason)
     }
 }
 
@@ -198,7 +186,8 @@ impl Identity {
         match self.state {
             IdentityState::Active | IdentityState::Suspended => {
                 self.state = IdentityState::Suspended;
-                let (same, mut others): (Vec<_>, Vec<_>) = self.suspensions.into_iter().partition(|earlier| earlier.is_renewed_by(&cause));
+                let (same, mut others): (Vec<_>, Vec<_>) =
+                    self.suspensions.into_iter().partition(|earlier| earlier.is_renewed_by(&cause));
                 let strict = same.iter().any(|earlier| earlier.releasable_by == Releaser::Security);
                 others.push(SuspensionCause {
                     releasable_by: if strict { Releaser::Security } else { cause.releasable_by },
@@ -234,11 +223,7 @@ impl Identity {
         match self.state {
             IdentityState::Active | IdentityState::Suspended => {
                 self.state = IdentityState::Retiring;
-                self.retirement = Some(Retirement {
-                    because,
-                    started_at: at,
-                    retired_at: None,
-                });
+                self.retirement = Some(Retirement { because, started_at: at, retired_at: None });
                 Ok(self)
             }
             _ => Err(self.bad(Step::Retire)),
@@ -253,10 +238,7 @@ impl Identity {
         match (self.state, self.retirement.take()) {
             (IdentityState::Retiring, Some(retirement)) => {
                 self.state = IdentityState::Retired;
-                self.retirement = Some(Retirement {
-                    retired_at: Some(at),
-                    ..retirement
-                });
+                self.retirement = Some(Retirement { retired_at: Some(at), ..retirement });
                 Ok(self)
             }
             (_, retirement) => {

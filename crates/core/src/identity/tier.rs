@@ -39,8 +39,9 @@ pub struct Ceilings {
 }
 
 impl crate::identity::Identity {
-    /// The tier under which a change is decided: the higher of what it has and what the rule says of the charter that it would get, so
-    /// that nobody sheds the approvers of a tier by leaving it first. What was never approved has no tier to shed.
+    /// The tier under which a change is decided: the higher of what it has and what the rule says of the charter that
+    /// it would get, so that nobody sheds the approvers of a tier by leaving it first. What was never approved has no
+    /// tier to shed.
     pub fn judged_tier(&self, by_rule: RiskTier) -> RiskTier {
         match self.state {
             IdentityState::Draft | IdentityState::Pending => by_rule,
@@ -71,9 +72,9 @@ impl crate::identity::Identity {
 }
 
 impl RiskTier {
-    /// The tier of an identity of this kind and charter. Points: production 2; agent or integration 1; privileged coverage 2; a
-    /// wildcard 3; shared 1; a credential weaker than the platform offers 1; data confidential 2, restricted 3.
-    /// Up to 1 is low, up to 3 medium, more is high.
+    /// The tier of an identity of this kind and charter. Points: production 2; agent or integration 1; privileged
+    /// coverage 2; a wildcard 3; shared 1; a credential weaker than the platform offers 1; data confidential 2,
+    /// restricted 3. Up to 1 is low, up to 3 medium, more is high.
     pub fn of(kind: Kind, charter: &CharterDraft, facts: RiskFacts) -> Self {
         let mut points = 0_u8;
         if facts.production {
@@ -152,10 +153,7 @@ mod tests {
                 actions: vec!["read".into()],
                 resource: if wildcard { WILDCARD.into() } else { "res".into() },
             }],
-            shared: shared.then(|| Shared {
-                consumers: Vec::new(),
-                migration_plan: String::new(),
-            }),
+            shared: shared.then(|| Shared { consumers: Vec::new(), migration_plan: String::new() }),
             credential_types: if weaker { vec![CredentialType::ApiKey] } else { Vec::new() },
             ..CharterDraft::default()
         };

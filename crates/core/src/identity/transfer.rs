@@ -90,11 +90,7 @@ impl Transfer {
     /// It is over.
     pub fn offer(self, to: Option<PersonId>) -> Result<Self, BadStep> {
         let next = if to.is_some() { TransferState::Offered } else { TransferState::Open };
-        Ok(Self {
-            offered_to: to,
-            state: self.state.step(next)?,
-            ..self
-        })
+        Ok(Self { offered_to: to, state: self.state.step(next)?, ..self })
     }
 
     /// Taken by whom it is offered to.
@@ -122,10 +118,7 @@ impl Transfer {
     }
 
     fn to(self, next: TransferState) -> Result<Self, BadStep> {
-        Ok(Self {
-            state: self.state.step(next)?,
-            ..self
-        })
+        Ok(Self { state: self.state.step(next)?, ..self })
     }
 
     /// Listed by its identity.
@@ -152,8 +145,8 @@ impl Record for Transfer {
     }
 }
 
-/// The window in which an identity acts while its owner has left (invariant 7). It stands in the identity's own row, so that the gate
-/// needs nothing else.
+/// The window in which an identity acts while its owner has left (invariant 7). It stands in the identity's own row, so
+/// that the gate needs nothing else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TransferWindow {

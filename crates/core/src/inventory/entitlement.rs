@@ -30,7 +30,8 @@ impl Entitlement {
 
     /// Whether it covers this action on this resource.
     pub fn covers(&self, action: &str, resource: ResourceId) -> bool {
-        (self.resource == WILDCARD || self.resource == resource.to_string()) && self.actions.iter().any(|a| a == WILDCARD || a == action)
+        (self.resource == WILDCARD || self.resource == resource.to_string())
+            && self.actions.iter().any(|a| a == WILDCARD || a == action)
     }
 }
 

@@ -65,12 +65,7 @@ pub struct EnvironmentKey {
 impl EnvironmentKey {
     /// A key that signs from then on, and has no end yet.
     pub const fn new(key: &SigningKey, signs_from: Timestamp) -> Self {
-        Self {
-            id: key.id,
-            algorithm: key.algorithm,
-            signs_from,
-            published_until: None,
-        }
+        Self { id: key.id, algorithm: key.algorithm, signs_from, published_until: None }
     }
 }
 
@@ -83,17 +78,14 @@ impl Environment {
             .map(|key| key.id)
     }
 
-    /// What a token is signed with at `now` that is to be signed with `wanted`, or with what the environment says: a key that verifiers had no time to
-    /// fetch signs nothing yet, and until then the oldest one that they know does.
+    /// What a token is signed with at `now` that is to be signed with `wanted`, or with what the environment says: a
+    /// key that verifiers had no time to fetch signs nothing yet, and until then the oldest one that they know does.
     pub fn algorithm_at(&self, wanted: Option<SigningAlgorithm>, now: Timestamp) -> SigningAlgorithm {
         let has_begun = |algorithm: &SigningAlgorithm| self.signing_key(*algorithm, now).is_some();
         let oldest = || self.published(now).filter(|key| key.signs_from <= now).min_by_key(|key| key.signs_from);
         let default = Some(self.signing_algorithm);
-        (wanted
-            .filter(has_begun)
-            .or_else(|| default.filter(has_begun))
-            .or_else(|| oldest().map(|key| key.algorithm)))
-        .unwrap_or(self.signing_algorithm)
+        (wanted.filter(has_begun).or_else(|| default.filter(has_begun)).or_else(|| oldest().map(|key| key.algorithm)))
+            .unwrap_or(self.signing_algorithm)
     }
 
     /// The algorithms that it has keys of, each once.

@@ -25,8 +25,8 @@ pub enum Verification {
 pub enum WhenUnreachable {
     /// Refuse.
     Deny,
-    /// Those of them that have an exception in force (`accept_unreachable`) may go on accepting what they were told is alive, until it or the
-    /// exception ends; the others refuse.
+    /// Those of them that have an exception in force (`accept_unreachable`) may go on accepting what they were told is
+    /// alive, until it or the exception ends; the others refuse.
     Accept,
 }
 
@@ -36,7 +36,8 @@ pub enum WhenUnreachable {
 pub struct Resource {
     /// Its id.
     pub id: ResourceId,
-    /// Its identifier as tokens' audience and in RFC 8707's `resource`: an absolute URI without fragment; unique for ever, however it is spelled.
+    /// Its identifier as tokens' audience and in RFC 8707's `resource`: an absolute URI without fragment; unique for
+    /// ever, however it is spelled.
     pub uri: String,
     /// Its type in the decision API, e.g. `database`.
     #[serde(rename = "type")]
@@ -66,7 +67,8 @@ impl Resource {
         uri::is_same(&self.uri, uri)
     }
 
-    /// The spellings under which a resource of this URI may have been registered: as given, in normal form, and without the path `/`.
+    /// The spellings under which a resource of this URI may have been registered: as given, in normal form, and without
+    /// the path `/`.
     pub fn spellings(uri: &str) -> Vec<String> {
         let normal = uri::normal(uri);
         let bare = normal.strip_suffix('/').filter(|bare| uri::is_same(bare, &normal)).map(str::to_owned);

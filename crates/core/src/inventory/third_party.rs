@@ -66,10 +66,7 @@ impl Record for Vendor {
         self.id.to_string()
     }
     fn terms(&self) -> Terms<Self> {
-        Terms::none()
-            .with(Self::NAME, &self.name)
-            .with(Self::OWNER, self.owner)
-            .with(Self::STANDING, self.standing)
+        Terms::none().with(Self::NAME, &self.name).with(Self::OWNER, self.owner).with(Self::STANDING, self.standing)
     }
 }
 
@@ -202,9 +199,6 @@ impl Record for Need {
         self.id.to_string()
     }
     fn terms(&self) -> Terms<Self> {
-        Terms::none()
-            .with(Self::NAME, &self.name)
-            .with(Self::OWNER, self.owner)
-            .with(Self::STANDING, self.standing)
+        Terms::none().with(Self::NAME, &self.name).with(Self::OWNER, self.owner).with(Self::STANDING, self.standing)
     }
 }

@@ -80,8 +80,8 @@ pub struct Difference {
     pub found_at: Timestamp,
     /// What was decided, by whom and when.
     pub decision: Option<Decided>,
-    /// Since when the source and the inventory agree about it again. Until then it stands, and its decision with it: a feed that says
-    /// the same once more asks nobody twice.
+    /// Since when the source and the inventory agree about it again. Until then it stands, and its decision with it: a
+    /// feed that says the same once more asks nobody twice.
     #[serde(default)]
     pub over_since: Option<Timestamp>,
 }

@@ -27,9 +27,10 @@ impl PersonState {
     pub const fn step(self, next: Self) -> Option<Self> {
         use PersonState as S;
         match (self, next) {
-            (S::Preboarding, S::Active) | (S::Active, S::Suspended) | (S::Suspended, S::Active) | (S::Preboarding | S::Active | S::Suspended, S::Departed) => {
-                Some(next)
-            }
+            (S::Preboarding, S::Active)
+            | (S::Active, S::Suspended)
+            | (S::Suspended, S::Active)
+            | (S::Preboarding | S::Active | S::Suspended, S::Departed) => Some(next),
             _ => None,
         }
     }
@@ -135,12 +136,7 @@ impl PersonSuspension {
             return Some(self);
         }
         let next = if self.also.is_empty() { None } else { Some(self.also.remove(0)) };
-        next.map(|next| Self {
-            placed_by: Some(next.by),
-            reason: next.reason,
-            at: next.at,
-            also: self.also,
-        })
+        next.map(|next| Self { placed_by: Some(next.by), reason: next.reason, at: next.at, also: self.also })
     }
 }
 
@@ -185,7 +181,8 @@ pub struct Person {
     pub teams: Vec<TeamId>,
     /// Where the record comes from; `None` if it was made by hand.
     pub source: Option<SourceRef>,
-    /// Teams that a source of people took them out of lately: what it reports lets nobody approve what they were kept out of (S-8).
+    /// Teams that a source of people took them out of lately: what it reports lets nobody approve what they were kept
+    /// out of (S-8).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_teams: Vec<LeftTeam>,
     /// When a source of people ended them, if one did.

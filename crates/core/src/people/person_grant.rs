@@ -53,7 +53,8 @@ pub struct PersonGrant {
     pub entitlement: Entitlement,
     /// The package that it came with, if any.
     pub package: Option<String>,
-    /// The exception that it rests on, if it was given before the usual steps: it works no longer than that is in force (R110).
+    /// The exception that it rests on, if it was given before the usual steps: it works no longer than that is in force
+    /// (R110).
     pub exception: Option<ExceptionId>,
     /// From when; once it began, when it really did.
     pub starts_at: Timestamp,
@@ -91,7 +92,10 @@ impl PersonGrant {
 
     /// Whether it is in force at `now`, as far as it stands for itself.
     pub fn is_live(&self, now: Timestamp) -> bool {
-        self.state == PersonGrantState::Live && self.starts_at <= now && now < self.ends_at && (!self.needs_review() || now < self.review_by)
+        self.state == PersonGrantState::Live
+            && self.starts_at <= now
+            && now < self.ends_at
+            && (!self.needs_review() || now < self.review_by)
     }
 }
 
@@ -149,25 +153,26 @@ pub struct PackageStep {
 }
 
 impl Package {
-    /// Whether somebody may get more by it than by another one: an action that isn't in that, one that begins earlier, or for longer.
+    /// Whether somebody may get more by it than by another one: an action that isn't in that, one that begins earlier,
+    /// or for longer.
     pub fn is_wider_than(&self, other: &Self) -> bool {
         let from = |wanted| other.actions().filter(|(action, _)| *action == wanted).map(|(_, after)| after).min();
-        self.max_duration > other.max_duration || self.actions().any(|(action, after)| from(action).is_none_or(|from| after < from))
+        self.max_duration > other.max_duration
+            || self.actions().any(|(action, after)| from(action).is_none_or(|from| after < from))
     }
 
     /// Each action on each resource that it gives, with how long after its start.
     fn actions(&self) -> impl Iterator<Item = ((&str, &str), Span)> {
-        self.parts()
-            .flat_map(|(after, part)| part.actions.iter().map(move |action| ((part.resource.as_str(), action.as_str()), after)))
+        self.parts().flat_map(|(after, part)| {
+            part.actions.iter().map(move |action| ((part.resource.as_str(), action.as_str()), after))
+        })
     }
 
     /// Everything that it gives, and how long after its start.
     pub fn parts(&self) -> impl Iterator<Item = (Span, &Entitlement)> {
         let at_once = self.entitlements.iter().map(|entitlement| (Span::default(), entitlement));
-        let later = self
-            .steps
-            .iter()
-            .flat_map(|step| step.entitlements.iter().map(|entitlement| (step.after, entitlement)));
+        let later =
+            self.steps.iter().flat_map(|step| step.entitlements.iter().map(|entitlement| (step.after, entitlement)));
         at_once.chain(later)
     }
 }

@@ -103,7 +103,8 @@ pub struct SignInProvider {
     pub client_secret: Option<String>,
     /// Whether it takes the secret in the form only, rather than by HTTP basic authentication.
     pub secret_in_form: bool,
-    /// Values of `acr` or `amr` that say that a sign-in can't be phished; empty if this provider's are never taken as such.
+    /// Values of `acr` or `amr` that say that a sign-in can't be phished; empty if this provider's are never taken as
+    /// such.
     pub phishing_resistant: Vec<String>,
     /// Those of them that it can be asked for as `acr`, as discovery said.
     pub acr_values: Vec<String>,
@@ -137,11 +138,7 @@ impl SignInProvider {
     /// # Errors
     /// It was removed before.
     pub fn remove(self) -> Result<Self, BadStep> {
-        Ok(Self {
-            state: self.state.step(TrustState::Removed)?,
-            client_secret: None,
-            ..self
-        })
+        Ok(Self { state: self.state.step(TrustState::Removed)?, client_secret: None, ..self })
     }
 
     /// Listed by its issuer.

@@ -4,7 +4,8 @@ pub mod set;
 
 use std::collections::BTreeMap;
 
-/// A control point that policy decides on. Enabling actions fail closed; disabling ones are never blocked by an error (S-9).
+/// A control point that policy decides on. Enabling actions fail closed; disabling ones are never blocked by an error
+/// (S-9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Action {
     /// Read records of the inventory.
@@ -132,8 +133,8 @@ impl Action {
         }
     }
 
-    /// Whether it takes authority away: such an action is not blocked by a policy that errors (S-9). A source's word may: what it takes away
-    /// waits for a person then, so that no failing policy lifts the source's bounds.
+    /// Whether it takes authority away: such an action is not blocked by a policy that errors (S-9). A source's word
+    /// may: what it takes away waits for a person then, so that no failing policy lifts the source's bounds.
     pub const fn disables(self) -> bool {
         matches!(self, Self::Suspend | Self::Revoke | Self::Complete)
     }
@@ -219,17 +220,13 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// What a policy engine says: whether it is allowed, whether a policy failed to evaluate, the set that was asked, and the policies that
-    /// determined it. Only engines answer: `clippy.toml` has a lint for it.
+    /// What a policy engine says: whether it is allowed, whether a policy failed to evaluate, the set that was asked,
+    /// and the policies that determined it. Only engines answer: `clippy.toml` has a lint for it.
     pub const fn by_engine(allowed: bool, errored: bool, version: String, policies: Vec<String>) -> Self {
-        Self {
-            allowed,
-            errored,
-            version,
-            policies,
-        }
+        Self { allowed, errored, version, policies }
     }
-    /// What several denials have in common: the policies that each of them names. Those that only some name don't explain why nothing was allowed.
+    /// What several denials have in common: the policies that each of them names. Those that only some name don't
+    /// explain why nothing was allowed.
     pub fn common_denial(denials: &[Self]) -> Self {
         let everywhere = |policy: &&String| denials.iter().all(|denial| denial.policies.contains(policy));
         let first = denials.first();

@@ -78,14 +78,12 @@ impl Record for PolicySet {
         self.id.to_string()
     }
     fn terms(&self) -> Terms<Self> {
-        Terms::none()
-            .with(Self::SORT, Self::SET)
-            .with(Self::STATE, self.state)
-            .with(Self::VERSION, &self.version)
+        Terms::none().with(Self::SORT, Self::SET).with(Self::STATE, self.state).with(Self::VERSION, &self.version)
     }
 }
 
-/// Which set is in force: one row, on which every enabling commit rests. There is none while the built-in set is in force.
+/// Which set is in force: one row, on which every enabling commit rests. There is none while the built-in set is in
+/// force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InForce {

@@ -1,7 +1,8 @@
-//! What an identity asks for while it runs, and how it learns the answer (R56): the shape of OpenID CIBA over a [`crate::request`].
+//! What an identity asks for while it runs, and how it learns the answer (R56): the shape of OpenID CIBA over a
+//! [`crate::request`].
 //!
-//! What is asked for, and whether it was given, stands in the request alone; here stands who may fetch the answer, how often they may ask for
-//! it, and where they are told.
+//! What is asked for, and whether it was given, stands in the request alone; here stands who may fetch the answer, how
+//! often they may ask for it, and where they are told.
 
 use serde::{Deserialize, Serialize};
 
@@ -151,12 +152,7 @@ mod tests {
     #[test]
     fn calls_are_tried_ever_more_seldom_and_not_after_the_end() {
         let mut waiting = waiting();
-        let mut callback = Callback {
-            token: None,
-            attempts: 1,
-            delivered_at: None,
-            why: None,
-        };
+        let mut callback = Callback { token: None, attempts: 1, delivered_at: None, why: None };
         waiting.callback = Some(callback.clone());
         assert_eq!(waiting.next_call(at(0)), Some(at(2)));
         callback.attempts = 40;

@@ -29,7 +29,8 @@ pub enum ExceptionType {
     Dormancy,
     /// A review later than its cadence (R39).
     LateReview,
-    /// An enforcement point goes on accepting what it knows while Tenure can't be reached, where the resource allows it (S-16).
+    /// An enforcement point goes on accepting what it knows while Tenure can't be reached, where the resource allows it
+    /// (S-16).
     AcceptUnreachable,
     /// A contractor's access before the usual steps (R110). The only type for people.
     FastOnboarding,
@@ -149,7 +150,9 @@ impl StateTable for ExceptionState {
     fn may_become(self, next: Self) -> bool {
         match (self, next) {
             (Self::Expired | Self::Withdrawn, _) => false,
-            (_, Self::Expired | Self::Withdrawn) | (Self::Proposed | Self::Breached, Self::Active) | (Self::Active, Self::Breached) => true,
+            (_, Self::Expired | Self::Withdrawn)
+            | (Self::Proposed | Self::Breached, Self::Active)
+            | (Self::Active, Self::Breached) => true,
             _ => false,
         }
     }
@@ -199,12 +202,15 @@ impl Exception {
     ///
     /// # Errors
     /// It isn't proposed.
-    pub fn activate(self, approved_by: Vec<PersonId>, starts_at: Timestamp, ends_at: Timestamp, now: Timestamp) -> Result<Self, BadStep> {
+    pub fn activate(
+        self,
+        approved_by: Vec<PersonId>,
+        starts_at: Timestamp,
+        ends_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<Self, BadStep> {
         if self.state != ExceptionState::Proposed {
-            return Err(BadStep {
-                from: self.state.as_str(),
-                to: ExceptionState::Active.as_str(),
-            });
+            return Err(BadStep { from: self.state.as_str(), to: ExceptionState::Active.as_str() });
         }
         let next = Self {
             state: self.state.step(ExceptionState::Active)?,
@@ -221,11 +227,7 @@ impl Exception {
     /// # Errors
     /// It isn't in force, or breached already.
     pub fn breach(self, now: Timestamp) -> Result<Self, BadStep> {
-        Ok(Self {
-            state: self.state.step(ExceptionState::Breached)?,
-            breached_at: Some(now),
-            ..self
-        })
+        Ok(Self { state: self.state.step(ExceptionState::Breached)?, breached_at: Some(now), ..self })
     }
 
     /// Its compensating controls are in place again.
@@ -234,16 +236,9 @@ impl Exception {
     /// It isn't breached.
     pub fn restore(self, now: Timestamp) -> Result<Self, BadStep> {
         if self.state != ExceptionState::Breached {
-            return Err(BadStep {
-                from: self.state.as_str(),
-                to: ExceptionState::Active.as_str(),
-            });
+            return Err(BadStep { from: self.state.as_str(), to: ExceptionState::Active.as_str() });
         }
-        let next = Self {
-            state: self.state.step(ExceptionState::Active)?,
-            breached_at: None,
-            ..self
-        };
+        let next = Self { state: self.state.step(ExceptionState::Active)?, breached_at: None, ..self };
         Ok(next.checked(now))
     }
 
@@ -252,10 +247,7 @@ impl Exception {
     /// # Errors
     /// It is over already.
     pub fn expire(self) -> Result<Self, BadStep> {
-        Ok(Self {
-            state: self.state.step(ExceptionState::Expired)?,
-            ..self
-        })
+        Ok(Self { state: self.state.step(ExceptionState::Expired)?, ..self })
     }
 
     /// Taken back, denied, or withdrawn for a breach.
@@ -263,10 +255,7 @@ impl Exception {
     /// # Errors
     /// It is over already.
     pub fn withdraw(self) -> Result<Self, BadStep> {
-        Ok(Self {
-            state: self.state.step(ExceptionState::Withdrawn)?,
-            ..self
-        })
+        Ok(Self { state: self.state.step(ExceptionState::Withdrawn)?, ..self })
     }
 
     fn checked(mut self, now: Timestamp) -> Self {

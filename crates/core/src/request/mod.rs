@@ -1,7 +1,8 @@
 //! Requests: from asking to authority (R42–R50, S-8, S-9).
 //!
-//! A request names what is asked for ([`Matter`]), is sent on a [`Route`] that policy permits, and is voted on. A vote binds the hash of
-//! what was read; that approvers are distinct persons, none of whom asked, is decided here and by no policy (S-9).
+//! A request names what is asked for ([`Matter`]), is sent on a [`Route`] that policy permits, and is voted on. A vote
+//! binds the hash of what was read; that approvers are distinct persons, none of whom asked, is decided here and by no
+//! policy (S-9).
 
 pub mod backchannel;
 pub mod exception;
@@ -11,7 +12,9 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::id::{ExceptionId, GrantId, IdentityId, PersonGrantId, PersonId, PolicySetId, RequestId, ResourceId, TeamId, VendorId};
+use crate::base::id::{
+    ExceptionId, GrantId, IdentityId, PersonGrantId, PersonId, PolicySetId, RequestId, ResourceId, TeamId, VendorId,
+};
 use crate::base::time::{Span, Timestamp};
 use crate::identity::template::Template;
 use crate::identity::{CharterDraft, RiskTier};
@@ -53,7 +56,8 @@ pub enum RequestState {
 
 impl RequestState {
     /// Every state.
-    pub const ALL: &[Self] = &[Self::Open, Self::Approved, Self::Denied, Self::Withdrawn, Self::Lapsed, Self::Fulfilled];
+    pub const ALL: &[Self] =
+        &[Self::Open, Self::Approved, Self::Denied, Self::Withdrawn, Self::Lapsed, Self::Fulfilled];
 
     /// The name in the log and in filters.
     pub const fn as_str(self) -> &'static str {
@@ -71,7 +75,8 @@ impl RequestState {
     pub const fn may_become(self, next: Self) -> bool {
         matches!(
             (self, next),
-            (Self::Open, Self::Approved | Self::Denied | Self::Withdrawn | Self::Lapsed) | (Self::Approved, Self::Fulfilled | Self::Lapsed)
+            (Self::Open, Self::Approved | Self::Denied | Self::Withdrawn | Self::Lapsed)
+                | (Self::Approved, Self::Fulfilled | Self::Lapsed)
         )
     }
 }
@@ -270,8 +275,8 @@ impl Class {
         }
     }
 
-    /// The routes by which a request of this class may be approved, the lightest first. Tenure itself changes by an administrator's vote, whatever
-    /// a policy set permits (S-9).
+    /// The routes by which a request of this class may be approved, the lightest first. Tenure itself changes by an
+    /// administrator's vote, whatever a policy set permits (S-9).
     pub const fn routes(self) -> &'static [Route] {
         match self {
             Self::Human | Self::NonHuman => Route::ALL,
@@ -300,7 +305,10 @@ impl Matter {
     /// The identity concerned.
     pub const fn identity(&self) -> Option<IdentityId> {
         match self {
-            Self::Activation { identity } | Self::Access { identity, .. } | Self::Charter { identity, .. } | Self::Renewal { identity, .. } => Some(*identity),
+            Self::Activation { identity }
+            | Self::Access { identity, .. }
+            | Self::Charter { identity, .. }
+            | Self::Renewal { identity, .. } => Some(*identity),
             _ => None,
         }
     }
@@ -625,7 +633,8 @@ impl Request {
         Ok(self)
     }
 
-    /// Whether it goes on a route of its class, and each step of that has its vote: then what is asked for may come about.
+    /// Whether it goes on a route of its class, and each step of that has its vote: then what is asked for may come
+    /// about.
     pub fn is_carried(&self) -> bool {
         self.class.routes().contains(&self.route) && self.open_steps().is_empty()
     }

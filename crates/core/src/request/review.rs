@@ -159,11 +159,7 @@ impl Review {
     /// # Errors
     /// It isn't open.
     pub fn answer(self, answer: Answered) -> Result<Self, BadStep> {
-        Ok(Self {
-            state: self.state.step(ReviewState::Answered)?,
-            answer: Some(answer),
-            ..self
-        })
+        Ok(Self { state: self.state.step(ReviewState::Answered)?, answer: Some(answer), ..self })
     }
 
     /// Nobody answered in time.
@@ -171,10 +167,7 @@ impl Review {
     /// # Errors
     /// It isn't open.
     pub fn lapse(self) -> Result<Self, BadStep> {
-        Ok(Self {
-            state: self.state.step(ReviewState::Lapsed)?,
-            ..self
-        })
+        Ok(Self { state: self.state.step(ReviewState::Lapsed)?, ..self })
     }
 
     /// No longer needed.
@@ -182,10 +175,7 @@ impl Review {
     /// # Errors
     /// It isn't open.
     pub fn close(self) -> Result<Self, BadStep> {
-        Ok(Self {
-            state: self.state.step(ReviewState::Closed)?,
-            ..self
-        })
+        Ok(Self { state: self.state.step(ReviewState::Closed)?, ..self })
     }
 
     /// Listed by its identity that it is about.
@@ -210,9 +200,6 @@ impl Record for Review {
             ReviewSubject::Identity(id) => Terms::none().with(Self::IDENTITY, id),
             ReviewSubject::PersonGrant(id) => Terms::none().with(Self::PERSON_GRANT, id),
         };
-        terms
-            .with(Self::STATE, self.state.get())
-            .with(Self::TRIGGER, self.trigger)
-            .each(Self::REVIEWER, self.reviewer)
+        terms.with(Self::STATE, self.state.get()).with(Self::TRIGGER, self.trigger).each(Self::REVIEWER, self.reviewer)
     }
 }

@@ -236,7 +236,8 @@ pub struct Word {
     pub subject: SignalSubject,
     /// When it happened, as the source says, if it does.
     pub occurred_at: Option<Timestamp>,
-    /// What is known of the subject now, by the names of the claims that bindings fix, e.g. `repository_owner_id`; at most 32 plain values.
+    /// What is known of the subject now, by the names of the claims that bindings fix, e.g. `repository_owner_id`; at
+    /// most 32 plain values.
     #[serde(default)]
     pub facts: Map<String, Value>,
 }
@@ -284,7 +285,8 @@ pub struct Source {
     pub kinds: Vec<SignalKind>,
     /// About what: patterns such as `repository:acme/*` or `application:payments`.
     pub subjects: Vec<String>,
-    /// The environments whose workloads and repositories it speaks of; empty: every environment's. Two platforms may have the same names.
+    /// The environments whose workloads and repositories it speaks of; empty: every environment's. Two platforms may
+    /// have the same names.
     #[serde(default)]
     pub environments: Vec<String>,
     /// Signals that it may send in a minute.
@@ -322,15 +324,11 @@ impl Source {
             SourceKey::Token { .. } => SourceKey::Token { hash: String::new() },
             keys @ SourceKey::Keys { .. } => keys,
         };
-        Ok(Self {
-            state: self.state.step(TrustState::Removed)?,
-            key,
-            ..self
-        })
+        Ok(Self { state: self.state.step(TrustState::Removed)?, key, ..self })
     }
 
-    /// Whether a subject lies in its namespace. A pattern ends in `*` or is exact; `*` alone stands for every subject of its sort. GitHub and
-    /// GitLab don't tell names of repositories apart by case.
+    /// Whether a subject lies in its namespace. A pattern ends in `*` or is exact; `*` alone stands for every subject
+    /// of its sort. GitHub and GitLab don't tell names of repositories apart by case.
     pub fn covers(&self, subject: &SignalSubject) -> bool {
         let folds = subject.kind == SubjectKind::Repository && matches!(self.format, Format::Github | Format::Gitlab);
         let folded = |id: &str| if folds { id.to_lowercase() } else { id.to_owned() };

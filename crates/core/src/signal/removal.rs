@@ -1,4 +1,5 @@
-//! Removals: something that identities live by has ended (R83–R87). Everything is cut and held at once; what is not released retires.
+//! Removals: something that identities live by has ended (R83–R87). Everything is cut and held at once; what is not
+//! released retires.
 
 use serde::{Deserialize, Serialize};
 
@@ -51,7 +52,9 @@ impl StateTable for RemovalState {
     fn may_become(self, next: Self) -> bool {
         matches!(
             (self, next),
-            (Self::Waiting, Self::Held | Self::Released) | (Self::Held, Self::Retiring | Self::Released) | (Self::Retiring, Self::Done)
+            (Self::Waiting, Self::Held | Self::Released)
+                | (Self::Held, Self::Retiring | Self::Released)
+                | (Self::Retiring, Self::Done)
         )
     }
 }
@@ -84,7 +87,8 @@ pub struct BlastRadius {
     pub delegates: Vec<IdentityId>,
     /// The accountable owners of what ended and of the identities, who are told; the first two hundred.
     pub owners: Vec<PersonId>,
-    /// Whether there are more than two hundred owners, enforced resources, consumers or delegates: then not all of them are named.
+    /// Whether there are more than two hundred owners, enforced resources, consumers or delegates: then not all of them
+    /// are named.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub more: bool,
 }
@@ -145,12 +149,7 @@ impl Removal {
     /// # Errors
     /// It doesn't wait.
     pub fn hold(self, now: Timestamp, retire_at: Option<Timestamp>) -> Result<Self, BadStep> {
-        Ok(Self {
-            state: self.state.step(RemovalState::Held)?,
-            held_at: Some(now),
-            retire_at,
-            ..self
-        })
+        Ok(Self { state: self.state.step(RemovalState::Held)?, held_at: Some(now), retire_at, ..self })
     }
 
     /// Its identities retire from here on.
@@ -158,10 +157,7 @@ impl Removal {
     /// # Errors
     /// It doesn't hold.
     pub fn retire(self) -> Result<Self, BadStep> {
-        Ok(Self {
-            state: self.state.step(RemovalState::Retiring)?,
-            ..self
-        })
+        Ok(Self { state: self.state.step(RemovalState::Retiring)?, ..self })
     }
 
     /// The last of its identities is retired.
@@ -169,11 +165,7 @@ impl Removal {
     /// # Errors
     /// It doesn't retire.
     pub fn done(self, now: Timestamp) -> Result<Self, BadStep> {
-        Ok(Self {
-            state: self.state.step(RemovalState::Done)?,
-            done_at: Some(now),
-            ..self
-        })
+        Ok(Self { state: self.state.step(RemovalState::Done)?, done_at: Some(now), ..self })
     }
 
     /// Let go by somebody.
@@ -181,14 +173,11 @@ impl Removal {
     /// # Errors
     /// It neither waits nor holds.
     pub fn release(self, by: PersonId, reason: &str) -> Result<Self, BadStep> {
-        Ok(Self {
-            state: self.state.step(RemovalState::Released)?,
-            released: Some((by, reason.to_owned())),
-            ..self
-        })
+        Ok(Self { state: self.state.step(RemovalState::Released)?, released: Some((by, reason.to_owned())), ..self })
     }
 
-    /// The mark that the causes and holds that it places begin with, and by which they are lifted again and no others are.
+    /// The mark that the causes and holds that it places begin with, and by which they are lifted again and no others
+    /// are.
     pub fn mark(&self) -> String {
         format!("{}: ", self.id)
     }
@@ -273,10 +262,7 @@ mod tests {
     #[test]
     fn many_small_signals_count_as_one_large_one_for_an_hour() {
         let start = Timestamp::from_secs(1_000_000);
-        let mut blasts = Blasts {
-            source: SourceId::from_u128(1),
-            held: Vec::new(),
-        };
+        let mut blasts = Blasts { source: SourceId::from_u128(1), held: Vec::new() };
         for n in 0..60 {
             blasts = blasts.with(1, start.plus(Span::from_secs(n * 30)));
         }
@@ -290,7 +276,12 @@ mod tests {
     #[test]
     fn nothing_is_released_once_it_retires_and_nothing_retires_unheld() {
         use RemovalState::{Done, Held, Released, Retiring, Waiting};
-        assert!(Waiting.may_become(Held) && Waiting.may_become(Released) && Held.may_become(Retiring) && Held.may_become(Released));
+        assert!(
+            Waiting.may_become(Held)
+                && Waiting.may_become(Released)
+                && Held.may_become(Retiring)
+                && Held.may_become(Released)
+        );
         for (from, to) in [
             (Waiting, Retiring),
             (Retiring, Released),

@@ -94,8 +94,8 @@ pub struct Changeset {
     pub due: Vec<DueChange>,
     /// Subjects whose personal values are erased.
     pub erase: Vec<String>,
-    /// Written even where the disk is full, though it takes nothing away: the sign-in of somebody of security, without which they
-    /// could stop nobody (S-16).
+    /// Written even where the disk is full, though it takes nothing away: the sign-in of somebody of security, without
+    /// which they could stop nobody (S-16).
     pub stands_for_stopping: bool,
     /// The first of its records that can't be written so that it is read back.
     unwritable: Option<Unwritable>,
@@ -127,8 +127,8 @@ impl Changeset {
         self.unwritable.as_ref().or_else(|| self.events.iter().find_map(Event::unwritable))
     }
 
-    /// What it does to anybody's authority, all in all: what its events say, held against the rows that it writes. It takes only if something of it does
-    /// and nothing that rides along gives any.
+    /// What it does to anybody's authority, all in all: what its events say, held against the rows that it writes. It
+    /// takes only if something of it does and nothing that rides along gives any.
     pub fn effect(&self) -> Effect {
         // What proves or confers something is not new in a commit that only takes away.
         let confers = |put: &Put| match put.key.kind {
@@ -156,14 +156,14 @@ impl Changeset {
         }
     }
 
-    /// Whether it takes authority away, or lets somebody in who can: space is reserved for it (S-16), and neither a budget nor another policy set stands
-    /// in its way (S-9).
+    /// Whether it takes authority away, or lets somebody in who can: space is reserved for it (S-16), and neither a
+    /// budget nor another policy set stands in its way (S-9).
     pub fn is_essential(&self) -> bool {
         self.effect() == Effect::Takes
     }
 
-    /// Whether it may be written while a checkpoint outside contradicts the log (S-1): it takes authority away, or says what was seen and
-    /// confers nothing.
+    /// Whether it may be written while a checkpoint outside contradicts the log (S-1): it takes authority away, or says
+    /// what was seen and confers nothing.
     pub fn confers_nothing(&self) -> bool {
         matches!(self.effect(), Effect::Takes | Effect::Notes)
     }
@@ -201,10 +201,7 @@ impl Changeset {
         let body = match written::<T>(record) {
             Ok(body) => body,
             Err(error) => {
-                self.unwritable.get_or_insert(Unwritable {
-                    what: format!("the row {key}"),
-                    why: error.to_string(),
-                });
+                self.unwritable.get_or_insert(Unwritable { what: format!("the row {key}"), why: error.to_string() });
                 return self;
             }
         };
@@ -254,7 +251,8 @@ mod tests {
 
     fn of_events(events: impl IntoIterator<Item = Event>) -> Changeset {
         let mut events = events.into_iter();
-        let mut changeset = Changeset::new(Actor::System { part: "test".into() }, Timestamp::from_secs(1), events.next().unwrap());
+        let mut changeset =
+            Changeset::new(Actor::System { part: "test".into() }, Timestamp::from_secs(1), events.next().unwrap());
         changeset.events.extend(events);
         changeset
     }
@@ -352,7 +350,10 @@ mod tests {
             assert!(changeset.puts.is_empty(), "no empty body waits to be written");
         }
         let mut fact = changeset(&[EventKind::TeamCreated]);
-        fact.event(Event::new(EventId::from_u128(2), EventKind::TeamCreated).fact("keys", std::collections::BTreeMap::from([(vec![1_u8], 1)])));
+        fact.event(
+            Event::new(EventId::from_u128(2), EventKind::TeamCreated)
+                .fact("keys", std::collections::BTreeMap::from([(vec![1_u8], 1)])),
+        );
         assert_eq!(fact.unwritable().unwrap().what, "the fact `keys` of the event team.created");
         assert!(!fact.events[1].data.contains_key("keys"), "it is no null");
     }

@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize};
 use crate::base::time::Timestamp;
 use crate::store::row::{Position, Record, RowKey, RowKind, Stored};
 
-/// An epoch of the deployment. Whatever was issued at or before the row's position is refused for ever, as by a cut of everything; so is a
-/// proof that was made before its time. A deployment that was never put back has no such row.
+/// An epoch of the deployment. Whatever was issued at or before the row's position is refused for ever, as by a cut of
+/// everything; so is a proof that was made before its time. A deployment that was never put back has no such row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Epoch {
-    /// Its number; what went before the first one is 0. No number is used twice, as far as the places that keep checkpoints tell.
+    /// Its number; what went before the first one is 0. No number is used twice, as far as the places that keep
+    /// checkpoints tell.
     pub number: u64,
     /// When it began.
     pub begun_at: Timestamp,
@@ -30,9 +31,8 @@ pub struct PastLog {
     pub entries: u64,
 }
 
-/// That somewhere outside a checkpoint is kept which the log doesn't continue, be it of a later epoch: it was rolled back, or is another
-/// one's fork.
-/// While no epoch has ended it, nothing is issued and nothing that was issued is good.
+/// That somewhere outside a checkpoint is kept which the log doesn't continue, be it of a later epoch: it was rolled
+/// back, or is another one's fork. While no epoch has ended it, nothing is issued and nothing that was issued is good.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Contradiction {
@@ -110,7 +110,8 @@ impl Trust {
         self.begun.is_none_or(|(begun, _)| made.is_after(begun))
     }
 
-    /// Whether a proof made at a time, if it says so, is of this epoch: one of before may have been used in what was lost.
+    /// Whether a proof made at a time, if it says so, is of this epoch: one of before may have been used in what was
+    /// lost.
     pub fn covers_time(self, made: Option<Timestamp>) -> bool {
         self.begun.is_none_or(|(_, begun)| made.is_some_and(|made| made >= begun))
     }

@@ -51,8 +51,8 @@ pub enum Actor {
 pub struct Author {
     /// Who it is, as the log names them.
     pub actor: Actor,
-    /// The revision of their own row at which they were authenticated: what they may was judged by it, so the change is made only while it stands.
-    /// None of what Tenure does by itself.
+    /// The revision of their own row at which they were authenticated: what they may was judged by it, so the change is
+    /// made only while it stands. None of what Tenure does by itself.
     pub as_of: Option<u64>,
 }
 
@@ -115,8 +115,8 @@ impl ControlPoint {
     }
 }
 
-/// What an event does to anybody's authority. Its kind and its control point say it; what the rows of its commit do is held against it
-/// ([`Changeset::effect`](crate::store::changeset::Changeset::effect)).
+/// What an event does to anybody's authority. Its kind and its control point say it; what the rows of its commit do is
+/// held against it ([`Changeset::effect`](crate::store::changeset::Changeset::effect)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// It lets somebody do more, or may.
@@ -141,7 +141,8 @@ impl ControlPoint {
     }
 }
 
-/// A field that concerns a person: the leaf holds a salted commitment, the value stands beside the log and can be erased.
+/// A field that concerns a person: the leaf holds a salted commitment, the value stands beside the log and can be
+/// erased.
 #[derive(Clone)]
 pub struct Personal {
     /// Whose it is: the id by which it is erased.
@@ -156,10 +157,7 @@ pub struct Personal {
 
 impl std::fmt::Debug for Personal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Personal")
-            .field("subject", &self.subject)
-            .field("field", &self.field)
-            .finish_non_exhaustive()
+        f.debug_struct("Personal").field("subject", &self.subject).field("field", &self.field).finish_non_exhaustive()
     }
 }
 
@@ -196,7 +194,8 @@ impl Event {
         }
     }
 
-    /// The event at another control point than its kind's: what was refused, and what a signal or a removal has come to.
+    /// The event at another control point than its kind's: what was refused, and what a signal or a removal has come
+    /// to.
     #[must_use]
     pub const fn at(mut self, control: ControlPoint) -> Self {
         self.control = control;

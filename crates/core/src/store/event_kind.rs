@@ -426,7 +426,8 @@ mod tests {
 
     #[test]
     fn the_reference_names_every_kind() {
-        let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/events.md")).unwrap();
+        let page =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/events.md")).unwrap();
         let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
         let row = |kind: &EventKind| format!("| `{kind}` | {} | {} |", kind.control().as_str(), kind.description());
         assert_eq!(rows, EventKind::ALL.iter().map(row).collect::<Vec<_>>());

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::base::time::Timestamp;
 use crate::store::row::{Record, RowKey, RowKind};
 
-/// The revision below which a row of authority is not believed, nor its absence. It is written in the commit that writes that row, and read
-/// with it: whoever puts the one back has to put the other back too, and the log names both.
+/// The revision below which a row of authority is not believed, nor its absence. It is written in the commit that
+/// writes that row, and read with it: whoever puts the one back has to put the other back too, and the log names both.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Floor {
@@ -54,8 +54,9 @@ impl Floor {
         )
     }
 
-    /// Whether a row takes authority away by being there, so that its first writing has a floor already: a cut, a hold, that people sign in, which policy
-    /// set is in force, who administers. Of the others there is nothing older than the first.
+    /// Whether a row takes authority away by being there, so that its first writing has a floor already: a cut, a hold,
+    /// that people sign in, which policy set is in force, who administers. Of the others there is nothing older than
+    /// the first.
     pub fn guards_absence(key: &RowKey) -> bool {
         matches!(
             (key.kind, key.id.as_str()),
@@ -65,16 +66,11 @@ impl Floor {
         )
     }
 
-    /// Whether a row goes at its end without an event, or is the floor of one that does: then its absence says nothing, and refuses whoever
-    /// comes with it.
+    /// Whether a row goes at its end without an event, or is the floor of one that does: then its absence says nothing,
+    /// and refuses whoever comes with it.
     pub fn may_be_dropped(key: &RowKey) -> bool {
-        let dropped = [
-            RowKind::Credential,
-            RowKind::Session,
-            RowKind::Invitation,
-            RowKind::Backchannel,
-            RowKind::Idempotency,
-        ];
+        let dropped =
+            [RowKind::Credential, RowKind::Session, RowKind::Invitation, RowKind::Backchannel, RowKind::Idempotency];
         let of = |kind: &RowKind| key.id.strip_prefix(kind.as_str()).is_some_and(|id| id.starts_with('/'));
         dropped.contains(&key.kind) || (key.kind == RowKind::Floor && dropped.iter().any(of))
     }

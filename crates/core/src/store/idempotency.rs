@@ -1,4 +1,5 @@
-//! Idempotency keys: a request that its client may send twice is carried out once (draft-ietf-httpapi-idempotency-key-header).
+//! Idempotency keys: a request that its client may send twice is carried out once
+//! (draft-ietf-httpapi-idempotency-key-header).
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

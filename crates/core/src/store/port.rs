@@ -27,7 +27,8 @@ pub enum StoreError {
     BadRow(#[from] BadRow),
 }
 
-/// Proof that a changeset is durable. Only a store makes one; it names the commit, so that it opens no other's [`crate::store::secret::Pending`].
+/// Proof that a changeset is durable. Only a store makes one; it names the commit, so that it opens no other's
+/// [`crate::store::secret::Pending`].
 #[derive(Debug, Clone)]
 pub struct Committed {
     id: EventId,
@@ -49,13 +50,7 @@ impl Eq for Committed {}
 impl Committed {
     /// A commit that is durable, as the store that wrote it says. Nobody else may: `clippy.toml` has a lint for it.
     pub const fn by_store(id: EventId, position: Position, at: Timestamp, leaf_hashes: Vec<[u8; 32]>) -> Self {
-        Self {
-            id,
-            position,
-            at,
-            leaf_hashes,
-            counts: Vec::new(),
-        }
+        Self { id, position, at, leaf_hashes, counts: Vec::new() }
     }
     /// The same with what the windows of its budgets count now.
     #[must_use]
@@ -79,7 +74,8 @@ impl Committed {
     pub fn leaf_hashes(&self) -> &[[u8; 32]] {
         &self.leaf_hashes
     }
-    /// What the window of each of its changeset's spends counts with it, in their order; none where it was written before.
+    /// What the window of each of its changeset's spends counts with it, in their order; none where it was written
+    /// before.
     pub fn counts(&self) -> &[u32] {
         &self.counts
     }
@@ -195,10 +191,9 @@ impl Page {
                 Err(bad) => unreadable.push(bad),
             }
         }
-        unreadable.extend(self.altered.iter().map(|key| BadRow {
-            key: key.clone(),
-            why: "it was altered outside Tenure".into(),
-        }));
+        unreadable.extend(
+            self.altered.iter().map(|key| BadRow { key: key.clone(), why: "it was altered outside Tenure".into() }),
+        );
         (records, unreadable)
     }
 }
@@ -357,15 +352,25 @@ pub trait Store: Send + Sync {
         Box::pin(async move { self.page(query).await?.whole() })
     }
     /// What stands beside each of these rows, and whether the index has these terms of theirs; as of one moment.
-    fn beside<'a>(&'a self, rows: &'a [(RowKey, Vec<String>)]) -> BoxFuture<'a, Result<Vec<Option<Beside>>, StoreError>>;
+    fn beside<'a>(
+        &'a self,
+        rows: &'a [(RowKey, Vec<String>)],
+    ) -> BoxFuture<'a, Result<Vec<Option<Beside>>, StoreError>>;
     /// Entries of the index behind another, in their order, at most `n`.
     fn index<'a>(&'a self, after: &'a IndexEntry, n: u16) -> BoxFuture<'a, Result<Vec<IndexEntry>, StoreError>>;
     /// The deadlines of these subjects.
-    fn deadlines<'a>(&'a self, of: &'a [(DueKind, String)]) -> BoxFuture<'a, Result<Vec<Option<Deadline>>, StoreError>>;
+    fn deadlines<'a>(&'a self, of: &'a [(DueKind, String)])
+    -> BoxFuture<'a, Result<Vec<Option<Deadline>>, StoreError>>;
     /// Writes a changeset, or nothing.
     fn commit(&self, changeset: Changeset) -> BoxFuture<'_, Outcome>;
     /// Leases up to `n` deadlines of a kind that are due at `now` and not leased to another.
-    fn claim(&self, kind: DueKind, now: Timestamp, lease: Span, n: u16) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>>;
+    fn claim(
+        &self,
+        kind: DueKind,
+        now: Timestamp,
+        lease: Span,
+        n: u16,
+    ) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>>;
     /// Entries from an index on, at most `n`.
     fn entries(&self, from: u64, n: u16) -> BoxFuture<'_, Result<Vec<LogEntry>, StoreError>>;
     /// Leaf hashes from an index on, at most `n`.
@@ -386,7 +391,8 @@ pub trait Store: Send + Sync {
     fn last_uses<'a>(&'a self, after: &'a [u8], n: u16) -> BoxFuture<'a, Result<Vec<LastUse>, StoreError>>;
     /// Drops up to `n` rows, keys and counts of each sort whose time is over; returns how many went.
     fn purge(&self, now: Timestamp, n: u32) -> BoxFuture<'_, Result<u64, StoreError>>;
-    /// Whether the disk is full, so that only what takes authority away is written (S-16). A store whose disk is somebody else's doesn't know.
+    /// Whether the disk is full, so that only what takes authority away is written (S-16). A store whose disk is
+    /// somebody else's doesn't know.
     fn is_full(&self) -> bool {
         false
     }

@@ -202,14 +202,7 @@ pub struct Row {
 impl Row {
     /// A row as a store read it.
     pub const fn new(key: RowKey, revision: u64, created: Position, position: Position, body: Vec<u8>) -> Self {
-        Self {
-            key,
-            revision,
-            created,
-            position,
-            body,
-            decoded: OnceLock::new(),
-        }
+        Self { key, revision, created, position, body, decoded: OnceLock::new() }
     }
 
     /// The record, decoded once however often the row is used.
@@ -220,24 +213,15 @@ impl Row {
         let any = match self.decoded.get() {
             Some(any) => Arc::clone(any),
             None => {
-                let value: T = serde_json::from_slice(&self.body).map_err(|e| BadRow {
-                    key: self.key.clone(),
-                    why: e.to_string(),
-                })?;
+                let value: T = serde_json::from_slice(&self.body)
+                    .map_err(|e| BadRow { key: self.key.clone(), why: e.to_string() })?;
                 let fresh: Arc<dyn Any + Send + Sync> = Arc::new(value);
                 Arc::clone(self.decoded.get_or_init(|| fresh))
             }
         };
-        let value = any.downcast::<T>().map_err(|_| BadRow {
-            key: self.key.clone(),
-            why: "decoded as another type".into(),
-        })?;
-        Ok(Stored {
-            value,
-            revision: self.revision,
-            created: self.created,
-            position: self.position,
-        })
+        let value =
+            any.downcast::<T>().map_err(|_| BadRow { key: self.key.clone(), why: "decoded as another type".into() })?;
+        Ok(Stored { value, revision: self.revision, created: self.created, position: self.position })
     }
 }
 
@@ -267,24 +251,23 @@ pub trait Record: Serialize + DeserializeOwned + Send + Sync + 'static {
     const KIND: RowKind;
     /// Its id within the kind.
     fn row_id(&self) -> String;
-    /// What lists of this kind can be filtered by: all of them, up to what the record itself is bounded to. Where a record stands for more than
-    /// it names, it bears a term that says so ([`crate::store::term::Bounded`]), which every query for the missing ones reads too.
+    /// What lists of this kind can be filtered by: all of them, up to what the record itself is bounded to. Where a
+    /// record stands for more than it names, it bears a term that says so ([`crate::store::term::Bounded`]), which
+    /// every query for the missing ones reads too.
     fn terms(&self) -> Terms<Self>
     where
         Self: Sized,
     {
         Terms::none()
     }
-    /// When the row may be dropped without an event, if ever: only for what its end makes worthless (expired credentials).
+    /// When the row may be dropped without an event, if ever: only for what its end makes worthless (expired
+    /// credentials).
     fn droppable_after(&self) -> Option<Timestamp> {
         None
     }
     /// The row's key.
     fn key(&self) -> RowKey {
-        RowKey {
-            kind: Self::KIND,
-            id: self.row_id(),
-        }
+        RowKey { kind: Self::KIND, id: self.row_id() }
     }
 }
 
@@ -303,12 +286,7 @@ pub struct Stored<T> {
 
 impl<T> Clone for Stored<T> {
     fn clone(&self) -> Self {
-        Self {
-            value: Arc::clone(&self.value),
-            revision: self.revision,
-            created: self.created,
-            position: self.position,
-        }
+        Self { value: Arc::clone(&self.value), revision: self.revision, created: self.created, position: self.position }
     }
 }
 

@@ -1,13 +1,16 @@
-//! Digests of the state (S-2): what the log said of every row as of one of its entries, so that a verification reads the log from there on.
+//! Digests of the state (S-2): what the log said of every row as of one of its entries, so that a verification reads
+//! the log from there on.
 
 use serde::{Deserialize, Serialize};
 
 use crate::store::row::{Record, RowKey, RowKind};
 
-/// What the log said of one row: its kind, its id, its last revision, and the keyed digest of that revision in base64url.
+/// What the log said of one row: its kind, its id, its last revision, and the keyed digest of that revision in
+/// base64url.
 pub type Said = (String, String, u64, String);
 
-/// The newest digest. Its row is written last, in a commit that demands that its chunks are still the ones that it was made with.
+/// The newest digest. Its row is written last, in a commit that demands that its chunks are still the ones that it was
+/// made with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StateDigest {
@@ -37,7 +40,8 @@ pub struct DigestChunk {
     pub rows: Vec<Said>,
 }
 
-/// The two places where chunks stand: a digest is written beside the one before it, which counts until the new one is whole.
+/// The two places where chunks stand: a digest is written beside the one before it, which counts until the new one is
+/// whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Slot {

@@ -1,12 +1,14 @@
 //! Terms: what records are listed by, as `name=value` in the index of a store.
 //!
-//! The fields of a kind are constants beside its [`Record`](crate::store::row::Record): `Identity::OWNER` makes terms of identities, and of the id of a
-//! person alone. So neither a name that no record bears nor an id of another kind can be asked for. The text of a term is what stands in the index and
-//! what is compared when it is held against its row: it never changes.
+//! The fields of a kind are constants beside its [`Record`](crate::store::row::Record): `Identity::OWNER` makes terms
+//! of identities, and of the id of a person alone. So neither a name that no record bears nor an id of another kind can
+//! be asked for. The text of a term is what stands in the index and what is compared when it is held against its row:
+//! it never changes.
 //!
-//! An index is never silently partial. What a record bears of a field is all that it stands for ([`Terms::each`]); where that has no bound, its field is
-//! a [`Bounded`] one, whose records also bear the term for [the rest](Field::or_as). A term knows the one that stands for the rest, and every query for
-//! it reads that too: nobody has to think of it.
+//! An index is never silently partial. What a record bears of a field is all that it stands for ([`Terms::each`]);
+//! where that has no bound, its field is a [`Bounded`] one, whose records also bear the term for [the
+//! rest](Field::or_as). A term knows the one that stands for the rest, and every query for it reads that too: nobody
+//! has to think of it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -94,7 +96,8 @@ impl<T, V: ?Sized> Field<T, V> {
         Self { name, rest: None, of }
     }
 
-    /// The same, where records may bear this term instead of one for each value: a wildcard, or what stands for the rest of them.
+    /// The same, where records may bear this term instead of one for each value: a wildcard, or what stands for the
+    /// rest of them.
     #[must_use]
     pub const fn or_as(self, name: &'static str, value: &'static str) -> Self {
         let rest = Some((name, value));
@@ -115,10 +118,7 @@ impl<T, V: ?Sized> Field<T, V> {
     /// The term of a value.
     pub fn of(self, value: impl TermValue<Of = V>) -> Term<T> {
         let field = self.as_text();
-        Term {
-            field,
-            value: value.text().into_owned(),
-        }
+        Term { field, value: value.text().into_owned() }
     }
 }
 
@@ -236,14 +236,24 @@ impl<T> Terms<T> {
 
     /// With the term of each of these values: of what a record may lack, or has many of.
     #[must_use]
-    pub fn each<V: ?Sized, W: TermValue<Of = V>>(mut self, field: Field<T, V>, values: impl IntoIterator<Item = W>) -> Self {
+    pub fn each<V: ?Sized, W: TermValue<Of = V>>(
+        mut self,
+        field: Field<T, V>,
+        values: impl IntoIterator<Item = W>,
+    ) -> Self {
         self.0.extend(values.into_iter().map(|value| field.of(value)));
         self
     }
 
-    /// With the terms of the first of these values, and of the rest if there are more: more of them, or more than the record itself knows of.
+    /// With the terms of the first of these values, and of the rest if there are more: more of them, or more than the
+    /// record itself knows of.
     #[must_use]
-    pub fn capped<V: ?Sized, W: TermValue<Of = V>>(mut self, field: Bounded<T, V>, values: impl IntoIterator<Item = W>, count: usize) -> Self {
+    pub fn capped<V: ?Sized, W: TermValue<Of = V>>(
+        mut self,
+        field: Bounded<T, V>,
+        values: impl IntoIterator<Item = W>,
+        count: usize,
+    ) -> Self {
         let mut values = values.into_iter();
         self.0.extend(values.by_ref().take(field.most).map(|value| field.of(value)));
         if values.next().is_some() || count > field.most {
@@ -324,16 +334,8 @@ mod tests {
     fn whatever_a_record_does_not_name_it_says() {
         assert_eq!(parts(&["a", "b"], 2), ["part=a", "part=b"]);
         assert_eq!(parts(&["a", "b", "c"], 3), ["part=a", "part=b", "parts=more"]);
-        assert_eq!(
-            parts(&["a", "b"], 3),
-            ["part=a", "part=b", "parts=more"],
-            "the record knows of more than it holds"
-        );
-        assert_eq!(
-            parts(&["a", "b", "c"], 0),
-            ["part=a", "part=b", "parts=more"],
-            "whatever it counts, it holds more"
-        );
+        assert_eq!(parts(&["a", "b"], 3), ["part=a", "part=b", "parts=more"], "the record knows of more than it holds");
+        assert_eq!(parts(&["a", "b", "c"], 0), ["part=a", "part=b", "parts=more"], "whatever it counts, it holds more");
         assert_eq!(parts(&[], 0), Vec::<String>::new());
     }
 

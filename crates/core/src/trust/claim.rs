@@ -1,9 +1,10 @@
 //! Claims by name: how a rule says which claim of a token it means, and whether it has the value that the rule demands.
 //!
-//! A name is a path of members with `/` between them, as Kubernetes writes them: `kubernetes.io/serviceaccount/uid` is the member `uid` of
-//! the member `serviceaccount` of the member `kubernetes.io`. A dot is a dot. A `/` that is part of a member's own name is written `~1`, and
-//! a `~` is written `~0`, as in a JSON Pointer (RFC 6901): `https:~1~1example.com~1tenant` is one member. So a token can't answer for a nested
-//! claim with a flat one of the same letters, nor the reverse.
+//! A name is a path of members with `/` between them, as Kubernetes writes them: `kubernetes.io/serviceaccount/uid` is
+//! the member `uid` of the member `serviceaccount` of the member `kubernetes.io`. A dot is a dot. A `/` that is part of
+//! a member's own name is written `~1`, and a `~` is written `~0`, as in a JSON Pointer (RFC 6901):
+//! `https:~1~1example.com~1tenant` is one member. So a token can't answer for a nested claim with a flat one of the
+//! same letters, nor the reverse.
 
 use std::collections::BTreeMap;
 
@@ -54,18 +55,24 @@ pub fn find<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value>
     rest.iter().try_fold(claims.get(first)?, |value, member| value.as_object()?.get(member))
 }
 
-/// Whether the claims have exactly these values, as the platform compares them. No rules match nothing: an issuer alone identifies nobody.
+/// Whether the claims have exactly these values, as the platform compares them. No rules match nothing: an issuer alone
+/// identifies nobody.
 pub fn match_all(preset: Preset, claims: &Map<String, Value>, rules: &BTreeMap<String, Value>) -> bool {
-    let same = |name: &str, found: &Value, wanted: &Value| preset.comparable(name, found) == preset.comparable(name, wanted);
+    let same =
+        |name: &str, found: &Value, wanted: &Value| preset.comparable(name, found) == preset.comparable(name, wanted);
     !rules.is_empty()
-        && rules
-            .iter()
-            .all(|(name, wanted)| find(claims, name).is_some_and(|found| same(name, found, wanted)))
+        && rules.iter().all(|(name, wanted)| find(claims, name).is_some_and(|found| same(name, found, wanted)))
 }
 
 /// The first of these rules that the claims break; a list as a value is met by any one of its members.
-pub fn first_broken<'a>(preset: Preset, claims: &Map<String, Value>, rules: &'a BTreeMap<String, Value>) -> Option<&'a str> {
-    let broken = |(name, wanted): &(&'a String, &'a Value)| find(claims, name).is_none_or(|found| !is_one_of(preset, name, found, wanted));
+pub fn first_broken<'a>(
+    preset: Preset,
+    claims: &Map<String, Value>,
+    rules: &'a BTreeMap<String, Value>,
+) -> Option<&'a str> {
+    let broken = |(name, wanted): &(&'a String, &'a Value)| {
+        find(claims, name).is_none_or(|found| !is_one_of(preset, name, found, wanted))
+    };
     rules.iter().find(broken).map(|(name, _)| name.as_str())
 }
 
@@ -206,7 +213,11 @@ mod tests {
         assert_eq!(first_broken(Preset::Oidc, &claims, &rules(json!({"missing": "x"}))), Some("missing"));
         // A token that brings the list itself is not one of its members.
         assert_eq!(
-            first_broken(Preset::Oidc, &map(json!({"owner": ["99", "1234"]})), &rules(json!({"owner": ["99", "1234"]}))),
+            first_broken(
+                Preset::Oidc,
+                &map(json!({"owner": ["99", "1234"]})),
+                &rules(json!({"owner": ["99", "1234"]}))
+            ),
             Some("owner")
         );
     }

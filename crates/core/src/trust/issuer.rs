@@ -17,7 +17,8 @@ const GITHUB: &str = "https://token.actions.githubusercontent.com";
 /// GitLab's own instance, which everybody shares.
 const GITLAB: &str = "https://gitlab.com";
 
-/// What sort of platform an issuer is: which immutable ids its tokens carry, and what a binding to it has to fix (S-13).
+/// What sort of platform an issuer is: which immutable ids its tokens carry, and what a binding to it has to fix
+/// (S-13).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Preset {
@@ -55,7 +56,8 @@ impl Preset {
         }
     }
 
-    /// The platform whose issuer everybody shares at this URL, whatever its registration says: its rules can't be got round.
+    /// The platform whose issuer everybody shares at this URL, whatever its registration says: its rules can't be got
+    /// round.
     pub fn at_shared(url: &str) -> Option<Self> {
         let same = |shared: &str| url.strip_prefix(shared).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         Self::ALL.iter().copied().find(|preset| preset.default_url().is_some_and(same))
@@ -71,7 +73,8 @@ impl Preset {
         }
     }
 
-    /// The claim with the immutable id of a tenant, which the issuer's registration has to fix where others share the issuer (S-13).
+    /// The claim with the immutable id of a tenant, which the issuer's registration has to fix where others share the
+    /// issuer (S-13).
     pub fn tenant_claim(self, url: &str) -> Option<&'static str> {
         match self {
             Self::GithubActions => Some("repository_owner_id"),
@@ -100,7 +103,8 @@ impl Preset {
         }
     }
 
-    /// The claims that name the repository of a run: its name first, which may change hands, and then its id, where there is one.
+    /// The claims that name the repository of a run: its name first, which may change hands, and then its id, where
+    /// there is one.
     pub const fn repository_claims(self) -> &'static [&'static str] {
         match self {
             Self::GithubActions => &["repository", "repository_id"],
@@ -110,13 +114,17 @@ impl Preset {
         }
     }
 
-    /// A claim's value as it compares on this platform. GitHub and GitLab don't tell names of repositories and of whom they belong to apart
-    /// by case, and write them as whoever made them did, or as they were renamed; what stands behind the name (a branch, a path) has a case.
-    /// The ids decide who it is; names are told apart as the platform tells them.
+    /// A claim's value as it compares on this platform. GitHub and GitLab don't tell names of repositories and of whom
+    /// they belong to apart by case, and write them as whoever made them did, or as they were renamed; what stands
+    /// behind the name (a branch, a path) has a case. The ids decide who it is; names are told apart as the platform
+    /// tells them.
     pub fn comparable(self, name: &str, value: &Value) -> Value {
-        let Some(text) = value.as_str() else { return value.clone() };
+        let Some(text) = value.as_str() else {
+            return value.clone();
+        };
         let folded = match (self, name) {
-            (Self::GithubActions, "repository" | "repository_owner") | (Self::Gitlab, "project_path" | "namespace_path") => text.len(),
+            (Self::GithubActions, "repository" | "repository_owner")
+            | (Self::Gitlab, "project_path" | "namespace_path") => text.len(),
             // repo:OWNER/NAME:environment:production
             (Self::GithubActions, "sub") if text.starts_with("repo:") => nth(text, ':', 2),
             (Self::Gitlab, "sub") if text.starts_with("project_path:") => nth(text, ':', 2),
@@ -145,23 +153,31 @@ impl Preset {
         matches!(self, Self::GithubActions | Self::Gitlab)
     }
 
-    /// Whether a value can be one of these ids as the platform writes it: GitHub and GitLab write their numbers as text.
+    /// Whether a value can be one of these ids as the platform writes it: GitHub and GitLab write their numbers as
+    /// text.
     pub fn is_id(self, value: &Value) -> bool {
         let Some(text) = value.as_str() else { return false };
         match self {
-            Self::GithubActions | Self::Gitlab => !text.is_empty() && text.len() <= 20 && text.bytes().all(|b| b.is_ascii_digit()),
+            Self::GithubActions | Self::Gitlab => {
+                !text.is_empty() && text.len() <= 20 && text.bytes().all(|b| b.is_ascii_digit())
+            }
             Self::Kubernetes => text.len() == 36 && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-'),
             Self::Oidc => !text.is_empty(),
         }
     }
 
-    /// Whether its platform puts this audience into tokens unasked: what is meant for the platform itself proves nothing to us.
+    /// Whether its platform puts this audience into tokens unasked: what is meant for the platform itself proves
+    /// nothing to us.
     pub fn is_default_audience(self, url: &str, audience: &str) -> bool {
         let audience = audience.trim_end_matches('/');
         match self {
-            Self::GithubActions => audience.strip_prefix("https://github.com/").is_some_and(|owner| !owner.contains('/')),
+            Self::GithubActions => {
+                audience.strip_prefix("https://github.com/").is_some_and(|owner| !owner.contains('/'))
+            }
             Self::Gitlab => audience == url.trim_end_matches('/'),
-            Self::Kubernetes => audience == url.trim_end_matches('/') || audience.starts_with("https://kubernetes.default"),
+            Self::Kubernetes => {
+                audience == url.trim_end_matches('/') || audience.starts_with("https://kubernetes.default")
+            }
             Self::Oidc => false,
         }
     }
@@ -203,8 +219,8 @@ pub struct Issuer {
     /// What sort of platform it is.
     #[serde(default)]
     pub preset: Preset,
-    /// Claims that every token of it must have with exactly these values, or one of a list: of a shared issuer, the immutable id of our
-    /// tenant (S-13).
+    /// Claims that every token of it must have with exactly these values, or one of a list: of a shared issuer, the
+    /// immutable id of our tenant (S-13).
     #[serde(default)]
     pub fixed_claims: std::collections::BTreeMap<String, Value>,
     /// Where the registration stands.
@@ -227,10 +243,7 @@ impl Issuer {
     /// # Errors
     /// It was removed before.
     pub fn remove(self) -> Result<Self, BadStep> {
-        Ok(Self {
-            state: self.state.step(TrustState::Removed)?,
-            ..self
-        })
+        Ok(Self { state: self.state.step(TrustState::Removed)?, ..self })
     }
 
     /// Listed by its URL.

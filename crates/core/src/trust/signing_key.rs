@@ -22,7 +22,9 @@ pub enum KeyUse {
 }
 
 /// What access tokens are signed with. Receipts and the log are signed with Ed25519.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
 pub enum SigningAlgorithm {
     /// Ed25519 (RFC 8037).
     #[default]

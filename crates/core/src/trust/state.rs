@@ -1,4 +1,5 @@
-//! Where the registration of something stands that is trusted to speak for others: an external issuer, a provider of sign-ins, a source of signals.
+//! Where the registration of something stands that is trusted to speak for others: an external issuer, a provider of
+//! sign-ins, a source of signals.
 
 use serde::{Deserialize, Serialize};
 
@@ -40,14 +41,11 @@ impl StateTable for TrustState {
 }
 
 impl InState<TrustState> {
-    /// What is proposed now: active at once if there is no second administrator to confirm it, which the record says (S-10).
+    /// What is proposed now: active at once if there is no second administrator to confirm it, which the record says
+    /// (S-10).
     pub fn proposed(single_person: bool) -> Self {
         let proposed = Self::default();
-        if single_person {
-            proposed.step(TrustState::Active).unwrap_or(proposed)
-        } else {
-            proposed
-        }
+        if single_person { proposed.step(TrustState::Active).unwrap_or(proposed) } else { proposed }
     }
 }
 

@@ -49,10 +49,8 @@ impl Claims {
     pub fn time(&self, name: &str) -> Result<Option<Timestamp>, JoseError> {
         let Some(value) = self.0.get(name) else { return Ok(None) };
         // The cast saturates; the range is checked below.
-        let seconds = value
-            .as_i64()
-            .or_else(|| value.as_f64().map(|f| f.floor() as i64))
-            .ok_or(JoseError::Malformed)?;
+        let seconds =
+            value.as_i64().or_else(|| value.as_f64().map(|f| f.floor() as i64)).ok_or(JoseError::Malformed)?;
         if !(0..=MAX_SECONDS).contains(&seconds) {
             return Err(JoseError::Malformed);
         }
@@ -61,11 +59,7 @@ impl Claims {
 
     /// Demands that the token names this issuer.
     pub(crate) fn names_issuer(&self, issuer: &str) -> Result<(), JoseError> {
-        if self.text("iss")? == Some(issuer) {
-            Ok(())
-        } else {
-            Err(JoseError::IssuerWrong)
-        }
+        if self.text("iss")? == Some(issuer) { Ok(()) } else { Err(JoseError::IssuerWrong) }
     }
 
     /// Demands that the token is addressed to `audience` and to nobody else: a string, or an array of exactly that one.
@@ -80,9 +74,7 @@ impl Claims {
 
     /// Demands a `jti` and gives it.
     pub(crate) fn jti(&self) -> Result<&str, JoseError> {
-        self.text("jti")?
-            .filter(|jti| !jti.is_empty() && jti.len() <= MAX_JTI)
-            .ok_or(JoseError::JtiMissing)
+        self.text("jti")?.filter(|jti| !jti.is_empty() && jti.len() <= MAX_JTI).ok_or(JoseError::JtiMissing)
     }
 
     /// Demands that the token is valid at `now` and ends at most `life` later, `skew` either way; gives its end.

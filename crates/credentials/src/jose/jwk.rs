@@ -5,7 +5,8 @@ use std::fmt;
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, VerificationAlgorithm,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
+    RSA_PSS_2048_8192_SHA256, VerificationAlgorithm,
 };
 use serde_json::{Map, Value, json};
 use tenure_core::base::json::read_object;
@@ -170,13 +171,7 @@ impl Jwk {
         };
         let key = prepare(&public, algorithm)?;
         let thumbprint = to_base64url(digest(&SHA256, public.canonical().as_bytes()).as_ref());
-        Ok(Self {
-            public,
-            algorithm,
-            kid,
-            thumbprint,
-            key,
-        })
+        Ok(Self { public, algorithm, kid, thumbprint, key })
     }
 }
 
@@ -224,22 +219,9 @@ fn read_public(members: &Map<String, Value>) -> Result<(Public, Algorithm), JwkE
                 "P-384" => ("P-384", Algorithm::Es384),
                 _ => return Err(JwkError::UnsupportedKey),
             };
-            Ok((
-                Public::Ec {
-                    curve,
-                    x: required("x")?.to_owned(),
-                    y: required("y")?.to_owned(),
-                },
-                algorithm,
-            ))
+            Ok((Public::Ec { curve, x: required("x")?.to_owned(), y: required("y")?.to_owned() }, algorithm))
         }
-        "RSA" => Ok((
-            Public::Rsa {
-                n: required("n")?.to_owned(),
-                e: required("e")?.to_owned(),
-            },
-            Algorithm::Rs256,
-        )),
+        "RSA" => Ok((Public::Rsa { n: required("n")?.to_owned(), e: required("e")?.to_owned() }, Algorithm::Rs256)),
         _ => Err(JwkError::UnsupportedKey),
     }
 }
@@ -254,11 +236,8 @@ fn prepare(public: &Public, algorithm: Algorithm) -> Result<ParsedPublicKey, Jwk
             ParsedPublicKey::new(&ED25519, point).map_err(|_| JwkError::Weak)
         }
         Public::Ec { curve, x, y } => {
-            let (length, verification): (usize, &'static dyn VerificationAlgorithm) = if *curve == "P-256" {
-                (32, &ECDSA_P256_SHA256_FIXED)
-            } else {
-                (48, &ECDSA_P384_SHA384_FIXED)
-            };
+            let (length, verification): (usize, &'static dyn VerificationAlgorithm) =
+                if *curve == "P-256" { (32, &ECDSA_P256_SHA256_FIXED) } else { (48, &ECDSA_P384_SHA384_FIXED) };
             let (x, y) = (bytes(x)?, bytes(y)?);
             if x.len() != length || y.len() != length {
                 return Err(JwkError::Malformed);
@@ -277,11 +256,8 @@ fn prepare(public: &Public, algorithm: Algorithm) -> Result<ParsedPublicKey, Jwk
             if !RSA_BITS.contains(&bits) || !odd(&n) || !exponent {
                 return Err(JwkError::Weak);
             }
-            let parameters = if algorithm == Algorithm::Ps256 {
-                &RSA_PSS_2048_8192_SHA256
-            } else {
-                &RSA_PKCS1_2048_8192_SHA256
-            };
+            let parameters =
+                if algorithm == Algorithm::Ps256 { &RSA_PSS_2048_8192_SHA256 } else { &RSA_PKCS1_2048_8192_SHA256 };
             PublicKeyComponents { n, e }.to_parsed_public_key(parameters).map_err(|_| JwkError::Weak)
         }
     }
@@ -294,12 +270,12 @@ fn small_order(point: &[u8; 32]) -> bool {
         [0; 32],
         with_ends(1, 0, 0),
         [
-            0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39,
-            0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+            0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf,
+            0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
         ],
         [
-            0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6,
-            0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+            0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20,
+            0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
         ],
         with_ends(0xec, 0xff, 0x7f),
         with_ends(0xed, 0xff, 0x7f),

@@ -39,8 +39,8 @@ pub struct JwkSet {
 }
 
 impl JwkSet {
-    /// Reads a set. Keys of other types or uses, and keys that are broken, weak or private, are skipped as RFC 7517 §5 advises: they are
-    /// not trusted, and the others still are.
+    /// Reads a set. Keys of other types or uses, and keys that are broken, weak or private, are skipped as RFC 7517 §5
+    /// advises: they are not trusted, and the others still are.
     ///
     /// # Errors
     /// Why the set as a whole is not accepted.
@@ -57,10 +57,7 @@ impl JwkSet {
         if keys.is_empty() {
             return Err(JwkSetError::NoUsableKey);
         }
-        Ok(Self {
-            skipped: given.len() - keys.len(),
-            keys,
-        })
+        Ok(Self { skipped: given.len() - keys.len(), keys })
     }
 
     /// The usable keys.
@@ -72,7 +69,8 @@ impl JwkSet {
         self.skipped
     }
 
-    /// The claims of a token that a key of the set signed. Several keys of one type may have one `kid` (RFC 7517 §4.5): each that fits is tried.
+    /// The claims of a token that a key of the set signed. Several keys of one type may have one `kid` (RFC 7517 §4.5):
+    /// each that fits is tried.
     ///
     /// # Errors
     /// As [`JwkSet::select`], or as [`Jws::verify`] by the last key that was tried.
@@ -90,8 +88,8 @@ impl JwkSet {
     /// The keys for a header's `kid` and algorithm, at least one.
     ///
     /// # Errors
-    /// [`JoseError::KeyUnknown`] if no key has the `kid`; [`JoseError::KidMissing`] if there is none and several keys would do;
-    /// [`JoseError::AlgNotAllowed`] if the keys are pinned to other algorithms.
+    /// [`JoseError::KeyUnknown`] if no key has the `kid`; [`JoseError::KidMissing`] if there is none and several keys
+    /// would do; [`JoseError::AlgNotAllowed`] if the keys are pinned to other algorithms.
     fn select(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<Vec<&Jwk>, JoseError> {
         let named: Vec<&Jwk> = match (kid, self.keys.as_slice()) {
             (None, keys) => keys.iter().collect(),

@@ -60,7 +60,8 @@ impl<'a> Jws<'a> {
         Self::acceptable(&parts, &header, rules, &["jwk", "jku", "x5u", "x5c"])
     }
 
-    /// Parses a compact JWS whose header has to bring the public key that made it: what it proves is that somebody holds that key.
+    /// Parses a compact JWS whose header has to bring the public key that made it: what it proves is that somebody
+    /// holds that key.
     ///
     /// # Errors
     /// Why it is refused before the signature is looked at.
@@ -72,7 +73,12 @@ impl<'a> Jws<'a> {
         Ok((jws, Jwk::from_value(key).map_err(|_| JoseError::HeaderKeyRefused)?))
     }
 
-    fn acceptable(parts: &Parts<'a>, header: &Map<String, Value>, rules: &Rules<'_>, other_keys: &[&str]) -> Result<Self, JoseError> {
+    fn acceptable(
+        parts: &Parts<'a>,
+        header: &Map<String, Value>,
+        rules: &Rules<'_>,
+        other_keys: &[&str],
+    ) -> Result<Self, JoseError> {
         let algorithm = member(header, "alg")?.ok_or(JoseError::Malformed)?;
         let algorithm = algorithm
             .parse::<Algorithm>()
@@ -91,16 +97,9 @@ impl<'a> Jws<'a> {
         }
         check_type(member(header, "typ")?, rules.types)?;
         let kid = read_kid(header)?;
-        let signature = from_base64url(parts.signature)
-            .filter(|s| s.len() <= MAX_SIGNATURE_BYTES)
-            .ok_or(JoseError::Malformed)?;
-        Ok(Self {
-            signing_input: parts.signing_input,
-            payload: parts.payload,
-            signature,
-            algorithm,
-            kid,
-        })
+        let signature =
+            from_base64url(parts.signature).filter(|s| s.len() <= MAX_SIGNATURE_BYTES).ok_or(JoseError::Malformed)?;
+        Ok(Self { signing_input: parts.signing_input, payload: parts.payload, signature, algorithm, kid })
     }
 
     /// The algorithm that the header names.
@@ -112,8 +111,8 @@ impl<'a> Jws<'a> {
         self.kid.as_deref()
     }
 
-    /// SHA-256 over what is signed, base64url: the same for every signature that could be made over it, so that a proof can't be used
-    /// twice by bending its signature (ECDSA allows that).
+    /// SHA-256 over what is signed, base64url: the same for every signature that could be made over it, so that a proof
+    /// can't be used twice by bending its signature (ECDSA allows that).
     pub fn signed_hash(&self) -> String {
         to_base64url(digest(&SHA256, self.signing_input.as_bytes()).as_ref())
     }
@@ -121,7 +120,8 @@ impl<'a> Jws<'a> {
     /// The claims, if `key` signed them.
     ///
     /// # Errors
-    /// [`JoseError::AlgNotAllowed`] if the key is pinned to another algorithm, [`JoseError::SignatureInvalid`], or why the claims can't be read.
+    /// [`JoseError::AlgNotAllowed`] if the key is pinned to another algorithm, [`JoseError::SignatureInvalid`], or why
+    /// the claims can't be read.
     pub fn verify(&self, key: &Jwk) -> Result<Claims, JoseError> {
         if key.algorithm() != self.algorithm {
             return Err(JoseError::AlgNotAllowed);
@@ -150,7 +150,8 @@ impl<'a> Jws<'a> {
     }
 }
 
-/// What a token says of itself before anything was checked: good for finding the keys to check it with, and for nothing else.
+/// What a token says of itself before anything was checked: good for finding the keys to check it with, and for nothing
+/// else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unverified {
     /// The issuer that it claims.
@@ -173,11 +174,7 @@ pub fn read_unverified(token: &str) -> Result<Unverified, JoseError> {
         Some(text) if text.len() > MAX_UNVERIFIED => Err(JoseError::Malformed),
         text => Ok(text.map(str::to_owned)),
     };
-    Ok(Unverified {
-        issuer: bounded("iss")?,
-        subject: bounded("sub")?,
-        kid,
-    })
+    Ok(Unverified { issuer: bounded("iss")?, subject: bounded("sub")?, kid })
 }
 
 /// The encoded protected header of what a key of ours signs.
@@ -215,12 +212,7 @@ impl<'a> Parts<'a> {
         if payload.contains('.') {
             return Err(JoseError::Malformed);
         }
-        Ok(Self {
-            header,
-            payload,
-            signature,
-            signing_input,
-        })
+        Ok(Self { header, payload, signature, signing_input })
     }
 
     fn header(&self) -> Result<Map<String, Value>, JoseError> {

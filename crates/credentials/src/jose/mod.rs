@@ -1,5 +1,5 @@
-//! JOSE as far as Tenure needs it: compact JWS (RFC 7515), JWK (RFC 7517), thumbprints (RFC 7638), JWT claims (RFC 7519), by the
-//! advice of RFC 8725.
+//! JOSE as far as Tenure needs it: compact JWS (RFC 7515), JWK (RFC 7517), thumbprints (RFC 7638), JWT claims (RFC
+//! 7519), by the advice of RFC 8725.
 
 mod algorithm;
 mod claims;

@@ -35,7 +35,12 @@ impl Assertion<'_> {
 ///
 /// # Errors
 /// Why not. [`WebauthnError::UserNotPresent`] and what stands after it say that the signature holds.
-pub fn verify_assertion(relying_party: &RelyingParty, challenge: &str, credential: &Credential, answer: &Assertion<'_>) -> Result<u32, WebauthnError> {
+pub fn verify_assertion(
+    relying_party: &RelyingParty,
+    challenge: &str,
+    credential: &Credential,
+    answer: &Assertion<'_>,
+) -> Result<u32, WebauthnError> {
     client_data::check(answer.client_data, "webauthn.get", challenge, relying_party)?;
     if answer.authenticator_data.len() > MAX_AUTH_DATA || answer.signature.len() > MAX_SIGNATURE {
         return Err(WebauthnError::Malformed);

@@ -47,12 +47,7 @@ impl<'a> AuthData<'a> {
         if flags & EXTENSIONS != 0 {
             Item::read(&mut rest)?.pairs()?;
         }
-        rest.is_empty().then_some(Self {
-            rp_id_hash,
-            flags: *flags,
-            counter: u32::from_be_bytes(*counter),
-            attested,
-        })
+        rest.is_empty().then_some(Self { rp_id_hash, flags: *flags, counter: u32::from_be_bytes(*counter), attested })
     }
 
     /// Whether the credential may leave its authenticator as a backup; fixed at registration.
@@ -96,10 +91,6 @@ impl<'a> Attested<'a> {
         let key = Item::read(&mut rest)?;
         let public_key = from_key.get(..from_key.len() - rest.len())?;
         *bytes = rest;
-        Some(Self {
-            credential_id,
-            public_key,
-            key,
-        })
+        Some(Self { credential_id, public_key, key })
     }
 }

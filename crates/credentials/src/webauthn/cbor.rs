@@ -1,6 +1,8 @@
-//! The part of CBOR (RFC 8949) that authenticators speak: the CTAP2 canonical form's types, without floats, tags and indefinite lengths.
+//! The part of CBOR (RFC 8949) that authenticators speak: the CTAP2 canonical form's types, without floats, tags and
+//! indefinite lengths.
 //!
-//! A key that comes twice in a map is an error rather than a choice. Depth and sizes are bounded before anything is allocated.
+//! A key that comes twice in a map is an error rather than a choice. Depth and sizes are bounded before anything is
+//! allocated.
 
 /// How deep arrays and maps may nest (CTAP 2.1 §8 allows four).
 const MAX_DEPTH: u8 = 4;

@@ -10,7 +10,12 @@ use super::relying_party::RelyingParty;
 pub(super) const MAX_CLIENT_DATA: usize = 8 * 1024;
 
 /// Checks the client data of a ceremony of this type against our challenge (base64url) and origin.
-pub(super) fn check(bytes: &[u8], ceremony: &str, challenge: &str, relying_party: &RelyingParty) -> Result<(), WebauthnError> {
+pub(super) fn check(
+    bytes: &[u8],
+    ceremony: &str,
+    challenge: &str,
+    relying_party: &RelyingParty,
+) -> Result<(), WebauthnError> {
     if bytes.len() > MAX_CLIENT_DATA {
         return Err(WebauthnError::Malformed);
     }

@@ -7,7 +7,8 @@ use crate::encoding::{from_base64url, to_base64url};
 /// The longest credential id in bytes (WebAuthn §4).
 pub const MAX_CREDENTIAL_ID: usize = 1023;
 
-/// The name by which a credential is looked up and can be bound once: SHA-256 of its id, base64url. Ids themselves may be long.
+/// The name by which a credential is looked up and can be bound once: SHA-256 of its id, base64url. Ids themselves may
+/// be long.
 pub fn credential_hash(id: &[u8]) -> String {
     to_base64url(digest(&SHA256, id).as_ref())
 }

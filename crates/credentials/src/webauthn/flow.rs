@@ -1,8 +1,9 @@
 //! A ceremony between its two requests.
 //!
-//! The challenge goes out twice: to the authenticator, and under a MAC in the client's cookie. The second request brings both back, so that
-//! beginning costs no memory, any replica can finish, and an answer made in another browser's flow fits nothing. That a challenge is good for
-//! one use is for the commit to say, which uses its text up until the flow is over.
+//! The challenge goes out twice: to the authenticator, and under a MAC in the client's cookie. The second request
+//! brings both back, so that beginning costs no memory, any replica can finish, and an answer made in another browser's
+//! flow fits nothing. That a challenge is good for one use is for the commit to say, which uses its text up until the
+//! flow is over.
 
 use aws_lc_rs::hmac::{self, HMAC_SHA256, Key};
 use serde::{Deserialize, Serialize};
@@ -57,14 +58,15 @@ impl Flows {
     ///
     /// # Errors
     /// The flow can't be written.
-    pub fn begin(&self, purpose: Purpose, now: Timestamp, entropy: &dyn Entropy) -> Result<(Flow, String), serde_json::Error> {
+    pub fn begin(
+        &self,
+        purpose: Purpose,
+        now: Timestamp,
+        entropy: &dyn Entropy,
+    ) -> Result<(Flow, String), serde_json::Error> {
         let mut challenge = [0u8; 32];
         entropy.fill(&mut challenge);
-        let flow = Flow {
-            purpose,
-            challenge: to_base64url(&challenge),
-            ends_at: now.plus(LIFE),
-        };
+        let flow = Flow { purpose, challenge: to_base64url(&challenge), ends_at: now.plus(LIFE) };
         let body = serde_json::to_vec(&flow)?;
         let text = format!("{}.{}", to_base64url(&body), to_base64url(hmac::sign(&self.0, &body).as_ref()));
         Ok((flow, text))

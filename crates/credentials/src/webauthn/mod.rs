@@ -1,9 +1,10 @@
 //! Passkeys: the relying party's half of Web Authentication Level 3, as strict as Tenure's use of it allows.
 //!
-//! One way is served and everything else refused: discoverable credentials with user verification, ES256 or EdDSA keys, no trust in
-//! attestation, one origin and no embedding in other sites. [`verify_registration`] is §7.1 of the specification and [`verify_assertion`] is
-//! §7.2. What the caller has to know beside them (was this challenge used before, whose is this credential) stands in the caller's commit.
-//! [`Flows`] keeps a ceremony's challenge at the client, under a MAC, so that beginning one costs the server no memory.
+//! One way is served and everything else refused: discoverable credentials with user verification, ES256 or EdDSA keys,
+//! no trust in attestation, one origin and no embedding in other sites. [`verify_registration`] is §7.1 of the
+//! specification and [`verify_assertion`] is §7.2. What the caller has to know beside them (was this challenge used
+//! before, whose is this credential) stands in the caller's commit. [`Flows`] keeps a ceremony's challenge at the
+//! client, under a MAC, so that beginning one costs the server no memory.
 
 mod assertion;
 mod auth_data;

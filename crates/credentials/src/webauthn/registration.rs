@@ -26,11 +26,8 @@ pub struct Registration<'a> {
 
 impl Registration<'_> {
     /// The longest of its three parts, in bytes.
-    pub const MAX_PART: usize = if client_data::MAX_CLIENT_DATA > MAX_ATTESTATION {
-        client_data::MAX_CLIENT_DATA
-    } else {
-        MAX_ATTESTATION
-    };
+    pub const MAX_PART: usize =
+        if client_data::MAX_CLIENT_DATA > MAX_ATTESTATION { client_data::MAX_CLIENT_DATA } else { MAX_ATTESTATION };
 }
 
 /// A credential, as much of it as checking its assertions needs.
@@ -50,7 +47,11 @@ pub struct Credential {
 ///
 /// # Errors
 /// Why not. [`WebauthnError::UserNotPresent`] and what stands after it say that everything else holds.
-pub fn verify_registration(relying_party: &RelyingParty, challenge: &str, answer: &Registration<'_>) -> Result<Credential, WebauthnError> {
+pub fn verify_registration(
+    relying_party: &RelyingParty,
+    challenge: &str,
+    answer: &Registration<'_>,
+) -> Result<Credential, WebauthnError> {
     client_data::check(answer.client_data, "webauthn.create", challenge, relying_party)?;
     if answer.attestation_object.len() > MAX_ATTESTATION || answer.credential_id.len() > MAX_CREDENTIAL_ID {
         return Err(WebauthnError::Malformed);
@@ -74,8 +75,8 @@ pub fn verify_registration(relying_party: &RelyingParty, challenge: &str, answer
     })
 }
 
-/// We ask for no attestation. A client gives none then, or leaves the credential's own signature in place (§5.1.3), which is checked
-/// and adds no trust; statements by makers of authenticators are refused rather than ignored.
+/// We ask for no attestation. A client gives none then, or leaves the credential's own signature in place (§5.1.3),
+/// which is checked and adds no trust; statements by makers of authenticators are refused rather than ignored.
 fn check_attestation(object: &Item<'_>, key: &CoseKey, signed: &[u8], client_data: &[u8]) -> Result<(), WebauthnError> {
     let statement = object.get(&Item::Text("attStmt")).ok_or(WebauthnError::Malformed)?;
     let pairs = statement.pairs().ok_or(WebauthnError::Malformed)?;

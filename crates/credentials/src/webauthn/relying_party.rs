@@ -8,8 +8,8 @@ pub struct RelyingParty {
 }
 
 impl RelyingParty {
-    /// The relying party that a public URL makes: its host is the id. None where browsers offer no passkeys: the host is an IP address, or the
-    /// scheme is `http` and the host not `localhost`.
+    /// The relying party that a public URL makes: its host is the id. None where browsers offer no passkeys: the host
+    /// is an IP address, or the scheme is `http` and the host not `localhost`.
     pub fn from_url(public_url: &str) -> Option<Self> {
         let (scheme, rest) = public_url.split_once("://")?;
         let scheme = scheme.to_ascii_lowercase();
@@ -47,7 +47,8 @@ impl RelyingParty {
 
 /// A domain name in ASCII; an address of IPv4 ends in a number, as no domain does.
 fn is_domain(host: &str) -> bool {
-    let label = |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    let label =
+        |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     let last = host.rsplit('.').next().unwrap_or_default();
     host.len() <= 253 && host.split('.').all(label) && !last.bytes().all(|b| b.is_ascii_digit())
 }

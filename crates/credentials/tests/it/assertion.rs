@@ -4,7 +4,9 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
 use tenure_core::base::id::JoinTokenId;
 use tenure_core::base::time::Timestamp;
-use tenure_credentials::assertion::{ClientKey, ENROLMENT_TYPE, Refused, parse_workload_key, verify_client_assertion, verify_enrolment_proof};
+use tenure_credentials::assertion::{
+    ClientKey, ENROLMENT_TYPE, Refused, parse_workload_key, verify_client_assertion, verify_enrolment_proof,
+};
 use tenure_credentials::jose::{JoseError, Jwk, JwkError, read_unverified};
 
 use crate::support::{CLIENT, ISSUER, NOW, assertion_claims, now, p256, with, workload};
@@ -23,7 +25,8 @@ fn the_key_that_signed_is_found_among_several() {
         json!({"alg": "EdDSA", "kid": b.jwk.thumbprint()}),
         json!({"alg": "EdDSA", "kid": "unknown"}),
     ] {
-        let proof = verify_client_assertion(&b.sign(&header, &assertion_claims()), CLIENT, &keys, ISSUER, now()).unwrap();
+        let proof =
+            verify_client_assertion(&b.sign(&header, &assertion_claims()), CLIENT, &keys, ISSUER, now()).unwrap();
         assert_eq!((proof.key_index, proof.jti.as_str()), (2, "one"));
         assert_eq!(proof.expires_at, Timestamp::from_secs(NOW + 60));
         assert_eq!(proof.replay_until, Timestamp::from_secs(NOW + 90));
@@ -31,7 +34,8 @@ fn the_key_that_signed_is_found_among_several() {
     let header = json!({"alg": "EdDSA", "kid": a.jwk.thumbprint()});
     let refused = verify_client_assertion(&b.sign(&header, &assertion_claims()), CLIENT, &keys, ISSUER, now());
     assert_eq!(refused, Err(unsigned(JoseError::SignatureInvalid)));
-    let none = verify_client_assertion(&b.sign(&json!({"alg": "EdDSA"}), &assertion_claims()), CLIENT, &[], ISSUER, now());
+    let none =
+        verify_client_assertion(&b.sign(&json!({"alg": "EdDSA"}), &assertion_claims()), CLIENT, &[], ISSUER, now());
     assert_eq!(none, Err(unsigned(JoseError::KeyUnknown)));
     // Only by a bound key is it known who asks.
     let late = with(assertion_claims(), &json!({"exp": NOW - 31}));
@@ -43,7 +47,12 @@ fn the_key_that_signed_is_found_among_several() {
 fn jsonwebtoken_makes_es256_assertions() {
     let key = p256();
     let jwk = parse_workload_key(&key.jwk).unwrap();
-    let token = jsonwebtoken::encode(&Header::new(Algorithm::ES256), &assertion_claims(), &EncodingKey::from_ec_der(&key.pkcs8)).unwrap();
+    let token = jsonwebtoken::encode(
+        &Header::new(Algorithm::ES256),
+        &assertion_claims(),
+        &EncodingKey::from_ec_der(&key.pkcs8),
+    )
+    .unwrap();
     assert!(verify_client_assertion(&token, CLIENT, &[ClientKey::strict(&jwk)], ISSUER, now()).is_ok());
     assert_eq!(
         verify_client_assertion(&token, CLIENT, &[ClientKey::strict(&workload(1).jwk)], ISSUER, now()),

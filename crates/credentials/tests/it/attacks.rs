@@ -6,7 +6,8 @@ use tenure_credentials::assertion::{ClientKey, ENROLMENT_TYPE, verify_client_ass
 use crate::support::{CLIENT, ISSUER, NOW, assertion_claims, b64, now, with, workload};
 
 fn code_of(token: &str) -> &'static str {
-    verify_client_assertion(token, CLIENT, &[ClientKey::strict(&workload(1).jwk)], ISSUER, now()).map_or_else(|refused| refused.error.code(), |_| "accepted")
+    verify_client_assertion(token, CLIENT, &[ClientKey::strict(&workload(1).jwk)], ISSUER, now())
+        .map_or_else(|refused| refused.error.code(), |_| "accepted")
 }
 
 #[test]
@@ -128,15 +129,15 @@ fn forms() {
         (key.sign_raw(r#"{"alg":"EdDSA"}"#, &format!("{claims}{claims}")), "malformed"),
         (key.sign_raw(r#"{"alg":"EdDSA"}"#, "[]"), "malformed"),
         (
-            key.sign_raw(r#"{"alg":"EdDSA"}"#, &twice(&claims, &format!(r#""x":{}1{}"#, "[".repeat(20), "]".repeat(20)))),
+            key.sign_raw(
+                r#"{"alg":"EdDSA"}"#,
+                &twice(&claims, &format!(r#""x":{}1{}"#, "[".repeat(20), "]".repeat(20))),
+            ),
             "malformed",
         ),
         (workload(2).sign(&json!({"alg": "EdDSA"}), &assertion_claims()), "signature_invalid"),
         ("a".repeat(16 * 1024 + 1), "too_large"),
-        (
-            key.sign_raw(r#"{"alg":"EdDSA"}"#, &twice(&claims, &format!(r#""x":"{}""#, "x".repeat(13_000)))),
-            "too_large",
-        ),
+        (key.sign_raw(r#"{"alg":"EdDSA"}"#, &twice(&claims, &format!(r#""x":"{}""#, "x".repeat(13_000)))), "too_large"),
     ];
     for (token, code) in cases {
         assert_eq!(code_of(&token), code, "{}", token.get(..200).unwrap_or(&token));
@@ -145,7 +146,8 @@ fn forms() {
     assert_eq!((fits.len(), code_of(&fits)), (16 * 1024, "malformed"));
 }
 
-/// The classic confusion: the public key's bytes as an HMAC secret. No algorithm here has a secret that a verifier knows.
+/// The classic confusion: the public key's bytes as an HMAC secret. No algorithm here has a secret that a verifier
+/// knows.
 #[test]
 fn a_mac_under_the_public_key_is_no_signature() {
     let key = workload(1);

@@ -30,40 +30,30 @@ const URL: &str = "https://tenure.example/env/prod/token";
 
 #[test]
 fn the_rfcs_proofs_hold_for_their_requests_only() {
-    let token_request = Expected {
-        method: "POST",
-        url: "https://server.example.com/token",
-        token: None,
-    };
+    let token_request = Expected { method: "POST", url: "https://server.example.com/token", token: None };
     let made = 1_562_262_616;
     let proof = verify_dpop_proof(FOR_THE_TOKEN, &token_request, Timestamp::from_secs(made)).unwrap();
-    assert_eq!(
-        (proof.thumbprint.as_str(), proof.jti.as_str(), proof.nonce),
-        (THUMBPRINT, "-BwC3ESc6acc2lTc", None)
-    );
+    assert_eq!((proof.thumbprint.as_str(), proof.jti.as_str(), proof.nonce), (THUMBPRINT, "-BwC3ESc6acc2lTc", None));
     assert_eq!(access_token_hash(ACCESS_TOKEN), "fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo");
     let use_of_it = Expected {
         method: "GET",
         url: "https://resource.example.org/protectedresource?page=2",
         token: Some(ACCESS_TOKEN),
     };
-    let at = |secs| verify_dpop_proof(WITH_THE_TOKEN, &use_of_it, Timestamp::from_secs(secs)).map_err(|error| error.code());
+    let at =
+        |secs| verify_dpop_proof(WITH_THE_TOKEN, &use_of_it, Timestamp::from_secs(secs)).map_err(|error| error.code());
     assert_eq!(at(made + 2).unwrap().thumbprint, THUMBPRINT);
     assert_eq!(at(made + 2 + 329).map(|proof| proof.jti), Ok("e1j3V_bKic8-LAEB".into()));
     assert_eq!(at(made + 2 + 330), Err("expired"));
     assert_eq!(at(made + 2 - 30).map(|proof| proof.replay_until), Ok(Timestamp::from_secs(made + 2 + 330)));
     assert_eq!(at(made + 2 - 31), Err("not_yet_valid"));
-    let other = |expected: Expected<'_>| verify_dpop_proof(WITH_THE_TOKEN, &expected, Timestamp::from_secs(made)).map_err(|error| error.code());
+    let other = |expected: Expected<'_>| {
+        verify_dpop_proof(WITH_THE_TOKEN, &expected, Timestamp::from_secs(made)).map_err(|error| error.code())
+    };
     assert_eq!(other(Expected { method: "POST", ..use_of_it }), Err("htm_wrong"));
     assert_eq!(other(Expected { url: URL, ..use_of_it }), Err("htu_wrong"));
     assert_eq!(other(Expected { token: None, ..use_of_it }), Err("ath_wrong"));
-    assert_eq!(
-        other(Expected {
-            token: Some("other"),
-            ..use_of_it
-        }),
-        Err("ath_wrong")
-    );
+    assert_eq!(other(Expected { token: Some("other"), ..use_of_it }), Err("ath_wrong"));
 }
 
 fn claims() -> Value {
@@ -71,11 +61,7 @@ fn claims() -> Value {
 }
 
 fn check(proof: &str) -> Result<DpopProof, &'static str> {
-    let expected = Expected {
-        method: "POST",
-        url: URL,
-        token: None,
-    };
+    let expected = Expected { method: "POST", url: URL, token: None };
     verify_dpop_proof(proof, &expected, now()).map_err(|error| error.code())
 }
 
@@ -149,13 +135,7 @@ fn a_proof_says_which_request_it_is_for_and_when() {
 fn the_token_endpoint_is_an_audience_only_for_the_key_that_says_so() {
     let (old, new) = (workload(1), workload(2));
     let endpoint = format!("{ISSUER}/token");
-    let keys = [
-        ClientKey {
-            key: &old.jwk,
-            other_audience: Some(&endpoint),
-        },
-        ClientKey::strict(&new.jwk),
-    ];
+    let keys = [ClientKey { key: &old.jwk, other_audience: Some(&endpoint) }, ClientKey::strict(&new.jwk)];
     let check = |key: &crate::support::Workload, audience: Value| {
         let token = key.sign(&json!({"alg": "EdDSA"}), &with(assertion_claims(), &json!({"aud": audience})));
         verify_client_assertion(&token, CLIENT, &keys, ISSUER, now())
@@ -186,10 +166,7 @@ fn a_charter_names_one_certificate_and_no_key() {
     let code = |text: &str| pem_thumbprint(text).map_err(|error| error.code());
     assert_eq!(code(&format!("{pem}{pem}")), Err("certificate_not_one"));
     assert_eq!(code(""), Err("certificate_not_one"));
-    assert_eq!(
-        code("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
-        Err("certificate_malformed")
-    );
+    assert_eq!(code("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), Err("certificate_malformed"));
     let key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
     assert_eq!(code(&format!("{pem}{key}")), Err("certificate_private"));
 }

@@ -25,7 +25,8 @@ pub fn rsa_modulus() -> String {
 }
 
 fn rsa_token(alg: &str, padding: &'static dyn RsaEncoding, claims: &Value) -> String {
-    let input = format!("{}.{}", b64(json!({"alg": alg, "kid": "r", "typ": "JWT"}).to_string()), b64(claims.to_string()));
+    let input =
+        format!("{}.{}", b64(json!({"alg": alg, "kid": "r", "typ": "JWT"}).to_string()), b64(claims.to_string()));
     let mut signature = vec![0; RSA.public_modulus_len()];
     RSA.sign(padding, &SystemRandom::new(), input.as_bytes(), &mut signature).unwrap();
     format!("{input}.{}", b64(signature))
@@ -45,7 +46,9 @@ fn check(token: &str, keys: &JwkSet) -> Result<ExternalClaims, JoseError> {
 
 #[test]
 fn rs256_and_ps256_each_under_their_own_key_only() {
-    let key = |alg: Option<&str>| with(json!({"kty": "RSA", "n": rsa_modulus(), "e": "AQAB", "kid": "r"}), &json!({"alg": alg}));
+    let key = |alg: Option<&str>| {
+        with(json!({"kty": "RSA", "n": rsa_modulus(), "e": "AQAB", "kid": "r"}), &json!({"alg": alg}))
+    };
     let (rs, ps) = (rsa_token("RS256", &RSA_PKCS1_SHA256, &claims()), rsa_token("PS256", &RSA_PSS_SHA256, &claims()));
     for (alg, accepted, refused) in [(None, &rs, &ps), (Some("RS256"), &rs, &ps), (Some("PS256"), &ps, &rs)] {
         let keys = set(&[key(alg)]);
@@ -60,10 +63,7 @@ fn rs256_and_ps256_each_under_their_own_key_only() {
 fn jsonwebtoken_issues_what_we_accept() {
     let ec = p256();
     let key = with(ec.jwk.clone(), &json!({"kid": "e"}));
-    let header = Header {
-        kid: Some("e".into()),
-        ..Header::new(jsonwebtoken::Algorithm::ES256)
-    };
+    let header = Header { kid: Some("e".into()), ..Header::new(jsonwebtoken::Algorithm::ES256) };
     let token = jsonwebtoken::encode(&header, &claims(), &EncodingKey::from_ec_der(&ec.pkcs8)).unwrap();
     let got = check(&token, &set(&[key])).unwrap();
     assert_eq!((got.subject.as_str(), got.jti, got.claims["run"].as_i64()), ("repo:a/b", None, Some(12)));
@@ -140,8 +140,8 @@ fn claims_that_are_refused() {
 #[test]
 fn a_bent_signature_is_the_same_proof() {
     const N: [u8; 32] = [
-        0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca,
-        0xc2, 0xfc, 0x63, 0x25, 0x51,
+        0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa, 0xad,
+        0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
     ];
     let key = p256();
     let keys = set(std::slice::from_ref(&key.jwk));

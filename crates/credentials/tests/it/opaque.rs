@@ -93,10 +93,7 @@ fn a_secret_of_every_kind_leaves_only_with_the_proof_of_its_own_commit() {
             ("ses", keys.session(SessionId::from_u128(1), commit(), &entropy).token),
             ("inv", keys.invitation(InvitationId::from_u128(1), commit(), &entropy).token),
             ("whk", keys.source_token(SourceId::from_u128(1), commit(), &entropy).token),
-            (
-                "whk",
-                keys.signing_secret((&root, "l"), SourceId::from_u128(1), false, commit(), &entropy).unwrap().0,
-            ),
+            ("whk", keys.signing_secret((&root, "l"), SourceId::from_u128(1), false, commit(), &entropy).unwrap().0),
             ("key", keys.api_key(permit(&["read"]), commit(), &entropy).0.token),
         ]
     };

@@ -50,10 +50,7 @@ fn links_folders_and_other_contents_are_refused() {
     assert!(matches!(RootKey::open_file(&link), Err(RootKeyError::NotAFile(_))));
     let dangling = folder.path().join("dangling.key");
     symlink(folder.path().join("nowhere"), &dangling).unwrap();
-    assert!(matches!(
-        RootKey::open_or_create_file(&dangling, &SeededEntropy::new(1)),
-        Err(RootKeyError::NotAFile(_))
-    ));
+    assert!(matches!(RootKey::open_or_create_file(&dangling, &SeededEntropy::new(1)), Err(RootKeyError::NotAFile(_))));
     assert!(!folder.path().join("nowhere").exists());
     assert!(matches!(RootKey::open_file(folder.path()), Err(RootKeyError::NotAFile(_))));
     for content in ["", "short", &BASE64[1..], &format!("{BASE64}A"), &format!("{BASE64}\n\n"), &"x".repeat(1000)] {
@@ -105,7 +102,9 @@ fn a_sealed_value_opens_only_where_it_belongs() {
     let sealed = key.seal("signing key", "key_1", b"the seed", &entropy).unwrap();
     assert_eq!(key.open("signing key", "key_1", &sealed).unwrap().expose(), b"the seed");
     assert_ne!(sealed, key.seal("signing key", "key_1", b"the seed", &entropy).unwrap());
-    for (label, id) in [("signing key", "key_2"), ("other", "key_1"), ("signing ", "keykey_1"), ("signing keykey_1", "")] {
+    for (label, id) in
+        [("signing key", "key_2"), ("other", "key_1"), ("signing ", "keykey_1"), ("signing keykey_1", "")]
+    {
         assert_eq!(key.open(label, id, &sealed).err(), Some(SealError::DoesNotOpen));
     }
     let other = RootKey::from_text(&HEX.replace("00", "ff")).unwrap();

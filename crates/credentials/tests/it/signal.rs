@@ -5,8 +5,8 @@ use tenure_core::base::entropy::SeededEntropy;
 use tenure_core::base::time::Timestamp;
 use tenure_credentials::jose::{Algorithm, JoseError, JwkSet};
 use tenure_credentials::signal::{
-    SecurityEvent, SetError, github_signature, is_github_signature, is_standard_signature, is_timed_signature, standard_secret, standard_signature,
-    timed_signature, verify_set,
+    SecurityEvent, SetError, github_signature, is_github_signature, is_standard_signature, is_timed_signature,
+    standard_secret, standard_signature, timed_signature, verify_set,
 };
 
 use crate::support::{NOW, now, with, workload};
@@ -59,17 +59,20 @@ fn our_own_signature_is_of_a_body_and_a_time() {
     let header = timed_signature("key", b"body", now());
     assert!(is_timed_signature("key", &header, b"body", now()));
     let late = |secs: i64| Timestamp::from_secs(NOW + secs);
-    assert!(is_timed_signature("key", &header, b"body", late(300)) && is_timed_signature("key", &header, b"body", late(-300)));
-    assert!(!is_timed_signature("key", &header, b"body", late(301)) && !is_timed_signature("key", &header, b"body", late(-301)));
-    assert!(!is_timed_signature("key", &header, b"bodies", now()) && !is_timed_signature("yek", &header, b"body", now()));
+    assert!(
+        is_timed_signature("key", &header, b"body", late(300))
+            && is_timed_signature("key", &header, b"body", late(-300))
+    );
+    assert!(
+        !is_timed_signature("key", &header, b"body", late(301))
+            && !is_timed_signature("key", &header, b"body", late(-301))
+    );
+    assert!(
+        !is_timed_signature("key", &header, b"bodies", now()) && !is_timed_signature("yek", &header, b"body", now())
+    );
     let moved = header.replacen(&NOW.to_string(), &(NOW + 1).to_string(), 1);
-    for wrong in [
-        &moved,
-        &header.replace(',', ""),
-        &header.replace("v1=", ""),
-        &header.replace("t=", "t=+"),
-        "t=,v1=",
-    ] {
+    for wrong in [&moved, &header.replace(',', ""), &header.replace("v1=", ""), &header.replace("t=", "t=+"), "t=,v1="]
+    {
         assert!(!is_timed_signature("key", wrong, b"body", now()), "{wrong}");
     }
 }
@@ -132,9 +135,6 @@ fn a_security_event_token_is_nothing_else() {
         );
     }
     assert_eq!(check(&with(header.clone(), &json!({"typ": null})), &claims()), Err(JoseError::TypWrong.into()));
-    assert_eq!(
-        check(&with(header.clone(), &json!({"alg": "HS256"})), &claims()),
-        Err(JoseError::AlgNotAllowed.into())
-    );
+    assert_eq!(check(&with(header.clone(), &json!({"alg": "HS256"})), &claims()), Err(JoseError::AlgNotAllowed.into()));
     assert_eq!(check(&with(header, &json!({"kid": "other"})), &claims()), Err(JoseError::KeyUnknown.into()));
 }

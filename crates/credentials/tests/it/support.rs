@@ -8,14 +8,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use tenure_core::base::entropy::SeededEntropy;
-use tenure_core::base::id::{ApplicationId, BindingId, CredentialId, EventId, GrantId, IdentityId, PersonId, RequestId, ResourceId, SigningKeyId};
+use tenure_core::base::id::{
+    ApplicationId, BindingId, CredentialId, EventId, GrantId, IdentityId, PersonId, RequestId, ResourceId, SigningKeyId,
+};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::credential::gate::{Ask, Facts, Permit, standing};
 use tenure_core::credential::liveness::Scopes;
 use tenure_core::identity::delegation::MayAct;
 use tenure_core::identity::grant::{Grant, GrantState};
 use tenure_core::identity::{
-    CharterDraft, Coverage, CredentialType, Identity, IdentityState, Kind, Parties, RetirementCondition, RiskTier, TrustBoundary, WorkloadBinding,
+    CharterDraft, Coverage, CredentialType, Identity, IdentityState, Kind, Parties, RetirementCondition, RiskTier,
+    TrustBoundary, WorkloadBinding,
 };
 use tenure_core::inventory::entitlement::Entitlement;
 use tenure_core::inventory::environment::Environment;
@@ -77,11 +80,7 @@ pub fn p256() -> P256 {
     let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref()).unwrap();
     let point = pair.public_key().as_ref().to_vec();
     let jwk = json!({"kty": "EC", "crv": "P-256", "x": b64(&point[1..33]), "y": b64(&point[33..])});
-    P256 {
-        pair,
-        pkcs8: pkcs8.as_ref().to_vec(),
-        jwk,
-    }
+    P256 { pair, pkcs8: pkcs8.as_ref().to_vec(), jwk }
 }
 
 pub fn assertion_claims() -> Value {
@@ -100,12 +99,7 @@ pub fn with(mut base: Value, changes: &Value) -> Value {
 }
 
 fn stored<T>(value: T) -> Stored<T> {
-    Stored {
-        value: Arc::new(value),
-        revision: 1,
-        created: Position::at(1),
-        position: Position::at(1),
-    }
+    Stored { value: Arc::new(value), revision: 1, created: Position::at(1), position: Position::at(1) }
 }
 
 /// A permit as the gate gives it to an identity in good standing.
@@ -114,14 +108,16 @@ pub fn permit(actions: &[&str]) -> Permit {
 }
 
 /// The same for a credential that is bound to a key, for a task, or for others to act with.
-pub fn permit_bound(actions: &[&str], confirmation: Option<&Confirmation>, task: Option<&str>, may_act: Option<&MayAct>) -> Permit {
+pub fn permit_bound(
+    actions: &[&str],
+    confirmation: Option<&Confirmation>,
+    task: Option<&str>,
+    may_act: Option<&MayAct>,
+) -> Permit {
     let (owner, other) = (PersonId::from_u128(1), PersonId::from_u128(2));
     let (application, resource_id) = (ApplicationId::from_u128(3), ResourceId::from_u128(4));
     let actions: Vec<String> = actions.iter().map(|a| (*a).to_owned()).collect();
-    let entitlement = Entitlement {
-        actions: actions.clone(),
-        resource: resource_id.to_string(),
-    };
+    let entitlement = Entitlement { actions: actions.clone(), resource: resource_id.to_string() };
     let start = now().minus(Span::from_days(1));
     let end = now().plus(Span::from_days(30));
     let identity = stored(Identity {
@@ -147,11 +143,7 @@ pub fn permit_bound(actions: &[&str], confirmation: Option<&Confirmation>, task:
             rotation_cadence: Some(Span::from_days(30)),
             credential_types: vec![CredentialType::AccessToken],
             coverage: Some(Coverage::RoleBased),
-            parties: Some(Parties {
-                requester: other,
-                operator: "billing".into(),
-                beneficiary: "finance".into(),
-            }),
+            parties: Some(Parties { requester: other, operator: "billing".into(), beneficiary: "finance".into() }),
             ..CharterDraft::default()
         },
         tier: RiskTier::Low,
@@ -209,11 +201,7 @@ pub fn permit_bound(actions: &[&str], confirmation: Option<&Confirmation>, task:
     let facts = Facts {
         identity: &identity,
         owner: Some(&person),
-        scopes: Scopes {
-            cuts: &[],
-            holds: &[],
-            trust: Trust::default(),
-        },
+        scopes: Scopes { cuts: &[], holds: &[], trust: Trust::default() },
         grants: &grants,
         now: now(),
     };

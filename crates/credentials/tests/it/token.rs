@@ -14,10 +14,13 @@ use tenure_core::trust::signing_key::SigningAlgorithm;
 use tenure_credentials::jose::JoseError;
 use tenure_credentials::key::{VerifyingKey, public_of};
 use tenure_credentials::receipt::{ReceiptSigner, verify_receipt};
-use tenure_credentials::token::{AccessClaims, SignedToken, TokenSigner, actors, subject, task_details, verify_access_token};
+use tenure_credentials::token::{
+    AccessClaims, SignedToken, TokenSigner, actors, subject, task_details, verify_access_token,
+};
 
 use crate::support::{
-    CLIENT, ISSUER, NOW, Workload, access_token, b64, commit, committed, kid, now, permit, permit_bound, release, seed, signer, with, workload,
+    CLIENT, ISSUER, NOW, Workload, access_token, b64, commit, committed, kid, now, permit, permit_bound, release, seed,
+    signer, with, workload,
 };
 
 fn ours() -> [VerifyingKey; 1] {
@@ -40,7 +43,8 @@ fn jsonwebtoken_verifies_our_access_tokens_by_our_key_set() {
     validation.set_issuer(&[ISSUER]);
     validation.set_audience(&["https://ledger.example/api"]);
     validation.validate_exp = false;
-    let read = jsonwebtoken::decode::<Value>(access_token(), &DecodingKey::from_jwk(&jwk).unwrap(), &validation).unwrap();
+    let read =
+        jsonwebtoken::decode::<Value>(access_token(), &DecodingKey::from_jwk(&jwk).unwrap(), &validation).unwrap();
     assert_eq!(read.header.typ.as_deref(), Some("at+jwt"));
     assert_eq!(read.header.kid.as_deref(), Some(kid().to_string().as_str()));
     assert_eq!(
@@ -65,7 +69,8 @@ fn a_bound_token_names_its_key_its_task_and_who_may_act() {
     let permit = permit_bound(&["read"], Some(&bound), Some("reconcile"), Some(&may_act));
     let signer = signer();
     let token = release(signer.sign(permit, ISSUER, commit()).unwrap()).expose().clone();
-    let payload: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap();
+    let payload: Value =
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap();
     assert_eq!(
         payload,
         json!({
@@ -123,7 +128,8 @@ fn an_access_token_is_refused_out_of_its_time_place_and_kind() {
     assert_eq!(read.at(Timestamp::from_secs(NOW + 600), Span::default()), Err(JoseError::Expired));
     assert_eq!(read.at(Timestamp::from_secs(NOW - 1), Span::default()), Err(JoseError::NotYetValid));
     assert_eq!(read.at(now(), Span::default()), check_at(&token, NOW).as_ref().map_err(|error| *error));
-    let elsewhere = verify_access_token(&token, &ours(), "https://tenure.example/environments/dev", now(), Span::default());
+    let elsewhere =
+        verify_access_token(&token, &ours(), "https://tenure.example/environments/dev", now(), Span::default());
     assert_eq!(elsewhere, Err(JoseError::IssuerWrong));
     let other = [VerifyingKey::new(SigningKeyId::from_u128(13), &public_of(&seed()).unwrap()).unwrap()];
     assert_eq!(verify_access_token(&token, &other, ISSUER, now(), Span::default()), Err(JoseError::KeyUnknown));
@@ -169,29 +175,17 @@ fn incomplete_claims_are_refused() {
 fn a_token_leaves_only_with_the_proof_of_its_own_commit() {
     let signer = signer();
     assert!(
-        signer
-            .sign(permit(&["read"]), ISSUER, commit())
-            .unwrap()
-            .release(&committed(EventId::from_u128(1)))
-            .is_none()
+        signer.sign(permit(&["read"]), ISSUER, commit()).unwrap().release(&committed(EventId::from_u128(1))).is_none()
     );
-    assert!(
-        signer
-            .sign(permit(&["read"]), ISSUER, commit())
-            .unwrap()
-            .release(&committed(commit()))
-            .is_some()
-    );
+    assert!(signer.sign(permit(&["read"]), ISSUER, commit()).unwrap().release(&committed(commit())).is_some());
     assert_eq!(format!("{:?}", signer.sign(permit(&["read"]), ISSUER, commit()).unwrap()), "[pending]");
 }
 
 #[test]
 fn receipts_round_trip_and_pass_for_nothing_else() {
     let signer = ReceiptSigner::new(kid(), &seed()).unwrap();
-    let receipt: Map<String, Value> = json!({"id": "rct_x", "points": [{"state": "refused"}, {"state": "requested"}]})
-        .as_object()
-        .unwrap()
-        .clone();
+    let receipt: Map<String, Value> =
+        json!({"id": "rct_x", "points": [{"state": "refused"}, {"state": "requested"}]}).as_object().unwrap().clone();
     let signed = signer.sign(&receipt).unwrap();
     assert_eq!(verify_receipt(&signed, &ours()), Ok(receipt.clone()));
     assert_eq!(check_at(&signed, NOW), Err(JoseError::TypWrong));

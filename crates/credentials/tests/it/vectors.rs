@@ -3,18 +3,14 @@
 use serde_json::json;
 use tenure_credentials::jose::{Algorithm, JoseError, Jwk, JwkError, Jws, Rules, Types};
 
-const ANY: Rules<'_> = Rules {
-    algorithms: Algorithm::ALL,
-    types: Types::OneOfOrAbsent(&[]),
-    max_bytes: 16 * 1024,
-};
+const ANY: Rules<'_> = Rules { algorithms: Algorithm::ALL, types: Types::OneOfOrAbsent(&[]), max_bytes: 16 * 1024 };
 
 #[test]
 fn rfc8037_a4_ed25519_signature() {
-    let key = Jwk::from_json(r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#).unwrap();
+    let key =
+        Jwk::from_json(r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#).unwrap();
     assert_eq!(key.thumbprint(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
-    let token =
-        "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
+    let token = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
     // The vector's payload is no JSON object: that is found only after the signature held.
     assert_eq!(Jws::parse(token, &ANY).unwrap().verify(&key), Err(JoseError::Malformed));
     let other = token.replace(".hgyY", ".hgyZ");
@@ -37,7 +33,8 @@ const RFC7638_N: &str = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbb
 
 #[test]
 fn rfc7638_thumbprint() {
-    let key = Jwk::from_value(&json!({"kty": "RSA", "n": RFC7638_N, "e": "AQAB", "alg": "RS256", "kid": "2011-04-29"})).unwrap();
+    let key = Jwk::from_value(&json!({"kty": "RSA", "n": RFC7638_N, "e": "AQAB", "alg": "RS256", "kid": "2011-04-29"}))
+        .unwrap();
     assert_eq!(key.thumbprint(), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
     assert_eq!(Jwk::from_value(&key.to_json()).unwrap(), key);
 }
@@ -79,10 +76,14 @@ fn keys_that_are_refused() {
         assert_eq!(Jwk::from_value(&given).err(), Some(refusal), "{given}");
     }
     assert_eq!(
-        Jwk::from_json(r#"{"kty":"OKP","kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#).err(),
+        Jwk::from_json(
+            r#"{"kty":"OKP","kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#
+        )
+        .err(),
         Some(JwkError::Malformed)
     );
-    let verifying = crate::support::with(ed, &json!({"key_ops": ["verify"], "use": "sig", "alg": "Ed25519", "x5t": "ignored"}));
+    let verifying =
+        crate::support::with(ed, &json!({"key_ops": ["verify"], "use": "sig", "alg": "Ed25519", "x5t": "ignored"}));
     assert_eq!(Jwk::from_value(&verifying).unwrap().algorithm(), Algorithm::EdDsa);
 }
 

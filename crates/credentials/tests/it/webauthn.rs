@@ -1,4 +1,5 @@
-//! Passkeys: the specification's own vectors, ceremonies built by a foreign implementation (python-fido2), and every bit of them flipped.
+//! Passkeys: the specification's own vectors, ceremonies built by a foreign implementation (python-fido2), and every
+//! bit of them flipped.
 
 use std::sync::LazyLock;
 
@@ -6,7 +7,8 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tenure_credentials::webauthn::{
-    Assertion, Credential, MAX_CREDENTIAL_ID, Registration, RelyingParty, WebauthnError, decode, verify_assertion, verify_registration,
+    Assertion, Credential, MAX_CREDENTIAL_ID, Registration, RelyingParty, WebauthnError, decode, verify_assertion,
+    verify_registration,
 };
 
 use crate::support::b64 as base64url;
@@ -24,19 +26,13 @@ impl Vectors {
         let file: Value = serde_json::from_str(text).unwrap();
         let relying_party = RelyingParty::from_url(file["pageOrigin"].as_str().unwrap()).unwrap();
         assert_eq!(relying_party.id(), file["rpId"]);
-        Self {
-            relying_party,
-            cases: file["cases"].as_array().unwrap().clone(),
-        }
+        Self { relying_party, cases: file["cases"].as_array().unwrap().clone() }
     }
 }
 
 fn hex(value: &Value) -> Vec<u8> {
     let text = value.as_str().unwrap();
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
-        .collect()
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
 /// A ceremony's parts, each of which a test may bend.
@@ -74,20 +70,14 @@ impl Ceremony {
     }
 
     fn register(&self, to: &Vectors) -> Result<Credential, WebauthnError> {
-        let answer = Registration {
-            credential_id: &self.id,
-            client_data: &self.client_data,
-            attestation_object: &self.data,
-        };
+        let answer =
+            Registration { credential_id: &self.id, client_data: &self.client_data, attestation_object: &self.data };
         verify_registration(&to.relying_party, &self.challenge, &answer)
     }
 
     fn sign_in(&self, to: &Vectors, credential: &Credential) -> Result<u32, WebauthnError> {
-        let answer = Assertion {
-            client_data: &self.client_data,
-            authenticator_data: &self.data,
-            signature: &self.signature,
-        };
+        let answer =
+            Assertion { client_data: &self.client_data, authenticator_data: &self.data, signature: &self.signature };
         verify_assertion(&to.relying_party, &self.challenge, credential, &answer)
     }
 
@@ -95,10 +85,7 @@ impl Ceremony {
     fn with_client_data(&self, from: &str, to: &str) -> Self {
         let text = String::from_utf8(self.client_data.clone()).unwrap();
         assert!(text.contains(from), "{text}");
-        Self {
-            client_data: text.replacen(from, to, 1).into_bytes(),
-            ..self.clone()
-        }
+        Self { client_data: text.replacen(from, to, 1).into_bytes(), ..self.clone() }
     }
 }
 
@@ -123,10 +110,7 @@ fn w3c_vectors_hold_but_for_the_users_verification() {
 
     let own = &W3C.cases[1];
     let credential = Ceremony::registration(own).register(&W3C).unwrap();
-    assert_eq!(
-        (&credential.id, credential.counter, credential.backup_eligible),
-        (&hex(&own["credentialId"]), 0, true)
-    );
+    assert_eq!((&credential.id, credential.counter, credential.backup_eligible), (&hex(&own["credentialId"]), 0, true));
     assert_eq!(Ceremony::assertion(own).sign_in(&W3C, &credential), Err(WebauthnError::UserNotVerified));
 }
 
@@ -180,16 +164,10 @@ fn every_flipped_bit_of_a_self_attested_registration_is_refused() {
         assert!(bent.register(&FIDO2).is_err(), "attestation object, bit {bit}");
     }
     for at in 0..good.data.len() {
-        let cut = Ceremony {
-            data: good.data[..at].to_vec(),
-            ..good.clone()
-        };
+        let cut = Ceremony { data: good.data[..at].to_vec(), ..good.clone() };
         assert!(cut.register(&FIDO2).is_err(), "cut at {at}");
     }
-    let longer = Ceremony {
-        data: [good.data.as_slice(), &[0]].concat(),
-        ..good
-    };
+    let longer = Ceremony { data: [good.data.as_slice(), &[0]].concat(), ..good };
     assert_eq!(longer.register(&FIDO2), Err(WebauthnError::Malformed));
 }
 
@@ -222,15 +200,10 @@ fn client_data_has_to_be_of_this_ceremony_challenge_and_origin() {
         ..registration.clone()
     };
     assert_eq!(mixed.register(&FIDO2), Err(WebauthnError::TypeWrong));
-    let later = Ceremony {
-        challenge: other,
-        ..assertion.clone()
-    };
+    let later = Ceremony { challenge: other, ..assertion.clone() };
     assert_eq!(later.sign_in(&FIDO2, &credential), Err(WebauthnError::ChallengeWrong));
-    let elsewhere = Vectors {
-        relying_party: RelyingParty::from_url("https://other.example").unwrap(),
-        cases: Vec::new(),
-    };
+    let elsewhere =
+        Vectors { relying_party: RelyingParty::from_url("https://other.example").unwrap(), cases: Vec::new() };
     assert_eq!(assertion.sign_in(&elsewhere, &credential), Err(WebauthnError::OriginWrong));
 }
 
@@ -245,17 +218,11 @@ fn counters_never_go_back_and_stand_still_only_at_zero() {
         (8, Err(WebauthnError::CounterWentBack)),
         (u32::MAX, Err(WebauthnError::CounterWentBack)),
     ] {
-        let known = Credential {
-            counter: seen,
-            ..credential.clone()
-        };
+        let known = Credential { counter: seen, ..credential.clone() };
         assert_eq!(assertion.sign_in(&FIDO2, &known), expected, "{seen}");
     }
     let counterless = &FIDO2.cases[1];
-    let known = Credential {
-        counter: 1,
-        ..Ceremony::registration(counterless).register(&FIDO2).unwrap()
-    };
+    let known = Credential { counter: 1, ..Ceremony::registration(counterless).register(&FIDO2).unwrap() };
     assert_eq!(Ceremony::assertion(counterless).sign_in(&FIDO2, &known), Err(WebauthnError::CounterWentBack));
 }
 
@@ -263,10 +230,7 @@ fn counters_never_go_back_and_stand_still_only_at_zero() {
 fn a_passkey_does_not_change_whether_it_may_be_shared_nor_whose_key_it_is() {
     let (first, second) = (&FIDO2.cases[0], &FIDO2.cases[2]);
     let credential = Ceremony::registration(first).register(&FIDO2).unwrap();
-    let flipped = Credential {
-        backup_eligible: true,
-        ..credential.clone()
-    };
+    let flipped = Credential { backup_eligible: true, ..credential.clone() };
     assert_eq!(Ceremony::assertion(first).sign_in(&FIDO2, &flipped), Err(WebauthnError::BackupFlagsWrong));
     assert_eq!(Ceremony::assertion(second).sign_in(&FIDO2, &credential), Err(WebauthnError::SignatureInvalid));
 }
@@ -328,26 +292,20 @@ fn okp(pairs: &[(i64, Vec<u8>)]) -> Vec<u8> {
 
 fn ed25519() -> Vec<(i64, Vec<u8>)> {
     let key = Ed25519KeyPair::generate().unwrap();
-    vec![
-        (1, cbor::int(1)),
-        (3, cbor::int(-8)),
-        (-1, cbor::int(6)),
-        (-2, cbor::bytes(key.public_key().as_ref())),
-    ]
+    vec![(1, cbor::int(1)), (3, cbor::int(-8)), (-1, cbor::int(6)), (-2, cbor::bytes(key.public_key().as_ref()))]
 }
 
 #[test]
 fn only_verified_users_with_consistent_flags_register() {
     let register = |flags, after: &[u8]| {
-        attested(flags, &[9; 16], &okp(&ed25519()), "none", cbor::map(&[]), after)
-            .register(&FIDO2)
-            .map(|_| ())
+        attested(flags, &[9; 16], &okp(&ed25519()), "none", cbor::map(&[]), after).register(&FIDO2).map(|_| ())
     };
     assert_eq!(register(AT_UP_UV, &[]), Ok(()));
     assert_eq!(register(0x44, &[]), Err(WebauthnError::UserNotPresent));
     assert_eq!(register(0x41, &[]), Err(WebauthnError::UserNotVerified));
     assert_eq!(register(AT_UP_UV | 0x10, &[]), Err(WebauthnError::BackupFlagsWrong));
-    // Without the flag, what follows is no credential; bytes after the end are none of ours; extensions come only when announced.
+    // Without the flag, what follows is no credential; bytes after the end are none of ours; extensions come only when
+    // announced.
     assert_eq!(register(0x05, &[]), Err(WebauthnError::Malformed));
     assert_eq!(register(AT_UP_UV, &[0xa0]), Err(WebauthnError::Malformed));
     assert_eq!(register(AT_UP_UV | 0x80, &[0xa0]), Ok(()));
@@ -358,9 +316,7 @@ fn only_verified_users_with_consistent_flags_register() {
 #[test]
 fn other_keys_than_strong_ones_of_the_two_algorithms_are_refused() {
     let register = |pairs: &[(i64, Vec<u8>)]| {
-        attested(AT_UP_UV, &[9; 16], &okp(pairs), "none", cbor::map(&[]), &[])
-            .register(&FIDO2)
-            .map(|_| ())
+        attested(AT_UP_UV, &[9; 16], &okp(pairs), "none", cbor::map(&[]), &[]).register(&FIDO2).map(|_| ())
     };
     let good = ed25519();
     assert_eq!(register(&good), Ok(()));
@@ -370,12 +326,8 @@ fn other_keys_than_strong_ones_of_the_two_algorithms_are_refused() {
         pairs
     };
     let more = [good.clone(), vec![(4, cbor::int(1))]].concat();
-    let rs256 = vec![
-        (1, cbor::int(3)),
-        (3, cbor::int(-257)),
-        (-1, cbor::bytes(&[0xff; 256])),
-        (-2, cbor::bytes(&[1, 0, 1])),
-    ];
+    let rs256 =
+        vec![(1, cbor::int(3)), (3, cbor::int(-257)), (-1, cbor::bytes(&[0xff; 256])), (-2, cbor::bytes(&[1, 0, 1]))];
     let off_curve = vec![
         (1, cbor::int(2)),
         (3, cbor::int(-7)),
@@ -403,7 +355,9 @@ fn other_keys_than_strong_ones_of_the_two_algorithms_are_refused() {
 #[test]
 fn attestation_is_absent_or_by_the_credential_itself() {
     let key = okp(&ed25519());
-    let register = |format: &str, statement: Vec<u8>| attested(AT_UP_UV, &[9; 16], &key, format, statement, &[]).register(&FIDO2).map(|_| ());
+    let register = |format: &str, statement: Vec<u8>| {
+        attested(AT_UP_UV, &[9; 16], &key, format, statement, &[]).register(&FIDO2).map(|_| ())
+    };
     let statement = |alg: i64, further: bool| {
         let mut pairs = vec![(cbor::text("alg"), cbor::int(alg)), (cbor::text("sig"), cbor::bytes(&[0; 64]))];
         if further {
@@ -428,10 +382,7 @@ fn credential_ids_have_bounds_and_are_the_one_that_the_client_names() {
     assert!(of(&[1; MAX_CREDENTIAL_ID]).register(&FIDO2).is_ok());
     assert_eq!(of(&[1; MAX_CREDENTIAL_ID + 1]).register(&FIDO2), Err(WebauthnError::Malformed));
     assert_eq!(of(&[]).register(&FIDO2), Err(WebauthnError::Malformed));
-    let renamed = Ceremony {
-        id: vec![2; 16],
-        ..of(&[1; 16])
-    };
+    let renamed = Ceremony { id: vec![2; 16], ..of(&[1; 16]) };
     assert_eq!(renamed.register(&FIDO2), Err(WebauthnError::Malformed));
     assert_eq!(decode(&base64url([1; 5]), 4), None);
     assert_eq!(decode(&base64url([1; 4]), 4), Some(vec![1; 4]));

@@ -59,126 +59,136 @@ pub(crate) fn departure_of(changeset: &Changeset, person: Person, revision: u64)
         left_behind,
         ended_grants: ended.iter().map(|grant| grant.id).collect(),
         dry_run: false,
-        person: Changed {
-            record: person,
-            revision,
-            hold: None,
-            log: None,
-            names: Names::new(),
-        },
+        person: Changed { record: person, revision, hold: None, log: None, names: Names::new() },
         names: Names::new(),
     })
 }
 
-/// Takes a person's authority away for a while: their sessions and tokens are good for nothing, and what they answer for needs
-/// somebody else if it lasts.
+/// Takes a person's authority away for a while: their sessions and tokens are good for nothing, and what they answer
+/// for needs somebody else if it lasts.
 ///
 /// # Errors
 /// They are neither active nor suspended by others, or the caller may not.
-pub async fn suspend_person(kernel: &Kernel, caller: &Caller, id: PersonId, reason: String) -> Result<Changed<Person>, OpError> {
+pub async fn suspend_person(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: PersonId,
+    reason: String,
+) -> Result<Changed<Person>, OpError> {
     check_reason(&reason)?;
-    let changed = person::person_step(kernel, caller, Asked::new(ControlPoint::Suspend, "person.suspend", id), id, |stored, now| {
-        let reason = &reason;
-        async move {
-            may_disable_person(kernel, caller, id, caller.person_id() == Some(id))?;
-            let by = caller.must_be_person()?;
-            let person = match &stored.suspension {
-                Some(suspension) if stored.state == PersonState::Suspended && !suspension.placers().any(|placer| placer == by) => {
-                    let mut suspension = suspension.clone();
-                    suspension.also.push(Placed {
-                        by,
-                        reason: reason.clone(),
-                        at: now,
-                    });
-                    Person {
-                        suspension: Some(suspension),
-                        ..(*stored.value).clone()
+    let changed = person::person_step(
+        kernel,
+        caller,
+        Asked::new(ControlPoint::Suspend, "person.suspend", id),
+        id,
+        |stored, now| {
+            let reason = &reason;
+            async move {
+                may_disable_person(kernel, caller, id, caller.person_id() == Some(id))?;
+                let by = caller.must_be_person()?;
+                let person = match &stored.suspension {
+                    Some(suspension)
+                        if stored.state == PersonState::Suspended
+                            && !suspension.placers().any(|placer| placer == by) =>
+                    {
+                        let mut suspension = suspension.clone();
+                        suspension.also.push(Placed { by, reason: reason.clone(), at: now });
+                        Person { suspension: Some(suspension), ..(*stored.value).clone() }
                     }
-                }
-                _ => Person {
-                    suspension: Some(PersonSuspension {
-                        placed_by: Some(by),
-                        reason: reason.clone(),
-                        at: now,
-                        also: Vec::new(),
-                    }),
-                    ..person::stepped(&stored, PersonState::Suspended)?
-                },
-            };
-            let event = kernel
-                .event(now, EventKind::PersonSuspended)
-                .subject(id)
-                .fact("workflow", SUSPENSION)
-                .fact("reason", reason);
-            let mut changeset = Changeset::new(caller.author(), now, event);
-            changeset.replace(&stored, &person);
-            leavers::leave_behind(kernel, &mut changeset, &person, now).await?;
-            Ok((changeset, person))
-        }
-    })
+                    _ => Person {
+                        suspension: Some(PersonSuspension {
+                            placed_by: Some(by),
+                            reason: reason.clone(),
+                            at: now,
+                            also: Vec::new(),
+                        }),
+                        ..person::stepped(&stored, PersonState::Suspended)?
+                    },
+                };
+                let event = kernel
+                    .event(now, EventKind::PersonSuspended)
+                    .subject(id)
+                    .fact("workflow", SUSPENSION)
+                    .fact("reason", reason);
+                let mut changeset = Changeset::new(caller.author(), now, event);
+                changeset.replace(&stored, &person);
+                leavers::leave_behind(kernel, &mut changeset, &person, now).await?;
+                Ok((changeset, person))
+            }
+        },
+    )
     .await?;
     kernel.poke.send_replace(());
     Ok(changed)
 }
 
-/// Gives a suspended person their authority back. Who took it away may not (S-11). Where several did, what the others said stays.
+/// Gives a suspended person their authority back. Who took it away may not (S-11). Where several did, what the others
+/// said stays.
 ///
 /// # Errors
-/// They are not suspended, several people suspend them and none is named, or the caller may not or needs a fresh sign-in.
-pub async fn resume_person(kernel: &Kernel, caller: &Caller, id: PersonId, ask: ResumePerson) -> Result<Changed<Person>, OpError> {
+/// They are not suspended, several people suspend them and none is named, or the caller may not or needs a fresh
+/// sign-in.
+pub async fn resume_person(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: PersonId,
+    ask: ResumePerson,
+) -> Result<Changed<Person>, OpError> {
     let ResumePerson { reason, placed_by: named } = ask;
     check_reason(&reason)?;
-    let changed = person::person_step(kernel, caller, Asked::new(ControlPoint::Resume, "person.resume", id), id, |stored, now| {
-        let reason = &reason;
-        async move {
-            let by = caller.must_be_person()?;
-            let fresh = freshness::freshness(kernel, caller, now).await?;
-            let suspension = stored.suspension.as_ref();
-            let whose = match suspension {
-                Some(suspension) => whose(suspension.placed_by, &suspension.also, named),
-                None => Ok(None),
-            };
-            let placed_by = whose.as_ref().ok().copied().flatten();
-            let context = Attributes::from([
-                ("owns", Value::Bool(false)),
-                ("placed_by_self", Value::Bool(placed_by == Some(by))),
-                ("fresh", Value::Bool(true)),
-            ]);
-            let answer = kernel.allow(caller, Action::Enable, inventory("person", id, ""), context)?;
-            // The kernel of S-9: no policy can let somebody lift their own hold, or one that lies on them.
-            if placed_by == Some(by) || by == id {
-                return Err(OpError::refused(Reason::SamePerson));
-            }
-            let placed_by = whose?;
-            let left = suspension.cloned().and_then(|suspension| suspension.lifted(placed_by));
-            let back = left.is_none();
-            let person = Person {
-                suspension: left,
-                ..if back {
-                    person::stepped(&stored, PersonState::Active)?
-                } else {
-                    (*stored.value).clone()
+    let changed = person::person_step(
+        kernel,
+        caller,
+        Asked::new(ControlPoint::Resume, "person.resume", id),
+        id,
+        |stored, now| {
+            let reason = &reason;
+            async move {
+                let by = caller.must_be_person()?;
+                let fresh = freshness::freshness(kernel, caller, now).await?;
+                let suspension = stored.suspension.as_ref();
+                let whose = match suspension {
+                    Some(suspension) => whose(suspension.placed_by, &suspension.also, named),
+                    None => Ok(None),
+                };
+                let placed_by = whose.as_ref().ok().copied().flatten();
+                let context = Attributes::from([
+                    ("owns", Value::Bool(false)),
+                    ("placed_by_self", Value::Bool(placed_by == Some(by))),
+                    ("fresh", Value::Bool(true)),
+                ]);
+                let answer = kernel.allow(caller, Action::Enable, inventory("person", id, ""), context)?;
+                // The kernel of S-9: no policy can let somebody lift their own hold, or one that lies on them.
+                if placed_by == Some(by) || by == id {
+                    return Err(OpError::refused(Reason::SamePerson));
                 }
-            };
-            let event = kernel
-                .event(now, EventKind::PersonResumed)
-                .subject(id)
-                .fact("workflow", SUSPENSION)
-                .fact("reason", reason)
-                .fact("placed_by", placed_by)
-                .fact("suspensions_left", person.suspension.as_ref().map_or(0, |left| left.placers().count()))
-                .fact("policies", answer.policies())
-                .fact("assurance", assurance_fact(caller));
-            let mut changeset = Changeset::new(caller.author(), now, event);
-            fresh.expect(&mut changeset);
-            changeset.replace(&stored, &person);
-            if back {
-                person_access::wake_person_grants(kernel, &mut changeset, id, now).await?;
-                changeset.due.push(DueChange::Set(DueKind::Leaver, id.to_string(), now));
+                let placed_by = whose?;
+                let left = suspension.cloned().and_then(|suspension| suspension.lifted(placed_by));
+                let back = left.is_none();
+                let person = Person {
+                    suspension: left,
+                    ..if back { person::stepped(&stored, PersonState::Active)? } else { (*stored.value).clone() }
+                };
+                let event = kernel
+                    .event(now, EventKind::PersonResumed)
+                    .subject(id)
+                    .fact("workflow", SUSPENSION)
+                    .fact("reason", reason)
+                    .fact("placed_by", placed_by)
+                    .fact("suspensions_left", person.suspension.as_ref().map_or(0, |left| left.placers().count()))
+                    .fact("policies", answer.policies())
+                    .fact("assurance", assurance_fact(caller));
+                let mut changeset = Changeset::new(caller.author(), now, event);
+                fresh.expect(&mut changeset);
+                changeset.replace(&stored, &person);
+                if back {
+                    person_access::wake_person_grants(kernel, &mut changeset, id, now).await?;
+                    changeset.due.push(DueChange::Set(DueKind::Leaver, id.to_string(), now));
+                }
+                Ok((changeset, person))
             }
-            Ok((changeset, person))
-        }
-    })
+        },
+    )
     .await?;
     kernel.poke.send_replace(());
     Ok(changed)
@@ -190,7 +200,12 @@ pub async fn resume_person(kernel: &Kernel, caller: &Caller, id: PersonId, ask: 
 /// They have left already, or the caller may not.
 ///
 /// A dry run decides the very same commit, says what is in it, and writes nothing.
-pub async fn depart_person(kernel: &Kernel, caller: &Caller, id: PersonId, ask: NewDeparture) -> Result<Departure, OpError> {
+pub async fn depart_person(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: PersonId,
+    ask: NewDeparture,
+) -> Result<Departure, OpError> {
     check_reason(&ask.reason)?;
     let reason = &ask.reason;
     let decision = || async {
@@ -219,36 +234,35 @@ pub async fn depart_person(kernel: &Kernel, caller: &Caller, id: PersonId, ask: 
         .await
 }
 
-/// That the caller may take a person's authority away: security, an administrator, or the person themselves where that is `own`.
+/// That the caller may take a person's authority away: security, an administrator, or the person themselves where that
+/// is `own`.
 pub(crate) fn may_disable_person(kernel: &Kernel, caller: &Caller, id: PersonId, own: bool) -> Result<Answer, OpError> {
-    kernel
-        .allow(caller, Action::Suspend, inventory("person", id, ""), owns(own))
-        .or_else(|refused| {
-            kernel
-                .allow(caller, Action::Administer, inventory("person", id, ""), administration(false, false))
-                .map_err(|_| refused)
-        })
+    kernel.allow(caller, Action::Suspend, inventory("person", id, ""), owns(own)).or_else(|refused| {
+        kernel
+            .allow(caller, Action::Administer, inventory("person", id, ""), administration(false, false))
+            .map_err(|_| refused)
+    })
 }
 
 /// The event of somebody who leaves.
 pub(crate) fn departed_event(kernel: &Kernel, person: PersonId, because: &str, now: Timestamp) -> Event {
-    let event = kernel
-        .event(now, EventKind::PersonDeparted)
-        .subject(person)
-        .fact("workflow", LEAVER)
-        .fact("because", because);
-    let text = format!("{person} has left. What they answered for is in transfer: tenure transfer list --from {person}");
+    let event =
+        kernel.event(now, EventKind::PersonDeparted).subject(person).fact("workflow", LEAVER).fact("because", because);
+    let text =
+        format!("{person} has left. What they answered for is in transfer: tenure transfer list --from {person}");
     notify(event, &[], &[Role::Security], "Somebody has left", &text)
 }
 
 /// What a departure means, in its own commit: the record as it is to be otherwise is given.
-pub(crate) async fn depart(kernel: &Kernel, changeset: &mut Changeset, stored: &Stored<Person>, next: Person, now: Timestamp) -> Result<Person, OpError> {
+pub(crate) async fn depart(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    stored: &Stored<Person>,
+    next: Person,
+    now: Timestamp,
+) -> Result<Person, OpError> {
     let state = person::stepped(stored, PersonState::Departed)?.state;
-    let person = Person {
-        state,
-        suspension: None,
-        ..next
-    };
+    let person = Person { state, suspension: None, ..next };
     changeset.replace(stored, &person);
     look_at_groups(changeset, moved_between(stored, &person), now);
     changeset.due.push(DueChange::Clear(DueKind::Person, person.id.to_string()));
@@ -258,9 +272,17 @@ pub(crate) async fn depart(kernel: &Kernel, changeset: &mut Changeset, stored: &
 }
 
 /// Works off a person's dates.
-pub(crate) async fn work_person(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
-    let Ok(id) = claimed.subject.parse::<PersonId>() else { return Ok(None) };
-    let Some(stored) = kernel.one::<Person>(id).await? else { return Ok(None) };
+pub(crate) async fn work_person(
+    kernel: &Kernel,
+    claimed: &Claimed,
+    now: Timestamp,
+) -> Result<Option<Changeset>, OpError> {
+    let Ok(id) = claimed.subject.parse::<PersonId>() else {
+        return Ok(None);
+    };
+    let Some(stored) = kernel.one::<Person>(id).await? else {
+        return Ok(None);
+    };
     let mut changeset = match dates::plan(&stored, now) {
         Plan::Nothing => return Ok(None),
         Plan::Later(at) => return Ok(Some(work::postponed(kernel, claimed, at, now))),
@@ -272,15 +294,17 @@ pub(crate) async fn work_person(kernel: &Kernel, claimed: &Claimed, now: Timesta
             look_at_groups(&mut changeset, person.teams.iter().copied(), now);
             person_access::wake_person_grants(kernel, &mut changeset, id, now).await?;
             if let Some(at) = dates::next(&person) {
-                changeset
-                    .due
-                    .push(DueChange::Retry(DueKind::Person, claimed.subject.clone(), claimed.fence, at));
+                changeset.due.push(DueChange::Retry(DueKind::Person, claimed.subject.clone(), claimed.fence, at));
                 return Ok(Some(changeset));
             }
             changeset
         }
         Plan::Depart => {
-            let mut changeset = Changeset::new(system(), now, departed_event(kernel, id, "end_reached", now).fact("ends_at", stored.ends_at));
+            let mut changeset = Changeset::new(
+                system(),
+                now,
+                departed_event(kernel, id, "end_reached", now).fact("ends_at", stored.ends_at),
+            );
             depart(kernel, &mut changeset, &stored, (*stored.value).clone(), now).await?;
             changeset
         }
@@ -301,11 +325,7 @@ pub async fn erase_person(kernel: &Kernel, caller: &Caller, id: PersonId) -> Res
         id,
         |stored, now| async move {
             kernel.allow(caller, Action::Erase, inventory("person", id, ""), administration(false, false))?;
-            let person = Person {
-                name: None,
-                email: None,
-                ..(*stored.value).clone()
-            };
+            let person = Person { name: None, email: None, ..(*stored.value).clone() };
             let event = kernel.event(now, EventKind::PersonErased).subject(id);
             let mut changeset = Changeset::new(caller.author(), now, event);
             changeset.replace(&stored, &person);

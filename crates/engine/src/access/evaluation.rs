@@ -10,8 +10,9 @@ use crate::credentials::enforcer::{self, Enforcer};
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 
-/// Decides, for an enforcement point of the resource. The resource's record overrides what the caller says about it. What isn't the caller's
-/// resource, and what no subject here is, is a no like any other: to a gateway an error means that the decision point is broken.
+/// Decides, for an enforcement point of the resource. The resource's record overrides what the caller says about it.
+/// What isn't the caller's resource, and what no subject here is, is a no like any other: to a gateway an error means
+/// that the decision point is broken.
 ///
 /// # Errors
 /// The question is malformed, or the caller itself may not ask any more.

@@ -1,7 +1,9 @@
-//! Feeds of people: what an authoritative source says is read whole, compared with who is known, and followed (R17, R92).
+//! Feeds of people: what an authoritative source says is read whole, compared with who is known, and followed (R17,
+//! R92).
 //!
-//! Nothing happens before every row is good. Then it is done in bounded commits; each leaves things as a reader may find them, and what
-//! is left when one fails is done when the feed is handed in again, which changes nothing that was done.
+//! Nothing happens before every row is good. Then it is done in bounded commits; each leaves things as a reader may
+//! find them, and what is left when one fails is done when the feed is handed in again, which changes nothing that was
+//! done.
 
 use std::collections::BTreeMap;
 
@@ -54,8 +56,8 @@ struct Read {
 /// Follows a feed of people, or says what following it would do.
 ///
 /// # Errors
-/// Every place in the feed that is wrong; it is complete and lacks too much; it would do something else than what was expected; or
-/// the caller may not.
+/// Every place in the feed that is wrong; it is complete and lacks too much; it would do something else than what was
+/// expected; or the caller may not.
 pub async fn import_people(kernel: &Kernel, caller: &Caller, ask: ImportPeople) -> Result<ImportReport, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "people.import", ""), async {
@@ -90,7 +92,12 @@ pub async fn import_people(kernel: &Kernel, caller: &Caller, ask: ImportPeople) 
         .await
 }
 
-async fn compare_feed(kernel: &Kernel, ask: &ImportPeople, rows: &[Row], now: Timestamp) -> Result<(Read, Plan), OpError> {
+async fn compare_feed(
+    kernel: &Kernel,
+    ask: &ImportPeople,
+    rows: &[Row],
+    now: Timestamp,
+) -> Result<(Read, Plan), OpError> {
     let read = who_is_known(kernel, &ask.source).await?;
     let fresh = Fresh {
         person: &|| PersonId::generate(now, kernel.entropy.as_ref()),
@@ -107,11 +114,7 @@ async fn compare_feed(kernel: &Kernel, ask: &ImportPeople, rows: &[Row], now: Ti
 
 /// Reads who is known. Of those of other sources only their managers are kept.
 async fn who_is_known(kernel: &Kernel, source: &str) -> Result<Read, OpError> {
-    let mut read = Read {
-        known: Known::default(),
-        people: BTreeMap::new(),
-        standing: BTreeMap::new(),
-    };
+    let mut read = Read { known: Known::default(), people: BTreeMap::new(), standing: BTreeMap::new() };
     let mut people = kernel.pages::<Person>(Query::every().limit(PAGE));
     while let Some(found) = people.next().await? {
         let (rows, unreadable) = found.apart();
@@ -156,7 +159,15 @@ async fn who_is_known(kernel: &Kernel, source: &str) -> Result<Read, OpError> {
 }
 
 /// Does what a plan says, and false if somebody else changed the same records: then it is made again.
-async fn follow(kernel: &Kernel, caller: &Caller, ask: &ImportPeople, read: &Read, plan: Plan, report: &ImportReport, now: Timestamp) -> Result<bool, OpError> {
+async fn follow(
+    kernel: &Kernel,
+    caller: &Caller,
+    ask: &ImportPeople,
+    read: &Read,
+    plan: Plan,
+    report: &ImportReport,
+    now: Timestamp,
+) -> Result<bool, OpError> {
     let mut changesets = Vec::new();
     let teams: Vec<Team> = plan.teams.iter().map(|(name, id)| new_team(&ask.source, *id, name, now)).collect();
     for batch in teams.chunks(BATCH) {
@@ -182,7 +193,8 @@ async fn follow(kernel: &Kernel, caller: &Caller, ask: &ImportPeople, read: &Rea
             },
         ));
     }
-    let movers: Vec<(&Stored<Person>, &Person)> = plan.movers.iter().filter_map(|(key, person)| Some((read.people.get(key)?, person))).collect();
+    let movers: Vec<(&Stored<Person>, &Person)> =
+        plan.movers.iter().filter_map(|(key, person)| Some((read.people.get(key)?, person))).collect();
     for batch in movers.chunks(BATCH) {
         changesets.push(gathered(
             caller,
@@ -193,31 +205,22 @@ async fn follow(kernel: &Kernel, caller: &Caller, ask: &ImportPeople, read: &Rea
             },
         ));
     }
-    let questions: Vec<Difference> = plan
-        .questions
-        .iter()
-        .map(|question| new_difference(kernel, &ask.source, question, now))
-        .collect();
+    let questions: Vec<Difference> =
+        plan.questions.iter().map(|question| new_difference(kernel, &ask.source, question, now)).collect();
     for batch in questions.chunks(BATCH) {
-        let opened = batch
-            .iter()
-            .map(|difference| difference_event(kernel, EventKind::DifferenceOpened, difference, now));
+        let opened =
+            batch.iter().map(|difference| difference_event(kernel, EventKind::DifferenceOpened, difference, now));
         changesets.push(gathered(caller, now, opened, |changeset| {
             for difference in batch {
                 changeset.insert(difference);
             }
         }));
     }
-    let settled: Vec<(&Stored<Difference>, Difference)> = plan
-        .settled
-        .iter()
-        .filter_map(|id| read.standing.get(id))
-        .map(|stored| (stored, over(stored, now)))
-        .collect();
+    let settled: Vec<(&Stored<Difference>, Difference)> =
+        plan.settled.iter().filter_map(|id| read.standing.get(id)).map(|stored| (stored, over(stored, now))).collect();
     for batch in settled.chunks(BATCH) {
-        let over = batch
-            .iter()
-            .map(|(_, difference)| difference_event(kernel, EventKind::DifferenceSettled, difference, now));
+        let over =
+            batch.iter().map(|(_, difference)| difference_event(kernel, EventKind::DifferenceSettled, difference, now));
         changesets.push(gathered(caller, now, over, |changeset| {
             for (stored, difference) in batch {
                 changeset.replace(stored, difference);
@@ -275,7 +278,12 @@ fn new_difference(kernel: &Kernel, source: &str, question: &Question, now: Times
     }
 }
 
-fn difference_event(kernel: &Kernel, kind: EventKind, difference: &Difference, now: Timestamp) -> tenure_core::store::event::Event {
+fn difference_event(
+    kernel: &Kernel,
+    kind: EventKind,
+    difference: &Difference,
+    now: Timestamp,
+) -> tenure_core::store::event::Event {
     let mut event = kernel
         .event(now, kind)
         .subject(difference.id)
@@ -292,7 +300,12 @@ fn difference_event(kernel: &Kernel, kind: EventKind, difference: &Difference, n
 ///
 /// # Errors
 /// No such open question, this is no answer to it, or the caller is no administrator.
-pub async fn decide_difference(kernel: &Kernel, caller: &Caller, id: DifferenceId, ask: NewDecision) -> Result<Changed<Difference>, OpError> {
+pub async fn decide_difference(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: DifferenceId,
+    ask: NewDecision,
+) -> Result<Changed<Difference>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "difference.decide", id), async {
             let ((difference, revision), committed) = kernel
@@ -339,15 +352,26 @@ pub async fn decide_difference(kernel: &Kernel, caller: &Caller, id: DifferenceI
         .await
 }
 
-async fn depart_missing(kernel: &Kernel, changeset: &mut Changeset, difference: &Difference, now: Timestamp) -> Result<(), OpError> {
+async fn depart_missing(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    difference: &Difference,
+    now: Timestamp,
+) -> Result<(), OpError> {
     let stored = person_of(kernel, difference).await?;
-    let event = departures::departed_event(kernel, stored.id, "missing_in_source", now).fact("source", &difference.source);
+    let event =
+        departures::departed_event(kernel, stored.id, "missing_in_source", now).fact("source", &difference.source);
     changeset.event(event);
     departures::depart(kernel, changeset, &stored, (*stored.value).clone(), now).await.map(|_| ())
 }
 
 /// The record that was made by hand follows the source from now on. It confers nothing: the roles stay what they are.
-async fn bind(kernel: &Kernel, changeset: &mut Changeset, difference: &Difference, now: Timestamp) -> Result<(), OpError> {
+async fn bind(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    difference: &Difference,
+    now: Timestamp,
+) -> Result<(), OpError> {
     let stored = person_of(kernel, difference).await?;
     let DifferenceKind::LooksLike { person } = difference.kind else {
         return Ok(());
@@ -355,15 +379,9 @@ async fn bind(kernel: &Kernel, changeset: &mut Changeset, difference: &Differenc
     if stored.id != person || stored.source.is_some() || stored.state == PersonState::Departed {
         return Err(OpError::because(Reason::IllegalTransition, "the person follows a source already, or has left"));
     }
-    let source = SourceRef {
-        source: difference.source.clone(),
-        key: difference.source_key.clone(),
-    };
+    let source = SourceRef { source: difference.source.clone(), key: difference.source_key.clone() };
     changeset.once.push(once(&source));
-    let person = Person {
-        source: Some(source),
-        ..(*stored.value).clone()
-    };
+    let person = Person { source: Some(source), ..(*stored.value).clone() };
     changeset.event(person::moved_event(kernel, &stored, &person, now));
     changeset.replace(&stored, &person);
     Ok(())
@@ -404,21 +422,14 @@ fn new_team(source: &str, id: TeamId, name: &str, now: Timestamp) -> Team {
     Team {
         id,
         name: name.to_owned(),
-        source: Some(SourceRef {
-            source: source.to_owned(),
-            key: name.to_owned(),
-        }),
+        source: Some(SourceRef { source: source.to_owned(), key: name.to_owned() }),
         created_at: now,
     }
 }
 
 /// A source's key is one person's for ever.
 fn once(source: &SourceRef) -> Once {
-    Once {
-        space: "person_source",
-        key: format!("{}/{}", source.source, source.key),
-        until: None,
-    }
+    Once { space: "person_source", key: format!("{}/{}", source.source, source.key), until: None }
 }
 
 /// A question that the source has answered by itself; a decision about it is over with it.

@@ -1,4 +1,5 @@
-//! What somebody leaves behind: every identity of theirs gets a window in which another person takes it, or stops at its end (R91).
+//! What somebody leaves behind: every identity of theirs gets a window in which another person takes it, or stops at
+//! its end (R91).
 
 use tenure_core::base::id::{PersonId, TransferId};
 use tenure_core::base::time::Timestamp;
@@ -25,21 +26,31 @@ use crate::kernel::notice::notify;
 use crate::kernel::query::Query;
 use crate::kernel::work::{self, BATCH, acknowledge, system};
 
-/// Commits in one turn of a worker: enough for thousands of identities, and few enough to be done before the lease ends.
+/// Commits in one turn of a worker: enough for thousands of identities, and few enough to be done before the lease
+/// ends.
 const TURN: usize = 20;
 /// Rows read at once.
 const PAGE: u16 = 200;
 
-/// What a departure or a suspension means for what the person answers for: the first windows open in the same commit, and a worker
-/// opens the others and looks again.
-pub(crate) async fn leave_behind(kernel: &Kernel, changeset: &mut Changeset, person: &Person, now: Timestamp) -> Result<(), OpError> {
+/// What a departure or a suspension means for what the person answers for: the first windows open in the same commit,
+/// and a worker opens the others and looks again.
+pub(crate) async fn leave_behind(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    person: &Person,
+    now: Timestamp,
+) -> Result<(), OpError> {
     open_windows(kernel, changeset, person, now).await?;
     changeset.due.push(DueChange::Set(DueKind::Leaver, person.id.to_string(), now));
     Ok(())
 }
 
 /// Works off what somebody left behind, or takes the windows back if they are there again.
-pub(crate) async fn work_leaver(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
+pub(crate) async fn work_leaver(
+    kernel: &Kernel,
+    claimed: &Claimed,
+    now: Timestamp,
+) -> Result<Option<Changeset>, OpError> {
     let Ok(id) = claimed.subject.parse::<PersonId>() else {
         return match removal_groups::work_removal_group(kernel, claimed, now).await? {
             None => ownership::work_left_behind(kernel, claimed, now).await,
@@ -47,12 +58,15 @@ pub(crate) async fn work_leaver(kernel: &Kernel, claimed: &Claimed, now: Timesta
         };
     };
     for _ in 0..TURN {
-        let Some(person) = kernel.one::<Person>(id).await? else { return Ok(None) };
+        let Some(person) = kernel.one::<Person>(id).await? else {
+            return Ok(None);
+        };
         let event = kernel.event(now, EventKind::PersonIdentitiesSorted).subject(id);
         let mut changeset = Changeset::new(system(), now, event);
         let (identities, records) = match is_away(&person) {
             true => (
-                open_windows(kernel, &mut changeset, &person, now).await? + offers_to(kernel, &mut changeset, &person, now).await?,
+                open_windows(kernel, &mut changeset, &person, now).await?
+                    + offers_to(kernel, &mut changeset, &person, now).await?,
                 ownership::note_left_behind(kernel, &mut changeset, &person, BATCH, now).await?,
             ),
             false => (
@@ -87,7 +101,12 @@ pub(crate) async fn work_leaver(kernel: &Kernel, claimed: &Claimed, now: Timesta
 }
 
 /// Hands over the first identities of somebody who is away that were not yet; returns how many.
-async fn open_windows(kernel: &Kernel, changeset: &mut Changeset, owner: &Person, now: Timestamp) -> Result<usize, OpError> {
+async fn open_windows(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    owner: &Person,
+    now: Timestamp,
+) -> Result<usize, OpError> {
     let mut handled = 0;
     for state in [IdentityState::Active, IdentityState::Suspended] {
         for stored in owned(kernel, owner.id, state, BATCH - handled, needs_window).await? {
@@ -124,21 +143,19 @@ async fn owned(
     Ok(found)
 }
 
-async fn open_window(kernel: &Kernel, changeset: &mut Changeset, stored: &Stored<Identity>, owner: &Person, now: Timestamp) -> Result<(), OpError> {
-    let because = if owner.state == PersonState::Departed {
-        "owner_departed"
-    } else {
-        "owner_suspended"
-    };
+async fn open_window(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    stored: &Stored<Identity>,
+    owner: &Person,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    let because = if owner.state == PersonState::Departed { "owner_departed" } else { "owner_suspended" };
     let offer = transfers::open_transfer_of(kernel, stored.id).await?;
     let fresh = transfers::new_transfer(kernel, stored.id, owner.id, because, now);
     // An offer that the owner made before goes on as it is, with the deadline that it has from now.
     let next = match &offer {
-        Some(offer) => Transfer {
-            because: fresh.because,
-            deadline: fresh.deadline,
-            ..(*offer.value).clone()
-        },
+        Some(offer) => Transfer { because: fresh.because, deadline: fresh.deadline, ..(*offer.value).clone() },
         None => fresh,
     };
     let to = match next.offered_to {
@@ -170,7 +187,12 @@ async fn open_window(kernel: &Kernel, changeset: &mut Changeset, stored: &Stored
 }
 
 /// Who is asked next: the backup owner, else the manager of who is away, if they may own and have not declined.
-async fn next_owner(kernel: &Kernel, identity: &Identity, owner: &Person, declined: &[PersonId]) -> Result<Option<PersonId>, OpError> {
+async fn next_owner(
+    kernel: &Kernel,
+    identity: &Identity,
+    owner: &Person,
+    declined: &[PersonId],
+) -> Result<Option<PersonId>, OpError> {
     for candidate in [identity.charter.backup_owner, owner.manager].into_iter().flatten() {
         if candidate == owner.id || declined.contains(&candidate) {
             continue;
@@ -215,7 +237,12 @@ pub(crate) async fn passed_on(
 }
 
 /// What was offered to somebody who is away goes on to others; returns how much.
-async fn offers_to(kernel: &Kernel, changeset: &mut Changeset, person: &Person, now: Timestamp) -> Result<usize, OpError> {
+async fn offers_to(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    person: &Person,
+    now: Timestamp,
+) -> Result<usize, OpError> {
     let offered = [Transfer::OFFERED_TO.of(person.id), Transfer::STATE.of(TransferState::Offered)];
     let rows = kernel.find(Query::of(offered).limit(PAGE)).await?.readable();
     let mut handled = 0;
@@ -231,29 +258,34 @@ async fn offers_to(kernel: &Kernel, changeset: &mut Changeset, person: &Person, 
 }
 
 /// Closes what was never active, with its open request: nobody is there who wants it.
-async fn close_unstarted(kernel: &Kernel, changeset: &mut Changeset, stored: &Stored<Identity>, now: Timestamp) -> Result<(), OpError> {
+async fn close_unstarted(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    stored: &Stored<Identity>,
+    now: Timestamp,
+) -> Result<(), OpError> {
     let mut identity = (*stored.value).clone().close()?;
     charter::drop_activation(kernel, changeset, &mut identity, "the owner has left", now).await?;
-    let event = kernel
-        .event(now, EventKind::IdentityClosed)
-        .subject(identity.id)
-        .fact("reason", "the owner has left");
+    let event = kernel.event(now, EventKind::IdentityClosed).subject(identity.id).fact("reason", "the owner has left");
     changeset.event(event).replace(stored, &identity);
     Ok(())
 }
 
 /// The owner is there again: what was not taken stays theirs. Returns how many identities that was.
-async fn keep_all(kernel: &Kernel, changeset: &mut Changeset, owner: &Person, now: Timestamp) -> Result<usize, OpError> {
+async fn keep_all(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    owner: &Person,
+    now: Timestamp,
+) -> Result<usize, OpError> {
     let mut handled = 0;
     for state in [IdentityState::Active, IdentityState::Suspended] {
         for stored in owned(kernel, owner.id, state, BATCH - handled, |identity| identity.transfer.is_some()).await? {
-            let identity = Identity {
-                transfer: None,
-                ..(*stored.value).clone()
-            };
+            let identity = Identity { transfer: None, ..(*stored.value).clone() };
             if let Some(transfer) = transfers::open_transfer_of(kernel, stored.id).await? {
                 let closed = (*transfer.value).clone().close()?;
-                let event = transfers::transfer_event(kernel, EventKind::IdentityTransferClosed, &closed, now).fact("closed_because", "owner_returned");
+                let event = transfers::transfer_event(kernel, EventKind::IdentityTransferClosed, &closed, now)
+                    .fact("closed_because", "owner_returned");
                 changeset.event(event).replace(&transfer, &closed);
                 changeset.due.push(DueChange::Clear(DueKind::Transfer, closed.id.to_string()));
             }
@@ -265,9 +297,17 @@ async fn keep_all(kernel: &Kernel, changeset: &mut Changeset, owner: &Person, no
 }
 
 /// Works off a transfer's deadline, and the grace period after it.
-pub(crate) async fn work_transfer(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
-    let Ok(id) = claimed.subject.parse::<TransferId>() else { return Ok(None) };
-    let Some(stored) = kernel.one::<Transfer>(id).await? else { return Ok(None) };
+pub(crate) async fn work_transfer(
+    kernel: &Kernel,
+    claimed: &Claimed,
+    now: Timestamp,
+) -> Result<Option<Changeset>, OpError> {
+    let Ok(id) = claimed.subject.parse::<TransferId>() else {
+        return Ok(None);
+    };
+    let Some(stored) = kernel.one::<Transfer>(id).await? else {
+        return Ok(None);
+    };
     let Some(identity) = kernel.one::<Identity>(stored.identity).await? else {
         return Ok(None);
     };
@@ -284,9 +324,12 @@ pub(crate) async fn work_transfer(kernel: &Kernel, claimed: &Claimed, now: Times
             }
             if stops {
                 let retires_at = stored.deadline.plus(kernel.settings.lapsed_grace);
-                changeset
-                    .due
-                    .push(DueChange::Retry(DueKind::Transfer, claimed.subject.clone(), claimed.fence, retires_at));
+                changeset.due.push(DueChange::Retry(
+                    DueKind::Transfer,
+                    claimed.subject.clone(),
+                    claimed.fence,
+                    retires_at,
+                ));
                 return Ok(Some(changeset));
             }
             changeset
@@ -297,16 +340,28 @@ pub(crate) async fn work_transfer(kernel: &Kernel, claimed: &Claimed, now: Times
     Ok(Some(changeset))
 }
 
-fn closed(kernel: &Kernel, stored: &Stored<Transfer>, identity: &Stored<Identity>, now: Timestamp) -> Result<Changeset, OpError> {
+fn closed(
+    kernel: &Kernel,
+    stored: &Stored<Transfer>,
+    identity: &Stored<Identity>,
+    now: Timestamp,
+) -> Result<Changeset, OpError> {
     let closed = (*stored.value).clone().close()?;
-    let event = transfers::transfer_event(kernel, EventKind::IdentityTransferClosed, &closed, now).fact("closed_because", identity.state);
+    let event = transfers::transfer_event(kernel, EventKind::IdentityTransferClosed, &closed, now)
+        .fact("closed_because", identity.state);
     let mut changeset = Changeset::new(system(), now, event);
     changeset.expect(identity).replace(stored, &closed);
     Ok(changeset)
 }
 
 /// Nobody took it: an identity without an owner stops; one whose owner is there stays theirs.
-async fn lapsed_transfer(kernel: &Kernel, stored: &Stored<Transfer>, identity: &Stored<Identity>, stops: bool, now: Timestamp) -> Result<Changeset, OpError> {
+async fn lapsed_transfer(
+    kernel: &Kernel,
+    stored: &Stored<Transfer>,
+    identity: &Stored<Identity>,
+    stops: bool,
+    now: Timestamp,
+) -> Result<Changeset, OpError> {
     let lapsed = (*stored.value).clone().lapse()?;
     let event = transfers::transfer_event(kernel, EventKind::IdentityTransferLapsed, &lapsed, now);
     let mut people = vec![lapsed.from];

@@ -1,6 +1,8 @@
-//! What people hold: asked for by a request, approved by the manager on record, temporary, and reviewed early (R116, R117).
+//! What people hold: asked for by a request, approved by the manager on record, temporary, and reviewed early (R116,
+//! R117).
 //!
-//! A person's grant and an identity's are records of different kinds, and neither is ever looked at for the other (invariant 9).
+//! A person's grant and an identity's are records of different kinds, and neither is ever looked at for the other
+//! (invariant 9).
 
 pub mod plan;
 
@@ -52,14 +54,7 @@ struct Wanted<'a> {
 impl<'a> Wanted<'a> {
     fn of(matter: &'a Matter) -> Result<Self, OpError> {
         match matter {
-            Matter::PersonAccess {
-                person,
-                package,
-                entitlements,
-                starts_at,
-                duration,
-                fast_onboarding,
-            } => Ok(Self {
+            Matter::PersonAccess { person, package, entitlements, starts_at, duration, fast_onboarding } => Ok(Self {
                 person: *person,
                 package: package.as_ref(),
                 entitlements,
@@ -71,8 +66,8 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    /// When it begins, if not at once. A person's own start holds what is asked the usual way (R117); what is given before the usual
-    /// steps doesn't wait for its request, but still works only once the person is at work (R110).
+    /// When it begins, if not at once. A person's own start holds what is asked the usual way (R117); what is given
+    /// before the usual steps doesn't wait for its request, but still works only once the person is at work (R110).
     fn start(&self, person: &Person) -> Option<Timestamp> {
         if self.fast { self.starts_at } else { self.starts_at.max(person.starts_at) }
     }
@@ -115,10 +110,7 @@ pub(crate) async fn facts_of_person_access(kernel: &Kernel, matter: &Matter, now
         ));
     }
     if held_by(kernel, person.id).await?.len() + content.parts.len() > usize::from(MAX_HELD) {
-        return Err(OpError::because(
-            Reason::BudgetSpent,
-            format!("a person holds at most {MAX_HELD} grants at once"),
-        ));
+        return Err(OpError::because(Reason::BudgetSpent, format!("a person holds at most {MAX_HELD} grants at once")));
     }
     if wanted.fast {
         check_box(kernel, &person, wanted.duration).await?;
@@ -144,7 +136,12 @@ pub(crate) async fn facts_of_person_access(kernel: &Kernel, matter: &Matter, now
 }
 
 /// The grants of an approved request, in the commit that fulfils it.
-pub(crate) async fn fulfil_person_access(kernel: &Kernel, changeset: &mut Changeset, request: &mut Request, now: Timestamp) -> Result<(), OpError> {
+pub(crate) async fn fulfil_person_access(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    request: &mut Request,
+    now: Timestamp,
+) -> Result<(), OpError> {
     let matter = request.matter.clone();
     let wanted = Wanted::of(&matter)?;
     let person = kernel.must::<Person>("person", wanted.person).await?;
@@ -196,9 +193,15 @@ pub(crate) async fn fulfil_person_access(kernel: &Kernel, changeset: &mut Change
     Ok(())
 }
 
-/// Ends everything that a person who leaves holds. What is left of a longer list ends by its own deadline, which comes at once; nothing
-/// of it works meanwhile, the person not being active.
-pub(crate) async fn end_person_grants(kernel: &Kernel, changeset: &mut Changeset, person: PersonId, because: &str, now: Timestamp) -> Result<(), OpError> {
+/// Ends everything that a person who leaves holds. What is left of a longer list ends by its own deadline, which comes
+/// at once; nothing of it works meanwhile, the person not being active.
+pub(crate) async fn end_person_grants(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    person: PersonId,
+    because: &str,
+    now: Timestamp,
+) -> Result<(), OpError> {
     for (n, stored) in held_by(kernel, person).await?.into_iter().enumerate() {
         if n < 100 {
             changeset.event(grant_deadlines::revoked_event(kernel, &stored, because, now));
@@ -228,11 +231,14 @@ pub(crate) async fn end_boxed_grants(
 }
 
 /// Has what a person is to hold looked at again at once, the person having begun or come back to work.
-pub(crate) async fn wake_person_grants(kernel: &Kernel, changeset: &mut Changeset, person: PersonId, now: Timestamp) -> Result<(), OpError> {
-    for stored in grants_in(kernel, person, PersonGrantState::Scheduled)
-        .await?
-        .iter()
-        .filter(|grant| grant.starts_at <= now)
+pub(crate) async fn wake_person_grants(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    person: PersonId,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    for stored in
+        grants_in(kernel, person, PersonGrantState::Scheduled).await?.iter().filter(|grant| grant.starts_at <= now)
     {
         changeset.due.push(DueChange::Set(DueKind::PersonGrant, stored.id.to_string(), now));
     }
@@ -246,7 +252,11 @@ pub(crate) async fn held_by(kernel: &Kernel, person: PersonId) -> Result<Vec<Sto
     Ok(held)
 }
 
-async fn grants_in(kernel: &Kernel, person: PersonId, state: PersonGrantState) -> Result<Vec<Stored<PersonGrant>>, OpError> {
+async fn grants_in(
+    kernel: &Kernel,
+    person: PersonId,
+    state: PersonGrantState,
+) -> Result<Vec<Stored<PersonGrant>>, OpError> {
     let held = [PersonGrant::PERSON.of(person), PersonGrant::STATE.of(state)];
     Ok(kernel.find(Query::of(held).limit(MAX_HELD)).await?.readable())
 }
@@ -279,11 +289,7 @@ async fn content(kernel: &Kernel, wanted: &Wanted<'_>) -> Result<Content, OpErro
     let all: Vec<Entitlement> = parts.iter().map(|(_, entitlement)| entitlement.clone()).collect();
     let mut problems = Vec::new();
     let resources = entitlements::check_entitlements(kernel, "matter.entitlements", &all, &mut problems).await?;
-    if problems.is_empty() {
-        Ok(Content { package, parts, resources })
-    } else {
-        Err(OpError::Invalid(problems))
-    }
+    if problems.is_empty() { Ok(Content { package, parts, resources }) } else { Err(OpError::Invalid(problems)) }
 }
 
 /// That a contractor may have (another) box before the usual steps (R110). Returns those that they had.
@@ -324,11 +330,9 @@ async fn boxed(
     now: Timestamp,
 ) -> Result<ExceptionId, OpError> {
     let earlier = check_box(kernel, person, ends_at.since(starts_at)).await?;
-    let sponsor = request
-        .approvers()
-        .first()
-        .copied()
-        .ok_or_else(|| OpError::because(Reason::ApprovalNeeded, "a contractor's early access is approved by somebody"))?;
+    let sponsor = request.approvers().first().copied().ok_or_else(|| {
+        OpError::because(Reason::ApprovalNeeded, "a contractor's early access is approved by somebody")
+    })?;
     let exception = Exception {
         id: ExceptionId::generate(now, kernel.entropy.as_ref()),
         kind: ExceptionType::FastOnboarding,
@@ -400,7 +404,9 @@ pub(crate) fn person_grant_event(kernel: &Kernel, grant: &PersonGrant, kind: Eve
 /// The environment of all these resources, if it is one.
 fn one_environment(resources: &[Stored<Resource>]) -> String {
     match resources {
-        [first, rest @ ..] if rest.iter().all(|resource| resource.environment == first.environment) => first.environment.clone(),
+        [first, rest @ ..] if rest.iter().all(|resource| resource.environment == first.environment) => {
+            first.environment.clone()
+        }
         _ => String::new(),
     }
 }

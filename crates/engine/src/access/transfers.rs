@@ -1,7 +1,9 @@
-//! Transfers: an identity goes from one accountable owner to another who accepts it, or stops by a deadline (R91, invariant 7).
+//! Transfers: an identity goes from one accountable owner to another who accepts it, or stops by a deadline (R91,
+//! invariant 7).
 //!
-//! While its owner is away an identity goes on inside a window that stands in its own row; an offer by an owner who is there opens no
-//! window, since they go on answering for it. Accepting is the only way to another owner, and only a person who holds the role accepts.
+//! While its owner is away an identity goes on inside a window that stands in its own row; an offer by an owner who is
+//! there opens no window, since they go on answering for it. Accepting is the only way to another owner, and only a
+//! person who holds the role accepts.
 
 pub mod plan;
 
@@ -49,12 +51,17 @@ struct Offering {
     identity: Stored<Identity>,
 }
 
-/// Offers an identity to another owner: by its owner, by whoever stands in for them, by security or an administrator. Where an offer
-/// is open it goes to this person instead.
+/// Offers an identity to another owner: by its owner, by whoever stands in for them, by security or an administrator.
+/// Where an offer is open it goes to this person instead.
 ///
 /// # Errors
 /// The identity isn't in use, the person can't own it, or the caller may not.
-pub async fn start_transfer(kernel: &Kernel, caller: &Caller, id: IdentityId, ask: NewOffer) -> Result<Changed<Transfer>, OpError> {
+pub async fn start_transfer(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: IdentityId,
+    ask: NewOffer,
+) -> Result<Changed<Transfer>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Transfer, "identity.transfer", id), async {
             let ((transfer, revision), committed) = kernel
@@ -72,13 +79,13 @@ pub async fn start_transfer(kernel: &Kernel, caller: &Caller, id: IdentityId, as
                     let to = able_to_own(kernel, ask.to, &identity).await?;
                     not_to_oneself(caller, ask.to)?;
                     let transfer = new_transfer(kernel, id, from, "by_hand", now).offer(Some(ask.to))?;
-                    let event = transfer_event(kernel, EventKind::IdentityTransferOpened, &transfer, now).fact("policies", answer.policies());
+                    let event = transfer_event(kernel, EventKind::IdentityTransferOpened, &transfer, now)
+                        .fact("policies", answer.policies());
                     let mut changeset = Changeset::new(caller.author(), now, tell_offered(event, &transfer));
-                    // The row is written although it stays the same: of two who open a transfer at once, one comes second.
+                    // The row is written although it stays the same: of two who open a transfer at once, one comes
+                    // second.
                     changeset.expect(&to).replace(&identity, &identity.value).insert(&transfer);
-                    changeset
-                        .due
-                        .push(DueChange::Set(DueKind::Transfer, transfer.id.to_string(), transfer.deadline));
+                    changeset.due.push(DueChange::Set(DueKind::Transfer, transfer.id.to_string(), transfer.deadline));
                     Ok((changeset, (transfer, 1)))
                 })
                 .await?;
@@ -91,7 +98,12 @@ pub async fn start_transfer(kernel: &Kernel, caller: &Caller, id: IdentityId, as
 ///
 /// # Errors
 /// It isn't open, the person can't own it, or the caller may not.
-pub async fn offer_transfer(kernel: &Kernel, caller: &Caller, id: TransferId, ask: NewOffer) -> Result<Changed<Transfer>, OpError> {
+pub async fn offer_transfer(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: TransferId,
+    ask: NewOffer,
+) -> Result<Changed<Transfer>, OpError> {
     transfer_step(kernel, caller, "transfer.offer", id, |offering, now| async move {
         let answer = may_offer(kernel, caller, &offering.identity)?;
         offered(kernel, caller, &offering, ask.to, &answer, now).await
@@ -111,7 +123,8 @@ async fn offered(
     let person = able_to_own(kernel, to, &offering.identity).await?;
     not_to_oneself(caller, to)?;
     let transfer = (*offering.transfer.value).clone().offer(Some(to))?;
-    let event = transfer_event(kernel, EventKind::IdentityTransferOffered, &transfer, now).fact("policies", answer.policies());
+    let event =
+        transfer_event(kernel, EventKind::IdentityTransferOffered, &transfer, now).fact("policies", answer.policies());
     let mut changeset = Changeset::new(caller.author(), now, tell_offered(event, &transfer));
     changeset.expect(&person).expect(&offering.identity).replace(&offering.transfer, &transfer);
     Ok((changeset, transfer))
@@ -155,10 +168,17 @@ pub async fn accept_transfer(kernel: &Kernel, caller: &Caller, id: TransferId) -
 }
 
 /// The identity as its new owner gets it.
-async fn taken_over(kernel: &Kernel, changeset: &mut Changeset, stored: &Stored<Identity>, to: &Person, now: Timestamp) -> Result<Identity, OpError> {
+async fn taken_over(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    stored: &Stored<Identity>,
+    to: &Person,
+    now: Timestamp,
+) -> Result<Identity, OpError> {
     let mut identity = (*stored.value).clone();
     identity.charter.owner = Some(to.id);
-    // Where the backup takes over, the two change places: nobody stops standing in for the other by handing it there and back (S-8).
+    // Where the backup takes over, the two change places: nobody stops standing in for the other by handing it there
+    // and back (S-8).
     let backup = match identity.charter.backup_owner {
         Some(backup) if backup == to.id => stored.charter.owner,
         backup => backup,
@@ -191,10 +211,16 @@ async fn taken_over(kernel: &Kernel, changeset: &mut Changeset, stored: &Stored<
     Ok(identity)
 }
 
-/// Leaves the old owner's scope and joins the new one's. A cut of the old one is folded into the identity's own, so that nothing it
-/// killed comes alive; a hold becomes a suspension of its own, which the same may release; what the new one's cuts were about is
-/// not this identity's.
-async fn change_owner_scope(kernel: &Kernel, changeset: &mut Changeset, mut identity: Identity, to: PersonId, now: Timestamp) -> Result<Identity, OpError> {
+/// Leaves the old owner's scope and joins the new one's. A cut of the old one is folded into the identity's own, so
+/// that nothing it killed comes alive; a hold becomes a suspension of its own, which the same may release; what the new
+/// one's cuts were about is not this identity's.
+async fn change_owner_scope(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    mut identity: Identity,
+    to: PersonId,
+    now: Timestamp,
+) -> Result<Identity, OpError> {
     let scope = Scope::Owner(to);
     let Some(n) = identity.memberships.iter().position(|membership| matches!(membership.scope, Scope::Owner(_))) else {
         return Ok(identity);
@@ -240,10 +266,7 @@ async fn change_owner_scope(kernel: &Kernel, changeset: &mut Changeset, mut iden
     }
     let head = Position::at(snapshot.head);
     if let Some(membership) = identity.memberships.get_mut(n) {
-        *membership = Membership {
-            scope,
-            joined: new_cut.map_or(head, |cut| head.later(cut.position)),
-        };
+        *membership = Membership { scope, joined: new_cut.map_or(head, |cut| head.later(cut.position)) };
     }
     Ok(identity)
 }
@@ -256,7 +279,14 @@ pub async fn decline_transfer(kernel: &Kernel, caller: &Caller, id: TransferId) 
     transfer_step(kernel, caller, "transfer.decline", id, |offering, now| async move {
         must_be_addressed(caller, &offering.transfer)?;
         may_answer_offer(kernel, caller, &offering)?;
-        let (event, transfer) = leavers::passed_on(kernel, &offering.transfer, &offering.identity, EventKind::IdentityTransferDeclined, now).await?;
+        let (event, transfer) = leavers::passed_on(
+            kernel,
+            &offering.transfer,
+            &offering.identity,
+            EventKind::IdentityTransferDeclined,
+            now,
+        )
+        .await?;
         let mut changeset = Changeset::new(caller.author(), now, event);
         changeset.replace(&offering.transfer, &transfer);
         Ok((changeset, transfer))
@@ -276,7 +306,8 @@ pub async fn withdraw_transfer(kernel: &Kernel, caller: &Caller, id: TransferId)
             return Err(OpError::because(Reason::IllegalTransition, "its owner is away: offer it to somebody else"));
         }
         let transfer = (*offering.transfer.value).clone().close()?;
-        let event = transfer_event(kernel, EventKind::IdentityTransferClosed, &transfer, now).fact("because", "withdrawn");
+        let event =
+            transfer_event(kernel, EventKind::IdentityTransferClosed, &transfer, now).fact("because", "withdrawn");
         let mut changeset = Changeset::new(caller.author(), now, event);
         changeset.expect(&offering.identity).replace(&offering.transfer, &transfer);
         changeset.due.push(DueChange::Clear(DueKind::Transfer, id.to_string()));
@@ -289,7 +320,11 @@ pub async fn withdraw_transfer(kernel: &Kernel, caller: &Caller, id: TransferId)
 ///
 /// # Errors
 /// The caller may read none.
-pub async fn transfers(kernel: &Kernel, caller: &Caller, mut ask: ListAsk<Transfer>) -> Result<Page<Changed<Transfer>>, OpError> {
+pub async fn transfers(
+    kernel: &Kernel,
+    caller: &Caller,
+    mut ask: ListAsk<Transfer>,
+) -> Result<Page<Changed<Transfer>>, OpError> {
     if authority::can_read(kernel, caller, Transfer::NAME, "", false).is_err() {
         authority::may_read(kernel, caller, Transfer::NAME, "", true).await?;
         let me = kernel.only_person(caller, "transfer.list").await?;
@@ -348,7 +383,8 @@ async fn transfer_step<Fut: Future<Output = Result<(Changeset, Transfer), OpErro
         .await
 }
 
-/// That the caller may offer the identity, or take an offer back: its owner, whoever stands in, security, or an administrator.
+/// That the caller may offer the identity, or take an offer back: its owner, whoever stands in, security, or an
+/// administrator.
 fn may_offer(kernel: &Kernel, caller: &Caller, identity: &Identity) -> Result<Answer, OpError> {
     let by = caller.must_be_person()?;
     let stands_in = identity.transfer.as_ref().and_then(|window| window.interim) == Some(by);
@@ -361,7 +397,14 @@ fn may_answer_offer(kernel: &Kernel, caller: &Caller, offering: &Offering) -> Re
     ask_transfer(kernel, caller, Transfer::NAME, &offering.identity, false, true)
 }
 
-fn ask_transfer(kernel: &Kernel, caller: &Caller, kind: &str, identity: &Identity, owns: bool, addressed: bool) -> Result<Answer, OpError> {
+fn ask_transfer(
+    kernel: &Kernel,
+    caller: &Caller,
+    kind: &str,
+    identity: &Identity,
+    owns: bool,
+    addressed: bool,
+) -> Result<Answer, OpError> {
     let context = Attributes::from([("owns", Value::Bool(owns)), ("addressed", Value::Bool(addressed))]);
     let environment = identity.charter.environment.as_deref().unwrap_or_default();
     kernel.allow(caller, Action::Transfer, inventory(kind, identity.id, environment), context)
@@ -374,10 +417,7 @@ fn must_be_addressed(caller: &Caller, transfer: &Transfer) -> Result<PersonId, O
     if transfer.state == TransferState::Offered && transfer.offered_to == Some(by) {
         Ok(by)
     } else {
-        Err(OpError::because(
-            Reason::NotEligible,
-            "only the person to whom it is offered accepts or declines",
-        ))
+        Err(OpError::because(Reason::NotEligible, "only the person to whom it is offered accepts or declines"))
     }
 }
 
@@ -389,11 +429,9 @@ async fn able_to_own(kernel: &Kernel, to: PersonId, identity: &Identity) -> Resu
         return Err(OpError::field("to", "owner_already", "name somebody other than the owner"));
     }
     match person {
-        Some(person) if third_party && person.class != PersonClass::Employee => Err(OpError::field(
-            "to",
-            "owner_not_internal",
-            "what a third party operates is owned by an employee",
-        )),
+        Some(person) if third_party && person.class != PersonClass::Employee => {
+            Err(OpError::field("to", "owner_not_internal", "what a third party operates is owned by an employee"))
+        }
         Some(person) if person.holds(Role::Owner) => Ok(person),
         Some(person) if person.is_active() => Err(OpError::field(
             "to",
@@ -405,7 +443,10 @@ async fn able_to_own(kernel: &Kernel, to: PersonId, identity: &Identity) -> Resu
 }
 
 /// The transfer of an identity that is open, if one is.
-pub(crate) async fn open_transfer_of(kernel: &Kernel, identity: IdentityId) -> Result<Option<Stored<Transfer>>, OpError> {
+pub(crate) async fn open_transfer_of(
+    kernel: &Kernel,
+    identity: IdentityId,
+) -> Result<Option<Stored<Transfer>>, OpError> {
     for state in [TransferState::Offered, TransferState::Open] {
         let open = Query::of([Transfer::IDENTITY.of(identity), Transfer::STATE.of(state)]);
         if let Some(transfer) = kernel.find(open.limit(1)).await?.readable().pop() {
@@ -415,7 +456,13 @@ pub(crate) async fn open_transfer_of(kernel: &Kernel, identity: IdentityId) -> R
     Ok(None)
 }
 
-pub(crate) fn new_transfer(kernel: &Kernel, identity: IdentityId, from: PersonId, because: &str, now: Timestamp) -> Transfer {
+pub(crate) fn new_transfer(
+    kernel: &Kernel,
+    identity: IdentityId,
+    from: PersonId,
+    because: &str,
+    now: Timestamp,
+) -> Transfer {
     Transfer {
         id: TransferId::generate(now, kernel.entropy.as_ref()),
         identity,

@@ -29,21 +29,27 @@ use crate::kernel::operation::Asked;
 ///
 /// # Errors
 /// The charter doesn't list the type, no exception is in force, the identity doesn't stand, or the caller may not.
-pub async fn create_api_key(kernel: &Kernel, caller: &Caller, id: IdentityId, ask: NewApiKey) -> Result<ApiKeyIssued, OpError> {
+pub async fn create_api_key(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: IdentityId,
+    ask: NewApiKey,
+) -> Result<ApiKeyIssued, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Issue, "api_key.create", id), async {
             let ((pending, view), committed) = kernel.decide(|| decide_api_key(kernel, caller, id, &ask)).await?;
             let secret = Kernel::released(pending, &committed)?;
-            Ok(ApiKeyIssued {
-                api_key: secret.expose().clone(),
-                log: Some(kernel.logged(&committed).await?),
-                ..view
-            })
+            Ok(ApiKeyIssued { api_key: secret.expose().clone(), log: Some(kernel.logged(&committed).await?), ..view })
         })
         .await
 }
 
-async fn decide_api_key(kernel: &Kernel, caller: &Caller, id: IdentityId, ask: &NewApiKey) -> Result<(Changeset, (Pending<String>, ApiKeyIssued)), OpError> {
+async fn decide_api_key(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: IdentityId,
+    ask: &NewApiKey,
+) -> Result<(Changeset, (Pending<String>, ApiKeyIssued)), OpError> {
     let reading = kernel.reading();
     let now = reading.now;
     let known = kernel.know(id).await?.ok_or(OpError::NotFound("identity"))?;
@@ -141,10 +147,16 @@ async fn api_key_context(kernel: &Kernel, known: &Known, ttl: Span, now: Timesta
 }
 
 /// The exception in force that lets the identity have a weaker credential: the one that ends last.
-async fn weaker_credential_waiver(kernel: &Kernel, identity: &Identity, now: Timestamp) -> Result<Option<Stored<Exception>>, OpError> {
+async fn weaker_credential_waiver(
+    kernel: &Kernel,
+    identity: &Identity,
+    now: Timestamp,
+) -> Result<Option<Stored<Exception>>, OpError> {
     let mut found: Option<Stored<Exception>> = None;
     for id in &identity.exceptions {
-        let Some(exception) = kernel.one::<Exception>(id).await? else { continue };
+        let Some(exception) = kernel.one::<Exception>(id).await? else {
+            continue;
+        };
         let waives = exception.kind == ExceptionType::WeakerCredential && exception.is_in_force(now);
         if waives && found.as_ref().is_none_or(|other| other.ends_at < exception.ends_at) {
             found = Some(exception);

@@ -31,16 +31,24 @@ use crate::kernel::{Kernel, authority};
 ///
 /// # Errors
 /// The caller may not ask.
-pub(crate) async fn resource_of(kernel: &Kernel, enforcer: &Enforcer, ask: &Evaluation, now: Timestamp) -> Result<Option<Stored<Resource>>, OpError> {
+pub(crate) async fn resource_of(
+    kernel: &Kernel,
+    enforcer: &Enforcer,
+    ask: &Evaluation,
+    now: Timestamp,
+) -> Result<Option<Stored<Resource>>, OpError> {
     let found = find_resource(kernel, &ask.resource.id)
         .await?
         .filter(|resource| resource.kind == ask.resource.kind)
         .ok_or(OpError::refused(Reason::ResourceUnknown));
-    let error = match found.and_then(|resource| introspection::enforces(kernel, enforcer, &resource, now).map(|()| resource)) {
-        Ok(resource) => return Ok(Some(resource)),
-        Err(error) => error,
+    let error =
+        match found.and_then(|resource| introspection::enforces(kernel, enforcer, &resource, now).map(|()| resource)) {
+            Ok(resource) => return Ok(Some(resource)),
+            Err(error) => error,
+        };
+    let OpError::Refused { reason, answer, .. } = &error else {
+        return Err(error);
     };
-    let OpError::Refused { reason, answer, .. } = &error else { return Err(error) };
     let caller = enforcer::enforcer_identity(enforcer).id;
     ask::refuse_identity(kernel, caller, ControlPoint::Use, "evaluation", reason.code(), &[], answer.as_deref()).await;
     match reason {
@@ -64,23 +72,15 @@ pub(crate) async fn evaluate_identity(
     now: Timestamp,
 ) -> Result<Decision, OpError> {
     let token = token_of(ask)?;
-    let asked = Use {
-        action: &ask.action.name,
-        resource,
-        posture: posture_of(ask),
-        task: task_of(ask)?,
-    };
+    let asked = Use { action: &ask.action.name, resource, posture: posture_of(ask), task: task_of(ask)? };
     let verdict = use_verdict(kernel, &ask.subject.id, token, asked).await?;
-    count(if verdict.refused.is_some() {
-        &kernel.counters.denied
-    } else {
-        &kernel.counters.allowed
-    });
+    count(if verdict.refused.is_some() { &kernel.counters.denied } else { &kernel.counters.allowed });
     if let Some(id) = verdict.identity {
         if verdict.refused.is_some() {
             record_use_refusal(kernel, enforcer, id, resource, &ask.action.name, &verdict).await;
         } else {
-            // What was used of what it may is shown where that is reviewed (R88); only a proven use keeps an identity from idling.
+            // What was used of what it may is shown where that is reviewed (R88); only a proven use keeps an identity
+            // from idling.
             kernel.touch(use_stamp(&id, &resource.id.to_string(), &ask.action.name), now);
             if verdict.proven {
                 kernel.touch(id.to_string(), now);
@@ -93,10 +93,18 @@ pub(crate) async fn evaluate_identity(
     Ok(verdict.into_decision(kernel.policy.version()))
 }
 
-async fn record_use_refusal(kernel: &Kernel, enforcer: &Enforcer, id: IdentityId, resource: &Resource, action: &str, verdict: &Verdict) {
+async fn record_use_refusal(
+    kernel: &Kernel,
+    enforcer: &Enforcer,
+    id: IdentityId,
+    resource: &Resource,
+    action: &str,
+    verdict: &Verdict,
+) {
     let Some(reason) = verdict.refused else { return };
     let action: String = action.chars().take(64).collect();
-    // Without a token of its own the subject is only what the enforcement point says: the record is the enforcement point's.
+    // Without a token of its own the subject is only what the enforcement point says: the record is the enforcement
+    // point's.
     let actor = if verdict.proven { id } else { enforcer::enforcer_identity(enforcer).id };
     kernel
         .record_refusal(Refusal {
@@ -132,7 +140,12 @@ pub(crate) async fn find_resource(kernel: &Kernel, name: &str) -> Result<Option<
     Ok(None)
 }
 
-async fn use_verdict(kernel: &Kernel, subject: &str, token: Option<ShownToken<'_>>, asked: Use<'_>) -> Result<Verdict, OpError> {
+async fn use_verdict(
+    kernel: &Kernel,
+    subject: &str,
+    token: Option<ShownToken<'_>>,
+    asked: Use<'_>,
+) -> Result<Verdict, OpError> {
     let now = kernel.now();
     let Use { action, resource, .. } = asked;
     let Ok(id) = subject.parse::<IdentityId>() else {
@@ -155,24 +168,15 @@ async fn use_verdict(kernel: &Kernel, subject: &str, token: Option<ShownToken<'_
                 return Ok(Verdict::refused(Some(id), Reason::TokenBound));
             }
             if let Err(reason) = held.status {
-                return Ok(Verdict {
-                    proven,
-                    ..Verdict::refused(Some(id), reason)
-                });
+                return Ok(Verdict { proven, ..Verdict::refused(Some(id), reason) });
             }
             if held.credential.environment != resource.environment {
-                return Ok(Verdict {
-                    proven,
-                    ..Verdict::refused(Some(id), Reason::WrongEnvironment)
-                });
+                return Ok(Verdict { proven, ..Verdict::refused(Some(id), Reason::WrongEnvironment) });
             }
             let rest = Rest::of(&held, asked);
             let in_scope = held.credential.resource == resource.id && held.actions.iter().any(|held| held == action);
             if !in_scope && rest.intent.is_ok() {
-                return Ok(Verdict {
-                    proven,
-                    ..Verdict::refused(Some(id), Reason::OutsideScope)
-                });
+                return Ok(Verdict { proven, ..Verdict::refused(Some(id), Reason::OutsideScope) });
             }
             let environment = held.credential.environment.clone();
             (held.known, environment, rest)
@@ -182,23 +186,24 @@ async fn use_verdict(kernel: &Kernel, subject: &str, token: Option<ShownToken<'_
                 return Ok(Verdict::refused(None, Reason::IdentityUnknown));
             };
             let environment = known.identity.charter.environment.clone().unwrap_or_default();
-            let intent = gate::standing(known.facts(now)).and_then(|standing| standing.in_task(asked.task, action, resource.id));
-            let rest = Rest {
-                intent,
-                delegation: None,
-                usages: Vec::new(),
-            };
+            let intent =
+                gate::standing(known.facts(now)).and_then(|standing| standing.in_task(asked.task, action, resource.id));
+            let rest = Rest { intent, delegation: None, usages: Vec::new() };
             (known, environment, rest)
         }
     };
     let handed_on = kernel.handed_on(&known.identity, rest.delegation.as_ref()).await?;
-    Ok(Verdict {
-        proven,
-        ..decide_use(kernel, &known, handed_on, &environment, asked, rest)
-    })
+    Ok(Verdict { proven, ..decide_use(kernel, &known, handed_on, &environment, asked, rest) })
 }
 
-fn decide_use(kernel: &Kernel, known: &Known, handed_on: Attributes, environment: &str, asked: Use<'_>, rest: Rest) -> Verdict {
+fn decide_use(
+    kernel: &Kernel,
+    known: &Known,
+    handed_on: Attributes,
+    environment: &str,
+    asked: Use<'_>,
+    rest: Rest,
+) -> Verdict {
     let Use { action, resource, posture, .. } = asked;
     let id = known.identity.id;
     let now = kernel.now();
@@ -210,10 +215,8 @@ fn decide_use(kernel: &Kernel, known: &Known, handed_on: Attributes, environment
     // Who acts for others keeps to their bounds too.
     let usages = standing.charter().usage.iter().chain(&rest.usages);
     let broken = usages.clone().find(|usage| !usage.in_hours(now) || !usage.in_posture(posture));
-    let (in_hours, in_posture) = (
-        usages.clone().all(|usage| usage.in_hours(now)),
-        usages.clone().all(|usage| usage.in_posture(posture)),
-    );
+    let (in_hours, in_posture) =
+        (usages.clone().all(|usage| usage.in_hours(now)), usages.clone().all(|usage| usage.in_posture(posture)));
     let answer = kernel.policy.decide(&Question {
         principal: authority::identity(&known.identity),
         action: Action::Use,
@@ -276,17 +279,15 @@ impl Rest {
     fn of(held: &Held, asked: Use<'_>) -> Self {
         let credential = &held.credential;
         let declared = |task: &str| {
-            credential
-                .delegation
-                .iter()
-                .any(|delegation| delegation.declared().any(|(_, declared)| declared == task))
+            credential.delegation.iter().any(|delegation| delegation.declared().any(|(_, declared)| declared == task))
         };
         let named = |task: &str| credential.task.as_deref() == Some(task) || declared(task);
         let task = credential
             .task
             .as_deref()
             .and_then(|name| held.known.identity.charter.tasks.iter().find(|task| task.name == name));
-        let outside = task.is_some_and(|task| !task.covers(asked.action, asked.resource.id)) || asked.task.is_some_and(|task| !named(task));
+        let outside = task.is_some_and(|task| !task.covers(asked.action, asked.resource.id))
+            || asked.task.is_some_and(|task| !named(task));
         Self {
             intent: if outside { Err(Reason::OutsideIntent) } else { Ok(()) },
             delegation: credential.delegation.clone(),
@@ -355,7 +356,11 @@ fn token_of(ask: &Evaluation) -> Result<Option<ShownToken<'_>>, OpError> {
         None => return Ok(None),
         Some(serde_json::Value::String(text)) => text,
         Some(_) => {
-            return malformed("subject.properties.access_token", "access_token_malformed", "give the access token as a string");
+            return malformed(
+                "subject.properties.access_token",
+                "access_token_malformed",
+                "give the access token as a string",
+            );
         }
     };
     let Ok(key) = properties.get("cnf").map(Confirmation::deserialize).transpose() else {
@@ -387,16 +392,14 @@ fn wrong_context(usage: &Usage, in_hours: bool, posture: Option<&str>) -> String
     match (&usage.hours, &usage.posture) {
         (Some(hours), _) if !in_hours => {
             let days = hours.days.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            let on = if days.is_empty() {
-                String::new()
-            } else {
-                format!(" on days {days} (1 is Monday)")
-            };
+            let on = if days.is_empty() { String::new() } else { format!(" on days {days} (1 is Monday)") };
             format!("the charter allows use from {} to {} o'clock UTC{on}", hours.from, hours.until)
         }
         (_, Some(demanded)) => match posture {
             Some(_) => format!("the charter demands the posture {demanded}, and the enforcement point reports another"),
-            None => format!("the charter demands the posture {demanded}, and the enforcement point reports none in the context"),
+            None => format!(
+                "the charter demands the posture {demanded}, and the enforcement point reports none in the context"
+            ),
         },
         _ => Reason::WrongContext.hint().to_owned(),
     }

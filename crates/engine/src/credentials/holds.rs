@@ -1,4 +1,5 @@
-//! Holds on scopes: nothing in one works until somebody other than who placed it releases it (S-11), and everybody sees that.
+//! Holds on scopes: nothing in one works until somebody other than who placed it releases it (S-11), and everybody sees
+//! that.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,7 +34,8 @@ use crate::kernel::query::{ListAsk, Query};
 /// People who could release something that are named.
 const NAMED: usize = 16;
 
-/// Who may lift what the caller places. Nobody lifts their own, so that of a person's, be it the owner's, security is left.
+/// Who may lift what the caller places. Nobody lifts their own, so that of a person's, be it the owner's, security is
+/// left.
 pub(crate) fn releaser(caller: &Caller) -> Releaser {
     match caller {
         Caller::Identity { .. } => Releaser::Owner,
@@ -49,7 +51,8 @@ pub(crate) fn scopes_of(identity: &Identity) -> Vec<Scope> {
     identity.memberships.iter().map(|membership| membership.scope.clone()).collect()
 }
 
-/// Places a hold on a scope: nothing in it works until somebody else releases it (S-11), also where others hold it as well. A dry run says who could.
+/// Places a hold on a scope: nothing in it works until somebody else releases it (S-11), also where others hold it as
+/// well. A dry run says who could.
 ///
 /// # Errors
 /// The caller holds it already, or may not.
@@ -67,7 +70,9 @@ pub async fn hold(kernel: &Kernel, caller: &Caller, ask: NewHold) -> Result<Hold
                 let mut changeset = Changeset::new(caller.author(), now, event);
                 match hold_in(kernel, &mut changeset, by, scope, &ask.reason, now).await? {
                     Some(hold) => Ok((changeset, hold)),
-                    None => Err(OpError::because(Reason::IllegalTransition, "you hold the scope already: tenure hold list")),
+                    None => {
+                        Err(OpError::because(Reason::IllegalTransition, "you hold the scope already: tenure hold list"))
+                    }
                 }
             };
             let hold = if ask.dry_run { decide().await?.1 } else { kernel.decide(decide).await?.0 };
@@ -75,23 +80,20 @@ pub async fn hold(kernel: &Kernel, caller: &Caller, ask: NewHold) -> Result<Hold
         })
         .await?;
     let releasers = Box::pin(releasers(kernel, &hold.scope, Some(by), Releaser::Security)).await?;
-    Ok(HoldView {
-        hold,
-        releasers,
-        names: Names::new(),
-    })
+    Ok(HoldView { hold, releasers, names: Names::new() })
 }
 
-pub(crate) fn held_event(kernel: &Kernel, scope: &Scope, reason: &str, now: Timestamp) -> tenure_core::store::event::Event {
-    kernel
-        .event(now, EventKind::ScopeHeld)
-        .subject(scope.subject())
-        .fact("scope", scope.kind())
-        .fact("reason", reason)
+pub(crate) fn held_event(
+    kernel: &Kernel,
+    scope: &Scope,
+    reason: &str,
+    now: Timestamp,
+) -> tenure_core::store::event::Event {
+    kernel.event(now, EventKind::ScopeHeld).subject(scope.subject()).fact("scope", scope.kind()).fact("reason", reason)
 }
 
-/// Adds a hold of a person's to a changeset, beside those of others; nothing if they hold the scope already. One that its owner placed, or may
-/// lift, somebody else takes over: from then on it is theirs.
+/// Adds a hold of a person's to a changeset, beside those of others; nothing if they hold the scope already. One that
+/// its owner placed, or may lift, somebody else takes over: from then on it is theirs.
 pub(crate) async fn hold_in(
     kernel: &Kernel,
     changeset: &mut Changeset,
@@ -110,11 +112,7 @@ pub(crate) async fn hold_in(
         let takes_over = owner != Some(by) && (placed.placed_by == owner || placed.releasable_by == Releaser::Owner);
         if !takes_over {
             let mut hold = (*placed.value).clone();
-            hold.also.push(Placed {
-                by,
-                reason: reason.to_owned(),
-                at: now,
-            });
+            hold.also.push(Placed { by, reason: reason.to_owned(), at: now });
             changeset.replace(placed, &hold);
             return Ok(Some(hold));
         }
@@ -158,7 +156,12 @@ pub async fn release(kernel: &Kernel, caller: &Caller, ask: HoldRelease) -> Resu
                     if placer == Some(by) {
                         return Err(Box::pin(placed_by_self(kernel, &scope, placer, releasable_by)).await?);
                     }
-                    kernel.allow(caller, Action::Enable, inventory("scope", &scope, ""), enabling(own, placer == Some(by), fresh))?;
+                    kernel.allow(
+                        caller,
+                        Action::Enable,
+                        inventory("scope", &scope, ""),
+                        enabling(own, placer == Some(by), fresh),
+                    )?;
                     let Some(placer) = whose? else {
                         return Err(OpError::because(Reason::IllegalTransition, "the scope is not on hold"));
                     };
@@ -209,7 +212,10 @@ pub async fn holds_in_force(kernel: &Kernel) -> Result<BTreeMap<&'static str, u6
 }
 
 /// The holds on what these identities belong to, by scope, in one read.
-pub(crate) async fn holds_of<'i>(kernel: &Kernel, identities: impl Iterator<Item = &'i Identity>) -> Result<BTreeMap<Scope, Hold>, OpError> {
+pub(crate) async fn holds_of<'i>(
+    kernel: &Kernel,
+    identities: impl Iterator<Item = &'i Identity>,
+) -> Result<BTreeMap<Scope, Hold>, OpError> {
     let scopes: BTreeSet<Scope> = identities.flat_map(scopes_of).collect();
     let keys: Vec<RowKey> = scopes.iter().map(Scope::hold_key).collect();
     let snapshot = kernel.store.load(&keys).await?;
@@ -223,7 +229,12 @@ pub(crate) async fn holds_of<'i>(kernel: &Kernel, identities: impl Iterator<Item
 }
 
 /// Who could release a hold or a suspension on this now.
-pub(crate) async fn releasers(kernel: &Kernel, scope: &Scope, placed_by: Option<PersonId>, by: Releaser) -> Result<Releasers, OpError> {
+pub(crate) async fn releasers(
+    kernel: &Kernel,
+    scope: &Scope,
+    placed_by: Option<PersonId>,
+    by: Releaser,
+) -> Result<Releasers, OpError> {
     let mut found = Releasers::default();
     if by == Releaser::Owner
         && let Some(owner) = answers_for(kernel, scope).await?
@@ -232,7 +243,8 @@ pub(crate) async fn releasers(kernel: &Kernel, scope: &Scope, placed_by: Option<
     {
         found.people.push(owner.id);
     }
-    let mut security = kernel.pages(Query::of([Person::ROLE.of(Role::Security), Person::STATE.of(PersonState::Active)]));
+    let mut security =
+        kernel.pages(Query::of([Person::ROLE.of(Role::Security), Person::STATE.of(PersonState::Active)]));
     while let Some(page) = security.next().await? {
         for person in page.readable() {
             if found.people.contains(&person.id) || !could_release(kernel, &person, scope, false, placed_by) {
@@ -274,7 +286,12 @@ async fn answers_for(kernel: &Kernel, scope: &Scope) -> Result<Option<PersonId>,
 }
 
 /// The refusal of who placed something themselves: it says who releases it (S-11).
-pub(crate) async fn placed_by_self(kernel: &Kernel, scope: &Scope, placed_by: Option<PersonId>, by: Releaser) -> Result<OpError, OpError> {
+pub(crate) async fn placed_by_self(
+    kernel: &Kernel,
+    scope: &Scope,
+    placed_by: Option<PersonId>,
+    by: Releaser,
+) -> Result<OpError, OpError> {
     let releasers = releasers(kernel, scope, placed_by, by).await?;
     let who = match by {
         Releaser::Owner => "the accountable owner or somebody of security",
@@ -285,26 +302,24 @@ pub(crate) async fn placed_by_self(kernel: &Kernel, scope: &Scope, placed_by: Op
     } else {
         format!("now {}", releasers.people.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
     };
-    Ok(OpError::because(
-        Reason::SamePerson,
-        format!("you placed it; {who} other than you releases it: {now}"),
-    ))
+    Ok(OpError::because(Reason::SamePerson, format!("you placed it; {who} other than you releases it: {now}")))
 }
 
 /// Whether the caller answers for the scope; fails if there is no such thing.
 pub(crate) async fn owns_scope(kernel: &Kernel, caller: &Caller, scope: &Scope) -> Result<bool, OpError> {
     Ok(match scope {
         Scope::Identity(id) => owns_identity(caller, &*kernel.must::<Identity>("identity", id).await?),
-        Scope::Owner(id) => kernel.must::<Person>("person", id).await.map(|person| caller.person_id() == Some(person.id))?,
+        Scope::Owner(id) => {
+            kernel.must::<Person>("person", id).await.map(|person| caller.person_id() == Some(person.id))?
+        }
         Scope::Application(id) => kernel
             .must::<Application>("application", id)
             .await
             .map(|application| caller.person_id() == Some(application.owner))?,
         Scope::Environment(name) => kernel.must::<Environment>("environment", name).await.map(|_| false)?,
-        Scope::Vendor(id) => kernel
-            .must::<Vendor>("vendor", id)
-            .await
-            .map(|vendor| caller.person_id() == Some(vendor.owner))?,
+        Scope::Vendor(id) => {
+            kernel.must::<Vendor>("vendor", id).await.map(|vendor| caller.person_id() == Some(vendor.owner))?
+        }
         Scope::CloudAccount(id) => kernel
             .must::<CloudAccount>("cloud account", id)
             .await

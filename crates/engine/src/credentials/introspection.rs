@@ -26,14 +26,16 @@ use crate::kernel::{Kernel, authority, keys, spans};
 const ANY_TIME: Span = Span::from_days(36_500);
 const NOTHING: Introspection = Introspection { active: false, token: None };
 
-/// The claims of an access token of an environment, whatever this node's clock says: nothing may keep a token from being revoked,
-/// neither that another node issued it a moment ahead nor that a clock stepped (S-4). `None` if the signature isn't ours.
-async fn signed_by_us(kernel: &Kernel, environment: &Environment, token: &str) -> Result<Option<AccessClaims>, OpError> {
-    let keys: Vec<_> = keys::public_keys(kernel, environment, Timestamp::default())
-        .await?
-        .into_iter()
-        .map(|(_, key)| key)
-        .collect();
+/// The claims of an access token of an environment, whatever this node's clock says: nothing may keep a token from
+/// being revoked, neither that another node issued it a moment ahead nor that a clock stepped (S-4). `None` if the
+/// signature isn't ours.
+async fn signed_by_us(
+    kernel: &Kernel,
+    environment: &Environment,
+    token: &str,
+) -> Result<Option<AccessClaims>, OpError> {
+    let keys: Vec<_> =
+        keys::public_keys(kernel, environment, Timestamp::default()).await?.into_iter().map(|(_, key)| key).collect();
     Ok(verify_access_token(token, &keys, &kernel.issuer_of(&environment.name), kernel.now(), ANY_TIME).ok())
 }
 
@@ -43,28 +45,22 @@ async fn signed_by_us(kernel: &Kernel, environment: &Environment, token: &str) -
 /// The token fails, is dead, is for something else, or is bound to a key that was not shown.
 pub async fn authenticate_enforcer(kernel: &Kernel, token: &str, shown: &Presented) -> Result<Enforcer, OpError> {
     let now = kernel.now();
-    let environment = liveness::claimed_environment(kernel, token)
-        .await?
-        .ok_or(OpError::Unauthenticated(Reason::ProofInvalid))?;
+    let environment =
+        liveness::claimed_environment(kernel, token).await?.ok_or(OpError::Unauthenticated(Reason::ProofInvalid))?;
     let claims = liveness::verified(kernel, &environment, token, now).await?;
     let held = liveness::held(kernel, claims.credential, now)
         .await?
         .ok_or(OpError::Unauthenticated(Reason::CredentialUnknown))?;
     held.status.map_err(OpError::Unauthenticated)?;
-    let to = TokenUse {
-        asked: ENFORCE,
-        changes: false,
-    };
+    let to = TokenUse { asked: ENFORCE, changes: false };
     sender::holds_key(kernel, &held.credential, token, shown, to, now).await?;
     if !held.actions.iter().any(|action| action == ENFORCE) {
-        ask::refuse_identity(kernel, claims.identity, ControlPoint::Use, ENFORCE, Reason::NotAllowed.code(), &[], None).await;
+        ask::refuse_identity(kernel, claims.identity, ControlPoint::Use, ENFORCE, Reason::NotAllowed.code(), &[], None)
+            .await;
         return Err(OpError::because(Reason::NotAllowed, "the token is not for enforcement"));
     }
     spans::note_caller(&Actor::Identity { id: claims.identity });
-    Ok(Enforcer {
-        known: held.known,
-        bound_to: Some(claims.audience),
-    })
+    Ok(Enforcer { known: held.known, bound_to: Some(claims.audience) })
 }
 
 /// The enforcement point that proved itself with a client assertion.
@@ -72,14 +68,16 @@ pub async fn authenticate_enforcer(kernel: &Kernel, token: &str, shown: &Present
 /// # Errors
 /// The identity can't be read.
 pub async fn enforcer_of(kernel: &Kernel, identity: &Stored<Identity>) -> Result<Enforcer, OpError> {
-    Ok(Enforcer {
-        known: kernel.know_rest(identity.clone()).await?,
-        bound_to: None,
-    })
+    Ok(Enforcer { known: kernel.know_rest(identity.clone()).await?, bound_to: None })
 }
 
 /// The resource, if the enforcement point may ask about it (S-6).
-pub(crate) fn enforces(kernel: &Kernel, enforcer: &Enforcer, resource: &Resource, now: Timestamp) -> Result<(), OpError> {
+pub(crate) fn enforces(
+    kernel: &Kernel,
+    enforcer: &Enforcer,
+    resource: &Resource,
+    now: Timestamp,
+) -> Result<(), OpError> {
     if enforcer.bound_to.as_ref().is_some_and(|uri| *uri != resource.uri) {
         return Err(OpError::refused(Reason::ResourceUnknown));
     }
@@ -96,16 +94,31 @@ pub(crate) fn enforces(kernel: &Kernel, enforcer: &Enforcer, resource: &Resource
     gate::check(&answer).map_err(|reason| OpError::by_policy(reason, answer))
 }
 
-/// Says whether a token is alive, to an enforcement point of its resource. Every other case is the same answer (RFC 7662 §2.2).
+/// Says whether a token is alive, to an enforcement point of its resource. Every other case is the same answer (RFC
+/// 7662 §2.2).
 ///
 /// # Errors
 /// The enforcement point itself may not act, or the store can't be read.
-pub async fn introspect(kernel: &Kernel, environment: &str, enforcer: &Enforcer, token: &str) -> Result<Introspection, OpError> {
+pub async fn introspect(
+    kernel: &Kernel,
+    environment: &str,
+    enforcer: &Enforcer,
+    token: &str,
+) -> Result<Introspection, OpError> {
     count(&kernel.counters.introspected);
     let now = kernel.now();
     let environment = kernel.must::<Environment>("environment", environment).await?;
     if let Err(reason) = gate::standing(enforcer.known.facts(now)) {
-        ask::refuse_identity(kernel, enforcer.known.identity.id, ControlPoint::Use, "introspection", reason.code(), &[], None).await;
+        ask::refuse_identity(
+            kernel,
+            enforcer.known.identity.id,
+            ControlPoint::Use,
+            "introspection",
+            reason.code(),
+            &[],
+            None,
+        )
+        .await;
         return Err(OpError::refused(reason));
     }
     let key = liveness::api_key_claims(kernel, token).await?;
@@ -165,9 +178,15 @@ pub async fn introspect(kernel: &Kernel, environment: &str, enforcer: &Enforcer,
     })
 }
 
-/// Until when the enforcement point may go on accepting a token while Tenure can't be reached: not at all, unless the resource says so
-/// and the enforcement point has an exception in force (S-16).
-async fn accepted_until(kernel: &Kernel, enforcer: &Enforcer, resource: &Resource, claims: &AccessClaims, now: Timestamp) -> Result<Option<i64>, OpError> {
+/// Until when the enforcement point may go on accepting a token while Tenure can't be reached: not at all, unless the
+/// resource says so and the enforcement point has an exception in force (S-16).
+async fn accepted_until(
+    kernel: &Kernel,
+    enforcer: &Enforcer,
+    resource: &Resource,
+    claims: &AccessClaims,
+    now: Timestamp,
+) -> Result<Option<i64>, OpError> {
     if resource.when_unreachable == WhenUnreachable::Deny {
         return Ok(None);
     }
@@ -199,5 +218,7 @@ pub async fn revoke_token(kernel: &Kernel, environment: &str, client: &Identity,
 
 /// Whether the record is what the token says it is.
 fn fits(held: &Held, claims: &AccessClaims, resource: &Resource) -> bool {
-    held.credential.identity == claims.identity && resource.uri == claims.audience && held.credential.actions == claims.scope
+    held.credential.identity == claims.identity
+        && resource.uri == claims.audience
+        && held.credential.actions == claims.scope
 }

@@ -19,11 +19,17 @@ use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
 
-/// Says which check of an issuer's token fails first, if one does, without using it up. Workloads are told less: to them most failed proofs read the same.
+/// Says which check of an issuer's token fails first, if one does, without using it up. Workloads are told less: to
+/// them most failed proofs read the same.
 ///
 /// # Errors
 /// No such issuer, its key set can't be had, or the caller is no administrator.
-pub async fn try_issuer_token(kernel: &Kernel, caller: &Caller, id: IssuerId, ask: &IssuerToken) -> Result<IssuerTrial, OpError> {
+pub async fn try_issuer_token(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: IssuerId,
+    ask: &IssuerToken,
+) -> Result<IssuerTrial, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "issuer.try", id), async {
             kernel.allow(caller, Action::Trust, inventory("issuer", id, ""), administration(false, false))?;
@@ -36,10 +42,7 @@ pub async fn try_issuer_token(kernel: &Kernel, caller: &Caller, id: IssuerId, as
                     Ok(signed) => first_failed(kernel, &issuer, signed, ask.identity).await?,
                 },
             };
-            Ok(IssuerTrial {
-                accepted: failed.is_none(),
-                failed,
-            })
+            Ok(IssuerTrial { accepted: failed.is_none(), failed })
         })
         .await
 }
@@ -82,10 +85,7 @@ pub(crate) async fn first_failed(
             _ => None,
         })
         .collect();
-    let broken = bound
-        .iter()
-        .map(|wanted| claim::first_broken(issuer.preset, &claims, wanted))
-        .collect::<Vec<_>>();
+    let broken = bound.iter().map(|wanted| claim::first_broken(issuer.preset, &claims, wanted)).collect::<Vec<_>>();
     Ok(match broken.first() {
         None => Some(failed("binding_missing", "the identity has no binding to this issuer")),
         Some(_) if broken.contains(&None) => None,
@@ -100,10 +100,7 @@ pub(crate) async fn first_failed(
 }
 
 pub(crate) fn failed(check: &str, hint: impl Into<String>) -> FailedCheck {
-    FailedCheck {
-        check: check.to_owned(),
-        hint: hint.into(),
-    }
+    FailedCheck { check: check.to_owned(), hint: hint.into() }
 }
 
 /// What is wrong with a token before anything that it says can be believed.
@@ -115,7 +112,9 @@ pub(crate) fn unsigned(issuer: &Issuer, error: JoseError) -> FailedCheck {
         ),
         JoseError::IssuerWrong => format!("iss has to be {:?}, to the letter", issuer.url),
         JoseError::KeyUnknown => format!("the key set at {} has no key with the token's kid", issuer.jwks_uri),
-        JoseError::KidMissing => format!("the token has no kid, and the key set at {} has several keys", issuer.jwks_uri),
+        JoseError::KidMissing => {
+            format!("the token has no kid, and the key set at {} has several keys", issuer.jwks_uri)
+        }
         JoseError::SignatureInvalid => format!("no key at {} made this signature", issuer.jwks_uri),
         other => other.to_string(),
     };

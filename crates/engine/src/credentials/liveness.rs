@@ -30,7 +30,8 @@ pub(crate) struct Held {
     pub known: Known,
     /// Alive, or why not.
     pub status: Result<(), Reason>,
-    /// What it may still be used for: what it was issued with ∩ what is held now ∩ the task ∩ what every link of its chain still hands on.
+    /// What it may still be used for: what it was issued with ∩ what is held now ∩ the task ∩ what every link of its
+    /// chain still hands on.
     pub actions: Vec<String>,
     /// Those from whom it derives, the first link first.
     pub ancestors: Vec<Ancestor>,
@@ -40,9 +41,7 @@ impl Held {
     /// Bounds of use of its holder, and of everybody for whom the holder acts.
     pub(crate) fn usages(&self) -> impl Iterator<Item = &Usage> {
         let ancestors = self.ancestors.iter().map(|ancestor| &ancestor.known);
-        std::iter::once(&self.known)
-            .chain(ancestors)
-            .filter_map(|known| known.identity.charter.usage.as_ref())
+        std::iter::once(&self.known).chain(ancestors).filter_map(|known| known.identity.charter.usage.as_ref())
     }
 }
 
@@ -61,19 +60,14 @@ pub(crate) async fn held(kernel: &Kernel, id: CredentialId, now: Timestamp) -> R
         None => Some(Vec::new()),
     };
     // Nobody answers for it any more: what decisions refuse, introspection refuses too (invariant 7).
-    let left = credential_is_live(&credential, &known.identity, known.scopes(), now).and_then(|()| left(&known, &credential, ancestors.as_deref(), now));
+    let left = credential_is_live(&credential, &known.identity, known.scopes(), now)
+        .and_then(|()| left(&known, &credential, ancestors.as_deref(), now));
     let (status, actions) = match left {
         Ok(left) if left.is_empty() => (Err(Reason::NoLiveGrant), left),
         Ok(left) => (Ok(()), left),
         Err(reason) => (Err(reason), Vec::new()),
     };
-    Ok(Some(Held {
-        credential,
-        known,
-        status,
-        actions,
-        ancestors: ancestors.unwrap_or_default(),
-    }))
+    Ok(Some(Held { credential, known, status, actions, ancestors: ancestors.unwrap_or_default() }))
 }
 
 /// One credential of the inventory. Its secret is not stored anywhere (R5).
@@ -82,7 +76,8 @@ pub(crate) async fn held(kernel: &Kernel, id: CredentialId, now: Timestamp) -> R
 /// No such credential, or the caller may not read it.
 pub async fn credential(kernel: &Kernel, caller: &Caller, id: CredentialId) -> Result<CredentialView, OpError> {
     let held = held(kernel, id, kernel.now()).await?.ok_or(OpError::NotFound("credential"))?;
-    authority::may_read(kernel, caller, "credential", &id.to_string(), owns_identity(caller, &held.known.identity)).await?;
+    authority::may_read(kernel, caller, "credential", &id.to_string(), owns_identity(caller, &held.known.identity))
+        .await?;
     credential_view(kernel, &held).await
 }
 
@@ -91,10 +86,7 @@ pub(crate) async fn credential_view(kernel: &Kernel, held: &Held) -> Result<Cred
     let id = held.credential.id.to_string();
     Ok(CredentialView {
         // Not even the hash of a key leaves the store.
-        record: Credential {
-            hash: None,
-            ..(*held.credential.value).clone()
-        },
+        record: Credential { hash: None, ..(*held.credential.value).clone() },
         owner: identity.charter.owner,
         purpose: identity.charter.purpose.clone(),
         last_used: work::last_used(kernel, &id).await?,
@@ -105,7 +97,12 @@ pub(crate) async fn credential_view(kernel: &Kernel, held: &Held) -> Result<Cred
 }
 
 /// What a credential may still be used for: each of those whose authority it is still has it, and still hands it on.
-fn left(known: &Known, credential: &Stored<Credential>, ancestors: Option<&[Ancestor]>, now: Timestamp) -> Result<Vec<String>, Reason> {
+fn left(
+    known: &Known,
+    credential: &Stored<Credential>,
+    ancestors: Option<&[Ancestor]>,
+    now: Timestamp,
+) -> Result<Vec<String>, Reason> {
     let standing = gate::standing(known.facts(now))?;
     let Some(resource) = known.resource(credential.resource) else {
         return Ok(Vec::new());
@@ -132,7 +129,13 @@ fn left(known: &Known, credential: &Stored<Credential>, ancestors: Option<&[Ance
     Ok(left)
 }
 
-fn handed_on(links: &[gate::Link<'_>], holder: &Known, resource: &Resource, actions: &[String], further: usize) -> Result<Vec<String>, Reason> {
+fn handed_on(
+    links: &[gate::Link<'_>],
+    holder: &Known,
+    resource: &Resource,
+    actions: &[String],
+    further: usize,
+) -> Result<Vec<String>, Reason> {
     let left = gate::handed_on(links, holder.identity.id, resource, actions, further);
     left.ok().filter(|left| !left.is_empty()).ok_or(Reason::ParentEnded)
 }
@@ -141,7 +144,12 @@ fn handed_on(links: &[gate::Link<'_>], holder: &Known, resource: &Resource, acti
 ///
 /// # Errors
 /// No such identity, or the caller may not read it.
-pub async fn credentials_of(kernel: &Kernel, caller: &Caller, id: IdentityId, mut ask: ListAsk<Credential>) -> Result<Page<CredentialView>, OpError> {
+pub async fn credentials_of(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: IdentityId,
+    mut ask: ListAsk<Credential>,
+) -> Result<Page<CredentialView>, OpError> {
     let identity = kernel.must::<Identity>("identity", id).await?;
     authority::may_read(kernel, caller, "credential", "", owns_identity(caller, &identity)).await?;
     ask.filters = vec![Credential::IDENTITY.of(id)];
@@ -157,7 +165,11 @@ pub async fn credentials_of(kernel: &Kernel, caller: &Caller, id: IdentityId, mu
 }
 
 /// The credential behind a token that a caller shows us, with whether it is alive.
-pub(crate) async fn presented(kernel: &Kernel, token: &str, now: Timestamp) -> Result<Option<(AccessClaims, Held)>, OpError> {
+pub(crate) async fn presented(
+    kernel: &Kernel,
+    token: &str,
+    now: Timestamp,
+) -> Result<Option<(AccessClaims, Held)>, OpError> {
     if let Some(claims) = api_key_claims(kernel, token).await? {
         let held = held(kernel, claims.credential, now).await?;
         if held.as_ref().is_some_and(|held| held.status.is_ok()) {
@@ -219,9 +231,14 @@ pub(crate) async fn ancestors(kernel: &Kernel, delegation: &Delegation) -> Resul
     Ok(Some(ancestors))
 }
 
-/// The claims of an access token of an environment, signature and times checked. Nodes' clocks differ, so a token may be issued a little
-/// ahead of this one; whether it is over is for its record to say, to the moment.
-pub(crate) async fn verified(kernel: &Kernel, environment: &Environment, token: &str, now: Timestamp) -> Result<AccessClaims, OpError> {
+/// The claims of an access token of an environment, signature and times checked. Nodes' clocks differ, so a token may
+/// be issued a little ahead of this one; whether it is over is for its record to say, to the moment.
+pub(crate) async fn verified(
+    kernel: &Kernel,
+    environment: &Environment,
+    token: &str,
+    now: Timestamp,
+) -> Result<AccessClaims, OpError> {
     let known = keys::signed_token(kernel, environment, token, now).await?;
     known.signed.at(now, SKEW).cloned().map_err(|_| OpError::Unauthenticated(Reason::ProofInvalid))
 }
@@ -236,14 +253,19 @@ pub(crate) async fn claimed_environment(kernel: &Kernel, token: &str) -> Result<
     };
     let prefix = format!("{}/env/", kernel.settings.public_url);
     match unverified.issuer.as_deref().and_then(|issuer| issuer.strip_prefix(&prefix)) {
-        Some(name) if tenure_core::inventory::environment::parse_name("iss", name).is_ok() => kernel.one::<Environment>(name).await,
+        Some(name) if tenure_core::inventory::environment::parse_name("iss", name).is_ok() => {
+            kernel.one::<Environment>(name).await
+        }
         _ => Ok(None),
     }
 }
 
-/// What an API key says of itself, if it is one of ours and its secret is right: what the claims of an access token say of that.
+/// What an API key says of itself, if it is one of ours and its secret is right: what the claims of an access token say
+/// of that.
 pub(crate) async fn api_key_claims(kernel: &Kernel, text: &str) -> Result<Option<AccessClaims>, OpError> {
-    let Ok(parsed) = Parsed::parse(text) else { return Ok(None) };
+    let Ok(parsed) = Parsed::parse(text) else {
+        return Ok(None);
+    };
     let (OpaqueKind::ApiKey, Some(id)) = (parsed.kind(), parsed.id::<CredentialKind>()) else {
         return Ok(None);
     };

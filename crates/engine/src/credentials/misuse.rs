@@ -39,20 +39,28 @@ pub(crate) async fn note_environment_mismatch(kernel: &Kernel, id: IdentityId, d
     note_apart(kernel, about, id, detail, evidence).await;
 }
 
-/// Records what was seen of an identity in a commit apart from what it was seen at. A finding that can't be written now is lost, as
-/// what it is about is recorded already; the next one opens it.
+/// Records what was seen of an identity in a commit apart from what it was seen at. A finding that can't be written now
+/// is lost, as what it is about is recorded already; the next one opens it.
 pub(crate) async fn note_apart(kernel: &Kernel, about: Apart, id: IdentityId, detail: &str, evidence: Value) {
     if let Err(error) = raise_apart(kernel, about, id, detail, evidence).await {
         tracing::warn!(%error, identity = %id, rule = about.rule.id, "a finding could not be recorded now");
     }
 }
 
-pub(crate) async fn raise_apart(kernel: &Kernel, about: Apart, id: IdentityId, detail: &str, evidence: Value) -> Result<(), OpError> {
+pub(crate) async fn raise_apart(
+    kernel: &Kernel,
+    about: Apart,
+    id: IdentityId,
+    detail: &str,
+    evidence: Value,
+) -> Result<(), OpError> {
     let evidence = match evidence {
         Value::Object(map) => map,
         _ => Map::new(),
     };
-    let Some(identity) = kernel.one::<Identity>(id).await? else { return Ok(()) };
+    let Some(identity) = kernel.one::<Identity>(id).await? else {
+        return Ok(());
+    };
     for _ in 0..4 {
         let now = kernel.now();
         let known = finding::known_finding(kernel, about.rule, &id.to_string(), detail).await?;
@@ -61,10 +69,7 @@ pub(crate) async fn raise_apart(kernel: &Kernel, about: Apart, id: IdentityId, d
         }
         let seen = kernel.event(now, about.seen).subject(id).fact("evidence", &evidence);
         let mut changeset = Changeset::new(Actor::System { part: "findings".into() }, now, seen);
-        if finding::raise(kernel, &mut changeset, about.rule, id, detail, evidence.clone(), now)
-            .await?
-            .is_some()
-        {
+        if finding::raise(kernel, &mut changeset, about.rule, id, detail, evidence.clone(), now).await?.is_some() {
             let owner: Vec<_> = identity.charter.owner.into_iter().collect();
             let text = format!("{id}: {}\nLook: tenure finding list --subject {id}", about.what);
             finding::tell(&mut changeset, &owner, &[Role::Security], about.title, &text);
@@ -80,7 +85,14 @@ pub(crate) async fn raise_apart(kernel: &Kernel, about: Apart, id: IdentityId, d
 }
 
 /// A refused use for the reason that the environments differ.
-pub(crate) async fn note_use_elsewhere(kernel: &Kernel, id: IdentityId, resource: &Resource, asked_by: IdentityId, action: &str, proven: bool) {
+pub(crate) async fn note_use_elsewhere(
+    kernel: &Kernel,
+    id: IdentityId,
+    resource: &Resource,
+    asked_by: IdentityId,
+    action: &str,
+    proven: bool,
+) {
     let environment = match kernel.one::<Identity>(id).await {
         Ok(identity) => identity.and_then(|identity| identity.charter.environment.clone()),
         Err(_) => None,
@@ -103,7 +115,13 @@ pub(crate) async fn note_proof_elsewhere(kernel: &Kernel, id: IdentityId, asked:
 }
 
 /// A token of ours that an enforcement point showed to another environment's issuer than its own.
-pub(crate) async fn note_token_elsewhere(kernel: &Kernel, enforcer: &Enforcer, asked: &str, token: &str, now: Timestamp) {
+pub(crate) async fn note_token_elsewhere(
+    kernel: &Kernel,
+    enforcer: &Enforcer,
+    asked: &str,
+    token: &str,
+    now: Timestamp,
+) {
     let Ok(Some((claims, held))) = liveness::presented(kernel, token, now).await else {
         return;
     };

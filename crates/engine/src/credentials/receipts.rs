@@ -41,8 +41,8 @@ pub async fn receipt_key(kernel: &Kernel) -> Result<serde_json::Value, OpError> 
     Ok(tenure_credentials::token::public_jwk(keys.receipt.kid(), &keys.receipt_public))
 }
 
-/// The receipt of a revocation that is in force: its first batch is checked at once, the others by a worker. What goes wrong with
-/// the check is the worker's to repeat: the revocation itself stands, and its caller is told so.
+/// The receipt of a revocation that is in force: its first batch is checked at once, the others by a worker. What goes
+/// wrong with the check is the worker's to repeat: the revocation itself stands, and its caller is told so.
 pub(crate) async fn first_receipt(kernel: &Kernel, id: ReceiptId) -> Result<ReceiptView, OpError> {
     let checked = check_receipt(kernel, id).await;
     kernel.poke.send_replace(());
@@ -93,19 +93,27 @@ fn receipt_changes(kernel: &Kernel, stored: &Stored<Receipt>, receipt: &Receipt,
     changeset
 }
 
-/// Works off a claimed receipt: checks it, or its next batch, if it is open, and finishes the identity that waited for it.
-pub(crate) async fn work_receipt(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
-    let Ok(id) = claimed.subject.parse::<ReceiptId>() else { return Ok(None) };
-    let Some(stored) = kernel.one::<Receipt>(id).await? else { return Ok(None) };
-    let receipt = if stored.signed.is_some() {
-        (*stored.value).clone()
-    } else {
-        check::step(kernel, &stored, now).await?
+/// Works off a claimed receipt: checks it, or its next batch, if it is open, and finishes the identity that waited for
+/// it.
+pub(crate) async fn work_receipt(
+    kernel: &Kernel,
+    claimed: &Claimed,
+    now: Timestamp,
+) -> Result<Option<Changeset>, OpError> {
+    let Ok(id) = claimed.subject.parse::<ReceiptId>() else {
+        return Ok(None);
     };
+    let Some(stored) = kernel.one::<Receipt>(id).await? else {
+        return Ok(None);
+    };
+    let receipt =
+        if stored.signed.is_some() { (*stored.value).clone() } else { check::step(kernel, &stored, now).await? };
     let mut changeset = receipt_changes(kernel, &stored, &receipt, now);
     let ack = DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence);
     match plan::next(&receipt, now) {
-        plan::Next::At(at) => changeset.due.push(DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, at)),
+        plan::Next::At(at) => {
+            changeset.due.push(DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, at))
+        }
         plan::Next::Settled => {
             changeset.due.push(ack);
             if let Target::Scope(Scope::Identity(identity)) = &receipt.target
@@ -114,7 +122,8 @@ pub(crate) async fn work_receipt(kernel: &Kernel, claimed: &Claimed, now: Timest
                 && is_last(kernel, &mut changeset, &receipt, now).await?
             {
                 let finished = (*read.value).clone().finish_retiring(now)?;
-                changeset.event(kernel.event(now, EventKind::IdentityRetired).subject(identity).fact("receipt", receipt.id));
+                changeset
+                    .event(kernel.event(now, EventKind::IdentityRetired).subject(identity).fact("receipt", receipt.id));
                 changeset.replace(&read, &finished);
             }
         }
@@ -122,9 +131,14 @@ pub(crate) async fn work_receipt(kernel: &Kernel, claimed: &Claimed, now: Timest
     Ok(Some(changeset))
 }
 
-/// Whether no other receipt of the same target is open: `retired` waits for the last one, also of revocations before the end. That
-/// the others are open is a precondition, so that of two that settle at once the later one finishes.
-async fn is_last(kernel: &Kernel, changeset: &mut Changeset, receipt: &Receipt, now: Timestamp) -> Result<bool, OpError> {
+/// Whether no other receipt of the same target is open: `retired` waits for the last one, also of revocations before
+/// the end. That the others are open is a precondition, so that of two that settle at once the later one finishes.
+async fn is_last(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    receipt: &Receipt,
+    now: Timestamp,
+) -> Result<bool, OpError> {
     let mut last = true;
     let mut same = kernel.pages(Query::of(receipt.terms()).limit(500));
     while let Some(found) = same.next().await? {
@@ -140,13 +154,7 @@ async fn is_last(kernel: &Kernel, changeset: &mut Changeset, receipt: &Receipt, 
 
 fn view(receipt: &Receipt) -> ReceiptView {
     let state: ReceiptState = receipt.state();
-    ReceiptView {
-        receipt: receipt.clone(),
-        state,
-        releasers: None,
-        log: None,
-        names: Names::new(),
-    }
+    ReceiptView { receipt: receipt.clone(), state, releasers: None, log: None, names: Names::new() }
 }
 
 #[cfg(test)]

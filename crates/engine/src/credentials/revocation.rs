@@ -78,11 +78,14 @@ async fn revoke_credential(
 }
 
 /// The changes that revoke one credential. Revoking it again keeps the first time: terminal is terminal.
-pub(crate) fn revoking(kernel: &Kernel, author: impl Into<Author>, stored: &Stored<Credential>, reason: &str, now: Timestamp) -> (Changeset, ReceiptId) {
-    let credential = Credential {
-        revoked_at: stored.revoked_at.or(Some(now)),
-        ..(*stored.value).clone()
-    };
+pub(crate) fn revoking(
+    kernel: &Kernel,
+    author: impl Into<Author>,
+    stored: &Stored<Credential>,
+    reason: &str,
+    now: Timestamp,
+) -> (Changeset, ReceiptId) {
+    let credential = Credential { revoked_at: stored.revoked_at.or(Some(now)), ..(*stored.value).clone() };
     let event = kernel
         .event(now, EventKind::CredentialRevoked)
         .subject(stored.id)
@@ -147,12 +150,14 @@ async fn stop_scope(
 }
 
 /// Adds a cut of a scope and the request for its receipt.
-pub(crate) async fn cut_with_receipt(kernel: &Kernel, changeset: &mut Changeset, scope: Scope, reason: &str, now: Timestamp) -> Result<ReceiptId, OpError> {
-    let cut = Cut {
-        scope: scope.clone(),
-        reason: reason.to_owned(),
-        at: now,
-    };
+pub(crate) async fn cut_with_receipt(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    scope: Scope,
+    reason: &str,
+    now: Timestamp,
+) -> Result<ReceiptId, OpError> {
+    let cut = Cut { scope: scope.clone(), reason: reason.to_owned(), at: now };
     let read = kernel.one::<Cut>(&scope).await?;
     let previous = read.as_ref().map(|cut| cut.position);
     match &read {
@@ -163,7 +168,14 @@ pub(crate) async fn cut_with_receipt(kernel: &Kernel, changeset: &mut Changeset,
 }
 
 /// Adds an open receipt and the work that fills it.
-fn ask_receipt(kernel: &Kernel, changeset: &mut Changeset, target: Target, previous: Option<Position>, reason: &str, now: Timestamp) -> ReceiptId {
+fn ask_receipt(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    target: Target,
+    previous: Option<Position>,
+    reason: &str,
+    now: Timestamp,
+) -> ReceiptId {
     let receipt = Receipt {
         id: ReceiptId::generate(now, kernel.entropy.as_ref()),
         target,
@@ -188,8 +200,14 @@ fn ask_receipt(kernel: &Kernel, changeset: &mut Changeset, target: Target, previ
 ///
 /// # Errors
 /// The store can't take it.
-pub(crate) async fn revoke_own(kernel: &Kernel, identity: IdentityId, id: CredentialId) -> Result<Option<ReceiptId>, OpError> {
-    let Some(read) = kernel.one::<Credential>(id).await? else { return Ok(None) };
+pub(crate) async fn revoke_own(
+    kernel: &Kernel,
+    identity: IdentityId,
+    id: CredentialId,
+) -> Result<Option<ReceiptId>, OpError> {
+    let Some(read) = kernel.one::<Credential>(id).await? else {
+        return Ok(None);
+    };
     if read.identity != identity {
         return Ok(None);
     }

@@ -22,7 +22,8 @@ pub(crate) fn suspended_event(kernel: &Kernel, id: IdentityId, cause: &Suspensio
         .fact("releasable_by", cause.releasable_by)
 }
 
-/// What is suspended by hand, nobody who did it releases: of the owner's own suspensions security is left, of the identity's own the owner, too.
+/// What is suspended by hand, nobody who did it releases: of the owner's own suspensions security is left, of the
+/// identity's own the owner, too.
 pub(crate) fn cause_by_hand(caller: &Caller, reason: &str, now: Timestamp) -> SuspensionCause {
     SuspensionCause {
         kind: SuspensionKind::ByHand,

@@ -29,7 +29,12 @@ use crate::kernel::work::{self, acknowledge, system};
 ///
 /// # Errors
 /// It is closed already, or the caller is neither its owner, nor security, nor an administrator.
-pub async fn close_need(kernel: &Kernel, caller: &Caller, id: NeedId, reason: String) -> Result<Changed<Need>, OpError> {
+pub async fn close_need(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: NeedId,
+    reason: String,
+) -> Result<Changed<Need>, OpError> {
     check_reason(&reason)?;
     let closed = kernel
         .recorded(caller, Asked::new(ControlPoint::Suspend, "need.close", id), async {
@@ -48,7 +53,8 @@ pub async fn close_need(kernel: &Kernel, caller: &Caller, id: NeedId, reason: St
                         return Err(OpError::because(Reason::IllegalTransition, "the need is closed already"));
                     }
                     let by = caller.must_be_person()?;
-                    let (mut changeset, need, more) = closing(kernel, caller.author(), &stored, by, &reason, now).await?;
+                    let (mut changeset, need, more) =
+                        closing(kernel, caller.author(), &stored, by, &reason, now).await?;
                     changeset.due.push(if more {
                         DueChange::Set(DueKind::Need, id.to_string(), now)
                     } else {
@@ -72,10 +78,7 @@ pub(crate) async fn closing(
     reason: &str,
     now: Timestamp,
 ) -> Result<(Changeset, Need, bool), OpError> {
-    let need = Need {
-        standing: Standing::Closed,
-        ..(*stored.value).clone()
-    };
+    let need = Need { standing: Standing::Closed, ..(*stored.value).clone() };
     let event = kernel
         .event(now, EventKind::NeedClosed)
         .subject(need.id)
@@ -85,10 +88,7 @@ pub(crate) async fn closing(
     let mut changeset = Changeset::new(author, now, event);
     changeset.replace(stored, &need);
     // One that holds already goes on; it ends in the same retirement.
-    let subject = SignalSubject {
-        kind: SubjectKind::Need,
-        id: need.name.clone(),
-    };
+    let subject = SignalSubject { kind: SubjectKind::Need, id: need.name.clone() };
     if removals::open_removal(kernel, &subject, &[], SignalKind::IntegrationRemoved).await?.is_none() {
         removals::removal_of_closed_need(kernel, &mut changeset, &need, by, reason, now).await?;
     }
@@ -96,18 +96,32 @@ pub(crate) async fn closing(
     Ok((changeset, need, more))
 }
 
-pub(crate) async fn suspend_servants(kernel: &Kernel, changeset: &mut Changeset, need: &Need, now: Timestamp) -> Result<bool, OpError> {
+pub(crate) async fn suspend_servants(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    need: &Need,
+    now: Timestamp,
+) -> Result<bool, OpError> {
     let facts = [("need", json!({"type": need.kind, "name": need.name, "owner": need.owner}))];
     dormancy::suspend_all(kernel, changeset, Identity::NEED.of(need.id), &Ended::need(need.id), &facts, now).await
 }
 
 /// Works off a need whose end has come, or whose identities are not all suspended yet.
-pub(crate) async fn work_need(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
-    let Ok(id) = claimed.subject.parse::<NeedId>() else { return Ok(None) };
-    let Some(stored) = kernel.one::<Need>(id).await? else { return Ok(None) };
+pub(crate) async fn work_need(
+    kernel: &Kernel,
+    claimed: &Claimed,
+    now: Timestamp,
+) -> Result<Option<Changeset>, OpError> {
+    let Ok(id) = claimed.subject.parse::<NeedId>() else {
+        return Ok(None);
+    };
+    let Some(stored) = kernel.one::<Need>(id).await? else {
+        return Ok(None);
+    };
     let (mut changeset, more) = match (stored.standing, stored.ends_at) {
         (Standing::Open, Some(end)) if end <= now => {
-            let (changeset, _, more) = closing(kernel, system(), &stored, stored.owner, "its end has come", now).await?;
+            let (changeset, _, more) =
+                closing(kernel, system(), &stored, stored.owner, "its end has come", now).await?;
             (changeset, more)
         }
         (Standing::Open, Some(end)) => return Ok(Some(work::postponed(kernel, claimed, end, now))),
@@ -148,20 +162,12 @@ mod tests {
         let world = world().await;
         let engine = &world.engine;
         let owner = world.admin.person_id().unwrap();
-        let ask = NewNeed {
-            kind: NeedKind::Contract,
-            name: "atlas".into(),
-            owner,
-            ends_at: None,
-        };
+        let ask = NewNeed { kind: NeedKind::Contract, name: "atlas".into(), owner, ends_at: None };
         let need = needs::create_need(engine, &world.admin, ask).await.unwrap().record;
         let now = engine.now();
         let mut changeset = Changeset::new(system(), now, engine.event(now, EventKind::PersonChanged));
         for id in 1..=SERVANTS {
-            let charter = CharterDraft {
-                need: Some(need.id),
-                ..CharterDraft::default()
-            };
+            let charter = CharterDraft { need: Some(need.id), ..CharterDraft::default() };
             changeset.insert(&active(id, charter, owner, now));
         }
         engine.settle(changeset).await.unwrap().unwrap();

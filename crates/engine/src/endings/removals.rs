@@ -1,7 +1,8 @@
 //! Removals: something that identities live by has ended, and they end with it (R83–R87, S-12).
 //!
-//! One playbook, whatever ended and whoever says so: everything is cut and held in the commit that hears of it; for a time somebody of
-//! security can let it go; then it retires, with receipts. A source that would hold more than it may waits for a person.
+//! One playbook, whatever ended and whoever says so: everything is cut and held in the commit that hears of it; for a
+//! time somebody of security can let it go; then it retires, with receipts. A source that would hold more than it may
+//! waits for a person.
 
 pub mod plan;
 
@@ -49,8 +50,8 @@ impl Listed for Removal {
 /// Says by hand that something has ended, or only what that would do. A removal that waits for it becomes this one.
 ///
 /// # Errors
-/// There is no such thing, it has ended already, the effect isn't the one that was looked at, or the caller is neither its owner nor
-/// of security nor an administrator.
+/// There is no such thing, it has ended already, the effect isn't the one that was looked at, or the caller is neither
+/// its owner nor of security nor an administrator.
 pub async fn raise_removal(kernel: &Kernel, caller: &Caller, ask: NewRemoval) -> Result<View<Removal>, OpError> {
     check_reason(&ask.reason)?;
     let kind = kind_of(&ask)?;
@@ -60,13 +61,7 @@ pub async fn raise_removal(kernel: &Kernel, caller: &Caller, ask: NewRemoval) ->
             if ask.dry_run {
                 let now = kernel.now();
                 let (removal, ..) = to_raise(kernel, caller, &ask, kind, by, now).await?;
-                return Ok(View {
-                    record: removal,
-                    revision: 0,
-                    hold: None,
-                    log: None,
-                    names: Names::new(),
-                });
+                return Ok(View { record: removal, revision: 0, hold: None, log: None, names: Names::new() });
             }
             let ((removal, revision), committed) = kernel
                 .decide(|| async {
@@ -91,8 +86,8 @@ pub async fn raise_removal(kernel: &Kernel, caller: &Caller, ask: NewRemoval) ->
     Ok(raised)
 }
 
-/// What somebody would raise, if they may, and the removal that waits for a confirmation meanwhile: its place is taken, so that what nobody may
-/// confirm stands in nobody's way.
+/// What somebody would raise, if they may, and the removal that waits for a confirmation meanwhile: its place is taken,
+/// so that what nobody may confirm stands in nobody's way.
 async fn to_raise(
     kernel: &Kernel,
     caller: &Caller,
@@ -107,9 +102,7 @@ async fn to_raise(
     let own = ending.owner == Some(by);
     let about = || inventory(ask.subject.kind.as_str(), &ask.subject.id, "");
     kernel.allow(caller, Action::Suspend, about(), owns(own)).or_else(|refused| {
-        kernel
-            .allow(caller, Action::Administer, about(), administration(false, false))
-            .map_err(|_| refused)
+        kernel.allow(caller, Action::Administer, about(), administration(false, false)).map_err(|_| refused)
     })?;
     if ending.closed {
         return Err(OpError::because(Reason::IllegalTransition, "it has ended already"));
@@ -126,13 +119,7 @@ async fn to_raise(
         return Err(OpError::NotFound("subject here: nothing lives by it"));
     }
     same_plan(ask.expect.as_deref(), &planned.digest)?;
-    let raised = Raised {
-        kind,
-        ending: &ending,
-        because: Because::Person(by),
-        reason: &ask.reason,
-        planned,
-    };
+    let raised = Raised { kind, ending: &ending, because: Because::Person(by), reason: &ask.reason, planned };
     let mut removal = steps::planned_removal(kernel, raised, now);
     if let Some(waiting) = &open {
         (removal.id, removal.created_at) = (waiting.id, waiting.created_at);
@@ -140,7 +127,8 @@ async fn to_raise(
     Ok((removal, ending, open))
 }
 
-/// The removal of a subject that holds, retires or waits, if one does. One that only holds doesn't stand in the way of one for good.
+/// The removal of a subject that holds, retires or waits, if one does. One that only holds doesn't stand in the way of
+/// one for good.
 pub(crate) async fn open_removal(
     kernel: &Kernel,
     subject: &SignalSubject,
@@ -150,10 +138,11 @@ pub(crate) async fn open_removal(
     for state in [RemovalState::Held, RemovalState::Retiring, RemovalState::Waiting] {
         let mut pages = kernel.pages(Query::of([Removal::SUBJECT.of(subject), Removal::STATE.of(state)]));
         while let Some(found) = pages.next().await? {
-            let found = found
-                .readable()
-                .into_iter()
-                .find(|row| row.subject == *subject && row.environments == environments && (ends_for_good(row.kind) || !ends_for_good(kind)));
+            let found = found.readable().into_iter().find(|row| {
+                row.subject == *subject
+                    && row.environments == environments
+                    && (ends_for_good(row.kind) || !ends_for_good(kind))
+            });
             if found.is_some() {
                 return Ok(found);
             }
@@ -178,7 +167,8 @@ pub async fn removal(kernel: &Kernel, caller: &Caller, id: RemovalId) -> Result<
     Ok(view)
 }
 
-/// A page of removals. Of those that concern more identities than they are listed by, the filter by identity looks at each.
+/// A page of removals. Of those that concern more identities than they are listed by, the filter by identity looks at
+/// each.
 ///
 /// # Errors
 /// The caller may not read them.
@@ -204,8 +194,14 @@ pub async fn removals(kernel: &Kernel, caller: &Caller, ask: ListAsk<Removal>) -
     Ok(end.page(items))
 }
 
-/// Whether a removal concerns an identity: one that it names, or, where it concerns more than it names, one that lives by what ended.
-pub(crate) async fn concerns(kernel: &Kernel, removal: &Removal, id: Option<IdentityId>, identity: Option<&Identity>) -> Result<bool, OpError> {
+/// Whether a removal concerns an identity: one that it names, or, where it concerns more than it names, one that lives
+/// by what ended.
+pub(crate) async fn concerns(
+    kernel: &Kernel,
+    removal: &Removal,
+    id: Option<IdentityId>,
+    identity: Option<&Identity>,
+) -> Result<bool, OpError> {
     if id.is_some_and(|id| removal.blast.identities.contains(&id)) {
         return Ok(true);
     }
@@ -214,15 +210,23 @@ pub(crate) async fn concerns(kernel: &Kernel, removal: &Removal, id: Option<Iden
     }
     let Some(identity) = identity else { return Ok(false) };
     let ending = blast::ending(kernel, &removal.subject, &removal.environments).await?;
-    Ok(ending.is_some_and(|ending| ending.concerns(identity) && identity.terms().iter().any(|term| ending.terms.contains(term))))
+    Ok(ending.is_some_and(|ending| {
+        ending.concerns(identity) && identity.terms().iter().any(|term| ending.terms.contains(term))
+    }))
 }
 
-/// A person of security has looked at what a source wants ended, and lets it happen. From then on it is their doing: no policy is asked what
-/// the source may (S-9).
+/// A person of security has looked at what a source wants ended, and lets it happen. From then on it is their doing: no
+/// policy is asked what the source may (S-9).
 ///
 /// # Errors
-/// It doesn't wait, it would do another thing than what was looked at, or the caller isn't of security or not freshly signed in.
-pub async fn confirm_removal(kernel: &Kernel, caller: &Caller, id: RemovalId, ask: ConfirmRemoval) -> Result<View<Removal>, OpError> {
+/// It doesn't wait, it would do another thing than what was looked at, or the caller isn't of security or not freshly
+/// signed in.
+pub async fn confirm_removal(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: RemovalId,
+    ask: ConfirmRemoval,
+) -> Result<View<Removal>, OpError> {
     let confirmed = kernel
         .recorded(caller, Asked::new(ControlPoint::Suspend, "removal.confirm", id), async {
             let by = security(caller)?;
@@ -269,7 +273,12 @@ pub async fn confirm_removal(kernel: &Kernel, caller: &Caller, id: RemovalId, as
 ///
 /// # Errors
 /// It retires already or is over; the caller isn't of security, not freshly signed in, or had it held.
-pub async fn release_removal(kernel: &Kernel, caller: &Caller, id: RemovalId, reason: String) -> Result<View<Removal>, OpError> {
+pub async fn release_removal(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: RemovalId,
+    reason: String,
+) -> Result<View<Removal>, OpError> {
     check_reason(&reason)?;
     let released = kernel
         .recorded(caller, Asked::new(ControlPoint::Resume, "removal.release", id), async {
@@ -282,7 +291,13 @@ pub async fn release_removal(kernel: &Kernel, caller: &Caller, id: RemovalId, re
     Ok(released)
 }
 
-async fn releasing(kernel: &Kernel, caller: &Caller, id: RemovalId, by: PersonId, reason: &str) -> Result<(Changeset, (Removal, u64)), OpError> {
+async fn releasing(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: RemovalId,
+    by: PersonId,
+    reason: &str,
+) -> Result<(Changeset, (Removal, u64)), OpError> {
     let now = kernel.now();
     let fresh = freshness::freshness(kernel, caller, now).await?;
     let stored = kernel.must::<Removal>("removal", id).await?;
@@ -363,10 +378,7 @@ pub(crate) async fn removal_of_closed_need(
     reason: &str,
     now: Timestamp,
 ) -> Result<(), OpError> {
-    let subject = SignalSubject {
-        kind: SubjectKind::Need,
-        id: need.name.clone(),
-    };
+    let subject = SignalSubject { kind: SubjectKind::Need, id: need.name.clone() };
     let (removal, _) = planned_by_hand(kernel, SignalKind::IntegrationRemoved, subject, by, reason, now).await?;
     let removal = steps::now_held(kernel, changeset, removal, now)?;
     changeset.insert(&removal);
@@ -383,13 +395,7 @@ async fn planned_by_hand(
 ) -> Result<(Removal, Ending), OpError> {
     let ending = blast::ending(kernel, &subject, &[]).await?.ok_or(OpError::NotFound("subject of a removal"))?;
     let planned = blast::plan_removal(kernel, kind, &ending, now).await?;
-    let raised = Raised {
-        kind,
-        ending: &ending,
-        because: Because::Person(by),
-        reason,
-        planned,
-    };
+    let raised = Raised { kind, ending: &ending, because: Because::Person(by), reason, planned };
     Ok((steps::planned_removal(kernel, raised, now), ending))
 }
 
@@ -438,11 +444,7 @@ fn security(caller: &Caller) -> Result<PersonId, OpError> {
 }
 
 fn must_become(removal: &Removal, next: RemovalState) -> Result<(), OpError> {
-    if removal.state.may_become(next) {
-        Ok(())
-    } else {
-        Err(illegal(removal, next))
-    }
+    if removal.state.may_become(next) { Ok(()) } else { Err(illegal(removal, next)) }
 }
 
 fn illegal(removal: &Removal, next: RemovalState) -> OpError {

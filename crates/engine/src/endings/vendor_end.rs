@@ -21,12 +21,17 @@ use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
 use crate::kernel::operation::{Asked, check_reason};
 
-/// Ends a vendor for ever. Everything that its identities hold is cut, and they are held, with one record each in the same commit.
-/// It is a step that takes authority away, and not only an administrator's.
+/// Ends a vendor for ever. Everything that its identities hold is cut, and they are held, with one record each in the
+/// same commit. It is a step that takes authority away, and not only an administrator's.
 ///
 /// # Errors
 /// It has ended, or the caller is neither its owner nor of security nor an administrator.
-pub async fn end_vendor(kernel: &Kernel, caller: &Caller, id: VendorId, reason: String) -> Result<VendorEnded, OpError> {
+pub async fn end_vendor(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: VendorId,
+    reason: String,
+) -> Result<VendorEnded, OpError> {
     check_reason(&reason)?;
     kernel
         .recorded(caller, Asked::new(ControlPoint::Revoke, "vendor.end", id), async {

@@ -1,4 +1,5 @@
-//! A binding is one identity's: no key and no token proves two of them, now or ever (S-13, R75), and whoever tries is a finding (R59).
+//! A binding is one identity's: no key and no token proves two of them, now or ever (S-13, R75), and whoever tries is a
+//! finding (R59).
 
 use std::collections::BTreeMap;
 
@@ -22,11 +23,16 @@ use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::query::Query;
 
-/// Demands that no token fits these claims and another identity's binding too, be it live or past: what once proved an identity never
-/// proves another. Bindings of one workload differ in some claim that both fix, or are one identity's.
+/// Demands that no token fits these claims and another identity's binding too, be it live or past: what once proved an
+/// identity never proves another. Bindings of one workload differ in some claim that both fix, or are one identity's.
 ///
 /// What is given back takes a number that only one of those who look at the same moment gets.
-pub(crate) async fn claims_are_free(kernel: &Kernel, identity: IdentityId, issuer: &Issuer, claims: &BTreeMap<String, Value>) -> Result<Once, OpError> {
+pub(crate) async fn claims_are_free(
+    kernel: &Kernel,
+    identity: IdentityId,
+    issuer: &Issuer,
+    claims: &BTreeMap<String, Value>,
+) -> Result<Once, OpError> {
     let others = bindings_like(kernel, issuer, claims).await?;
     let in_the_way = |binding: &&Stored<Binding>| {
         let BindingMatch::Oidc { claims: theirs, .. } = &binding.matches else {
@@ -53,9 +59,15 @@ pub(crate) async fn claims_are_free(kernel: &Kernel, identity: IdentityId, issue
 }
 
 /// Every binding ever made to this issuer's tokens about the workload that the claims name.
-async fn bindings_like(kernel: &Kernel, issuer: &Issuer, claims: &BTreeMap<String, Value>) -> Result<Vec<Stored<Binding>>, OpError> {
+async fn bindings_like(
+    kernel: &Kernel,
+    issuer: &Issuer,
+    claims: &BTreeMap<String, Value>,
+) -> Result<Vec<Stored<Binding>>, OpError> {
     let workload = issuer.preset.workload_claim();
-    let Some(value) = claims.get(workload) else { return Ok(Vec::new()) };
+    let Some(value) = claims.get(workload) else {
+        return Ok(Vec::new());
+    };
     // An issuer that was removed and registered anew is the same one.
     let mut registrations: Vec<IssuerId> = Vec::new();
     // What can't be read may be in the way.
@@ -71,16 +83,18 @@ async fn bindings_like(kernel: &Kernel, issuer: &Issuer, claims: &BTreeMap<Strin
 }
 
 /// After a registration was refused because what it binds is another identity's: that one gets a finding.
-pub(crate) async fn note_taken_binding<T>(kernel: &Kernel, actor: Actor, wanted_for: &str, binding: Option<&WorkloadBinding>, result: &Result<T, OpError>) {
-    let refused = matches!(
-        result,
-        Err(OpError::Refused {
-            reason: Reason::KeyAlreadyBound,
-            ..
-        })
-    );
+pub(crate) async fn note_taken_binding<T>(
+    kernel: &Kernel,
+    actor: Actor,
+    wanted_for: &str,
+    binding: Option<&WorkloadBinding>,
+    result: &Result<T, OpError>,
+) {
+    let refused = matches!(result, Err(OpError::Refused { reason: Reason::KeyAlreadyBound, .. }));
     let thumbprint = match binding.filter(|_| refused) {
-        Some(WorkloadBinding::PublicKey { jwk, .. }) => parse_workload_key(jwk).ok().map(|key| key.thumbprint().to_owned()),
+        Some(WorkloadBinding::PublicKey { jwk, .. }) => {
+            parse_workload_key(jwk).ok().map(|key| key.thumbprint().to_owned())
+        }
         Some(WorkloadBinding::Certificate { certificate, .. }) => pem_thumbprint(certificate).ok(),
         _ => None,
     };
@@ -99,7 +113,8 @@ pub(crate) async fn note_taken_key(kernel: &Kernel, actor: Actor, wanted_for: &s
         }
     };
     for binding in bindings.iter().filter(|binding| binding.identity.to_string() != wanted_for) {
-        let evidence = json!({"binding": binding.id, "thumbprint": thumbprint, "wanted_for": wanted_for, "presented_by": actor});
+        let evidence =
+            json!({"binding": binding.id, "thumbprint": thumbprint, "wanted_for": wanted_for, "presented_by": actor});
         let about = Apart {
             rule: &rules::KEY_SHARED,
             seen: EventKind::KeyPresentedForAnother,

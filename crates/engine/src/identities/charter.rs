@@ -19,8 +19,9 @@ use crate::kernel::error::OpError;
 use crate::kernel::load::charter_of;
 use crate::people::teams::look_at_groups;
 
-/// The identity gets another charter: its grants follow. What is no longer covered is taken back at once; what is new is granted by
-/// the request; a narrowing needs none. The tier falls only by a request for this charter, which the old tier's approvers decided.
+/// The identity gets another charter: its grants follow. What is no longer covered is taken back at once; what is new
+/// is granted by the request; a narrowing needs none. The tier falls only by a request for this charter, which the old
+/// tier's approvers decided.
 pub(crate) async fn rechartered(
     kernel: &Kernel,
     changeset: &mut Changeset,
@@ -38,10 +39,7 @@ pub(crate) async fn rechartered(
         now,
     );
     // The same but for its end, which the rule of tiers does not read.
-    let moved = CharterDraft {
-        expires_at: identity.charter.expires_at,
-        ..stored.charter.clone()
-    };
+    let moved = CharterDraft { expires_at: identity.charter.expires_at, ..stored.charter.clone() };
     let complete = identity.complete_charter().map_err(OpError::Invalid)?;
     let end = complete.end();
     let mut problems = Vec::new();
@@ -70,7 +68,9 @@ pub(crate) async fn rechartered(
     changeset.event(event);
     let mut missing = identity.charter.scope.clone();
     for id in stored.grants.clone() {
-        let Some(read) = kernel.one::<Grant>(id).await? else { continue };
+        let Some(read) = kernel.one::<Grant>(id).await? else {
+            continue;
+        };
         let mut grant = (*read.value).clone();
         let mut left = match complete.coverage {
             // Nothing is held at rest any more (R58).
@@ -98,11 +98,7 @@ pub(crate) async fn rechartered(
         for entitlement in left {
             // What a wildcard gave is told apart from here on.
             take(&mut missing, &entitlement);
-            let part = Grant {
-                id: GrantId::generate(now, kernel.entropy.as_ref()),
-                entitlement,
-                ..grant.clone()
-            };
+            let part = Grant { id: GrantId::generate(now, kernel.entropy.as_ref()), entitlement, ..grant.clone() };
             identity.grants.push(part.id);
             changeset.event(grants::granted_event(kernel, &part, now));
             if part.just_in_time {
@@ -139,9 +135,9 @@ pub(crate) async fn rechartered(
 
 /// Whether a scope covers an action on a resource, by name.
 pub(crate) fn covers(scope: &[Entitlement], action: &str, resource: &str) -> bool {
-    scope
-        .iter()
-        .any(|e| (e.resource == WILDCARD || e.resource == resource) && e.actions.iter().any(|a| a == WILDCARD || a == action))
+    scope.iter().any(|e| {
+        (e.resource == WILDCARD || e.resource == resource) && e.actions.iter().any(|a| a == WILDCARD || a == action)
+    })
 }
 
 /// What is left of an entitlement inside a scope: one entitlement, or of a wildcard one for each that the scope names.
@@ -163,12 +159,11 @@ pub(crate) fn inside(entitlement: &Entitlement, scope: &[Entitlement]) -> Vec<En
         let actions: Vec<String> = match (every(&entitlement.actions), every(&named.actions)) {
             (true, _) => named.actions.clone(),
             (false, true) => entitlement.actions.clone(),
-            (false, false) => named.actions.iter().filter(|action| entitlement.actions.contains(action)).cloned().collect(),
+            (false, false) => {
+                named.actions.iter().filter(|action| entitlement.actions.contains(action)).cloned().collect()
+            }
         };
-        let part = Entitlement {
-            actions,
-            resource: resource.to_owned(),
-        };
+        let part = Entitlement { actions, resource: resource.to_owned() };
         if !part.actions.is_empty() && !left.contains(&part) {
             left.push(part);
         }
@@ -191,11 +186,7 @@ pub(crate) fn unchangeable(from: &CharterDraft, to: &CharterDraft) -> Vec<FieldP
             problems.push(FieldProblem::new(format!("charter.{field}"), "fact_fixed", hint));
         }
     };
-    fixed(
-        from.owner == to.owner,
-        "owner",
-        "an identity changes its owner by a transfer that the new owner accepts",
-    );
+    fixed(from.owner == to.owner, "owner", "an identity changes its owner by a transfer that the new owner accepts");
     fixed(
         from.environment == to.environment,
         "environment",
@@ -229,9 +220,19 @@ pub(crate) fn widens() -> OpError {
 }
 
 /// The request about an identity's activation lapses, in the changeset that closes the identity.
-pub(crate) async fn drop_activation(kernel: &Kernel, changeset: &mut Changeset, identity: &mut Identity, because: &str, now: Timestamp) -> Result<(), OpError> {
-    let Some(id) = identity.request.take() else { return Ok(()) };
-    let Some(stored) = kernel.one::<Request>(id).await? else { return Ok(()) };
+pub(crate) async fn drop_activation(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    identity: &mut Identity,
+    because: &str,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    let Some(id) = identity.request.take() else {
+        return Ok(());
+    };
+    let Some(stored) = kernel.one::<Request>(id).await? else {
+        return Ok(());
+    };
     if let Ok(ended) = (*stored.value).clone().end(RequestState::Lapsed, Some(because.to_owned()), now) {
         let event = kernel
             .event(now, EventKind::RequestLapsed)

@@ -1,7 +1,7 @@
 //! Looks at identities by themselves: posture, dormancy, and whether what they serve is still there (R41, R76).
 //!
-//! An identity is looked at right after its activation, after each change of its charter and after its resumption, and then when it
-//! would have gone dormant. A look takes no input: it reads what stands and is idempotent.
+//! An identity is looked at right after its activation, after each change of its charter and after its resumption, and
+//! then when it would have gone dormant. A look takes no input: it reads what stands and is idempotent.
 
 pub mod plan;
 
@@ -60,9 +60,17 @@ pub(crate) fn watch(changeset: &mut Changeset, identity: &Identity, now: Timesta
 }
 
 /// Looks at an identity whose time for it has come.
-pub(crate) async fn work_dormancy(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
-    let Ok(id) = claimed.subject.parse::<IdentityId>() else { return Ok(None) };
-    let Some(stored) = kernel.one::<Identity>(id).await? else { return Ok(None) };
+pub(crate) async fn work_dormancy(
+    kernel: &Kernel,
+    claimed: &Claimed,
+    now: Timestamp,
+) -> Result<Option<Changeset>, OpError> {
+    let Ok(id) = claimed.subject.parse::<IdentityId>() else {
+        return Ok(None);
+    };
+    let Some(stored) = kernel.one::<Identity>(id).await? else {
+        return Ok(None);
+    };
     if !matches!(stored.state, IdentityState::Active | IdentityState::Suspended) {
         return Ok(None);
     }
@@ -88,7 +96,8 @@ pub(crate) async fn work_dormancy(kernel: &Kernel, claimed: &Claimed, now: Times
             Some(now.plus(limit))
         }
         Plan::Dormant(since) => {
-            let reason = format!("not used since {since}, for as long as its risk tier {} allows", stored.tier.as_str());
+            let reason =
+                format!("not used since {since}, for as long as its risk tier {} allows", stored.tier.as_str());
             let by = ByRule {
                 kind: SuspensionKind::Dormant,
                 releasable_by: Releaser::Owner,
@@ -103,15 +112,18 @@ pub(crate) async fn work_dormancy(kernel: &Kernel, claimed: &Claimed, now: Times
         }
     };
     match next {
-        Some(at) => changeset
-            .due
-            .push(DueChange::Retry(DueKind::Dormancy, claimed.subject.clone(), claimed.fence, at)),
+        Some(at) => changeset.due.push(DueChange::Retry(DueKind::Dormancy, claimed.subject.clone(), claimed.fence, at)),
         None => acknowledge(&mut changeset, claimed),
     }
     Ok(Some(changeset))
 }
 
-fn looked_event(kernel: &Kernel, identity: &Identity, broken: &[Broken], now: Timestamp) -> tenure_core::store::event::Event {
+fn looked_event(
+    kernel: &Kernel,
+    identity: &Identity,
+    broken: &[Broken],
+    now: Timestamp,
+) -> tenure_core::store::event::Event {
     kernel
         .event(now, EventKind::IdentityPostureChecked)
         .subject(identity.id)
@@ -124,7 +136,12 @@ fn dormant_after(kernel: &Kernel, identity: &Identity) -> Span {
 }
 
 /// A live exception keeps a dormant identity; its owner answers whether it is still needed.
-async fn ask_whether_needed(kernel: &Kernel, changeset: &mut Changeset, identity: &Identity, now: Timestamp) -> Result<(), OpError> {
+async fn ask_whether_needed(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    identity: &Identity,
+    now: Timestamp,
+) -> Result<(), OpError> {
     let open = Query::of([
         Review::IDENTITY.of(identity.id),
         Review::STATE.of(ReviewState::Open),
@@ -138,8 +155,8 @@ async fn ask_whether_needed(kernel: &Kernel, changeset: &mut Changeset, identity
     Ok(())
 }
 
-/// Suspends an identity for a rule's reason, with the rule's finding, and tells its owner. One that is suspended for it already, or
-/// doesn't work any more, stays as it is.
+/// Suspends an identity for a rule's reason, with the rule's finding, and tells its owner. One that is suspended for it
+/// already, or doesn't work any more, stays as it is.
 pub(crate) async fn suspend_by_rule(
     kernel: &Kernel,
     changeset: &mut Changeset,
@@ -195,8 +212,8 @@ pub(crate) async fn suspended_by_rule(
     Ok(Some(identity.suspend(cause)?))
 }
 
-/// Suspends the active identities that have a term, such as `need=nee_…` or `vendor=ven_…`, because what they served has ended, though
-/// they be in use (R76). At most fifty in one changeset; true if there may be more.
+/// Suspends the active identities that have a term, such as `need=nee_…` or `vendor=ven_…`, because what they served
+/// has ended, though they be in use (R76). At most fifty in one changeset; true if there may be more.
 pub(crate) async fn suspend_all(
     kernel: &Kernel,
     changeset: &mut Changeset,
@@ -217,8 +234,14 @@ pub(crate) async fn suspend_all(
     Ok(more)
 }
 
-pub(crate) async fn need_ended<'a>(kernel: &Kernel, identity: &Identity, ended: &'a Ended, more: &[(&str, Value)]) -> Result<ByRule<'a>, OpError> {
-    let mut evidence = facts(json!({"ended": ended.subject, "last_used": work::last_used(kernel, &identity.id.to_string()).await?}));
+pub(crate) async fn need_ended<'a>(
+    kernel: &Kernel,
+    identity: &Identity,
+    ended: &'a Ended,
+    more: &[(&str, Value)],
+) -> Result<ByRule<'a>, OpError> {
+    let mut evidence =
+        facts(json!({"ended": ended.subject, "last_used": work::last_used(kernel, &identity.id.to_string()).await?}));
     evidence.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     Ok(ByRule {
         kind: SuspensionKind::NeedEnded,
@@ -245,18 +268,21 @@ async fn ended_service(kernel: &Kernel, identity: &Identity) -> Result<Option<En
         return Ok(Some(Ended::vendor(id)));
     }
     if let Some(id) = charter.cloud_account
-        && kernel
-            .one::<CloudAccount>(id)
-            .await?
-            .is_some_and(|account| account.standing == Standing::Closed)
+        && kernel.one::<CloudAccount>(id).await?.is_some_and(|account| account.standing == Standing::Closed)
     {
         return Ok(Some(Ended::cloud_account(id)));
     }
     Ok(None)
 }
 
-/// What stands in the way of lifting a cause: nobody answers for the identity, what it served has ended, or it still rests on the exception that is over.
-pub(crate) async fn may_return(kernel: &Kernel, identity: &Identity, released: Option<SuspensionKind>, now: Timestamp) -> Result<(), OpError> {
+/// What stands in the way of lifting a cause: nobody answers for the identity, what it served has ended, or it still
+/// rests on the exception that is over.
+pub(crate) async fn may_return(
+    kernel: &Kernel,
+    identity: &Identity,
+    released: Option<SuspensionKind>,
+    now: Timestamp,
+) -> Result<(), OpError> {
     let owner = match identity.charter.owner {
         Some(owner) => kernel.one::<Person>(owner).await?,
         None => None,
@@ -297,7 +323,12 @@ pub(crate) async fn may_return(kernel: &Kernel, identity: &Identity, released: O
 }
 
 /// A suspension was released: idleness counts anew, what was found about it is settled, and it is looked at.
-pub(crate) async fn resumed(kernel: &Kernel, changeset: &mut Changeset, identity: &mut Identity, now: Timestamp) -> Result<(), OpError> {
+pub(crate) async fn resumed(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    identity: &mut Identity,
+    now: Timestamp,
+) -> Result<(), OpError> {
     identity.resumed_at = Some(now);
     let settled = [
         &rules::DORMANT,
@@ -323,17 +354,11 @@ pub(crate) struct Ended {
 
 impl Ended {
     pub(crate) fn need(id: NeedId) -> Self {
-        Self {
-            subject: id.to_string(),
-            reason: format!("the business need {id} has ended"),
-        }
+        Self { subject: id.to_string(), reason: format!("the business need {id} has ended") }
     }
 
     pub(crate) fn vendor(id: VendorId) -> Self {
-        Self {
-            subject: id.to_string(),
-            reason: format!("the contract with the vendor {id} has ended"),
-        }
+        Self { subject: id.to_string(), reason: format!("the contract with the vendor {id} has ended") }
     }
 
     pub(crate) fn contract(id: VendorId) -> Self {
@@ -344,10 +369,7 @@ impl Ended {
     }
 
     pub(crate) fn cloud_account(id: CloudAccountId) -> Self {
-        Self {
-            subject: id.to_string(),
-            reason: format!("the cloud account {id} is closed"),
-        }
+        Self { subject: id.to_string(), reason: format!("the cloud account {id} is closed") }
     }
 }
 
@@ -359,7 +381,10 @@ fn rule_of(kind: SuspensionKind) -> Option<&'static Rule> {
         SuspensionKind::ExceptionEnded => Some(&rules::EXCEPTION_ENDED),
         SuspensionKind::JoinTokenReplayed => Some(&rules::JOIN_TOKEN_REPLAYED),
         SuspensionKind::BindingBroken => Some(&rules::BINDING_BROKEN),
-        SuspensionKind::ByHand | SuspensionKind::TransferLapsed | SuspensionKind::ReviewOverdue | SuspensionKind::Signalled => None,
+        SuspensionKind::ByHand
+        | SuspensionKind::TransferLapsed
+        | SuspensionKind::ReviewOverdue
+        | SuspensionKind::Signalled => None,
     }
 }
 
@@ -383,10 +408,7 @@ mod tests {
         let world = world().await;
         let (engine, now) = (&world.engine, world.engine.now());
         let need = NeedId::from_u128(1);
-        let serving = CharterDraft {
-            need: Some(need),
-            ..CharterDraft::default()
-        };
+        let serving = CharterDraft { need: Some(need), ..CharterDraft::default() };
         let made = || Changeset::new(system(), now, engine.event(now, EventKind::PersonChanged));
         let mut before = made();
         for id in [1, 2] {
@@ -395,7 +417,9 @@ mod tests {
         engine.settle(before).await.unwrap().unwrap();
         let [first, other] = [1, 2].map(IdentityId::from_u128);
         world.spoil::<Identity>(first).await;
-        let suspend = async |changeset: &mut Changeset| suspend_all(engine, changeset, Identity::NEED.of(need), &Ended::need(need), &[], now).await;
+        let suspend = async |changeset: &mut Changeset| {
+            suspend_all(engine, changeset, Identity::NEED.of(need), &Ended::need(need), &[], now).await
+        };
         // What can be read is suspended first; then it isn't done.
         let mut changeset = made();
         assert!(suspend(&mut changeset).await.unwrap(), "there is more");

@@ -7,7 +7,9 @@ use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Span;
 use tenure_core::credential::gate;
 use tenure_core::finding::exceptional::Access;
-use tenure_core::identity::binding::{AssertionAudience, Binding, BindingMatch, BindingState, JOIN_TOKEN_LIFE, JoinToken};
+use tenure_core::identity::binding::{
+    AssertionAudience, Binding, BindingMatch, BindingState, JOIN_TOKEN_LIFE, JoinToken,
+};
 use tenure_core::identity::{Identity, WorkloadBinding};
 use tenure_core::policy::{Action, Question};
 use tenure_core::store::changeset::{Changeset, Once};
@@ -56,7 +58,8 @@ pub async fn create_join_token(kernel: &Kernel, caller: &Caller, id: IdentityId)
                     )?;
                     let token_id = JoinTokenId::generate(now, kernel.entropy.as_ref());
                     let event = kernel.event(now, EventKind::JoinTokenCreated);
-                    let Minted { token: pending, hash } = kernel.opaque.join_token(token_id, event.id, kernel.entropy.as_ref());
+                    let Minted { token: pending, hash } =
+                        kernel.opaque.join_token(token_id, event.id, kernel.entropy.as_ref());
                     let token = JoinToken {
                         id: token_id,
                         identity: id,
@@ -74,7 +77,11 @@ pub async fn create_join_token(kernel: &Kernel, caller: &Caller, id: IdentityId)
                     let mut changeset = Changeset::new(caller.author(), now, event);
                     known.expect(&mut changeset);
                     changeset.insert(&token);
-                    exceptional::exceptional(kernel, &mut changeset, about(Access::JoinTokenCreated, &token, approval(&known.identity), None));
+                    exceptional::exceptional(
+                        kernel,
+                        &mut changeset,
+                        about(Access::JoinTokenCreated, &token, approval(&known.identity), None),
+                    );
                     Ok((changeset, (pending, token, environment)))
                 })
                 .await?;
@@ -169,24 +176,18 @@ pub async fn enrol(kernel: &Kernel, ask: Enrol, source: &str) -> Result<Changed<
                 .fact("policies", answer.policies());
             let mut changeset = Changeset::new(Actor::Identity { id: token.identity }, now, event);
             known.expect(&mut changeset);
-            changeset.replace(
-                &token,
-                &JoinToken {
-                    enrolled: Some(binding.id),
-                    ..(*token.value).clone()
-                },
-            );
+            changeset.replace(&token, &JoinToken { enrolled: Some(binding.id), ..(*token.value).clone() });
             changeset.replace(&known.identity, &identity).insert(&binding);
-            exceptional::exceptional(kernel, &mut changeset, about(Access::JoinTokenUsed, &token, approval(&known.identity), None));
+            exceptional::exceptional(
+                kernel,
+                &mut changeset,
+                about(Access::JoinTokenUsed, &token, approval(&known.identity), None),
+            );
             if !known.identity.bindings.is_empty() {
                 // Another key of the same identity is a rotation, and asks whether it is still needed (R93).
                 review_opening::review_rotation(kernel, &mut changeset, &identity, now).await?;
             }
-            changeset.once.push(Once {
-                space: "key",
-                key: key.thumbprint().to_owned(),
-                until: None,
-            });
+            changeset.once.push(Once { space: "key", key: key.thumbprint().to_owned(), until: None });
             changeset.once.push(Once {
                 space: "jti",
                 key: format!("{} {}", token.identity, proof.jti),
@@ -215,13 +216,15 @@ pub async fn enrol(kernel: &Kernel, ask: Enrol, source: &str) -> Result<Changed<
     }
 }
 
-/// Suspends what a replayed join token enrolled: the identity, and the binding. Once the binding is suspended there is nothing
-/// more to take, so that whoever holds the spent token can't suspend the identity again and again.
+/// Suspends what a replayed join token enrolled: the identity, and the binding. Once the binding is suspended there is
+/// nothing more to take, so that whoever holds the spent token can't suspend the identity again and again.
 async fn replayed(kernel: &Kernel, token: &Stored<JoinToken>) -> Result<(), OpError> {
     let Some(enrolled) = token.enrolled else { return Ok(()) };
     for _ in 0..16 {
         let now = kernel.now();
-        let Some(binding) = kernel.one::<Binding>(enrolled).await?.filter(|binding| binding.state == BindingState::Live) else {
+        let Some(binding) =
+            kernel.one::<Binding>(enrolled).await?.filter(|binding| binding.state == BindingState::Live)
+        else {
             return Ok(());
         };
         let identity = kernel.must::<Identity>("identity", token.identity).await?;
@@ -234,13 +237,7 @@ async fn replayed(kernel: &Kernel, token: &Stored<JoinToken>) -> Result<(), OpEr
                 kernel.event(now, EventKind::BindingSuspended).subject(binding.id).subject(identity.id),
             ),
         };
-        changeset.replace(
-            &binding,
-            &Binding {
-                state: BindingState::Suspended,
-                ..(*binding.value).clone()
-            },
-        );
+        changeset.replace(&binding, &Binding { state: BindingState::Suspended, ..(*binding.value).clone() });
         if kernel.settle(changeset).await?.is_some() {
             return Ok(());
         }
@@ -271,11 +268,5 @@ fn approval(identity: &Identity) -> Option<String> {
 }
 
 fn about<'a>(access: Access, token: &JoinToken, allowed_by: Option<String>, refused: Option<&'a str>) -> About<'a> {
-    About {
-        access,
-        with: token.id.to_string(),
-        identity: Some(token.identity),
-        allowed_by,
-        refused,
-    }
+    About { access, with: token.id.to_string(), identity: Some(token.identity), allowed_by, refused }
 }

@@ -1,5 +1,5 @@
-//! Findings: opened once for each rule, subject and detail, counted while they last, resolved when it is no longer so or somebody
-//! answers for it.
+//! Findings: opened once for each rule, subject and detail, counted while they last, resolved when it is no longer so
+//! or somebody answers for it.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,13 @@ const ROWS: u16 = 1_000;
 const PAGES: usize = 10;
 
 /// What a posture look found stands in findings from now on, and what it no longer finds is resolved.
-pub(crate) async fn note_posture(kernel: &Kernel, changeset: &mut Changeset, id: IdentityId, broken: &[Broken], now: Timestamp) -> Result<(), OpError> {
+pub(crate) async fn note_posture(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    id: IdentityId,
+    broken: &[Broken],
+    now: Timestamp,
+) -> Result<(), OpError> {
     for broken in broken {
         finding::raise(kernel, changeset, broken.rule, id, &broken.detail, broken.evidence.clone(), now).await?;
     }
@@ -67,9 +73,7 @@ pub(crate) async fn posture_of(kernel: &Kernel, identity: &Identity, now: Timest
 /// The caller may read no findings at all.
 pub async fn finding_rules(kernel: &Kernel, caller: &Caller) -> Result<RuleList, OpError> {
     authority::may_read(kernel, caller, "finding", "", true).await?;
-    Ok(RuleList {
-        items: rules::ALL.iter().map(|rule| RuleView::from(*rule)).collect(),
-    })
+    Ok(RuleList { items: rules::ALL.iter().map(|rule| RuleView::from(*rule)).collect() })
 }
 
 /// A page of findings. Who may not read all of them names an identity of theirs as the subject.
@@ -101,8 +105,14 @@ pub async fn finding(kernel: &Kernel, caller: &Caller, id: FindingId) -> Result<
 /// Answers for a finding. What is still so when its rule is looked at next opens another.
 ///
 /// # Errors
-/// It is resolved already, the caller is neither its owner nor security, or needs a fresh sign-in; a critical one takes security.
-pub async fn resolve_finding(kernel: &Kernel, caller: &Caller, id: FindingId, ask: Resolve) -> Result<FindingView, OpError> {
+/// It is resolved already, the caller is neither its owner nor security, or needs a fresh sign-in; a critical one takes
+/// security.
+pub async fn resolve_finding(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: FindingId,
+    ask: Resolve,
+) -> Result<FindingView, OpError> {
     check_reason(&ask.how)?;
     kernel
         .recorded(caller, Asked::new(ControlPoint::Review, "finding.resolve", id), async {
@@ -113,8 +123,14 @@ pub async fn resolve_finding(kernel: &Kernel, caller: &Caller, id: FindingId, as
                     let stored = kernel.must::<Finding>("finding", id).await?;
                     let fresh = freshness::freshness(kernel, caller, now).await?;
                     // What is critical bars renewal: no owner lifts that alone.
-                    let owned = stored.severity < Severity::Critical && owns_what_is_found(kernel, caller, &stored.subject).await?;
-                    kernel.allow(caller, Action::Enable, inventory("finding", id, ""), enabling(owned, false, fresh))?;
+                    let owned = stored.severity < Severity::Critical
+                        && owns_what_is_found(kernel, caller, &stored.subject).await?;
+                    kernel.allow(
+                        caller,
+                        Action::Enable,
+                        inventory("finding", id, ""),
+                        enabling(owned, false, fresh),
+                    )?;
                     if stored.state == FindingState::Resolved {
                         return Err(OpError::because(Reason::IllegalTransition, "the finding is resolved already"));
                     }
@@ -206,7 +222,9 @@ async fn owns_what_is_found(kernel: &Kernel, caller: &Caller, subject: &str) -> 
     if caller.person_id().is_some_and(|person| person.to_string() == subject) {
         return Ok(true);
     }
-    let Ok(id) = subject.parse::<IdentityId>() else { return Ok(false) };
+    let Ok(id) = subject.parse::<IdentityId>() else {
+        return Ok(false);
+    };
     Ok(kernel.one::<Identity>(id).await?.is_some_and(|identity| owns_identity(caller, &identity)))
 }
 

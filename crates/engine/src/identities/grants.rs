@@ -32,7 +32,12 @@ pub(crate) const MAX_GRANTS: usize = 64;
 ///
 /// # Errors
 /// No such live grant, or the caller may not.
-pub async fn revoke_grant(kernel: &Kernel, caller: &Caller, id: GrantId, reason: String) -> Result<Changed<Grant>, OpError> {
+pub async fn revoke_grant(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: GrantId,
+    reason: String,
+) -> Result<Changed<Grant>, OpError> {
     check_reason(&reason)?;
     kernel
         .recorded(caller, Asked::new(ControlPoint::Revoke, "grant.revoke", id), async {
@@ -41,7 +46,12 @@ pub async fn revoke_grant(kernel: &Kernel, caller: &Caller, id: GrantId, reason:
                     let now = kernel.now();
                     let stored = kernel.must::<Grant>("grant", id).await?;
                     let identity = kernel.must::<Identity>("identity", stored.identity).await?;
-                    kernel.allow(caller, Action::Revoke, inventory("grant", id, ""), owns(owns_identity(caller, &identity)))?;
+                    kernel.allow(
+                        caller,
+                        Action::Revoke,
+                        inventory("grant", id, ""),
+                        owns(owns_identity(caller, &identity)),
+                    )?;
                     if stored.state != GrantState::Live {
                         return Err(OpError::because(Reason::IllegalTransition, "the grant has ended already"));
                     }
@@ -81,19 +91,17 @@ pub async fn access(kernel: &Kernel, caller: &Caller, id: IdentityId) -> Result<
         until: grant.ends_at,
         live: stands && grant.is_live(now),
     });
-    Ok(AccessReport {
-        identity: id,
-        access: access.collect(),
-        names: Names::new(),
-    })
+    Ok(AccessReport { identity: id, access: access.collect(), names: Names::new() })
 }
 
 /// The changes that end a grant and take it off its identity's list.
-pub(crate) fn end_grant(changeset: &mut Changeset, stored: &Stored<Grant>, identity: &Stored<Identity>, state: GrantState) -> Grant {
-    let grant = Grant {
-        state,
-        ..(*stored.value).clone()
-    };
+pub(crate) fn end_grant(
+    changeset: &mut Changeset,
+    stored: &Stored<Grant>,
+    identity: &Stored<Identity>,
+    state: GrantState,
+) -> Grant {
+    let grant = Grant { state, ..(*stored.value).clone() };
     let mut without = (*identity.value).clone();
     without.grants.retain(|held| *held != grant.id);
     changeset.replace(stored, &grant).replace(identity, &without);
@@ -149,7 +157,14 @@ pub(crate) fn granted(
 }
 
 /// A grant that a request gives for as long as the identity lives (R45).
-pub(crate) fn grant_of(kernel: &Kernel, identity: IdentityId, entitlement: Entitlement, ends_at: Timestamp, request: &Request, now: Timestamp) -> Grant {
+pub(crate) fn grant_of(
+    kernel: &Kernel,
+    identity: IdentityId,
+    entitlement: Entitlement,
+    ends_at: Timestamp,
+    request: &Request,
+    now: Timestamp,
+) -> Grant {
     Grant {
         id: GrantId::generate(now, kernel.entropy.as_ref()),
         identity,

@@ -28,10 +28,8 @@ pub(crate) async fn facts_of_identity(
     references: &References,
     now: Timestamp,
 ) -> Result<Facts, OpError> {
-    let subject = Subject::default()
-        .with("name", &identity.name)?
-        .with("kind", &identity.kind)?
-        .with("charter", charter)?;
+    let subject =
+        Subject::default().with("name", &identity.name)?.with("kind", &identity.kind)?.with("charter", charter)?;
     let mut facts = Facts::about(matter, subject);
     let by_rule = references.tier(identity.kind, charter);
     Box::pin(templates::within_template(kernel, identity, charter, by_rule, now)).await?;
@@ -72,11 +70,13 @@ pub(crate) async fn facts_of_identity(
 }
 
 /// Whom an identity serves under a charter, and whom it served until lately (S-8, R40).
-pub(crate) async fn served_by(kernel: &Kernel, identity: &Identity, charter: &CharterDraft, now: Timestamp) -> Result<Served, OpError> {
-    let mut served = Served {
-        people: Vec::new(),
-        teams: Vec::new(),
-    };
+pub(crate) async fn served_by(
+    kernel: &Kernel,
+    identity: &Identity,
+    charter: &CharterDraft,
+    now: Timestamp,
+) -> Result<Served, OpError> {
+    let mut served = Served { people: Vec::new(), teams: Vec::new() };
     let runs_or_gains = |party: &str| charter.parties.as_ref().is_some_and(|parties| parties.named().contains(&party));
     for party in identity.serves(charter, now) {
         let as_id = party.to_ascii_lowercase();
@@ -85,9 +85,7 @@ pub(crate) async fn served_by(kernel: &Kernel, identity: &Identity, charter: &Ch
         } else if let Ok(other) = as_id.parse::<IdentityId>() {
             let owner = kernel.one::<Identity>(other).await?.and_then(|other| other.charter.owner);
             // What its own owner gets by a delegate of theirs, they have.
-            served
-                .people
-                .extend(owner.filter(|owner| runs_or_gains(&party) || charter.owner != Some(*owner)));
+            served.people.extend(owner.filter(|owner| runs_or_gains(&party) || charter.owner != Some(*owner)));
         } else {
             served.teams.extend(eligible::teams_of_party(kernel, &party).await?);
         }
@@ -96,7 +94,12 @@ pub(crate) async fn served_by(kernel: &Kernel, identity: &Identity, charter: &Ch
 }
 
 /// What a charter, or a part of its scope, touches.
-pub(crate) async fn touches_of(kernel: &Kernel, charter: &CharterDraft, scope: &[Entitlement], facts: &Facts) -> Result<Touches, OpError> {
+pub(crate) async fn touches_of(
+    kernel: &Kernel,
+    charter: &CharterDraft,
+    scope: &[Entitlement],
+    facts: &Facts,
+) -> Result<Touches, OpError> {
     let mut touches = Touches::default();
     add_touched(kernel, &mut touches, scope).await?;
     touches.data_domains.extend(charter.data_domains.iter().cloned());
@@ -123,7 +126,9 @@ pub(crate) async fn add_touched(kernel: &Kernel, touches: &mut Touches, scope: &
             }
             continue;
         };
-        let Some(resource) = kernel.one::<Resource>(id).await? else { continue };
+        let Some(resource) = kernel.one::<Resource>(id).await? else {
+            continue;
+        };
         touches.resources.insert(resource.uri.clone());
         touches.data_domains.extend(resource.data_domains.iter().cloned());
         let application = kernel.one::<Application>(resource.application).await?;

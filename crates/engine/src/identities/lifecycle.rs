@@ -12,7 +12,8 @@ use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
 use tenure_core::identity::scope::{Cut, Membership, Scope};
 use tenure_core::identity::{
-    Activation, BadTransition, Charter, Coverage, Identity, IdentityState, Releaser, RevocationTrigger, SuspensionCause, SuspensionKind,
+    Activation, BadTransition, Charter, Coverage, Identity, IdentityState, Releaser, RevocationTrigger,
+    SuspensionCause, SuspensionKind,
 };
 use tenure_core::policy::Action;
 use tenure_core::request::{Matter, Request};
@@ -51,32 +52,29 @@ struct Stepped {
 /// # Errors
 /// Every field that is missing or wrong; or it is no draft; or the caller may not.
 pub async fn submit(kernel: &Kernel, caller: &Caller, id: IdentityId) -> Result<IdentityView, OpError> {
-    step(
-        kernel,
-        caller,
-        Asked::new(ControlPoint::Request, "identity.submit", id),
-        id,
-        |stored, now| async move {
-            let again = stored.state == IdentityState::Pending && stored.request.is_none();
-            let mut problems = stored.complete_charter().err().unwrap_or_default();
-            let references = Box::pin(references::check_references(kernel, stored.kind, &stored.charter, &mut problems)).await?;
-            Box::pin(removal_groups::needs_removal_group(kernel, &stored.charter, &mut problems)).await?;
-            let matter = Matter::Activation { identity: id };
-            let mut facts = Box::pin(identity_facts::facts_of_identity(kernel, &matter, &stored, &stored.charter, &references, now)).await?;
-            facts.interested.extend(caller.person_id());
-            route::may_ask(kernel, caller, &facts)?;
-            // A pending identity whose request ended is handed in again.
-            let mut identity = if again { (*stored.value).clone() } else { (*stored.value).clone().submit()? };
-            if !problems.is_empty() {
-                return Err(OpError::Invalid(problems));
-            }
-            identity.tier = references.tier(identity.kind, &identity.charter);
-            let event = kernel.event(now, EventKind::IdentitySubmitted).subject(id);
-            let mut changeset = Changeset::new(caller.author(), now, event);
-            identity = registration::ask_for_activation(kernel, caller, &mut changeset, identity, facts, now).await?;
-            Ok(Stepped { changeset, identity })
-        },
-    )
+    step(kernel, caller, Asked::new(ControlPoint::Request, "identity.submit", id), id, |stored, now| async move {
+        let again = stored.state == IdentityState::Pending && stored.request.is_none();
+        let mut problems = stored.complete_charter().err().unwrap_or_default();
+        let references =
+            Box::pin(references::check_references(kernel, stored.kind, &stored.charter, &mut problems)).await?;
+        Box::pin(removal_groups::needs_removal_group(kernel, &stored.charter, &mut problems)).await?;
+        let matter = Matter::Activation { identity: id };
+        let mut facts =
+            Box::pin(identity_facts::facts_of_identity(kernel, &matter, &stored, &stored.charter, &references, now))
+                .await?;
+        facts.interested.extend(caller.person_id());
+        route::may_ask(kernel, caller, &facts)?;
+        // A pending identity whose request ended is handed in again.
+        let mut identity = if again { (*stored.value).clone() } else { (*stored.value).clone().submit()? };
+        if !problems.is_empty() {
+            return Err(OpError::Invalid(problems));
+        }
+        identity.tier = references.tier(identity.kind, &identity.charter);
+        let event = kernel.event(now, EventKind::IdentitySubmitted).subject(id);
+        let mut changeset = Changeset::new(caller.author(), now, event);
+        identity = registration::ask_for_activation(kernel, caller, &mut changeset, identity, facts, now).await?;
+        Ok(Stepped { changeset, identity })
+    })
     .await
 }
 
@@ -134,7 +132,12 @@ pub(crate) async fn activated(
 }
 
 /// Makes the identity a member of its scopes as they stand now; a cut that comes between conflicts.
-async fn join_scopes(kernel: &Kernel, changeset: &mut Changeset, identity: &mut Identity, charter: &Charter) -> Result<(), OpError> {
+async fn join_scopes(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    identity: &mut Identity,
+    charter: &Charter,
+) -> Result<(), OpError> {
     let mut scopes = vec![
         Scope::Identity(identity.id),
         Scope::Owner(charter.owner),
@@ -155,24 +158,30 @@ async fn join_scopes(kernel: &Kernel, changeset: &mut Changeset, identity: &mut 
     Ok(())
 }
 
-/// Suspends: nothing works until every cause is released. What somebody suspends a second time is their one cause, with the newer reason.
+/// Suspends: nothing works until every cause is released. What somebody suspends a second time is their one cause, with
+/// the newer reason.
 ///
 /// # Errors
 /// It is neither active nor suspended, or the caller may not.
-pub async fn suspend(kernel: &Kernel, caller: &Caller, id: IdentityId, reason: String) -> Result<IdentityView, OpError> {
+pub async fn suspend(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: IdentityId,
+    reason: String,
+) -> Result<IdentityView, OpError> {
     operation::check_reason(&reason)?;
     let reason = reason.as_str();
-    let mut view = step(
-        kernel,
-        caller,
-        Asked::new(ControlPoint::Suspend, "identity.suspend", id),
-        id,
-        |stored, now| async move {
-            kernel.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(owns_identity(caller, &stored)))?;
+    let mut view =
+        step(kernel, caller, Asked::new(ControlPoint::Suspend, "identity.suspend", id), id, |stored, now| async move {
+            kernel.allow(
+                caller,
+                Action::Suspend,
+                inventory("identity", id, ""),
+                owns(owns_identity(caller, &stored)),
+            )?;
             suspended(kernel, caller.author(), &stored, suspension::cause_by_hand(caller, reason, now), now).await
-        },
-    )
-    .await?;
+        })
+        .await?;
     view.releasers = Some(Box::pin(releasers_of_newest(kernel, &view.record)).await?);
     Ok(view)
 }
@@ -181,7 +190,12 @@ pub async fn suspend(kernel: &Kernel, caller: &Caller, id: IdentityId, reason: S
 ///
 /// # Errors
 /// As of [`Self::suspend`].
-pub async fn suspension_planned(kernel: &Kernel, caller: &Caller, id: IdentityId, reason: String) -> Result<IdentityView, OpError> {
+pub async fn suspension_planned(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: IdentityId,
+    reason: String,
+) -> Result<IdentityView, OpError> {
     operation::check_reason(&reason)?;
     let planned = kernel.recorded(caller, Asked::new(ControlPoint::Suspend, "identity.suspend", id), async {
         let stored = kernel.must::<Identity>("identity", id).await?;
@@ -196,12 +210,20 @@ pub async fn suspension_planned(kernel: &Kernel, caller: &Caller, id: IdentityId
 
 async fn releasers_of_newest(kernel: &Kernel, identity: &Identity) -> Result<Releasers, OpError> {
     match identity.suspensions.last() {
-        Some(cause) => holds::releasers(kernel, &Scope::Identity(identity.id), cause.placed_by, cause.releasable_by).await,
+        Some(cause) => {
+            holds::releasers(kernel, &Scope::Identity(identity.id), cause.placed_by, cause.releasable_by).await
+        }
         None => Ok(Releasers::default()),
     }
 }
 
-async fn suspended(kernel: &Kernel, author: impl Into<Author>, stored: &Stored<Identity>, cause: SuspensionCause, now: Timestamp) -> Result<Stepped, OpError> {
+async fn suspended(
+    kernel: &Kernel,
+    author: impl Into<Author>,
+    stored: &Stored<Identity>,
+    cause: SuspensionCause,
+    now: Timestamp,
+) -> Result<Stepped, OpError> {
     let event = suspension::suspended_event(kernel, stored.id, &cause, now);
     let reason = cause.reason.clone();
     let identity = (*stored.value).clone().suspend(cause)?;
@@ -219,57 +241,57 @@ async fn suspended(kernel: &Kernel, author: impl Into<Author>, stored: &Stored<I
 pub async fn resume(kernel: &Kernel, caller: &Caller, id: IdentityId, ask: Resume) -> Result<IdentityView, OpError> {
     operation::check_reason(&ask.reason)?;
     let (reason, cause) = (ask.reason.as_str(), ask.cause);
-    step(
-        kernel,
-        caller,
-        Asked::new(ControlPoint::Resume, "identity.resume", id),
-        id,
-        |stored, now| async move {
-            let by = caller.must_be_person()?;
-            let fresh = freshness::freshness(kernel, caller, now).await?;
-            if stored.suspensions.len() > 1 && ask.revision.is_none() {
-                // The place of a cause means nothing without the list it was read from.
-                return Err(OpError::field(
-                    "revision",
-                    "revision_missing",
-                    "there is more than one cause: name the revision that you saw",
-                ));
-            }
-            if ask.revision.is_some_and(|seen| seen != stored.revision) {
-                return Err(OpError::Stale(Some(stored.revision)));
-            }
-            let released = stored.suspensions.get(cause);
-            let placed_by = released.and_then(|cause| cause.placed_by);
-            if placed_by == Some(by) && released.is_some_and(|cause| cause.kind == SuspensionKind::Signalled) {
-                let detail = "a signal of a source that you answer for holds it: security releases it";
-                return Err(OpError::because(Reason::SamePerson, detail));
-            }
-            // The kernel of S-9: no policy can let somebody release their own hold. They hear who can.
-            if let (true, Some(released)) = (placed_by == Some(by), released) {
-                return Err(Box::pin(holds::placed_by_self(kernel, &Scope::Identity(id), placed_by, released.releasable_by)).await?);
-            }
-            let owner_may = released.is_some_and(|cause| cause.releasable_by == Releaser::Owner);
-            let answer = kernel.allow(
-                caller,
-                Action::Enable,
-                inventory("identity", id, ""),
-                authority::enabling(owner_may && owns_identity(caller, &stored), placed_by == Some(by), fresh),
-            )?;
-            let mut identity = (*stored.value).clone().resume(cause)?;
-            dormancy::may_return(kernel, &identity, released.map(|cause| cause.kind), now).await?;
-            let event = kernel
-                .event(now, EventKind::IdentityResumed)
-                .subject(id)
-                .fact("reason", reason)
-                .fact("causes_left", identity.suspensions.len())
-                .fact("policies", answer.policies())
-                .fact("assurance", assurance_fact(caller));
-            let mut changeset = Changeset::new(caller.author(), now, event);
-            fresh.expect(&mut changeset);
-            dormancy::resumed(kernel, &mut changeset, &mut identity, now).await?;
-            Ok(Stepped { changeset, identity })
-        },
-    )
+    step(kernel, caller, Asked::new(ControlPoint::Resume, "identity.resume", id), id, |stored, now| async move {
+        let by = caller.must_be_person()?;
+        let fresh = freshness::freshness(kernel, caller, now).await?;
+        if stored.suspensions.len() > 1 && ask.revision.is_none() {
+            // The place of a cause means nothing without the list it was read from.
+            return Err(OpError::field(
+                "revision",
+                "revision_missing",
+                "there is more than one cause: name the revision that you saw",
+            ));
+        }
+        if ask.revision.is_some_and(|seen| seen != stored.revision) {
+            return Err(OpError::Stale(Some(stored.revision)));
+        }
+        let released = stored.suspensions.get(cause);
+        let placed_by = released.and_then(|cause| cause.placed_by);
+        if placed_by == Some(by) && released.is_some_and(|cause| cause.kind == SuspensionKind::Signalled) {
+            let detail = "a signal of a source that you answer for holds it: security releases it";
+            return Err(OpError::because(Reason::SamePerson, detail));
+        }
+        // The kernel of S-9: no policy can let somebody release their own hold. They hear who can.
+        if let (true, Some(released)) = (placed_by == Some(by), released) {
+            return Err(Box::pin(holds::placed_by_self(
+                kernel,
+                &Scope::Identity(id),
+                placed_by,
+                released.releasable_by,
+            ))
+            .await?);
+        }
+        let owner_may = released.is_some_and(|cause| cause.releasable_by == Releaser::Owner);
+        let answer = kernel.allow(
+            caller,
+            Action::Enable,
+            inventory("identity", id, ""),
+            authority::enabling(owner_may && owns_identity(caller, &stored), placed_by == Some(by), fresh),
+        )?;
+        let mut identity = (*stored.value).clone().resume(cause)?;
+        dormancy::may_return(kernel, &identity, released.map(|cause| cause.kind), now).await?;
+        let event = kernel
+            .event(now, EventKind::IdentityResumed)
+            .subject(id)
+            .fact("reason", reason)
+            .fact("causes_left", identity.suspensions.len())
+            .fact("policies", answer.policies())
+            .fact("assurance", assurance_fact(caller));
+        let mut changeset = Changeset::new(caller.author(), now, event);
+        fresh.expect(&mut changeset);
+        dormancy::resumed(kernel, &mut changeset, &mut identity, now).await?;
+        Ok(Stepped { changeset, identity })
+    })
     .await
 }
 
@@ -280,17 +302,17 @@ pub async fn resume(kernel: &Kernel, caller: &Caller, id: IdentityId, ask: Resum
 pub async fn retire(kernel: &Kernel, caller: &Caller, id: IdentityId, reason: String) -> Result<IdentityView, OpError> {
     operation::check_reason(&reason)?;
     let reason = reason.as_str();
-    let view = step(
-        kernel,
-        caller,
-        Asked::new(ControlPoint::Retire, "identity.retire", id),
-        id,
-        |stored, now| async move {
-            kernel.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(owns_identity(caller, &stored)))?;
+    let view =
+        step(kernel, caller, Asked::new(ControlPoint::Retire, "identity.retire", id), id, |stored, now| async move {
+            kernel.allow(
+                caller,
+                Action::Suspend,
+                inventory("identity", id, ""),
+                owns(owns_identity(caller, &stored)),
+            )?;
             retiring(kernel, caller.author(), &stored, "by_hand", reason, now).await
-        },
-    )
-    .await?;
+        })
+        .await?;
     kernel.poke.send_replace(());
     Ok(view)
 }
@@ -302,21 +324,15 @@ pub async fn retire(kernel: &Kernel, caller: &Caller, id: IdentityId, reason: St
 pub async fn close(kernel: &Kernel, caller: &Caller, id: IdentityId, reason: String) -> Result<IdentityView, OpError> {
     operation::check_reason(&reason)?;
     let reason = reason.as_str();
-    step(
-        kernel,
-        caller,
-        Asked::new(ControlPoint::Retire, "identity.close", id),
-        id,
-        |stored, now| async move {
-            let own = owns_identity(caller, &stored) || caller.person_id() == Some(stored.registered_by);
-            kernel.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(own))?;
-            let event = kernel.event(now, EventKind::IdentityClosed).subject(id).fact("reason", reason);
-            let mut identity = (*stored.value).clone().close()?;
-            let mut changeset = Changeset::new(caller.author(), now, event);
-            charter::drop_activation(kernel, &mut changeset, &mut identity, "the identity was given up", now).await?;
-            Ok(Stepped { changeset, identity })
-        },
-    )
+    step(kernel, caller, Asked::new(ControlPoint::Retire, "identity.close", id), id, |stored, now| async move {
+        let own = owns_identity(caller, &stored) || caller.person_id() == Some(stored.registered_by);
+        kernel.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(own))?;
+        let event = kernel.event(now, EventKind::IdentityClosed).subject(id).fact("reason", reason);
+        let mut identity = (*stored.value).clone().close()?;
+        let mut changeset = Changeset::new(caller.author(), now, event);
+        charter::drop_activation(kernel, &mut changeset, &mut identity, "the identity was given up", now).await?;
+        Ok(Stepped { changeset, identity })
+    })
     .await
 }
 
@@ -324,7 +340,12 @@ pub async fn close(kernel: &Kernel, caller: &Caller, id: IdentityId, reason: Str
 ///
 /// # Errors
 /// It is neither active nor suspended, or the caller may not report it.
-pub async fn complete_task(kernel: &Kernel, caller: &Caller, id: IdentityId, report: TaskCompleted) -> Result<IdentityView, OpError> {
+pub async fn complete_task(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: IdentityId,
+    report: TaskCompleted,
+) -> Result<IdentityView, OpError> {
     let report = &report;
     let view = step(
         kernel,
@@ -332,13 +353,14 @@ pub async fn complete_task(kernel: &Kernel, caller: &Caller, id: IdentityId, rep
         Asked::new(ControlPoint::Retire, "identity.complete_task", id),
         id,
         |stored, now| async move {
-            kernel.allow(caller, Action::Complete, inventory("identity", id, ""), owns(owns_identity(caller, &stored)))?;
+            kernel.allow(
+                caller,
+                Action::Complete,
+                inventory("identity", id, ""),
+                owns(owns_identity(caller, &stored)),
+            )?;
             if !matches!(stored.state, IdentityState::Active | IdentityState::Suspended) {
-                return Err(BadTransition {
-                    from: stored.state,
-                    step: tenure_core::identity::Step::Retire,
-                }
-                .into());
+                return Err(BadTransition { from: stored.state, step: tenure_core::identity::Step::Retire }.into());
             }
             let charter = stored.complete_charter().map_err(OpError::Invalid)?;
             let outcome = if report.outcome.is_empty() { "completed" } else { report.outcome.as_str() };
@@ -352,11 +374,9 @@ pub async fn complete_task(kernel: &Kernel, caller: &Caller, id: IdentityId, rep
                 return Ok(stepped);
             }
             let mut changeset = Changeset::new(caller.author(), now, ended);
-            revocation::cut_with_receipt(kernel, &mut changeset, Scope::Identity(id), "the workload ended", now).await?;
-            Ok(Stepped {
-                changeset,
-                identity: (*stored.value).clone(),
-            })
+            revocation::cut_with_receipt(kernel, &mut changeset, Scope::Identity(id), "the workload ended", now)
+                .await?;
+            Ok(Stepped { changeset, identity: (*stored.value).clone() })
         },
     )
     .await?;
@@ -381,33 +401,46 @@ async fn retiring(
 }
 
 fn retiring_event(kernel: &Kernel, stored: &Identity, because: &str, reason: &str, now: Timestamp) -> Event {
-    kernel
-        .event(now, EventKind::IdentityRetiring)
-        .subject(stored.id)
-        .fact("because", because)
-        .fact("reason", reason)
+    kernel.event(now, EventKind::IdentityRetiring).subject(stored.id).fact("because", because).fact("reason", reason)
 }
 
 /// Cuts the identity, asks for the receipt that its end waits for, and takes its deadlines away.
-async fn end(kernel: &Kernel, changeset: &mut Changeset, identity: &Identity, reason: &str, now: Timestamp) -> Result<(), OpError> {
+async fn end(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    identity: &Identity,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), OpError> {
     revocation::cut_with_receipt(kernel, changeset, Scope::Identity(identity.id), reason, now).await?;
     changeset.due.push(DueChange::Clear(DueKind::IdentityExpiry, identity.id.to_string()));
     changeset.due.push(DueChange::Clear(DueKind::IdentityIdle, identity.id.to_string()));
     changeset.due.push(DueChange::Clear(DueKind::Dormancy, identity.id.to_string()));
-    finding::no_longer(kernel, changeset, tenure_core::finding::rules::ALL, identity.id, "the identity has ended", now).await?;
+    finding::no_longer(kernel, changeset, tenure_core::finding::rules::ALL, identity.id, "the identity has ended", now)
+        .await?;
     Ok(())
 }
 
 /// The changes with which a deadline retires an identity, for the worker that holds the deadline.
-pub(crate) async fn retire_by_deadline(kernel: &Kernel, stored: &Stored<Identity>, because: &str, now: Timestamp) -> Result<Changeset, OpError> {
+pub(crate) async fn retire_by_deadline(
+    kernel: &Kernel,
+    stored: &Stored<Identity>,
+    because: &str,
+    now: Timestamp,
+) -> Result<Changeset, OpError> {
     let stepped = retiring(kernel, Actor::System { part: "deadlines".into() }, stored, because, because, now).await?;
     let mut changeset = stepped.changeset;
     changeset.replace(stored, &stepped.identity);
     Ok(changeset)
 }
 
-/// The changes with which a second presentation of a join token suspends the identity (S-15), unless it is suspended for that already.
-pub(crate) async fn suspend_for_replay(kernel: &Kernel, stored: &Stored<Identity>, now: Timestamp) -> Result<Option<Changeset>, OpError> {
+/// The changes with which a second presentation of a join token suspends the identity (S-15), unless it is suspended
+/// for that already.
+pub(crate) async fn suspend_for_replay(
+    kernel: &Kernel,
+    stored: &Stored<Identity>,
+    now: Timestamp,
+) -> Result<Option<Changeset>, OpError> {
     let suspended_for_it = stored.suspensions.iter().any(|cause| cause.kind == SuspensionKind::JoinTokenReplayed);
     if suspended_for_it || !matches!(stored.state, IdentityState::Active | IdentityState::Suspended) {
         return Ok(None);

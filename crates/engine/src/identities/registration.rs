@@ -31,7 +31,8 @@ use crate::kernel::query::ListAsk;
 use crate::requests::facts::Facts;
 use crate::requests::route;
 
-/// Registers an identity: as a draft; handed in, with its request open; or active at once where a named rule approves it.
+/// Registers an identity: as a draft; handed in, with its request open; or active at once where a named rule approves
+/// it.
 ///
 /// # Errors
 /// Every field that is missing or wrong, over a ceiling, no route is permitted, or the caller may not.
@@ -48,7 +49,9 @@ pub async fn register(kernel: &Kernel, caller: &Caller, ask: NewIdentity) -> Res
                     if ask.stage != Stage::Draft {
                         problems.extend(identity.complete_charter().err().unwrap_or_default());
                     }
-                    let references = Box::pin(references::check_references(kernel, ask.kind, &identity.charter, &mut problems)).await?;
+                    let references =
+                        Box::pin(references::check_references(kernel, ask.kind, &identity.charter, &mut problems))
+                            .await?;
                     identity.tier = references.tier(identity.kind, &identity.charter);
                     if ask.stage != Stage::Draft {
                         Box::pin(removal_groups::needs_removal_group(kernel, &identity.charter, &mut problems)).await?;
@@ -75,7 +78,8 @@ pub async fn register(kernel: &Kernel, caller: &Caller, ask: NewIdentity) -> Res
                     templates::check_template_tier(kernel, &ask, identity.tier).await?;
                     let binding = binding_of(kernel, &identity, references.issuer.as_ref(), now).await?;
                     identity.bindings.extend(binding.as_ref().map(|(binding, _)| binding.id));
-                    let mut changeset = Changeset::new(caller.author(), now, registered_event(kernel, &identity, &facts, now));
+                    let mut changeset =
+                        Changeset::new(caller.author(), now, registered_event(kernel, &identity, &facts, now));
                     if ask.stage != Stage::Draft {
                         identity = identity.submit().map_err(|_| OpError::refused(Reason::IllegalTransition))?;
                         changeset.event(kernel.event(now, EventKind::IdentitySubmitted).subject(identity.id));
@@ -84,11 +88,7 @@ pub async fn register(kernel: &Kernel, caller: &Caller, ask: NewIdentity) -> Res
                             return Err(OpError::refused(Reason::ApprovalNeeded));
                         }
                     }
-                    changeset.once.push(Once {
-                        space: "identity_name",
-                        key: ask.name.clone(),
-                        until: None,
-                    });
+                    changeset.once.push(Once { space: "identity_name", key: ask.name.clone(), until: None });
                     if let Some((binding, once)) = binding {
                         changeset.insert(&binding);
                         changeset.once.push(once);
@@ -100,7 +100,8 @@ pub async fn register(kernel: &Kernel, caller: &Caller, ask: NewIdentity) -> Res
             view::identity_view(kernel, identity, 1, Some(&committed)).await
         })
         .await;
-    bindings::note_taken_binding(kernel, caller.actor(), &ask.name, ask.charter.workload_binding.as_ref(), &result).await;
+    bindings::note_taken_binding(kernel, caller.actor(), &ask.name, ask.charter.workload_binding.as_ref(), &result)
+        .await;
     result
 }
 
@@ -112,7 +113,13 @@ fn accountable_person(caller: &Caller) -> Result<PersonId, OpError> {
     }
 }
 
-pub(crate) fn new_identity(kernel: &Kernel, ask: &NewIdentity, charter: CharterDraft, registered_by: PersonId, now: Timestamp) -> Identity {
+pub(crate) fn new_identity(
+    kernel: &Kernel,
+    ask: &NewIdentity,
+    charter: CharterDraft,
+    registered_by: PersonId,
+    now: Timestamp,
+) -> Identity {
     Identity {
         id: IdentityId::generate(now, kernel.entropy.as_ref()),
         kind: ask.kind,
@@ -139,7 +146,12 @@ pub(crate) fn new_identity(kernel: &Kernel, ask: &NewIdentity, charter: CharterD
     }
 }
 
-fn registered_event(kernel: &Kernel, identity: &Identity, facts: &Facts, now: Timestamp) -> tenure_core::store::event::Event {
+fn registered_event(
+    kernel: &Kernel,
+    identity: &Identity,
+    facts: &Facts,
+    now: Timestamp,
+) -> tenure_core::store::event::Event {
     let mut event = kernel
         .event(now, EventKind::IdentityRegistered)
         .subject(identity.id)
@@ -156,7 +168,8 @@ fn registered_event(kernel: &Kernel, identity: &Identity, facts: &Facts, now: Ti
     event
 }
 
-/// Opens the request about a pending identity's activation, in the changeset that writes the identity; by a rule it is active at once.
+/// Opens the request about a pending identity's activation, in the changeset that writes the identity; by a rule it is
+/// active at once.
 pub(crate) async fn ask_for_activation(
     kernel: &Kernel,
     caller: &Caller,
@@ -190,35 +203,28 @@ pub(crate) async fn check_name(kernel: &Kernel, ask: &NewIdentity) -> Result<Vec
 }
 
 /// The binding that a charter asks for, and the key that makes it unique for ever (S-13, R75).
-pub(crate) async fn binding_of(kernel: &Kernel, identity: &Identity, issuer: Option<&Issuer>, now: Timestamp) -> Result<Option<(Binding, Once)>, OpError> {
+pub(crate) async fn binding_of(
+    kernel: &Kernel,
+    identity: &Identity,
+    issuer: Option<&Issuer>,
+    now: Timestamp,
+) -> Result<Option<(Binding, Once)>, OpError> {
     let (matches, once) = match &identity.charter.workload_binding {
         None | Some(WorkloadBinding::JoinToken { .. } | WorkloadBinding::DirectoryUser { .. }) => return Ok(None),
         Some(WorkloadBinding::Certificate { certificate, .. }) => {
-            let refused = |error: CertificateError| OpError::field("charter.workload_binding.certificate", error.code(), &error.to_string());
-            let thumbprint = pem_thumbprint(certificate).map_err(refused)?;
-            let once = Once {
-                space: "certificate",
-                key: thumbprint.clone(),
-                until: None,
+            let refused = |error: CertificateError| {
+                OpError::field("charter.workload_binding.certificate", error.code(), &error.to_string())
             };
+            let thumbprint = pem_thumbprint(certificate).map_err(refused)?;
+            let once = Once { space: "certificate", key: thumbprint.clone(), until: None };
             (BindingMatch::Certificate { thumbprint }, once)
         }
         Some(WorkloadBinding::PublicKey { jwk, assertion_audience, .. }) => {
-            let key = parse_workload_key(jwk).map_err(|e| OpError::field("charter.workload_binding.jwk", e.code(), &e.to_string()))?;
+            let key = parse_workload_key(jwk)
+                .map_err(|e| OpError::field("charter.workload_binding.jwk", e.code(), &e.to_string()))?;
             let thumbprint = key.thumbprint().to_owned();
-            let once = Once {
-                space: "key",
-                key: thumbprint.clone(),
-                until: None,
-            };
-            (
-                BindingMatch::PublicKey {
-                    jwk: key.to_json(),
-                    thumbprint,
-                    assertion_audience: *assertion_audience,
-                },
-                once,
-            )
+            let once = Once { space: "key", key: thumbprint.clone(), until: None };
+            (BindingMatch::PublicKey { jwk: key.to_json(), thumbprint, assertion_audience: *assertion_audience }, once)
         }
         Some(WorkloadBinding::Oidc { claims, .. }) => {
             let Some(issuer) = issuer else {
@@ -229,21 +235,11 @@ pub(crate) async fn binding_of(kernel: &Kernel, identity: &Identity, issuer: Opt
                 ));
             };
             let once = bindings::claims_are_free(kernel, identity.id, issuer, claims).await?;
-            (
-                BindingMatch::Oidc {
-                    issuer: issuer.id,
-                    claims: claims.clone(),
-                },
-                once,
-            )
+            (BindingMatch::Oidc { issuer: issuer.id, claims: claims.clone() }, once)
         }
     };
-    let workload = identity
-        .charter
-        .workload_binding
-        .as_ref()
-        .map(|binding| binding.workload().to_owned())
-        .unwrap_or_default();
+    let workload =
+        identity.charter.workload_binding.as_ref().map(|binding| binding.workload().to_owned()).unwrap_or_default();
     let binding = Binding {
         id: BindingId::generate(now, kernel.entropy.as_ref()),
         identity: identity.id,
@@ -258,12 +254,19 @@ pub(crate) async fn binding_of(kernel: &Kernel, identity: &Identity, issuer: Opt
     Ok(Some((binding, once)))
 }
 
-/// Replaces the charter of a draft, or narrows that of an active identity, which needs nobody's approval. What widens goes through a
-/// request.
+/// Replaces the charter of a draft, or narrows that of an active identity, which needs nobody's approval. What widens
+/// goes through a request.
 ///
 /// # Errors
-/// The state doesn't allow it, a field is wrong, `if_match` is missing or doesn't hold, it would widen, or the caller may not.
-pub async fn write_charter(kernel: &Kernel, caller: &Caller, id: IdentityId, charter: CharterDraft, if_match: IfMatch) -> Result<IdentityView, OpError> {
+/// The state doesn't allow it, a field is wrong, `if_match` is missing or doesn't hold, it would widen, or the caller
+/// may not.
+pub async fn write_charter(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: IdentityId,
+    charter: CharterDraft,
+    if_match: IfMatch,
+) -> Result<IdentityView, OpError> {
     let wanted = charter.workload_binding.clone();
     let result = kernel
         .recorded(caller, Asked::new(ControlPoint::Change, "identity.write_charter", id), async {
@@ -273,9 +276,13 @@ pub async fn write_charter(kernel: &Kernel, caller: &Caller, id: IdentityId, cha
                     let stored = kernel.must::<Identity>("identity", id).await?;
                     let changeset = match stored.state {
                         // What was denied, withdrawn or has lapsed can be written again and handed in anew.
-                        IdentityState::Pending if stored.request.is_none() => redrafted(kernel, caller, &stored, &charter, now).await?,
+                        IdentityState::Pending if stored.request.is_none() => {
+                            redrafted(kernel, caller, &stored, &charter, now).await?
+                        }
                         IdentityState::Draft => redrafted(kernel, caller, &stored, &charter, now).await?,
-                        IdentityState::Active | IdentityState::Suspended => narrowed(kernel, caller, &stored, &charter, now).await?,
+                        IdentityState::Active | IdentityState::Suspended => {
+                            narrowed(kernel, caller, &stored, &charter, now).await?
+                        }
                         state => {
                             return Err(OpError::because(
                                 Reason::IllegalTransition,
@@ -297,24 +304,28 @@ pub async fn write_charter(kernel: &Kernel, caller: &Caller, id: IdentityId, cha
 }
 
 /// A draft with another charter.
-async fn redrafted(kernel: &Kernel, caller: &Caller, stored: &Stored<Identity>, charter: &CharterDraft, now: Timestamp) -> Result<Changeset, OpError> {
+async fn redrafted(
+    kernel: &Kernel,
+    caller: &Caller,
+    stored: &Stored<Identity>,
+    charter: &CharterDraft,
+    now: Timestamp,
+) -> Result<Changeset, OpError> {
     let mut problems = Vec::new();
     let references = Box::pin(references::check_references(kernel, stored.kind, charter, &mut problems)).await?;
     if !problems.is_empty() {
         return Err(OpError::Invalid(problems));
     }
     let matter = Matter::Activation { identity: stored.id };
-    // Judged is the new charter, by somebody whom the old one makes its owner: nobody becomes that by naming themselves.
+    // Judged is the new charter, by somebody whom the old one makes its owner: nobody becomes that by naming
+    // themselves.
     let facts = Box::pin(identity_facts::facts_of_identity(kernel, &matter, stored, charter, &references, now)).await?;
     route::may_ask(kernel, caller, &facts)?;
     if caller.person_id() != Some(stored.registered_by) && !authority::owns_identity(caller, stored) {
         return Err(OpError::because(Reason::NotAllowed, "a draft is changed by who registered it, or by its owner"));
     }
-    let mut identity = Identity {
-        charter: charter.clone(),
-        tier: references.tier(stored.kind, charter),
-        ..(*stored.value).clone()
-    };
+    let mut identity =
+        Identity { charter: charter.clone(), tier: references.tier(stored.kind, charter), ..(*stored.value).clone() };
     let event = kernel
         .event(now, EventKind::IdentityCharterWritten)
         .subject(stored.id)
@@ -324,13 +335,7 @@ async fn redrafted(kernel: &Kernel, caller: &Caller, stored: &Stored<Identity>, 
     if stored.charter.workload_binding != charter.workload_binding {
         for old in &stored.bindings {
             let read = kernel.must::<Binding>("binding", old).await?;
-            changeset.replace(
-                &read,
-                &Binding {
-                    state: BindingState::Removed,
-                    ..(*read.value).clone()
-                },
-            );
+            changeset.replace(&read, &Binding { state: BindingState::Removed, ..(*read.value).clone() });
         }
         identity.bindings.clear();
         if let Some((binding, once)) = binding_of(kernel, &identity, references.issuer.as_ref(), now).await? {
@@ -344,7 +349,13 @@ async fn redrafted(kernel: &Kernel, caller: &Caller, stored: &Stored<Identity>, 
 }
 
 /// An active identity with a narrower charter.
-async fn narrowed(kernel: &Kernel, caller: &Caller, stored: &Stored<Identity>, charter: &CharterDraft, now: Timestamp) -> Result<Changeset, OpError> {
+async fn narrowed(
+    kernel: &Kernel,
+    caller: &Caller,
+    stored: &Stored<Identity>,
+    charter: &CharterDraft,
+    now: Timestamp,
+) -> Result<Changeset, OpError> {
     let mut problems = stored.complete_with(charter).err().unwrap_or_default();
     problems.extend(unchangeable(&stored.charter, charter));
     if !problems.is_empty() {
@@ -359,10 +370,7 @@ async fn narrowed(kernel: &Kernel, caller: &Caller, stored: &Stored<Identity>, c
     if !narrows(&stored.charter, charter) {
         return Err(widens());
     }
-    let asked = kernel
-        .event(now, EventKind::IdentityNarrowed)
-        .subject(stored.id)
-        .fact("workflow", "non_human.charter");
+    let asked = kernel.event(now, EventKind::IdentityNarrowed).subject(stored.id).fact("workflow", "non_human.charter");
     let mut changeset = Changeset::new(caller.author(), now, asked);
     charter::rechartered(kernel, &mut changeset, stored, charter.clone(), None, now).await?;
     Ok(changeset)
@@ -375,8 +383,16 @@ async fn narrowed(kernel: &Kernel, caller: &Caller, stored: &Stored<Identity>, c
 pub async fn identity(kernel: &Kernel, caller: &Caller, id: IdentityId) -> Result<IdentityView, OpError> {
     let stored = kernel.must::<Identity>("identity", id).await?;
     // Who registered a draft has to finish it.
-    let drafts = caller.person_id() == Some(stored.registered_by) && matches!(stored.state, IdentityState::Draft | IdentityState::Pending);
-    authority::may_read(kernel, caller, "identity", &id.to_string(), drafts || authority::owns_identity(caller, &stored)).await?;
+    let drafts = caller.person_id() == Some(stored.registered_by)
+        && matches!(stored.state, IdentityState::Draft | IdentityState::Pending);
+    authority::may_read(
+        kernel,
+        caller,
+        "identity",
+        &id.to_string(),
+        drafts || authority::owns_identity(caller, &stored),
+    )
+    .await?;
     view::identity_view(kernel, (*stored.value).clone(), stored.revision, None).await
 }
 
@@ -398,7 +414,11 @@ pub async fn environment_of(kernel: &Kernel, id: IdentityId) -> Result<String, O
 ///
 /// # Errors
 /// The caller may read none.
-pub async fn identities(kernel: &Kernel, caller: &Caller, mut ask: ListAsk<Identity>) -> Result<Page<IdentityView>, OpError> {
+pub async fn identities(
+    kernel: &Kernel,
+    caller: &Caller,
+    mut ask: ListAsk<Identity>,
+) -> Result<Page<IdentityView>, OpError> {
     if authority::can_read(kernel, caller, "identity", "", false).is_err() {
         authority::may_read(kernel, caller, "identity", "", true).await?;
         let person = kernel.only_person(caller, "identity.list").await?;

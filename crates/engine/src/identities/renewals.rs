@@ -30,9 +30,14 @@ use crate::kernel::{Kernel, exceptional};
 /// Within which time an identity must have been used for a renewal that somebody asks for.
 pub(crate) const USED_WITHIN: Span = Span::from_days(30);
 
-/// Why an identity's need isn't verified; empty if it is: recent use, an active owner who accepted it, no overdue review, no critical
-/// finding (SECURITY.md).
-pub(crate) async fn renewal_problems(kernel: &Kernel, identity: &Identity, used_within: Span, now: Timestamp) -> Result<Vec<String>, OpError> {
+/// Why an identity's need isn't verified; empty if it is: recent use, an active owner who accepted it, no overdue
+/// review, no critical finding (SECURITY.md).
+pub(crate) async fn renewal_problems(
+    kernel: &Kernel,
+    identity: &Identity,
+    used_within: Span,
+    now: Timestamp,
+) -> Result<Vec<String>, OpError> {
     let mut problems = Vec::new();
     let id = identity.id.to_string();
     let last_used = work::last_used(kernel, &id).await?;
@@ -54,10 +59,7 @@ pub(crate) async fn renewal_problems(kernel: &Kernel, identity: &Identity, used_
         problems.push("an overdue review".to_owned());
     }
     let findings = open_of(kernel, [Finding::SUBJECT.of(id), Finding::STATE.of(FindingState::Open)]).await?;
-    if findings
-        .iter()
-        .any(|finding| finding.severity == Severity::Critical && finding.state == FindingState::Open)
-    {
+    if findings.iter().any(|finding| finding.severity == Severity::Critical && finding.state == FindingState::Open) {
         problems.push("an open critical finding".to_owned());
     }
     Ok(problems)
@@ -70,9 +72,17 @@ async fn open_of<T: Record>(kernel: &Kernel, open: [Term<T>; 2]) -> Result<Vec<S
 }
 
 /// Works off the opening of a renewal window.
-pub(crate) async fn work_renewal(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
-    let Ok(id) = claimed.subject.parse::<IdentityId>() else { return Ok(None) };
-    let Some(stored) = kernel.one::<Identity>(id).await? else { return Ok(None) };
+pub(crate) async fn work_renewal(
+    kernel: &Kernel,
+    claimed: &Claimed,
+    now: Timestamp,
+) -> Result<Option<Changeset>, OpError> {
+    let Ok(id) = claimed.subject.parse::<IdentityId>() else {
+        return Ok(None);
+    };
+    let Some(stored) = kernel.one::<Identity>(id).await? else {
+        return Ok(None);
+    };
     let (Some(opens), Some(terms)) = (plan::opens(&stored), stored.charter.renewal.clone()) else {
         return Ok(None);
     };
@@ -83,10 +93,7 @@ pub(crate) async fn work_renewal(kernel: &Kernel, claimed: &Claimed, now: Timest
     let mut problems = renewal_problems(kernel, &stored, terms.used_within, now).await?;
     if let Some(until) = next {
         problems.extend(
-            references::end_problems(kernel, &stored, until, now)
-                .await?
-                .into_iter()
-                .map(|problem| problem.hint),
+            references::end_problems(kernel, &stored, until, now).await?.into_iter().map(|problem| problem.hint),
         );
     }
     let answer = may_renew(kernel, &stored, problems.is_empty(), now).await?;
@@ -95,10 +102,7 @@ pub(crate) async fn work_renewal(kernel: &Kernel, claimed: &Claimed, now: Timest
     let (Some(until), true) = (next, problems.is_empty() && gate::check(&answer).is_ok()) else {
         return Ok(Some(not_renewed(kernel, claimed, &stored, evidence, &answer, now)?));
     };
-    let charter = CharterDraft {
-        expires_at: Some(until),
-        ..stored.charter.clone()
-    };
+    let charter = CharterDraft { expires_at: Some(until), ..stored.charter.clone() };
     let event = kernel
         .event(now, EventKind::IdentityRenewed)
         .subject(id)
@@ -110,9 +114,9 @@ pub(crate) async fn work_renewal(kernel: &Kernel, claimed: &Claimed, now: Timest
     let mut changeset = Changeset::new(system(), now, event);
     charter::rechartered(kernel, &mut changeset, &stored, charter, None, now).await?;
     acknowledge(&mut changeset, claimed);
-    changeset
-        .due
-        .retain(|change| !matches!(change, DueChange::Ack(DueKind::Renewal, ..) | DueChange::Set(DueKind::Renewal, ..)));
+    changeset.due.retain(|change| {
+        !matches!(change, DueChange::Ack(DueKind::Renewal, ..) | DueChange::Set(DueKind::Renewal, ..))
+    });
     changeset.due.push(DueChange::Retry(
         DueKind::Renewal,
         claimed.subject.clone(),
@@ -122,7 +126,12 @@ pub(crate) async fn work_renewal(kernel: &Kernel, claimed: &Claimed, now: Timest
     Ok(Some(changeset))
 }
 
-async fn may_renew(kernel: &Kernel, identity: &Stored<Identity>, need_verified: bool, now: Timestamp) -> Result<Answer, OpError> {
+async fn may_renew(
+    kernel: &Kernel,
+    identity: &Stored<Identity>,
+    need_verified: bool,
+    now: Timestamp,
+) -> Result<Answer, OpError> {
     let charter = &identity.charter;
     let extends = charter.renewal.as_ref().map_or(Span::default(), |renewal| renewal.extend_by);
     let owner = match charter.owner {

@@ -74,13 +74,15 @@ pub(crate) fn review_of(
 }
 
 /// Opens a review of an identity whose key was replaced (R93). One that is open already covers what came since.
-pub(crate) async fn review_rotation(kernel: &Kernel, changeset: &mut Changeset, identity: &Identity, now: Timestamp) -> Result<(), OpError> {
+pub(crate) async fn review_rotation(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    identity: &Identity,
+    now: Timestamp,
+) -> Result<(), OpError> {
     let trigger = ReviewTrigger::Rotation;
-    let open = Query::of([
-        Review::IDENTITY.of(identity.id),
-        Review::STATE.of(ReviewState::Open),
-        Review::TRIGGER.of(trigger),
-    ]);
+    let open =
+        Query::of([Review::IDENTITY.of(identity.id), Review::STATE.of(ReviewState::Open), Review::TRIGGER.of(trigger)]);
     if kernel.find(open.limit(1)).await?.readable().is_empty() {
         open_review(kernel, changeset, ReviewSubject::Identity(identity.id), trigger, reviewer_of(identity), now);
     }

@@ -15,7 +15,12 @@ use crate::kernel::error::OpError;
 use crate::kernel::{Kernel, work};
 
 /// An identity with what is computed about it.
-pub(crate) async fn identity_view(kernel: &Kernel, record: Identity, revision: u64, committed: Option<&Committed>) -> Result<IdentityView, OpError> {
+pub(crate) async fn identity_view(
+    kernel: &Kernel,
+    record: Identity,
+    revision: u64,
+    committed: Option<&Committed>,
+) -> Result<IdentityView, OpError> {
     let holds = Box::pin(holds::holds_of(kernel, std::iter::once(&record))).await?;
     let removal_group = Box::pin(removal_groups::removal_group_view(kernel, &record.charter)).await?;
     let mut view = shown(kernel, record, revision, &holds, removal_group).await?;

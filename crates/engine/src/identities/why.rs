@@ -29,10 +29,17 @@ const PAGE: u16 = 1_000;
 ///
 /// # Errors
 /// The caller may not read the log, and is not the subject; or the limit is none of 1 to [`MAX_PAGE`].
-pub async fn refusals(kernel: &Kernel, caller: &Caller, subject: &str, before: Option<u64>, limit: u16) -> Result<Refusals, OpError> {
+pub async fn refusals(
+    kernel: &Kernel,
+    caller: &Caller,
+    subject: &str,
+    before: Option<u64>,
+    limit: u16,
+) -> Result<Refusals, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "refusals.read", subject), async {
-            let own = caller.person_id().is_some_and(|person| person.to_string() == subject) || owns_subject(kernel, caller, subject).await?;
+            let own = caller.person_id().is_some_and(|person| person.to_string() == subject)
+                || owns_subject(kernel, caller, subject).await?;
             if own {
                 caller.token_allows(Action::Read)?;
             } else {
@@ -68,11 +75,7 @@ pub async fn refusals(kernel: &Kernel, caller: &Caller, subject: &str, before: O
                 _ if at > 0 => Some(at),
                 _ => None,
             };
-            Ok(Refusals {
-                items: found,
-                before: next,
-                names: Names::new(),
-            })
+            Ok(Refusals { items: found, before: next, names: Names::new() })
         })
         .await
 }
@@ -85,12 +88,17 @@ async fn owns_subject(kernel: &Kernel, caller: &Caller, subject: &str) -> Result
     Ok(identity.is_some_and(|identity| crate::kernel::authority::owns_identity(caller, &identity)))
 }
 
-/// Who could touch a resource at a moment, and why: each grant that was in force then, with the need, the approval and what had ended
-/// or blocked it. The whole log up to that moment is read.
+/// Who could touch a resource at a moment, and why: each grant that was in force then, with the need, the approval and
+/// what had ended or blocked it. The whole log up to that moment is read.
 ///
 /// # Errors
 /// No such resource, the moment is ahead, or the caller may not read the log.
-pub async fn past_access(kernel: &Kernel, caller: &Caller, id: ResourceId, at: Option<Timestamp>) -> Result<PastAccessReport, OpError> {
+pub async fn past_access(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: ResourceId,
+    at: Option<Timestamp>,
+) -> Result<PastAccessReport, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "access.history", id), async {
             let resource = kernel.must::<Resource>("resource", id).await?;
@@ -108,7 +116,8 @@ pub async fn past_access(kernel: &Kernel, caller: &Caller, id: ResourceId, at: O
                     break;
                 }
                 for entry in entries {
-                    let leaf = Leaf::parse(&entry.leaf).map_err(|error| OpError::Internal(format!("entry {} can't be read: {error}", entry.index)))?;
+                    let leaf = Leaf::parse(&entry.leaf)
+                        .map_err(|error| OpError::Internal(format!("entry {} can't be read: {error}", entry.index)))?;
                     if leaf.at > at.as_micros() {
                         break 'log;
                     }

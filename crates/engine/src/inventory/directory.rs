@@ -32,7 +32,11 @@ const MAX_DOMAINS: usize = 32;
 ///
 /// # Errors
 /// The fields are wrong, the name is taken, or the caller is no administrator.
-pub async fn create_application(kernel: &Kernel, caller: &Caller, ask: NewApplication) -> Result<Changed<Application>, OpError> {
+pub async fn create_application(
+    kernel: &Kernel,
+    caller: &Caller,
+    ask: NewApplication,
+) -> Result<Changed<Application>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "application.create", ""), async {
             kernel.allow(caller, Action::Administer, inventory("application", "", ""), administration(false, false))?;
@@ -63,11 +67,7 @@ pub async fn create_application(kernel: &Kernel, caller: &Caller, ask: NewApplic
                         .fact("removal_group", ask.removal_group);
                     let mut changeset = Changeset::new(caller.author(), now, event);
                     changeset.expect(&owner).insert(&application);
-                    changeset.once.push(Once {
-                        space: "application_name",
-                        key: ask.name.clone(),
-                        until: None,
-                    });
+                    changeset.once.push(Once { space: "application_name", key: ask.name.clone(), until: None });
                     Ok((changeset, application))
                 })
                 .await?;
@@ -80,7 +80,11 @@ pub async fn create_application(kernel: &Kernel, caller: &Caller, ask: NewApplic
 ///
 /// # Errors
 /// The name is malformed or taken, or the caller is no administrator.
-pub async fn create_environment(kernel: &Kernel, caller: &Caller, ask: NewEnvironment) -> Result<Changed<Environment>, OpError> {
+pub async fn create_environment(
+    kernel: &Kernel,
+    caller: &Caller,
+    ask: NewEnvironment,
+) -> Result<Changed<Environment>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "environment.create", ""), async {
             kernel.allow(
@@ -97,7 +101,8 @@ pub async fn create_environment(kernel: &Kernel, caller: &Caller, ask: NewEnviro
                     if kernel.one::<Environment>(&ask.name).await?.is_some() {
                         return Err(OpError::Taken { what: "name" });
                     }
-                    let key = keys::new_key_of(kernel, KeyUse::AccessToken(ask.name.clone()), ask.signing_algorithm, now)?;
+                    let key =
+                        keys::new_key_of(kernel, KeyUse::AccessToken(ask.name.clone()), ask.signing_algorithm, now)?;
                     let environment = Environment {
                         name: ask.name.clone(),
                         production: ask.production,
@@ -114,11 +119,7 @@ pub async fn create_environment(kernel: &Kernel, caller: &Caller, ask: NewEnviro
                         .fact("public_key", &key.public);
                     let mut changeset = Changeset::new(caller.author(), now, event);
                     changeset.insert(&environment).insert(&key);
-                    changeset.once.push(Once {
-                        space: "environment_name",
-                        key: ask.name.clone(),
-                        until: None,
-                    });
+                    changeset.once.push(Once { space: "environment_name", key: ask.name.clone(), until: None });
                     Ok((changeset, environment))
                 })
                 .await?;
@@ -127,15 +128,20 @@ pub async fn create_environment(kernel: &Kernel, caller: &Caller, ask: NewEnviro
         .await
 }
 
-/// Gives an environment its next signing key, of each algorithm that it signs with. They are published at once and sign once verifiers had time
-/// to fetch them; the old ones stay published until the last token that they signed has ended.
+/// Gives an environment its next signing key, of each algorithm that it signs with. They are published at once and sign
+/// once verifiers had time to fetch them; the old ones stay published until the last token that they signed has ended.
 ///
 /// # Errors
 /// No such environment, or the caller is no administrator.
 pub async fn rotate_key(kernel: &Kernel, caller: &Caller, name: &str) -> Result<Changed<Environment>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "environment.rotate_key", name), async {
-            kernel.allow(caller, Action::Administer, inventory("environment", name, name), administration(false, false))?;
+            kernel.allow(
+                caller,
+                Action::Administer,
+                inventory("environment", name, name),
+                administration(false, false),
+            )?;
             let ((environment, revision), committed) = kernel
                 .decide(|| async {
                     let now = kernel.now();
@@ -191,7 +197,8 @@ pub async fn create_resource(kernel: &Kernel, caller: &Caller, ask: NewResource)
             let (resource, committed) = kernel
                 .decide(|| async {
                     let now = kernel.now();
-                    // The first resource that wants an algorithm brings its key: nobody can have fetched the key set for its tokens before.
+                    // The first resource that wants an algorithm brings its key: nobody can have fetched the key
+                    // set for its tokens before.
                     let environment = kernel.must::<Environment>("environment", &ask.environment).await?;
                     let new_key = missing_key(kernel, &environment, ask.signing_algorithm, now)?;
                     let resource = Resource {
@@ -239,12 +246,18 @@ pub async fn create_resource(kernel: &Kernel, caller: &Caller, ask: NewResource)
         .await
 }
 
-/// Has a resource's tokens signed with another algorithm from now on, or with what its environment says. Where the environment has no key of it yet,
-/// the first one is published at once and signs once verifiers had time to fetch it; until then nothing changes.
+/// Has a resource's tokens signed with another algorithm from now on, or with what its environment says. Where the
+/// environment has no key of it yet, the first one is published at once and signs once verifiers had time to fetch it;
+/// until then nothing changes.
 ///
 /// # Errors
 /// No such resource, or the caller is no administrator.
-pub async fn sign_with(kernel: &Kernel, caller: &Caller, id: ResourceId, ask: &SignWith) -> Result<Changed<Resource>, OpError> {
+pub async fn sign_with(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: ResourceId,
+    ask: &SignWith,
+) -> Result<Changed<Resource>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "resource.sign_with", id), async {
             may_administer_resource(kernel, caller, id).await?;
@@ -254,10 +267,7 @@ pub async fn sign_with(kernel: &Kernel, caller: &Caller, id: ResourceId, ask: &S
                     let stored = kernel.must::<Resource>("resource", id).await?;
                     let environment = kernel.must::<Environment>("environment", &stored.environment).await?;
                     let new_key = missing_key(kernel, &environment, ask.signing_algorithm, now)?;
-                    let resource = Resource {
-                        signing_algorithm: ask.signing_algorithm,
-                        ..(*stored.value).clone()
-                    };
+                    let resource = Resource { signing_algorithm: ask.signing_algorithm, ..(*stored.value).clone() };
                     let event = kernel
                         .event(now, EventKind::ResourceSigningChanged)
                         .subject(id)
@@ -277,18 +287,10 @@ pub async fn sign_with(kernel: &Kernel, caller: &Caller, id: ResourceId, ask: &S
 
 /// Whether the caller may change a resource of its environment.
 pub(crate) async fn may_administer_resource(kernel: &Kernel, caller: &Caller, id: ResourceId) -> Result<(), OpError> {
-    let environment = kernel
-        .one::<Resource>(id)
-        .await?
-        .map(|resource| resource.environment.clone())
-        .unwrap_or_default();
+    let environment =
+        kernel.one::<Resource>(id).await?.map(|resource| resource.environment.clone()).unwrap_or_default();
     kernel
-        .allow(
-            caller,
-            Action::Administer,
-            inventory("resource", id, &environment),
-            administration(false, false),
-        )
+        .allow(caller, Action::Administer, inventory("resource", id, &environment), administration(false, false))
         .map(|_| ())
 }
 
@@ -314,7 +316,9 @@ fn add_key(changeset: &mut Changeset, environment: &Stored<Environment>, key: &S
 fn check_resource(ask: &NewResource) -> Vec<FieldProblem> {
     let mut problems = Vec::new();
     let has_scheme = ask.uri.split_once("://").is_some_and(|(scheme, rest)| {
-        scheme.starts_with(|c: char| c.is_ascii_lowercase()) && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'+') && !rest.is_empty()
+        scheme.starts_with(|c: char| c.is_ascii_lowercase())
+            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'+')
+            && !rest.is_empty()
     });
     if !has_scheme
         || ask.uri.contains('#')
@@ -339,7 +343,9 @@ fn check_resource(ask: &NewResource) -> Vec<FieldProblem> {
 pub(crate) fn resource_problems(actions: &[String], data_domains: &[String]) -> Vec<FieldProblem> {
     let mut problems = Vec::new();
     let good = |action: &String| {
-        !action.is_empty() && action.len() <= 64 && action.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.:-".contains(&b))
+        !action.is_empty()
+            && action.len() <= 64
+            && action.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.:-".contains(&b))
     };
     if actions.is_empty() || actions.len() > 64 || !actions.iter().all(good) {
         problems.push(FieldProblem::new(
@@ -348,7 +354,9 @@ pub(crate) fn resource_problems(actions: &[String], data_domains: &[String]) -> 
             "list 1 to 64 actions of a-z, 0-9 and _ . : -",
         ));
     }
-    if data_domains.len() > MAX_DOMAINS || data_domains.iter().any(|domain| domain.is_empty() || domain.len() > MAX_TEXT) {
+    if data_domains.len() > MAX_DOMAINS
+        || data_domains.iter().any(|domain| domain.is_empty() || domain.len() > MAX_TEXT)
+    {
         problems.push(FieldProblem::new("data_domains", "data_domains_malformed", "list at most 32 names"));
     }
     problems

@@ -32,8 +32,8 @@ impl Listed for NamingStandard {
 /// Sets the naming standard of a kind. Names that are there already stay; names are never changed.
 ///
 /// # Errors
-/// The pattern is none, the example doesn't match it or is no valid name, there is one and `if_match` is missing or doesn't hold, or the caller is no
-/// administrator.
+/// The pattern is none, the example doesn't match it or is no valid name, there is one and `if_match` is missing or
+/// doesn't hold, or the caller is no administrator.
 pub async fn set_naming_standard(
     kernel: &Kernel,
     caller: &Caller,
@@ -91,7 +91,8 @@ pub(crate) async fn against_standard(kernel: &Kernel, kind: Kind, name: &str) ->
     let Some(standard) = kernel.one::<NamingStandard>(kind.as_str()).await? else {
         return Ok(None);
     };
-    let pattern = whole(&standard.pattern).map_err(|why| OpError::Internal(format!("the naming standard of {}: {why}", kind.as_str())))?;
+    let pattern = whole(&standard.pattern)
+        .map_err(|why| OpError::Internal(format!("the naming standard of {}: {why}", kind.as_str())))?;
     if pattern.is_match(name) {
         return Ok(None);
     }
@@ -106,25 +107,25 @@ fn whole(pattern: &str) -> Result<Regex, String> {
 
 /// Nesting and size are bounded: the parser of patterns recurses.
 fn compile(pattern: &str) -> Result<Regex, String> {
-    RegexBuilder::new(pattern)
-        .size_limit(MAX_COMPILED)
-        .dfa_size_limit(MAX_COMPILED)
-        .nest_limit(16)
-        .build()
-        .map_err(|error| match error {
+    RegexBuilder::new(pattern).size_limit(MAX_COMPILED).dfa_size_limit(MAX_COMPILED).nest_limit(16).build().map_err(
+        |error| match error {
             regex::Error::CompiledTooBig(_) => "it is too large when compiled".to_owned(),
             _ => "it is no regular expression".to_owned(),
-        })
+        },
+    )
 }
 
 fn check(ask: &NewNamingStandard) -> Result<(), FieldProblem> {
-    if ask.pattern.is_empty() || ask.pattern.len() > MAX_PATTERN || tenure_core::base::text::check_line(&ask.pattern).is_err() {
+    if ask.pattern.is_empty()
+        || ask.pattern.len() > MAX_PATTERN
+        || tenure_core::base::text::check_line(&ask.pattern).is_err()
+    {
         return Err(FieldProblem::new("pattern", "pattern_malformed", "give a regular expression of 1 to 200 bytes"));
     }
     // By itself, too: what closes our own bracket would be matched beside the anchors.
-    let pattern = compile(&ask.pattern)
-        .and_then(|_| whole(&ask.pattern))
-        .map_err(|why| FieldProblem::new("pattern", "pattern_malformed", format!("{why}; e.g. svc-[a-z]+-(prod|staging)")))?;
+    let pattern = compile(&ask.pattern).and_then(|_| whole(&ask.pattern)).map_err(|why| {
+        FieldProblem::new("pattern", "pattern_malformed", format!("{why}; e.g. svc-[a-z]+-(prod|staging)"))
+    })?;
     parse_name("example", &ask.example)?;
     if pattern.is_match(&ask.example) {
         Ok(())
@@ -138,10 +139,7 @@ mod tests {
     use super::*;
 
     fn standard(pattern: &str, example: &str) -> Result<(), String> {
-        let ask = NewNamingStandard {
-            pattern: pattern.into(),
-            example: example.into(),
-        };
+        let ask = NewNamingStandard { pattern: pattern.into(), example: example.into() };
         check(&ask).map_err(|problem| problem.code)
     }
 

@@ -41,7 +41,11 @@ pub async fn create_need(kernel: &Kernel, caller: &Caller, ask: NewNeed) -> Resu
                     let mut problems: Vec<FieldProblem> = parse_name("name", &ask.name).err().into_iter().collect();
                     let owner = ownership::who_answers(kernel, ask.owner, &mut problems).await?;
                     if ask.ends_at.is_some_and(|end| end <= now) {
-                        problems.push(FieldProblem::new("ends_at", "end_past", "set an end in the future, or leave it out"));
+                        problems.push(FieldProblem::new(
+                            "ends_at",
+                            "end_past",
+                            "set an end in the future, or leave it out",
+                        ));
                     }
                     let Some(owner) = owner.filter(|_| problems.is_empty()) else {
                         return Err(OpError::Invalid(problems));
@@ -67,11 +71,7 @@ pub async fn create_need(kernel: &Kernel, caller: &Caller, ask: NewNeed) -> Resu
                     if let Some(end) = need.ends_at {
                         changeset.due.push(DueChange::Set(DueKind::Need, need.id.to_string(), end));
                     }
-                    changeset.once.push(Once {
-                        space: "need_name",
-                        key: ask.name.clone(),
-                        until: None,
-                    });
+                    changeset.once.push(Once { space: "need_name", key: ask.name.clone(), until: None });
                     Ok((changeset, need))
                 })
                 .await?;

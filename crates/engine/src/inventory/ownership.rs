@@ -1,9 +1,9 @@
-//! Who answers for applications, vendors, cloud accounts, needs and sources: how a record of these is changed, and what becomes of it when its owner
-//! leaves (R91, R98, R120).
+//! Who answers for applications, vendors, cloud accounts, needs and sources: how a record of these is changed, and what
+//! becomes of it when its owner leaves (R91, R98, R120).
 //!
-//! An identity without an owner stops, and so its transfer has to be accepted. These records hold no authority that could stop: whoever leaves is
-//! followed by a finding for each, which administrators are told of with a deadline, and which security is told of again after each deadline that passes,
-//! until an administrator has named another owner.
+//! An identity without an owner stops, and so its transfer has to be accepted. These records hold no authority that
+//! could stop: whoever leaves is followed by a finding for each, which administrators are told of with a deadline, and
+//! which security is told of again after each deadline that passes, until an administrator has named another owner.
 
 use std::collections::BTreeSet;
 
@@ -89,8 +89,7 @@ macro_rules! owned {
 }
 owned!(Application, "application", ApplicationUpdated, |it: &Application| it.standing == Standing::Closed, group: removal_group);
 owned!(Vendor, "vendor", VendorUpdated, |it: &Vendor| it.standing == Standing::Closed);
-owned!(CloudAccount, "cloud_account", CloudAccountUpdated, |it: &CloudAccount| it.standing
-    == Standing::Closed);
+owned!(CloudAccount, "cloud_account", CloudAccountUpdated, |it: &CloudAccount| it.standing == Standing::Closed);
 owned!(Need, "need", NeedUpdated, |it: &Need| it.standing == Standing::Closed);
 owned!(Source, "source", SourceUpdated, |it: &Source| it.state == TrustState::Removed, action: Action::Trust);
 
@@ -102,10 +101,7 @@ pub(crate) struct Named {
 
 impl Named {
     pub(crate) fn owner(owner: PersonId) -> Self {
-        Self {
-            owner: Some(owner),
-            removal_group: None,
-        }
+        Self { owner: Some(owner), removal_group: None }
     }
 }
 
@@ -120,17 +116,12 @@ pub async fn update_application(
     if_match: IfMatch,
     ask: ApplicationEdit,
 ) -> Result<Changed<Application>, OpError> {
-    let named = Named {
-        owner: ask.owner,
-        removal_group: ask.removal_group,
-    };
+    let named = Named { owner: ask.owner, removal_group: ask.removal_group };
     let problems = nothing_to_change("owner", ask.owner.is_none() && ask.removal_group.is_none());
-    update(kernel, caller, &id.to_string(), if_match, named, problems, |application: Application| {
-        Application {
-            owner: ask.owner.unwrap_or(application.owner),
-            removal_group: ask.removal_group.or(application.removal_group),
-            ..application
-        }
+    update(kernel, caller, &id.to_string(), if_match, named, problems, |application: Application| Application {
+        owner: ask.owner.unwrap_or(application.owner),
+        removal_group: ask.removal_group.or(application.removal_group),
+        ..application
     })
     .await
 }
@@ -147,8 +138,9 @@ pub async fn update_cloud_account(
     ask: OwnerEdit,
 ) -> Result<Changed<CloudAccount>, OpError> {
     let named = Named::owner(ask.owner);
-    update(kernel, caller, &id.to_string(), if_match, named, Vec::new(), |account: CloudAccount| {
-        CloudAccount { owner: ask.owner, ..account }
+    update(kernel, caller, &id.to_string(), if_match, named, Vec::new(), |account: CloudAccount| CloudAccount {
+        owner: ask.owner,
+        ..account
     })
     .await
 }
@@ -157,13 +149,16 @@ pub async fn update_cloud_account(
 ///
 /// # Errors
 /// It is closed, `if_match` is missing or doesn't hold, the person isn't active, or the caller is no administrator.
-pub async fn update_need(kernel: &Kernel, caller: &Caller, id: NeedId, if_match: IfMatch, ask: OwnerEdit) -> Result<Changed<Need>, OpError> {
+pub async fn update_need(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: NeedId,
+    if_match: IfMatch,
+    ask: OwnerEdit,
+) -> Result<Changed<Need>, OpError> {
     let named = Named::owner(ask.owner);
-    update(kernel, caller, &id.to_string(), if_match, named, Vec::new(), |need: Need| Need {
-        owner: ask.owner,
-        ..need
-    })
-    .await
+    update(kernel, caller, &id.to_string(), if_match, named, Vec::new(), |need: Need| Need { owner: ask.owner, ..need })
+        .await
 }
 
 pub(crate) async fn update<T: Owned>(
@@ -221,7 +216,11 @@ pub(crate) async fn update<T: Owned>(
         .await
 }
 
-async fn who_is_named(kernel: &Kernel, named: &Named, problems: &mut Vec<FieldProblem>) -> Result<Option<Stored<Person>>, OpError> {
+async fn who_is_named(
+    kernel: &Kernel,
+    named: &Named,
+    problems: &mut Vec<FieldProblem>,
+) -> Result<Option<Stored<Person>>, OpError> {
     if let Some(team) = named.removal_group {
         problems.extend(removal_groups::removal_group_problem(kernel, "removal_group", team).await?);
     }
@@ -232,7 +231,11 @@ async fn who_is_named(kernel: &Kernel, named: &Named, problems: &mut Vec<FieldPr
 }
 
 /// Who is to answer for a record: somebody who is there.
-pub(crate) async fn who_answers(kernel: &Kernel, owner: PersonId, problems: &mut Vec<FieldProblem>) -> Result<Option<Stored<Person>>, OpError> {
+pub(crate) async fn who_answers(
+    kernel: &Kernel,
+    owner: PersonId,
+    problems: &mut Vec<FieldProblem>,
+) -> Result<Option<Stored<Person>>, OpError> {
     let owner = kernel.one::<Person>(owner).await?.filter(|owner| owner.is_active());
     if owner.is_none() {
         let hint = "name an active person who answers for it: tenure person list --state active";
@@ -242,14 +245,27 @@ pub(crate) async fn who_answers(kernel: &Kernel, owner: PersonId, problems: &mut
 }
 
 /// Somebody who is there answers for a record from now on.
-pub(crate) async fn has_an_owner(kernel: &Kernel, changeset: &mut Changeset, id: &str, owner: &Stored<Person>, now: Timestamp) -> Result<(), OpError> {
+pub(crate) async fn has_an_owner(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    id: &str,
+    owner: &Stored<Person>,
+    now: Timestamp,
+) -> Result<(), OpError> {
     // Who leaves meanwhile is not made an owner.
     changeset.expect(owner);
     finding::no_longer(kernel, changeset, &[&OWNER_LEFT], id, "somebody who is there answers for it", now).await
 }
 
-/// Opens a finding for the first records of somebody who is away that have none, and tells administrators; returns how many.
-pub(crate) async fn note_left_behind(kernel: &Kernel, changeset: &mut Changeset, owner: &Person, most: usize, now: Timestamp) -> Result<usize, OpError> {
+/// Opens a finding for the first records of somebody who is away that have none, and tells administrators; returns how
+/// many.
+pub(crate) async fn note_left_behind(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    owner: &Person,
+    most: usize,
+    now: Timestamp,
+) -> Result<usize, OpError> {
     let mut opened = Vec::new();
     for (id, kind) in answered_for(kernel, owner.id).await? {
         if opened.len() == most {
@@ -258,7 +274,10 @@ pub(crate) async fn note_left_behind(kernel: &Kernel, changeset: &mut Changeset,
         if finding::has_finding(kernel, &OWNER_LEFT, &id).await? {
             continue;
         }
-        let evidence = Map::from_iter([("owner".to_owned(), Value::from(owner.id.to_string())), ("kind".to_owned(), Value::from(kind))]);
+        let evidence = Map::from_iter([
+            ("owner".to_owned(), Value::from(owner.id.to_string())),
+            ("kind".to_owned(), Value::from(kind)),
+        ]);
         finding::raise(kernel, changeset, &OWNER_LEFT, &id, &owner.id.to_string(), evidence, now).await?;
         opened.push(id);
     }
@@ -283,7 +302,13 @@ pub(crate) async fn note_left_behind(kernel: &Kernel, changeset: &mut Changeset,
 }
 
 /// Resolves the findings about the records of somebody who is there again; returns how many, at most so many.
-pub(crate) async fn note_return(kernel: &Kernel, changeset: &mut Changeset, owner: PersonId, most: usize, now: Timestamp) -> Result<usize, OpError> {
+pub(crate) async fn note_return(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    owner: PersonId,
+    most: usize,
+    now: Timestamp,
+) -> Result<usize, OpError> {
     let mut resolved = 0;
     for (id, _) in answered_for(kernel, owner).await? {
         if resolved < most && finding::has_finding(kernel, &OWNER_LEFT, &id).await? {
@@ -294,8 +319,13 @@ pub(crate) async fn note_return(kernel: &Kernel, changeset: &mut Changeset, owne
     Ok(resolved)
 }
 
-/// Works off the deadline by which what somebody left behind has other owners: what has none is told to security, again and again.
-pub(crate) async fn work_left_behind(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
+/// Works off the deadline by which what somebody left behind has other owners: what has none is told to security, again
+/// and again.
+pub(crate) async fn work_left_behind(
+    kernel: &Kernel,
+    claimed: &Claimed,
+    now: Timestamp,
+) -> Result<Option<Changeset>, OpError> {
     let Some(id) = claimed.subject.strip_suffix(OVERDUE).and_then(|id| id.parse::<PersonId>().ok()) else {
         return Ok(None);
     };
@@ -311,26 +341,17 @@ pub(crate) async fn work_left_behind(kernel: &Kernel, claimed: &Claimed, now: Ti
         "Nobody who is there answers for {}: {id} is away, and nobody named another owner in time. This is said again at {again}.",
         in_short(&left)
     );
-    let event = kernel
-        .event(now, EventKind::OwnershipOverdue)
-        .subject(id)
-        .fact("records", left.len())
-        .fact("again", again);
-    let event = notify(
-        event,
-        &[],
-        &[Role::Security, Role::Administrator],
-        "Records still have no owner who is there",
-        &text,
-    );
+    let event =
+        kernel.event(now, EventKind::OwnershipOverdue).subject(id).fact("records", left.len()).fact("again", again);
+    let event =
+        notify(event, &[], &[Role::Security, Role::Administrator], "Records still have no owner who is there", &text);
     let mut changeset = Changeset::new(system(), now, event);
-    changeset
-        .due
-        .push(DueChange::Retry(DueKind::Leaver, claimed.subject.clone(), claimed.fence, again));
+    changeset.due.push(DueChange::Retry(DueKind::Leaver, claimed.subject.clone(), claimed.fence, again));
     Ok(Some(changeset))
 }
 
-/// Opens findings for what is answered for by people who had left before there was this rule, whom nothing told of since; returns how many commits it took.
+/// Opens findings for what is answered for by people who had left before there was this rule, whom nothing told of
+/// since; returns how many commits it took.
 pub(crate) async fn sweep_left_behind(kernel: &Kernel) -> Result<usize, OpError> {
     let mut owners = BTreeSet::new();
     add_owners::<Application>(kernel, &mut owners).await?;
@@ -374,7 +395,8 @@ async fn add_owners<T: Owned>(kernel: &Kernel, owners: &mut BTreeSet<PersonId>) 
     Ok(())
 }
 
-/// Everything that somebody answers for and that isn't over, by id and kind. Identities are none of it: they have transfers.
+/// Everything that somebody answers for and that isn't over, by id and kind. Identities are none of it: they have
+/// transfers.
 async fn answered_for(kernel: &Kernel, owner: PersonId) -> Result<Vec<(String, &'static str)>, OpError> {
     let mut all = Vec::new();
     add_owned::<Application>(kernel, &mut all, owner).await?;
@@ -385,7 +407,11 @@ async fn answered_for(kernel: &Kernel, owner: PersonId) -> Result<Vec<(String, &
     Ok(all)
 }
 
-async fn add_owned<T: Owned>(kernel: &Kernel, all: &mut Vec<(String, &'static str)>, owner: PersonId) -> Result<(), OpError> {
+async fn add_owned<T: Owned>(
+    kernel: &Kernel,
+    all: &mut Vec<(String, &'static str)>,
+    owner: PersonId,
+) -> Result<(), OpError> {
     let mut pages = kernel.pages(Query::of([T::OWNED_BY.of(owner)]));
     while let Some(found) = pages.next().await? {
         let theirs = found.readable();
@@ -410,11 +436,8 @@ pub(crate) fn differences<T: Record>(before: &T, after: &T) -> Result<(Fields, F
         other => Err(OpError::Internal(format!("a record is no object: {other:?}"))),
     };
     let (mut before, mut after) = (fields(before)?, fields(after)?);
-    let same: Vec<String> = before
-        .iter()
-        .filter(|(name, value)| after.get(*name) == Some(value))
-        .map(|(name, _)| name.clone())
-        .collect();
+    let same: Vec<String> =
+        before.iter().filter(|(name, value)| after.get(*name) == Some(value)).map(|(name, _)| name.clone()).collect();
     for name in same {
         before.remove(&name);
         after.remove(&name);
@@ -446,19 +469,15 @@ mod tests {
     use crate::run::deadlines;
     use crate::run::ownership;
 
-    /// A database in which somebody left before there were findings of this: what they answered for, and the team of which they were the last.
+    /// A database in which somebody left before there were findings of this: what they answered for, and the team of
+    /// which they were the last.
     #[tokio::test]
     async fn d08_who_had_left_before_is_found_without_anybody_asking_and_once() {
         let world = world().await;
         let (engine, now) = (&world.engine, world.engine.now());
         let entropy = SeededEntropy::new(8);
         let lea = world.person(Role::Owner).await.person_id().unwrap();
-        let team = Team {
-            id: TeamId::generate(now, &entropy),
-            name: "platform".into(),
-            source: None,
-            created_at: now,
-        };
+        let team = Team { id: TeamId::generate(now, &entropy), name: "platform".into(), source: None, created_at: now };
         let account = CloudAccount {
             id: CloudAccountId::generate(now, &entropy),
             provider: "aws".into(),
@@ -468,23 +487,17 @@ mod tests {
             standing: Standing::Open,
             created_at: now,
         };
-        let charter = CharterDraft {
-            removal_group: Some(team.id),
-            ..CharterDraft::default()
-        };
+        let charter = CharterDraft { removal_group: Some(team.id), ..CharterDraft::default() };
         let stored = engine.must::<Person>("person", lea).await.unwrap();
-        let gone = Person {
-            state: PersonState::Departed,
-            teams: vec![team.id],
-            ..(*stored.value).clone()
-        };
+        let gone = Person { state: PersonState::Departed, teams: vec![team.id], ..(*stored.value).clone() };
         let mut before = Changeset::new(system(), now, engine.event(now, EventKind::PersonChanged));
         before.insert(&team).insert(&account).replace(&stored, &gone);
         before.insert(&active(1, charter, world.admin.person_id().unwrap(), now));
         engine.settle(before).await.unwrap().unwrap();
         assert_eq!(ownership::sweep_ownership(engine).await.unwrap(), 2);
         for (rule, subject) in [(&OWNER_LEFT, account.id.to_string()), (&REMOVAL_GROUP_EMPTY, team.id.to_string())] {
-            let found = engine.find(Query::of([Finding::RULE.of(rule.id), Finding::SUBJECT.of(subject)])).await.unwrap();
+            let found =
+                engine.find(Query::of([Finding::RULE.of(rule.id), Finding::SUBJECT.of(subject)])).await.unwrap();
             let found = found.readable();
             assert!(matches!(found.as_slice(), [one] if one.state == FindingState::Open), "{}", rule.id);
         }

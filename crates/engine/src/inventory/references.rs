@@ -1,4 +1,5 @@
-//! What a charter names has to exist and to fit together: people, places, resources, third parties, and whoever vouches for the workload.
+//! What a charter names has to exist and to fit together: people, places, resources, third parties, and whoever vouches
+//! for the workload.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +7,9 @@ use serde_json::Value;
 use tenure_core::base::id::{PersonId, ResourceId};
 use tenure_core::base::problem::FieldProblem;
 use tenure_core::base::time::Timestamp;
-use tenure_core::identity::{CharterDraft, Identity, IdentityState, Kind, MAX_ITEMS, RiskFacts, RiskTier, WorkloadBinding};
+use tenure_core::identity::{
+    CharterDraft, Identity, IdentityState, Kind, MAX_ITEMS, RiskFacts, RiskTier, WorkloadBinding,
+};
 use tenure_core::inventory::application::Application;
 use tenure_core::inventory::entitlement::WILDCARD;
 use tenure_core::inventory::environment::Environment;
@@ -38,7 +41,8 @@ pub(crate) struct References {
     pub production: bool,
     /// The most sensitive data domain of the charter or of a resource in its scope.
     pub sensitivity: Option<Sensitivity>,
-    /// What a third party or a pipeline is to touch is inside what is allowed for it; false until all of it was looked at.
+    /// What a third party or a pipeline is to touch is inside what is allowed for it; false until all of it was looked
+    /// at.
     pub within_bounds: bool,
     pub issuer: Option<Issuer>,
 }
@@ -46,10 +50,7 @@ pub(crate) struct References {
 impl References {
     /// The risk tier of a charter with these references (R119).
     pub(crate) fn tier(&self, kind: Kind, charter: &CharterDraft) -> RiskTier {
-        let facts = RiskFacts {
-            production: self.production,
-            sensitivity: self.sensitivity,
-        };
+        let facts = RiskFacts { production: self.production, sensitivity: self.sensitivity };
         RiskTier::of(kind, charter, facts)
     }
 }
@@ -67,7 +68,12 @@ impl Wrong<'_> {
 }
 
 /// Checks that what a charter names exists and fits together.
-pub(crate) async fn check_references(kernel: &Kernel, kind: Kind, charter: &CharterDraft, problems: &mut Vec<FieldProblem>) -> Result<References, OpError> {
+pub(crate) async fn check_references(
+    kernel: &Kernel,
+    kind: Kind,
+    charter: &CharterDraft,
+    problems: &mut Vec<FieldProblem>,
+) -> Result<References, OpError> {
     let mut wrong = Wrong(problems);
     // Of drafts too: whatever they name is looked up, and is what lists find them by.
     for (field, items) in [("scope", charter.scope.len()), ("repositories", charter.repositories.len())] {
@@ -101,12 +107,15 @@ pub(crate) async fn check_references(kernel: &Kernel, kind: Kind, charter: &Char
     Ok(references)
 }
 
-/// What stands in the way of a later end of an identity, besides its need: a vendor's contract, the life of its kind, its template.
-pub(crate) async fn end_problems(kernel: &Kernel, identity: &Identity, until: Timestamp, now: Timestamp) -> Result<Vec<FieldProblem>, OpError> {
-    let later = CharterDraft {
-        expires_at: Some(until),
-        ..identity.charter.clone()
-    };
+/// What stands in the way of a later end of an identity, besides its need: a vendor's contract, the life of its kind,
+/// its template.
+pub(crate) async fn end_problems(
+    kernel: &Kernel,
+    identity: &Identity,
+    until: Timestamp,
+    now: Timestamp,
+) -> Result<Vec<FieldProblem>, OpError> {
+    let later = CharterDraft { expires_at: Some(until), ..identity.charter.clone() };
     let mut problems = Vec::new();
     let references = check_references(kernel, identity.kind, &later, &mut problems).await?;
     problems.retain(|problem| ["charter.expires_at", "charter.vendor"].contains(&problem.field.as_str()));
@@ -120,7 +129,13 @@ pub(crate) async fn end_problems(kernel: &Kernel, identity: &Identity, until: Ti
     Ok(problems)
 }
 
-async fn check_people(kernel: &Kernel, kind: Kind, charter: &CharterDraft, references: &mut References, wrong: &mut Wrong<'_>) -> Result<(), OpError> {
+async fn check_people(
+    kernel: &Kernel,
+    kind: Kind,
+    charter: &CharterDraft,
+    references: &mut References,
+    wrong: &mut Wrong<'_>,
+) -> Result<(), OpError> {
     for (field, person) in [
         ("owner", charter.owner),
         ("backup_owner", charter.backup_owner),
@@ -161,7 +176,12 @@ async fn check_people(kernel: &Kernel, kind: Kind, charter: &CharterDraft, refer
     Ok(())
 }
 
-async fn check_places(kernel: &Kernel, charter: &CharterDraft, references: &mut References, wrong: &mut Wrong<'_>) -> Result<(), OpError> {
+async fn check_places(
+    kernel: &Kernel,
+    charter: &CharterDraft,
+    references: &mut References,
+    wrong: &mut Wrong<'_>,
+) -> Result<(), OpError> {
     if let Some(team) = charter.removal_group
         && let Some(problem) = Box::pin(removal_groups::removal_group_problem(kernel, "removal_group", team)).await?
     {
@@ -184,17 +204,25 @@ async fn check_places(kernel: &Kernel, charter: &CharterDraft, references: &mut 
     }
     if let Some(id) = charter.cloud_account {
         match kernel.one::<CloudAccount>(id).await? {
-            Some(account) if account.standing == Standing::Closed => wrong.add("cloud_account", "cloud_account_ended", "name an account that is open"),
+            Some(account) if account.standing == Standing::Closed => {
+                wrong.add("cloud_account", "cloud_account_ended", "name an account that is open")
+            }
             Some(account) if charter.environment.as_ref().is_some_and(|name| *name != account.environment) => {
                 wrong.add("cloud_account", "wrong_environment", "name an account of the charter's own environment");
             }
             Some(_) => {}
-            None => wrong.add("cloud_account", "cloud_account_unknown", "name a registered account: tenure cloud-account list"),
+            None => wrong.add(
+                "cloud_account",
+                "cloud_account_unknown",
+                "name a registered account: tenure cloud-account list",
+            ),
         }
     }
     if let Some(id) = charter.need {
         match kernel.one::<Need>(id).await? {
-            Some(need) if need.standing == Standing::Closed => wrong.add("need", "need_ended", "name a need that is open"),
+            Some(need) if need.standing == Standing::Closed => {
+                wrong.add("need", "need_ended", "name a need that is open")
+            }
             Some(_) => {}
             None => wrong.add("need", "need_unknown", "name a registered need: tenure need list"),
         }
@@ -203,7 +231,12 @@ async fn check_places(kernel: &Kernel, charter: &CharterDraft, references: &mut 
 }
 
 /// The scope's resources and the data domains that they hold.
-async fn check_data(kernel: &Kernel, charter: &CharterDraft, references: &mut References, wrong: &mut Wrong<'_>) -> Result<bool, OpError> {
+async fn check_data(
+    kernel: &Kernel,
+    charter: &CharterDraft,
+    references: &mut References,
+    wrong: &mut Wrong<'_>,
+) -> Result<bool, OpError> {
     for problem in third_party::unknown_domains(kernel, "data_domains", &charter.data_domains).await? {
         wrong.add(&problem.field, &problem.code, &problem.hint);
     }
@@ -212,7 +245,9 @@ async fn check_data(kernel: &Kernel, charter: &CharterDraft, references: &mut Re
     let mut fits = charter.scope.len() <= MAX_ITEMS;
     let bounded = charter.vendor.is_some() || !charter.data_domains.is_empty();
     for (n, entitlement) in charter.scope.iter().take(MAX_ITEMS).enumerate() {
-        let Ok(id) = entitlement.resource.parse::<ResourceId>() else { continue };
+        let Ok(id) = entitlement.resource.parse::<ResourceId>() else {
+            continue;
+        };
         let Some(resource) = kernel.one::<Resource>(id).await? else {
             wrong.add(&format!("scope[{n}].resource"), "resource_unknown", "name a registered resource");
             fits = false;
@@ -225,15 +260,15 @@ async fn check_data(kernel: &Kernel, charter: &CharterDraft, references: &mut Re
             continue;
         }
         references.sensitivity = references.sensitivity.max(sensitivity_of(kernel, &resource.data_domains).await?);
-        if let Some(action) = entitlement
-            .actions
-            .iter()
-            .find(|action| *action != WILDCARD && !resource.actions.contains(action))
+        if let Some(action) =
+            entitlement.actions.iter().find(|action| *action != WILDCARD && !resource.actions.contains(action))
         {
             let hint = format!("the resource doesn't know the action {action}");
             wrong.add(&format!("scope[{n}].actions"), "action_unknown", &hint);
         }
-        if let Some(domain) = resource.data_domains.iter().find(|domain| bounded && !charter.data_domains.contains(domain)) {
+        if let Some(domain) =
+            resource.data_domains.iter().find(|domain| bounded && !charter.data_domains.contains(domain))
+        {
             fits = false;
             let hint = format!("the resource holds {domain}, which the charter's data_domains don't allow");
             wrong.add(&format!("scope[{n}].resource"), "outside_data_domains", &hint);
@@ -283,7 +318,12 @@ async fn check_vendor(kernel: &Kernel, charter: &CharterDraft, wrong: &mut Wrong
     Ok(true)
 }
 
-async fn check_binding(kernel: &Kernel, charter: &CharterDraft, references: &mut References, wrong: &mut Wrong<'_>) -> Result<(), OpError> {
+async fn check_binding(
+    kernel: &Kernel,
+    charter: &CharterDraft,
+    references: &mut References,
+    wrong: &mut Wrong<'_>,
+) -> Result<(), OpError> {
     match &charter.workload_binding {
         Some(WorkloadBinding::PublicKey { jwk, .. }) => {
             if let Err(error) = parse_workload_key(jwk) {
@@ -298,7 +338,11 @@ async fn check_binding(kernel: &Kernel, charter: &CharterDraft, references: &mut
             }
             references.issuer = find_issuer(kernel, issuer).await?;
             let Some(found) = &references.issuer else {
-                wrong.add("workload_binding.issuer", "issuer_unknown", "name a registered, confirmed issuer by its URL");
+                wrong.add(
+                    "workload_binding.issuer",
+                    "issuer_unknown",
+                    "name a registered, confirmed issuer by its URL",
+                );
                 return Ok(());
             };
             if charter.environment.as_ref().is_some_and(|name| !found.environments.contains(name)) {
@@ -352,10 +396,7 @@ pub(crate) async fn risk_facts(kernel: &Kernel, charter: &CharterDraft) -> Resul
     for resource in resources_of(kernel, charter).await? {
         sensitivity = sensitivity.max(sensitivity_of(kernel, &resource.data_domains).await?);
     }
-    Ok(RiskFacts {
-        production: environment.is_none_or(|environment| environment.production),
-        sensitivity,
-    })
+    Ok(RiskFacts { production: environment.is_none_or(|environment| environment.production), sensitivity })
 }
 
 /// The resources that a charter's scope names.
@@ -380,18 +421,22 @@ async fn sensitivity_of(kernel: &Kernel, domains: &[String]) -> Result<Option<Se
     Ok(highest)
 }
 
-/// What is wrong with the claims to which a charter binds a workload of this issuer (S-13): the first in the order of weight.
+/// What is wrong with the claims to which a charter binds a workload of this issuer (S-13): the first in the order of
+/// weight.
 fn against_issuer(issuer: &Issuer, claims: &BTreeMap<String, Value>) -> Option<(&'static str, String)> {
     let preset = issuer.preset;
     let workload = preset.workload_claim();
     match claims.get(workload) {
-        None if preset == Preset::Oidc => return Some(("subject_claim_missing", "fix the claim sub to one exact value".to_owned())),
+        None if preset == Preset::Oidc => {
+            return Some(("subject_claim_missing", "fix the claim sub to one exact value".to_owned()));
+        }
         None => {
             let hint = format!("fix {workload}, which stays when names change hands: {}", preset.where_to_find());
             return Some(("workload_claim_missing", hint));
         }
         Some(value) if !preset.is_id(value) => {
-            let hint = format!("give {workload} as text, exactly as the platform writes it: {}", preset.where_to_find());
+            let hint =
+                format!("give {workload} as text, exactly as the platform writes it: {}", preset.where_to_find());
             return Some(("workload_claim_malformed", hint));
         }
         Some(_) => {}
@@ -409,13 +454,12 @@ fn against_issuer(issuer: &Issuer, claims: &BTreeMap<String, Value>) -> Option<(
     }
     let contradicts = |name: &&String| {
         let wanted = issuer.fixed_claims.get(*name);
-        claims
-            .get(*name)
-            .zip(wanted)
-            .is_some_and(|(given, wanted)| !claim::is_one_of(preset, name, given, wanted))
+        claims.get(*name).zip(wanted).is_some_and(|(given, wanted)| !claim::is_one_of(preset, name, given, wanted))
     };
     issuer.fixed_claims.keys().find(contradicts).map(|name| {
-        let hint = format!("leave {name} out: the issuer's registration fixes it to another value, so that no token has this one");
+        let hint = format!(
+            "leave {name} out: the issuer's registration fixes it to another value, so that no token has this one"
+        );
         ("claim_contradicts_issuer", hint)
     })
 }

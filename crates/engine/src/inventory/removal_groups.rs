@@ -1,7 +1,9 @@
-//! The team that answers for an identity's removal (R115): its charter's, else its application's. It stays when its members change.
+//! The team that answers for an identity's removal (R115): its charter's, else its application's. It stays when its
+//! members change.
 //!
-//! When nobody in it is there any more, a finding names what it answers for. Administrators are told with a deadline, and security is told again after each
-//! deadline that passes, until somebody is in the team again or other teams answer for all of it.
+//! When nobody in it is there any more, a finding names what it answers for. Administrators are told with a deadline,
+//! and security is told again after each deadline that passes, until somebody is in the team again or other teams
+//! answer for all of it.
 
 use serde_json::{Map, Value, json};
 use tenure_api::views::RemovalGroup;
@@ -59,8 +61,14 @@ impl Noted {
     }
 }
 
-/// Opens the finding about a removal group that nobody is left of, with its notice, or resolves it. The deadline is the caller's to set.
-async fn note_removal_group(kernel: &Kernel, changeset: &mut Changeset, team: TeamId, now: Timestamp) -> Result<Noted, OpError> {
+/// Opens the finding about a removal group that nobody is left of, with its notice, or resolves it. The deadline is the
+/// caller's to set.
+async fn note_removal_group(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    team: TeamId,
+    now: Timestamp,
+) -> Result<Noted, OpError> {
     let id = team.to_string();
     let is_open = finding::has_finding(kernel, &REMOVAL_GROUP_EMPTY, &id).await?;
     let manned = has_active_member(kernel, team).await?;
@@ -72,11 +80,7 @@ async fn note_removal_group(kernel: &Kernel, changeset: &mut Changeset, team: Te
         if !is_open {
             return Ok(Noted::Nothing);
         }
-        let how = if manned {
-            "somebody is in the team again"
-        } else {
-            "it answers for no identity any more"
-        };
+        let how = if manned { "somebody is in the team again" } else { "it answers for no identity any more" };
         finding::no_longer(kernel, changeset, &[&REMOVAL_GROUP_EMPTY], &id, how, now).await?;
         return Ok(Noted::Manned);
     }
@@ -100,7 +104,12 @@ async fn note_removal_group(kernel: &Kernel, changeset: &mut Changeset, team: Te
 }
 
 /// Notes every group that somebody who left, or is there again, is a member of; returns how many were.
-pub(crate) async fn note_removal_groups_of(kernel: &Kernel, changeset: &mut Changeset, person: &Person, now: Timestamp) -> Result<usize, OpError> {
+pub(crate) async fn note_removal_groups_of(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    person: &Person,
+    now: Timestamp,
+) -> Result<usize, OpError> {
     let mut noted = 0;
     for team in &person.teams {
         let due = note_removal_group(kernel, changeset, *team, now).await?.due(*team);
@@ -110,17 +119,20 @@ pub(crate) async fn note_removal_groups_of(kernel: &Kernel, changeset: &mut Chan
     Ok(noted)
 }
 
-/// Works off the deadline of a removal group: somebody may have joined or left it, or nobody did in time, which is told to security, again and again.
-pub(crate) async fn work_removal_group(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
+/// Works off the deadline of a removal group: somebody may have joined or left it, or nobody did in time, which is told
+/// to security, again and again.
+pub(crate) async fn work_removal_group(
+    kernel: &Kernel,
+    claimed: &Claimed,
+    now: Timestamp,
+) -> Result<Option<Changeset>, OpError> {
     let Some(team) = claimed.subject.strip_suffix(EMPTY).and_then(|id| id.parse::<TeamId>().ok()) else {
         return Ok(None);
     };
     let event = kernel.event(now, EventKind::RemovalGroupChecked).subject(team);
     let mut changeset = Changeset::new(system(), now, event);
     let again = |changeset: &mut Changeset, at| {
-        changeset
-            .due
-            .push(DueChange::Retry(DueKind::Leaver, claimed.subject.clone(), claimed.fence, at));
+        changeset.due.push(DueChange::Retry(DueKind::Leaver, claimed.subject.clone(), claimed.fence, at));
     };
     match note_removal_group(kernel, &mut changeset, team, now).await? {
         Noted::Empty(deadline) => again(&mut changeset, deadline),
@@ -157,10 +169,8 @@ pub(crate) async fn work_removal_group(kernel: &Kernel, claimed: &Claimed, now: 
 /// The identities whose removal a team answers for and isn't done, and the applications that name it.
 async fn charge_of(kernel: &Kernel, team: TeamId) -> Result<Charge, OpError> {
     let mut charge = Charge::default();
-    add_charge(kernel, &mut charge, Identity::REMOVAL_GROUP.of(team), |charter| {
-        charter.removal_group == Some(team)
-    })
-    .await?;
+    add_charge(kernel, &mut charge, Identity::REMOVAL_GROUP.of(team), |charter| charter.removal_group == Some(team))
+        .await?;
     let mut applications = kernel.pages(Query::of([Application::REMOVAL_GROUP.of(team)]));
     while let Some(found) = applications.next().await? {
         for application in found.readable().iter().filter(|application| application.removal_group == Some(team)) {
@@ -172,7 +182,12 @@ async fn charge_of(kernel: &Kernel, team: TeamId) -> Result<Charge, OpError> {
     Ok(charge)
 }
 
-async fn add_charge(kernel: &Kernel, charge: &mut Charge, term: Term<Identity>, is_theirs: impl Fn(&CharterDraft) -> bool) -> Result<(), OpError> {
+async fn add_charge(
+    kernel: &Kernel,
+    charge: &mut Charge,
+    term: Term<Identity>,
+    is_theirs: impl Fn(&CharterDraft) -> bool,
+) -> Result<(), OpError> {
     let mut pages = kernel.pages(Query::of([term]));
     while let Some(found) = pages.next().await? {
         let lives = |state| matches!(state, IdentityState::Active | IdentityState::Suspended | IdentityState::Retiring);
@@ -187,7 +202,11 @@ async fn add_charge(kernel: &Kernel, charge: &mut Charge, term: Term<Identity>, 
 }
 
 /// What is wrong with a team as a removal group: there is none, or nobody in it is active.
-pub(crate) async fn removal_group_problem(kernel: &Kernel, field: &str, team: TeamId) -> Result<Option<FieldProblem>, OpError> {
+pub(crate) async fn removal_group_problem(
+    kernel: &Kernel,
+    field: &str,
+    team: TeamId,
+) -> Result<Option<FieldProblem>, OpError> {
     if kernel.one::<Team>(team).await?.is_none() {
         return Ok(Some(FieldProblem::new(field, "team_unknown", "name a team by its id: tenure team list")));
     }
@@ -199,7 +218,11 @@ pub(crate) async fn removal_group_problem(kernel: &Kernel, field: &str, team: Te
 }
 
 /// Adds what is wrong with the group that answers for the removal of an identity that is to be activated.
-pub(crate) async fn needs_removal_group(kernel: &Kernel, charter: &CharterDraft, problems: &mut Vec<FieldProblem>) -> Result<(), OpError> {
+pub(crate) async fn needs_removal_group(
+    kernel: &Kernel,
+    charter: &CharterDraft,
+    problems: &mut Vec<FieldProblem>,
+) -> Result<(), OpError> {
     const FIELD: &str = "charter.removal_group";
     if problems.iter().any(|problem| problem.field == FIELD || problem.field == "charter.application") {
         return Ok(());
@@ -209,7 +232,8 @@ pub(crate) async fn needs_removal_group(kernel: &Kernel, charter: &CharterDraft,
         Some((_, false)) => {}
         Some((team, true)) => problems.extend(removal_group_problem(kernel, FIELD, team).await?),
         None => {
-            let hint = "name the team that answers for its removal, or give the application one: tenure application update";
+            let hint =
+                "name the team that answers for its removal, or give the application one: tenure application update";
             problems.push(FieldProblem::new(FIELD, "removal_group_missing", hint));
         }
     }
@@ -227,20 +251,19 @@ async fn removal_group_of(kernel: &Kernel, charter: &CharterDraft) -> Result<Opt
 }
 
 /// The same as it is shown.
-pub(crate) async fn removal_group_view(kernel: &Kernel, charter: &CharterDraft) -> Result<Option<RemovalGroup>, OpError> {
+pub(crate) async fn removal_group_view(
+    kernel: &Kernel,
+    charter: &CharterDraft,
+) -> Result<Option<RemovalGroup>, OpError> {
     let Some((team, of_application)) = removal_group_of(kernel, charter).await? else {
         return Ok(None);
     };
     let name = kernel.one::<Team>(team).await?.map(|team| team.name.clone()).unwrap_or_default();
-    Ok(Some(RemovalGroup {
-        team,
-        name,
-        of_application,
-        has_active_member: has_active_member(kernel, team).await?,
-    }))
+    Ok(Some(RemovalGroup { team, name, of_application, has_active_member: has_active_member(kernel, team).await? }))
 }
 
-/// Notes removal groups that were left without anybody, whatever became of the notice then; returns how many were noted.
+/// Notes removal groups that were left without anybody, whatever became of the notice then; returns how many were
+/// noted.
 pub(crate) async fn sweep_removal_groups(kernel: &Kernel) -> Result<usize, OpError> {
     let mut noted = 0;
     let mut teams = kernel.pages::<Team>(Query::every());

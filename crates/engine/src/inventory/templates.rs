@@ -1,14 +1,16 @@
 //! Templates: defaults for what a request leaves out, ceilings for what it wants (R47–R49, R61).
 //!
-//! A template is changed by a request ([`Matter::Template`]). Its ceilings bind what is made from it for as long as it lives: a wider
-//! charter or a later end is held against the template as it then stands.
+//! A template is changed by a request ([`Matter::Template`]). Its ceilings bind what is made from it for as long as it
+//! lives: a wider charter or a later end is held against the template as it then stands.
 
 use tenure_api::requests::NewIdentity;
 use tenure_core::base::id::ResourceId;
 use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::identity::template::{Template, WhenOver};
-use tenure_core::identity::{CharterDraft, DEFAULT_CREDENTIAL_TTL, Identity, Kind, MAX_CREDENTIAL_TTL, RiskTier, WorkloadBinding};
+use tenure_core::identity::{
+    CharterDraft, DEFAULT_CREDENTIAL_TTL, Identity, Kind, MAX_CREDENTIAL_TTL, RiskTier, WorkloadBinding,
+};
 use tenure_core::inventory::entitlement::{Entitlement, WILDCARD};
 use tenure_core::inventory::environment::parse_name;
 use tenure_core::request::Clipped;
@@ -29,7 +31,11 @@ impl Listed for Template {
 }
 
 /// The charter as its template completes and bounds it, with what was cut down.
-pub(crate) async fn templated(kernel: &Kernel, ask: &NewIdentity, now: Timestamp) -> Result<(CharterDraft, Vec<Clipped>), OpError> {
+pub(crate) async fn templated(
+    kernel: &Kernel,
+    ask: &NewIdentity,
+    now: Timestamp,
+) -> Result<(CharterDraft, Vec<Clipped>), OpError> {
     match &ask.template {
         None => Ok((ask.charter.clone(), Vec::new())),
         Some(name) => {
@@ -37,7 +43,9 @@ pub(crate) async fn templated(kernel: &Kernel, ask: &NewIdentity, now: Timestamp
                 Ok(()) => kernel.one::<Template>(name).await?,
                 Err(_) => None,
             };
-            let template = template.ok_or_else(|| OpError::field("template", "template_unknown", "name a template: tenure template list"))?;
+            let template = template.ok_or_else(|| {
+                OpError::field("template", "template_unknown", "name a template: tenure template list")
+            })?;
             apply(&template, ask, now)
         }
     }
@@ -51,15 +59,19 @@ pub(crate) async fn check_template_tier(kernel: &Kernel, ask: &NewIdentity, tier
 }
 
 /// That a charter which an identity is to get is still inside the ceilings of the template that it was made from (R49).
-pub(crate) async fn within_template(kernel: &Kernel, identity: &Identity, charter: &CharterDraft, tier: RiskTier, now: Timestamp) -> Result<(), OpError> {
+pub(crate) async fn within_template(
+    kernel: &Kernel,
+    identity: &Identity,
+    charter: &CharterDraft,
+    tier: RiskTier,
+    now: Timestamp,
+) -> Result<(), OpError> {
     let Some(name) = &identity.template else { return Ok(()) };
-    let Some(template) = kernel.one::<Template>(name).await? else { return Ok(()) };
+    let Some(template) = kernel.one::<Template>(name).await? else {
+        return Ok(());
+    };
     let over = cut_down(&template, &mut charter.clone(), now);
-    if over.is_empty() {
-        below_max_tier(&template, tier)
-    } else {
-        Err(over_ceiling(&template, &over))
-    }
+    if over.is_empty() { below_max_tier(&template, tier) } else { Err(over_ceiling(&template, &over)) }
 }
 
 fn below_max_tier(template: &Template, tier: RiskTier) -> Result<(), OpError> {
@@ -72,7 +84,11 @@ fn below_max_tier(template: &Template, tier: RiskTier) -> Result<(), OpError> {
 }
 
 /// The charter that a template makes of what is asked.
-pub(crate) fn apply(template: &Template, ask: &NewIdentity, now: Timestamp) -> Result<(CharterDraft, Vec<Clipped>), OpError> {
+pub(crate) fn apply(
+    template: &Template,
+    ask: &NewIdentity,
+    now: Timestamp,
+) -> Result<(CharterDraft, Vec<Clipped>), OpError> {
     if ask.kind != template.kind {
         let hint = format!("the template {} makes identities of the kind {}", template.name, template.kind.as_str());
         return Err(OpError::field("kind", "kind_not_of_template", &hint));
@@ -92,7 +108,8 @@ fn over_ceiling(template: &Template, over: &[Clipped]) -> OpError {
         let allowed = if over.given.is_empty() { "nothing of it" } else { &over.given };
         format!("{}: wanted {}, allowed {allowed}", over.field, over.wanted)
     });
-    let detail = format!("over the ceilings of the template {}: {}", template.name, each.collect::<Vec<_>>().join("; "));
+    let detail =
+        format!("over the ceilings of the template {}: {}", template.name, each.collect::<Vec<_>>().join("; "));
     OpError::because(Reason::OverCeiling, detail)
 }
 
@@ -144,15 +161,12 @@ fn filled(charter: &CharterDraft, template: &Template, now: Timestamp) -> Charte
     }
 }
 
-/// Cuts a charter down to a template's ceilings. Where nothing can be given instead of what was wanted, `given` is empty.
+/// Cuts a charter down to a template's ceilings. Where nothing can be given instead of what was wanted, `given` is
+/// empty.
 fn cut_down(template: &Template, charter: &mut CharterDraft, now: Timestamp) -> Vec<Clipped> {
     let mut over = Vec::new();
     let mut clip = |field: &str, wanted: String, given: String| {
-        over.push(Clipped {
-            field: format!("charter.{field}"),
-            wanted,
-            given,
-        });
+        over.push(Clipped { field: format!("charter.{field}"), wanted, given });
     };
     let latest = now.plus(template.max_life);
     if let Some(end) = charter.expires_at.filter(|end| *end > latest) {
@@ -181,7 +195,9 @@ fn cut_down(template: &Template, charter: &mut CharterDraft, now: Timestamp) -> 
     }
     if !template.repositories.is_empty() {
         let mut permitted = charter.repositories.clone();
-        let is_listed = |repository: &String| template.repositories.iter().any(|listed| listed.to_lowercase() == repository.to_lowercase());
+        let is_listed = |repository: &String| {
+            template.repositories.iter().any(|listed| listed.to_lowercase() == repository.to_lowercase())
+        };
         permitted.retain(is_listed);
         if permitted != charter.repositories {
             clip("repositories", charter.repositories.join(" "), permitted.join(" "));
@@ -194,8 +210,10 @@ fn cut_down(template: &Template, charter: &mut CharterDraft, now: Timestamp) -> 
 /// The part of a scope that another covers.
 fn narrowed(scope: &[Entitlement], max: &[Entitlement]) -> Vec<Entitlement> {
     let covered = |action: &String, resource: &str| {
-        max.iter()
-            .any(|e| (e.resource == WILDCARD || e.resource == resource) && (e.actions.contains(action) || e.actions.iter().any(|a| a == WILDCARD)))
+        max.iter().any(|e| {
+            (e.resource == WILDCARD || e.resource == resource)
+                && (e.actions.contains(action) || e.actions.iter().any(|a| a == WILDCARD))
+        })
     };
     let mut narrow = scope.to_vec();
     for entitlement in &mut narrow {
@@ -213,7 +231,8 @@ fn scope_text(scope: &[Entitlement]) -> String {
 
 /// What is wrong with a template.
 pub(crate) fn check(template: &Template) -> Vec<FieldProblem> {
-    let mut problems: Vec<FieldProblem> = parse_name("matter.template.name", &template.name).err().into_iter().collect();
+    let mut problems: Vec<FieldProblem> =
+        parse_name("matter.template.name", &template.name).err().into_iter().collect();
     let mut wrong = |good: bool, field: &str, code: &str, hint: &str| {
         if !good {
             problems.push(FieldProblem::new(format!("matter.template.{field}"), code, hint));
@@ -247,12 +266,17 @@ pub(crate) fn check(template: &Template) -> Vec<FieldProblem> {
         "use 10s to 1h",
     );
     wrong(
-        template.environments.len() <= MAX_ITEMS && template.environments.iter().all(|name| parse_name("", name).is_ok()),
+        template.environments.len() <= MAX_ITEMS
+            && template.environments.iter().all(|name| parse_name("", name).is_ok()),
         "environments",
         "environments_malformed",
         "list at most 32 environments by name",
     );
-    let named = |e: &Entitlement| (e.resource == WILDCARD || e.resource.parse::<ResourceId>().is_ok()) && !e.actions.is_empty() && e.actions.len() <= MAX_ITEMS;
+    let named = |e: &Entitlement| {
+        (e.resource == WILDCARD || e.resource.parse::<ResourceId>().is_ok())
+            && !e.actions.is_empty()
+            && e.actions.len() <= MAX_ITEMS
+    };
     wrong(
         template.max_scope.len() <= MAX_ITEMS && template.max_scope.iter().all(named),
         "max_scope",
@@ -261,7 +285,8 @@ pub(crate) fn check(template: &Template) -> Vec<FieldProblem> {
     );
     let repositories = &template.repositories;
     wrong(
-        repositories.len() <= MAX_ITEMS && repositories.iter().all(|name| !name.trim().is_empty() && name.len() <= MAX_TEXT),
+        repositories.len() <= MAX_ITEMS
+            && repositories.iter().all(|name| !name.trim().is_empty() && name.len() <= MAX_TEXT),
         "repositories",
         "item_malformed",
         "list at most 32 repositories",
@@ -335,18 +360,15 @@ mod tests {
 
     fn detail(error: OpError) -> String {
         match error {
-            OpError::Refused {
-                reason: Reason::OverCeiling,
-                detail: Some(detail),
-                ..
-            } => detail,
+            OpError::Refused { reason: Reason::OverCeiling, detail: Some(detail), .. } => detail,
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
     fn defaults_fill_what_is_missing_and_nothing_else() {
-        let (charter, clipped) = apply(&template(&json!({})), &ask(Kind::Workload, json!({"purpose": "mine"})), NOW).unwrap();
+        let (charter, clipped) =
+            apply(&template(&json!({})), &ask(Kind::Workload, json!({"purpose": "mine"})), NOW).unwrap();
         assert_eq!(clipped, []);
         assert_eq!(charter.purpose.as_deref(), Some("mine"));
         assert_eq!(charter.environment.as_deref(), Some("staging"));
@@ -377,13 +399,7 @@ mod tests {
             ["charter.expires_at", "charter.credential_ttl", "charter.scope"]
         );
         assert_eq!(charter.expires_at, Some(NOW.plus(Span::from_mins(60))));
-        assert_eq!(
-            charter.scope,
-            [Entitlement {
-                actions: vec!["read".into()],
-                resource: resource(1)
-            }]
-        );
+        assert_eq!(charter.scope, [Entitlement { actions: vec!["read".into()], resource: resource(1) }]);
     }
 
     #[test]
@@ -398,7 +414,8 @@ mod tests {
         ] {
             detail(apply(&clips, &ask(Kind::Pipeline, charter), NOW).unwrap_err());
         }
-        let (charter, clipped) = apply(&clips, &ask(Kind::Pipeline, json!({"repositories": ["acme/app", "acme/other"]})), NOW).unwrap();
+        let (charter, clipped) =
+            apply(&clips, &ask(Kind::Pipeline, json!({"repositories": ["acme/app", "acme/other"]})), NOW).unwrap();
         assert_eq!((charter.repositories, clipped.len()), (vec!["acme/app".to_owned()], 1));
         let (charter, _) = apply(&clips, &ask(Kind::Pipeline, json!({})), NOW).unwrap();
         assert_eq!(charter.repositories, ["acme/app"]);

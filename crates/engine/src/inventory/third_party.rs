@@ -87,11 +87,7 @@ pub async fn create_vendor(kernel: &Kernel, caller: &Caller, ask: NewVendor) -> 
                         .fact("ends_at", ask.ends_at);
                     let mut changeset = Changeset::new(caller.author(), now, event);
                     changeset.expect(&owner).insert(&vendor);
-                    changeset.once.push(Once {
-                        space: "vendor_name",
-                        key: ask.name.clone(),
-                        until: None,
-                    });
+                    changeset.once.push(Once { space: "vendor_name", key: ask.name.clone(), until: None });
                     Ok((changeset, vendor))
                 })
                 .await?;
@@ -110,14 +106,12 @@ pub(crate) async fn still_open(kernel: &Kernel, scope: &Scope) -> Result<(), OpE
     }
     let closed = match scope {
         Scope::Vendor(id) => kernel.one::<Vendor>(id).await?.is_some_and(|vendor| vendor.standing == Standing::Closed),
-        Scope::CloudAccount(id) => kernel
-            .one::<CloudAccount>(id)
-            .await?
-            .is_some_and(|account| account.standing == Standing::Closed),
-        Scope::Application(id) => kernel
-            .one::<Application>(id)
-            .await?
-            .is_some_and(|application| application.standing == Standing::Closed),
+        Scope::CloudAccount(id) => {
+            kernel.one::<CloudAccount>(id).await?.is_some_and(|account| account.standing == Standing::Closed)
+        }
+        Scope::Application(id) => {
+            kernel.one::<Application>(id).await?.is_some_and(|application| application.standing == Standing::Closed)
+        }
         _ => false,
     };
     if closed {
@@ -133,7 +127,11 @@ pub(crate) async fn still_open(kernel: &Kernel, scope: &Scope) -> Result<(), OpE
 ///
 /// # Errors
 /// The fields are wrong, the account is known, or the caller is no administrator.
-pub async fn create_cloud_account(kernel: &Kernel, caller: &Caller, ask: NewCloudAccount) -> Result<Changed<CloudAccount>, OpError> {
+pub async fn create_cloud_account(
+    kernel: &Kernel,
+    caller: &Caller,
+    ask: NewCloudAccount,
+) -> Result<Changed<CloudAccount>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "cloud_account.create", ""), async {
             kernel.allow(
@@ -145,8 +143,13 @@ pub async fn create_cloud_account(kernel: &Kernel, caller: &Caller, ask: NewClou
             let (account, committed) = kernel
                 .decide(|| async {
                     let now = kernel.now();
-                    let mut problems: Vec<FieldProblem> = parse_name("provider", &ask.provider).err().into_iter().collect();
-                    let good = |account: &str| !account.is_empty() && account.len() <= MAX_TEXT && account.bytes().all(|b| b.is_ascii_graphic());
+                    let mut problems: Vec<FieldProblem> =
+                        parse_name("provider", &ask.provider).err().into_iter().collect();
+                    let good = |account: &str| {
+                        !account.is_empty()
+                            && account.len() <= MAX_TEXT
+                            && account.bytes().all(|b| b.is_ascii_graphic())
+                    };
                     if !good(&ask.account) {
                         problems.push(FieldProblem::new(
                             "account",
@@ -155,7 +158,11 @@ pub async fn create_cloud_account(kernel: &Kernel, caller: &Caller, ask: NewClou
                         ));
                     }
                     if kernel.one::<Environment>(&ask.environment).await?.is_none() {
-                        problems.push(FieldProblem::new("environment", "environment_unknown", "name a registered environment"));
+                        problems.push(FieldProblem::new(
+                            "environment",
+                            "environment_unknown",
+                            "name a registered environment",
+                        ));
                     }
                     let owner = ownership::who_answers(kernel, ask.owner, &mut problems).await?;
                     let (Some(owner), true) = (owner, problems.is_empty()) else {
@@ -196,7 +203,11 @@ pub async fn create_cloud_account(kernel: &Kernel, caller: &Caller, ask: NewClou
 ///
 /// # Errors
 /// The name is malformed or taken, or the caller is no administrator.
-pub async fn create_data_domain(kernel: &Kernel, caller: &Caller, ask: NewDataDomain) -> Result<Changed<DataDomain>, OpError> {
+pub async fn create_data_domain(
+    kernel: &Kernel,
+    caller: &Caller,
+    ask: NewDataDomain,
+) -> Result<Changed<DataDomain>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "data_domain.create", &ask.name), async {
             kernel.allow(caller, Action::Administer, inventory("data_domain", "", ""), administration(false, false))?;
@@ -208,11 +219,7 @@ pub async fn create_data_domain(kernel: &Kernel, caller: &Caller, ask: NewDataDo
                     if kernel.one::<DataDomain>(&ask.name).await?.is_some() {
                         return Err(OpError::Taken { what: "name" });
                     }
-                    let domain = DataDomain {
-                        name: ask.name.clone(),
-                        sensitivity: ask.sensitivity,
-                        created_at: now,
-                    };
+                    let domain = DataDomain { name: ask.name.clone(), sensitivity: ask.sensitivity, created_at: now };
                     let event = kernel
                         .event(now, EventKind::DataDomainCreated)
                         .subject(&ask.name)
@@ -248,7 +255,11 @@ pub(crate) async fn contract_problems(
 }
 
 /// The names among these that are no registered data domain.
-pub(crate) async fn unknown_domains(kernel: &Kernel, field: &str, names: &[String]) -> Result<Vec<FieldProblem>, OpError> {
+pub(crate) async fn unknown_domains(
+    kernel: &Kernel,
+    field: &str,
+    names: &[String],
+) -> Result<Vec<FieldProblem>, OpError> {
     for name in names {
         let known = parse_name(field, name).is_ok() && kernel.one::<DataDomain>(name).await?.is_some();
         if !known {

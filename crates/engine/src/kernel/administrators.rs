@@ -1,8 +1,10 @@
-//! Who administers the deployment, as a row with a MAC says it: somebody acts alone only while that row names nobody else (S-10).
+//! Who administers the deployment, as a row with a MAC says it: somebody acts alone only while that row names nobody
+//! else (S-10).
 //!
-//! A list can't say so. Its index is under no MAC, so that whoever reaches the database could make the second administrator vanish from it, and the first
-//! go on alone. A row that isn't there lets nobody act alone either: set-up writes it, and a server that finds a database of an earlier release without
-//! it writes it at its start. From its first writing on it has a floor, so that it can be neither put back nor taken away on its own (S-2).
+//! A list can't say so. Its index is under no MAC, so that whoever reaches the database could make the second
+//! administrator vanish from it, and the first go on alone. A row that isn't there lets nobody act alone either: set-up
+//! writes it, and a server that finds a database of an earlier release without it writes it at its start. From its
+//! first writing on it has a floor, so that it can be neither put back nor taken away on its own (S-2).
 
 use std::collections::BTreeSet;
 
@@ -21,7 +23,8 @@ use crate::kernel::work::system;
 /// Administrators that are named: more than anybody has, and few enough for a row.
 const NAMED: usize = 256;
 
-/// The people who hold the role of administrator, be they suspended or gone: otherwise the first could get rid of the second and go on alone.
+/// The people who hold the role of administrator, be they suspended or gone: otherwise the first could get rid of the
+/// second and go on alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Administrators {
@@ -34,10 +37,7 @@ pub(crate) struct Administrators {
 impl Administrators {
     /// Those of a deployment that one person has just set up.
     pub(crate) fn only(person: PersonId) -> Self {
-        Self {
-            people: BTreeSet::from([person]),
-            more: false,
-        }
+        Self { people: BTreeSet::from([person]), more: false }
     }
 
     pub(crate) fn row_key() -> RowKey {
@@ -71,8 +71,8 @@ async fn read(kernel: &Kernel) -> Result<Option<Stored<Administrators>>, OpError
     Ok(kernel.store.load(&[Administrators::row_key()]).await?.get::<Administrators>(0)?)
 }
 
-/// Whether there is no second administrator (S-10). Where nothing says so, there may be one. What is stuck then is for whoever holds the root key
-/// (`tenure recover`).
+/// Whether there is no second administrator (S-10). Where nothing says so, there may be one. What is stuck then is for
+/// whoever holds the root key (`tenure recover`).
 ///
 /// # Errors
 /// The row was altered, or can't be read.
@@ -135,10 +135,7 @@ pub(crate) async fn state(kernel: &Kernel) -> Result<(), OpError> {
 
 /// Who holds the role by the list of people, and the records that say so.
 async fn listed(kernel: &Kernel) -> Result<(Administrators, Vec<Stored<Person>>), OpError> {
-    let mut known = Administrators {
-        people: BTreeSet::new(),
-        more: false,
-    };
+    let mut known = Administrators { people: BTreeSet::new(), more: false };
     let mut rests_on = Vec::new();
     let mut pages = kernel.pages(Query::of([Person::ROLE.of(Role::Administrator)]));
     while let Some(found) = pages.next().await? {
@@ -201,11 +198,9 @@ mod tests {
         let engine = &world.engine;
         let second = world.person(Role::Administrator).await.person_id().unwrap();
         let stored = engine.must::<Person>("person", second).await.unwrap();
-        let mut changeset = Changeset::new(system(), engine.now(), engine.event(engine.now(), EventKind::PersonChanged));
-        let plain = Person {
-            roles: vec![],
-            ..(*stored.value).clone()
-        };
+        let mut changeset =
+            Changeset::new(system(), engine.now(), engine.event(engine.now(), EventKind::PersonChanged));
+        let plain = Person { roles: vec![], ..(*stored.value).clone() };
         changeset.replace(&stored, &plain);
         engine.settle(changeset).await.unwrap().unwrap();
         assert!(is_alone(engine).await.unwrap());
@@ -213,13 +208,7 @@ mod tests {
 
     #[test]
     fn s10_its_first_writing_has_a_floor_already() {
-        let put = |key: RowKey| Put {
-            key,
-            replaces: 0,
-            body: vec![],
-            terms: vec![],
-            droppable_after: None,
-        };
+        let put = |key: RowKey| Put { key, replaces: 0, body: vec![], terms: vec![], droppable_after: None };
         for key in [
             Administrators::row_key(),
             crate::kernel::freshness::SignInSetUp::row_key(),

@@ -9,7 +9,8 @@ use tenure_core::base::time::{Span, Timestamp};
 pub(crate) const OTHERS: &str = "others";
 /// Lines of one minute; the rest share one line for each reason.
 pub(crate) const MAX_KEYS: usize = 1_000;
-/// Lines of one hour that name their source: whoever has a thousand addresses in every minute fills no disk with them (S-16).
+/// Lines of one hour that name their source: whoever has a thousand addresses in every minute fills no disk with them
+/// (S-16).
 pub(crate) const MAX_NAMED: usize = 3_000;
 /// Lines in memory, however long they can't be written: beyond, minutes share their lines too.
 pub(crate) const MAX_HELD: usize = 2_000;
@@ -34,7 +35,8 @@ impl Aggregates {
             } else {
                 OTHERS.clone_into(&mut key.2);
                 if counts.by.len() >= MAX_HELD
-                    && let Some((minute, ..)) = counts.by.keys().find(|(_, held, source)| held == code && source == OTHERS)
+                    && let Some((minute, ..)) =
+                        counts.by.keys().find(|(_, held, source)| held == code && source == OTHERS)
                 {
                     key.0 = *minute;
                 }

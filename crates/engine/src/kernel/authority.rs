@@ -35,7 +35,10 @@ pub(crate) fn inventory(kind: &str, id: impl ToString, environment: &str) -> Ent
     Entity {
         kind: EntityType::Inventory,
         id: id.to_string(),
-        attributes: Attributes::from([("kind", Value::Text(kind.to_owned())), ("environment", Value::Text(environment.to_owned()))]),
+        attributes: Attributes::from([
+            ("kind", Value::Text(kind.to_owned())),
+            ("environment", Value::Text(environment.to_owned())),
+        ]),
     }
 }
 
@@ -49,11 +52,16 @@ pub(crate) fn administration(same_person: bool, single_person: bool) -> Attribut
 
 impl Kernel {
     /// How far the authority that somebody holds was handed on, and whether an agent has a part in it (S-14).
-    pub(crate) async fn handed_on(&self, holder: &Identity, delegation: Option<&Delegation>) -> Result<Attributes, OpError> {
+    pub(crate) async fn handed_on(
+        &self,
+        holder: &Identity,
+        delegation: Option<&Delegation>,
+    ) -> Result<Attributes, OpError> {
         let mut through_agent = holder.kind == Kind::Agent;
         for link in delegation.iter().flat_map(|delegation| &delegation.chain) {
             // Who can't be found may have been one.
-            through_agent = through_agent || self.one::<Identity>(link).await?.is_none_or(|link| link.kind == Kind::Agent);
+            through_agent =
+                through_agent || self.one::<Identity>(link).await?.is_none_or(|link| link.kind == Kind::Agent);
         }
         let depth = delegation.map_or(0, Delegation::depth);
         Ok(Attributes::from([
@@ -62,8 +70,15 @@ impl Kernel {
         ]))
     }
 
-    /// Asks whether the caller may do this; a denial is an error with the policy's answer. What the kernel allows is asked of no policy.
-    pub(crate) fn allow(&self, caller: &Caller, action: Action, resource: Entity, context: Attributes) -> Result<Answer, OpError> {
+    /// Asks whether the caller may do this; a denial is an error with the policy's answer. What the kernel allows is
+    /// asked of no policy.
+    pub(crate) fn allow(
+        &self,
+        caller: &Caller,
+        action: Action,
+        resource: Entity,
+        context: Attributes,
+    ) -> Result<Answer, OpError> {
         self.allow_under(&*self.policy.engine(), caller, action, resource, context)
     }
 
@@ -78,19 +93,17 @@ impl Kernel {
     ) -> Result<Answer, OpError> {
         caller.token_allows(action)?;
         if reserved::allows(caller, action, &resource, &context) {
-            #[expect(clippy::disallowed_methods, reason = "the compiled kernel allows it, so that no policy is asked (S-9)")]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the compiled kernel allows it, so that no policy is asked (S-9)"
+            )]
             return Ok(Answer::by_engine(true, false, set.version(), vec![reserved::KERNEL.to_owned()]));
         }
         let principal = match caller {
             Caller::Person { person: who, .. } => person(who),
             Caller::Identity { identity: who, .. } => identity(who),
         };
-        let answer = set.decide(&Question {
-            principal,
-            action,
-            resource,
-            context,
-        });
+        let answer = set.decide(&Question { principal, action, resource, context });
         if answer.allowed() {
             Ok(answer)
         } else {
@@ -110,14 +123,15 @@ impl Kernel {
         }
     }
 
-    /// That the caller may take something back: by the kernel who ends or trusts such things, else whom the policy lets do what gave it.
+    /// That the caller may take something back: by the kernel who ends or trusts such things, else whom the policy lets
+    /// do what gave it.
     pub(crate) fn allow_taking_back(&self, caller: &Caller, gave: Action, what: &Entity) -> Result<Answer, OpError> {
         self.allow(caller, Action::Revoke, what.clone(), owns(false))
             .or_else(|_| self.allow(caller, gave, what.clone(), administration(false, false)))
     }
 
-    /// That the caller may change a record by which somebody may do something. What widens it is asked of the policy once more, as a request; what
-    /// narrows it an administrator may by the kernel.
+    /// That the caller may change a record by which somebody may do something. What widens it is asked of the policy
+    /// once more, as a request; what narrows it an administrator may by the kernel.
     pub(crate) fn allow_changing(&self, caller: &Caller, what: &Entity) -> Result<Answer, OpError> {
         let administers = matches!(caller, Caller::Person { person, .. } if person.holds(Role::Administrator));
         let asked = self.allow(caller, Action::Administer, what.clone(), administration(false, false));
@@ -132,11 +146,15 @@ impl Kernel {
 ///
 /// # Errors
 /// They may not.
-pub async fn may_read(kernel: &Kernel, caller: &Caller, kind: &'static str, id: &str, owned: bool) -> Result<(), OpError> {
+pub async fn may_read(
+    kernel: &Kernel,
+    caller: &Caller,
+    kind: &'static str,
+    id: &str,
+    owned: bool,
+) -> Result<(), OpError> {
     kernel
-        .recorded(caller, Asked::new(ControlPoint::Use, kind, id), async {
-            can_read(kernel, caller, kind, id, owned)
-        })
+        .recorded(caller, Asked::new(ControlPoint::Use, kind, id), async { can_read(kernel, caller, kind, id, owned) })
         .await
 }
 
@@ -157,10 +175,18 @@ pub async fn may_audit(kernel: &Kernel, caller: &Caller) -> Result<(), OpError> 
 }
 
 /// Who confirms what another administrator proposed: two people, whatever the policy says (S-9).
-pub(crate) fn second_person(kernel: &Kernel, caller: &Caller, kind: &str, id: impl ToString, proposed_by: PersonId) -> Result<PersonId, OpError> {
+pub(crate) fn second_person(
+    kernel: &Kernel,
+    caller: &Caller,
+    kind: &str,
+    id: impl ToString,
+    proposed_by: PersonId,
+) -> Result<PersonId, OpError> {
     let same_person = caller.person_id() == Some(proposed_by);
     match kernel.allow(caller, Action::Trust, inventory(kind, id, ""), administration(same_person, false)) {
-        Err(OpError::Refused { answer: Some(answer), .. }) if same_person => Err(OpError::by_policy(Reason::SamePerson, *answer)),
+        Err(OpError::Refused { answer: Some(answer), .. }) if same_person => {
+            Err(OpError::by_policy(Reason::SamePerson, *answer))
+        }
         _ if same_person => Err(OpError::refused(Reason::SamePerson)),
         Err(other) => Err(other),
         Ok(_) => caller.must_be_person(),
@@ -192,16 +218,18 @@ pub(crate) fn bootstrap(owns: bool, first_use: bool, age: Span) -> Attributes {
     ])
 }
 
-/// Whose word is lifted of those who withhold something: that of whom the caller names, or of the only one. Somebody who joins unseen is not lifted with the
-/// others.
-pub(crate) fn whose(first: Option<PersonId>, also: &[Placed], named: Option<PersonId>) -> Result<Option<PersonId>, OpError> {
+/// Whose word is lifted of those who withhold something: that of whom the caller names, or of the only one. Somebody
+/// who joins unseen is not lifted with the others.
+pub(crate) fn whose(
+    first: Option<PersonId>,
+    also: &[Placed],
+    named: Option<PersonId>,
+) -> Result<Option<PersonId>, OpError> {
     match named {
         Some(named) if first == Some(named) || also.iter().any(|placed| placed.by == named) => Ok(Some(named)),
-        Some(_) => Err(OpError::field(
-            "placed_by",
-            "placed_by_unknown",
-            "that person doesn't withhold it: read it again",
-        )),
+        Some(_) => {
+            Err(OpError::field("placed_by", "placed_by_unknown", "that person doesn't withhold it: read it again"))
+        }
         None if also.is_empty() => Ok(first),
         None => {
             let hint = "several people withhold it, each for themselves: name whose word is lifted";

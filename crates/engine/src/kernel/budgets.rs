@@ -1,7 +1,7 @@
 //! Budgets as their owners are told of them: what a request counted against, and what is left of it.
 //!
-//! Nobody learns of another's: a commit's budgets are told if they are its actor's own, and those of refusals, which are also recorded of whoever somebody else
-//! asks about, only to the caller that the edge has let in ([`let_in`]).
+//! Nobody learns of another's: a commit's budgets are told if they are its actor's own, and those of refusals, which
+//! are also recorded of whoever somebody else asks about, only to the caller that the edge has let in ([`let_in`]).
 
 use std::sync::Arc;
 
@@ -68,7 +68,8 @@ pub fn let_in(caller: &str) {
 }
 
 impl Kernel {
-    /// Notes what the budgets of a changeset count after its commit, or, where there are no counts, that this one has no room for it.
+    /// Notes what the budgets of a changeset count after its commit, or, where there are no counts, that this one has
+    /// no room for it.
     pub(crate) fn note_budgets(&self, changeset: &Changeset, counts: &[u32], refused: Option<&str>) {
         let who = match &changeset.actor {
             Actor::Person { id, .. } => id.to_string(),
@@ -82,7 +83,8 @@ impl Kernel {
                     Some(budget) => (budget == spend.budget).then_some(spend.limit),
                     None => counts.get(n).copied(),
                 };
-                let Some(budget) = count.and_then(|count| self.told(spend, count, &who, counted.caller.as_deref())) else {
+                let Some(budget) = count.and_then(|count| self.told(spend, count, &who, counted.caller.as_deref()))
+                else {
                     continue;
                 };
                 counted.budgets.retain(|earlier| earlier.name != budget.name);

@@ -34,7 +34,8 @@ pub enum Caller {
     Identity {
         /// Which.
         identity: Stored<Identity>,
-        /// What it proved to be good for here: the actions of its access token for Tenure, or what an assertion of its own is taken for.
+        /// What it proved to be good for here: the actions of its access token for Tenure, or what an assertion of its
+        /// own is taken for.
         actions: Vec<String>,
     },
 }
@@ -54,10 +55,7 @@ impl Caller {
             Self::Person { person, .. } => person.revision,
             Self::Identity { identity, .. } => identity.revision,
         };
-        Author {
-            actor: self.actor(),
-            as_of: Some(as_of),
-        }
+        Author { actor: self.actor(), as_of: Some(as_of) }
     }
 
     /// The id of whoever it is.
@@ -76,13 +74,17 @@ impl Caller {
         }
     }
 
-    /// That the access token with which an identity came is good for this control point. What approves, enables or runs Tenure is
-    /// nobody's token's (S-7), whatever the policy says.
+    /// That the access token with which an identity came is good for this control point. What approves, enables or runs
+    /// Tenure is nobody's token's (S-7), whatever the policy says.
     pub(crate) fn token_allows(&self, action: Action) -> Result<(), OpError> {
-        let Self::Identity { actions, .. } = self else { return Ok(()) };
+        let Self::Identity { actions, .. } = self else {
+            return Ok(());
+        };
         let needed = match action {
             Action::Read | Action::Audit | Action::Request | Action::Import | Action::Complete => action.as_str(),
-            _ => return Err(OpError::because(Reason::NotAllowed, format!("{} takes a person", action.as_str()))),
+            _ => {
+                return Err(OpError::because(Reason::NotAllowed, format!("{} takes a person", action.as_str())));
+            }
         };
         if actions.iter().any(|held| held == needed) {
             Ok(())
@@ -96,8 +98,7 @@ impl Caller {
 
     /// The person, where only a person may do it.
     pub(crate) fn must_be_person(&self) -> Result<PersonId, OpError> {
-        self.person_id()
-            .ok_or_else(|| OpError::because(Reason::NotAllowed, "only a person may do this"))
+        self.person_id().ok_or_else(|| OpError::because(Reason::NotAllowed, "only a person may do this"))
     }
 }
 
@@ -135,11 +136,7 @@ impl Standing {
             StandingProof::Token(token) => (Via::OperatorToken(token.id), None),
             StandingProof::Session(session) => (Via::Session(session.id), Some(session.assurance)),
         };
-        Caller::Person {
-            person: self.person,
-            via,
-            assurance,
-        }
+        Caller::Person { person: self.person, via, assurance }
     }
 }
 
@@ -184,8 +181,11 @@ pub(crate) async fn stands(kernel: &Kernel, person: PersonId, via: Via) -> Resul
     if !trust.covers(made) {
         return Err(OpError::Unauthenticated(Reason::BeforeEpoch));
     }
-    // Somebody has to look into it and to stop what it revived; whoever else left in what is lost must not be let in again.
-    if (trust.contradicted || epoch::is_contradicted(kernel)) && !person.roles.iter().any(|role| LOOK_INTO_IT.contains(role)) {
+    // Somebody has to look into it and to stop what it revived; whoever else left in what is lost must not be let in
+    // again.
+    if (trust.contradicted || epoch::is_contradicted(kernel))
+        && !person.roles.iter().any(|role| LOOK_INTO_IT.contains(role))
+    {
         return Err(OpError::Unauthenticated(Reason::LogContradicted));
     }
     if revoked.is_some() {
@@ -213,8 +213,8 @@ pub async fn authenticate_browser(kernel: &Kernel, cookie: &str) -> Result<Calle
     person_behind(kernel, cookie, true).await
 }
 
-/// What a browser holds is good as a cookie only, and what a command line holds as a bearer only: where a request may come from is
-/// checked for the one and not for the other.
+/// What a browser holds is good as a cookie only, and what a command line holds as a bearer only: where a request may
+/// come from is checked for the one and not for the other.
 async fn person_behind(kernel: &Kernel, secret: &str, browser: bool) -> Result<Caller, OpError> {
     let invalid = || OpError::Unauthenticated(Reason::ProofInvalid);
     let parsed = Parsed::parse(secret).map_err(|_| invalid())?;
@@ -226,11 +226,8 @@ async fn person_behind(kernel: &Kernel, secret: &str, browser: bool) -> Result<C
         }
         OpaqueKind::Session => {
             let id: SessionId = parsed.id::<SessionKind>().ok_or_else(invalid)?;
-            let session = kernel
-                .one::<Session>(id)
-                .await?
-                .filter(|session| session.browser == browser)
-                .ok_or_else(invalid)?;
+            let session =
+                kernel.one::<Session>(id).await?.filter(|session| session.browser == browser).ok_or_else(invalid)?;
             (session.person, Via::Session(id), session.hash.clone())
         }
         _ => return Err(invalid()),
@@ -262,9 +259,14 @@ mod tests {
         let world = world().await;
         let person = world.person(Role::Auditor).await.person_id().unwrap();
         let life = Span::from_mins(1);
-        let issued = operator_tokens::create_operator_token(&world.engine, &world.admin, person, NewOperatorToken { ttl: Some(life) })
-            .await
-            .unwrap();
+        let issued = operator_tokens::create_operator_token(
+            &world.engine,
+            &world.admin,
+            person,
+            NewOperatorToken { ttl: Some(life) },
+        )
+        .await
+        .unwrap();
         let caller = authenticate_person(&world.engine, &issued.operator_token).await.unwrap();
         world.clock.advance(Span::from_secs(59));
         authenticate_person(&world.engine, &issued.operator_token).await.unwrap();
@@ -286,10 +288,7 @@ mod tests {
             dry_run: false,
         };
         let stored = world.engine.must::<Person>("person", person).await.unwrap();
-        let without = Person {
-            roles: Vec::new(),
-            ..(*stored.value).clone()
-        };
+        let without = Person { roles: Vec::new(), ..(*stored.value).clone() };
         let now = world.engine.now();
         let event = world.engine.event(now, EventKind::PersonRolesChanged);
         let mut changeset = Changeset::new(system(), now, event);

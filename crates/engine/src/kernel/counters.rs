@@ -38,7 +38,8 @@ counters! {
     retried = "tenure_deadlines_retried_total";
 }
 
-/// The registry puts the full stop and the suffix there by itself, and they stand here so that the name is found by whoever looks for it.
+/// The registry puts the full stop and the suffix there by itself, and they stand here so that the name is found by
+/// whoever looks for it.
 fn register(registry: &mut Registry, name: &str, help: &str, counter: &Counter) {
     let (name, help) = (name.trim_end_matches("_total"), help.trim().trim_end_matches('.'));
     registry.register(name, help, counter.clone());

@@ -27,7 +27,8 @@ use crate::kernel::{Kernel, administrators, caller, epoch, idempotency, if_match
 const DECISIONS: u32 = 16;
 /// How often an unknown outcome is asked about.
 const SETTLEMENTS: u32 = 5;
-/// What one person, or one identity by the API, may ask of approvers in a minute: each of these is somebody else's work.
+/// What one person, or one identity by the API, may ask of approvers in a minute: each of these is somebody else's
+/// work.
 const REQUESTS: u32 = 600;
 
 impl Kernel {
@@ -41,11 +42,17 @@ impl Kernel {
         self.settle_under(self.policy.basis(), changeset).await
     }
 
-    /// Commits a decision that was made under this policy set, or says that it has to be made again (`None`): also when another set was
-    /// put in force since, unless it takes authority away.
-    pub(crate) async fn settle_under(&self, basis: Expect, mut changeset: Changeset) -> Result<Option<Committed>, OpError> {
+    /// Commits a decision that was made under this policy set, or says that it has to be made again (`None`): also when
+    /// another set was put in force since, unless it takes authority away.
+    pub(crate) async fn settle_under(
+        &self,
+        basis: Expect,
+        mut changeset: Changeset,
+    ) -> Result<Option<Committed>, OpError> {
         administrators::note(self, &mut changeset).await?;
-        if let (Actor::Identity { id }, Some(as_of), true) = (&changeset.actor, changeset.as_of, changes_something(&changeset)) {
+        if let (Actor::Identity { id }, Some(as_of), true) =
+            (&changeset.actor, changeset.as_of, changes_something(&changeset))
+        {
             let now = self.one::<Identity>(id).await?.map(|identity| identity.revision);
             must_be_as_authenticated(Some(as_of), now)?;
             changeset.expects.push(Expect::Revision(RowKey::new(RowKind::Identity, id), as_of));
@@ -74,8 +81,10 @@ impl Kernel {
                     spans::note_commit(&changeset.actor, committed.position());
                     self.note_budgets(&changeset, committed.counts(), None);
                     if !is_routine(&changeset) {
-                        let covered = committed.position().index + u64::try_from(committed.leaf_hashes().len()).unwrap_or(0);
-                        self.urgent.send_if_modified(|urgent| covered > std::mem::replace(urgent, covered.max(*urgent)));
+                        let covered =
+                            committed.position().index + u64::try_from(committed.leaf_hashes().len()).unwrap_or(0);
+                        self.urgent
+                            .send_if_modified(|urgent| covered > std::mem::replace(urgent, covered.max(*urgent)));
                     }
                     if changeset.puts.iter().any(|put| put.key == InForce::row_key()) {
                         refresh::refresh_policy(self).await?;
@@ -98,7 +107,9 @@ impl Kernel {
                 Outcome::Unavailable(why) => return Err(OpError::Unavailable(why)),
                 Outcome::Unwritable(why) => return Err(OpError::Internal(why)),
                 Outcome::Unknown if attempt < SETTLEMENTS => attempt += 1,
-                Outcome::Unknown => return Err(OpError::Unavailable("the outcome of the commit is not known yet; ask again".into())),
+                Outcome::Unknown => {
+                    return Err(OpError::Unavailable("the outcome of the commit is not known yet; ask again".into()));
+                }
             }
         }
     }
@@ -106,7 +117,8 @@ impl Kernel {
     /// Hands a changeset to the store, in a span of its own, and counts how long that took.
     async fn write(&self, changeset: &Changeset) -> Outcome {
         let first = changeset.events.first();
-        let span = tracing::info_span!("commit", event = first.map(|event| event.kind().as_str()), position = field::Empty);
+        let span =
+            tracing::info_span!("commit", event = first.map(|event| event.kind().as_str()), position = field::Empty);
         let watch = self.stopwatch();
         let outcome = self.store.commit(changeset.clone()).instrument(span.clone()).await;
         self.timings.committed(first.map(Event::control), &outcome, watch.elapsed());
@@ -117,8 +129,9 @@ impl Kernel {
         outcome
     }
 
-    /// A person's change commits only while their session or token stands for them and they are who was authenticated: roles that they have lost
-    /// since count no more. What is revoked meanwhile makes the decision come back here. What a person writes is bounded; what takes authority away is not.
+    /// A person's change commits only while their session or token stands for them and they are who was authenticated:
+    /// roles that they have lost since count no more. What is revoked meanwhile makes the decision come back here. What
+    /// a person writes is bounded; what takes authority away is not.
     async fn stand_by(&self, changeset: &mut Changeset, person: PersonId, via: Via) -> Result<(), OpError> {
         let standing = caller::stands(self, person, via).await?;
         if changes_something(changeset) {
@@ -156,7 +169,8 @@ impl Kernel {
         }
     }
 
-    /// What somebody's change takes from their budgets of a minute: by number, by size, and by the work that it makes for others.
+    /// What somebody's change takes from their budgets of a minute: by number, by size, and by the work that it makes
+    /// for others.
     fn write_spends(&self, who: &dyn std::fmt::Display, changeset: &Changeset) -> Vec<Spend> {
         let start = window(changeset.at);
         let spend = |budget: &str, by: u32, limit: u32| Spend {
@@ -236,11 +250,13 @@ impl Kernel {
     }
 }
 
-/// Whether a changeset says of nothing but issuance, use and refusals: these are many, and none of them takes anything away that a rollback
-/// would give back.
+/// Whether a changeset says of nothing but issuance, use and refusals: these are many, and none of them takes anything
+/// away that a rollback would give back.
 fn is_routine(changeset: &Changeset) -> bool {
-    let routine =
-        |event: &Event| matches!(event.control(), ControlPoint::Issue | ControlPoint::Renew | ControlPoint::Use) || event.kind() == EventKind::AccessRefused;
+    let routine = |event: &Event| {
+        matches!(event.control(), ControlPoint::Issue | ControlPoint::Renew | ControlPoint::Use)
+            || event.kind() == EventKind::AccessRefused
+    };
     changeset.events.iter().all(routine)
 }
 
@@ -249,7 +265,8 @@ fn begins_an_epoch(changeset: &Changeset) -> bool {
     changeset.puts.iter().any(|put| put.key == Epoch::row_key())
 }
 
-/// Whether a changeset is an issuance or a use and nothing that is asked along with it: then no more is written than what was proved is good for.
+/// Whether a changeset is an issuance or a use and nothing that is asked along with it: then no more is written than
+/// what was proved is good for.
 fn issues_or_uses(changeset: &Changeset) -> bool {
     let credential = |event: &Event| matches!(event.control(), ControlPoint::Issue | ControlPoint::Use);
     let asked = |event: &Event| matches!(event.control(), ControlPoint::Request | ControlPoint::Administer);
@@ -259,10 +276,7 @@ fn issues_or_uses(changeset: &Changeset) -> bool {
 /// The bytes that a changeset adds to the database and the log, in KiB.
 fn kibibytes(changeset: &Changeset) -> u32 {
     let rows = changeset.puts.iter().map(|put| put.body.len());
-    let facts = changeset
-        .events
-        .iter()
-        .map(|event| serde_json::to_vec(&event.data).map_or(0, |data| data.len()));
+    let facts = changeset.events.iter().map(|event| serde_json::to_vec(&event.data).map_or(0, |data| data.len()));
     u32::try_from(rows.chain(facts).sum::<usize>().div_ceil(1_024)).unwrap_or(u32::MAX)
 }
 
@@ -271,8 +285,8 @@ fn changes_something(changeset: &Changeset) -> bool {
     changeset.effect() != Effect::Notes
 }
 
-/// What a caller may was judged by their own row as it was when they were authenticated. Whoever changed it since has changed what they may: the request is
-/// to be made again, and judged anew.
+/// What a caller may was judged by their own row as it was when they were authenticated. Whoever changed it since has
+/// changed what they may: the request is to be made again, and judged anew.
 fn must_be_as_authenticated(as_of: Option<u64>, now: Option<u64>) -> Result<(), OpError> {
     match as_of {
         Some(_) if as_of == now => Ok(()),
@@ -283,10 +297,14 @@ fn must_be_as_authenticated(as_of: Option<u64>, now: Option<u64>) -> Result<(), 
 
 fn used_up(space: &'static str) -> OpError {
     match space {
-        "jti" | "passkey_challenge" | "sign_in_state" | "cli_code" | "signal" => OpError::refused(Reason::ProofReplayed),
+        "jti" | "passkey_challenge" | "sign_in_state" | "cli_code" | "signal" => {
+            OpError::refused(Reason::ProofReplayed)
+        }
         "dpop" => OpError::because(Reason::DpopInvalid, "this proof was used before"),
         "key" | "certificate" | "oidc_subject" | "passkey_credential" => OpError::refused(Reason::KeyAlreadyBound),
-        "need_name" | "identity_name" | "application_name" | "environment_name" | "vendor_name" | "source_name" => OpError::Taken { what: "name" },
+        "need_name" | "identity_name" | "application_name" | "environment_name" | "vendor_name" | "source_name" => {
+            OpError::Taken { what: "name" }
+        }
         "resource_uri" => OpError::Taken { what: "uri" },
         "cloud_account" => OpError::Taken { what: "account" },
         "issuer_url" => OpError::Taken { what: "url" },
@@ -318,12 +336,7 @@ mod tests {
         );
         engine.settle(spent).await.unwrap().unwrap();
         let refused = person::create_team(engine, &world.admin, NewTeam { name: "one".into() }).await.unwrap_err();
-        let OpError::Refused {
-            reason, detail, retry_after, ..
-        } = refused
-        else {
-            panic!("{refused:?}")
-        };
+        let OpError::Refused { reason, detail, retry_after, .. } = refused else { panic!("{refused:?}") };
         assert_eq!(reason, Reason::BudgetSpent);
         assert!(detail.unwrap().contains("6000 changes"));
         // Then there is room, and not before.

@@ -50,11 +50,7 @@ impl Record for Deployment {
 
 /// The log's name: the public URL without its scheme, as C2SP origins are written.
 pub(crate) fn log_name(public_url: &str) -> String {
-    public_url
-        .split_once("://")
-        .map_or(public_url, |(_, rest)| rest)
-        .trim_end_matches('/')
-        .to_owned()
+    public_url.split_once("://").map_or(public_url, |(_, rest)| rest).trim_end_matches('/').to_owned()
 }
 
 /// The deployment's record, if set-up is done.

@@ -1,7 +1,7 @@
 //! How long things take, for operators: histograms that are written without a lock.
 //!
-//! `prometheus-client` has a histogram of its own, behind a mutex. Every request and every commit of a process would meet there, so this one is atomic
-//! counters, and only its text is that crate's.
+//! `prometheus-client` has a histogram of its own, behind a mutex. Every request and every commit of a process would
+//! meet there, so this one is atomic counters, and only its text is that crate's.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,7 +20,8 @@ use crate::kernel::notice::Undelivered;
 
 /// The upper bounds of the buckets, in microseconds: half a millisecond to ten seconds.
 const BOUNDS: [u32; 14] = [
-    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000,
+    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
+    10_000_000,
 ];
 /// What took longer than the last bound has a bucket, too.
 const BUCKETS: usize = BOUNDS.len() + 1;
@@ -86,10 +87,7 @@ impl Kernel {
     /// A stopwatch that begins now.
     pub fn stopwatch(&self) -> Stopwatch<'_> {
         let clock = self.clock.as_ref();
-        Stopwatch {
-            clock,
-            began: clock.monotonic(),
-        }
+        Stopwatch { clock, began: clock.monotonic() }
     }
 
     /// Hands what the engine counts and measures to a registry, for as long as that is encoded.

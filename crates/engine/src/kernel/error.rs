@@ -21,7 +21,8 @@ pub enum OpError {
         detail: Option<String>,
         /// The policy's answer, if it was asked.
         answer: Option<Box<Answer>>,
-        /// How long it takes until the same may be asked again, where that is known: a budget that is spent has room then.
+        /// How long it takes until the same may be asked again, where that is known: a budget that is spent has room
+        /// then.
         retry_after: Option<Span>,
     },
     /// The caller proved nothing, or nothing that counts.
@@ -62,32 +63,17 @@ pub enum OpError {
 impl OpError {
     /// A refusal for a reason and nothing else.
     pub const fn refused(reason: Reason) -> Self {
-        Self::Refused {
-            reason,
-            detail: None,
-            answer: None,
-            retry_after: None,
-        }
+        Self::Refused { reason, detail: None, answer: None, retry_after: None }
     }
 
     /// A refusal with what exactly is refused.
     pub fn because(reason: Reason, detail: impl Into<String>) -> Self {
-        Self::Refused {
-            reason,
-            detail: Some(detail.into()),
-            answer: None,
-            retry_after: None,
-        }
+        Self::Refused { reason, detail: Some(detail.into()), answer: None, retry_after: None }
     }
 
     /// A refusal by policy.
     pub fn by_policy(reason: Reason, answer: Answer) -> Self {
-        Self::Refused {
-            reason,
-            detail: None,
-            answer: Some(Box::new(answer)),
-            retry_after: None,
-        }
+        Self::Refused { reason, detail: None, answer: Some(Box::new(answer)), retry_after: None }
     }
 
     /// One wrong field.

@@ -45,7 +45,11 @@ pub(crate) fn exceptional(kernel: &Kernel, changeset: &mut Changeset, about: Abo
 ///
 /// # Errors
 /// The caller may not audit.
-pub async fn exceptional_accesses(kernel: &Kernel, caller: &Caller, ask: ListAsk<ExceptionalAccess>) -> Result<Page<View<ExceptionalAccess>>, OpError> {
+pub async fn exceptional_accesses(
+    kernel: &Kernel,
+    caller: &Caller,
+    ask: ListAsk<ExceptionalAccess>,
+) -> Result<Page<View<ExceptionalAccess>>, OpError> {
     authority::may_audit(kernel, caller).await?;
     let (rows, end) = kernel.page(ask).await?;
     let view = |row: tenure_core::store::row::Stored<ExceptionalAccess>| View {
@@ -63,7 +67,9 @@ pub(crate) async fn waived(kernel: &Kernel, identity: &Identity, now: Timestamp)
     let mut waived = Vec::new();
     for id in &identity.exceptions {
         let exception = kernel.one::<Exception>(id).await?;
-        if let Some(exception) = exception.filter(|e| e.subject == ExceptionSubject::Identity(identity.id) && e.is_in_force(now)) {
+        if let Some(exception) =
+            exception.filter(|e| e.subject == ExceptionSubject::Identity(identity.id) && e.is_in_force(now))
+        {
             waived.push(exception.kind.as_str().to_owned());
         }
     }
@@ -79,6 +85,9 @@ pub fn rests_on(kind: ExceptionType, charter: &CharterDraft) -> bool {
         ExceptionType::WeakerCredential => charter.has_weaker_credential(),
         ExceptionType::SharedUse => charter.shared.is_some(),
         // These put off what the clock does; their end lets it go on.
-        ExceptionType::Dormancy | ExceptionType::LateReview | ExceptionType::AcceptUnreachable | ExceptionType::FastOnboarding => false,
+        ExceptionType::Dormancy
+        | ExceptionType::LateReview
+        | ExceptionType::AcceptUnreachable
+        | ExceptionType::FastOnboarding => false,
     }
 }

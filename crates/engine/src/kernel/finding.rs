@@ -27,8 +27,8 @@ pub(crate) struct Known {
     last: Option<FindingId>,
 }
 
-/// Opens a finding in this changeset, or counts it if it is open already. The id of a new one is returned; its event is then the
-/// changeset's last.
+/// Opens a finding in this changeset, or counts it if it is open already. The id of a new one is returned; its event is
+/// then the changeset's last.
 pub(crate) async fn raise(
     kernel: &Kernel,
     changeset: &mut Changeset,
@@ -78,16 +78,17 @@ pub(crate) async fn raise(
     Ok(Some(finding.id))
 }
 
-pub(crate) fn count_again(kernel: &Kernel, changeset: &mut Changeset, open: &Stored<Finding>, evidence: Map<String, Value>, now: Timestamp) {
+pub(crate) fn count_again(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    open: &Stored<Finding>,
+    evidence: Map<String, Value>,
+    now: Timestamp,
+) {
     if now.since(open.last_seen_at) < COUNTED_EVERY {
         return;
     }
-    let finding = Finding {
-        seen: open.seen.saturating_add(1),
-        last_seen_at: now,
-        evidence,
-        ..(*open.value).clone()
-    };
+    let finding = Finding { seen: open.seen.saturating_add(1), last_seen_at: now, evidence, ..(*open.value).clone() };
     let event = kernel
         .event(now, EventKind::FindingSeenAgain)
         .subject(&open.subject)
@@ -167,7 +168,13 @@ pub(crate) async fn open_findings(kernel: &Kernel, subject: &str) -> Result<Vec<
 }
 
 /// The end of a finding, and its event.
-pub(crate) fn resolution(kernel: &Kernel, stored: &Finding, by: Option<&Caller>, how: &str, now: Timestamp) -> (Event, Finding) {
+pub(crate) fn resolution(
+    kernel: &Kernel,
+    stored: &Finding,
+    by: Option<&Caller>,
+    how: &str,
+    now: Timestamp,
+) -> (Event, Finding) {
     let mut event = kernel
         .event(now, EventKind::FindingResolved)
         .subject(&stored.subject)
@@ -180,24 +187,32 @@ pub(crate) fn resolution(kernel: &Kernel, stored: &Finding, by: Option<&Caller>,
     }
     let finding = Finding {
         state: FindingState::Resolved,
-        resolved: Some(Resolution {
-            at: now,
-            by: by.and_then(Caller::person_id),
-            how: how.to_owned(),
-        }),
+        resolved: Some(Resolution { at: now, by: by.and_then(Caller::person_id), how: how.to_owned() }),
         ..stored.clone()
     };
     (event, finding)
 }
 
-pub(crate) fn settle_finding(kernel: &Kernel, changeset: &mut Changeset, stored: &Stored<Finding>, how: &str, now: Timestamp) {
+pub(crate) fn settle_finding(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    stored: &Stored<Finding>,
+    how: &str,
+    now: Timestamp,
+) {
     let (event, finding) = resolution(kernel, stored, None, how, now);
     changeset.event(event);
     changeset.replace(stored, &finding);
 }
 
 /// Has people told through the changeset's last event.
-pub(crate) fn tell(changeset: &mut Changeset, to: &[tenure_core::base::id::PersonId], roles: &[Role], title: &str, text: &str) {
+pub(crate) fn tell(
+    changeset: &mut Changeset,
+    to: &[tenure_core::base::id::PersonId],
+    roles: &[Role],
+    title: &str,
+    text: &str,
+) {
     if let Some(event) = changeset.events.last_mut() {
         *event = notify(event.clone(), to, roles, title, text);
     }

@@ -7,7 +7,8 @@ use tenure_core::store::changeset::Changeset;
 use tenure_core::store::due::DueKind;
 use tenure_core::store::floor::Floor;
 use tenure_core::store::port::{
-    Beside, BoxFuture, Claimed, Deadline, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, Seal, Sealed, Snapshot, Store, StoreError,
+    Beside, BoxFuture, Claimed, Deadline, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, Seal, Sealed,
+    Snapshot, Store, StoreError,
 };
 use tenure_core::store::row::{Record, RowKey};
 
@@ -34,7 +35,9 @@ impl Floored {
         let mut snapshot = self.store.load(&all).await?;
         let now = self.clock.now();
         for (place, n) in guarded.into_iter().enumerate() {
-            let Some(floor) = snapshot.get::<Floor>(keys.len() + place)? else { continue };
+            let Some(floor) = snapshot.get::<Floor>(keys.len() + place)? else {
+                continue;
+            };
             let row = snapshot.rows.get(n).and_then(Option::as_ref);
             if let Some(key) = keys.get(n)
                 && !floor.holds(row.map(|row| row.revision), now)
@@ -48,7 +51,8 @@ impl Floored {
 
     /// Adds the floors of the rows that a changeset writes.
     async fn with_floors(&self, mut changeset: Changeset) -> Result<Changeset, StoreError> {
-        let rises = |key: &RowKey, replaces: u64| Floor::guards(key.kind) && (replaces > 0 || Floor::guards_absence(key));
+        let rises =
+            |key: &RowKey, replaces: u64| Floor::guards(key.kind) && (replaces > 0 || Floor::guards_absence(key));
         let floors: Vec<Floor> = changeset
             .puts
             .iter()
@@ -83,7 +87,10 @@ impl Store for Floored {
         self.store.page(query)
     }
 
-    fn beside<'a>(&'a self, rows: &'a [(RowKey, Vec<String>)]) -> BoxFuture<'a, Result<Vec<Option<Beside>>, StoreError>> {
+    fn beside<'a>(
+        &'a self,
+        rows: &'a [(RowKey, Vec<String>)],
+    ) -> BoxFuture<'a, Result<Vec<Option<Beside>>, StoreError>> {
         self.store.beside(rows)
     }
 
@@ -91,7 +98,10 @@ impl Store for Floored {
         self.store.index(after, n)
     }
 
-    fn deadlines<'a>(&'a self, of: &'a [(DueKind, String)]) -> BoxFuture<'a, Result<Vec<Option<Deadline>>, StoreError>> {
+    fn deadlines<'a>(
+        &'a self,
+        of: &'a [(DueKind, String)],
+    ) -> BoxFuture<'a, Result<Vec<Option<Deadline>>, StoreError>> {
         self.store.deadlines(of)
     }
 
@@ -106,7 +116,13 @@ impl Store for Floored {
         })
     }
 
-    fn claim(&self, kind: DueKind, now: Timestamp, lease: Span, n: u16) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
+    fn claim(
+        &self,
+        kind: DueKind,
+        now: Timestamp,
+        lease: Span,
+        n: u16,
+    ) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
         self.store.claim(kind, now, lease, n)
     }
 

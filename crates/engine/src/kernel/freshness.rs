@@ -52,7 +52,8 @@ impl Freshness {
         Value::Bool(true)
     }
 
-    /// Demands that what it rests on is still so when the commit happens. A session's own end is checked by the commit anyway.
+    /// Demands that what it rests on is still so when the commit happens. A session's own end is checked by the commit
+    /// anyway.
     pub(crate) fn expect(self, changeset: &mut Changeset) {
         if self.before_sign_in {
             changeset.expect_absent(SignInSetUp::row_key());
@@ -63,22 +64,22 @@ impl Freshness {
 /// What a caller's sign-in was worth, for the record.
 pub(crate) fn assurance_fact(caller: &Caller) -> serde_json::Value {
     match caller {
-        Caller::Person {
-            assurance: Some(assurance), ..
-        } => json!(assurance),
+        Caller::Person { assurance: Some(assurance), .. } => json!(assurance),
         Caller::Person { assurance: None, .. } => json!({"method": "operator_token"}),
         Caller::Identity { .. } => json!({"method": "access_token"}),
     }
 }
 
-/// Demands what approving, enabling, changing policy and break-glass need: a person's fresh sign-in that can't be phished. An
-/// operator token passes only while nobody has bound a sign-in; an identity never does (S-7).
+/// Demands what approving, enabling, changing policy and break-glass need: a person's fresh sign-in that can't be
+/// phished. An operator token passes only while nobody has bound a sign-in; an identity never does (S-7).
 pub(crate) async fn freshness(kernel: &Kernel, caller: &Caller, now: Timestamp) -> Result<Freshness, OpError> {
     match caller {
-        Caller::Person {
-            assurance: Some(assurance), ..
-        } if assurance.is_fresh(now) => Ok(Freshness { before_sign_in: false }),
-        Caller::Person { assurance: None, .. } if !sign_in_is_set_up(kernel).await? => Ok(Freshness { before_sign_in: true }),
+        Caller::Person { assurance: Some(assurance), .. } if assurance.is_fresh(now) => {
+            Ok(Freshness { before_sign_in: false })
+        }
+        Caller::Person { assurance: None, .. } if !sign_in_is_set_up(kernel).await? => {
+            Ok(Freshness { before_sign_in: true })
+        }
         _ => Err(OpError::refused(Reason::FreshSignInNeeded)),
     }
 }

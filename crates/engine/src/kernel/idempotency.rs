@@ -1,8 +1,10 @@
-//! Idempotency keys: a request that comes again under its key is not carried out again, and gets the answer of the first time.
+//! Idempotency keys: a request that comes again under its key is not carried out again, and gets the answer of the
+//! first time.
 //!
-//! The request's row is part of the commit that carries it out, so that of two that run beside each other one commits and the other conflicts. What was
-//! answered is added in a commit of its own, since an answer names what the first one made of it. Between the two lies a moment in which a retry learns
-//! that its request was carried out, and not how it was answered.
+//! The request's row is part of the commit that carries it out, so that of two that run beside each other one commits
+//! and the other conflicts. What was answered is added in a commit of its own, since an answer names what the first one
+//! made of it. Between the two lies a moment in which a retry learns that its request was carried out, and not how it
+//! was answered.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,7 +48,12 @@ pub enum Known {
 
 impl Claim {
     /// The key of a caller's request to an address, of which `request` is everything that makes it what it is.
-    pub fn new<'a>(caller: &Caller, address: &str, key: &str, request: impl IntoIterator<Item = &'a [u8]>) -> Arc<Self> {
+    pub fn new<'a>(
+        caller: &Caller,
+        address: &str,
+        key: &str,
+        request: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             id: digest([caller.id().as_bytes(), address.as_bytes(), key.as_bytes()]),
             request: digest(request),
@@ -105,10 +112,7 @@ pub async fn keep(kernel: &Kernel, caller: &Caller, claim: &Claim, answer: KeptA
     let now = kernel.now();
     let event = kernel.event(now, EventKind::RequestAnswered).fact("status", answer.status);
     let mut changeset = Changeset::new(caller.author(), now, event);
-    let kept = Idempotency {
-        answer: Some(answer),
-        ..Idempotency::clone(&row)
-    };
+    let kept = Idempotency { answer: Some(answer), ..Idempotency::clone(&row) };
     changeset.replace(&row, &kept);
     // In a span of its own: the request's commit is the one that carried it out.
     kernel.settle(changeset).instrument(tracing::info_span!("answer")).await.map(drop)

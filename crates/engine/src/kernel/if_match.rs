@@ -1,10 +1,11 @@
 //! Which revision of a record a change is meant for: `If-Match` (RFC 9110 §13.1.1).
 //!
-//! What replaces something that others may have changed since says what it replaces ([`IfMatch::demand`]), or that it doesn't care (`*`). Whatever else
-//! changes a record asks for nothing of the kind, and heeds what its caller says all the same: the edge says which record the address names
-//! ([`Precondition`]), and the first commit by which the request is carried out demands that the record is at a revision of which the condition holds. So nobody
-//! can change the record between the comparison and the commit, and no use case can forget it. A request that commits nothing, be it a dry run or one that
-//! found its work done, is held against the record as it is then.
+//! What replaces something that others may have changed since says what it replaces ([`IfMatch::demand`]), or that it
+//! doesn't care (`*`). Whatever else changes a record asks for nothing of the kind, and heeds what its caller says all
+//! the same: the edge says which record the address names ([`Precondition`]), and the first commit by which the request
+//! is carried out demands that the record is at a revision of which the condition holds. So nobody can change the
+//! record between the comparison and the commit, and no use case can forget it. A request that commits nothing, be it a
+//! dry run or one that found its work done, is held against the record as it is then.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,7 +28,8 @@ pub enum IfMatch {
     Missing,
     /// That the record is there, whatever it is now: `*`.
     Any,
-    /// That it is at one of these revisions. Other tags than ours, and weak ones, match nothing (§8.8.3.2) and are none of these.
+    /// That it is at one of these revisions. Other tags than ours, and weak ones, match nothing (§8.8.3.2) and are none
+    /// of these.
     Revisions(Vec<u64>),
 }
 
@@ -68,11 +70,7 @@ pub struct Precondition {
 impl Precondition {
     /// A condition on a record, be it there or not.
     pub fn on(record: RowKey, if_match: IfMatch) -> Arc<Self> {
-        Arc::new(Self {
-            record,
-            if_match,
-            is_met: AtomicBool::new(false),
-        })
+        Arc::new(Self { record, if_match, is_met: AtomicBool::new(false) })
     }
 
     /// Makes it a precondition of what carries the request out.
@@ -81,7 +79,8 @@ impl Precondition {
     /// It doesn't hold.
     pub(crate) async fn join(&self, kernel: &Kernel, changeset: &mut Changeset) -> Result<(), OpError> {
         let replaced = changeset.puts.iter().find(|put| put.key == self.record).map(|put| put.replaces);
-        // What the decision read already is what it rests on; what it only passed by is read now, and may not change any more.
+        // What the decision read already is what it rests on; what it only passed by is read now, and may not change
+        // any more.
         let revision = match replaced {
             Some(replaced) => Some(replaced).filter(|revision| *revision > 0),
             None => {
@@ -96,7 +95,8 @@ impl Precondition {
         self.if_match.heed(revision)
     }
 
-    /// It was met by the commit that carried the request out; what the same request commits after that changes the record itself.
+    /// It was met by the commit that carried the request out; what the same request commits after that changes the
+    /// record itself.
     pub(crate) fn met(&self) {
         self.is_met.store(true, Ordering::Release);
     }
@@ -125,10 +125,7 @@ pub fn under<F: Future>(precondition: Arc<Precondition>, request: F) -> impl Fut
 
 /// The condition of the request that is being carried out, while nothing was committed under it.
 pub(crate) fn open() -> Option<Arc<Precondition>> {
-    PRECONDITION
-        .try_with(Arc::clone)
-        .ok()
-        .filter(|condition| !condition.is_met.load(Ordering::Acquire))
+    PRECONDITION.try_with(Arc::clone).ok().filter(|condition| !condition.is_met.load(Ordering::Acquire))
 }
 
 #[cfg(test)]

@@ -21,8 +21,8 @@ pub(crate) const MAX_TOKENS: usize = 16_384;
 pub(crate) struct DeploymentKeys {
     /// Signs checkpoints and promises.
     pub log: LogSigner,
-    /// Signs what is kept outside beside the log: it follows from the root key alone, so that a database of any epoch knows what any other
-    /// one has left there.
+    /// Signs what is kept outside beside the log: it follows from the root key alone, so that a database of any epoch
+    /// knows what any other one has left there.
     pub every_epoch: NoteSigner,
     /// Signs receipts.
     pub receipt: ReceiptSigner,
@@ -37,7 +37,8 @@ pub(crate) struct KeyCache {
     pub(crate) public: RwLock<HashMap<SigningKeyId, PublicKey>>,
     /// Workloads' public keys by thumbprint, prepared for checking.
     pub(crate) workload: RwLock<HashMap<String, Arc<Jwk>>>,
-    /// Tokens of ours whose signatures hold, by their hashes. Their keys, their times and their lives are checked at each use.
+    /// Tokens of ours whose signatures hold, by their hashes. Their keys, their times and their lives are checked at
+    /// each use.
     pub(crate) tokens: RwLock<HashMap<[u8; 32], Arc<KnownToken>>>,
 }
 

@@ -34,36 +34,31 @@ pub(crate) fn new_key(kernel: &Kernel, key_use: KeyUse, now: Timestamp) -> Resul
 }
 
 /// A fresh key of this algorithm and its sealed record.
-pub(crate) fn new_key_of(kernel: &Kernel, key_use: KeyUse, algorithm: SigningAlgorithm, now: Timestamp) -> Result<SigningKey, OpError> {
+pub(crate) fn new_key_of(
+    kernel: &Kernel,
+    key_use: KeyUse,
+    algorithm: SigningAlgorithm,
+    now: Timestamp,
+) -> Result<SigningKey, OpError> {
     let id = SigningKeyId::generate(now, kernel.entropy.as_ref());
-    let key = tenure_credentials::key::generate(algorithm, kernel.entropy.as_ref()).map_err(|e| OpError::Internal(e.to_string()))?;
+    let key = tenure_credentials::key::generate(algorithm, kernel.entropy.as_ref())
+        .map_err(|e| OpError::Internal(e.to_string()))?;
     let sealed = kernel
         .root
         .seal(SEAL_LABEL, &id.to_string(), key.private.expose(), kernel.entropy.as_ref())
         .map_err(|e| OpError::Internal(e.to_string()))?;
-    Ok(SigningKey {
-        id,
-        key_use,
-        algorithm,
-        public: key.public,
-        sealed,
-        created_at: now,
-    })
+    Ok(SigningKey { id, key_use, algorithm, public: key.public, sealed, created_at: now })
 }
 
 async fn load_key(kernel: &Kernel, id: SigningKeyId) -> Result<std::sync::Arc<SigningKey>, OpError> {
     let snapshot = kernel.store.load(&[RowKey::new(RowKind::SigningKey, id)]).await?;
-    let stored = snapshot
-        .get::<SigningKey>(0)?
-        .ok_or_else(|| OpError::Internal(format!("the signing key {id} is missing")))?;
+    let stored =
+        snapshot.get::<SigningKey>(0)?.ok_or_else(|| OpError::Internal(format!("the signing key {id} is missing")))?;
     Ok(stored.value)
 }
 
 fn open_seed(kernel: &Kernel, key: &SigningKey) -> Result<Secret<[u8; 32]>, OpError> {
-    kernel
-        .root
-        .open_seed(SEAL_LABEL, &key.id.to_string(), &key.sealed)
-        .map_err(|_| unopened(key.id))
+    kernel.root.open_seed(SEAL_LABEL, &key.id.to_string(), &key.sealed).map_err(|_| unopened(key.id))
 }
 
 /// The deployment's own keys.
@@ -83,23 +78,29 @@ async fn open_deployment_keys(kernel: &Kernel, deployment: &Deployment) -> Resul
     if log.key_use != KeyUse::Log || receipt.key_use != KeyUse::Receipt {
         return Err(OpError::Internal("a deployment key is for another use".into()));
     }
-    let log_signer = LogSigner::from_seed(&deployment.log_name, 0, open_seed(kernel, &log)?.expose()).map_err(|e| OpError::Internal(e.to_string()))?;
-    let every_epoch = NoteSigner::from_seed(&format!("{}/every-epoch", deployment.host()), kernel.root.subkey("kept checkpoints").expose())
+    let log_signer = LogSigner::from_seed(&deployment.log_name, 0, open_seed(kernel, &log)?.expose())
         .map_err(|e| OpError::Internal(e.to_string()))?;
+    let every_epoch = NoteSigner::from_seed(
+        &format!("{}/every-epoch", deployment.host()),
+        kernel.root.subkey("kept checkpoints").expose(),
+    )
+    .map_err(|e| OpError::Internal(e.to_string()))?;
     let seed = open_seed(kernel, &receipt)?;
     let receipt_public = tenure_credentials::key::public_of(&seed).map_err(|e| OpError::Internal(e.to_string()))?;
     let receipt_signer = ReceiptSigner::new(receipt.id, &seed).map_err(|e| OpError::Internal(e.to_string()))?;
-    Ok(DeploymentKeys {
-        log: log_signer,
-        every_epoch,
-        receipt: receipt_signer,
-        receipt_public,
-    })
+    Ok(DeploymentKeys { log: log_signer, every_epoch, receipt: receipt_signer, receipt_public })
 }
 
 /// The signer of an environment's current key of this algorithm.
-pub(crate) async fn token_signer(kernel: &Kernel, environment: &Environment, algorithm: SigningAlgorithm, now: Timestamp) -> Result<Arc<TokenSigner>, OpError> {
-    let missing = || OpError::Internal(format!("the environment {} has no signing key for {}", environment.name, algorithm.as_str()));
+pub(crate) async fn token_signer(
+    kernel: &Kernel,
+    environment: &Environment,
+    algorithm: SigningAlgorithm,
+    now: Timestamp,
+) -> Result<Arc<TokenSigner>, OpError> {
+    let missing = || {
+        OpError::Internal(format!("the environment {} has no signing key for {}", environment.name, algorithm.as_str()))
+    };
     let id = environment.signing_key(algorithm, now).ok_or_else(missing)?;
     if let Some(signer) = kernel.keys.signers.read().get(&id) {
         return Ok(Arc::clone(signer));
@@ -115,7 +116,11 @@ pub(crate) async fn token_signer(kernel: &Kernel, environment: &Environment, alg
 }
 
 /// The public keys that an environment's verifiers may meet now.
-pub(crate) async fn public_keys(kernel: &Kernel, environment: &Environment, now: Timestamp) -> Result<Vec<PublicKey>, OpError> {
+pub(crate) async fn public_keys(
+    kernel: &Kernel,
+    environment: &Environment,
+    now: Timestamp,
+) -> Result<Vec<PublicKey>, OpError> {
     let mut keys = Vec::new();
     for key in environment.published(now) {
         let known = kernel.keys.public.read().get(&key.id).cloned();
@@ -152,10 +157,12 @@ pub async fn key_set(kernel: &Kernel, environment: &str) -> Result<Vec<serde_jso
 pub async fn recover(kernel: &Kernel) -> Result<(), OpError> {
     refresh::catch_up(kernel).await?;
     match deployment::deployment(kernel).await? {
-        Some(deployment) if deployment.host() != crate::kernel::deployment::log_name(&kernel.settings.public_url) => Err(OpError::Unavailable(format!(
-            "this deployment's public URL is that of {}, and issuer identifiers begin with it: set public_url to it",
-            deployment.host()
-        ))),
+        Some(deployment) if deployment.host() != crate::kernel::deployment::log_name(&kernel.settings.public_url) => {
+            Err(OpError::Unavailable(format!(
+                "this deployment's public URL is that of {}, and issuer identifiers begin with it: set public_url to it",
+                deployment.host()
+            )))
+        }
         _ => {
             // Until it can be said, nobody acts alone.
             if let Err(error) = administrators::state(kernel).await {
@@ -193,7 +200,12 @@ pub(crate) fn known_token(kernel: &Kernel, token: &str) -> Option<Arc<KnownToken
 }
 
 /// A token of an environment, checked but for its times. One that is known holds as long as its key is published.
-pub(crate) async fn signed_token(kernel: &Kernel, environment: &Environment, token: &str, now: Timestamp) -> Result<Arc<KnownToken>, OpError> {
+pub(crate) async fn signed_token(
+    kernel: &Kernel,
+    environment: &Environment,
+    token: &str,
+    now: Timestamp,
+) -> Result<Arc<KnownToken>, OpError> {
     if let Some(known) = known_token(kernel, token)
         && known.environment == environment.name
         && environment.published(now).any(|key| key.id == known.signed.key())
@@ -201,11 +213,9 @@ pub(crate) async fn signed_token(kernel: &Kernel, environment: &Environment, tok
         return Ok(known);
     }
     let keys: Vec<_> = public_keys(kernel, environment, now).await?.into_iter().map(|(_, key)| key).collect();
-    let signed = SignedToken::read(token, &keys, &kernel.issuer_of(&environment.name)).map_err(|_| OpError::Unauthenticated(Reason::ProofInvalid))?;
-    let known = Arc::new(KnownToken {
-        environment: environment.name.clone(),
-        signed,
-    });
+    let signed = SignedToken::read(token, &keys, &kernel.issuer_of(&environment.name))
+        .map_err(|_| OpError::Unauthenticated(Reason::ProofInvalid))?;
+    let known = Arc::new(KnownToken { environment: environment.name.clone(), signed });
     let mut tokens = kernel.keys.tokens.write();
     if tokens.len() >= MAX_TOKENS {
         tokens.clear();
@@ -237,7 +247,8 @@ pub(crate) fn base64url(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// An environment's next keys, one of each algorithm that it signs with: as it names them, their records, and the event.
+/// An environment's next keys, one of each algorithm that it signs with: as it names them, their records, and the
+/// event.
 pub(crate) fn next_keys(
     kernel: &Kernel,
     environment: &Environment,
@@ -250,10 +261,8 @@ pub(crate) fn next_keys(
         .map(|algorithm| new_key_of(kernel, KeyUse::AccessToken(environment.name.clone()), algorithm, now))
         .collect::<Result<_, _>>()?;
     let named = keys.iter().map(|key| EnvironmentKey::new(key, signs_from));
-    let mut event = kernel
-        .event(now, EventKind::EnvironmentKeyRotated)
-        .subject(&environment.name)
-        .fact("signs_from", signs_from);
+    let mut event =
+        kernel.event(now, EventKind::EnvironmentKeyRotated).subject(&environment.name).fact("signs_from", signs_from);
     if let [key] = keys.as_slice() {
         event = event.fact("key", key.id).fact("public_key", &key.public);
     } else {

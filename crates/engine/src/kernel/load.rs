@@ -36,11 +36,7 @@ pub(crate) struct Known {
 
 impl Known {
     pub(crate) fn scopes(&self) -> Scopes<'_> {
-        Scopes {
-            cuts: &self.cuts,
-            holds: &self.holds,
-            trust: self.trust(),
-        }
+        Scopes { cuts: &self.cuts, holds: &self.holds, trust: self.trust() }
     }
 
     /// How far the database vouches for any of it.
@@ -49,13 +45,7 @@ impl Known {
     }
 
     pub(crate) fn facts(&self, now: Timestamp) -> Facts<'_> {
-        Facts {
-            identity: &self.identity,
-            owner: self.owner.as_ref(),
-            scopes: self.scopes(),
-            grants: &self.grants,
-            now,
-        }
+        Facts { identity: &self.identity, owner: self.owner.as_ref(), scopes: self.scopes(), grants: &self.grants, now }
     }
 
     /// A resource of the charter's scope.
@@ -112,7 +102,8 @@ impl Kernel {
         self.look().await?;
         let resources = scope_resources(&identity.charter.scope);
         let scopes = identity.memberships.len();
-        let mut keys = Vec::with_capacity(3 + 2 * scopes + identity.grants.len() + identity.bindings.len() + resources.len());
+        let mut keys =
+            Vec::with_capacity(3 + 2 * scopes + identity.grants.len() + identity.bindings.len() + resources.len());
         // An identity without owner still has a place for one: a key that no row has.
         keys.push(RowKey::new(
             RowKind::Person,

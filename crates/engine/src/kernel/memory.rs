@@ -14,7 +14,9 @@ impl Memory {
     /// The value of a type.
     pub(crate) fn of<T: Any + Default + Send + Sync>(&self) -> Arc<T> {
         let known = self.0.read().get(&TypeId::of::<T>()).cloned();
-        let value = known.unwrap_or_else(|| Arc::clone(self.0.write().entry(TypeId::of::<T>()).or_insert_with(|| Arc::new(T::default()))));
+        let value = known.unwrap_or_else(|| {
+            Arc::clone(self.0.write().entry(TypeId::of::<T>()).or_insert_with(|| Arc::new(T::default())))
+        });
         // What stands under a type's id is of that type.
         value.downcast().unwrap_or_default()
     }

@@ -59,11 +59,13 @@ use crate::kernel::policy::Policies;
 pub struct Settings {
     /// The base URL under which clients reach the server, without a slash at its end.
     pub public_url: String,
-    /// The base URL of the listener that asks for client certificates, without a slash at its end, if there is one (RFC 8705 §5).
+    /// The base URL of the listener that asks for client certificates, without a slash at its end, if there is one (RFC
+    /// 8705 §5).
     pub mtls_url: Option<String>,
     /// Credentials that one identity may get in a minute.
     pub issuance_budget: u32,
-    /// Changes that one person, or one identity by the API, may make in a minute; what takes authority away is not counted.
+    /// Changes that one person, or one identity by the API, may make in a minute; what takes authority away is not
+    /// counted.
     pub write_budget: u32,
     /// How much these may add to database and log in a minute, in KiB.
     pub write_budget_kib: u32,
@@ -164,7 +166,8 @@ pub struct Kernel {
     pub(crate) memory: Memory,
     /// A look outside before anything rests on the store, if there is somewhere to look.
     look: OnceLock<Look>,
-    /// The log's length after the last commit by which more happened than issuance and use: what is kept outside has to cover it soon.
+    /// The log's length after the last commit by which more happened than issuance and use: what is kept outside has to
+    /// cover it soon.
     pub(crate) urgent: watch::Sender<u64>,
     /// What the last look at the state found, and when (S-2).
     pub(crate) state_faults: AtomicU64,
@@ -236,8 +239,7 @@ impl Kernel {
 
     /// The time to decide with, and whether it may be relied on.
     pub fn reading(&self) -> Reading {
-        self.guard
-            .check(self.clock.as_ref(), Timestamp::from_micros(self.last_committed.load(Ordering::Relaxed)))
+        self.guard.check(self.clock.as_ref(), Timestamp::from_micros(self.last_committed.load(Ordering::Relaxed)))
     }
 
     /// The time to decide with.

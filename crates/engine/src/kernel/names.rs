@@ -1,12 +1,15 @@
 //! Names: what people call records instead of ids, both ways.
 //!
-//! A name that nothing bears stands for an id that nothing has: then the operation itself says what its caller may learn, as of any unknown id. Names are
-//! for people. Software names what it means by id, which is never somebody else's tomorrow.
+//! A name that nothing bears stands for an id that nothing has: then the operation itself says what its caller may
+//! learn, as of any unknown id. Names are for people. Software names what it means by id, which is never somebody
+//! else's tomorrow.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
-use tenure_core::base::id::{ApplicationId, CloudAccountId, IdentityId, IssuerId, NeedId, PersonId, ResourceId, SourceId, TeamId, VendorId};
+use tenure_core::base::id::{
+    ApplicationId, CloudAccountId, IdentityId, IssuerId, NeedId, PersonId, ResourceId, SourceId, TeamId, VendorId,
+};
 use tenure_core::identity::Identity;
 use tenure_core::inventory::application::Application;
 use tenure_core::inventory::resource::Resource;
@@ -144,13 +147,10 @@ async fn person_called(kernel: &Kernel, caller: &Caller, name: &str) -> Result<P
         [one] => Ok(one.id),
         several => {
             authority::may_read(kernel, caller, Person::NAME, "", Person::OPEN).await?;
-            let known = |person: &Person| format!("{} ({})", person.id, person.email.as_deref().unwrap_or("no e-mail address"));
+            let known =
+                |person: &Person| format!("{} ({})", person.id, person.email.as_deref().unwrap_or("no e-mail address"));
             let all: Vec<String> = several.iter().map(|person| known(person)).collect();
-            Err(OpError::field(
-                "person",
-                "name_ambiguous",
-                &format!("say which one is meant: {}", all.join(", ")),
-            ))
+            Err(OpError::field("person", "name_ambiguous", &format!("say which one is meant: {}", all.join(", "))))
         }
     }
 }
@@ -159,7 +159,10 @@ async fn person_called(kernel: &Kernel, caller: &Caller, name: &str) -> Result<P
 ///
 /// # Errors
 /// The store can't be read.
-pub async fn of<'a>(kernel: &Kernel, texts: impl IntoIterator<Item = &'a str>) -> Result<BTreeMap<String, String>, OpError> {
+pub async fn of<'a>(
+    kernel: &Kernel,
+    texts: impl IntoIterator<Item = &'a str>,
+) -> Result<BTreeMap<String, String>, OpError> {
     type Read = fn(&Snapshot, usize) -> Option<String>;
     type Sort = fn(&str) -> Option<(RowKey, Read)>;
     fn read<T: Named>(snapshot: &Snapshot, n: usize) -> Option<String> {
@@ -192,7 +195,5 @@ pub async fn of<'a>(kernel: &Kernel, texts: impl IntoIterator<Item = &'a str>) -
     let keys: Vec<RowKey> = known.iter().map(|(_, (key, _))| key.clone()).collect();
     let snapshot = kernel.store.load(&keys).await?;
     let names = known.iter().enumerate();
-    Ok(names
-        .filter_map(|(n, (text, (_, read)))| Some(((*text).to_owned(), read(&snapshot, n)?)))
-        .collect())
+    Ok(names.filter_map(|(n, (text, (_, read)))| Some(((*text).to_owned(), read(&snapshot, n)?))).collect())
 }

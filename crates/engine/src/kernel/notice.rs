@@ -1,9 +1,9 @@
 //! Notices: whom an event is told to, besides the log.
 //!
-//! The log is the outbox. Whoever writes an event says in it who has to know ([`notify`]); [`crate::run::notify`] reads the committed
-//! log and hands each notice to the channels that are configured ([`Notify`]). Nothing is told before it is committed, and what is
-//! committed is told at least once: a channel's [`Outbox`] row moves over an entry only in the commit that keeps what is still to
-//! be delivered from it.
+//! The log is the outbox. Whoever writes an event says in it who has to know ([`notify`]); [`crate::run::notify`] reads
+//! the committed log and hands each notice to the channels that are configured ([`Notify`]). Nothing is told before it
+//! is committed, and what is committed is told at least once: a channel's [`Outbox`] row moves over an entry only in
+//! the commit that keeps what is still to be delivered from it.
 
 use std::fmt;
 
@@ -19,7 +19,8 @@ use tenure_credentials::vouch::Vouch;
 
 use crate::kernel::Kernel;
 
-/// The fact of an event whose notice asks for an answer: each who is told gets a link of their own when it is delivered.
+/// The fact of an event whose notice asks for an answer: each who is told gets a link of their own when it is
+/// delivered.
 pub(crate) const ANSWER: &str = "answer";
 
 /// The public fact of an event that says who is told, and what.
@@ -33,8 +34,8 @@ pub const MAX_TEXT: usize = 4_000;
 
 /// Has people told of an event: those in `to`, and everyone who holds one of `roles` when it is delivered.
 ///
-/// Title and text stand in the public log and leave by mail and webhook: no name, address or secret belongs into them, only ids. Who
-/// isn't active at the time of delivery is told nothing.
+/// Title and text stand in the public log and leave by mail and webhook: no name, address or secret belongs into them,
+/// only ids. Who isn't active at the time of delivery is told nothing.
 #[must_use]
 pub fn notify(event: Event, to: &[PersonId], roles: &[Role], title: &str, text: &str) -> Event {
     let mut people = to.to_vec();
@@ -126,7 +127,8 @@ pub struct Outbox {
     pub failures: u32,
     /// Until when nothing is tried after such rounds.
     pub resting_until: Option<Timestamp>,
-    /// What is still to be delivered, in the order of the log; at most [`crate::plan::notice::MAX_PENDING`], or one notice's.
+    /// What is still to be delivered, in the order of the log; at most [`crate::plan::notice::MAX_PENDING`], or one
+    /// notice's.
     pub pending: Vec<Pending>,
 }
 
@@ -167,14 +169,7 @@ pub struct Pending {
 impl Outbox {
     /// The outbox of a channel that has looked at nothing before this entry.
     pub fn new(channel: &str, next: u64) -> Self {
-        Self {
-            channel: channel.to_owned(),
-            next,
-            lease: None,
-            failures: 0,
-            resting_until: None,
-            pending: Vec::new(),
-        }
+        Self { channel: channel.to_owned(), next, lease: None, failures: 0, resting_until: None, pending: Vec::new() }
     }
 
     /// The row of a channel's outbox.
@@ -191,7 +186,13 @@ impl Record for Outbox {
 }
 
 /// The address of the approval page for one person, for a request as it reads now.
-pub(crate) fn approval_link(kernel: &Kernel, request: RequestId, content_hash: &str, person: PersonId, until: Timestamp) -> String {
+pub(crate) fn approval_link(
+    kernel: &Kernel,
+    request: RequestId,
+    content_hash: &str,
+    person: PersonId,
+    until: Timestamp,
+) -> String {
     let (request, person, until) = (request.to_string(), person.to_string(), until.as_secs().to_string());
     let tag = links(kernel).tag(&[&request, content_hash, &person, &until]);
     format!("{}/approve/{request}.{person}.{until}.{tag}", kernel.settings.public_url)

@@ -22,17 +22,18 @@ pub(crate) struct Asked {
 
 impl Asked {
     pub(crate) fn new(control: ControlPoint, operation: &'static str, subject: impl ToString) -> Self {
-        Self {
-            control,
-            operation,
-            subject: subject.to_string(),
-        }
+        Self { control, operation, subject: subject.to_string() }
     }
 }
 
 impl Kernel {
     /// Runs an operation and records its refusal, if it is refused.
-    pub(crate) async fn recorded<T>(&self, caller: &Caller, asked: Asked, operation: impl Future<Output = Result<T, OpError>>) -> Result<T, OpError> {
+    pub(crate) async fn recorded<T>(
+        &self,
+        caller: &Caller,
+        asked: Asked,
+        operation: impl Future<Output = Result<T, OpError>>,
+    ) -> Result<T, OpError> {
         let result = operation.await;
         let (code, fields, answer) = match &result {
             Err(OpError::Refused { reason, answer, .. }) => (reason.code(), &[][..], answer.as_deref()),
@@ -54,19 +55,17 @@ impl Kernel {
 
     /// The person, where only a person may ask; the refusal of anybody else is recorded.
     pub(crate) async fn only_person(&self, caller: &Caller, operation: &'static str) -> Result<PersonId, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Use, operation, ""), async { caller.must_be_person() })
-            .await
+        self.recorded(caller, Asked::new(ControlPoint::Use, operation, ""), async { caller.must_be_person() }).await
     }
 
     /// A changed record as its caller sees it.
-    pub(crate) async fn changed<T>(&self, record: T, revision: u64, committed: &Committed) -> Result<Resource<T>, OpError> {
-        Ok(Resource {
-            record,
-            revision,
-            hold: None,
-            log: Some(self.logged(committed).await?),
-            names: Names::new(),
-        })
+    pub(crate) async fn changed<T>(
+        &self,
+        record: T,
+        revision: u64,
+        committed: &Committed,
+    ) -> Result<Resource<T>, OpError> {
+        Ok(Resource { record, revision, hold: None, log: Some(self.logged(committed).await?), names: Names::new() })
     }
 }
 

@@ -17,12 +17,14 @@ pub struct FetchError {
 
 /// Fetches documents from issuers.
 pub trait Fetch: Send + Sync {
-    /// The body of a JSON document at an https URL (or http where the operator allowed its address), at most `limit` bytes.
+    /// The body of a JSON document at an https URL (or http where the operator allowed its address), at most `limit`
+    /// bytes.
     fn get<'a>(&'a self, url: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<u8>, FetchError>>;
-    /// The JSON that a form is answered with, under the same rules, whatever the status: an OAuth error is JSON with status 400.
+    /// The JSON that a form is answered with, under the same rules, whatever the status: an OAuth error is JSON with
+    /// status 400.
     fn post_form<'a>(&'a self, form: Form<'a>, limit: usize) -> BoxFuture<'a, Result<Answered, FetchError>>;
-    /// Whether the operator's rules keep the server from asking there: the name leads to an address that is neither public nor listed.
-    /// Connects to nothing.
+    /// Whether the operator's rules keep the server from asking there: the name leads to an address that is neither
+    /// public nor listed. Connects to nothing.
     fn is_forbidden<'a>(&'a self, url: &'a str) -> BoxFuture<'a, bool> {
         let _ = url;
         Box::pin(std::future::ready(false))
@@ -53,7 +55,8 @@ pub struct Answered {
 pub trait Push: Send + Sync {
     /// Where it goes, for messages.
     fn target(&self) -> String;
-    /// The newest checkpoint of the log with this origin that is kept there: none if there is none, or the place gives nothing back.
+    /// The newest checkpoint of the log with this origin that is kept there: none if there is none, or the place gives
+    /// nothing back.
     fn newest<'a>(&'a self, _origin: &'a str) -> BoxFuture<'a, Result<Option<String>, FetchError>> {
         Box::pin(async { Ok(None) })
     }

@@ -12,8 +12,8 @@ use tokio::sync::Semaphore;
 
 use crate::kernel::error::OpError;
 
-/// How long a proposed text may take to be read, its turn included, and how long to answer what is asked of each proposal. What a text may hold bounds the
-/// work as well; this is for what that fails to foresee.
+/// How long a proposed text may take to be read, its turn included, and how long to answer what is asked of each
+/// proposal. What a text may hold bounds the work as well; this is for what that fails to foresee.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The engine of the set in force, swapped atomically.
@@ -23,13 +23,13 @@ pub(crate) struct Policies {
     pub(crate) loader: Arc<dyn PolicyLoader>,
     /// Held while a text is read: one at a time, so that reading them takes one processor at most.
     pub(crate) reading: Arc<Semaphore>,
-    /// The text that was read last: a proposal is read again at each look and each vote. What is in force is read anew, so that the questions of its review
-    /// are not among those that it was asked lately.
+    /// The text that was read last: a proposal is read again at each look and each vote. What is in force is read anew,
+    /// so that the questions of its review are not among those that it was asked lately.
     pub(crate) last_read: RwLock<Option<(String, Arc<dyn PolicyEngine>)>>,
 }
 
-/// A set in force that this release doesn't take, since an earlier one had other bounds: it permits nothing. The kernel stays, with its way back to
-/// the built-in set.
+/// A set in force that this release doesn't take, since an earlier one had other bounds: it permits nothing. The kernel
+/// stays, with its way back to the built-in set.
 pub(crate) struct NotTaken {
     pub(crate) version: String,
 }
@@ -59,10 +59,7 @@ pub(crate) struct Current {
 impl Policies {
     pub(crate) fn new(builtin: Arc<dyn PolicyEngine>, loader: Arc<dyn PolicyLoader>) -> Self {
         Self {
-            current: RwLock::new(Current {
-                engine: Arc::clone(&builtin),
-                basis: None,
-            }),
+            current: RwLock::new(Current { engine: Arc::clone(&builtin), basis: None }),
             builtin,
             loader,
             reading: Arc::new(Semaphore::new(1)),
@@ -120,18 +117,25 @@ impl Policies {
     }
 }
 
-/// What comes of reading a proposed set or asking it, if it comes in time. The simulation, which has no runtime, waits for nothing.
+/// What comes of reading a proposed set or asking it, if it comes in time. The simulation, which has no runtime, waits
+/// for nothing.
 pub(crate) async fn in_time<T>(work: impl Future<Output = Result<T, OpError>>) -> Result<T, OpError> {
     if Handle::try_current().is_err() {
         return work.await;
     }
-    let too_slow = |_| OpError::Unavailable("the policy set could not be judged in time: try again, or write fewer or simpler policies".into());
+    let too_slow = |_| {
+        OpError::Unavailable(
+            "the policy set could not be judged in time: try again, or write fewer or simpler policies".into(),
+        )
+    };
     tokio::time::timeout(PATIENCE, work).await.map_err(too_slow)?
 }
 
 /// Runs what only reckons on a thread of its own.
 pub(crate) async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, OpError> {
-    let Ok(runtime) = Handle::try_current() else { return Ok(work()) };
+    let Ok(runtime) = Handle::try_current() else {
+        return Ok(work());
+    };
     let done = runtime.spawn_blocking(work).await;
     done.map_err(|error| OpError::Internal(format!("reading a policy set failed: {error}")))
 }

@@ -1,15 +1,18 @@
-//! Queries: the records of a kind that bear these terms, in the order of their ids; and the pages of them that the API gives.
+//! Queries: the records of a kind that bear these terms, in the order of their ids; and the pages of them that the API
+//! gives.
 //!
-//! There is one [`Query`], and four ways to run it: [`Kernel::find`], [`Kernel::first`], [`Kernel::pages`], and [`Kernel::page`] for callers. What is
-//! found has to be opened by saying what becomes of a record that can't be read: [`Found::whole`] fails, and is for whatever a missing record would
-//! permit, or would spare; [`Found::readable`] goes on without it. A row that was altered outside Tenure fails either (S-2), except for callers, who are
-//! told which one it is.
+//! There is one [`Query`], and four ways to run it: [`Kernel::find`], [`Kernel::first`], [`Kernel::pages`], and
+//! [`Kernel::page`] for callers. What is found has to be opened by saying what becomes of a record that can't be read:
+//! [`Found::whole`] fails, and is for whatever a missing record would permit, or would spare; [`Found::readable`] goes
+//! on without it. A row that was altered outside Tenure fails either (S-2), except for callers, who are told which one
+//! it is.
 //!
-//! A term of a field of which records don't name each value is looked for together with the one that stands for the rest
-//! ([`Term::rest`]): an index is never silently partial.
+//! A term of a field of which records don't name each value is looked for together with the one that stands for the
+//! rest ([`Term::rest`]): an index is never silently partial.
 //!
-//! A page of the API goes on by a cursor that says where, and that this server gave it for this very list: its kind of record and every
-//! filter, also those that were added because the caller sees only their own. Anything else as a cursor is told, never an empty page.
+//! A page of the API goes on by a cursor that says where, and that this server gave it for this very list: its kind of
+//! record and every filter, also those that were added because the caller sees only their own. Anything else as a
+//! cursor is told, never an empty page.
 
 use std::collections::BTreeMap;
 
@@ -61,12 +64,7 @@ impl<T> Query<T> {
 
     /// Those that have all of these terms.
     pub(crate) fn of(all: impl IntoIterator<Item = Term<T>>) -> Self {
-        Self {
-            all: all.into_iter().collect(),
-            any: None,
-            after: None,
-            limit: DEFAULT,
-        }
+        Self { all: all.into_iter().collect(), any: None, after: None, limit: DEFAULT }
     }
 
     /// Those of them that have one of these terms besides. Of none, there are none.
@@ -154,8 +152,8 @@ impl<T> Found<T> {
         self.rows
     }
 
-    /// The records that can be read, as long as there are any: for work after which its records are found no more, and which isn't done while one
-    /// that can't be read is left.
+    /// The records that can be read, as long as there are any: for work after which its records are found no more, and
+    /// which isn't done while one that can't be read is left.
     ///
     /// # Errors
     /// None of those that are left can be read.
@@ -180,11 +178,7 @@ impl<T> Found<T> {
 
     /// A record that was found by its id.
     pub(crate) fn one(row: Option<Stored<T>>) -> Self {
-        Self {
-            rows: row.into_iter().collect(),
-            unreadable: Vec::new(),
-            next: None,
-        }
+        Self { rows: row.into_iter().collect(), unreadable: Vec::new(), next: None }
     }
 
     /// Without the records that nobody wants; what can't be read stays.
@@ -204,7 +198,9 @@ pub(crate) struct Pages<'k, T> {
 impl<T: Record> Pages<'_, T> {
     /// What is found next, until there is no more.
     pub(crate) async fn next(&mut self) -> Result<Option<Found<T>>, OpError> {
-        let Some(query) = self.query.take() else { return Ok(None) };
+        let Some(query) = self.query.take() else {
+            return Ok(None);
+        };
         let found = self.kernel.look_for(&query, Altered::Fails).await?;
         self.query = found.next().map(|next| query.after(Some(next)));
         Ok(Some(found))
@@ -250,11 +246,7 @@ pub struct ListAsk<T> {
 
 impl<T> Default for ListAsk<T> {
     fn default() -> Self {
-        Self {
-            filters: Vec::new(),
-            after: None,
-            limit: None,
-        }
+        Self { filters: Vec::new(), after: None, limit: None }
     }
 }
 
@@ -291,12 +283,7 @@ pub(crate) struct PageEnd {
 impl PageEnd {
     /// The page with these items.
     pub(crate) fn page<T>(self, items: Vec<T>) -> Page<T> {
-        Page {
-            items,
-            next: self.next,
-            unreadable: self.unreadable,
-            names: Names::new(),
-        }
+        Page { items, next: self.next, unreadable: self.unreadable, names: Names::new() }
     }
 }
 
@@ -376,12 +363,7 @@ impl Kernel {
         let mut found = BTreeMap::new();
         let mut more = false;
         for terms in query.lookups() {
-            let lookup = ListQuery {
-                kind: T::KIND,
-                terms,
-                after: query.after.clone(),
-                limit: query.limit,
-            };
+            let lookup = ListQuery { kind: T::KIND, terms, after: query.after.clone(), limit: query.limit };
             let page = match altered {
                 Altered::Fails => self.store.list(&lookup).await?,
                 Altered::IsNamed => self.store.page(&lookup).await?,
@@ -397,22 +379,12 @@ impl Kernel {
             for key in page.altered {
                 let why = "it was altered outside Tenure".into();
                 let id = key.id.clone();
-                found.insert(
-                    id,
-                    Err(Unreadable {
-                        bad: BadRow { key, why },
-                        body: Vec::new(),
-                    }),
-                );
+                found.insert(id, Err(Unreadable { bad: BadRow { key, why }, body: Vec::new() }));
             }
         }
         let most = usize::from(query.limit);
         more |= found.len() > most;
-        let mut first = Found {
-            rows: Vec::with_capacity(found.len().min(most)),
-            unreadable: Vec::new(),
-            next: None,
-        };
+        let mut first = Found { rows: Vec::with_capacity(found.len().min(most)), unreadable: Vec::new(), next: None };
         for (id, record) in found.into_iter().take(most) {
             match record {
                 Ok(record) => first.rows.push(record),
@@ -474,10 +446,7 @@ impl Kernel {
     /// No such record, or the caller may not read it.
     pub async fn get<T: Listed>(&self, caller: &Caller, id: &str) -> Result<View<T>, OpError> {
         let row = self.one::<T>(id).await?;
-        let own = row
-            .as_ref()
-            .and_then(|row| row.accountable())
-            .is_some_and(|owner| caller.person_id() == Some(owner));
+        let own = row.as_ref().and_then(|row| row.accountable()).is_some_and(|owner| caller.person_id() == Some(owner));
         // Also of what isn't there: whether it is, is not everybody's to learn.
         authority::may_read(self, caller, T::NAME, id, own || T::OPEN).await?;
         self.record_view(&row.ok_or(OpError::NotFound(T::NAME))?).await

@@ -35,14 +35,12 @@ pub async fn refresh_policy(kernel: &Kernel) -> Result<(), OpError> {
             }
         }
     };
-    *kernel.policy.current.write() = Current {
-        engine,
-        basis: row.map(|row| row.revision),
-    };
+    *kernel.policy.current.write() = Current { engine, basis: row.map(|row| row.revision) };
     Ok(())
 }
 
-/// Reads where the log stands before anything is decided, and that this root key is the one that the rows were written with.
+/// Reads where the log stands before anything is decided, and that this root key is the one that the rows were written
+/// with.
 ///
 /// # Errors
 /// The store can't be read, or its rows carry another root key's MACs.

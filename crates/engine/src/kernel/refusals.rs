@@ -1,4 +1,5 @@
-//! The record of refusals: known callers one by one within a budget, strangers as bounded aggregates (invariant 2, S-16).
+//! The record of refusals: known callers one by one within a budget, strangers as bounded aggregates (invariant 2,
+//! S-16).
 
 use serde_json::json;
 use tenure_core::base::problem::{FieldProblem, Reason};

@@ -1,7 +1,8 @@
-//! What the span under way says of a caller and of a commit: ids and positions alone, never a name, an address or a secret.
+//! What the span under way says of a caller and of a commit: ids and positions alone, never a name, an address or a
+//! secret.
 //!
-//! The span is the one that whoever began the work has opened: the server around a request, a loop around a deadline. What is said here fills fields in
-//! which that left empty; a span without them stays as it is.
+//! The span is the one that whoever began the work has opened: the server around a request, a loop around a deadline.
+//! What is said here fills fields in which that left empty; a span without them stays as it is.
 
 use tenure_core::store::event::{Actor, Via};
 use tenure_core::store::row::Position;

@@ -22,10 +22,8 @@ pub(crate) fn acknowledge(changeset: &mut Changeset, claimed: &Claimed) {
 
 /// The subject is gone or needs nothing: only the deadline goes, and the log says so.
 pub(crate) fn nothing_left(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Changeset {
-    let event = kernel
-        .event(now, EventKind::DeadlineDropped)
-        .subject(&claimed.subject)
-        .fact("kind", claimed.kind.as_str());
+    let event =
+        kernel.event(now, EventKind::DeadlineDropped).subject(&claimed.subject).fact("kind", claimed.kind.as_str());
     let mut changeset = Changeset::new(system(), now, event);
     changeset.due.push(DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence));
     changeset

@@ -17,7 +17,8 @@ use crate::log::places;
 /// What is known of the log as a whole, in findings and in the log.
 pub(crate) const SUBJECT: &str = "log";
 
-/// Records that the log contradicts a kept checkpoint: from this commit on nothing is issued, and nothing that was issued is good.
+/// Records that the log contradicts a kept checkpoint: from this commit on nothing is issued, and nothing that was
+/// issued is good.
 pub(crate) async fn contradicted_by(kernel: &Kernel, kept_at: &str, kept: &KeptNote) -> Result<(), OpError> {
     places::distrust(kernel);
     let stored = kernel.one::<Contradiction>("this").await?;

@@ -1,5 +1,5 @@
-//! Epochs (S-1): what an earlier state of the database vouches for ends when the database was put back to it, and while somebody outside
-//! keeps a checkpoint that the log contradicts, nothing is issued.
+//! Epochs (S-1): what an earlier state of the database vouches for ends when the database was put back to it, and while
+//! somebody outside keeps a checkpoint that the log contradicts, nothing is issued.
 
 use tenure_core::finding::exceptional::Access;
 use tenure_core::finding::rules;
@@ -36,9 +36,10 @@ pub struct Begun {
     pub kept: KeptEpochs,
 }
 
-/// Begins an epoch (S-1): every credential, session, operator token, invitation, join token and proof of before is refused, and the
-/// log, the receipts and each environment's tokens are signed with new keys. It ends the contradiction that stands. Its number is one that
-/// neither the database nor any place that keeps checkpoints knows: two logs of one name are what a forger makes.
+/// Begins an epoch (S-1): every credential, session, operator token, invitation, join token and proof of before is
+/// refused, and the log, the receipts and each environment's tokens are signed with new keys. It ends the contradiction
+/// that stands. Its number is one that neither the database nor any place that keeps checkpoints knows: two logs of one
+/// name are what a forger makes.
 ///
 /// # Errors
 /// Set-up was not done, or the store can't be read or written.
@@ -132,18 +133,20 @@ pub async fn begin_epoch(kernel: &Kernel) -> Result<Begun, OpError> {
     Ok(begun)
 }
 
-/// Each environment signs with a new key at once, and the old ones are published no more: what they signed is refused everywhere.
-async fn new_environment_keys(kernel: &Kernel, changeset: &mut Changeset, now: tenure_core::base::time::Timestamp) -> Result<usize, OpError> {
+/// Each environment signs with a new key at once, and the old ones are published no more: what they signed is refused
+/// everywhere.
+async fn new_environment_keys(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    now: tenure_core::base::time::Timestamp,
+) -> Result<usize, OpError> {
     let mut changed = 0;
     let mut pages = kernel.pages::<Environment>(Query::every());
     while let Some(found) = pages.next().await? {
         // One that can't be read would go on signing with its old key.
         for stored in &found.whole()? {
             let (fresh, keys, event) = keys::next_keys(kernel, stored, now, now)?;
-            let environment = Environment {
-                keys: fresh,
-                ..(*stored.value).clone()
-            };
+            let environment = Environment { keys: fresh, ..(*stored.value).clone() };
             changeset.event(event).replace(stored, &environment);
             for key in &keys {
                 changeset.insert(key);

@@ -1,9 +1,10 @@
 //! The outbox: reads the committed log and hands its notices to the channels.
 //!
-//! A round is two commits with the deliveries between them. The first moves a channel's [`Outbox`] over the entries that were read, keeps
-//! what is to be delivered from them, and claims the row; the second takes out what was delivered. A crash in between delivers again,
-//! and never skips. Any replica may run any round: it writes the row only at the revision that it read, and only once the lease of
-//! whoever else was at it is over. Rounds that find nothing to tell write nothing.
+//! A round is two commits with the deliveries between them. The first moves a channel's [`Outbox`] over the entries
+//! that were read, keeps what is to be delivered from them, and claims the row; the second takes out what was
+//! delivered. A crash in between delivers again, and never skips. Any replica may run any round: it writes the row only
+//! at the revision that it read, and only once the lease of whoever else was at it is over. Rounds that find nothing to
+//! tell write nothing.
 
 pub mod plan;
 
@@ -160,10 +161,8 @@ impl Worker {
         if !due.is_empty() {
             outbox.claim(&self.name, now.plus(LEASE));
         }
-        let mut event = self
-            .event(now, EventKind::NoticesTaken)
-            .fact("read_to", outbox.next)
-            .fact("deliveries", taken.deliveries);
+        let mut event =
+            self.event(now, EventKind::NoticesTaken).fact("read_to", outbox.next).fact("deliveries", taken.deliveries);
         event = with_list(event, "to_nobody", &taken.to_nobody);
         event = with_list(event, "given_up", &named(&taken.given_up));
         let mut changeset = Changeset::new(actor(), now, event);
@@ -282,7 +281,9 @@ impl Worker {
             for pending in due.by_ref().take(AT_ONCE) {
                 let leaf = match leaves.entry(pending.index) {
                     std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
-                    std::collections::hash_map::Entry::Vacant(slot) => slot.insert(parsed(&self.entry(pending.index).await?)?),
+                    std::collections::hash_map::Entry::Vacant(slot) => {
+                        slot.insert(parsed(&self.entry(pending.index).await?)?)
+                    }
                 };
                 match self.notice(leaf, pending.person).await? {
                     Some(notice) => notices.push((pending, notice)),
@@ -291,7 +292,9 @@ impl Worker {
             }
             let before = ended.delivered.len();
             let tried = notices.len();
-            for (pending, result) in join_all(notices.into_iter().map(|(pending, notice)| self.hand_over(pending, notice))).await {
+            for (pending, result) in
+                join_all(notices.into_iter().map(|(pending, notice)| self.hand_over(pending, notice))).await
+            {
                 match result {
                     Ok(()) => ended.delivered.push(pending),
                     Err(why) => {
@@ -300,7 +303,8 @@ impl Worker {
                     }
                 }
             }
-            // A receiver that takes none of several is left alone for now; the next round begins with what was not tried.
+            // A receiver that takes none of several is left alone for now; the next round begins with what was not
+            // tried.
             if tried > 0 && ended.delivered.len() == before {
                 break;
             }
@@ -310,10 +314,12 @@ impl Worker {
 
     async fn hand_over(&self, pending: Pending, notice: Notice) -> (Pending, Result<(), Undelivered>) {
         let channel = self.channel.channel();
-        let span = tracing::info_span!("notice", channel, event = pending.event, kind = pending.kind, outcome = field::Empty);
+        let span =
+            tracing::info_span!("notice", channel, event = pending.event, kind = pending.kind, outcome = field::Empty);
         let watch = self.engine.stopwatch();
         let result = tokio::time::timeout(DELIVERY, self.channel.deliver(&notice)).instrument(span.clone()).await;
-        let result = result.unwrap_or_else(|_| Err(Undelivered::Later(format!("it took longer than {} s", DELIVERY.as_secs()))));
+        let result =
+            result.unwrap_or_else(|_| Err(Undelivered::Later(format!("it took longer than {} s", DELIVERY.as_secs()))));
         span.record("outcome", self.engine.timings.notified(channel, &result, watch.elapsed()));
         span.in_scope(|| tracing::debug!("a delivery ended"));
         (pending, result)
@@ -334,21 +340,13 @@ impl Worker {
                         .map(|person| json!({"person": person, "link": answer.link_of(&self.engine, person)}));
                     told.data.insert(ANSWER.to_owned(), links.collect());
                 }
-                let nameless = |person| Recipient {
-                    person,
-                    name: None,
-                    email: None,
-                };
+                let nameless = |person| Recipient { person, name: None, email: None };
                 told.to.into_iter().map(nameless).collect()
             }
             Some(id) => match self.engine.one::<Person>(id).await? {
                 Some(person) if person.state == PersonState::Active && person.email.is_some() => {
                     address = answer.map(|answer| answer.link_of(&self.engine, id)).or(address);
-                    vec![Recipient {
-                        person: id,
-                        name: person.name.clone(),
-                        email: person.email.clone(),
-                    }]
+                    vec![Recipient { person: id, name: person.name.clone(), email: person.email.clone() }]
                 }
                 _ => return Ok(None),
             },
@@ -369,7 +367,9 @@ impl Worker {
 
     /// Takes out what is done, unless another worker has taken over meanwhile.
     async fn settle(&self, ended: Ended) -> Result<(), OpError> {
-        let Some(stored) = self.load().await? else { return Ok(()) };
+        let Some(stored) = self.load().await? else {
+            return Ok(());
+        };
         if stored.lease.as_ref().is_none_or(|lease| lease.worker != self.name) {
             return Ok(());
         }

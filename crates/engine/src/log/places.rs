@@ -1,9 +1,9 @@
 //! The places that keep checkpoints: what each proves of the database, and how each of them fares (S-1).
 //!
-//! A place proves by two signatures. The log's own key says what the log of this epoch was; the key of every epoch, which follows from the
-//! root key alone, says that a checkpoint is of this deployment also where its log key is one that this database has never had: that of
-//! a later epoch, or of another log under the same name. What neither has signed proves nothing, and is told as a place that is not to be
-//! relied on.
+//! A place proves by two signatures. The log's own key says what the log of this epoch was; the key of every epoch,
+//! which follows from the root key alone, says that a checkpoint is of this deployment also where its log key is one
+//! that this database has never had: that of a later epoch, or of another log under the same name. What neither has
+//! signed proves nothing, and is told as a place that is not to be relied on.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -36,8 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const HAND_OVER: Duration = Duration::from_secs(15);
 /// How long a place may fail before somebody is told.
 const FAILS_FOR: Span = Span::from_mins(1);
-/// Nothing is decided on a look that is older than this: a process that was stopped looks first. Longer than a look at a place that doesn't
-/// answer takes, so that none of them holds decisions up.
+/// Nothing is decided on a look that is older than this: a process that was stopped looks first. Longer than a look at
+/// a place that doesn't answer takes, so that none of them holds decisions up.
 const STALE: Span = Span::from_secs(20);
 /// How far ahead of the own an epoch's number is believed without a signature.
 const NEAR: u64 = 1_000;
@@ -84,7 +84,8 @@ struct Fault {
 enum Seen {
     /// Nothing that the log doesn't continue.
     Continued,
-    /// More entries than are sealed by now: another replica was faster. Or another process began an epoch while this one looked.
+    /// More entries than are sealed by now: another replica was faster. Or another process began an epoch while this
+    /// one looked.
     NotYet,
     /// What the log doesn't continue.
     Contradicted(KeptNote),
@@ -105,11 +106,7 @@ pub struct KeptEpochs {
 
 impl Place {
     fn new(push: Arc<dyn Push>) -> Self {
-        Self {
-            push,
-            known: Mutex::default(),
-            looking: tokio::sync::Mutex::default(),
-        }
+        Self { push, known: Mutex::default(), looking: tokio::sync::Mutex::default() }
     }
 
     fn looked(&self, now: Span, fault: Option<(String, bool)>) {
@@ -147,13 +144,14 @@ fn between(earlier: Span, later: Span) -> Span {
     Span::from_micros(later.as_micros().saturating_sub(earlier.as_micros()))
 }
 
-/// From now on checkpoints are kept at these places; what they keep already is held against the log, before anything is issued. A
-/// place that can't be read says nothing.
+/// From now on checkpoints are kept at these places; what they keep already is held against the log, before anything is
+/// issued. A place that can't be read says nothing.
 ///
 /// # Errors
 /// The store can't be read or written.
 pub async fn keep_checkpoints_at(kernel: &Kernel, places: &[Arc<dyn Push>]) -> Result<(), OpError> {
-    *kernel.memory.of::<Places>().0.write() = places.iter().map(|push| Arc::new(Place::new(Arc::clone(push)))).collect();
+    *kernel.memory.of::<Places>().0.write() =
+        places.iter().map(|push| Arc::new(Place::new(Arc::clone(push)))).collect();
     kernel.look_before(|kernel| Box::pin(look_if_stale(kernel)));
     if deployment::deployment(kernel).await?.is_none() {
         return Ok(());
@@ -171,7 +169,8 @@ pub(crate) fn places(kernel: &Kernel) -> Vec<Arc<Place>> {
     kernel.memory.of::<Places>().0.read().clone()
 }
 
-/// How many places are not to be relied on as evidence: they don't take checkpoints, don't show them, or keep what is none of ours.
+/// How many places are not to be relied on as evidence: they don't take checkpoints, don't show them, or keep what is
+/// none of ours.
 pub fn failing_places(kernel: &Kernel) -> usize {
     let now = kernel.clock.monotonic();
     places(kernel).iter().filter(|place| place.failure(now).is_some()).count()
@@ -252,7 +251,8 @@ async fn kept_at(kernel: &Kernel, place: &Place, epoch: u64) -> Result<Seen, OpE
         Ok(later) => later,
         Err(error) => return Ok(Seen::Unread(error.why)),
     };
-    // What one of them proves counts, whatever others can't be read or prove nothing: whoever can add to a place hides nothing by it.
+    // What one of them proves counts, whatever others can't be read or prove nothing: whoever can add to a place hides
+    // nothing by it.
     let (mut foreign, mut unread, mut notes) = (None, None, 0);
     for number in later.into_iter().rev() {
         if notes == MAX_EPOCHS {
@@ -275,11 +275,7 @@ async fn kept_at(kernel: &Kernel, place: &Place, epoch: u64) -> Result<Seen, OpE
             // Another deployment may keep its own here.
             Ok((_, checkpoint)) if checkpoint.origin != origin => {}
             Ok((signed, checkpoint)) if every_epoch.has_signed(&signed) => {
-                return Ok(Seen::Contradicted(KeptNote {
-                    note,
-                    checkpoint,
-                    epoch: number,
-                }));
+                return Ok(Seen::Contradicted(KeptNote { note, checkpoint, epoch: number }));
             }
             _ => foreign = Some(unsigned(&origin)),
         }
@@ -348,7 +344,9 @@ async fn kept_there(kernel: &Kernel, place: &Place, checkpoint: &str) -> Result<
     match seen_at(kernel, place).await.map_err(said)? {
         Seen::Continued => {}
         Seen::NotYet => return Ok(()),
-        Seen::Contradicted(kept) => return contradiction::contradicted_by(kernel, &place.push.target(), &kept).await.map_err(said),
+        Seen::Contradicted(kept) => {
+            return contradiction::contradicted_by(kernel, &place.push.target(), &kept).await.map_err(said);
+        }
         Seen::NotOurs(why) | Seen::Unread(why) => return Err(why),
     }
     let mut note = SignedNote::parse(checkpoint).map_err(|error| error.to_string())?;
@@ -437,8 +435,9 @@ pub(crate) async fn kept_epochs(kernel: &Kernel) -> KeptEpochs {
     kept
 }
 
-/// Those of which it has a checkpoint under the name that the epoch's log has: anybody may make a folder. One without the signature of every
-/// epoch counts only near the own: a number that somebody made up far away is none that was used.
+/// Those of which it has a checkpoint under the name that the epoch's log has: anybody may make a folder. One without
+/// the signature of every epoch counts only near the own: a number that somebody made up far away is none that was
+/// used.
 async fn epochs_kept_at(kernel: &Kernel, place: &Place) -> Result<Vec<u64>, String> {
     let told = |error: OpError| error.to_string();
     let Some(deployment) = deployment::deployment(kernel).await.map_err(|error| told(error.into()))? else {
@@ -451,7 +450,9 @@ async fn epochs_kept_at(kernel: &Kernel, place: &Place) -> Result<Vec<u64>, Stri
         let origin = shard_origin(&deployment.name_in_epoch(number), keys.log.shard());
         let note = place.push.newest(&origin).await.map_err(|error| error.why)?;
         let is_near = number <= epoch::epoch_number(kernel).saturating_add(NEAR);
-        let is_ours = |(signed, checkpoint): (SignedNote, Checkpoint)| checkpoint.origin == origin && (is_near || every_epoch.has_signed(&signed));
+        let is_ours = |(signed, checkpoint): (SignedNote, Checkpoint)| {
+            checkpoint.origin == origin && (is_near || every_epoch.has_signed(&signed))
+        };
         if note.is_some_and(|note| read(&note).is_ok_and(is_ours)) {
             epochs.push(number);
         }
@@ -499,12 +500,7 @@ mod tests {
     impl Shelf {
         fn new(pace: Duration) -> (Arc<Self>, mpsc::UnboundedReceiver<u64>) {
             let (got, told) = mpsc::unbounded_channel();
-            let shelf = Self {
-                pace,
-                own: Mutex::new(Ok(None)),
-                later: Mutex::default(),
-                got,
-            };
+            let shelf = Self { pace, own: Mutex::new(Ok(None)), later: Mutex::default(), got };
             (Arc::new(shelf), told)
         }
     }

@@ -1,4 +1,5 @@
-//! The newest checkpoint's way to places outside, which keep it as evidence against a rollback, and the look at what they keep.
+//! The newest checkpoint's way to places outside, which keep it as evidence against a rollback, and the look at what
+//! they keep.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +12,15 @@ use crate::kernel::error::OpError;
 use crate::log::places::{self, Place};
 use crate::log::{reading, seal};
 
-/// What takes authority away goes outside at once, though a place gets no more than one checkpoint in this time if it has a pace at all.
+/// What takes authority away goes outside at once, though a place gets no more than one checkpoint in this time if it
+/// has a pace at all.
 const AT_LEAST: Duration = Duration::from_secs(1);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LAST_RETRY: Duration = Duration::from_secs(60);
 /// How long an orderly stop waits for a place.
 const AT_STOP: Duration = Duration::from_secs(5);
-/// How often each place is looked at: a copy that runs beside this one, or ran after it, shows there without anybody writing here.
+/// How often each place is looked at: a copy that runs beside this one, or ran after it, shows there without anybody
+/// writing here.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A sealed size, and the checkpoint over it.
@@ -63,7 +66,9 @@ pub(crate) async fn watch_place(engine: Arc<Kernel>, place: Arc<Place>) {
         };
         match looked.await {
             Ok(()) | Err(OpError::Setup(_)) => {}
-            Err(error) => tracing::warn!(place = place.push.target(), %error, "what is kept there can't be held against the log now"),
+            Err(error) => {
+                tracing::warn!(place = place.push.target(), %error, "what is kept there can't be held against the log now")
+            }
         }
     }
 }
@@ -79,8 +84,12 @@ pub async fn hand_over_checkpoint(kernel: &Kernel) {
     let pushes = places.iter().map(|place| async move {
         match tokio::time::timeout(AT_STOP, places::keep_at(kernel, place, checkpoint)).await {
             Ok(Ok(())) => {}
-            Ok(Err(why)) => tracing::warn!(place = place.push.target(), why, "the newest checkpoint could not be handed over"),
-            Err(_) => tracing::warn!(place = place.push.target(), "the newest checkpoint could not be handed over in time"),
+            Ok(Err(why)) => {
+                tracing::warn!(place = place.push.target(), why, "the newest checkpoint could not be handed over")
+            }
+            Err(_) => {
+                tracing::warn!(place = place.push.target(), "the newest checkpoint could not be handed over in time")
+            }
         }
     });
     join_all(pushes).await;

@@ -1,7 +1,7 @@
 //! Reading the log: checkpoints, tiles, proofs, the export for auditors, and the feed of events.
 //!
-//! Checkpoints, tiles and proofs are public: leaves hold no personal value and no secret. The export, which holds personal values
-//! that are not erased, and the feed are for those whom the policy lets audit.
+//! Checkpoints, tiles and proofs are public: leaves hold no personal value and no secret. The export, which holds
+//! personal values that are not erased, and the feed are for those whom the policy lets audit.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -46,13 +46,15 @@ pub async fn verifier_key(kernel: &Kernel) -> Result<String, OpError> {
     Ok(keys::deployment_keys(kernel).await?.log.verifier_key().to_string())
 }
 
-/// The bytes at a path of C2SP tlog-tiles (`tile/{L}/{N}`, `tile/entries/{N}`, each with or without `.p/{W}`), if the newest
-/// checkpoint covers it.
+/// The bytes at a path of C2SP tlog-tiles (`tile/{L}/{N}`, `tile/entries/{N}`, each with or without `.p/{W}`), if the
+/// newest checkpoint covers it.
 ///
 /// # Errors
 /// The store can't be read, or what it holds is damaged.
 pub async fn tile(kernel: &Kernel, path: &str) -> Result<Option<Vec<u8>>, OpError> {
-    let Some(log) = SealedLog::newest(kernel).await? else { return Ok(None) };
+    let Some(log) = SealedLog::newest(kernel).await? else {
+        return Ok(None);
+    };
     if let Some((index, width)) = parse_entries_path(path) {
         return bundle(kernel, &log, index, width).await;
     }
@@ -96,7 +98,8 @@ pub async fn inclusion(kernel: &Kernel, index: u64, size: u64) -> Result<Inclusi
     nodes.push(leaf);
     let mut hashes = log.hashes(&nodes).await?;
     let leaf_hash = hashes.get(&leaf).map(|hash| base64url(hash)).unwrap_or_default();
-    let proof = merkle::prove_inclusion(&mut hashes, index, size).map_err(|error| OpError::Internal(error.to_string()))?;
+    let proof =
+        merkle::prove_inclusion(&mut hashes, index, size).map_err(|error| OpError::Internal(error.to_string()))?;
     Ok(InclusionProof {
         index,
         size,
@@ -116,12 +119,7 @@ pub async fn consistency(kernel: &Kernel, from: u64, to: u64) -> Result<Consiste
     }
     let log = sealed_up_to(kernel, "to", to).await?;
     let proof = log.consistency(from, to).await?;
-    Ok(ConsistencyProof {
-        from,
-        to,
-        proof: texts(&proof),
-        checkpoint: (to == log.size).then_some(log.checkpoint),
-    })
+    Ok(ConsistencyProof { from, to, proof: texts(&proof), checkpoint: (to == log.size).then_some(log.checkpoint) })
 }
 
 async fn sealed_up_to<'a>(kernel: &'a Kernel, field: &str, size: u64) -> Result<SealedLog<'a>, OpError> {
@@ -148,7 +146,8 @@ pub async fn export(kernel: &Kernel, caller: &Caller) -> Result<Export, OpError>
             let sealed = kernel.store.sealed().await?.ok_or(OpError::Setup("set-up has not been done"))?;
             let keys = keys::deployment_keys(kernel).await?;
             let note = SignedNote::parse(&sealed.checkpoint).map_err(|error| OpError::Internal(error.to_string()))?;
-            let header = Header::new(keys.log.verifier_key(), keys.log.shard(), &note).map_err(|error| OpError::Internal(error.to_string()))?;
+            let header = Header::new(keys.log.verifier_key(), keys.log.shard(), &note)
+                .map_err(|error| OpError::Internal(error.to_string()))?;
             Export::new(Arc::clone(&kernel.store), &header)
         })
         .await
@@ -158,7 +157,12 @@ pub async fn export(kernel: &Kernel, caller: &Caller) -> Result<Export, OpError>
 ///
 /// # Errors
 /// The caller may not audit, the log has no entry `after` yet, or the store can't be read.
-pub async fn events_after(kernel: &Kernel, caller: &Caller, after: Option<Position>, limit: u16) -> Result<Vec<FeedEvent>, OpError> {
+pub async fn events_after(
+    kernel: &Kernel,
+    caller: &Caller,
+    after: Option<Position>,
+    limit: u16,
+) -> Result<Vec<FeedEvent>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Use, "log.events", ""), async {
             allows_feed(kernel, caller)?;
@@ -186,7 +190,8 @@ pub async fn events_after(kernel: &Kernel, caller: &Caller, after: Option<Positi
         .await
 }
 
-/// Whether the caller may read the feed, for events that are at hand; a refusal is recorded as that of [`Kernel::events_after`].
+/// Whether the caller may read the feed, for events that are at hand; a refusal is recorded as that of
+/// [`Kernel::events_after`].
 ///
 /// # Errors
 /// They may not.
@@ -210,17 +215,15 @@ fn texts(hashes: &[Hash]) -> Vec<String> {
 }
 
 fn feed_event(entry: &LogEntry) -> Result<FeedEvent, OpError> {
-    let leaf = Leaf::parse(&entry.leaf).map_err(|error| OpError::Internal(format!("the entry {}: {error}", entry.index)))?;
+    let leaf =
+        Leaf::parse(&entry.leaf).map_err(|error| OpError::Internal(format!("the entry {}: {error}", entry.index)))?;
     Ok(FeedEvent {
         position: Position::at(entry.index),
         id: leaf.id,
         kind: leaf.kind,
         control: leaf.control,
         at: Timestamp::from_micros(leaf.at),
-        actor: FeedActor {
-            kind: leaf.actor.kind,
-            id: leaf.actor.id,
-        },
+        actor: FeedActor { kind: leaf.actor.kind, id: leaf.actor.id },
         subjects: leaf.subjects,
         data: leaf.data,
     })
@@ -240,13 +243,7 @@ impl Export {
     fn new(store: Arc<dyn Store>, header: &Header) -> Result<Self, OpError> {
         let page = Page::default();
         let writer = ExportWriter::new(page.clone(), header).map_err(|error| OpError::Internal(error.to_string()))?;
-        Ok(Self {
-            store,
-            page,
-            writer: Some(writer),
-            next: 0,
-            size: header.size,
-        })
+        Ok(Self { store, page, writer: Some(writer), next: 0, size: header.size })
     }
 
     /// How many entries the whole export has.
@@ -259,7 +256,9 @@ impl Export {
     /// # Errors
     /// The store can't be read, or lacks entries.
     pub async fn next_chunk(&mut self) -> Result<Option<Vec<u8>>, OpError> {
-        let Some(mut writer) = self.writer.take() else { return Ok(None) };
+        let Some(mut writer) = self.writer.take() else {
+            return Ok(None);
+        };
         let failed = |error: tenure_log::ExportError| OpError::Internal(error.to_string());
         let n = u16::try_from(self.size - self.next).unwrap_or(u16::MAX).min(EXPORT_PAGE);
         let entries = self.store.entries(self.next, n).await?;
@@ -284,11 +283,7 @@ impl Export {
 }
 
 fn opened(personal: EntryPersonal) -> PersonalValue {
-    PersonalValue {
-        field: personal.field,
-        salt: personal.salt,
-        value: personal.value,
-    }
+    PersonalValue { field: personal.field, salt: personal.salt, value: personal.value }
 }
 
 /// What was written and not handed out yet.

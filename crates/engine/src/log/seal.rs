@@ -1,8 +1,9 @@
 //! The sealer: tiles and signed checkpoints over what is committed, and their way to places outside.
 //!
-//! What is sealed follows from the log alone, so any replica may seal. A step is decided by the store: it takes tiles and
-//! checkpoint together, and only from the size that was sealed before, so two replicas never publish two roots for one size.
-//! A sealer that finds the log or the sealed state shorter than what it signed before stops: that is a rollback.
+//! What is sealed follows from the log alone, so any replica may seal. A step is decided by the store: it takes tiles
+//! and checkpoint together, and only from the size that was sealed before, so two replicas never publish two roots for
+//! one size. A sealer that finds the log or the sealed state shorter than what it signed before stops: that is a
+//! rollback.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -77,14 +78,7 @@ impl Sealer {
         let (size, root) = (edge.size(), edge.root());
         let checkpoint = keys::deployment_keys(engine).await?.log.checkpoint(size, root).to_string();
         let frontier = encode(&edge);
-        let seal = Seal {
-            from,
-            size,
-            frontier,
-            checkpoint: checkpoint.clone(),
-            tiles,
-            at: engine.now(),
-        };
+        let seal = Seal { from, size, frontier, checkpoint: checkpoint.clone(), tiles, at: engine.now() };
         let taken = engine.store.seal(seal).await?;
         // Only what the store took counts: after a failure or a lost race the edge is read again.
         if taken {
@@ -149,8 +143,8 @@ async fn grow(engine: &Kernel, edge: &mut TileBuilder, until: u64) -> Result<Vec
     Ok(tiles)
 }
 
-/// The right edge as bytes that stores keep: the version, the size (64 bit, big-endian), then each partial tile, the lowest
-/// level first, as level (8 bit), width (16 bit, big-endian) and its hashes.
+/// The right edge as bytes that stores keep: the version, the size (64 bit, big-endian), then each partial tile, the
+/// lowest level first, as level (8 bit), width (16 bit, big-endian) and its hashes.
 fn encode(edge: &TileBuilder) -> Vec<u8> {
     let mut out = vec![FRONTIER_VERSION];
     out.extend_from_slice(&edge.size().to_be_bytes());
@@ -192,7 +186,8 @@ fn partial_of(sealed: &Sealed) -> Option<Partial> {
 
 fn decode(sealed: &Sealed) -> Result<TileBuilder, OpError> {
     let malformed = || OpError::Internal(format!("the sealed state at {} can't be read", sealed.size));
-    let edge = TileBuilder::load(&mut partial_of(sealed).ok_or_else(malformed)?, sealed.size).map_err(|_| malformed())?;
+    let edge =
+        TileBuilder::load(&mut partial_of(sealed).ok_or_else(malformed)?, sealed.size).map_err(|_| malformed())?;
     if encode(&edge) == sealed.frontier { Ok(edge) } else { Err(malformed()) }
 }
 
@@ -209,22 +204,18 @@ pub(crate) struct SealedLog<'a> {
 impl<'a> SealedLog<'a> {
     /// The newest sealed state, if anything is sealed.
     pub(crate) async fn newest(engine: &'a Kernel) -> Result<Option<Self>, OpError> {
-        let Some(sealed) = engine.store.sealed().await? else { return Ok(None) };
-        let partial = partial_of(&sealed).ok_or_else(|| OpError::Internal(format!("the sealed state at {} can't be read", sealed.size)))?;
-        Ok(Some(Self {
-            engine,
-            size: sealed.size,
-            checkpoint: sealed.checkpoint,
-            partial,
-        }))
+        let Some(sealed) = engine.store.sealed().await? else {
+            return Ok(None);
+        };
+        let partial = partial_of(&sealed)
+            .ok_or_else(|| OpError::Internal(format!("the sealed state at {} can't be read", sealed.size)))?;
+        Ok(Some(Self { engine, size: sealed.size, checkpoint: sealed.checkpoint, partial }))
     }
 
-    /// The bytes of a tile that is covered by this size; one of lesser width is the beginning of the one that there is now.
+    /// The bytes of a tile that is covered by this size; one of lesser width is the beginning of the one that there is
+    /// now.
     pub(crate) async fn tile(&self, tile: Tile) -> Result<Option<Vec<u8>>, OpError> {
-        let first = Node {
-            level: tile.level.saturating_mul(8),
-            index: tile.index << 8,
-        };
+        let first = Node { level: tile.level.saturating_mul(8), index: tile.index << 8 };
         let Some(now) = Tile::of(first, self.size).filter(|now| tile.width > 0 && tile.width <= now.width) else {
             return Ok(None);
         };

@@ -11,14 +11,12 @@ use crate::log::places;
 use crate::log::push::{self, Newest, push_newest, watch_place};
 use crate::log::seal::{EVERY, PAUSE, Sealer};
 
-/// Seals whatever is committed, about every 200 ms while the log grows, carries the newest checkpoint to the places that keep it, and looks
-/// at what they keep, until `stop` is true or its sender is gone.
+/// Seals whatever is committed, about every 200 ms while the log grows, carries the newest checkpoint to the places
+/// that keep it, and looks at what they keep, until `stop` is true or its sender is gone.
 pub async fn run_sealer(engine: Arc<Kernel>, stop: watch::Receiver<bool>) {
     let (newest, checkpoints) = watch::channel(None);
     let places = places::places(&engine);
-    let pushes = places
-        .iter()
-        .map(|place| push_newest(Arc::clone(&engine), Arc::clone(place), checkpoints.clone()));
+    let pushes = places.iter().map(|place| push_newest(Arc::clone(&engine), Arc::clone(place), checkpoints.clone()));
     let looks = places.iter().map(|place| watch_place(Arc::clone(&engine), Arc::clone(place)));
     let mut stop = stop;
     tokio::select! {

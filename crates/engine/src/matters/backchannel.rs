@@ -1,8 +1,9 @@
 //! An identity asks for more while it runs (R56): the backchannel of OpenID CIBA over a request for access.
 //!
-//! The client proves itself as at the token endpoint, and its proof is used up in the commit that opens the request. What it asks for goes the way
-//! of every request: the charter bounds it, policy chooses the route, people answer. The answer is fetched at the token endpoint
-//! (`ops/token/backchannel.rs`) under an `auth_req_id` that names the request and is vouched for, so that it can be neither guessed nor made.
+//! The client proves itself as at the token endpoint, and its proof is used up in the commit that opens the request.
+//! What it asks for goes the way of every request: the charter bounds it, policy chooses the route, people answer. The
+//! answer is fetched at the token endpoint (`ops/token/backchannel.rs`) under an `auth_req_id` that names the request
+//! and is vouched for, so that it can be neither guessed nor made.
 
 use serde::Deserialize;
 use tenure_core::base::id::{IdentityId, RequestId};
@@ -88,9 +89,7 @@ struct Details {
 /// # Errors
 /// The proof fails, what is asked for is wrong or outside the charter, no route is permitted, or too many wait already.
 pub async fn ask_for_more(kernel: &Kernel, ask: BackchannelAsk) -> Result<BackchannelOpened, OpError> {
-    kernel
-        .must::<tenure_core::inventory::environment::Environment>("environment", &ask.environment)
-        .await?;
+    kernel.must::<tenure_core::inventory::environment::Environment>("environment", &ask.environment).await?;
     let id = prove::claimed_identity(kernel, ask.client_id.as_deref(), &ask.proof, &ask.source)?;
     match kernel.decide(|| decide_ask(kernel, &ask, id)).await {
         Ok((opened, _)) => Ok(opened),
@@ -110,7 +109,11 @@ pub async fn ask_for_more(kernel: &Kernel, ask: BackchannelAsk) -> Result<Backch
     }
 }
 
-async fn decide_ask(kernel: &Kernel, ask: &BackchannelAsk, id: IdentityId) -> Result<(Changeset, BackchannelOpened), OpError> {
+async fn decide_ask(
+    kernel: &Kernel,
+    ask: &BackchannelAsk,
+    id: IdentityId,
+) -> Result<(Changeset, BackchannelOpened), OpError> {
     let reading = kernel.reading();
     let now = reading.now;
     let known = kernel.know(id).await?.ok_or(OpError::Unauthenticated(Reason::IdentityUnknown))?;
@@ -132,10 +135,7 @@ async fn decide_ask(kernel: &Kernel, ask: &BackchannelAsk, id: IdentityId) -> Re
     let matter = wanted(&known, &ask.authorization_details)?;
     few_wait(kernel, id).await?;
     // The proof is good for this question; it gives no other part in the management API.
-    let caller = Caller::Identity {
-        identity: known.identity.clone(),
-        actions: vec!["request".to_owned()],
-    };
+    let caller = Caller::Identity { identity: known.identity.clone(), actions: vec!["request".to_owned()] };
     let facts = matter_facts::facts(kernel, Asker::Identity(id), &matter, now).await?;
     route::may_ask(kernel, &caller, &facts)?;
     let mut request = route::draft_request(kernel, &caller, &facts, &ask.binding_message, now).await?;
@@ -180,7 +180,9 @@ fn expiry(kernel: &Kernel, requested: Option<i64>) -> Result<Span, OpError> {
     let longest = kernel.settings.request_open_for;
     match requested.map(Span::from_secs) {
         None => Ok(longest),
-        Some(span) if span < MIN_EXPIRY => Err(OpError::field("requested_expiry", "expiry_too_short", "use at least 30 seconds")),
+        Some(span) if span < MIN_EXPIRY => {
+            Err(OpError::field("requested_expiry", "expiry_too_short", "use at least 30 seconds"))
+        }
         Some(span) => Ok(span.min(longest)),
     }
 }
@@ -194,8 +196,15 @@ async fn few_wait(kernel: &Kernel, id: IdentityId) -> Result<(), OpError> {
     Err(OpError::because(Reason::BudgetSpent, "16 requests of this identity wait for an answer already"))
 }
 
-fn callback(kernel: &Kernel, ask: &BackchannelAsk, identity: &Identity, request: RequestId) -> Result<Option<Callback>, OpError> {
-    let Some(token) = &ask.client_notification_token else { return Ok(None) };
+fn callback(
+    kernel: &Kernel,
+    ask: &BackchannelAsk,
+    identity: &Identity,
+    request: RequestId,
+) -> Result<Option<Callback>, OpError> {
+    let Some(token) = &ask.client_notification_token else {
+        return Ok(None);
+    };
     let problem = |code, hint| Err(OpError::field("client_notification_token", code, hint));
     // What a header takes (RFC 6750 §2.1).
     let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
@@ -209,12 +218,7 @@ fn callback(kernel: &Kernel, ask: &BackchannelAsk, identity: &Identity, request:
         .root
         .seal(SEALED_AS, &request.to_string(), token.as_bytes(), kernel.entropy.as_ref())
         .map_err(|error| OpError::Internal(error.to_string()))?;
-    Ok(Some(Callback {
-        token: Some(sealed),
-        attempts: 0,
-        delivered_at: None,
-        why: None,
-    }))
+    Ok(Some(Callback { token: Some(sealed), attempts: 0, delivered_at: None, why: None }))
 }
 
 fn check_message(message: &str) -> Result<(), OpError> {
@@ -231,16 +235,17 @@ fn check_message(message: &str) -> Result<(), OpError> {
     }
 }
 
-/// The request's matter: access for the identity itself, on a resource of its charter, under a task where the charter declares some.
+/// The request's matter: access for the identity itself, on a resource of its charter, under a task where the charter
+/// declares some.
 fn wanted(known: &Known, text: &str) -> Result<Matter, OpError> {
     let problem = |code, hint| OpError::field("authorization_details", code, hint);
-    let form =
-        "send one element {\"type\":\"tenure_access\",\"locations\":[uri],\"actions\":[…],\"duration_secs\":n} and, where the charter declares tasks, \"task\"";
+    let form = "send one element {\"type\":\"tenure_access\",\"locations\":[uri],\"actions\":[…],\"duration_secs\":n} and, where the charter declares tasks, \"task\"";
     if text.len() > MAX_DETAILS {
         return Err(problem("details_too_long", "use at most 8 KiB"));
     }
     // A member that comes twice is read by two readers in two ways.
-    let object = read_object(format!("{{\"details\":{text}}}").as_bytes()).map_err(|_| problem("details_malformed", form))?;
+    let object =
+        read_object(format!("{{\"details\":{text}}}").as_bytes()).map_err(|_| problem("details_malformed", form))?;
     let details = (object.len() == 1).then(|| object.get("details").cloned()).flatten();
     let details: Vec<Details> = details
         .and_then(|details| serde_json::from_value(details).ok())
@@ -255,7 +260,8 @@ fn wanted(known: &Known, text: &str) -> Result<Matter, OpError> {
         return Err(problem("locations_not_one", "name one resource by its identifier"));
     };
     let resource = known.resources.iter().flatten().find(|resource| resource.is_at(location));
-    let resource = resource.ok_or_else(|| OpError::because(Reason::ResourceUnknown, "the charter has nothing on this resource"))?;
+    let resource = resource
+        .ok_or_else(|| OpError::because(Reason::ResourceUnknown, "the charter has nothing on this resource"))?;
     let mut actions = details.actions.clone();
     actions.sort_unstable();
     actions.dedup();
@@ -267,10 +273,7 @@ fn wanted(known: &Known, text: &str) -> Result<Matter, OpError> {
     }
     Ok(Matter::Access {
         identity: known.identity.id,
-        entitlement: Entitlement {
-            actions: details.actions,
-            resource: resource.id.to_string(),
-        },
+        entitlement: Entitlement { actions: details.actions, resource: resource.id.to_string() },
         starts_at: None,
         // Longer than a century is none, and must not overflow.
         duration: Span::from_secs(details.duration_secs.clamp(0, 3_155_760_000)),

@@ -1,6 +1,7 @@
 //! The brief of a request: what a vote on it means, in words, with names beside ids (S-8).
 //!
-//! It is made of the same facts that the content hash is taken of, so that nothing is voted on which the voter could not read.
+//! It is made of the same facts that the content hash is taken of, so that nothing is voted on which the voter could
+//! not read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,7 +51,8 @@ const FIRST: [&str; 16] = [
     "scope",
 ];
 
-/// A brief's content before names are put beside its ids: fields as the request wants them, and as they are where it changes them.
+/// A brief's content before names are put beside its ids: fields as the request wants them, and as they are where it
+/// changes them.
 struct Content {
     asked: Map<String, Value>,
     today: Option<Map<String, Value>>,
@@ -62,12 +64,14 @@ struct Content {
 /// The store can't be read.
 pub(crate) async fn brief(kernel: &Kernel, request: &Request) -> Result<Brief, OpError> {
     let facts = match request.state {
-        RequestState::Open => match matter_facts::facts(kernel, request.requested_by, &request.matter, kernel.now()).await {
-            Ok(facts) => Some(facts),
-            // What it is about has gone on meanwhile: a vote would say the same.
-            Err(OpError::Refused { .. } | OpError::Invalid(_) | OpError::NotFound(_)) => None,
-            Err(other) => return Err(other),
-        },
+        RequestState::Open => {
+            match matter_facts::facts(kernel, request.requested_by, &request.matter, kernel.now()).await {
+                Ok(facts) => Some(facts),
+                // What it is about has gone on meanwhile: a vote would say the same.
+                Err(OpError::Refused { .. } | OpError::Invalid(_) | OpError::NotFound(_)) => None,
+                Err(other) => return Err(other),
+            }
+        }
         _ => None,
     };
     let current = match &facts {
@@ -112,12 +116,7 @@ pub(crate) async fn brief(kernel: &Kernel, request: &Request) -> Result<Brief, O
         });
     }
     facts.sort_by_key(|fact| (fact.before.is_none(), weight(&fact.field)));
-    Ok(Brief {
-        summary: named(&sentence, &names),
-        current,
-        facts,
-        names,
-    })
+    Ok(Brief { summary: named(&sentence, &names), current, facts, names })
 }
 
 /// What a request asks for and is about, and what of it stands today.
@@ -227,8 +226,15 @@ async fn names<'a>(kernel: &Kernel, texts: impl Iterator<Item = &'a str>) -> Res
 /// The name that people know something by, if it has one.
 async fn name_of(kernel: &Kernel, id: &str) -> Result<Option<String>, OpError> {
     Ok(match id.split_once('_').map(|(prefix, _)| prefix) {
-        Some("per") => name_in::<Person>(kernel, id, |person| person.name.clone().unwrap_or_else(|| "name erased".into())).await?,
-        Some("idn") => name_in::<Identity>(kernel, id, |identity| format!("{} {}", identity.kind.as_str().replace('_', " "), identity.name)).await?,
+        Some("per") => {
+            name_in::<Person>(kernel, id, |person| person.name.clone().unwrap_or_else(|| "name erased".into())).await?
+        }
+        Some("idn") => {
+            name_in::<Identity>(kernel, id, |identity| {
+                format!("{} {}", identity.kind.as_str().replace('_', " "), identity.name)
+            })
+            .await?
+        }
         Some("app") => name_in::<Application>(kernel, id, |application| application.name.clone()).await?,
         Some("res") => name_in::<Resource>(kernel, id, |resource| resource.uri.clone()).await?,
         Some("tea") => name_in::<Team>(kernel, id, |team| team.name.clone()).await?,
@@ -241,25 +247,19 @@ async fn name_of(kernel: &Kernel, id: &str) -> Result<Option<String>, OpError> {
     })
 }
 
-async fn name_in<T: Record>(kernel: &Kernel, id: &str, name: impl FnOnce(&T) -> String) -> Result<Option<String>, OpError> {
-    Ok(kernel
-        .store
-        .load(&[RowKey::new(T::KIND, id)])
-        .await?
-        .get::<T>(0)?
-        .map(|stored| name(&stored.value)))
+async fn name_in<T: Record>(
+    kernel: &Kernel,
+    id: &str,
+    name: impl FnOnce(&T) -> String,
+) -> Result<Option<String>, OpError> {
+    Ok(kernel.store.load(&[RowKey::new(T::KIND, id)]).await?.get::<T>(0)?.map(|stored| name(&stored.value)))
 }
 
 /// Who asks for what, with ids where names will stand.
 fn sentence(matter: &Matter, asker: &str) -> String {
     match matter {
         Matter::Activation { identity } => format!("{asker} asks that {identity} becomes active with its charter"),
-        Matter::Access {
-            identity,
-            entitlement,
-            duration,
-            ..
-        } => {
+        Matter::Access { identity, entitlement, duration, .. } => {
             format!(
                 "{asker} asks that {identity} may {} on {} for {duration}",
                 entitlement.actions.join(", "),
@@ -281,7 +281,9 @@ fn sentence(matter: &Matter, asker: &str) -> String {
             )
         }
         Matter::Policy { policy } => format!("{asker} asks that the policy set {policy} comes into force"),
-        Matter::Inventory { change, .. } => format!("{asker} asks for a wider or lighter {}: {}", change.noun(), change.id()),
+        Matter::Inventory { change, .. } => {
+            format!("{asker} asks for a wider or lighter {}: {}", change.noun(), change.id())
+        }
         Matter::Template { template } => format!(
             "{asker} asks for the template {} for identities of the kind {}",
             template.name,
@@ -353,17 +355,16 @@ const fn is_of_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
-/// Whether a field holds what somebody wrote: an id in it is no reference that was checked, and its name nobody's to learn by writing it.
+/// Whether a field holds what somebody wrote: an id in it is no reference that was checked, and its name nobody's to
+/// learn by writing it.
 fn is_free_text(field: &str) -> bool {
-    matches!(
-        field.rsplit('.').next(),
-        Some("purpose" | "reason" | "name" | "what" | "migration_plan" | "description")
-    )
+    matches!(field.rsplit('.').next(), Some("purpose" | "reason" | "name" | "what" | "migration_plan" | "description"))
 }
 
 fn is_id(word: &str) -> bool {
-    word.split_once('_')
-        .is_some_and(|(prefix, rest)| prefix.len() == 3 && rest.len() == 26 && rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
+    word.split_once('_').is_some_and(|(prefix, rest)| {
+        prefix.len() == 3 && rest.len() == 26 && rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    })
 }
 
 fn shown(field: &str, text: &str, names: &BTreeMap<String, String>) -> String {
@@ -408,7 +409,8 @@ mod tests {
     #[test]
     fn what_is_asked_reads_as_lines() {
         let content = json!({"scope": [{"actions": ["read", "list"], "resource": "res_1"}], "tasks": [{"name": "a", "scope": []}], "shared": null, "sender_constrained": false});
-        let rows: Vec<String> = rows(&object(content)).into_iter().map(|(field, value)| format!("{field}={value}")).collect();
+        let rows: Vec<String> =
+            rows(&object(content)).into_iter().map(|(field, value)| format!("{field}={value}")).collect();
         assert_eq!(rows, ["scope=read, list on res_1", "tasks[0].name=a"]);
     }
 }

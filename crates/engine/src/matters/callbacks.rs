@@ -1,6 +1,6 @@
-//! Calls that tell an identity that its request has an answer (OpenID CIBA §10.2, ping): the client's own token as proof of who calls, the
-//! `auth_req_id` as all that is said. Each attempt's outcome is an event and stands in the record; the token is erased once it was used or can't
-//! be any more.
+//! Calls that tell an identity that its request has an answer (OpenID CIBA §10.2, ping): the client's own token as
+//! proof of who calls, the `auth_req_id` as all that is said. Each attempt's outcome is an event and stands in the
+//! record; the token is erased once it was used or can't be any more.
 
 use std::time::Duration;
 
@@ -36,8 +36,8 @@ struct Call {
     body: String,
 }
 
-/// Calls back, and writes down how that went. The outcome is kept through conflicts: what was sent once is not sent again because the
-/// client was quick.
+/// Calls back, and writes down how that went. The outcome is kept through conflicts: what was sent once is not sent
+/// again because the client was quick.
 pub(crate) async fn work_callback(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<(), OpError> {
     let Some(call) = call_of(kernel, claimed).await? else {
         return kernel.settle(work::nothing_left(kernel, claimed, now)).await.map(drop);
@@ -50,7 +50,9 @@ pub(crate) async fn work_callback(kernel: &Kernel, claimed: &Claimed, now: Times
         Err(_) => Err(format!("it took longer than {} s", PATIENCE.as_secs())),
     };
     for _ in 0..ATTEMPTS {
-        let Some(waiting) = waiting(kernel, claimed).await? else { return Ok(()) };
+        let Some(waiting) = waiting(kernel, claimed).await? else {
+            return Ok(());
+        };
         if kernel.settle(called(kernel, claimed, &waiting, &outcome)).await?.is_some() {
             return Ok(());
         }
@@ -67,14 +69,19 @@ async fn waiting(kernel: &Kernel, claimed: &Claimed) -> Result<Option<Stored<Bac
 }
 
 async fn call_of(kernel: &Kernel, claimed: &Claimed) -> Result<Option<Call>, OpError> {
-    let Some(waiting) = waiting(kernel, claimed).await? else { return Ok(None) };
+    let Some(waiting) = waiting(kernel, claimed).await? else {
+        return Ok(None);
+    };
     let sealed = waiting.callback.as_ref().and_then(|callback| callback.token.as_deref());
     let identity = kernel.one::<Identity>(waiting.identity).await?;
     // Where the charter says now: an address that was taken out of it is not called any more.
     let url = identity.and_then(|identity| identity.charter.notification_endpoint.clone());
-    let (Some(sealed), Some(url)) = (sealed, url) else { return Ok(None) };
+    let (Some(sealed), Some(url)) = (sealed, url) else {
+        return Ok(None);
+    };
     let token = notification_token(kernel, waiting.request, sealed)?;
-    let token = String::from_utf8(token.expose().clone()).map_err(|_| OpError::Internal("a notification token is no text".into()))?;
+    let token = String::from_utf8(token.expose().clone())
+        .map_err(|_| OpError::Internal("a notification token is no text".into()))?;
     Ok(Some(Call {
         url,
         token: tenure_core::store::secret::Secret::new(token),
@@ -82,7 +89,12 @@ async fn call_of(kernel: &Kernel, claimed: &Claimed) -> Result<Option<Call>, OpE
     }))
 }
 
-fn called(kernel: &Kernel, claimed: &Claimed, waiting: &Stored<Backchannel>, outcome: &Result<u16, String>) -> Changeset {
+fn called(
+    kernel: &Kernel,
+    claimed: &Claimed,
+    waiting: &Stored<Backchannel>,
+    outcome: &Result<u16, String>,
+) -> Changeset {
     let now = kernel.now();
     let mut noted = (*waiting.value).clone();
     let attempts = noted.callback.as_mut().map_or(0, |callback| {
@@ -116,7 +128,12 @@ fn called(kernel: &Kernel, claimed: &Claimed, waiting: &Stored<Backchannel>, out
 }
 
 /// Has an identity called back, if its request just got its answer and it wants that.
-pub(crate) async fn call_back(kernel: &Kernel, changeset: &mut Changeset, request: &Request, now: Timestamp) -> Result<(), OpError> {
+pub(crate) async fn call_back(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    request: &Request,
+    now: Timestamp,
+) -> Result<(), OpError> {
     if !matches!((&request.requested_by, &request.matter), (Asker::Identity(_), Matter::Access { .. })) {
         return Ok(());
     }
@@ -128,12 +145,17 @@ pub(crate) async fn call_back(kernel: &Kernel, changeset: &mut Changeset, reques
 }
 
 /// The token with which a client is called back.
-pub(crate) fn notification_token(kernel: &Kernel, request: RequestId, sealed: &str) -> Result<tenure_core::store::secret::Secret<Vec<u8>>, OpError> {
+pub(crate) fn notification_token(
+    kernel: &Kernel,
+    request: RequestId,
+    sealed: &str,
+) -> Result<tenure_core::store::secret::Secret<Vec<u8>>, OpError> {
     let opened = kernel.root.open(SEALED_AS, &request.to_string(), sealed);
     opened.map_err(|error| OpError::Internal(error.to_string()))
 }
 
-/// What the identity fetches the answer to its request with. It is derived, so that nothing which could be stolen is stored.
+/// What the identity fetches the answer to its request with. It is derived, so that nothing which could be stolen is
+/// stored.
 pub(crate) fn auth_req_id(kernel: &Kernel, request: RequestId, identity: IdentityId) -> String {
     let tag = token::backchannel::answers(kernel).tag(&[&request.to_string(), &identity.to_string()]);
     format!("{request}.{tag}")

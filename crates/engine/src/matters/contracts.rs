@@ -1,7 +1,8 @@
 //! What a vendor's contract allows, and that its identities keep to it (R12, R35).
 //!
-//! A later end or a data domain more is asked for, and another administrator approves it, as all of the inventory that lets somebody do more. An earlier end
-//! or a data domain less is in force at once: a walk over the vendor's identities narrows their charters, and suspends what can't be narrowed to it.
+//! A later end or a data domain more is asked for, and another administrator approves it, as all of the inventory that
+//! lets somebody do more. An earlier end or a data domain less is in force at once: a walk over the vendor's identities
+//! narrows their charters, and suspends what can't be narrowed to it.
 
 use tenure_api::ownership::{Edited, VendorEdit};
 use tenure_api::views::Resource as View;
@@ -23,12 +24,19 @@ use crate::kernel::operation::Asked;
 use crate::matters::inventory_changes::{self, Made};
 use crate::matters::inventory_matter;
 
-/// Changes a vendor: who answers for it here, whom to reach there, and what its contract allows, less at once and more by a request.
+/// Changes a vendor: who answers for it here, whom to reach there, and what its contract allows, less at once and more
+/// by a request.
 ///
 /// # Errors
-/// It has ended, `if_match` is missing or doesn't hold, a field is wrong, the caller is no administrator, or its contract is to allow more and no request
-/// can be opened about that.
-pub async fn update_vendor(kernel: &Kernel, caller: &Caller, id: VendorId, if_match: IfMatch, ask: VendorEdit) -> Result<Edited<View<Vendor>>, OpError> {
+/// It has ended, `if_match` is missing or doesn't hold, a field is wrong, the caller is no administrator, or its
+/// contract is to allow more and no request can be opened about that.
+pub async fn update_vendor(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: VendorId,
+    if_match: IfMatch,
+    ask: VendorEdit,
+) -> Result<Edited<View<Vendor>>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "vendor.update", id), async {
             kernel.allow(caller, Action::Administer, inventory("vendor", id, ""), administration(false, false))?;
@@ -54,11 +62,22 @@ pub async fn update_vendor(kernel: &Kernel, caller: &Caller, id: VendorId, if_ma
                         return Err(OpError::Invalid(problems));
                     }
                     if inventory_matter::allows_more(&stored, &vendor) {
-                        return inventory_changes::asked_for(kernel, caller, stored.revision, change_of(&vendor), ask.purpose.as_deref(), now).await;
+                        return inventory_changes::asked_for(
+                            kernel,
+                            caller,
+                            stored.revision,
+                            change_of(&vendor),
+                            ask.purpose.as_deref(),
+                            now,
+                        )
+                        .await;
                     }
-                    let event = inventory_matter::updated(kernel, EventKind::VendorUpdated, &*stored.value, &vendor, now)?.subject(vendor.owner);
+                    let event =
+                        inventory_matter::updated(kernel, EventKind::VendorUpdated, &*stored.value, &vendor, now)?
+                            .subject(vendor.owner);
                     let mut changeset = Changeset::new(caller.author(), now, event);
-                    inventory_matter::replace_vendor(kernel, &mut changeset, &stored, &vendor, owner.as_ref(), now).await?;
+                    inventory_matter::replace_vendor(kernel, &mut changeset, &stored, &vendor, owner.as_ref(), now)
+                        .await?;
                     Ok((changeset, Made::Record(vendor, stored.revision + 1)))
                 })
                 .await?;

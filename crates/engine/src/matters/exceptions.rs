@@ -1,4 +1,5 @@
-//! Exceptions: proposed with their request in one commit, approved by the owner and security, ended by themselves (R39, R105–R112).
+//! Exceptions: proposed with their request in one commit, approved by the owner and security, ended by themselves (R39,
+//! R105–R112).
 
 pub mod matter;
 pub mod plan;
@@ -35,8 +36,8 @@ const MAX_DESCRIPTION: usize = 500;
 /// Proposes an exception for one identity, and opens the request about it, in one commit.
 ///
 /// # Errors
-/// What it would waive can't be waived, or for a class or a person; a control is missing; the renewals are used up; no route is
-/// permitted; or the caller may not ask.
+/// What it would waive can't be waived, or for a class or a person; a control is missing; the renewals are used up; no
+/// route is permitted; or the caller may not ask.
 pub async fn propose_exception(kernel: &Kernel, caller: &Caller, ask: NewException) -> Result<ExceptionView, OpError> {
     let subject = ask.subject.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
     kernel
@@ -127,7 +128,12 @@ async fn proposed(
 ///
 /// # Errors
 /// As [`Kernel::propose_exception`]; or it is not the last one, or was never in force.
-pub async fn renew_exception(kernel: &Kernel, caller: &Caller, id: ExceptionId, ask: Renewal) -> Result<ExceptionView, OpError> {
+pub async fn renew_exception(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: ExceptionId,
+    ask: Renewal,
+) -> Result<ExceptionView, OpError> {
     let stored = kernel.must::<Exception>("exception", id).await?;
     let before = || {
         let kept = |control: &CompensatingControl| NewControl {
@@ -165,7 +171,11 @@ fn proposed_event(kernel: &Kernel, exception: &Exception, identity: IdentityId, 
 ///
 /// # Errors
 /// The caller may not read them.
-pub async fn exceptions(kernel: &Kernel, caller: &Caller, ask: ListAsk<Exception>) -> Result<Page<ExceptionView>, OpError> {
+pub async fn exceptions(
+    kernel: &Kernel,
+    caller: &Caller,
+    ask: ListAsk<Exception>,
+) -> Result<Page<ExceptionView>, OpError> {
     let identity = ask.value_of(Exception::IDENTITY).and_then(|id| id.parse::<IdentityId>().ok());
     let owned = match identity {
         Some(id) => kernel.one::<Identity>(id).await?.is_some_and(|identity| owns_identity(caller, &identity)),
@@ -188,7 +198,12 @@ pub async fn exception(kernel: &Kernel, caller: &Caller, id: ExceptionId) -> Res
     exception_view(kernel, (*stored.value).clone(), stored.revision, None).await
 }
 
-async fn exception_view(kernel: &Kernel, record: Exception, revision: u64, committed: Option<&Committed>) -> Result<ExceptionView, OpError> {
+async fn exception_view(
+    kernel: &Kernel,
+    record: Exception,
+    revision: u64,
+    committed: Option<&Committed>,
+) -> Result<ExceptionView, OpError> {
     let log = match committed {
         Some(committed) => Some(kernel.logged(committed).await?),
         None => None,
@@ -198,7 +213,9 @@ async fn exception_view(kernel: &Kernel, record: Exception, revision: u64, commi
 
 async fn owns_exception(kernel: &Kernel, caller: &Caller, exception: &Exception) -> Result<bool, OpError> {
     match exception.subject {
-        ExceptionSubject::Identity(id) => Ok(kernel.one::<Identity>(id).await?.is_some_and(|identity| owns_identity(caller, &identity))),
+        ExceptionSubject::Identity(id) => {
+            Ok(kernel.one::<Identity>(id).await?.is_some_and(|identity| owns_identity(caller, &identity)))
+        }
         ExceptionSubject::Person(id) => Ok(caller.person_id() == Some(id)),
     }
 }
@@ -216,7 +233,8 @@ async fn owner_of(kernel: &Kernel, exception: &Exception) -> Result<Vec<PersonId
 fn waivable(ask: &NewException) -> Result<(ExceptionType, IdentityId), OpError> {
     let not_waivable = |detail: String| Err(OpError::because(Reason::NotWaivable, detail));
     let Some(kind) = ExceptionType::ALL.iter().find(|kind| kind.as_str() == ask.kind) else {
-        let types: Vec<&str> = ExceptionType::ALL.iter().filter(|kind| !kind.is_human()).map(|kind| kind.as_str()).collect();
+        let types: Vec<&str> =
+            ExceptionType::ALL.iter().filter(|kind| !kind.is_human()).map(|kind| kind.as_str()).collect();
         return not_waivable(format!("there is no such type; there are {}", types.join(", ")));
     };
     if kind.is_human() {
@@ -224,8 +242,12 @@ fn waivable(ask: &NewException) -> Result<(ExceptionType, IdentityId), OpError> 
     }
     match serde_json::from_value::<ExceptionSubject>(ask.subject.clone()) {
         Ok(ExceptionSubject::Identity(id)) => Ok((*kind, id)),
-        Ok(ExceptionSubject::Person(_)) => not_waivable(format!("{} is waived for a non-human identity only, never for a person", kind.as_str())),
-        Err(_) => not_waivable("an exception is for one identity, {\"type\": \"identity\", \"id\": \"idn_…\"}, never for a class".into()),
+        Ok(ExceptionSubject::Person(_)) => {
+            not_waivable(format!("{} is waived for a non-human identity only, never for a person", kind.as_str()))
+        }
+        Err(_) => not_waivable(
+            "an exception is for one identity, {\"type\": \"identity\", \"id\": \"idn_…\"}, never for a class".into(),
+        ),
     }
 }
 
@@ -251,7 +273,9 @@ fn wrong(ask: &NewException, kind: ExceptionType) -> Vec<FieldProblem> {
         ));
     }
     for (n, control) in controls.iter().enumerate() {
-        if !kind.compensating().contains(&control.control.as_str()) || controls.iter().take(n).any(|earlier| earlier.control == control.control) {
+        if !kind.compensating().contains(&control.control.as_str())
+            || controls.iter().take(n).any(|earlier| earlier.control == control.control)
+        {
             problems.push(FieldProblem::new(
                 format!("compensating[{n}].control"),
                 "control_unknown",
@@ -270,11 +294,7 @@ fn wrong(ask: &NewException, kind: ExceptionType) -> Vec<FieldProblem> {
 }
 
 fn control(ask: &NewControl) -> CompensatingControl {
-    CompensatingControl {
-        control: ask.control.clone(),
-        description: ask.description.clone(),
-        checked_at: None,
-    }
+    CompensatingControl { control: ask.control.clone(), description: ask.description.clone(), checked_at: None }
 }
 
 fn shown(id: Option<ExceptionId>) -> String {

@@ -1,8 +1,9 @@
 //! One call that gives a decision and a credential (R61).
 //!
-//! These are two commits, and stay two: the identity and the request that a named rule approved are durable first, then the credential
-//! is issued through the same gate as every other. Whatever can be known to be wrong is refused before the first of them; if the second
-//! is refused all the same, the reply names the identity and says why it has no credential.
+//! These are two commits, and stay two: the identity and the request that a named rule approved are durable first, then
+//! the credential is issued through the same gate as every other. Whatever can be known to be wrong is refused before
+//! the first of them; if the second is refused all the same, the reply names the identity and says why it has no
+//! credential.
 
 use serde_json::json;
 use tenure_api::requests::{NewIdentity, Stage};
@@ -26,7 +27,12 @@ use crate::kernel::operation::Asked;
 ///
 /// # Errors
 /// As [`Kernel::register`]; or the proof fails, and then nothing is registered.
-pub async fn register_with_token(kernel: &Kernel, caller: &Caller, mut ask: NewIdentity, source: String) -> Result<Registered, OpError> {
+pub async fn register_with_token(
+    kernel: &Kernel,
+    caller: &Caller,
+    mut ask: NewIdentity,
+    source: String,
+) -> Result<Registered, OpError> {
     let Some(wanted) = ask.token.take() else {
         return Ok(Registered {
             identity: Box::pin(registration::register(kernel, caller, ask)).await?,
@@ -61,14 +67,11 @@ pub async fn register_with_token(kernel: &Kernel, caller: &Caller, mut ask: NewI
         Ok(token) => (Some(token), None),
         Err(error) => (None, Some(refused(error))),
     };
-    Ok(Registered {
-        identity,
-        token,
-        token_refused,
-    })
+    Ok(Registered { identity, token, token_refused })
 }
 
-/// That the proof is by the key that the charter is to bind, for this name; gives the environment whose issuer it is addressed to.
+/// That the proof is by the key that the charter is to bind, for this name; gives the environment whose issuer it is
+/// addressed to.
 async fn check_first_token(kernel: &Kernel, ask: &NewIdentity, wanted: &FirstToken) -> Result<String, OpError> {
     let now = kernel.now();
     if ask.stage != Stage::Active {
@@ -84,7 +87,8 @@ async fn check_first_token(kernel: &Kernel, ask: &NewIdentity, wanted: &FirstTok
         let hint = "a first credential takes an environment and a workload_binding of the type public_key";
         return Err(OpError::field("token", "token_without_key", hint));
     };
-    let key = parse_workload_key(&jwk).map_err(|e| OpError::field("charter.workload_binding.jwk", e.code(), &e.to_string()))?;
+    let key = parse_workload_key(&jwk)
+        .map_err(|e| OpError::field("charter.workload_binding.jwk", e.code(), &e.to_string()))?;
     verify_first_proof(&wanted.proof, &[&key], &kernel.issuer_of(&environment), &ask.name, now)
         .map_err(|refused| OpError::because(Reason::ProofInvalid, refused.error.code()))?;
     Ok(environment)

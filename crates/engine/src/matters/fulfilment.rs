@@ -20,7 +20,12 @@ use crate::matters::{callbacks, inventory_matter};
 use crate::requests::route;
 
 /// Fulfils an approved request, or has it wait for its start.
-pub(crate) async fn fulfil_or_wait(kernel: &Kernel, changeset: &mut Changeset, request: &mut Request, now: Timestamp) -> Result<(), OpError> {
+pub(crate) async fn fulfil_or_wait(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    request: &mut Request,
+    now: Timestamp,
+) -> Result<(), OpError> {
     if let Some(start) = request.starts_at.filter(|start| *start > now) {
         changeset.due.push(DueChange::Set(DueKind::Request, request.id.to_string(), start));
         return Ok(());
@@ -30,7 +35,12 @@ pub(crate) async fn fulfil_or_wait(kernel: &Kernel, changeset: &mut Changeset, r
 }
 
 /// What was approved comes about.
-pub(crate) async fn fulfil(kernel: &Kernel, changeset: &mut Changeset, request: &mut Request, now: Timestamp) -> Result<(), OpError> {
+pub(crate) async fn fulfil(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    request: &mut Request,
+    now: Timestamp,
+) -> Result<(), OpError> {
     // The kernel of S-9, once more where it counts.
     if !request.is_carried() {
         return Err(OpError::Internal(format!("{} would be fulfilled without its approvals", request.id)));
@@ -41,13 +51,7 @@ pub(crate) async fn fulfil(kernel: &Kernel, changeset: &mut Changeset, request: 
             let identity = lifecycle::activated(kernel, changeset, (*stored.value).clone(), request, now).await?;
             changeset.replace(&stored, &identity);
         }
-        Matter::Access {
-            identity,
-            entitlement,
-            starts_at,
-            duration,
-            ..
-        } => {
+        Matter::Access { identity, entitlement, starts_at, duration, .. } => {
             let stored = kernel.must::<Identity>("identity", identity).await?;
             grants::granted(
                 kernel,
@@ -67,10 +71,7 @@ pub(crate) async fn fulfil(kernel: &Kernel, changeset: &mut Changeset, request: 
         }
         Matter::Renewal { identity, until } => {
             let stored = kernel.must::<Identity>("identity", identity).await?;
-            let charter = CharterDraft {
-                expires_at: Some(until),
-                ..stored.charter.clone()
-            };
+            let charter = CharterDraft { expires_at: Some(until), ..stored.charter.clone() };
             let event = kernel
                 .event(now, EventKind::IdentityRenewed)
                 .subject(identity)
@@ -85,21 +86,27 @@ pub(crate) async fn fulfil(kernel: &Kernel, changeset: &mut Changeset, request: 
         Matter::Roles { person, roles } => fulfil_roles(kernel, changeset, request, person, roles, now).await?,
         Matter::Policy { policy } => proposal::fulfil_policy(kernel, changeset, request, policy, now).await?,
         Matter::Template { template } => fulfil_template(kernel, changeset, request, *template, now).await?,
-        Matter::Inventory { change, .. } => inventory_matter::fulfil_inventory(kernel, changeset, request, &change, now).await?,
+        Matter::Inventory { change, .. } => {
+            inventory_matter::fulfil_inventory(kernel, changeset, request, &change, now).await?
+        }
     }
     route::close_fulfilled(kernel, changeset, request, now);
     Ok(())
 }
 
 /// What a request that ends without fulfilment leaves behind is taken back.
-pub(crate) async fn undo_proposal(kernel: &Kernel, changeset: &mut Changeset, request: &Request, now: Timestamp) -> Result<(), OpError> {
+pub(crate) async fn undo_proposal(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    request: &Request,
+    now: Timestamp,
+) -> Result<(), OpError> {
     match &request.matter {
         Matter::Activation { identity } => {
-            if let Some(stored) = kernel.one::<Identity>(identity).await?.filter(|stored| stored.request == Some(request.id)) {
-                let identity = Identity {
-                    request: None,
-                    ..(*stored.value).clone()
-                };
+            if let Some(stored) =
+                kernel.one::<Identity>(identity).await?.filter(|stored| stored.request == Some(request.id))
+            {
+                let identity = Identity { request: None, ..(*stored.value).clone() };
                 changeset.replace(&stored, &identity);
             }
         }
@@ -131,15 +138,18 @@ async fn fulfil_roles(
         .fact("approved_by", request.approvers())
         .fact("single_person", request.single_person);
     changeset.event(event);
-    let person = Person {
-        roles,
-        ..(*stored.value).clone()
-    };
+    let person = Person { roles, ..(*stored.value).clone() };
     changeset.replace(&stored, &person);
     Ok(())
 }
 
-async fn fulfil_template(kernel: &Kernel, changeset: &mut Changeset, request: &Request, template: Template, now: Timestamp) -> Result<(), OpError> {
+async fn fulfil_template(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    request: &Request,
+    template: Template,
+    now: Timestamp,
+) -> Result<(), OpError> {
     let stored = kernel.one::<Template>(&template.name).await?;
     let template = Template {
         version: stored.as_ref().map_or(1, |stored| stored.version.saturating_add(1)),

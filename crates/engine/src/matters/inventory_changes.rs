@@ -1,8 +1,10 @@
-//! Changes of the records that authority rests on: how sensitive data counts as, what a resource knows and how it checks, what counts as production (R98,
-//! R119, S-8). Contracts of vendors and packages have rooms of their own ([`super::contracts`], [`super::packages`]).
+//! Changes of the records that authority rests on: how sensitive data counts as, what a resource knows and how it
+//! checks, what counts as production (R98, R119, S-8). Contracts of vendors and packages have rooms of their own
+//! ([`super::contracts`], [`super::packages`]).
 //!
-//! What takes something away, or raises what approvals ask, happens at once. What lets somebody do more, or do it more lightly, is asked for, and another
-//! administrator approves exactly that change of exactly that revision ([`Matter::Inventory`]).
+//! What takes something away, or raises what approvals ask, happens at once. What lets somebody do more, or do it more
+//! lightly, is asked for, and another administrator approves exactly that change of exactly that revision
+//! ([`Matter::Inventory`]).
 
 use tenure_api::ownership::{Edited, EnvironmentEdit, ResourceEdit};
 use tenure_api::third_party::Classification;
@@ -36,12 +38,19 @@ pub(crate) enum Made<T> {
     Request(Box<Request>),
 }
 
-/// Says how sensitive a data domain is: more at once, less by a request. The tiers of the identities that touch it are derived again (R119).
+/// Says how sensitive a data domain is: more at once, less by a request. The tiers of the identities that touch it are
+/// derived again (R119).
 ///
 /// # Errors
-/// No such data domain, `if_match` is missing or doesn't hold, the caller is no administrator, or it is to count as less sensitive and no request can be
-/// opened about that.
-pub async fn classify(kernel: &Kernel, caller: &Caller, name: &str, if_match: IfMatch, ask: Classification) -> Result<Edited<View<DataDomain>>, OpError> {
+/// No such data domain, `if_match` is missing or doesn't hold, the caller is no administrator, or it is to count as
+/// less sensitive and no request can be opened about that.
+pub async fn classify(
+    kernel: &Kernel,
+    caller: &Caller,
+    name: &str,
+    if_match: IfMatch,
+    ask: Classification,
+) -> Result<Edited<View<DataDomain>>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "data_domain.classify", name), async {
             kernel.allow_changing(caller, &inventory("data_domain", name, ""))?;
@@ -51,17 +60,16 @@ pub async fn classify(kernel: &Kernel, caller: &Caller, name: &str, if_match: If
                     let stored = kernel.must::<DataDomain>("data domain", name).await?;
                     if_match.demand(Some(stored.revision))?;
                     if ask.sensitivity < stored.sensitivity {
-                        let change = InventoryChange::DataDomain {
-                            name: name.to_owned(),
-                            sensitivity: ask.sensitivity,
-                        };
+                        let change =
+                            InventoryChange::DataDomain { name: name.to_owned(), sensitivity: ask.sensitivity };
                         return asked_for(kernel, caller, stored.revision, change, ask.purpose.as_deref(), now).await;
                     }
-                    let domain = DataDomain {
-                        sensitivity: ask.sensitivity,
-                        ..(*stored.value).clone()
-                    };
-                    let mut changeset = Changeset::new(caller.author(), now, inventory_matter::classified(kernel, &stored, &domain, now));
+                    let domain = DataDomain { sensitivity: ask.sensitivity, ..(*stored.value).clone() };
+                    let mut changeset = Changeset::new(
+                        caller.author(),
+                        now,
+                        inventory_matter::classified(kernel, &stored, &domain, now),
+                    );
                     changeset.replace(&stored, &domain);
                     Cause::DataDomain(name).follow(&mut changeset, now);
                     Ok((changeset, Made::Record(domain, stored.revision + 1)))
@@ -72,12 +80,12 @@ pub async fn classify(kernel: &Kernel, caller: &Caller, name: &str, if_match: If
         .await
 }
 
-/// Changes what may be done at a resource: narrower at once, also for the credentials that are out, wider by a request. With other data domains come other
-/// tiers of those that reach it (R119).
+/// Changes what may be done at a resource: narrower at once, also for the credentials that are out, wider by a request.
+/// With other data domains come other tiers of those that reach it (R119).
 ///
 /// # Errors
-/// No such resource, `if_match` is missing or doesn't hold, a field is wrong, the caller is no administrator, or it is to become wider and no
-/// request can be opened about that.
+/// No such resource, `if_match` is missing or doesn't hold, a field is wrong, the caller is no administrator, or it is
+/// to become wider and no request can be opened about that.
 pub async fn update_resource(
     kernel: &Kernel,
     caller: &Caller,
@@ -87,11 +95,8 @@ pub async fn update_resource(
 ) -> Result<Edited<View<Resource>>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "resource.update", id), async {
-            let environment = kernel
-                .one::<Resource>(id)
-                .await?
-                .map(|resource| resource.environment.clone())
-                .unwrap_or_default();
+            let environment =
+                kernel.one::<Resource>(id).await?.map(|resource| resource.environment.clone()).unwrap_or_default();
             kernel.allow_changing(caller, &inventory("resource", id, &environment))?;
             let (made, committed) = kernel
                 .decide(|| async {
@@ -111,9 +116,18 @@ pub async fn update_resource(
                         return Err(OpError::Invalid(problems));
                     }
                     if is_wider(&stored, &resource) {
-                        return asked_for(kernel, caller, stored.revision, change_of(&resource), ask.purpose.as_deref(), now).await;
+                        return asked_for(
+                            kernel,
+                            caller,
+                            stored.revision,
+                            change_of(&resource),
+                            ask.purpose.as_deref(),
+                            now,
+                        )
+                        .await;
                     }
-                    let event = inventory_matter::updated(kernel, EventKind::ResourceUpdated, &*stored.value, &resource, now)?;
+                    let event =
+                        inventory_matter::updated(kernel, EventKind::ResourceUpdated, &*stored.value, &resource, now)?;
                     let mut changeset = Changeset::new(caller.author(), now, event);
                     inventory_matter::replace_resource(&mut changeset, &stored, &resource, now);
                     Ok((changeset, Made::Record(resource, stored.revision + 1)))
@@ -124,12 +138,13 @@ pub async fn update_resource(
         .await
 }
 
-/// Changes an environment: it counts as production at once, and as something else by a request; the tiers of its identities are derived again (R119).
-/// Tokens are signed with another algorithm once verifiers had time to fetch its key.
+/// Changes an environment: it counts as production at once, and as something else by a request; the tiers of its
+/// identities are derived again (R119). Tokens are signed with another algorithm once verifiers had time to fetch its
+/// key.
 ///
 /// # Errors
-/// No such environment, `if_match` is missing or doesn't hold, nothing is to change, the caller is no administrator, or it is no longer to count as
-/// production and no request can be opened about that.
+/// No such environment, `if_match` is missing or doesn't hold, nothing is to change, the caller is no administrator, or
+/// it is no longer to count as production and no request can be opened about that.
 pub async fn update_environment(
     kernel: &Kernel,
     caller: &Caller,
@@ -150,22 +165,22 @@ pub async fn update_environment(
                     let now = kernel.now();
                     let stored = kernel.must::<Environment>("environment", name).await?;
                     if_match.demand(Some(stored.revision))?;
-                    let problems = nothing_to_change("production", ask.production.is_none() && ask.signing_algorithm.is_none());
+                    let problems =
+                        nothing_to_change("production", ask.production.is_none() && ask.signing_algorithm.is_none());
                     if !problems.is_empty() {
                         return Err(OpError::Invalid(problems));
                     }
                     let production = ask.production.unwrap_or(stored.production);
                     let signing_algorithm = ask.signing_algorithm.unwrap_or(stored.signing_algorithm);
                     if stored.production && !production {
-                        let change = InventoryChange::Environment {
-                            name: name.to_owned(),
-                            production,
-                            signing_algorithm,
-                        };
+                        let change =
+                            InventoryChange::Environment { name: name.to_owned(), production, signing_algorithm };
                         return asked_for(kernel, caller, stored.revision, change, ask.purpose.as_deref(), now).await;
                     }
-                    let (environment, key) = inventory_matter::environment_as(kernel, &stored, production, signing_algorithm, now)?;
-                    let event = inventory_matter::environment_updated(kernel, &stored, &environment, key.as_ref(), now)?;
+                    let (environment, key) =
+                        inventory_matter::environment_as(kernel, &stored, production, signing_algorithm, now)?;
+                    let event =
+                        inventory_matter::environment_updated(kernel, &stored, &environment, key.as_ref(), now)?;
                     let mut changeset = Changeset::new(caller.author(), now, event);
                     inventory_matter::replace_environment(&mut changeset, &stored, &environment, key.as_ref(), now);
                     Ok((changeset, Made::Record(environment, stored.revision + 1)))
@@ -176,11 +191,17 @@ pub async fn update_environment(
         .await
 }
 
-pub(crate) async fn edited<T>(kernel: &Kernel, made: Made<T>, committed: &Committed) -> Result<Edited<View<T>>, OpError> {
+pub(crate) async fn edited<T>(
+    kernel: &Kernel,
+    made: Made<T>,
+    committed: &Committed,
+) -> Result<Edited<View<T>>, OpError> {
     kernel.poke.send_replace(());
     Ok(match made {
         Made::Record(record, revision) => Edited::Changed(kernel.changed(record, revision, committed).await?),
-        Made::Request(request) => Edited::Asked(Box::new(route::request_view(kernel, *request, 1, Some(committed)).await?)),
+        Made::Request(request) => {
+            Edited::Asked(Box::new(route::request_view(kernel, *request, 1, Some(committed)).await?))
+        }
     })
 }
 
@@ -194,7 +215,8 @@ pub(crate) async fn asked_for<T>(
     now: Timestamp,
 ) -> Result<(Changeset, Made<T>), OpError> {
     let matter = Matter::Inventory { revision, change };
-    let (changeset, request) = Box::pin(request::opening(kernel, caller, &matter, purpose.unwrap_or_default(), now)).await?;
+    let (changeset, request) =
+        Box::pin(request::opening(kernel, caller, &matter, purpose.unwrap_or_default(), now)).await?;
     Ok((changeset, Made::Request(Box::new(request))))
 }
 

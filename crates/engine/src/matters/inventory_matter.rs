@@ -34,7 +34,12 @@ pub(crate) const MAX_STEPS: usize = 8;
 pub(crate) const LONGEST: Span = Span::from_days(366);
 
 /// What is known about a change that is asked for.
-pub(crate) async fn facts_of_inventory(kernel: &Kernel, matter: &Matter, revision: u64, change: &InventoryChange) -> Result<Facts, OpError> {
+pub(crate) async fn facts_of_inventory(
+    kernel: &Kernel,
+    matter: &Matter,
+    revision: u64,
+    change: &InventoryChange,
+) -> Result<Facts, OpError> {
     let mut facts = Facts::about(matter, Subject::default());
     facts.subjects = vec![change.id()];
     match change {
@@ -57,10 +62,7 @@ pub(crate) async fn facts_of_inventory(kernel: &Kernel, matter: &Matter, revisio
             facts.environment = stored.environment.clone();
             let environment = kernel.one::<Environment>(&stored.environment).await?;
             facts.context.production = environment.is_none_or(|environment| environment.production);
-            let whole = Entitlement {
-                actions: actions.clone(),
-                resource: id.to_string(),
-            };
+            let whole = Entitlement { actions: actions.clone(), resource: id.to_string() };
             identity_facts::add_touched(kernel, &mut facts.context.touches, &[whole]).await?;
             facts.context.touches.data_domains.extend(data_domains.iter().cloned());
         }
@@ -94,10 +96,7 @@ pub(crate) async fn fulfil_inventory(
     match change {
         InventoryChange::DataDomain { name, sensitivity } => {
             let stored = kernel.must::<DataDomain>("data domain", name).await?;
-            let domain = DataDomain {
-                sensitivity: *sensitivity,
-                ..(*stored.value).clone()
-            };
+            let domain = DataDomain { sensitivity: *sensitivity, ..(*stored.value).clone() };
             changeset.event(approved(classified(kernel, &stored, &domain, now)));
             changeset.replace(&stored, &domain);
             Cause::DataDomain(name).follow(changeset, now);
@@ -108,11 +107,7 @@ pub(crate) async fn fulfil_inventory(
             changeset.event(approved(updated(kernel, EventKind::ResourceUpdated, &*stored.value, &resource, now)?));
             replace_resource(changeset, &stored, &resource, now);
         }
-        InventoryChange::Environment {
-            name,
-            production,
-            signing_algorithm,
-        } => {
+        InventoryChange::Environment { name, production, signing_algorithm } => {
             let stored = kernel.must::<Environment>("environment", name).await?;
             let (environment, key) = environment_as(kernel, &stored, *production, *signing_algorithm, now)?;
             changeset.event(approved(environment_updated(kernel, &stored, &environment, key.as_ref(), now)?));
@@ -138,7 +133,13 @@ pub(crate) fn rests_on<T: Record>(facts: &mut Facts, stored: &Stored<T>, revisio
 }
 
 /// What is known about a contract that is to allow more.
-pub(crate) async fn facts_of_contract(kernel: &Kernel, facts: &mut Facts, id: VendorId, revision: u64, change: &InventoryChange) -> Result<(), OpError> {
+pub(crate) async fn facts_of_contract(
+    kernel: &Kernel,
+    facts: &mut Facts,
+    id: VendorId,
+    revision: u64,
+    change: &InventoryChange,
+) -> Result<(), OpError> {
     let stored = kernel.must::<Vendor>("vendor", id).await?;
     rests_on(facts, &stored, revision)?;
     let vendor = vendor_as(&stored, change);
@@ -180,7 +181,13 @@ pub(crate) async fn fulfil_contract(
 }
 
 /// What is known about a package that is to give more.
-pub(crate) async fn facts_of_package(kernel: &Kernel, facts: &mut Facts, name: &str, revision: u64, change: &InventoryChange) -> Result<(), OpError> {
+pub(crate) async fn facts_of_package(
+    kernel: &Kernel,
+    facts: &mut Facts,
+    name: &str,
+    revision: u64,
+    change: &InventoryChange,
+) -> Result<(), OpError> {
     let stored = kernel.must::<Package>("package", name).await?;
     rests_on(facts, &stored, revision)?;
     let package = package_as(&stored, change);
@@ -233,7 +240,13 @@ pub(crate) fn classified(kernel: &Kernel, stored: &DataDomain, domain: &DataDoma
     notify(event, &[], &[Role::Security, Role::Administrator], "A data domain was classified lower", &text)
 }
 
-pub(crate) fn updated<T: Record>(kernel: &Kernel, kind: EventKind, stored: &T, record: &T, now: Timestamp) -> Result<Event, OpError> {
+pub(crate) fn updated<T: Record>(
+    kernel: &Kernel,
+    kind: EventKind,
+    stored: &T,
+    record: &T,
+    now: Timestamp,
+) -> Result<Event, OpError> {
     let (before, after) = differences(stored, record)?;
     Ok(kernel.event(now, kind).subject(record.row_id()).fact("before", before).fact("after", after))
 }
@@ -248,7 +261,8 @@ pub(crate) fn environment_updated(
     Ok(with_key(updated(kernel, EventKind::EnvironmentUpdated, stored, environment, now)?, key))
 }
 
-/// The environment as it is to be, and the first key of an algorithm that it has none of: published at once, to sign after the overlap.
+/// The environment as it is to be, and the first key of an algorithm that it has none of: published at once, to sign
+/// after the overlap.
 pub(crate) fn environment_as(
     kernel: &Kernel,
     stored: &Environment,
@@ -257,11 +271,7 @@ pub(crate) fn environment_as(
     now: Timestamp,
 ) -> Result<(Environment, Option<SigningKey>), OpError> {
     let key = directory::missing_key(kernel, stored, Some(signing_algorithm), now)?;
-    let mut environment = Environment {
-        production,
-        signing_algorithm,
-        ..stored.clone()
-    };
+    let mut environment = Environment { production, signing_algorithm, ..stored.clone() };
     let signs_from = now.plus(kernel.settings.key_overlap);
     environment.keys.extend(key.as_ref().map(|key| EnvironmentKey::new(key, signs_from)));
     Ok((environment, key))
@@ -270,14 +280,7 @@ pub(crate) fn environment_as(
 /// The resource as a change of it says.
 pub(crate) fn resource_as(stored: &Resource, change: &InventoryChange) -> Resource {
     let mut resource = stored.clone();
-    if let InventoryChange::Resource {
-        actions,
-        data_domains,
-        verification,
-        when_unreachable,
-        ..
-    } = change
-    {
+    if let InventoryChange::Resource { actions, data_domains, verification, when_unreachable, .. } = change {
         resource.actions.clone_from(actions);
         resource.data_domains.clone_from(data_domains);
         resource.verification = *verification;
@@ -286,7 +289,12 @@ pub(crate) fn resource_as(stored: &Resource, change: &InventoryChange) -> Resour
     resource
 }
 
-pub(crate) fn replace_resource(changeset: &mut Changeset, stored: &Stored<Resource>, resource: &Resource, now: Timestamp) {
+pub(crate) fn replace_resource(
+    changeset: &mut Changeset,
+    stored: &Stored<Resource>,
+    resource: &Resource,
+    now: Timestamp,
+) {
     changeset.replace(stored, resource);
     if resource.data_domains != stored.data_domains {
         Cause::Resource(&resource.row_id()).follow(changeset, now);
@@ -309,7 +317,12 @@ pub(crate) fn replace_environment(
     }
 }
 
-pub(crate) async fn wrong_with_vendor(kernel: &Kernel, stored: &Vendor, vendor: &Vendor, now: Timestamp) -> Result<Vec<FieldProblem>, OpError> {
+pub(crate) async fn wrong_with_vendor(
+    kernel: &Kernel,
+    stored: &Vendor,
+    vendor: &Vendor,
+    now: Timestamp,
+) -> Result<Vec<FieldProblem>, OpError> {
     if stored.standing == Standing::Closed {
         return Err(OpError::because(
             Reason::IllegalTransition,
@@ -349,14 +362,7 @@ pub(crate) async fn replace_vendor(
 /// The vendor as a change of it says.
 pub(crate) fn vendor_as(stored: &Vendor, change: &InventoryChange) -> Vendor {
     let mut vendor = stored.clone();
-    if let InventoryChange::Vendor {
-        owner,
-        contact,
-        data_domains,
-        ends_at,
-        ..
-    } = change
-    {
+    if let InventoryChange::Vendor { owner, contact, data_domains, ends_at, .. } = change {
         vendor.owner = *owner;
         vendor.contact.clone_from(contact);
         vendor.data_domains.clone_from(data_domains);
@@ -372,29 +378,19 @@ pub(crate) fn written(kernel: &Kernel, package: &Package, now: Timestamp) -> Eve
 /// The resources of a package all of which is good.
 pub(crate) async fn good_package(kernel: &Kernel, package: &Package) -> Result<Vec<Stored<Resource>>, OpError> {
     let mut problems = check_package(package);
-    let mut resources = entitlements::check_entitlements(kernel, "entitlements", &package.entitlements, &mut problems).await?;
+    let mut resources =
+        entitlements::check_entitlements(kernel, "entitlements", &package.entitlements, &mut problems).await?;
     for (n, step) in package.steps.iter().enumerate() {
         let field = format!("steps[{n}].entitlements");
         resources.extend(entitlements::check_entitlements(kernel, &field, &step.entitlements, &mut problems).await?);
     }
-    if problems.is_empty() {
-        Ok(resources)
-    } else {
-        Err(OpError::Invalid(problems))
-    }
+    if problems.is_empty() { Ok(resources) } else { Err(OpError::Invalid(problems)) }
 }
 
 /// The package as a change of it says.
 pub(crate) fn package_as(stored: &Package, change: &InventoryChange) -> Package {
     let mut package = stored.clone();
-    if let InventoryChange::Package {
-        description,
-        entitlements,
-        steps,
-        max_duration,
-        ..
-    } = change
-    {
+    if let InventoryChange::Package { description, entitlements, steps, max_duration, .. } = change {
         package.description.clone_from(description);
         package.entitlements.clone_from(entitlements);
         package.steps.clone_from(steps);
@@ -427,7 +423,9 @@ pub(crate) fn check_package(ask: &Package) -> Vec<FieldProblem> {
         wrong("max_duration", "duration_out_of_range", "use 1m to 366d");
     }
     let ascending = ask.steps.windows(2).all(|pair| matches!(pair, [first, second] if first.after < second.after));
-    let inside = |step: &PackageStep| step.after > Span::default() && step.after < ask.max_duration && !step.entitlements.is_empty();
+    let inside = |step: &PackageStep| {
+        step.after > Span::default() && step.after < ask.max_duration && !step.entitlements.is_empty()
+    };
     if ask.steps.len() > MAX_STEPS || !ascending || !ask.steps.iter().all(inside) {
         wrong(
             "steps",

@@ -1,8 +1,8 @@
 //! Signed links to the approval page: each is one person's, for one request as it read when it was made (S-7, S-8).
 //!
-//! A link says who was asked, and gives nobody a vote: it takes that very person's own fresh sign-in to see the page and to answer on it.
-//! What it is signed over includes the content hash, so that an amendment voids every link that is out. It is made when a notice is
-//! delivered and stands in no record.
+//! A link says who was asked, and gives nobody a vote: it takes that very person's own fresh sign-in to see the page
+//! and to answer on it. What it is signed over includes the content hash, so that an amendment voids every link that is
+//! out. It is made when a notice is delivered and stands in no record.
 
 use tenure_api::request::{NewVote, RequestView};
 use tenure_core::base::id::{PersonId, RequestId};
@@ -61,8 +61,11 @@ pub struct Named {
 pub async fn linked(kernel: &Kernel, link: &str) -> Result<(Stored<Request>, PersonId), OpError> {
     let bad = || OpError::NotFound("approval link");
     let parts: Vec<&str> = link.split('.').collect();
-    let [request, person, until, tag] = parts.as_slice() else { return Err(bad()) };
-    let (id, whose) = (request.parse::<RequestId>().map_err(|_| bad())?, person.parse::<PersonId>().map_err(|_| bad())?);
+    let [request, person, until, tag] = parts.as_slice() else {
+        return Err(bad());
+    };
+    let (id, whose) =
+        (request.parse::<RequestId>().map_err(|_| bad())?, person.parse::<PersonId>().map_err(|_| bad())?);
     let end = until.parse().map(Timestamp::from_secs).map_err(|_| bad())?;
     let stored = kernel.one::<Request>(id).await?.ok_or_else(bad)?;
     let ours = notice::links(kernel).holds(&[request, &stored.content_hash, person, until], tag);
@@ -91,7 +94,9 @@ pub async fn approval(kernel: &Kernel, caller: &Caller, link: &str) -> Result<Ap
                 None => None,
             };
             let resource = match &stored.matter {
-                Matter::Access { entitlement, .. } => kernel.one::<Resource>(&entitlement.resource).await?.map(|resource| resource.uri.clone()),
+                Matter::Access { entitlement, .. } => {
+                    kernel.one::<Resource>(&entitlement.resource).await?.map(|resource| resource.uri.clone())
+                }
                 _ => None,
             };
             let person = match stored.matter.person() {
@@ -122,7 +127,13 @@ pub async fn approval(kernel: &Kernel, caller: &Caller, link: &str) -> Result<Ap
 ///
 /// # Errors
 /// As [`Kernel::approval`] and [`Kernel::vote`].
-pub async fn answer_by_link(kernel: &Kernel, caller: &Caller, link: &str, approves: bool, ask: NewVote) -> Result<RequestView, OpError> {
+pub async fn answer_by_link(
+    kernel: &Kernel,
+    caller: &Caller,
+    link: &str,
+    approves: bool,
+    ask: NewVote,
+) -> Result<RequestView, OpError> {
     let (stored, whose) = linked(kernel, link).await?;
     kernel
         .recorded(

@@ -14,8 +14,8 @@ use crate::requests::vote::vote_context;
 
 /// What a set would take away that has to stay, each with what to do about it.
 ///
-/// The questions are examples. That security disables, and reads what it disables, rests on the kernel and not on them; they are for the
-/// author, who means something else than what they wrote.
+/// The questions are examples. That security disables, and reads what it disables, rests on the kernel and not on them;
+/// they are for the author, who means something else than what they wrote.
 pub fn lockouts(set: &dyn PolicyEngine) -> Vec<FieldProblem> {
     let mut problems = Vec::new();
     for action in Action::ALL.iter().copied().filter(|action| action.disables()) {
@@ -34,7 +34,8 @@ pub fn lockouts(set: &dyn PolicyEngine) -> Vec<FieldProblem> {
         }
     }
     if !passes(set, Role::Security, Action::Read, inventory("identity", "", ""), owns(false)) {
-        let told = "security could not read any more what it ends: that is nobody's to forbid; leave `read` to security";
+        let told =
+            "security could not read any more what it ends: that is nobody's to forbid; leave `read` to security";
         problems.push(FieldProblem::new("policies", "policy_locks_out", told));
     }
     if !changes_policy(set, false) || !changes_policy(set, true) {
@@ -46,20 +47,14 @@ pub fn lockouts(set: &dyn PolicyEngine) -> Vec<FieldProblem> {
 
 /// Whether an administrator could propose a set, and another one (or they themselves, alone) put it in force.
 fn changes_policy(set: &dyn PolicyEngine, alone: bool) -> bool {
-    let matter = Matter::Policy {
-        policy: PolicySetId::from_u128(0),
-    };
+    let matter = Matter::Policy { policy: PolicySetId::from_u128(0) };
     let mut asked = AskContext::without_identity(&matter);
     asked.single_person = alone;
     let about = || inventory("request", "", "");
     let ask = |action| passes(set, Role::Administrator, action, about(), asked.attributes());
     let approve = || {
-        let voter = Voter {
-            place: Place::Administrator,
-            fills: true,
-            same_person: false,
-            fresh: Freshness::supposed(),
-        };
+        let voter =
+            Voter { place: Place::Administrator, fills: true, same_person: false, fresh: Freshness::supposed() };
         let context = vote_context(voter, &matter, Class::Administration, None, alone);
         passes(set, Role::Administrator, Action::Approve, about(), context)
     };
@@ -76,11 +71,6 @@ fn passes(set: &dyn PolicyEngine, role: Role, action: Action, resource: Entity, 
             ("class", Value::Text(PersonClass::Employee.as_str().to_owned())),
         ]),
     };
-    let answer = set.decide(&Question {
-        principal,
-        action,
-        resource,
-        context,
-    });
+    let answer = set.decide(&Question { principal, action, resource, context });
     tenure_core::credential::gate::check(&answer).is_ok()
 }

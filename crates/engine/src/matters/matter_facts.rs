@@ -32,13 +32,9 @@ use crate::requests::facts::{Facts, distinct};
 pub(crate) async fn facts(kernel: &Kernel, asker: Asker, matter: &Matter, now: Timestamp) -> Result<Facts, OpError> {
     let mut facts = match matter {
         Matter::Activation { identity } => facts_of_activation(kernel, matter, *identity, now).await?,
-        Matter::Access {
-            identity,
-            entitlement,
-            starts_at,
-            duration,
-            ..
-        } => facts_of_access(kernel, matter, *identity, entitlement, *starts_at, *duration, now).await?,
+        Matter::Access { identity, entitlement, starts_at, duration, .. } => {
+            facts_of_access(kernel, matter, *identity, entitlement, *starts_at, *duration, now).await?
+        }
         Matter::Charter { identity, charter } => facts_of_charter(kernel, matter, *identity, charter, now).await?,
         Matter::Renewal { identity, until } => facts_of_renewal(kernel, matter, *identity, *until, now).await?,
         Matter::PersonAccess { .. } => person_access::facts_of_person_access(kernel, matter, now).await?,
@@ -46,7 +42,9 @@ pub(crate) async fn facts(kernel: &Kernel, asker: Asker, matter: &Matter, now: T
         Matter::Roles { person, roles } => facts_of_roles(kernel, matter, *person, roles).await?,
         Matter::Policy { policy } => proposal::facts_of_policy(kernel, matter, *policy).await?,
         Matter::Template { template } => facts_of_template(kernel, matter, template).await?,
-        Matter::Inventory { revision, change } => inventory_matter::facts_of_inventory(kernel, matter, *revision, change).await?,
+        Matter::Inventory { revision, change } => {
+            inventory_matter::facts_of_inventory(kernel, matter, *revision, change).await?
+        }
     };
     facts.interested.extend(accountable(kernel, asker).await?);
     facts.interested = distinct(facts.interested);
@@ -66,14 +64,15 @@ async fn accountable(kernel: &Kernel, asker: Asker) -> Result<Option<PersonId>, 
     })
 }
 
-async fn facts_of_activation(kernel: &Kernel, matter: &Matter, id: IdentityId, now: Timestamp) -> Result<Facts, OpError> {
+async fn facts_of_activation(
+    kernel: &Kernel,
+    matter: &Matter,
+    id: IdentityId,
+    now: Timestamp,
+) -> Result<Facts, OpError> {
     let stored = kernel.must::<Identity>("identity", id).await?;
     if stored.state != IdentityState::Pending {
-        return Err(BadTransition {
-            from: stored.state,
-            step: Step::Activate,
-        }
-        .into());
+        return Err(BadTransition { from: stored.state, step: Step::Activate }.into());
     }
     let mut problems = stored.complete_charter().err().unwrap_or_default();
     let references = references::check_references(kernel, stored.kind, &stored.charter, &mut problems).await?;
@@ -81,7 +80,8 @@ async fn facts_of_activation(kernel: &Kernel, matter: &Matter, id: IdentityId, n
     if !problems.is_empty() {
         return Err(OpError::Invalid(problems));
     }
-    let mut facts = identity_facts::facts_of_identity(kernel, matter, &stored, &stored.charter, &references, now).await?;
+    let mut facts =
+        identity_facts::facts_of_identity(kernel, matter, &stored, &stored.charter, &references, now).await?;
     facts.expects.push(load::expect(&stored));
     Ok(facts)
 }
@@ -129,13 +129,15 @@ async fn facts_of_access(
     let mut problems = Vec::new();
     let charter = &known.identity.charter;
     let references = references::check_references(kernel, known.identity.kind, charter, &mut problems).await?;
-    let mut facts = identity_facts::facts_of_identity(kernel, matter, &known.identity, charter, &references, now).await?;
+    let mut facts =
+        identity_facts::facts_of_identity(kernel, matter, &known.identity, charter, &references, now).await?;
     // Who asked for the identity did not ask for this.
     facts.interested.clear();
     facts.serves(Box::pin(identity_facts::served_by(kernel, &known.identity, charter, now)).await?);
     facts.subject = Subject::default().with("charter", charter)?;
     facts.context.duration = duration;
-    facts.context.touches = Box::pin(identity_facts::touches_of(kernel, charter, std::slice::from_ref(entitlement), &facts)).await?;
+    facts.context.touches =
+        Box::pin(identity_facts::touches_of(kernel, charter, std::slice::from_ref(entitlement), &facts)).await?;
     facts.context.touches.data_domains = resource.data_domains.iter().cloned().collect();
     facts.starts_at = starts_at;
     facts.expects.push(load::expect(&known.identity));
@@ -143,7 +145,13 @@ async fn facts_of_access(
     Ok(facts)
 }
 
-async fn facts_of_charter(kernel: &Kernel, matter: &Matter, id: IdentityId, charter: &CharterDraft, now: Timestamp) -> Result<Facts, OpError> {
+async fn facts_of_charter(
+    kernel: &Kernel,
+    matter: &Matter,
+    id: IdentityId,
+    charter: &CharterDraft,
+    now: Timestamp,
+) -> Result<Facts, OpError> {
     let stored = kernel.must::<Identity>("identity", id).await?;
     if !matches!(stored.state, IdentityState::Active | IdentityState::Suspended) {
         return Err(OpError::because(
@@ -171,7 +179,13 @@ async fn facts_of_charter(kernel: &Kernel, matter: &Matter, id: IdentityId, char
     Ok(facts)
 }
 
-async fn facts_of_renewal(kernel: &Kernel, matter: &Matter, id: IdentityId, until: Timestamp, now: Timestamp) -> Result<Facts, OpError> {
+async fn facts_of_renewal(
+    kernel: &Kernel,
+    matter: &Matter,
+    id: IdentityId,
+    until: Timestamp,
+    now: Timestamp,
+) -> Result<Facts, OpError> {
     let stored = kernel.must::<Identity>("identity", id).await?;
     let end = stored.complete_charter().map_err(OpError::Invalid)?.expires_at;
     if until <= end {
@@ -179,7 +193,8 @@ async fn facts_of_renewal(kernel: &Kernel, matter: &Matter, id: IdentityId, unti
     }
     let mut problems = Vec::new();
     let references = references::check_references(kernel, stored.kind, &stored.charter, &mut problems).await?;
-    let mut facts = identity_facts::facts_of_identity(kernel, matter, &stored, &stored.charter, &references, now).await?;
+    let mut facts =
+        identity_facts::facts_of_identity(kernel, matter, &stored, &stored.charter, &references, now).await?;
     facts.interested.clear();
     facts.serves(Box::pin(identity_facts::served_by(kernel, &stored, &stored.charter, now)).await?);
     may_end_later(kernel, &mut facts, &stored, stored.tier, until, now).await?;
@@ -189,9 +204,16 @@ async fn facts_of_renewal(kernel: &Kernel, matter: &Matter, id: IdentityId, unti
     Ok(facts)
 }
 
-/// What a later end of an identity takes, be it asked for as a renewal or along with a wider charter: that it is active, no more than
-/// its ceiling, and a need that is verified.
-async fn may_end_later(kernel: &Kernel, facts: &mut Facts, stored: &Identity, tier: RiskTier, until: Timestamp, now: Timestamp) -> Result<(), OpError> {
+/// What a later end of an identity takes, be it asked for as a renewal or along with a wider charter: that it is
+/// active, no more than its ceiling, and a need that is verified.
+async fn may_end_later(
+    kernel: &Kernel,
+    facts: &mut Facts,
+    stored: &Identity,
+    tier: RiskTier,
+    until: Timestamp,
+    now: Timestamp,
+) -> Result<(), OpError> {
     if stored.state != IdentityState::Active {
         return Err(OpError::because(
             Reason::IllegalTransition,
@@ -210,9 +232,8 @@ async fn may_end_later(kernel: &Kernel, facts: &mut Facts, stored: &Identity, ti
     if !problems.is_empty() {
         return Err(OpError::Invalid(problems));
     }
-    facts.context.need_verified = renewals::renewal_problems(kernel, stored, crate::identities::renewals::USED_WITHIN, now)
-        .await?
-        .is_empty();
+    facts.context.need_verified =
+        renewals::renewal_problems(kernel, stored, crate::identities::renewals::USED_WITHIN, now).await?.is_empty();
     Ok(())
 }
 
@@ -246,15 +267,22 @@ async fn facts_of_template(kernel: &Kernel, matter: &Matter, template: &Template
 }
 
 /// That the task which access is asked for is one of the charter's, and takes it (R54).
-fn check_task(matter: &Matter, charter: &CharterDraft, entitlement: &Entitlement, resource: ResourceId) -> Result<(), OpError> {
-    let Matter::Access { task: Some(name), .. } = matter else { return Ok(()) };
+fn check_task(
+    matter: &Matter,
+    charter: &CharterDraft,
+    entitlement: &Entitlement,
+    resource: ResourceId,
+) -> Result<(), OpError> {
+    let Matter::Access { task: Some(name), .. } = matter else {
+        return Ok(());
+    };
     let task = charter.tasks.iter().find(|task| task.name == *name);
-    let task = task.ok_or_else(|| OpError::because(Reason::OutsideIntent, "the charter declares no task of this name"))?;
+    let task =
+        task.ok_or_else(|| OpError::because(Reason::OutsideIntent, "the charter declares no task of this name"))?;
     match entitlement.actions.iter().find(|action| !task.covers(action, resource)) {
-        Some(action) => Err(OpError::because(
-            Reason::OutsideIntent,
-            format!("the task {name} doesn't take {action} on {resource}"),
-        )),
+        Some(action) => {
+            Err(OpError::because(Reason::OutsideIntent, format!("the task {name} doesn't take {action} on {resource}")))
+        }
         None => Ok(()),
     }
 }
@@ -282,24 +310,19 @@ mod tests {
         changeset.insert(&active(1, CharterDraft::default(), own, now));
         changeset.insert(&active(2, CharterDraft::default(), other, now));
         engine.settle(changeset).await.unwrap().unwrap();
-        let delegate = |actor| Delegate {
-            actor: IdentityId::from_u128(actor),
-            scope: Vec::new(),
-            onward: 0,
-        };
+        let delegate = |actor| Delegate { actor: IdentityId::from_u128(actor), scope: Vec::new(), onward: 0 };
         let charter = CharterDraft {
             owner: Some(own),
             delegates: vec![delegate(1), delegate(2), delegate(3)],
             ..CharterDraft::default()
         };
         let mut identity = active(4, charter.clone(), own, now);
-        let served = async |identity: &Identity, at| identity_facts::served_by(engine, identity, &identity.charter, at).await.unwrap().people;
+        let served = async |identity: &Identity, at| {
+            identity_facts::served_by(engine, identity, &identity.charter, at).await.unwrap().people
+        };
         assert_eq!(served(&identity, now).await, [other]);
         // Also for a while after they were struck, however often, and until they are named again.
-        let without = CharterDraft {
-            delegates: vec![delegate(1)],
-            ..charter.clone()
-        };
+        let without = CharterDraft { delegates: vec![delegate(1)], ..charter.clone() };
         identity.recharter(without.clone(), now);
         let later = now.plus(Span::from_days(89));
         identity.recharter(without, later);

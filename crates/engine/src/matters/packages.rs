@@ -1,4 +1,5 @@
-//! Packages: what people in a role need, as an administrator wrote it down. A package confers nothing; a request for it may (R116, R118).
+//! Packages: what people in a role need, as an administrator wrote it down. A package confers nothing; a request for it
+//! may (R116, R118).
 
 use tenure_api::ownership::Edited;
 use tenure_api::person_access::PutPackage;
@@ -24,13 +25,19 @@ impl Listed for Package {
     const NAME: &'static str = "package";
 }
 
-/// Writes a package, new or changed: one that is there gives less at once, and more by a request (S-8). Requests that are open about it have to be read
-/// again.
+/// Writes a package, new or changed: one that is there gives less at once, and more by a request (S-8). Requests that
+/// are open about it have to be read again.
 ///
 /// # Errors
-/// The fields are wrong, it is there and `if_match` is missing or doesn't hold, the caller is no administrator, or it is to give more and no request can
-/// be opened about that.
-pub async fn put_package(kernel: &Kernel, caller: &Caller, name: &str, if_match: IfMatch, ask: PutPackage) -> Result<Edited<View<Package>>, OpError> {
+/// The fields are wrong, it is there and `if_match` is missing or doesn't hold, the caller is no administrator, or it
+/// is to give more and no request can be opened about that.
+pub async fn put_package(
+    kernel: &Kernel,
+    caller: &Caller,
+    name: &str,
+    if_match: IfMatch,
+    ask: PutPackage,
+) -> Result<Edited<View<Package>>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "package.put", name), async {
             kernel.allow(caller, Action::Administer, inventory("package", name, ""), administration(false, false))?;
@@ -53,9 +60,18 @@ pub async fn put_package(kernel: &Kernel, caller: &Caller, name: &str, if_match:
                     if let Some(stored) = &stored
                         && package.is_wider_than(stored)
                     {
-                        return inventory_changes::asked_for(kernel, caller, stored.revision, change_of(&package), ask.purpose.as_deref(), now).await;
+                        return inventory_changes::asked_for(
+                            kernel,
+                            caller,
+                            stored.revision,
+                            change_of(&package),
+                            ask.purpose.as_deref(),
+                            now,
+                        )
+                        .await;
                     }
-                    let mut changeset = Changeset::new(caller.author(), now, inventory_matter::written(kernel, &package, now));
+                    let mut changeset =
+                        Changeset::new(caller.author(), now, inventory_matter::written(kernel, &package, now));
                     match &stored {
                         Some(stored) => changeset.replace(stored, &package),
                         None => changeset.insert(&package),

@@ -62,11 +62,7 @@ pub async fn policy_in_force(kernel: &Kernel, caller: &Caller) -> Result<PolicyI
             (Some(set.id), set.text.clone())
         }
     };
-    Ok(PolicyInForceView {
-        policy,
-        version: kernel.policy.version(),
-        text,
-    })
+    Ok(PolicyInForceView { policy, version: kernel.policy.version(), text })
 }
 
 /// Proposes a policy set: it is validated strictly, and waits for another administrator.
@@ -129,7 +125,16 @@ pub async fn propose_policy(kernel: &Kernel, caller: &Caller, ask: NewPolicySet)
                     changeset.event(route::opened_event(kernel, &request, &facts, now));
                     if votes::decides_alone(caller, &request) {
                         // Alone, it is put in force by the same commit that proposes it.
-                        votes::vote_alone_on_policy(kernel, caller, &mut changeset, &mut request, &mut set, &facts, now).await?;
+                        votes::vote_alone_on_policy(
+                            kernel,
+                            caller,
+                            &mut changeset,
+                            &mut request,
+                            &mut set,
+                            &facts,
+                            now,
+                        )
+                        .await?;
                     } else {
                         route::wait_for_votes(kernel, &mut changeset, &request, now);
                     }
@@ -151,13 +156,7 @@ pub async fn policy_to_review(kernel: &Kernel, caller: &Caller, id: PolicySetId)
     let set = kernel.must::<PolicySet>("policy set", id).await?;
     Ok(ToReview {
         in_force: text_of(kernel, &set.based_on).await?,
-        set: View {
-            record: (*set.value).clone(),
-            revision: set.revision,
-            hold: None,
-            log: None,
-            names: Names::new(),
-        },
+        set: View { record: (*set.value).clone(), revision: set.revision, hold: None, log: None, names: Names::new() },
         recent: kernel.policy.engine().recent(),
     })
 }
@@ -175,7 +174,11 @@ async fn text_of(kernel: &Kernel, version: &str) -> Result<String, OpError> {
 ///
 /// # Errors
 /// The caller may not read them.
-pub async fn policy_sets(kernel: &Kernel, caller: &Caller, mut ask: ListAsk<PolicySet>) -> Result<Page<View<PolicySet>>, OpError> {
+pub async fn policy_sets(
+    kernel: &Kernel,
+    caller: &Caller,
+    mut ask: ListAsk<PolicySet>,
+) -> Result<Page<View<PolicySet>>, OpError> {
     authority::may_read(kernel, caller, "policy", "", false).await?;
     // Every set has a version; the row that says which one is in force has none of these terms.
     let mut items = Vec::new();
@@ -199,13 +202,16 @@ pub async fn policy_sets(kernel: &Kernel, caller: &Caller, mut ask: ListAsk<Poli
 ///
 /// # Errors
 /// The address names another template, the template is wrong, or the caller may not ask for it.
-pub async fn change_template(kernel: &Kernel, caller: &Caller, name: &str, ask: TemplateChange) -> Result<RequestView, OpError> {
+pub async fn change_template(
+    kernel: &Kernel,
+    caller: &Caller,
+    name: &str,
+    ask: TemplateChange,
+) -> Result<RequestView, OpError> {
     if ask.template.name != name {
         return Err(OpError::field("template.name", "name_mismatch", "give the name that is in the address"));
     }
-    let matter = Matter::Template {
-        template: Box::new(ask.template),
-    };
+    let matter = Matter::Template { template: Box::new(ask.template) };
     let purpose = ask.purpose;
     request::open_request(kernel, caller, NewRequest { matter, purpose }).await
 }
@@ -243,10 +249,7 @@ mod tests {
             created_at: now,
             in_force_at: Some(now),
         };
-        let in_force = InForce {
-            policy: set.id,
-            version: set.version.clone(),
-        };
+        let in_force = InForce { policy: set.id, version: set.version.clone() };
         let mut changeset = Changeset::new(system(), now, engine.event(now, EventKind::PolicyChanged));
         changeset.insert(&set).insert(&in_force);
         engine.settle(changeset).await.unwrap().unwrap();

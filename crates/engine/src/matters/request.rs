@@ -50,8 +50,15 @@ pub async fn open_request(kernel: &Kernel, caller: &Caller, ask: NewRequest) -> 
         .await
 }
 
-/// The request about a matter, as its changeset opens it: with its approvers told, or fulfilled where nobody's vote is needed or there is nobody else.
-pub(crate) async fn opening(kernel: &Kernel, caller: &Caller, matter: &Matter, purpose: &str, now: Timestamp) -> Result<(Changeset, Request), OpError> {
+/// The request about a matter, as its changeset opens it: with its approvers told, or fulfilled where nobody's vote is
+/// needed or there is nobody else.
+pub(crate) async fn opening(
+    kernel: &Kernel,
+    caller: &Caller,
+    matter: &Matter,
+    purpose: &str,
+    now: Timestamp,
+) -> Result<(Changeset, Request), OpError> {
     route::check_purpose(purpose)?;
     let facts = matter_facts::facts(kernel, route::asker(caller), matter, now).await?;
     route::may_ask(kernel, caller, &facts)?;
@@ -63,9 +70,15 @@ pub(crate) async fn opening(kernel: &Kernel, caller: &Caller, matter: &Matter, p
     Ok((changeset, request))
 }
 
-/// What follows from a fresh request in the same commit: it is fulfilled if no vote is wanted, else its approvers are told and its
-/// deadlines begin.
-pub(crate) async fn carry_on(kernel: &Kernel, caller: &Caller, changeset: &mut Changeset, request: &mut Request, now: Timestamp) -> Result<(), OpError> {
+/// What follows from a fresh request in the same commit: it is fulfilled if no vote is wanted, else its approvers are
+/// told and its deadlines begin.
+pub(crate) async fn carry_on(
+    kernel: &Kernel,
+    caller: &Caller,
+    changeset: &mut Changeset,
+    request: &mut Request,
+    now: Timestamp,
+) -> Result<(), OpError> {
     if request.route == Route::Auto {
         route::approve_by_rule(kernel, changeset, request, now);
         return fulfilment::fulfil_or_wait(kernel, changeset, request, now).await;
@@ -92,8 +105,13 @@ pub async fn withdraw_request(kernel: &Kernel, caller: &Caller, id: RequestId) -
                     if stored.requested_by != route::asker(caller) {
                         return Err(OpError::because(Reason::NotAllowed, "a request is withdrawn by who asked"));
                     }
-                    let mut changeset = Changeset::new(caller.author(), now, kernel.event(now, EventKind::RequestWithdrawn).subject(id));
-                    let request = ended(kernel, &mut changeset, &stored, RequestState::Withdrawn, "withdrawn", now).await?;
+                    let mut changeset = Changeset::new(
+                        caller.author(),
+                        now,
+                        kernel.event(now, EventKind::RequestWithdrawn).subject(id),
+                    );
+                    let request =
+                        ended(kernel, &mut changeset, &stored, RequestState::Withdrawn, "withdrawn", now).await?;
                     Ok((changeset, (request, stored.revision + 1)))
                 })
                 .await?;
@@ -106,7 +124,12 @@ pub async fn withdraw_request(kernel: &Kernel, caller: &Caller, id: RequestId) -
 ///
 /// # Errors
 /// It isn't open, the caller didn't ask for it, or what is asked for now is wrong.
-pub async fn amend_request(kernel: &Kernel, caller: &Caller, id: RequestId, ask: Amendment) -> Result<RequestView, OpError> {
+pub async fn amend_request(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: RequestId,
+    ask: Amendment,
+) -> Result<RequestView, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Change, "request.amend", id), async {
             route::check_purpose(&ask.purpose)?;
@@ -121,7 +144,10 @@ pub async fn amend_request(kernel: &Kernel, caller: &Caller, id: RequestId, ask:
                         return Err(route::not_open(stored.state));
                     }
                     let matter = ask.matter.as_ref().unwrap_or(&stored.matter);
-                    if matter.as_str() != stored.matter.as_str() || matter.identity() != stored.matter.identity() || matter.person() != stored.matter.person() {
+                    if matter.as_str() != stored.matter.as_str()
+                        || matter.identity() != stored.matter.identity()
+                        || matter.person() != stored.matter.person()
+                    {
                         return Err(OpError::field(
                             "matter",
                             "matter_changed",
@@ -177,7 +203,11 @@ pub async fn request(kernel: &Kernel, caller: &Caller, id: RequestId) -> Result<
 ///
 /// # Errors
 /// The caller may read none.
-pub async fn requests(kernel: &Kernel, caller: &Caller, mut ask: ListAsk<Request>) -> Result<Page<RequestView>, OpError> {
+pub async fn requests(
+    kernel: &Kernel,
+    caller: &Caller,
+    mut ask: ListAsk<Request>,
+) -> Result<Page<RequestView>, OpError> {
     if authority::can_read(kernel, caller, "request", "", false).is_err() {
         authority::may_read(kernel, caller, "request", "", true).await?;
         ask = ask.only(Request::REQUESTER.of(route::asker(caller)));

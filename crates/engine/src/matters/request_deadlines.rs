@@ -1,4 +1,5 @@
-//! A request's deadlines: who may approve is reminded, others are told when nobody answers, it lapses, or its start has come.
+//! A request's deadlines: who may approve is reminded, others are told when nobody answers, it lapses, or its start has
+//! come.
 
 use tenure_core::base::id::{PersonId, RequestId};
 use tenure_core::base::time::Timestamp;
@@ -18,11 +19,21 @@ use crate::matters::{fulfilment, matter_facts, request, votes};
 use crate::requests::route;
 
 /// Works off a request's deadline.
-pub(crate) async fn work_request(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
-    let Ok(id) = claimed.subject.parse::<RequestId>() else { return Ok(None) };
-    let Some(stored) = kernel.one::<Request>(id).await? else { return Ok(None) };
+pub(crate) async fn work_request(
+    kernel: &Kernel,
+    claimed: &Claimed,
+    now: Timestamp,
+) -> Result<Option<Changeset>, OpError> {
+    let Ok(id) = claimed.subject.parse::<RequestId>() else {
+        return Ok(None);
+    };
+    let Some(stored) = kernel.one::<Request>(id).await? else {
+        return Ok(None);
+    };
     match stored.state {
-        RequestState::Open if stored.lapses_at <= now => lapsed(kernel, claimed, &stored, "nobody answered in time", now).await.map(Some),
+        RequestState::Open if stored.lapses_at <= now => {
+            lapsed(kernel, claimed, &stored, "nobody answered in time", now).await.map(Some)
+        }
         RequestState::Open => reminded(kernel, claimed, &stored, now).await.map(Some),
         RequestState::Approved => match stored.starts_at {
             Some(start) if start > now => Ok(Some(work::postponed(kernel, claimed, start, now))),
@@ -32,7 +43,12 @@ pub(crate) async fn work_request(kernel: &Kernel, claimed: &Claimed, now: Timest
     }
 }
 
-async fn reminded(kernel: &Kernel, claimed: &Claimed, stored: &Stored<Request>, now: Timestamp) -> Result<Changeset, OpError> {
+async fn reminded(
+    kernel: &Kernel,
+    claimed: &Claimed,
+    stored: &Stored<Request>,
+    now: Timestamp,
+) -> Result<Changeset, OpError> {
     let escalates = now.since(stored.opened_at) >= kernel.settings.request_escalate_after;
     let kind = if escalates { EventKind::RequestEscalated } else { EventKind::RequestReminded };
     let mut changeset = Changeset::new(system(), now, kernel.event(now, kind).subject(stored.id));
@@ -41,15 +57,10 @@ async fn reminded(kernel: &Kernel, claimed: &Claimed, stored: &Stored<Request>, 
     } else {
         route::tell_approvers(&mut changeset, stored, "A request still waits for your answer");
     }
-    let request = Request {
-        reminders: stored.reminders.saturating_add(1),
-        ..(*stored.value).clone()
-    };
+    let request = Request { reminders: stored.reminders.saturating_add(1), ..(*stored.value).clone() };
     let next = now.plus(kernel.settings.request_remind_after).min(stored.lapses_at);
     changeset.replace(stored, &request);
-    changeset
-        .due
-        .push(DueChange::Retry(DueKind::Request, claimed.subject.clone(), claimed.fence, next));
+    changeset.due.push(DueChange::Retry(DueKind::Request, claimed.subject.clone(), claimed.fence, next));
     Ok(changeset)
 }
 
@@ -79,7 +90,13 @@ async fn escalate(kernel: &Kernel, changeset: &mut Changeset, stored: &Request) 
     Ok(())
 }
 
-async fn lapsed(kernel: &Kernel, claimed: &Claimed, stored: &Stored<Request>, because: &str, now: Timestamp) -> Result<Changeset, OpError> {
+async fn lapsed(
+    kernel: &Kernel,
+    claimed: &Claimed,
+    stored: &Stored<Request>,
+    because: &str,
+    now: Timestamp,
+) -> Result<Changeset, OpError> {
     let mut event = kernel
         .event(now, EventKind::RequestLapsed)
         .subject(stored.id)
@@ -95,11 +112,18 @@ async fn lapsed(kernel: &Kernel, claimed: &Claimed, stored: &Stored<Request>, be
 }
 
 /// The start of an approved request has come: everybody who approved it must still be one who may (S-8).
-async fn started(kernel: &Kernel, claimed: &Claimed, stored: &Stored<Request>, now: Timestamp) -> Result<Changeset, OpError> {
+async fn started(
+    kernel: &Kernel,
+    claimed: &Claimed,
+    stored: &Stored<Request>,
+    now: Timestamp,
+) -> Result<Changeset, OpError> {
     let mut facts = match matter_facts::facts(kernel, stored.requested_by, &stored.matter, now).await {
         Ok(facts) => facts,
         Err(OpError::Refused { reason, .. }) => return lapsed(kernel, claimed, stored, reason.code(), now).await,
-        Err(OpError::Invalid(_) | OpError::NotFound(_)) => return lapsed(kernel, claimed, stored, "what it was about has changed", now).await,
+        Err(OpError::Invalid(_) | OpError::NotFound(_)) => {
+            return lapsed(kernel, claimed, stored, "what it was about has changed", now).await;
+        }
         Err(other) => return Err(other),
     };
     facts.keep_out(stored);
@@ -108,13 +132,12 @@ async fn started(kernel: &Kernel, claimed: &Claimed, stored: &Stored<Request>, n
         Err(OpError::Refused { reason, .. }) => return lapsed(kernel, claimed, stored, reason.code(), now).await,
         Err(other) => return Err(other),
     };
-    if !crate::requests::content::is_hash_of(&stored.content_hash, &facts, &stored.purpose)? || !request.open_steps().is_empty() {
+    if !crate::requests::content::is_hash_of(&stored.content_hash, &facts, &stored.purpose)?
+        || !request.open_steps().is_empty()
+    {
         return lapsed(kernel, claimed, stored, "an approval no longer counts", now).await;
     }
-    let event = kernel
-        .event(now, EventKind::RequestStarted)
-        .subject(stored.id)
-        .fact("workflow", stored.workflow());
+    let event = kernel.event(now, EventKind::RequestStarted).subject(stored.id).fact("workflow", stored.workflow());
     let mut changeset = Changeset::new(system(), now, event);
     changeset.expects.extend(facts.expects);
     fulfilment::fulfil(kernel, &mut changeset, &mut request, now).await?;

@@ -41,7 +41,11 @@ impl Listed for Review {
 ///
 /// # Errors
 /// The caller may read none.
-pub async fn reviews(kernel: &Kernel, caller: &Caller, mut ask: ListAsk<Review>) -> Result<Page<View<Review>>, OpError> {
+pub async fn reviews(
+    kernel: &Kernel,
+    caller: &Caller,
+    mut ask: ListAsk<Review>,
+) -> Result<Page<View<Review>>, OpError> {
     if authority::can_read(kernel, caller, "review", "", false).is_err() {
         authority::may_read(kernel, caller, "review", "", true).await?;
         let mine = kernel.only_person(caller, "review.list").await?;
@@ -66,20 +70,19 @@ pub async fn review(kernel: &Kernel, caller: &Caller, id: ReviewId) -> Result<Vi
     let stored = kernel.must::<Review>("review", id).await?;
     let mine = caller.person_id().is_some() && stored.reviewer == caller.person_id();
     authority::may_read(kernel, caller, "review", &id.to_string(), mine).await?;
-    Ok(View {
-        record: (*stored.value).clone(),
-        revision: stored.revision,
-        hold: None,
-        log: None,
-        names: Names::new(),
-    })
+    Ok(View { record: (*stored.value).clone(), revision: stored.revision, hold: None, log: None, names: Names::new() })
 }
 
 /// Answers a review. To keep needs a fresh sign-in, since it enables; to revoke takes effect in the same commit.
 ///
 /// # Errors
 /// It isn't open, its subject has ended, it is addressed to somebody else, or the caller would keep their own access.
-pub async fn complete_review(kernel: &Kernel, caller: &Caller, id: ReviewId, ask: ReviewCompleted) -> Result<View<Review>, OpError> {
+pub async fn complete_review(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: ReviewId,
+    ask: ReviewCompleted,
+) -> Result<View<Review>, OpError> {
     let done = kernel
         .recorded(caller, Asked::new(ControlPoint::Review, "review.complete", id), async {
             let by = caller.must_be_person()?;
@@ -91,7 +94,10 @@ pub async fn complete_review(kernel: &Kernel, caller: &Caller, id: ReviewId, ask
                     let now = kernel.now();
                     let stored = kernel.must::<Review>("review", id).await?;
                     if stored.state != ReviewState::Open {
-                        return Err(OpError::because(Reason::IllegalTransition, format!("the review is {}", stored.state.as_str())));
+                        return Err(OpError::because(
+                            Reason::IllegalTransition,
+                            format!("the review is {}", stored.state.as_str()),
+                        ));
                     }
                     let review = (*stored.value).clone().answer(Answered {
                         answer: ask.answer,
@@ -100,8 +106,12 @@ pub async fn complete_review(kernel: &Kernel, caller: &Caller, id: ReviewId, ask
                         comment: ask.comment.clone(),
                     })?;
                     let changeset = match stored.subject {
-                        ReviewSubject::Identity(identity) => answered_identity(kernel, caller, &stored, &review, identity, now).await?,
-                        ReviewSubject::PersonGrant(grant) => answered_grant(kernel, caller, &stored, &review, grant, now).await?,
+                        ReviewSubject::Identity(identity) => {
+                            answered_identity(kernel, caller, &stored, &review, identity, now).await?
+                        }
+                        ReviewSubject::PersonGrant(grant) => {
+                            answered_grant(kernel, caller, &stored, &review, grant, now).await?
+                        }
                     };
                     Ok((changeset, (review, stored.revision + 1)))
                 })
@@ -136,7 +146,8 @@ async fn answered_identity(
     } else {
         // Whoever answers must be one who may end it besides: its owner, or security.
         kernel.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(owns_identity(caller, &identity)))?;
-        lifecycle::retire_in(kernel, &mut changeset, &identity, "review", "a review found that it is not needed", now).await?;
+        lifecycle::retire_in(kernel, &mut changeset, &identity, "review", "a review found that it is not needed", now)
+            .await?;
     }
     changeset.replace(stored, review);
     changeset.due.push(DueChange::Clear(DueKind::Review, stored.id.to_string()));
@@ -163,10 +174,7 @@ async fn answered_grant(
             return Err(OpError::refused(Reason::SelfApproval));
         }
         freshness::freshness(kernel, caller, now).await?.expect(&mut changeset);
-        let kept = PersonGrant {
-            reviewed: true,
-            ..(*grant.value).clone()
-        };
+        let kept = PersonGrant { reviewed: true, ..(*grant.value).clone() };
         changeset.replace(&grant, &kept).replace(stored, review);
         changeset.due.push(DueChange::Set(DueKind::PersonGrant, id.to_string(), grant.ends_at));
     } else {
@@ -178,7 +186,13 @@ async fn answered_grant(
 }
 
 /// That the caller may answer, and the event that says so.
-fn may_answer_review(kernel: &Kernel, caller: &Caller, review: &Review, owns: bool, now: Timestamp) -> Result<Event, OpError> {
+fn may_answer_review(
+    kernel: &Kernel,
+    caller: &Caller,
+    review: &Review,
+    owns: bool,
+    now: Timestamp,
+) -> Result<Event, OpError> {
     let Caller::Person { person, .. } = caller else {
         return Err(OpError::because(Reason::NotAllowed, "only a person answers a review"));
     };
@@ -194,11 +208,22 @@ fn may_answer_review(kernel: &Kernel, caller: &Caller, review: &Review, owns: bo
         .fact("policy_version", answer.version()))
 }
 
-/// Works off the deadline of an identity's review: who sits it out doesn't keep the identity. A person's grant lapses by its own.
-pub(crate) async fn work_review(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
-    let Ok(id) = claimed.subject.parse::<ReviewId>() else { return Ok(None) };
-    let Some(stored) = kernel.one::<Review>(id).await? else { return Ok(None) };
-    let ReviewSubject::Identity(identity) = stored.subject else { return Ok(None) };
+/// Works off the deadline of an identity's review: who sits it out doesn't keep the identity. A person's grant lapses
+/// by its own.
+pub(crate) async fn work_review(
+    kernel: &Kernel,
+    claimed: &Claimed,
+    now: Timestamp,
+) -> Result<Option<Changeset>, OpError> {
+    let Ok(id) = claimed.subject.parse::<ReviewId>() else {
+        return Ok(None);
+    };
+    let Some(stored) = kernel.one::<Review>(id).await? else {
+        return Ok(None);
+    };
+    let ReviewSubject::Identity(identity) = stored.subject else {
+        return Ok(None);
+    };
     let identity = kernel.one::<Identity>(identity).await?;
     let late = match &identity {
         Some(identity) => may_be_late_until(kernel, identity, now).await?,
@@ -249,7 +274,9 @@ async fn may_be_late_until(kernel: &Kernel, identity: &Identity, now: Timestamp)
     for id in &identity.exceptions {
         let exception = kernel.one::<Exception>(id).await?;
         let waives = |exception: &Exception| {
-            exception.kind == ExceptionType::LateReview && exception.subject == ExceptionSubject::Identity(identity.id) && exception.is_in_force(now)
+            exception.kind == ExceptionType::LateReview
+                && exception.subject == ExceptionSubject::Identity(identity.id)
+                && exception.is_in_force(now)
         };
         until = until.max(exception.filter(|exception| waives(exception)).and_then(|exception| exception.ends_at));
     }

@@ -24,14 +24,16 @@ use crate::people::{person, teams};
 ///
 /// # Errors
 /// No such person, or the caller may not ask.
-pub async fn ask_for_roles(kernel: &Kernel, caller: &Caller, person: PersonId, ask: NewRoles) -> Result<RequestView, OpError> {
+pub async fn ask_for_roles(
+    kernel: &Kernel,
+    caller: &Caller,
+    person: PersonId,
+    ask: NewRoles,
+) -> Result<RequestView, OpError> {
     let mut roles: Vec<Role> = ask.roles;
     roles.sort_unstable();
     roles.dedup();
-    let ask = NewRequest {
-        matter: Matter::Roles { person, roles },
-        purpose: ask.purpose,
-    };
+    let ask = NewRequest { matter: Matter::Roles { person, roles }, purpose: ask.purpose };
     request::open_request(kernel, caller, ask).await
 }
 
@@ -72,7 +74,8 @@ pub async fn create_person(kernel: &Kernel, caller: &Caller, ask: NewPerson) -> 
                     if person.starts_at.is_some_and(|start| start > now) {
                         person.state = PersonState::Preboarding;
                     }
-                    let mut changeset = Changeset::new(caller.author(), now, person::joined_event(kernel, &person, now));
+                    let mut changeset =
+                        Changeset::new(caller.author(), now, person::joined_event(kernel, &person, now));
                     person::check_record(kernel, &mut changeset, None, &person, now).await?;
                     teams::join(&mut changeset, &person);
                     Ok((changeset, person))
@@ -82,13 +85,7 @@ pub async fn create_person(kernel: &Kernel, caller: &Caller, ask: NewPerson) -> 
         })
         .await?;
     if ask.roles.is_empty() {
-        return Ok(PersonMade {
-            record: person,
-            revision: 1,
-            request: None,
-            log: Some(log),
-            names: Names::new(),
-        });
+        return Ok(PersonMade { record: person, revision: 1, request: None, log: Some(log), names: Names::new() });
     }
     let roles = NewRoles {
         roles: ask.roles,

@@ -1,10 +1,12 @@
-//! Risk tiers follow what they are derived from (R119), and the charters of a vendor's identities what its contract allows (R12, R35).
+//! Risk tiers follow what they are derived from (R119), and the charters of a vendor's identities what its contract
+//! allows (R12, R35).
 //!
-//! When a data domain is classified otherwise, a resource holds other ones, or an environment becomes production or no longer is, a walk over the
-//! identities derives the tiers of those that touch it again. What hangs on
-//! the tier (cadence, dormancy, ceilings, the way of approval) reads it from the identity and so follows at once. What an identity
-//! already holds beyond the new ceiling is not cut under a running workload: a review is opened and its owner is told; an overdue
-//! review blocks renewal, and one that nobody answers suspends. A second walk a little later catches what was being registered while the first one passed.
+//! When a data domain is classified otherwise, a resource holds other ones, or an environment becomes production or no
+//! longer is, a walk over the identities derives the tiers of those that touch it again. What hangs on the tier
+//! (cadence, dormancy, ceilings, the way of approval) reads it from the identity and so follows at once. What an
+//! identity already holds beyond the new ceiling is not cut under a running workload: a review is opened and its owner
+//! is told; an overdue review blocks renewal, and one that nobody answers suspends. A second walk a little later
+//! catches what was being registered while the first one passed.
 
 use std::collections::HashMap;
 
@@ -106,7 +108,11 @@ fn walk(subject: &str) -> Option<(&str, Cause<'_>, Option<&str>)> {
 }
 
 /// Works off one page of a walk; the next page is a deadline of its own, so that a crash resumes there.
-pub(crate) async fn work_tier(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
+pub(crate) async fn work_tier(
+    kernel: &Kernel,
+    claimed: &Claimed,
+    now: Timestamp,
+) -> Result<Option<Changeset>, OpError> {
     let Some((name, cause, after)) = walk(&claimed.subject) else {
         return Ok(None);
     };
@@ -126,7 +132,9 @@ pub(crate) async fn work_tier(kernel: &Kernel, claimed: &Claimed, now: Timestamp
         }
         let follows = match cause {
             Cause::Vendor(_) => Box::pin(keep_to_contract(kernel, identity.id)).await?,
-            Cause::DataDomain(_) | Cause::Resource(_) | Cause::Environment(_) => derive_tier(kernel, identity.id, cause).await?,
+            Cause::DataDomain(_) | Cause::Resource(_) | Cause::Environment(_) => {
+                derive_tier(kernel, identity.id, cause).await?
+            }
         };
         changed += u32::from(follows);
     }
@@ -145,7 +153,12 @@ pub(crate) async fn work_tier(kernel: &Kernel, claimed: &Claimed, now: Timestamp
 }
 
 /// Whether a charter names what was changed, or a resource that holds the data domain.
-async fn touches(kernel: &Kernel, charter: &CharterDraft, cause: Cause<'_>, seen: &mut HashMap<ResourceId, bool>) -> Result<bool, OpError> {
+async fn touches(
+    kernel: &Kernel,
+    charter: &CharterDraft,
+    cause: Cause<'_>,
+    seen: &mut HashMap<ResourceId, bool>,
+) -> Result<bool, OpError> {
     let domain = match cause {
         Cause::DataDomain(name) => name,
         Cause::Resource(id) => return Ok(charter.scope.iter().any(|entitlement| entitlement.resource == id)),
@@ -196,7 +209,13 @@ async fn derive_tier(kernel: &Kernel, id: IdentityId, cause: Cause<'_>) -> Resul
     Err(OpError::Unavailable(format!("{id} changes too fast for its tier to be derived")))
 }
 
-async fn tier_changed(kernel: &Kernel, stored: &Stored<Identity>, identity: Identity, cause: Cause<'_>, now: Timestamp) -> Result<Changeset, OpError> {
+async fn tier_changed(
+    kernel: &Kernel,
+    stored: &Stored<Identity>,
+    identity: Identity,
+    cause: Cause<'_>,
+    now: Timestamp,
+) -> Result<Changeset, OpError> {
     let tier = identity.tier;
     let ceilings = identity.ceilings();
     let beyond = beyond(kernel, &identity, now).await?;
@@ -224,7 +243,14 @@ async fn tier_changed(kernel: &Kernel, stored: &Stored<Identity>, identity: Iden
         dormancy::watch(&mut changeset, &identity, now);
         if !beyond.is_empty() && !has_open_review(kernel, identity.id).await? {
             let about = ReviewSubject::Identity(identity.id);
-            review_opening::open_review(kernel, &mut changeset, about, ReviewTrigger::Cadence, reviewer_of(&identity), now);
+            review_opening::open_review(
+                kernel,
+                &mut changeset,
+                about,
+                ReviewTrigger::Cadence,
+                reviewer_of(&identity),
+                now,
+            );
         }
     }
     changeset.replace(stored, &identity);
@@ -266,11 +292,14 @@ pub(crate) async fn keep_to_contract(kernel: &Kernel, id: IdentityId) -> Result<
     for _ in 0..ATTEMPTS {
         let now = kernel.now();
         // What isn't active yet is held against the contract when it is to be.
-        let works = |identity: &Stored<Identity>| matches!(identity.state, IdentityState::Active | IdentityState::Suspended);
+        let works =
+            |identity: &Stored<Identity>| matches!(identity.state, IdentityState::Active | IdentityState::Suspended);
         let Some(stored) = kernel.one::<Identity>(id).await?.filter(works) else {
             return Ok(false);
         };
-        let Some(vendor) = stored.charter.vendor else { return Ok(false) };
+        let Some(vendor) = stored.charter.vendor else {
+            return Ok(false);
+        };
         let vendor = kernel.must::<Vendor>("vendor", vendor).await?;
         let charter = third_party::within_contract(&stored.charter, &vendor);
         if charter == stored.charter {
@@ -326,10 +355,7 @@ pub(crate) async fn suspended_outside(
     vendor: &Stored<Vendor>,
     now: Timestamp,
 ) -> Result<Option<Changeset>, OpError> {
-    let event = kernel
-        .event(now, EventKind::IdentityOutsideContract)
-        .subject(stored.id)
-        .fact("vendor", vendor.id);
+    let event = kernel.event(now, EventKind::IdentityOutsideContract).subject(stored.id).fact("vendor", vendor.id);
     let mut changeset = Changeset::new(system(), now, event);
     changeset.expect(vendor);
     let ended = Ended::contract(vendor.id);

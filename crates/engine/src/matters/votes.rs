@@ -1,4 +1,5 @@
-//! Votes: judged by policy for the place that the voter fills, and by the kernel for everything that no policy can change (S-8, S-9).
+//! Votes: judged by policy for the place that the voter fills, and by the kernel for everything that no policy can
+//! change (S-8, S-9).
 
 use tenure_api::request::{NewVote, RequestView};
 use tenure_api::views::IdentityView;
@@ -34,7 +35,13 @@ use crate::requests::vote::{self, Voter};
 ///
 /// # Errors
 /// It isn't open or is not what the voter read; the voter fills no open place, asked for it, or needs a fresh sign-in.
-pub async fn vote(kernel: &Kernel, caller: &Caller, id: RequestId, approves: bool, ask: NewVote) -> Result<RequestView, OpError> {
+pub async fn vote(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: RequestId,
+    approves: bool,
+    ask: NewVote,
+) -> Result<RequestView, OpError> {
     let operation = if approves { "request.approve" } else { "request.deny" };
     kernel
         .recorded(caller, Asked::new(ControlPoint::Approve, operation, id), async {
@@ -80,14 +87,20 @@ pub async fn vote(kernel: &Kernel, caller: &Caller, id: RequestId, approves: boo
                         assurance: vote::assurance(caller),
                         comment: ask.comment.clone(),
                     })?;
-                    let mut changeset = Changeset::new(caller.author(), now, vote::vote_event(kernel, caller, &request, place, approves, &answer, now));
+                    let mut changeset = Changeset::new(
+                        caller.author(),
+                        now,
+                        vote::vote_event(kernel, caller, &request, place, approves, &answer, now),
+                    );
                     fresh.expect(&mut changeset);
                     if let Caller::Person { person, .. } = caller {
                         changeset.expect(person);
                     }
                     changeset.expects.extend(facts.expects);
                     match request.state {
-                        RequestState::Approved => fulfilment::fulfil_or_wait(kernel, &mut changeset, &mut request, now).await?,
+                        RequestState::Approved => {
+                            fulfilment::fulfil_or_wait(kernel, &mut changeset, &mut request, now).await?
+                        }
                         RequestState::Denied => {
                             fulfilment::undo_proposal(kernel, &mut changeset, &request, now).await?;
                             changeset.due.push(DueChange::Clear(DueKind::Request, id.to_string()));
@@ -104,8 +117,9 @@ pub async fn vote(kernel: &Kernel, caller: &Caller, id: RequestId, approves: boo
         .await
 }
 
-/// The request with only those votes that still count: of persons who would be let vote so today, under the policy set in force
-/// (S-8). Another policy set may mean another route, and so may the facts: an exception that has ended, another risk tier.
+/// The request with only those votes that still count: of persons who would be let vote so today, under the policy set
+/// in force (S-8). Another policy set may mean another route, and so may the facts: an exception that has ended,
+/// another risk tier.
 pub(crate) async fn as_it_stands(kernel: &Kernel, stored: &Request, facts: &mut Facts) -> Result<Request, OpError> {
     let mut request = stored.clone();
     let mut judged = facts.clone();
@@ -119,7 +133,8 @@ pub(crate) async fn as_it_stands(kernel: &Kernel, stored: &Request, facts: &mut 
         context: judged.context.attributes(),
     });
     let of_class = request.class.routes().contains(&request.route);
-    if !of_class || judge.version() != request.policy_version || tenure_core::credential::gate::check(&answer).is_err() {
+    if !of_class || judge.version() != request.policy_version || tenure_core::credential::gate::check(&answer).is_err()
+    {
         let (route, answer) = Box::pin(route::choose_route(kernel, asker, &judged)).await?;
         request.route = route;
         request.policies = answer.policies().to_vec();
@@ -129,9 +144,13 @@ pub(crate) async fn as_it_stands(kernel: &Kernel, stored: &Request, facts: &mut 
     request.single_person = facts.context.single_person;
     let votes = std::mem::take(&mut request.votes);
     for vote in votes {
-        let Some(person) = kernel.one::<Person>(vote.by).await? else { continue };
+        let Some(person) = kernel.one::<Person>(vote.by).await? else {
+            continue;
+        };
         let same_person = facts.keeps_out(&person) && !request.single_person;
-        let still = vote::fills(&person, vote.place, &request, facts) && !same_person && vote::may_still_vote(kernel, &person, vote.place, &request, facts);
+        let still = vote::fills(&person, vote.place, &request, facts)
+            && !same_person
+            && vote::may_still_vote(kernel, &person, vote.place, &request, facts);
         if still {
             facts.expects.push(expect(&person));
             request.votes.push(vote);
@@ -146,7 +165,13 @@ pub(crate) fn decides_alone(caller: &Caller, request: &Request) -> bool {
 }
 
 /// The vote of the only administrator there is, on their own request (S-10), which fulfils it.
-pub(crate) async fn vote_alone(kernel: &Kernel, caller: &Caller, changeset: &mut Changeset, request: &mut Request, now: Timestamp) -> Result<(), OpError> {
+pub(crate) async fn vote_alone(
+    kernel: &Kernel,
+    caller: &Caller,
+    changeset: &mut Changeset,
+    request: &mut Request,
+    now: Timestamp,
+) -> Result<(), OpError> {
     approve_alone(kernel, caller, changeset, request, now).await?;
     fulfilment::fulfil_or_wait(kernel, changeset, request, now).await
 }
@@ -177,7 +202,13 @@ pub(crate) async fn vote_alone_on_policy(
     Ok(())
 }
 
-pub(crate) async fn approve_alone(kernel: &Kernel, caller: &Caller, changeset: &mut Changeset, request: &mut Request, now: Timestamp) -> Result<(), OpError> {
+pub(crate) async fn approve_alone(
+    kernel: &Kernel,
+    caller: &Caller,
+    changeset: &mut Changeset,
+    request: &mut Request,
+    now: Timestamp,
+) -> Result<(), OpError> {
     let by = caller.must_be_person()?;
     let fresh = freshness::freshness(kernel, caller, now).await?;
     fresh.expect(changeset);
@@ -209,7 +240,12 @@ pub(crate) async fn approve_alone(kernel: &Kernel, caller: &Caller, changeset: &
 ///
 /// # Errors
 /// It is not pending; a fact is missing; or the caller fills no place of its route.
-pub async fn activate(kernel: &Kernel, caller: &Caller, id: IdentityId, vote: NewVote) -> Result<IdentityView, OpError> {
+pub async fn activate(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: IdentityId,
+    vote: NewVote,
+) -> Result<IdentityView, OpError> {
     let request = kernel
         .recorded(caller, Asked::new(ControlPoint::Approve, "identity.activate", id), async {
             let stored = kernel.must::<Identity>("identity", id).await?;
@@ -219,11 +255,7 @@ pub async fn activate(kernel: &Kernel, caller: &Caller, id: IdentityId, vote: Ne
                     Reason::IllegalTransition,
                     "its request has ended: hand it in again with `submit`",
                 )),
-                (from, _) => Err(BadTransition {
-                    from,
-                    step: tenure_core::identity::Step::Activate,
-                }
-                .into()),
+                (from, _) => Err(BadTransition { from, step: tenure_core::identity::Step::Activate }.into()),
             }
         })
         .await?;

@@ -1,7 +1,8 @@
-//! Sign-in for the command line (RFC 8252): the browser, where a person has signed in, hands a one-time code to a port of the same
-//! machine, and only who knows the verifier behind the challenge turns it into a session.
+//! Sign-in for the command line (RFC 8252): the browser, where a person has signed in, hands a one-time code to a port
+//! of the same machine, and only who knows the verifier behind the challenge turns it into a session.
 //!
-//! The code is sealed and holds all that it stands for, so nothing is kept until it is redeemed; redeeming it uses it up.
+//! The code is sealed and holds all that it stands for, so nothing is kept until it is redeemed; redeeming it uses it
+//! up.
 
 use serde::{Deserialize, Serialize};
 use tenure_api::sign_in::{CliExchange, CliSession};
@@ -44,12 +45,7 @@ pub fn is_recent(kernel: &Kernel, caller: &Caller) -> bool {
 /// # Errors
 /// The caller is no browser's session, or the challenge is none.
 pub fn cli_code(kernel: &Kernel, caller: &Caller, challenge: &str) -> Result<Secret<String>, OpError> {
-    let Caller::Person {
-        person,
-        via: Via::Session(session),
-        ..
-    } = caller
-    else {
+    let Caller::Person { person, via: Via::Session(session), .. } = caller else {
         return Err(OpError::refused(Reason::NotAllowed));
     };
     if challenge.len() != 43 || !challenge.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
@@ -79,10 +75,7 @@ pub async fn redeem_cli_code(kernel: &Kernel, ask: &CliExchange, source: &str) -
         kernel.count_stranger(*reason, source);
     }
     let (secret, session) = result?;
-    Ok(CliSession {
-        session_token: secret.expose().clone(),
-        session: session_view(&session, Some(session.id)),
-    })
+    Ok(CliSession { session_token: secret.expose().clone(), session: session_view(&session, Some(session.id)) })
 }
 
 async fn redeem_code(kernel: &Kernel, ask: &CliExchange) -> Result<(Secret<String>, Session), OpError> {
@@ -107,12 +100,9 @@ async fn redeem_code(kernel: &Kernel, ask: &CliExchange) -> Result<(Secret<Strin
                 .fact("method", "cli");
             let mut changeset = Changeset::new(Actor::System { part: "sign-in".into() }, now, event);
             standing.expect(&mut changeset);
-            changeset.once.push(Once {
-                space: "cli_code",
-                key: sha256_text(&ask.code),
-                until: Some(code.expires_at),
-            });
-            let started = sign_in::start_session(kernel, &mut changeset, &standing.person, assurance, false, now).await?;
+            changeset.once.push(Once { space: "cli_code", key: sha256_text(&ask.code), until: Some(code.expires_at) });
+            let started =
+                sign_in::start_session(kernel, &mut changeset, &standing.person, assurance, false, now).await?;
             Ok((changeset, started))
         })
         .await?;

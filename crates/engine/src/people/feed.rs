@@ -1,4 +1,5 @@
-//! What a feed of people says, read strictly: every row is good, or the whole feed is refused with each place that is wrong.
+//! What a feed of people says, read strictly: every row is good, or the whole feed is refused with each place that is
+//! wrong.
 
 use std::collections::BTreeSet;
 
@@ -66,8 +67,9 @@ pub fn read_csv(text: &str) -> Result<Vec<Row>, Vec<FieldProblem>> {
     let text = text.trim_start_matches('\u{feff}');
     let first = text.lines().next().unwrap_or_default();
     if let (false, Some(separator)) = (first.contains(','), first.chars().find(|c| matches!(c, ';' | '\t' | '|'))) {
-        let hint =
-            format!("the columns are separated by {separator:?}, and a feed takes commas: tenure person import --separator {separator:?} rewrites yours");
+        let hint = format!(
+            "the columns are separated by {separator:?}, and a feed takes commas: tenure person import --separator {separator:?} rewrites yours"
+        );
         return Err(vec![FieldProblem::new("heading", "separator_unknown", hint)]);
     }
     let mut lines = split(text, ',')?.into_iter();
@@ -151,7 +153,9 @@ fn unknown(field: String) -> FieldProblem {
     let name = field.rsplit('.').next().unwrap_or_default();
     let small = name.to_lowercase();
     let hint = if COLUMNS.contains(&small.as_str()) {
-        format!("columns are named in small letters: write {small}, or have it rewritten: tenure person import --column {small}={name:?}")
+        format!(
+            "columns are named in small letters: write {small}, or have it rewritten: tenure person import --column {small}={name:?}"
+        )
     } else {
         let known = COLUMNS.join(", ");
         format!(
@@ -175,7 +179,8 @@ pub struct Dialect {
 /// Rewrites comma-separated values of another dialect as [`read_csv`] takes them.
 ///
 /// # Errors
-/// The quotes don't close, a mapping names no column of ours or none of theirs, or there are columns that nothing says what to do with.
+/// The quotes don't close, a mapping names no column of ours or none of theirs, or there are columns that nothing says
+/// what to do with.
 pub fn rewritten(text: &str, dialect: &Dialect) -> Result<String, Vec<FieldProblem>> {
     let lines = split(text.trim_start_matches('\u{feff}'), dialect.separator.unwrap_or(','))?;
     let Some((_, heading)) = lines.first() else {
@@ -244,10 +249,7 @@ fn understand(raws: Vec<Raw>, mut problems: Vec<FieldProblem>) -> Result<Vec<Row
     let mut keys = BTreeSet::new();
     let mut rows = Vec::with_capacity(raws.len());
     for raw in raws {
-        let mut reader = Reader {
-            raw: &raw,
-            problems: &mut problems,
-        };
+        let mut reader = Reader { raw: &raw, problems: &mut problems };
         let row = reader.row();
         if !row.key.is_empty() && !keys.insert(row.key.clone()) {
             reader.wrong("key", "key_repeated", "a key names one record: it stands here a second time");
@@ -326,7 +328,9 @@ impl Reader<'_> {
                 self.wrong(
                     column,
                     "text_malformed",
-                    &format!("give a text of 1 to {longest} bytes, in one line and without control or hidden characters"),
+                    &format!(
+                        "give a text of 1 to {longest} bytes, in one line and without control or hidden characters"
+                    ),
                 );
                 Some(None)
             }
@@ -343,10 +347,13 @@ impl Reader<'_> {
         }
     }
 
-    /// The end; the last day belongs to the contract. The year 9999 is how systems that need a date write that there is none.
+    /// The end; the last day belongs to the contract. The year 9999 is how systems that need a date write that there is
+    /// none.
     fn end(&mut self, class: Option<PersonClass>) -> Told<Timestamp> {
         let column = "ends_at";
-        let is_endless = |text: &str| text.starts_with("9999-") && !matches!(read_time(text, Span::default()), Err(TimeProblem::Malformed));
+        let is_endless = |text: &str| {
+            text.starts_with("9999-") && !matches!(read_time(text, Span::default()), Err(TimeProblem::Malformed))
+        };
         match self.cell(column) {
             Some(Cell::Text(text)) if is_endless(text) => {
                 if class == Some(PersonClass::Contractor) {
@@ -365,7 +372,9 @@ impl Reader<'_> {
         };
         match read_time(&text, day) {
             Ok(at) => return Some(Some(at)),
-            Err(TimeProblem::Malformed) => self.wrong(column, "time_malformed", "give a date such as 2027-03-31, or an RFC 3339 time"),
+            Err(TimeProblem::Malformed) => {
+                self.wrong(column, "time_malformed", "give a date such as 2027-03-31, or an RFC 3339 time")
+            }
             Err(TimeProblem::TooFar) => self.too_far(column),
         }
         Some(None)
@@ -382,7 +391,9 @@ impl Reader<'_> {
     fn teams(&mut self) -> Told<Vec<String>> {
         let mut names: Vec<String> = match self.cell("teams")? {
             Cell::Nothing => return Some(Some(Vec::new())),
-            Cell::Text(text) => text.split(';').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect(),
+            Cell::Text(text) => {
+                text.split(';').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+            }
             Cell::List(names) => names.iter().map(|name| name.trim().to_owned()).collect(),
             Cell::Wrong => vec![String::new()],
         };
@@ -400,15 +411,12 @@ enum TimeProblem {
     TooFar,
 }
 
-/// Reads a date, to whose midnight `day` is added, or a time as it is. Both stay before the year 9999, which stands for no time.
+/// Reads a date, to whose midnight `day` is added, or a time as it is. Both stay before the year 9999, which stands for
+/// no time.
 fn read_time(text: &str, day: Span) -> Result<Timestamp, TimeProblem> {
     let read = |text: &str| text.parse::<Timestamp>();
     let problem = |error: BadTime| {
-        if error.is_out_of_range() {
-            TimeProblem::TooFar
-        } else {
-            TimeProblem::Malformed
-        }
+        if error.is_out_of_range() { TimeProblem::TooFar } else { TimeProblem::Malformed }
     };
     let at = match read(&format!("{text}T00:00:00Z")) {
         Ok(date) => date.checked_plus(day).ok_or(TimeProblem::TooFar)?,
@@ -455,7 +463,9 @@ fn split(text: &str, separator: char) -> Result<Vec<(u32, Vec<String>)>, Vec<Fie
                     break;
                 }
             }
-            _ if closed => return Err(wrong(line, "after a closing quote comes the next column or the end of the line")),
+            _ if closed => {
+                return Err(wrong(line, "after a closing quote comes the next column or the end of the line"));
+            }
             c => {
                 line += u32::from(c == '\n');
                 cell.push(c);
@@ -514,14 +524,7 @@ mod tests {
         let found: Vec<String> = codes(read_csv(text)).into_iter().map(|(field, _)| field).collect();
         assert_eq!(
             found,
-            [
-                "lines[4]",
-                "lines[2].email",
-                "lines[2].class",
-                "lines[2].starts_at",
-                "lines[3].name",
-                "lines[3].key"
-            ]
+            ["lines[4]", "lines[2].email", "lines[2].class", "lines[2].starts_at", "lines[3].name", "lines[3].key"]
         );
         for broken in [
             "key,name\n1,\"Ada",
@@ -540,14 +543,9 @@ mod tests {
         let read = |class: &str, end: &str| read_csv(&format!("key,name,class,ends_at\n1,Ada,{class},{end}\n"));
         let last = read("contractor", "9998-12-30").unwrap()[0].ends_at.flatten().unwrap();
         assert_eq!(last.to_string(), "9998-12-31T00:00:00Z");
-        for far in [
-            "9998-12-31",
-            "9999-12-30",
-            "9999-12-31",
-            "9999-12-30T22:00:00Z",
-            "9999-12-31T23:59:59Z",
-            "-000001-01-01",
-        ] {
+        for far in
+            ["9998-12-31", "9999-12-30", "9999-12-31", "9999-12-30T22:00:00Z", "9999-12-31T23:59:59Z", "-000001-01-01"]
+        {
             let found = codes(read("contractor", far));
             assert_eq!(found, [("lines[2].ends_at".into(), "time_too_far".into())], "{far}");
         }
@@ -574,15 +572,11 @@ mod tests {
 
     #[test]
     fn objects_say_the_same() {
-        let people =
-            serde_json::json!([{"key": "1", "name": "Ada", "teams": ["b", "a"], "manager_key": null}, {"key": "2", "name": 7, "role": "administrator"}]);
+        let people = serde_json::json!([{"key": "1", "name": "Ada", "teams": ["b", "a"], "manager_key": null}, {"key": "2", "name": 7, "role": "administrator"}]);
         let people: Vec<Map<String, Value>> = serde_json::from_value(people).unwrap();
         assert_eq!(
             codes(read_json(&people)),
-            [
-                ("people[1].role".into(), "column_unknown".into()),
-                ("people[1].name".into(), "text_malformed".into())
-            ]
+            [("people[1].role".into(), "column_unknown".into()), ("people[1].name".into(), "text_malformed".into())]
         );
         let row = read_json(&people[..1]).unwrap().remove(0);
         assert_eq!((row.manager_key, row.teams.flatten().unwrap().join(" ")), (Some(None), "a b".to_owned()));
@@ -615,13 +609,11 @@ mod tests {
         let rows = read_csv(&rewritten(text, &dialect).unwrap()).unwrap();
         let read: Vec<(&str, &str)> = rows.iter().map(|row| (row.key.as_str(), row.name.as_str())).collect();
         assert_eq!(read, [("1", "Lovelace; Ada"), ("2", "Grace \"G\" Hopper")]);
-        assert_eq!(
-            (rows[0].email.clone(), rows[1].email.clone()),
-            (Some(Some("ada@example.com".into())), Some(None))
-        );
+        assert_eq!((rows[0].email.clone(), rows[1].email.clone()), (Some(Some("ada@example.com".into())), Some(None)));
         dialect.columns.push(("manager_key".into(), "Chef".into()));
         dialect.columns.push(("boss".into(), "Name".into()));
-        let wrong: Vec<String> = rewritten(text, &dialect).unwrap_err().into_iter().map(|problem| problem.field).collect();
+        let wrong: Vec<String> =
+            rewritten(text, &dialect).unwrap_err().into_iter().map(|problem| problem.field).collect();
         assert_eq!(wrong, ["column.manager_key", "column.boss"]);
     }
 }

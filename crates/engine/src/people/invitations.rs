@@ -1,4 +1,5 @@
-//! Invitations: with one a person binds a sign-in, once, within a day, and only after a second administrator agreed (S-10).
+//! Invitations: with one a person binds a sign-in, once, within a day, and only after a second administrator agreed
+//! (S-10).
 
 use tenure_api::sign_in::{InvitationMade, InvitationView, NewInvitation};
 use tenure_api::views::{Names, Page, Resource as View};
@@ -25,12 +26,16 @@ use crate::kernel::query::ListAsk;
 
 const KIND: &str = "invitation";
 
-/// Invites a person to bind a sign-in. It is good for nothing until another administrator has confirmed it, or at once, and marked
-/// so, while there is no other.
+/// Invites a person to bind a sign-in. It is good for nothing until another administrator has confirmed it, or at once,
+/// and marked so, while there is no other.
 ///
 /// # Errors
 /// No such active person, or the caller may not.
-pub async fn create_invitation(kernel: &Kernel, caller: &Caller, ask: NewInvitation) -> Result<InvitationMade, OpError> {
+pub async fn create_invitation(
+    kernel: &Kernel,
+    caller: &Caller,
+    ask: NewInvitation,
+) -> Result<InvitationMade, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "invitation.create", ask.person), async {
             kernel.allow(caller, Action::Trust, inventory(KIND, "", ""), administration(false, false))?;
@@ -44,13 +49,10 @@ pub async fn create_invitation(kernel: &Kernel, caller: &Caller, ask: NewInvitat
                     }
                     let alone = administrators::is_alone(kernel).await?;
                     // Alone, proposing is confirming.
-                    let fresh = if alone {
-                        Some(freshness::freshness(kernel, caller, now).await?)
-                    } else {
-                        None
-                    };
+                    let fresh = if alone { Some(freshness::freshness(kernel, caller, now).await?) } else { None };
                     let event = kernel.event(now, EventKind::InvitationMade);
-                    let (pending, invitation) = new_invitation(kernel, ask.person, proposed_by, alone, ask.replaces, event.id, now);
+                    let (pending, invitation) =
+                        new_invitation(kernel, ask.person, proposed_by, alone, ask.replaces, event.id, now);
                     let event = event
                         .subject(invitation.id)
                         .subject(ask.person)
@@ -78,7 +80,11 @@ pub async fn create_invitation(kernel: &Kernel, caller: &Caller, ask: NewInvitat
 ///
 /// # Errors
 /// No such invitation, it is used, over or confirmed, or the caller made it, may not, or hasn't just signed in.
-pub async fn confirm_invitation(kernel: &Kernel, caller: &Caller, id: InvitationId) -> Result<View<InvitationView>, OpError> {
+pub async fn confirm_invitation(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: InvitationId,
+) -> Result<View<InvitationView>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "invitation.confirm", id), async {
             let ((invitation, revision), committed) = kernel
@@ -91,16 +97,17 @@ pub async fn confirm_invitation(kernel: &Kernel, caller: &Caller, id: Invitation
                         return Err(OpError::refused(Reason::SamePerson));
                     }
                     let fresh = freshness::freshness(kernel, caller, now).await?;
-                    if stored.single_person || stored.confirmed_by.is_some() || stored.used_at.is_some() || now >= stored.expires_at {
+                    if stored.single_person
+                        || stored.confirmed_by.is_some()
+                        || stored.used_at.is_some()
+                        || now >= stored.expires_at
+                    {
                         return Err(OpError::because(
                             Reason::IllegalTransition,
                             "only an invitation that waits for it can be confirmed",
                         ));
                     }
-                    let invitation = Invitation {
-                        confirmed_by: Some(confirmed_by),
-                        ..(*stored.value).clone()
-                    };
+                    let invitation = Invitation { confirmed_by: Some(confirmed_by), ..(*stored.value).clone() };
                     let event = kernel
                         .event(now, EventKind::InvitationConfirmed)
                         .subject(id)
@@ -122,7 +129,11 @@ pub async fn confirm_invitation(kernel: &Kernel, caller: &Caller, id: Invitation
 ///
 /// # Errors
 /// No such invitation, it was used, or the caller may not.
-pub async fn revoke_invitation(kernel: &Kernel, caller: &Caller, id: InvitationId) -> Result<View<InvitationView>, OpError> {
+pub async fn revoke_invitation(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: InvitationId,
+) -> Result<View<InvitationView>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Revoke, "invitation.revoke", id), async {
             kernel.allow_taking_back(caller, Action::Trust, &inventory(KIND, id, ""))?;
@@ -131,12 +142,12 @@ pub async fn revoke_invitation(kernel: &Kernel, caller: &Caller, id: InvitationI
                     let now = kernel.now();
                     let stored = kernel.must::<Invitation>("invitation", id).await?;
                     if stored.used_at.is_some() {
-                        return Err(OpError::because(Reason::IllegalTransition, "the invitation was used or taken back before"));
+                        return Err(OpError::because(
+                            Reason::IllegalTransition,
+                            "the invitation was used or taken back before",
+                        ));
                     }
-                    let invitation = Invitation {
-                        used_at: Some(now),
-                        ..(*stored.value).clone()
-                    };
+                    let invitation = Invitation { used_at: Some(now), ..(*stored.value).clone() };
                     let event = kernel.event(now, EventKind::InvitationRevoked).subject(id).subject(stored.person);
                     let mut changeset = Changeset::new(caller.author(), now, event);
                     changeset.replace(&stored, &invitation);
@@ -152,7 +163,11 @@ pub async fn revoke_invitation(kernel: &Kernel, caller: &Caller, id: InvitationI
 ///
 /// # Errors
 /// The caller may not read them.
-pub async fn invitations(kernel: &Kernel, caller: &Caller, ask: ListAsk<Invitation>) -> Result<Page<View<InvitationView>>, OpError> {
+pub async fn invitations(
+    kernel: &Kernel,
+    caller: &Caller,
+    ask: ListAsk<Invitation>,
+) -> Result<Page<View<InvitationView>>, OpError> {
     authority::may_read(kernel, caller, KIND, "", false).await?;
     let (rows, end) = kernel.page(ask).await?;
     let now = kernel.now();

@@ -1,8 +1,9 @@
 //! Sign-in by OpenID Connect: the code flow with PKCE (OpenID Connect Core 1.0, RFC 7636, RFC 9207).
 //!
-//! Between the start and the provider's answer nothing is kept here: what the sign-in began with is sealed into a cookie of the browser,
-//! bound to the `state` that the provider hands back. So any replica can finish it, a stranger's starts cost no memory, and an answer that
-//! somebody else's browser began opens nothing (login CSRF). Each state is used up in the commit of the session that it led to.
+//! Between the start and the provider's answer nothing is kept here: what the sign-in began with is sealed into a
+//! cookie of the browser, bound to the `state` that the provider hands back. So any replica can finish it, a stranger's
+//! starts cost no memory, and an answer that somebody else's browser began opens nothing (login CSRF). Each state is
+//! used up in the commit of the session that it led to.
 
 use serde::{Deserialize, Serialize};
 use tenure_core::base::id::{SessionId, SignInProviderId};
@@ -104,17 +105,17 @@ struct Tokens {
 ///
 /// # Errors
 /// No such active provider; or another sign-in is to be bound and the caller hasn't just signed in.
-pub async fn begin_oidc(kernel: &Kernel, caller: Option<&Caller>, provider: SignInProviderId, ask: BeginOidc) -> Result<Begun, OpError> {
+pub async fn begin_oidc(
+    kernel: &Kernel,
+    caller: Option<&Caller>,
+    provider: SignInProviderId,
+    ask: BeginOidc,
+) -> Result<Begun, OpError> {
     let now = kernel.now();
     let provider = active_provider(kernel, provider).await?;
     let link = match (ask.link, caller) {
         (false, _) => None,
-        (
-            true,
-            Some(Caller::Person {
-                via: Via::Session(session), ..
-            }),
-        ) => {
+        (true, Some(Caller::Person { via: Via::Session(session), .. })) => {
             sign_in::may_bind(kernel, caller, None, now).await?;
             Some(*session)
         }
@@ -150,18 +151,23 @@ pub async fn begin_oidc(kernel: &Kernel, caller: Option<&Caller>, provider: Sign
         .root
         .seal(SEAL_LABEL, &state, text.expose(), kernel.entropy.as_ref())
         .map_err(|error| OpError::Internal(error.to_string()))?;
-    Ok(Begun {
-        location,
-        sealed: Secret::new(sealed),
-    })
+    Ok(Begun { location, sealed: Secret::new(sealed) })
 }
 
-/// Finishes a sign-in: exchanges the code, checks what the provider vouches for, and begins the session of the person who is bound
-/// to it. With an invitation, or in a session that asked for it, the subject is bound first. Names and addresses are not looked at.
+/// Finishes a sign-in: exchanges the code, checks what the provider vouches for, and begins the session of the person
+/// who is bound to it. With an invitation, or in a session that asked for it, the subject is bound first. Names and
+/// addresses are not looked at.
 ///
 /// # Errors
-/// It isn't this browser's sign-in, or is over or used; the provider refused or doesn't hold what it must; nobody is bound to it.
-pub async fn finish_oidc(kernel: &Kernel, caller: Option<&Caller>, sealed: &str, returned: Returned, source: &str) -> Result<SignedIn, OpError> {
+/// It isn't this browser's sign-in, or is over or used; the provider refused or doesn't hold what it must; nobody is
+/// bound to it.
+pub async fn finish_oidc(
+    kernel: &Kernel,
+    caller: Option<&Caller>,
+    sealed: &str,
+    returned: Returned,
+    source: &str,
+) -> Result<SignedIn, OpError> {
     let result = finish(kernel, caller, sealed, &returned).await;
     if let Err(OpError::Unauthenticated(reason) | OpError::Refused { reason, .. }) = &result {
         kernel.count_stranger(*reason, source);
@@ -169,28 +175,35 @@ pub async fn finish_oidc(kernel: &Kernel, caller: Option<&Caller>, sealed: &str,
     result
 }
 
-async fn finish(kernel: &Kernel, caller: Option<&Caller>, sealed: &str, returned: &Returned) -> Result<SignedIn, OpError> {
+async fn finish(
+    kernel: &Kernel,
+    caller: Option<&Caller>,
+    sealed: &str,
+    returned: &Returned,
+) -> Result<SignedIn, OpError> {
     let pending = pending(kernel, sealed, returned)?;
     let provider = active_provider(kernel, pending.provider).await?;
-    if returned.iss.as_ref().is_some_and(|iss| *iss != provider.issuer) || (provider.names_itself && returned.iss.is_none()) {
+    if returned.iss.as_ref().is_some_and(|iss| *iss != provider.issuer)
+        || (provider.names_itself && returned.iss.is_none())
+    {
         return Err(failed(&provider, "another issuer answered (RFC 9207)"));
     }
     let code = match (&returned.code, &returned.error) {
         (Some(code), None) if code.len() <= MAX_CODE => code,
-        (_, Some(error)) => return Err(failed(&provider, &format!("it answered {:?}", error.chars().take(64).collect::<String>()))),
+        (_, Some(error)) => {
+            return Err(failed(&provider, &format!("it answered {:?}", error.chars().take(64).collect::<String>())));
+        }
         _ => return Err(failed(&provider, "it sent no code")),
     };
     let tokens = redeem(kernel, &provider, code, &pending.verifier).await?;
     let id_token = vouched(kernel, &provider, &tokens, &pending).await?;
     let subject_hash = sha256_text(&id_token.subject);
     let ((secret, session), committed) = kernel
-        .decide(|| async { admit(kernel, caller, &provider, &pending, &returned.state, &id_token, &subject_hash).await })
+        .decide(|| async {
+            admit(kernel, caller, &provider, &pending, &returned.state, &id_token, &subject_hash).await
+        })
         .await?;
-    Ok(SignedIn {
-        secret: Kernel::released(secret, &committed)?,
-        session,
-        return_to: pending.return_to,
-    })
+    Ok(SignedIn { secret: Kernel::released(secret, &committed)?, session, return_to: pending.return_to })
 }
 
 /// What this browser's sign-in began with, if it is this one and not over.
@@ -237,11 +250,7 @@ async fn redeem(kernel: &Kernel, provider: &SignInProvider, code: &str, verifier
         }
         Some(secret) => basic = Some((provider.client_id.as_str(), secret.expose().as_str())),
     }
-    let form = Form {
-        url: &provider.token_endpoint,
-        basic,
-        fields: &fields,
-    };
+    let form = Form { url: &provider.token_endpoint, basic, fields: &fields };
     let answered = kernel.fetch.post_form(form, MAX_TOKEN_ANSWER).await.map_err(|error| {
         tracing::warn!(provider = %provider.id, %error, "a sign-in could not be finished");
         OpError::Unavailable("the sign-in provider can't be reached now".into())
@@ -252,7 +261,12 @@ async fn redeem(kernel: &Kernel, provider: &SignInProvider, code: &str, verifier
     serde_json::from_slice(&answered.body).map_err(|_| failed(provider, "its token endpoint sent no ID token"))
 }
 
-async fn vouched(kernel: &Kernel, provider: &SignInProvider, tokens: &Tokens, pending: &Pending) -> Result<IdToken, OpError> {
+async fn vouched(
+    kernel: &Kernel,
+    provider: &SignInProvider,
+    tokens: &Tokens,
+    pending: &Pending,
+) -> Result<IdToken, OpError> {
     let algorithms: Vec<Algorithm> = provider.algorithms.iter().filter_map(|name| name.parse().ok()).collect();
     let expected = Expected {
         issuer: &provider.issuer,
@@ -319,15 +333,20 @@ async fn admit(
 }
 
 /// What entitles this sign-in to bind the subject, if it was begun for that.
-async fn entitled(kernel: &Kernel, caller: Option<&Caller>, pending: &Pending, now: Timestamp) -> Result<Option<Entitled>, OpError> {
+async fn entitled(
+    kernel: &Kernel,
+    caller: Option<&Caller>,
+    pending: &Pending,
+    now: Timestamp,
+) -> Result<Option<Entitled>, OpError> {
     if let Some(invitation) = &pending.invitation {
         return sign_in::may_bind(kernel, None, Some(invitation), now).await.map(Some);
     }
     let Some(wanted) = pending.link else { return Ok(None) };
     match caller {
-        Some(Caller::Person {
-            via: Via::Session(session), ..
-        }) if *session == wanted => sign_in::may_bind(kernel, caller, None, now).await.map(Some),
+        Some(Caller::Person { via: Via::Session(session), .. }) if *session == wanted => {
+            sign_in::may_bind(kernel, caller, None, now).await.map(Some)
+        }
         _ => Err(OpError::Unauthenticated(Reason::SignInFailed)),
     }
 }
@@ -379,14 +398,16 @@ fn random_text(kernel: &Kernel) -> String {
     base64url(&bytes)
 }
 
-/// What the sign-in is worth: when the person proved themselves, and whether in a way that this provider is trusted to call phishing-resistant.
+/// What the sign-in is worth: when the person proved themselves, and whether in a way that this provider is trusted to
+/// call phishing-resistant.
 fn assurance(provider: &SignInProvider, id_token: &IdToken, now: Timestamp) -> Assurance {
     Assurance {
         method: SignInMethod::Oidc,
         // A provider's clock that is ahead must not lend the session more freshness.
         at: id_token.auth_time.unwrap_or(id_token.issued_at).min(now),
         // Without the time of the proof it may be hours old, and only the token new: that is worth no freshness.
-        phishing_resistant: id_token.auth_time.is_some() && id_token.claimed_methods.iter().any(|method| provider.phishing_resistant.contains(method)),
+        phishing_resistant: id_token.auth_time.is_some()
+            && id_token.claimed_methods.iter().any(|method| provider.phishing_resistant.contains(method)),
     }
 }
 

@@ -26,10 +26,20 @@ pub(crate) const MAX_OPERATOR_TOKEN_LIFE: Span = Span::from_days(30);
 ///
 /// # Errors
 /// No such active person, or the caller is no administrator.
-pub async fn create_operator_token(kernel: &Kernel, caller: &Caller, id: PersonId, ask: NewOperatorToken) -> Result<OperatorTokenIssued, OpError> {
+pub async fn create_operator_token(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: PersonId,
+    ask: NewOperatorToken,
+) -> Result<OperatorTokenIssued, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "operator_token.create", id), async {
-            kernel.allow(caller, Action::Administer, inventory("operator_token", "", ""), administration(false, false))?;
+            kernel.allow(
+                caller,
+                Action::Administer,
+                inventory("operator_token", "", ""),
+                administration(false, false),
+            )?;
             let life = ask.ttl.unwrap_or(OPERATOR_TOKEN_LIFE);
             if life > MAX_OPERATOR_TOKEN_LIFE || life < Span::from_mins(1) {
                 return Err(OpError::field("ttl", "ttl_out_of_range", "use 1m to 30d"));
@@ -40,7 +50,11 @@ pub async fn create_operator_token(kernel: &Kernel, caller: &Caller, id: PersonI
                     let fresh = freshness::before_sign_in(kernel).await?;
                     let person = kernel.must::<Person>("person", id).await?;
                     if person.state != PersonState::Active {
-                        return Err(OpError::field("person", "person_not_active", "only an active person can have one"));
+                        return Err(OpError::field(
+                            "person",
+                            "person_not_active",
+                            "only an active person can have one",
+                        ));
                     }
                     let event = kernel.event(now, EventKind::OperatorTokenCreated);
                     let (pending, token) = setup::new_operator_token(kernel, id, life, event.id, now);
@@ -75,14 +89,19 @@ pub async fn revoke_operator_token(kernel: &Kernel, caller: &Caller, id: Operato
                     let stored = kernel.must::<OperatorToken>("operator token", id).await?;
                     // As with sessions: one's own, and for security and administrators anyone's.
                     if caller.person_id() != Some(stored.person)
-                        && kernel.allow(caller, Action::Revoke, inventory("operator_token", id, ""), owns(false)).is_err()
+                        && kernel
+                            .allow(caller, Action::Revoke, inventory("operator_token", id, ""), owns(false))
+                            .is_err()
                     {
-                        kernel.allow(caller, Action::Administer, inventory("operator_token", id, ""), administration(false, false))?;
+                        kernel.allow(
+                            caller,
+                            Action::Administer,
+                            inventory("operator_token", id, ""),
+                            administration(false, false),
+                        )?;
                     }
-                    let token = OperatorToken {
-                        revoked_at: stored.revoked_at.or(Some(now)),
-                        ..(*stored.value).clone()
-                    };
+                    let token =
+                        OperatorToken { revoked_at: stored.revoked_at.or(Some(now)), ..(*stored.value).clone() };
                     let event = kernel.event(now, EventKind::OperatorTokenRevoked).subject(id).subject(stored.person);
                     let mut changeset = Changeset::new(caller.author(), now, event);
                     changeset.replace(&stored, &token);

@@ -1,7 +1,7 @@
 //! Passkeys: registering one, seeing and removing one's own (S-7). Signing in with one is in [`assertion`].
 //!
-//! A ceremony keeps nothing here between its two requests ([`tenure_credentials::webauthn::Flows`]); the commit that ends it uses the challenge
-//! up, so that an answer counts once, on whichever replica.
+//! A ceremony keeps nothing here between its two requests ([`tenure_credentials::webauthn::Flows`]); the commit that
+//! ends it uses the challenge up, so that an answer counts once, on whichever replica.
 
 pub mod assertion;
 
@@ -20,7 +20,8 @@ use tenure_core::store::row::Stored;
 use tenure_core::store::secret::{Pending, Secret};
 use tenure_core::trust::state::TrustState;
 use tenure_credentials::webauthn::{
-    ALGORITHMS, Credential, Flow, Flows, MAX_CREDENTIAL_ID, Purpose, Registration, RelyingParty, WebauthnError, credential_hash, decode, verify_registration,
+    ALGORITHMS, Credential, Flow, Flows, MAX_CREDENTIAL_ID, Purpose, Registration, RelyingParty, WebauthnError,
+    credential_hash, decode, verify_registration,
 };
 
 use crate::kernel::caller::Caller;
@@ -58,7 +59,11 @@ pub struct Registered {
 ///
 /// # Errors
 /// Neither is good, the person has too many, or browsers offer no passkeys under this public URL.
-pub async fn begin_passkey(kernel: &Kernel, caller: Option<&Caller>, invitation: Option<&str>) -> Result<Begun, OpError> {
+pub async fn begin_passkey(
+    kernel: &Kernel,
+    caller: Option<&Caller>,
+    invitation: Option<&str>,
+) -> Result<Begun, OpError> {
     let now = kernel.now();
     let relying_party = relying_party(kernel)?;
     let person = sign_in::may_bind(kernel, caller, invitation, now).await?.person;
@@ -69,17 +74,20 @@ pub async fn begin_passkey(kernel: &Kernel, caller: Option<&Caller>, invitation:
     let (flow, text) = Flows::new(&kernel.root)
         .begin(Purpose::Register { person: person.id }, now, kernel.entropy.as_ref())
         .map_err(|error| OpError::Internal(error.to_string()))?;
-    Ok(Begun {
-        options: creation_options(&relying_party, &flow, &person, &held),
-        flow: Secret::new(text),
-    })
+    Ok(Begun { options: creation_options(&relying_party, &flow, &person, &held), flow: Secret::new(text) })
 }
 
-/// Ends the registration of a passkey: binds it to its person for ever, uses the invitation up, and signs in who came with one.
+/// Ends the registration of a passkey: binds it to its person for ever, uses the invitation up, and signs in who came
+/// with one.
 ///
 /// # Errors
 /// What entitled to it no longer does, the answer doesn't hold, or the passkey is bound already.
-pub async fn finish_passkey(kernel: &Kernel, caller: Option<&Caller>, flow: &str, ask: &RegisterFinish) -> Result<Registered, OpError> {
+pub async fn finish_passkey(
+    kernel: &Kernel,
+    caller: Option<&Caller>,
+    flow: &str,
+    ask: &RegisterFinish,
+) -> Result<Registered, OpError> {
     let relying_party = relying_party(kernel)?;
     let name = ask.name.as_deref().unwrap_or("passkey").trim();
     if name.is_empty() || name.len() > MAX_NAME || tenure_core::base::text::check_line(name).is_err() {
@@ -89,8 +97,8 @@ pub async fn finish_passkey(kernel: &Kernel, caller: Option<&Caller>, flow: &str
         .decide(|| async {
             let now = kernel.now();
             let entitled = sign_in::may_bind(kernel, caller, ask.invitation.as_deref(), now).await?;
-            let flow =
-                self::flow(kernel, flow, Purpose::Register { person: entitled.person.id }, now).map_err(|_| OpError::Unauthenticated(Reason::ProofInvalid))?;
+            let flow = self::flow(kernel, flow, Purpose::Register { person: entitled.person.id }, now)
+                .map_err(|_| OpError::Unauthenticated(Reason::ProofInvalid))?;
             let credential = read_registration(&relying_party, &flow, ask).map_err(not_accepted)?;
             if live_passkeys(kernel, entitled.person.id).await?.len() >= MAX_SIGN_INS {
                 return Err(too_many());
@@ -127,7 +135,8 @@ async fn bind_passkey(
         created_at: now,
         removed_at: None,
     };
-    // Who comes with an invitation proved to be the invited with it, and now with the passkey: they are signed in. Others already are.
+    // Who comes with an invitation proved to be the invited with it, and now with the passkey: they are signed in.
+    // Others already are.
     let (author, begins) = match (entitled.invitation(), caller) {
         (None, Some(caller)) => (caller.author(), false),
         _ => (sign_in_itself().into(), true),
@@ -143,15 +152,13 @@ async fn bind_passkey(
         .fact("single_person", entitled.invitation().is_some_and(|invitation| invitation.single_person));
     let mut changeset = Changeset::new(author, now, event);
     changeset.insert(&passkey);
-    changeset.once.push(Once {
-        space: "passkey_credential",
-        key: passkey.credential_hash.clone(),
-        until: None,
-    });
+    changeset.once.push(Once { space: "passkey_credential", key: passkey.credential_hash.clone(), until: None });
     changeset.once.push(used(flow));
     sign_in::bind_sign_in(kernel, &mut changeset, entitled, now).await?;
     let session = match begins {
-        true => Some(sign_in::start_session(kernel, &mut changeset, &entitled.person, passkey_assurance(now), true, now).await?),
+        true => Some(
+            sign_in::start_session(kernel, &mut changeset, &entitled.person, passkey_assurance(now), true, now).await?,
+        ),
         false => None,
     };
     Ok((changeset, (view(&passkey), session)))
@@ -185,10 +192,7 @@ pub async fn remove_passkey(kernel: &Kernel, caller: &Caller, id: PasskeyId) -> 
                     if stored.removed_at.is_some() {
                         return Err(OpError::because(Reason::IllegalTransition, "the passkey was removed before"));
                     }
-                    let passkey = Passkey {
-                        removed_at: Some(now),
-                        ..(*stored.value).clone()
-                    };
+                    let passkey = Passkey { removed_at: Some(now), ..(*stored.value).clone() };
                     let event = kernel.event(now, EventKind::PasskeyRemoved).subject(id).subject(person);
                     let mut changeset = Changeset::new(caller.author(), now, event);
                     fresh.expect(&mut changeset);
@@ -204,7 +208,12 @@ pub async fn remove_passkey(kernel: &Kernel, caller: &Caller, id: PasskeyId) -> 
 }
 
 /// Demands that the person keeps a way to sign in, now and when the commit happens.
-async fn expect_another_way_in(kernel: &Kernel, changeset: &mut Changeset, person: PersonId, without: PasskeyId) -> Result<(), OpError> {
+async fn expect_another_way_in(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    person: PersonId,
+    without: PasskeyId,
+) -> Result<(), OpError> {
     if let Some(other) = live_passkeys(kernel, person).await?.iter().find(|passkey| passkey.id != without) {
         changeset.expect(other);
         return Ok(());
@@ -225,15 +234,18 @@ async fn expect_another_way_in(kernel: &Kernel, changeset: &mut Changeset, perso
 }
 
 /// What was removed may have been lost: what it opened elsewhere ends with it.
-async fn end_other_sessions(kernel: &Kernel, changeset: &mut Changeset, caller: &Caller, person: PersonId, now: Timestamp) -> Result<(), OpError> {
+async fn end_other_sessions(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    caller: &Caller,
+    person: PersonId,
+    now: Timestamp,
+) -> Result<(), OpError> {
     let is_callers = |session: &Session| matches!(caller.actor(), Actor::Person { via: tenure_core::store::event::Via::Session(id), .. } if id == session.id);
     for stored in sign_in::of_person(kernel, Session::PERSON, person).whole().await? {
         let live = stored.revoked_at.is_none() && now < stored.expires_at;
         if live && stored.assurance.method == SignInMethod::Passkey && !is_callers(&stored) {
-            let ended = Session {
-                revoked_at: Some(now),
-                ..(*stored.value).clone()
-            };
+            let ended = Session { revoked_at: Some(now), ..(*stored.value).clone() };
             changeset.event(kernel.event(now, EventKind::SessionRevoked).subject(stored.id).subject(person));
             changeset.replace(&stored, &ended);
         }
@@ -286,27 +298,24 @@ fn creation_options(relying_party: &RelyingParty, flow: &Flow, person: &Person, 
     })
 }
 
-fn read_registration(relying_party: &RelyingParty, flow: &Flow, ask: &RegisterFinish) -> Result<Credential, WebauthnError> {
+fn read_registration(
+    relying_party: &RelyingParty,
+    flow: &Flow,
+    ask: &RegisterFinish,
+) -> Result<Credential, WebauthnError> {
     let part = |text: &str, max| decode(text, max).ok_or(WebauthnError::Malformed);
     let answer = &ask.credential;
     let id = part(&answer.id, MAX_CREDENTIAL_ID)?;
     let client_data = part(&answer.response.client_data, Registration::MAX_PART)?;
     let attestation_object = part(&answer.response.attestation_object, Registration::MAX_PART)?;
-    let registration = Registration {
-        credential_id: &id,
-        client_data: &client_data,
-        attestation_object: &attestation_object,
-    };
+    let registration =
+        Registration { credential_id: &id, client_data: &client_data, attestation_object: &attestation_object };
     verify_registration(relying_party, &flow.challenge, &registration)
 }
 
 /// Who registers is known and can do something about it.
 fn not_accepted(error: WebauthnError) -> OpError {
-    OpError::Invalid(vec![tenure_core::base::problem::FieldProblem::new(
-        "credential",
-        error.code(),
-        error.to_string(),
-    )])
+    OpError::Invalid(vec![tenure_core::base::problem::FieldProblem::new("credential", error.code(), error.to_string())])
 }
 
 fn too_many() -> OpError {
@@ -314,11 +323,7 @@ fn too_many() -> OpError {
 }
 
 fn passkey_assurance(now: Timestamp) -> Assurance {
-    Assurance {
-        method: SignInMethod::Passkey,
-        at: now,
-        phishing_resistant: true,
-    }
+    Assurance { method: SignInMethod::Passkey, at: now, phishing_resistant: true }
 }
 
 /// Whoever signs in is proven by the commit that says so, not before it.
@@ -328,11 +333,7 @@ fn sign_in_itself() -> Actor {
 
 /// The challenge is good for one answer, also where another replica's clock is behind.
 fn used(flow: &Flow) -> Once {
-    Once {
-        space: "passkey_challenge",
-        key: flow.challenge.clone(),
-        until: Some(flow.ends_at.plus(CLOCKS_DIFFER)),
-    }
+    Once { space: "passkey_challenge", key: flow.challenge.clone(), until: Some(flow.ends_at.plus(CLOCKS_DIFFER)) }
 }
 
 /// The user handle (WebAuthn §5.4.3): says nothing about the person, and is at most 64 bytes.

@@ -1,5 +1,5 @@
-//! People: they join, move, are suspended and leave. Another workflow than that of non-human identities, with the same control points
-//! (R1, R43), and no step of it touches what an identity may do (R3, R94).
+//! People: they join, move, are suspended and leave. Another workflow than that of non-human identities, with the same
+//! control points (R1, R43), and no step of it touches what an identity may do (R3, R94).
 
 use tenure_api::people::{NewTeam, PersonChange};
 use tenure_api::views::Resource as Changed;
@@ -88,7 +88,9 @@ fn with_attributes(kernel: &Kernel, mut event: Event, person: &Person, fields: &
         };
     }
     match &person.source {
-        Some(source) => with_personal(kernel, event.fact("source", &source.source), person.id, "source_key", Some(&source.key)),
+        Some(source) => {
+            with_personal(kernel, event.fact("source", &source.source), person.id, "source_key", Some(&source.key))
+        }
         None => event,
     }
 }
@@ -104,7 +106,12 @@ fn with_personal(kernel: &Kernel, event: Event, person: PersonId, field: &'stati
 ///
 /// # Errors
 /// No such person, the fields are wrong, they have left, a source keeps the record, or the caller is no administrator.
-pub async fn change_person(kernel: &Kernel, caller: &Caller, id: PersonId, ask: PersonChange) -> Result<Changed<Person>, OpError> {
+pub async fn change_person(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: PersonId,
+    ask: PersonChange,
+) -> Result<Changed<Person>, OpError> {
     person_step(kernel, caller, Asked::new(ControlPoint::Change, "person.change", id), id, |stored, now| {
         let ask = &ask;
         async move {
@@ -132,11 +139,8 @@ pub async fn change_person(kernel: &Kernel, caller: &Caller, id: PersonId, ask: 
 /// The event of somebody who moves.
 pub(crate) fn moved_event(kernel: &Kernel, from: &Person, to: &Person, now: Timestamp) -> Event {
     let fields = differing(from, to);
-    let event = kernel
-        .event(now, EventKind::PersonChanged)
-        .subject(to.id)
-        .fact("workflow", MOVER)
-        .fact("fields", &fields);
+    let event =
+        kernel.event(now, EventKind::PersonChanged).subject(to.id).fact("workflow", MOVER).fact("fields", &fields);
     let event = with_attributes(kernel, event, to, &fields);
     if fields.contains(&"manager") || fields.contains(&"teams") {
         let text = "Your manager or your teams have changed. Hand over the identities that are no longer yours to answer for:\n\
@@ -147,7 +151,13 @@ pub(crate) fn moved_event(kernel: &Kernel, from: &Person, to: &Person, now: Time
 }
 
 /// Everything that is wrong with a record that a person keeps by hand.
-pub(crate) async fn check_record(kernel: &Kernel, changeset: &mut Changeset, stored: Option<&Person>, person: &Person, now: Timestamp) -> Result<(), OpError> {
+pub(crate) async fn check_record(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    stored: Option<&Person>,
+    person: &Person,
+    now: Timestamp,
+) -> Result<(), OpError> {
     let mut problems = name_problems(person.name.as_deref().unwrap_or_default(), person.email.as_deref());
     if stored.is_some_and(|stored| stored.name.is_none() && person.name.is_none()) {
         problems.retain(|problem| problem.field != "name");
@@ -273,11 +283,7 @@ pub(crate) fn team_event(kernel: &Kernel, team: &Team, now: Timestamp) -> Event 
 /// Writes a team under a name that no other has or had.
 pub(crate) fn make_team(changeset: &mut Changeset, team: &Team) {
     changeset.insert(team);
-    changeset.once.push(Once {
-        space: "team_name",
-        key: team.name.clone(),
-        until: None,
-    });
+    changeset.once.push(Once { space: "team_name", key: team.name.clone(), until: None });
 }
 
 /// The record in its next state.
@@ -286,10 +292,7 @@ pub(crate) fn stepped(stored: &Stored<Person>, next: PersonState) -> Result<Pers
         let text = format!("a person who is {} can't become {}", stored.state.as_str(), next.as_str());
         OpError::because(Reason::IllegalTransition, text)
     })?;
-    Ok(Person {
-        state,
-        ..(*stored.value).clone()
-    })
+    Ok(Person { state, ..(*stored.value).clone() })
 }
 
 pub(crate) fn sorted(mut teams: Vec<TeamId>) -> Vec<TeamId> {

@@ -1,8 +1,8 @@
 //! A feed of people against the people who are known: who joins, moves and leaves, and what has to be asked (R17, R92).
 //!
-//! What a feed lacks is never a deletion (invariant 6): of a complete feed it is a question, of any other nothing. Nobody is recognised by
-//! an e-mail address: it only raises the question. Nothing here confers or takes away a role (S-8), and nothing touches an identity but
-//! through its owner's leaving (R94).
+//! What a feed lacks is never a deletion (invariant 6): of a complete feed it is a question, of any other nothing.
+//! Nobody is recognised by an e-mail address: it only raises the question. Nothing here confers or takes away a role
+//! (S-8), and nothing touches an identity but through its owner's leaving (R94).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -91,19 +91,19 @@ pub struct TooShort {
 ///
 /// # Errors
 /// The feed calls itself complete, and lacks too much for that.
-pub fn plan(source: &str, rows: &[Row], complete: bool, known: &Known, fresh: &Fresh<'_>, now: Timestamp) -> Result<Plan, TooShort> {
+pub fn plan(
+    source: &str,
+    rows: &[Row],
+    complete: bool,
+    known: &Known,
+    fresh: &Fresh<'_>,
+    now: Timestamp,
+) -> Result<Plan, TooShort> {
     let keys: BTreeSet<&str> = rows.iter().map(|row| row.key.as_str()).collect();
     if complete {
         check_length(&keys, known)?;
     }
-    let mut work = Work {
-        source,
-        known,
-        now,
-        plan: Plan::default(),
-        wanted: BTreeMap::new(),
-        next: BTreeMap::new(),
-    };
+    let mut work = Work { source, known, now, plan: Plan::default(), wanted: BTreeMap::new(), next: BTreeMap::new() };
     for row in rows {
         work.row(row, fresh);
     }
@@ -148,10 +148,7 @@ fn live(known: &Known) -> impl Iterator<Item = &str> {
 fn within_cap(expected: usize, missing: usize) -> Result<(), TooShort> {
     let (always, part) = MAY_LACK;
     if missing > always.max(expected / part) {
-        return Err(TooShort {
-            expected,
-            missing: missing.min(expected),
-        });
+        return Err(TooShort { expected, missing: missing.min(expected) });
     }
     Ok(())
 }
@@ -176,19 +173,12 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn want(&mut self, key: &str, person: Option<PersonId>, kind: DifferenceKind) {
-        let question = Question {
-            key: key.to_owned(),
-            person,
-            kind,
-        };
+        let question = Question { key: key.to_owned(), person, kind };
         self.wanted.insert((key.to_owned(), question.kind.about().to_owned()), question);
     }
 
     fn not_followed(&mut self, key: &str, person: Option<PersonId>, field: &str, why: &str) {
-        let kind = DifferenceKind::NotFollowed {
-            field: field.to_owned(),
-            why: why.to_owned(),
-        };
+        let kind = DifferenceKind::NotFollowed { field: field.to_owned(), why: why.to_owned() };
         self.want(key, person, kind);
     }
 
@@ -202,7 +192,8 @@ impl Work<'_> {
         let mut person = match self.known.people.get(&row.key) {
             Some(person) if person.state == PersonState::Departed => {
                 if !ended {
-                    let why = "the source lists somebody who has left; who comes back is a new record with a key of its own";
+                    let why =
+                        "the source lists somebody who has left; who comes back is a new record with a key of its own";
                     self.not_followed(&row.key, Some(person.id), "record", why);
                 }
                 return;
@@ -226,13 +217,16 @@ impl Work<'_> {
             let (now, teams) = (self.now, &person.teams);
             let left = before.into_iter().map(|team| LeftTeam { team, at: now });
             person.left_teams.extend(left);
-            person
-                .left_teams
-                .retain(|left| !teams.contains(&left.team) && now.since(left.at) < LeftTeam::COUNTS);
+            person.left_teams.retain(|left| !teams.contains(&left.team) && now.since(left.at) < LeftTeam::COUNTS);
         }
         if person.class == PersonClass::Contractor && person.ends_at.is_none() {
             let known = self.known.people.get(&row.key);
-            self.not_followed(&row.key, known.map(|known| known.id), "ends_at", "a contractor without the end of the contract");
+            self.not_followed(
+                &row.key,
+                known.map(|known| known.id),
+                "ends_at",
+                "a contractor without the end of the contract",
+            );
             match known {
                 Some(known) => (person.class, person.ends_at) = (known.class, known.ends_at),
                 None => return,
@@ -247,7 +241,9 @@ impl Work<'_> {
         let person = *self.known.by_hand.get(&email)?;
         let two = self.known.standing.iter().any(|standing| {
             let decided = standing.decision.as_ref().and_then(|decided| decided.what);
-            standing.source_key == row.key && decided == Some(DifferenceDecision::Create) && standing.kind == DifferenceKind::LooksLike { person }
+            standing.source_key == row.key
+                && decided == Some(DifferenceDecision::Create)
+                && standing.kind == DifferenceKind::LooksLike { person }
         });
         (!two).then_some(person)
     }
@@ -260,10 +256,7 @@ impl Work<'_> {
             } else {
                 PersonState::Active
             },
-            source: Some(SourceRef {
-                source: self.source.to_owned(),
-                key: row.key.clone(),
-            }),
+            source: Some(SourceRef { source: self.source.to_owned(), key: row.key.clone() }),
             // No feed confers a role (S-8).
             ..Person::new(id, row.name.clone(), None, Vec::new(), self.now)
         }
@@ -287,16 +280,25 @@ impl Work<'_> {
             let (id, before) = (person.id, person.manager);
             let wanted = match told {
                 None => None,
-                Some(key) => match self.next.get(key).filter(|manager| manager.ends_at.is_none_or(|end| end > self.now)) {
-                    Some(manager) => Some(manager.id),
-                    None => match self.known.people.get(key).filter(|manager| manager.state != PersonState::Departed) {
-                        Some(manager) if !self.next.contains_key(key) => Some(manager.id),
-                        _ => {
-                            self.not_followed(&row.key, Some(id), "manager_key", &format!("the source knows no manager {key} who is there"));
-                            continue;
+                Some(key) => {
+                    match self.next.get(key).filter(|manager| manager.ends_at.is_none_or(|end| end > self.now)) {
+                        Some(manager) => Some(manager.id),
+                        None => {
+                            match self.known.people.get(key).filter(|manager| manager.state != PersonState::Departed) {
+                                Some(manager) if !self.next.contains_key(key) => Some(manager.id),
+                                _ => {
+                                    self.not_followed(
+                                        &row.key,
+                                        Some(id),
+                                        "manager_key",
+                                        &format!("the source knows no manager {key} who is there"),
+                                    );
+                                    continue;
+                                }
+                            }
                         }
-                    },
-                },
+                    }
+                }
             };
             if wanted != before {
                 chain.remove(&id);
@@ -307,7 +309,12 @@ impl Work<'_> {
             let leads_back = |to: PersonId| leads_to(&chain, to, id);
             let manager = match wanted {
                 Some(to) if leads_back(to) => {
-                    self.not_followed(&row.key, Some(id), "manager_key", "somebody would manage themselves, be it through others");
+                    self.not_followed(
+                        &row.key,
+                        Some(id),
+                        "manager_key",
+                        "somebody would manage themselves, be it through others",
+                    );
                     before.filter(|before| !leads_back(*before))
                 }
                 other => other,

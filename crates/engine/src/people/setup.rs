@@ -44,12 +44,7 @@ struct Awaited {
 pub(crate) fn personal(engine: &Kernel, subject: PersonId, field: &'static str, value: &str) -> Personal {
     let mut salt = [0u8; 32];
     engine.entropy.fill(&mut salt);
-    Personal {
-        subject: subject.to_string(),
-        field,
-        salt,
-        value: value.to_owned(),
-    }
+    Personal { subject: subject.to_string(), field, salt, value: value.to_owned() }
 }
 
 /// A set-up token to leave for the operator, if set-up was not done yet. A later call replaces it.
@@ -63,10 +58,7 @@ pub async fn offer_setup(kernel: &Kernel) -> Result<Option<Secret<String>>, OpEr
     let Some(SetupToken { token, hash }) = kernel.opaque.setup_token(id, head, kernel.entropy.as_ref()) else {
         return Ok(None);
     };
-    *kernel.memory.of::<Expected>().0.lock() = Some(Awaited {
-        hash,
-        expires_at: now.plus(SETUP_TOKEN_LIFE),
-    });
+    *kernel.memory.of::<Expected>().0.lock() = Some(Awaited { hash, expires_at: now.plus(SETUP_TOKEN_LIFE) });
     Ok(Some(token))
 }
 
@@ -136,9 +128,9 @@ pub async fn set_up(kernel: &Kernel, ask: Setup) -> Result<SetupDone, OpError> {
     })
 }
 
-/// Gives an administrator back to a deployment that has lost its last one: whoever holds the root key may (S-10). It restores one
-/// person, with an invitation that replaces the sign-ins which they lost, and issues nothing else; the log says so. While nobody
-/// signs in, an operator token comes with it.
+/// Gives an administrator back to a deployment that has lost its last one: whoever holds the root key may (S-10). It
+/// restores one person, with an invitation that replaces the sign-ins which they lost, and issues nothing else; the log
+/// says so. While nobody signs in, an operator token comes with it.
 ///
 /// # Errors
 /// Set-up was not done, or there is no such active person.
@@ -224,20 +216,16 @@ async fn any_administrator(kernel: &Kernel) -> Result<PersonId, OpError> {
 }
 
 /// A fresh operator token and its record, for the commit that writes it.
-pub(crate) fn new_operator_token(kernel: &Kernel, person: PersonId, life: Span, commit: EventId, now: Timestamp) -> (Pending<String>, OperatorToken) {
+pub(crate) fn new_operator_token(
+    kernel: &Kernel,
+    person: PersonId,
+    life: Span,
+    commit: EventId,
+    now: Timestamp,
+) -> (Pending<String>, OperatorToken) {
     let id = OperatorTokenId::generate(now, kernel.entropy.as_ref());
     let Minted { token, hash } = kernel.opaque.operator_token(id, commit, kernel.entropy.as_ref());
-    (
-        token,
-        OperatorToken {
-            id,
-            person,
-            hash,
-            created_at: now,
-            expires_at: now.plus(life),
-            revoked_at: None,
-        },
-    )
+    (token, OperatorToken { id, person, hash, created_at: now, expires_at: now.plus(life), revoked_at: None })
 }
 
 /// The public URL's authority under which a deployment was set up, if it was.

@@ -1,8 +1,9 @@
 //! Sessions, what they are worth, and what entitles somebody to bind a sign-in (S-7, S-10).
 //!
-//! That people sign in is a stored fact ([`SignInSetUp`]), written by the commit that binds the deployment's first sign-in. Until then an
-//! operator token stands for a person everywhere; from then on it no longer approves, enables or changes what others rest on. Whoever
-//! is let through because the fact is absent demands in the same commit that it still is.
+//! That people sign in is a stored fact ([`SignInSetUp`]), written by the commit that binds the deployment's first
+//! sign-in. Until then an operator token stands for a person everywhere; from then on it no longer approves, enables or
+//! changes what others rest on. Whoever is let through because the fact is absent demands in the same commit that it
+//! still is.
 
 use tenure_api::sign_in::{Me, SessionView};
 use tenure_api::views::Page;
@@ -30,7 +31,8 @@ use crate::kernel::{Kernel, epoch};
 
 /// Sign-ins of one sort that a person can have at once.
 pub(crate) const MAX_SIGN_INS: usize = 16;
-/// Live sessions that a person can have at once: few enough for one commit to end them all, however many a thief begins.
+/// Live sessions that a person can have at once: few enough for one commit to end them all, however many a thief
+/// begins.
 const MAX_SESSIONS: usize = 64;
 
 /// What entitles somebody to bind a sign-in to a person.
@@ -48,8 +50,8 @@ impl Entitled {
     }
 }
 
-/// Begins a session in this commit, for a person who stands when it happens; its secret is out once the commit is durable. One too many ends the
-/// oldest.
+/// Begins a session in this commit, for a person who stands when it happens; its secret is out once the commit is
+/// durable. One too many ends the oldest.
 pub(crate) async fn start_session(
     kernel: &Kernel,
     changeset: &mut Changeset,
@@ -94,11 +96,18 @@ pub(crate) async fn start_session(
 }
 
 /// Ends the session that a browser had until now, which its new cookie replaces: nobody could sign it out any more.
-pub(crate) async fn end_earlier_session(kernel: &Kernel, changeset: &mut Changeset, caller: Option<&Caller>, now: Timestamp) -> Result<(), OpError> {
+pub(crate) async fn end_earlier_session(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    caller: Option<&Caller>,
+    now: Timestamp,
+) -> Result<(), OpError> {
     let Some(Caller::Person { via: Via::Session(id), .. }) = caller else {
         return Ok(());
     };
-    let Some(stored) = kernel.one::<Session>(id).await? else { return Ok(()) };
+    let Some(stored) = kernel.one::<Session>(id).await? else {
+        return Ok(());
+    };
     // What an invitation replaces has ended in this commit already.
     let ended = changeset.puts.iter().any(|put| put.key == stored.value.key());
     if !ended && stored.revoked_at.is_none() {
@@ -109,24 +118,19 @@ pub(crate) async fn end_earlier_session(kernel: &Kernel, changeset: &mut Changes
 }
 
 /// What entitles somebody to bind a sign-in: an invitation, else a fresh session of the person themselves.
-pub(crate) async fn may_bind(kernel: &Kernel, caller: Option<&Caller>, invitation: Option<&str>, now: Timestamp) -> Result<Entitled, OpError> {
+pub(crate) async fn may_bind(
+    kernel: &Kernel,
+    caller: Option<&Caller>,
+    invitation: Option<&str>,
+    now: Timestamp,
+) -> Result<Entitled, OpError> {
     match (invitation, caller) {
         (Some(secret), _) => invited(kernel, secret, now).await,
-        (
-            None,
-            Some(Caller::Person {
-                person,
-                assurance: Some(assurance),
-                ..
-            }),
-        ) => {
+        (None, Some(Caller::Person { person, assurance: Some(assurance), .. })) => {
             if !assurance.is_fresh(now) {
                 return Err(OpError::refused(Reason::FreshSignInNeeded));
             }
-            Ok(Entitled {
-                person: person.clone(),
-                invitation: None,
-            })
+            Ok(Entitled { person: person.clone(), invitation: None })
         }
         (None, Some(_)) => Err(OpError::because(
             Reason::FreshSignInNeeded,
@@ -150,10 +154,8 @@ pub async fn check_invitation(kernel: &Kernel, secret: &str, source: &str) -> Re
 
 async fn invited(kernel: &Kernel, secret: &str, now: Timestamp) -> Result<Entitled, OpError> {
     let invalid = || OpError::Unauthenticated(Reason::InvitationInvalid);
-    let parsed = Parsed::parse(secret)
-        .ok()
-        .filter(|parsed| parsed.kind() == OpaqueKind::Invitation)
-        .ok_or_else(invalid)?;
+    let parsed =
+        Parsed::parse(secret).ok().filter(|parsed| parsed.kind() == OpaqueKind::Invitation).ok_or_else(invalid)?;
     let id = parsed.id::<InvitationKind>().ok_or_else(invalid)?;
     let invitation = kernel.one::<Invitation>(id).await?.ok_or_else(invalid)?;
     let stands = invitation.is_good(now) && epoch::of_this_epoch(kernel, invitation.created).await?;
@@ -164,21 +166,21 @@ async fn invited(kernel: &Kernel, secret: &str, now: Timestamp) -> Result<Entitl
     if person.state != PersonState::Active {
         return Err(invalid());
     }
-    Ok(Entitled {
-        person,
-        invitation: Some(invitation),
-    })
+    Ok(Entitled { person, invitation: Some(invitation) })
 }
 
-/// Adds to the commit that binds a sign-in what goes with every such binding: the person still stands, the invitation is used up
-/// with whatever it replaces, and from now on the deployment knows that people sign in. The event that explains it is the caller's.
-pub(crate) async fn bind_sign_in(kernel: &Kernel, changeset: &mut Changeset, entitled: &Entitled, now: Timestamp) -> Result<(), OpError> {
+/// Adds to the commit that binds a sign-in what goes with every such binding: the person still stands, the invitation
+/// is used up with whatever it replaces, and from now on the deployment knows that people sign in. The event that
+/// explains it is the caller's.
+pub(crate) async fn bind_sign_in(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    entitled: &Entitled,
+    now: Timestamp,
+) -> Result<(), OpError> {
     changeset.expect(&entitled.person);
     if let Some(invitation) = &entitled.invitation {
-        let used = Invitation {
-            used_at: Some(now),
-            ..(*invitation.value).clone()
-        };
+        let used = Invitation { used_at: Some(now), ..(*invitation.value).clone() };
         changeset.replace(invitation, &used);
         if invitation.replaces {
             end_sign_ins(kernel, changeset, entitled.person.id, now).await?;
@@ -192,23 +194,22 @@ pub(crate) async fn bind_sign_in(kernel: &Kernel, changeset: &mut Changeset, ent
 }
 
 /// Ends every sign-in and session that a person has.
-async fn end_sign_ins(kernel: &Kernel, changeset: &mut Changeset, person: PersonId, now: Timestamp) -> Result<(), OpError> {
+async fn end_sign_ins(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    person: PersonId,
+    now: Timestamp,
+) -> Result<(), OpError> {
     // What can't be read would open again what is closed here.
     for stored in of_person(kernel, Passkey::PERSON, person).whole().await? {
         if stored.removed_at.is_none() {
-            let ended = Passkey {
-                removed_at: Some(now),
-                ..(*stored.value).clone()
-            };
+            let ended = Passkey { removed_at: Some(now), ..(*stored.value).clone() };
             changeset.replace(&stored, &ended);
         }
     }
     for stored in of_person(kernel, SignInBinding::PERSON, person).whole().await? {
         if stored.removed_at.is_none() {
-            let ended = SignInBinding {
-                removed_at: Some(now),
-                ..(*stored.value).clone()
-            };
+            let ended = SignInBinding { removed_at: Some(now), ..(*stored.value).clone() };
             changeset.replace(&stored, &ended);
         }
     }
@@ -280,8 +281,15 @@ pub async fn revoke_session(kernel: &Kernel, caller: &Caller, id: SessionId) -> 
                     let now = kernel.now();
                     let stored = kernel.must::<Session>("session", id).await?;
                     // Nothing keeps people from ending their own.
-                    if caller.person_id() != Some(stored.person) && kernel.allow(caller, Action::Revoke, inventory("session", id, ""), owns(false)).is_err() {
-                        kernel.allow(caller, Action::Administer, inventory("session", id, ""), administration(false, false))?;
+                    if caller.person_id() != Some(stored.person)
+                        && kernel.allow(caller, Action::Revoke, inventory("session", id, ""), owns(false)).is_err()
+                    {
+                        kernel.allow(
+                            caller,
+                            Action::Administer,
+                            inventory("session", id, ""),
+                            administration(false, false),
+                        )?;
                     }
                     let session = revoked(&stored, now);
                     let event = kernel.event(now, EventKind::SessionRevoked).subject(id).subject(stored.person);
@@ -296,10 +304,7 @@ pub async fn revoke_session(kernel: &Kernel, caller: &Caller, id: SessionId) -> 
 }
 
 fn revoked(session: &Session, now: Timestamp) -> Session {
-    Session {
-        revoked_at: session.revoked_at.or(Some(now)),
-        ..session.clone()
-    }
+    Session { revoked_at: session.revoked_at.or(Some(now)), ..session.clone() }
 }
 
 pub(crate) fn session_view(session: &Session, this: Option<SessionId>) -> SessionView {
@@ -328,11 +333,7 @@ mod tests {
     async fn nobody_keeps_a_session_by_having_many() {
         let world = world().await;
         let id = world.person(Role::Security).await.person_id().unwrap();
-        let assurance = Assurance {
-            method: SignInMethod::Passkey,
-            at: world.engine.now(),
-            phishing_resistant: true,
-        };
+        let assurance = Assurance { method: SignInMethod::Passkey, at: world.engine.now(), phishing_resistant: true };
         let live = async || {
             let mut sessions = of_person(&world.engine, Session::PERSON, id).readable().await.unwrap();
             sessions.retain(|session| session.revoked_at.is_none());
@@ -344,7 +345,8 @@ mod tests {
             let event = world.engine.event(now, EventKind::SignInSucceeded);
             let mut changeset = Changeset::new(Actor::System { part: "sign-in".into() }, now, event);
             let person = world.engine.must::<Person>("person", id).await.unwrap();
-            let (_, session) = start_session(&world.engine, &mut changeset, &person, assurance, true, now).await.unwrap();
+            let (_, session) =
+                start_session(&world.engine, &mut changeset, &person, assurance, true, now).await.unwrap();
             world.engine.settle(changeset).await.unwrap().unwrap();
             last = Some(session.id);
             world.clock.advance(Span::from_secs(1));

@@ -1,4 +1,5 @@
-//! Providers that people sign in with: registered by one administrator, confirmed by another (S-13), and for people only (R18).
+//! Providers that people sign in with: registered by one administrator, confirmed by another (S-13), and for people
+//! only (R18).
 
 use tenure_api::sign_in::{NewSignInProvider, SignInProviderView};
 use tenure_api::views::{Page, Resource as View};
@@ -54,12 +55,16 @@ impl Trusted for SignInProvider {
     }
 }
 
-/// Registers a provider. People can sign in with it once another administrator has confirmed it, or at once, and marked so, while
-/// there is no other.
+/// Registers a provider. People can sign in with it once another administrator has confirmed it, or at once, and marked
+/// so, while there is no other.
 ///
 /// # Errors
 /// The fields are wrong, its discovery document doesn't fit, workloads are proven by it, or the caller may not.
-pub async fn create_sign_in_provider(kernel: &Kernel, caller: &Caller, ask: NewSignInProvider) -> Result<View<SignInProviderView>, OpError> {
+pub async fn create_sign_in_provider(
+    kernel: &Kernel,
+    caller: &Caller,
+    ask: NewSignInProvider,
+) -> Result<View<SignInProviderView>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "sign_in_provider.create", ""), async {
             kernel.allow(caller, Action::Trust, inventory(KIND, "", ""), administration(false, false))?;
@@ -81,7 +86,11 @@ pub async fn create_sign_in_provider(kernel: &Kernel, caller: &Caller, ask: NewS
                         name: ask.name.trim().to_owned(),
                         issuer: ask.issuer.clone(),
                         client_id: ask.client_id.clone(),
-                        client_secret: ask.client_secret.as_deref().map(|secret| seal_client_secret(kernel, id, secret)).transpose()?,
+                        client_secret: ask
+                            .client_secret
+                            .as_deref()
+                            .map(|secret| seal_client_secret(kernel, id, secret))
+                            .transpose()?,
                         secret_in_form: in_form(found.token_endpoint_auth_methods_supported.as_deref()),
                         phishing_resistant: ask.phishing_resistant.clone(),
                         acr_values: both(&ask.phishing_resistant, &found.acr_values_supported),
@@ -108,7 +117,8 @@ pub async fn create_sign_in_provider(kernel: &Kernel, caller: &Caller, ask: NewS
                     let mut changeset = records::proposal(kernel, caller, now, proposing, &provider, event);
                     changeset.once.push(Once {
                         space: "issuer_url",
-                        // As in the registration of issuers: two of the same moment use the same number, whatever they are for.
+                        // As in the registration of issuers: two of the same moment use the same number, whatever
+                        // they are for.
                         key: format!("{} {earlier}", provider.issuer),
                         until: None,
                     });
@@ -124,7 +134,11 @@ pub async fn create_sign_in_provider(kernel: &Kernel, caller: &Caller, ask: NewS
 ///
 /// # Errors
 /// No such provider, it isn't proposed, or the caller proposed it, may not, or hasn't just signed in.
-pub async fn confirm_sign_in_provider(kernel: &Kernel, caller: &Caller, id: SignInProviderId) -> Result<View<SignInProviderView>, OpError> {
+pub async fn confirm_sign_in_provider(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: SignInProviderId,
+) -> Result<View<SignInProviderView>, OpError> {
     let confirmed = records::confirm_trusted(kernel, caller, &id.to_string()).await?;
     Ok(changed_provider(kernel, &confirmed))
 }
@@ -133,7 +147,11 @@ pub async fn confirm_sign_in_provider(kernel: &Kernel, caller: &Caller, id: Sign
 ///
 /// # Errors
 /// No such provider, it was removed before, or the caller may not.
-pub async fn remove_sign_in_provider(kernel: &Kernel, caller: &Caller, id: SignInProviderId) -> Result<View<SignInProviderView>, OpError> {
+pub async fn remove_sign_in_provider(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: SignInProviderId,
+) -> Result<View<SignInProviderView>, OpError> {
     let removed = records::remove_trusted(kernel, caller, &id.to_string(), None).await?;
     Ok(changed_provider(kernel, &removed))
 }
@@ -182,8 +200,11 @@ fn seal_client_secret(kernel: &Kernel, id: SignInProviderId, secret: &str) -> Re
 
 /// Our client secret at a provider, for the one request that needs it.
 pub(crate) fn client_secret(kernel: &Kernel, provider: &SignInProvider) -> Result<Option<Secret<String>>, OpError> {
-    let Some(sealed) = &provider.client_secret else { return Ok(None) };
-    let broken = || OpError::Internal(format!("the client secret of {} can't be opened with this root key", provider.id));
+    let Some(sealed) = &provider.client_secret else {
+        return Ok(None);
+    };
+    let broken =
+        || OpError::Internal(format!("the client secret of {} can't be opened with this root key", provider.id));
     let opened = kernel.root.open(SEAL_LABEL, &provider.id.to_string(), sealed).map_err(|_| broken())?;
     let text = String::from_utf8(opened.expose().clone()).map_err(|_| broken())?;
     Ok(Some(Secret::new(text)))
@@ -226,7 +247,9 @@ fn provider_view(kernel: &Kernel, provider: &SignInProvider) -> SignInProviderVi
 
 fn check(ask: &NewSignInProvider) -> Vec<FieldProblem> {
     let mut problems = Vec::new();
-    let text = |text: &str, limit: usize| !text.trim().is_empty() && text.len() <= limit && tenure_core::base::text::check_line(text).is_ok();
+    let text = |text: &str, limit: usize| {
+        !text.trim().is_empty() && text.len() <= limit && tenure_core::base::text::check_line(text).is_ok()
+    };
     let mut demand = |good: bool, field: &str, code: &str, hint: &str| {
         if !good {
             problems.push(FieldProblem::new(field, code, hint));
@@ -257,7 +280,8 @@ fn check(ask: &NewSignInProvider) -> Vec<FieldProblem> {
         "give the client secret, of at most 1000 bytes, or leave it out",
     );
     demand(
-        ask.phishing_resistant.len() <= MAX_METHODS && ask.phishing_resistant.iter().all(|method| text(method, MAX_TEXT)),
+        ask.phishing_resistant.len() <= MAX_METHODS
+            && ask.phishing_resistant.iter().all(|method| text(method, MAX_TEXT)),
         "phishing_resistant",
         "methods_malformed",
         "list at most 32 values of acr or amr, e.g. phr or hwk",
@@ -268,20 +292,21 @@ fn check(ask: &NewSignInProvider) -> Vec<FieldProblem> {
 /// Where a browser is sent and where codes are exchanged, if both can be trusted.
 fn endpoints(found: &Discovery, https: bool) -> Result<(String, String), OpError> {
     let good = |url: &Option<String>, with_query: bool| {
-        url.clone()
-            .filter(|url| allowed_url(url, with_query) && (!https || url.starts_with("https://")))
-            .ok_or_else(|| {
+        url.clone().filter(|url| allowed_url(url, with_query) && (!https || url.starts_with("https://"))).ok_or_else(
+            || {
                 OpError::field(
                     "issuer",
                     "endpoints_malformed",
                     "its discovery document must name an authorization_endpoint and a token_endpoint, both https URLs",
                 )
-            })
+            },
+        )
     };
     Ok((good(&found.authorization_endpoint, true)?, good(&found.token_endpoint, true)?))
 }
 
-/// Whether the secret goes into the form: only where the provider says that it takes no other way (Discovery 1.0, section 3).
+/// Whether the secret goes into the form: only where the provider says that it takes no other way (Discovery 1.0,
+/// section 3).
 fn in_form(methods: Option<&[String]>) -> bool {
     methods.is_some_and(|methods| {
         let takes = |name: &str| methods.iter().any(|method| method == name);

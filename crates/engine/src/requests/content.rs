@@ -1,9 +1,10 @@
 //! What the votes on a request bind, and its hash (S-8).
 //!
-//! A vote quotes the hash of what was read, so it must come to the same whichever release computes it. Form 2 is SHA-256 over canonical
-//! JSON (RFC 8785: members in the order of their names, no white space). A field that a later release adds is left out of a record's JSON while
-//! nobody uses it (`skip_serializing_if`), and so changes nothing. The first form is the JSON of the serialiser, in the order of its fields;
-//! requests that were made under it are judged by it as long as they are open.
+//! A vote quotes the hash of what was read, so it must come to the same whichever release computes it. Form 2 is
+//! SHA-256 over canonical JSON (RFC 8785: members in the order of their names, no white space). A field that a later
+//! release adds is left out of a record's JSON while nobody uses it (`skip_serializing_if`), and so changes nothing.
+//! The first form is the JSON of the serialiser, in the order of its fields; requests that were made under it are
+//! judged by it as long as they are open.
 
 use std::fmt::Write as _;
 
@@ -60,11 +61,7 @@ pub(crate) fn content_hash(facts: &Facts, purpose: &str) -> Result<String, OpErr
 /// # Errors
 /// The content can't be JSON.
 pub(crate) fn is_hash_of(hash: &str, facts: &Facts, purpose: &str) -> Result<bool, OpError> {
-    let ours = if hash.starts_with(FORM_2) {
-        content_hash(facts, purpose)?
-    } else {
-        first_form(facts, purpose)?
-    };
+    let ours = if hash.starts_with(FORM_2) { content_hash(facts, purpose)? } else { first_form(facts, purpose)? };
     Ok(ours == hash)
 }
 
@@ -84,10 +81,12 @@ fn digest(text: &str) -> String {
 }
 
 fn json(value: &impl Serialize) -> Result<Value, OpError> {
-    serde_json::to_value(value).map_err(|error| OpError::Internal(format!("what a request is about can't be told: {error}")))
+    serde_json::to_value(value)
+        .map_err(|error| OpError::Internal(format!("what a request is about can't be told: {error}")))
 }
 
-/// Canonical JSON. Numbers are whole in everything that a request holds but the claims of a binding; those are written as they are read.
+/// Canonical JSON. Numbers are whole in everything that a request holds but the claims of a binding; those are written
+/// as they are read.
 fn push(text: &mut String, value: &Value) {
     match value {
         Value::Object(object) => {
@@ -155,12 +154,7 @@ mod tests {
     }
 
     fn facts(subject: Subject) -> Facts {
-        Facts::about(
-            &Matter::Activation {
-                identity: IdentityId::from_u128(7),
-            },
-            subject,
-        )
+        Facts::about(&Matter::Activation { identity: IdentityId::from_u128(7) }, subject)
     }
 
     /// Open requests hold such hashes.
@@ -176,7 +170,8 @@ mod tests {
         }
     }
 
-    /// A field that is new in any of these must leave its JSON as it is while nobody uses it: `#[serde(default, skip_serializing_if = …)]`.
+    /// A field that is new in any of these must leave its JSON as it is while nobody uses it: `#[serde(default,
+    /// skip_serializing_if = …)]`.
     #[test]
     fn d14_a_field_that_nobody_uses_is_in_no_hash() {
         let id = |kind: &str| format!("{kind}_{}", "0".repeat(25) + "1");
@@ -197,14 +192,11 @@ mod tests {
         ];
         let mut text = String::new();
         for matter in matters {
-            let read: Matter = serde_json::from_value(matter.clone()).unwrap_or_else(|error| panic!("{matter}: {error}"));
+            let read: Matter =
+                serde_json::from_value(matter.clone()).unwrap_or_else(|error| panic!("{matter}: {error}"));
             push(&mut text, &json!(read));
         }
-        assert_eq!(
-            digest(&text),
-            "sha256:7614165670e3be0dbf10a38080485fb626fed70771579b5a8d157f63fd03866e",
-            "{text}"
-        );
+        assert_eq!(digest(&text), "sha256:7614165670e3be0dbf10a38080485fb626fed70771579b5a8d157f63fd03866e", "{text}");
     }
 
     #[test]

@@ -16,7 +16,8 @@ use crate::requests::route;
 use crate::requests::vote::Voter;
 use crate::requests::vote::vote_context;
 
-/// Members of a team that runs or gains from something, at most: a request names each of them as one who may not approve it.
+/// Members of a team that runs or gains from something, at most: a request names each of them as one who may not
+/// approve it.
 const MAX_MEMBERS: usize = 1_000;
 /// Holders of a role that are looked for: no route has more steps.
 const ENOUGH: usize = 2;
@@ -46,7 +47,9 @@ impl Approvers {
     }
 
     fn assign(&self, steps: &[&[Place]], taken: &mut Vec<PersonId>) -> bool {
-        let Some((step, rest)) = steps.split_first() else { return true };
+        let Some((step, rest)) = steps.split_first() else {
+            return true;
+        };
         step.iter().flat_map(|place| self.of(*place)).any(|person| {
             if taken.contains(person) {
                 return false;
@@ -72,7 +75,10 @@ impl Approvers {
             .collect();
         let missing: Vec<&str> = [Place::Owner, Place::Manager, Place::Security, Place::Administrator]
             .into_iter()
-            .filter(|place| self.of(*place).is_empty() && routes.iter().any(|route| route.steps().iter().any(|step| step.contains(place))))
+            .filter(|place| {
+                self.of(*place).is_empty()
+                    && routes.iter().any(|route| route.steps().iter().any(|step| step.contains(place)))
+            })
             .map(Place::in_words)
             .collect();
         let missing = if missing.is_empty() {
@@ -104,16 +110,19 @@ pub(crate) async fn approvers_of(kernel: &Kernel, facts: &Facts) -> Result<Appro
     })
 }
 
-async fn holders(kernel: &Kernel, role: Role, place: Place, facts: &Facts, wanted: bool) -> Result<Vec<PersonId>, OpError> {
+async fn holders(
+    kernel: &Kernel,
+    role: Role,
+    place: Place,
+    facts: &Facts,
+    wanted: bool,
+) -> Result<Vec<PersonId>, OpError> {
     let mut found = Vec::new();
     let mut pages = kernel.pages(Query::of([Person::ROLE.of(role), Person::STATE.of(PersonState::Active)]));
     while wanted && found.len() < ENOUGH {
         let Some(page) = pages.next().await? else { break };
         found.extend(
-            page.readable()
-                .iter()
-                .filter(|person| could_vote(kernel, person, place, facts))
-                .map(|person| person.id),
+            page.readable().iter().filter(|person| could_vote(kernel, person, place, facts)).map(|person| person.id),
         );
     }
     Ok(found)
@@ -128,12 +137,7 @@ fn could_vote(kernel: &Kernel, person: &Person, place: Place, facts: &Facts) -> 
         Place::Administrator => person.holds(Role::Administrator),
     };
     let same_person = facts.keeps_out(person) && !facts.context.single_person;
-    let voter = Voter {
-        place,
-        fills: holds,
-        same_person,
-        fresh: Freshness::supposed(),
-    };
+    let voter = Voter { place, fills: holds, same_person, fresh: Freshness::supposed() };
     let question = Question {
         principal: authority::person(person),
         action: Action::Approve,
@@ -141,10 +145,14 @@ fn could_vote(kernel: &Kernel, person: &Person, place: Place, facts: &Facts) -> 
         context: vote_context(voter, &facts.matter, facts.class, facts.tier, facts.context.single_person),
     };
     let lets = |set: &dyn PolicyEngine| tenure_core::credential::gate::check(&set.decide(&question)).is_ok();
-    holds && !same_person && lets(&*route::judging_set(kernel, facts)) && facts.proposed_policy.as_ref().is_none_or(|set| lets(&**set))
+    holds
+        && !same_person
+        && lets(&*route::judging_set(kernel, facts))
+        && facts.proposed_policy.as_ref().is_none_or(|set| lets(&**set))
 }
 
-/// Everybody who is of one of these teams now. A request keeps them out for good: nobody becomes an approver by leaving a team (S-8).
+/// Everybody who is of one of these teams now. A request keeps them out for good: nobody becomes an approver by leaving
+/// a team (S-8).
 ///
 /// # Errors
 /// A team is too large to name its members.
@@ -164,8 +172,8 @@ pub(crate) async fn members_of(kernel: &Kernel, teams: &[TeamId]) -> Result<Vec<
     Ok(members)
 }
 
-/// The teams that a party of a charter names, by id or by name: all whose names read like it, be it in other cases or with letters of
-/// another script that look the same (UTS #39). Whoever reads it takes it for any of them.
+/// The teams that a party of a charter names, by id or by name: all whose names read like it, be it in other cases or
+/// with letters of another script that look the same (UTS #39). Whoever reads it takes it for any of them.
 pub(crate) async fn teams_of_party(kernel: &Kernel, party: &str) -> Result<Vec<TeamId>, OpError> {
     if let Ok(team) = party.to_ascii_lowercase().parse::<TeamId>() {
         return Ok(vec![team]);
@@ -186,8 +194,8 @@ pub(crate) async fn teams_of_party(kernel: &Kernel, party: &str) -> Result<Vec<T
     Ok(teams)
 }
 
-/// What a name looks like, its letters and digits alone: in lower case, and as it is written, where a capital I is an l. Two names with a reading
-/// in common are taken for one by whoever reads them.
+/// What a name looks like, its letters and digits alone: in lower case, and as it is written, where a capital I is an
+/// l. Two names with a reading in common are taken for one by whoever reads them.
 fn readings(name: &str) -> [String; 2] {
     let letters = |text: &str| unicode_security::skeleton(text).filter(|c| c.is_alphanumeric()).collect::<String>();
     [letters(&name.to_lowercase()), letters(name).to_lowercase()]
@@ -207,12 +215,7 @@ mod tests {
     async fn s08_a_member_who_cannot_be_read_is_not_let_in() {
         let world = world().await;
         let (engine, now) = (&world.engine, world.engine.now());
-        let team = Team {
-            id: TeamId::from_u128(1),
-            name: "payments".into(),
-            source: None,
-            created_at: now,
-        };
+        let team = Team { id: TeamId::from_u128(1), name: "payments".into(), source: None, created_at: now };
         let mut member = Person::new(PersonId::from_u128(9), "Bob".into(), None, Vec::new(), now);
         member.teams = vec![team.id];
         let mut made = Changeset::new(system(), now, engine.event(now, EventKind::PersonChanged));

@@ -91,8 +91,9 @@ impl Touches {
 }
 
 impl AskContext {
-    /// A context in which nothing is so that would enable, and everything that stands in the way: whoever knows better says so of each fact. Only what
-    /// a matter has nothing to do with is left out of it: how long a change of roles lasts, the controls of what is no exception.
+    /// A context in which nothing is so that would enable, and everything that stands in the way: whoever knows better
+    /// says so of each fact. Only what a matter has nothing to do with is left out of it: how long a change of roles
+    /// lasts, the controls of what is no exception.
     pub(crate) fn of(matter: &Matter) -> Self {
         let class = class_of(matter);
         let somewhere = !matches!(matter, Matter::Roles { .. } | Matter::Policy { .. } | Matter::Template { .. });
@@ -123,7 +124,8 @@ impl AskContext {
         }
     }
 
-    /// A context in which nothing is said of a charter, since the matter concerns no identity; of one that does, it still denies.
+    /// A context in which nothing is said of a charter, since the matter concerns no identity; of one that does, it
+    /// still denies.
     pub(crate) fn without_identity(matter: &Matter) -> Self {
         let context = Self::of(matter);
         if context.class == Class::NonHuman {
@@ -199,14 +201,14 @@ impl Facts {
         }
     }
 
-    /// Whether somebody may not approve it: who asks or gains, be it as a member of a team. The team is judged by the person's own record, so
-    /// that a list which lacks somebody lets nobody in.
+    /// Whether somebody may not approve it: who asks or gains, be it as a member of a team. The team is judged by the
+    /// person's own record, so that a list which lacks somebody lets nobody in.
     pub(crate) fn keeps_out(&self, person: &Person) -> bool {
         self.interested.contains(&person.id) || self.interested_teams.iter().any(|team| person.is_or_was_in(*team))
     }
 
-    /// Keeps out whoever was interested when it was asked, too: nobody becomes an approver by leaving the team that gains from it, whoever
-    /// reports that, or by handing on the identity that asked for them (S-8).
+    /// Keeps out whoever was interested when it was asked, too: nobody becomes an approver by leaving the team that
+    /// gains from it, whoever reports that, or by handing on the identity that asked for them (S-8).
     pub(crate) fn keep_out(&mut self, request: &Request) {
         self.interested.extend_from_slice(&request.interested);
         self.interested = distinct(std::mem::take(&mut self.interested));
@@ -220,7 +222,8 @@ impl Facts {
         self.interested_teams.extend(served.teams);
     }
 
-    /// Whether who asks is the accountable owner of the identity concerned, the identity, or the person concerned or their manager.
+    /// Whether who asks is the accountable owner of the identity concerned, the identity, or the person concerned or
+    /// their manager.
     pub(crate) fn owns(&self, asker: Asker) -> bool {
         match asker {
             Asker::Person(id) => match self.class {
@@ -237,7 +240,9 @@ impl Facts {
 pub(crate) fn class_of(matter: &Matter) -> Class {
     match matter {
         Matter::PersonAccess { .. } => Class::Human,
-        Matter::Roles { .. } | Matter::Policy { .. } | Matter::Template { .. } | Matter::Inventory { .. } => Class::Administration,
+        Matter::Roles { .. } | Matter::Policy { .. } | Matter::Template { .. } | Matter::Inventory { .. } => {
+            Class::Administration
+        }
         _ => Class::NonHuman,
     }
 }

@@ -44,7 +44,13 @@ pub(crate) fn judging_set(kernel: &Kernel, facts: &Facts) -> Arc<dyn PolicyEngin
 }
 
 /// The request as it stands before its first vote: on the lightest permitted route.
-pub(crate) async fn draft_request(kernel: &Kernel, caller: &Caller, facts: &Facts, purpose: &str, now: Timestamp) -> Result<Request, OpError> {
+pub(crate) async fn draft_request(
+    kernel: &Kernel,
+    caller: &Caller,
+    facts: &Facts,
+    purpose: &str,
+    now: Timestamp,
+) -> Result<Request, OpError> {
     let mut facts = facts.clone();
     facts.context.owns = facts.owns(asker(caller));
     let (route, answer) = Box::pin(choose_route(kernel, principal(caller), &facts)).await?;
@@ -79,9 +85,13 @@ pub(crate) async fn draft_request(kernel: &Kernel, caller: &Caller, facts: &Fact
     })
 }
 
-/// The lightest route that policy permits and whose places somebody can fill: a forbid on one, or a place that nobody may fill, pushes to a
-/// heavier one, and none is a refusal (S-8, S-9).
-pub(crate) async fn choose_route(kernel: &Kernel, principal: Entity, facts: &Facts) -> Result<(Route, Answer), OpError> {
+/// The lightest route that policy permits and whose places somebody can fill: a forbid on one, or a place that nobody
+/// may fill, pushes to a heavier one, and none is a refusal (S-8, S-9).
+pub(crate) async fn choose_route(
+    kernel: &Kernel,
+    principal: Entity,
+    facts: &Facts,
+) -> Result<(Route, Answer), OpError> {
     let mut denials = Vec::new();
     let mut unfilled = Vec::new();
     // Looked for once somebody is wanted: what a rule approves waits for nobody.
@@ -120,15 +130,22 @@ pub(crate) async fn choose_route(kernel: &Kernel, principal: Entity, facts: &Fac
         *detail = Some(NO_ROUTE_FOR_INVENTORY.to_owned());
         return Err(refused);
     }
-    if let (OpError::Refused { detail, .. }, Some(longest)) = (&mut refused, longest_with_a_route(kernel, &principal, facts, &approvers)) {
+    if let (OpError::Refused { detail, .. }, Some(longest)) =
+        (&mut refused, longest_with_a_route(kernel, &principal, facts, &approvers))
+    {
         *detail = Some(over_bound(facts, longest));
     }
     Err(refused)
 }
 
-/// The longest duration, in whole minutes, for which policy would permit a route that can be filled, where only the wanted one is too
-/// long. Policies bound durations from above: what is permitted for a while is permitted for less.
-pub(crate) fn longest_with_a_route(kernel: &Kernel, principal: &Entity, facts: &Facts, approvers: &Approvers) -> Option<Span> {
+/// The longest duration, in whole minutes, for which policy would permit a route that can be filled, where only the
+/// wanted one is too long. Policies bound durations from above: what is permitted for a while is permitted for less.
+pub(crate) fn longest_with_a_route(
+    kernel: &Kernel,
+    principal: &Entity,
+    facts: &Facts,
+    approvers: &Approvers,
+) -> Option<Span> {
     let judge = judging_set(kernel, facts);
     let has_route = |minutes: i64| {
         let mut context = facts.context.clone();
@@ -154,7 +171,12 @@ pub(crate) fn longest_with_a_route(kernel: &Kernel, principal: &Entity, facts: &
     Some(Span::from_mins(good))
 }
 
-pub(crate) fn opened_event(kernel: &Kernel, request: &Request, facts: &Facts, now: Timestamp) -> tenure_core::store::event::Event {
+pub(crate) fn opened_event(
+    kernel: &Kernel,
+    request: &Request,
+    facts: &Facts,
+    now: Timestamp,
+) -> tenure_core::store::event::Event {
     let mut event = kernel.event(now, EventKind::RequestOpened).subject(request.id);
     for subject in &facts.subjects {
         event = event.subject(subject);
@@ -215,7 +237,12 @@ pub(crate) fn tell_approvers(changeset: &mut Changeset, request: &Request, title
     }
 }
 
-pub(crate) async fn request_view(kernel: &Kernel, request: Request, revision: u64, committed: Option<&Committed>) -> Result<RequestView, OpError> {
+pub(crate) async fn request_view(
+    kernel: &Kernel,
+    request: Request,
+    revision: u64,
+    committed: Option<&Committed>,
+) -> Result<RequestView, OpError> {
     let (approvers, roles) = approvers(&request);
     Ok(RequestView {
         workflow: request.workflow(),
@@ -249,7 +276,9 @@ pub(crate) fn over_bound(facts: &Facts, longest: Span) -> String {
 }
 
 /// Who may fill the steps that are open: persons by name, and roles.
-pub(crate) fn approvers(request: &Request) -> (Vec<tenure_core::base::id::PersonId>, Vec<tenure_core::people::person::Role>) {
+pub(crate) fn approvers(
+    request: &Request,
+) -> (Vec<tenure_core::base::id::PersonId>, Vec<tenure_core::people::person::Role>) {
     use tenure_core::people::person::Role;
     let (mut people, mut roles) = (Vec::new(), Vec::new());
     for place in request.open_steps().into_iter().flatten() {
@@ -281,7 +310,8 @@ pub(crate) fn principal(caller: &Caller) -> Entity {
 /// Whether the caller asked for it, answers for what it is about, or may fill one of its places.
 pub(crate) fn concerns(request: &Request, caller: &Caller) -> bool {
     let person = caller.person_id();
-    request.requested_by == asker(caller) || (person.is_some() && [request.owner, request.manager, request.matter.person()].contains(&person))
+    request.requested_by == asker(caller)
+        || (person.is_some() && [request.owner, request.manager, request.matter.person()].contains(&person))
 }
 
 pub(crate) fn not_open(state: RequestState) -> OpError {

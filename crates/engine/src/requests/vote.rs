@@ -1,4 +1,5 @@
-//! Votes: judged by policy for the place that the voter fills, and by the kernel for everything that no policy can change (S-8, S-9).
+//! Votes: judged by policy for the place that the voter fills, and by the kernel for everything that no policy can
+//! change (S-8, S-9).
 
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
@@ -90,7 +91,13 @@ pub(crate) fn may_still_vote(kernel: &Kernel, person: &Person, place: Place, req
 }
 
 /// The place among the open steps that the caller fills, and the policy's answer.
-pub(crate) fn place_of(kernel: &Kernel, caller: &Caller, fresh: Freshness, request: &Request, facts: &Facts) -> Result<(Place, Answer), OpError> {
+pub(crate) fn place_of(
+    kernel: &Kernel,
+    caller: &Caller,
+    fresh: Freshness,
+    request: &Request,
+    facts: &Facts,
+) -> Result<(Place, Answer), OpError> {
     let Caller::Person { person, .. } = caller else {
         return Err(OpError::because(Reason::NotAllowed, "only a person votes"));
     };
@@ -101,15 +108,16 @@ pub(crate) fn place_of(kernel: &Kernel, caller: &Caller, fresh: Freshness, reque
         if !fills {
             continue;
         }
-        let voter = Voter {
-            place,
-            fills,
-            same_person,
-            fresh,
-        };
+        let voter = Voter { place, fills, same_person, fresh };
         let context = context_of(voter, request, facts);
         let resource = inventory("request", request.id, &facts.environment);
-        match kernel.allow_under(&*route::judging_set(kernel, facts), caller, Action::Approve, resource, context.clone()) {
+        match kernel.allow_under(
+            &*route::judging_set(kernel, facts),
+            caller,
+            Action::Approve,
+            resource,
+            context.clone(),
+        ) {
             Ok(answer) => {
                 if same_person {
                     // The kernel of S-9: no policy can let somebody approve what they asked for.
@@ -140,8 +148,15 @@ pub(crate) fn place_of(kernel: &Kernel, caller: &Caller, fresh: Freshness, reque
 }
 
 /// A policy change is judged under the proposed set too (S-9).
-pub(crate) fn allowed_by_proposed(person: &Person, request: &Request, facts: &Facts, context: Attributes) -> Result<(), OpError> {
-    let Some(proposed) = &facts.proposed_policy else { return Ok(()) };
+pub(crate) fn allowed_by_proposed(
+    person: &Person,
+    request: &Request,
+    facts: &Facts,
+    context: Attributes,
+) -> Result<(), OpError> {
+    let Some(proposed) = &facts.proposed_policy else {
+        return Ok(());
+    };
     let answer = proposed.decide(&Question {
         principal: authority::person(person),
         action: Action::Approve,
@@ -181,7 +196,13 @@ pub(crate) fn context_of(voter: Voter, request: &Request, facts: &Facts) -> Attr
 }
 
 /// The context of `approve`, as the schema has it.
-pub(crate) fn vote_context(voter: Voter, matter: &Matter, class: Class, tier: Option<RiskTier>, single_person: bool) -> Attributes {
+pub(crate) fn vote_context(
+    voter: Voter,
+    matter: &Matter,
+    class: Class,
+    tier: Option<RiskTier>,
+    single_person: bool,
+) -> Attributes {
     Attributes::from([
         ("place", Value::Text(voter.place.as_str().to_owned())),
         ("fills", Value::Bool(voter.fills)),

@@ -108,7 +108,9 @@ async fn work_one(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<
 
 async fn work(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Changeset, OpError> {
     let changeset = match claimed.kind {
-        DueKind::IdentityExpiry => work_identity(kernel, claimed, now, |identity| async move { Ok(expiry::plan(&identity, now)) }).await?,
+        DueKind::IdentityExpiry => {
+            work_identity(kernel, claimed, now, |identity| async move { Ok(expiry::plan(&identity, now)) }).await?
+        }
         DueKind::IdentityIdle => {
             work_identity(kernel, claimed, now, |identity| async move {
                 Ok(idle::plan(&identity, work::last_used(kernel, &identity.id.to_string()).await?, now))
@@ -141,17 +143,20 @@ async fn work_identity<Fut: Future<Output = Result<Plan, OpError>>>(
     now: Timestamp,
     plan: impl Fn(Stored<Identity>) -> Fut,
 ) -> Result<Option<Changeset>, OpError> {
-    let Ok(id) = claimed.subject.parse::<IdentityId>() else { return Ok(None) };
-    let Some(stored) = kernel.one::<Identity>(id).await? else { return Ok(None) };
+    let Ok(id) = claimed.subject.parse::<IdentityId>() else {
+        return Ok(None);
+    };
+    let Some(stored) = kernel.one::<Identity>(id).await? else {
+        return Ok(None);
+    };
     Ok(match plan(stored.clone()).await? {
         Plan::Nothing => None,
         Plan::Later(at) => Some(work::postponed(kernel, claimed, at, now)),
         Plan::Retire(because) => {
             let mut changeset = lifecycle::retire_by_deadline(kernel, &stored, because, now).await?;
-            // The end clears every deadline of the identity; the claimed one goes by its fence, so that a lost lease conflicts.
-            changeset
-                .due
-                .retain(|change| !matches!(change, DueChange::Clear(kind, _) if *kind == claimed.kind));
+            // The end clears every deadline of the identity; the claimed one goes by its fence, so that a lost lease
+            // conflicts.
+            changeset.due.retain(|change| !matches!(change, DueChange::Clear(kind, _) if *kind == claimed.kind));
             changeset.due.push(DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence));
             Some(changeset)
         }
@@ -159,8 +164,12 @@ async fn work_identity<Fut: Future<Output = Result<Plan, OpError>>>(
 }
 
 async fn work_grant(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
-    let Ok(id) = claimed.subject.parse::<GrantId>() else { return Ok(None) };
-    let Some(stored) = kernel.one::<Grant>(id).await? else { return Ok(None) };
+    let Ok(id) = claimed.subject.parse::<GrantId>() else {
+        return Ok(None);
+    };
+    let Some(stored) = kernel.one::<Grant>(id).await? else {
+        return Ok(None);
+    };
     Ok(match grants::plan::plan(&stored, now) {
         Plan::Nothing => None,
         Plan::Later(at) => Some(work::postponed(kernel, claimed, at, now)),

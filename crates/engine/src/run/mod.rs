@@ -1,4 +1,5 @@
-//! The loops that work off what falls due. Each may run on every replica: work is leased, and acknowledged with a fencing token.
+//! The loops that work off what falls due. Each may run on every replica: work is leased, and acknowledged with a
+//! fencing token.
 
 pub mod callbacks;
 pub mod deadlines;
@@ -15,8 +16,8 @@ use crate::kernel::notice::Notify;
 use crate::log::{outbox, sealer};
 use crate::state::verification;
 
-/// Works for the whole deployment until `stop` turns true. One process has to; of several, each does a part. Beside it, as beside whatever serves
-/// the API, [`upkeep`] runs.
+/// Works for the whole deployment until `stop` turns true. One process has to; of several, each does a part. Beside it,
+/// as beside whatever serves the API, [`upkeep`] runs.
 pub async fn work(kernel: Arc<Kernel>, channels: Vec<Arc<dyn Notify>>, stop: watch::Receiver<bool>) {
     tokio::join!(
         deadlines::run(Arc::clone(&kernel), stop.clone()),

@@ -1,5 +1,5 @@
-//! What nobody who is there answers for is looked for without anybody asking: at the start, and once a day. Whoever leaves is followed at once; this finds those
-//! who had left before a release knew to ask, and what a race let through.
+//! What nobody who is there answers for is looked for without anybody asking: at the start, and once a day. Whoever
+//! leaves is followed at once; this finds those who had left before a release knew to ask, and what a race let through.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,8 @@ const EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Before set-up there is nobody to look for, and a store that can't be asked now is asked again.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// Opens what findings are missing about records whose owners are away and about removal groups that nobody is left of; returns how many commits it took.
+/// Opens what findings are missing about records whose owners are away and about removal groups that nobody is left of;
+/// returns how many commits it took.
 ///
 /// # Errors
 /// The store can't be read or written.

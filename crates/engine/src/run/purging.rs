@@ -20,8 +20,8 @@ const PURGES: u32 = 100;
 /// The store can't be reached.
 pub async fn purge(kernel: &Kernel) -> Result<u64, OpError> {
     let reading = kernel.reading();
-    // A clock that stepped ahead must not make Tenure forget proofs that are still valid, nor may one that is merely ahead of
-    // others: what is over is over by the log's own time too.
+    // A clock that stepped ahead must not make Tenure forget proofs that are still valid, nor may one that is merely
+    // ahead of others: what is over is over by the log's own time too.
     if !reading.reliable {
         return Ok(0);
     }

@@ -1,4 +1,5 @@
-//! Upkeep of what a process holds by itself: the policy set that another replica put in force is taken, last-used stamps and aggregates are written.
+//! Upkeep of what a process holds by itself: the policy set that another replica put in force is taken, last-used
+//! stamps and aggregates are written.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,8 @@ const EVERY: Duration = Duration::from_secs(1);
 /// # Errors
 /// The store can't take them; they are noted again.
 pub async fn flush_used(kernel: &Kernel) -> Result<(), OpError> {
-    let used: Vec<(String, Timestamp)> = kernel.used.lock().iter().map(|(subject, at)| (subject.clone(), *at)).collect();
+    let used: Vec<(String, Timestamp)> =
+        kernel.used.lock().iter().map(|(subject, at)| (subject.clone(), *at)).collect();
     if used.is_empty() {
         return Ok(());
     }
@@ -35,11 +37,9 @@ pub async fn flush_used(kernel: &Kernel) -> Result<(), OpError> {
 pub async fn run(engine: Arc<Kernel>, mut stop: watch::Receiver<bool>) {
     loop {
         let stopping = *stop.borrow();
-        for result in [
-            refresh::refresh_policy(&engine).await,
-            flush_used(&engine).await,
-            engine.flush_refusals(stopping).await,
-        ] {
+        for result in
+            [refresh::refresh_policy(&engine).await, flush_used(&engine).await, engine.flush_refusals(stopping).await]
+        {
             if let Err(error) = result {
                 tracing::warn!(%error, "upkeep is tried again");
             }

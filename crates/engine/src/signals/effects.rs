@@ -1,7 +1,8 @@
-//! What signals set off: drafts, looks at bindings, removals, holds, ends of tasks, reviews, departures (R8, R77, R80–R88, R94).
+//! What signals set off: drafts, looks at bindings, removals, holds, ends of tasks, reviews, departures (R8, R77,
+//! R80–R88, R94).
 //!
-//! A signal takes away, or has a draft made that people hand in and approve like any other. Nothing here activates, resumes, renews,
-//! changes an owner or counts as use (S-12); no path from here leads to one.
+//! A signal takes away, or has a draft made that people hand in and approve like any other. Nothing here activates,
+//! resumes, renews, changes an owner or counts as use (S-12); no path from here leads to one.
 
 use serde_json::{Map, Value as Json};
 use tenure_core::base::id::{PersonId, SignalId};
@@ -47,13 +48,7 @@ pub(crate) struct Turn {
 
 impl Turn {
     pub(crate) fn of(state: SignalState, what: impl Into<String>) -> Self {
-        Self {
-            state,
-            outcome: SignalOutcome {
-                what: what.into(),
-                ..SignalOutcome::default()
-            },
-        }
+        Self { state, outcome: SignalOutcome { what: what.into(), ..SignalOutcome::default() } }
     }
 
     pub(crate) fn done(what: impl Into<String>) -> Self {
@@ -116,10 +111,19 @@ fn signal_question(source: &Source, word: &Word, blast: u32) -> Question {
     }
 }
 
-/// Works off a signal. The changeset holds the effect, the signal as it then stands, and what was heard last of the subject.
-pub(crate) async fn work_signal(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
-    let Ok(id) = claimed.subject.parse::<SignalId>() else { return Ok(None) };
-    let Some(signal) = kernel.one::<Signal>(id).await? else { return Ok(None) };
+/// Works off a signal. The changeset holds the effect, the signal as it then stands, and what was heard last of the
+/// subject.
+pub(crate) async fn work_signal(
+    kernel: &Kernel,
+    claimed: &Claimed,
+    now: Timestamp,
+) -> Result<Option<Changeset>, OpError> {
+    let Ok(id) = claimed.subject.parse::<SignalId>() else {
+        return Ok(None);
+    };
+    let Some(signal) = kernel.one::<Signal>(id).await? else {
+        return Ok(None);
+    };
     if signal.state != SignalState::Received {
         return Ok(None);
     }
@@ -142,16 +146,10 @@ fn close_turn(changeset: &mut Changeset, claimed: &Claimed, said: &Said, turn: T
             .fact("what", &turn.outcome.what)
             .fact("removal", turn.outcome.removal);
     }
-    let signal = Signal {
-        state: turn.state,
-        outcome: turn.outcome,
-        ..(*said.signal.value).clone()
-    };
+    let signal = Signal { state: turn.state, outcome: turn.outcome, ..(*said.signal.value).clone() };
     changeset.replace(&said.signal, &signal);
     if signal.state == SignalState::Received {
-        changeset
-            .due
-            .push(DueChange::Retry(DueKind::Signal, claimed.subject.clone(), claimed.fence, now));
+        changeset.due.push(DueChange::Retry(DueKind::Signal, claimed.subject.clone(), claimed.fence, now));
     } else {
         acknowledge(changeset, claimed);
     }
@@ -177,11 +175,7 @@ fn worked_event(kernel: &Kernel, said: &Said, now: Timestamp) -> Event {
         event = event.fact("workflow", workflow);
     }
     // The keys of people are no public facts.
-    if word.subject.kind == SubjectKind::Person {
-        event
-    } else {
-        event.fact("subject", &word.subject)
-    }
+    if word.subject.kind == SubjectKind::Person { event } else { event.fact("subject", &word.subject) }
 }
 
 /// Whether the signal counts at all: its source, the policy, and what was heard of its subject before.
@@ -192,7 +186,8 @@ async fn judge(kernel: &Kernel, changeset: &mut Changeset, said: &Said) -> Resul
     }
     changeset.expect(source);
     let answer = kernel.policy.decide(&signal_question(source, word, 0));
-    // A policy that fails doesn't stand in the way of what takes away (S-9): that goes on, and waits for a person below.
+    // A policy that fails doesn't stand in the way of what takes away (S-9): that goes on, and waits for a person
+    // below.
     let gives = matches!(word.kind.effect(), Effect::Joiner | Effect::Review);
     let counts = answer.allowed() || (answer.errored() && !gives);
     if !counts {
@@ -205,10 +200,12 @@ async fn judge(kernel: &Kernel, changeset: &mut Changeset, said: &Said) -> Resul
     note_heard(kernel, changeset, said).await
 }
 
-/// Puts the signal in order: what is older than the newest word on its subject adds nothing, and what takes away always counts.
+/// Puts the signal in order: what is older than the newest word on its subject adds nothing, and what takes away always
+/// counts.
 async fn note_heard(kernel: &Kernel, changeset: &mut Changeset, said: &Said) -> Result<Option<Turn>, OpError> {
     let word = said.word();
-    // A person leaves whatever was said before; and a row's id, in which the source's key for them would stand, is in the log for good.
+    // A person leaves whatever was said before; and a row's id, in which the source's key for them would stand, is in
+    // the log for good.
     if word.subject.kind == SubjectKind::Person {
         return Ok(None);
     }
@@ -228,12 +225,7 @@ async fn note_heard(kernel: &Kernel, changeset: &mut Changeset, said: &Said) -> 
             )));
         }
     }
-    let heard = Heard {
-        source: said.source.id,
-        subject: word.subject.clone(),
-        kind: word.kind,
-        at,
-    };
+    let heard = Heard { source: said.source.id, subject: word.subject.clone(), kind: word.kind, at };
     match &read {
         Some(newer) if newer.at > at || (newer.at == at && !begins_removal(word.kind)) => changeset.expect(newer),
         Some(older) => changeset.replace(older, &heard),
@@ -254,7 +246,13 @@ async fn take_effect(kernel: &Kernel, changeset: &mut Changeset, said: &Said, no
 }
 
 /// Whether the source may hold this many more now; if it may, they are counted.
-pub(crate) async fn spend_blast(kernel: &Kernel, changeset: &mut Changeset, said: &Said, more: u32, now: Timestamp) -> Result<bool, OpError> {
+pub(crate) async fn spend_blast(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    said: &Said,
+    more: u32,
+    now: Timestamp,
+) -> Result<bool, OpError> {
     let read = kernel.one::<Blasts>(said.source.id).await?;
     let lately = read.as_ref().map_or(0, |blasts| blasts.lately(now));
     let question = signal_question(&said.source, said.word(), lately.saturating_add(more));
@@ -264,10 +262,7 @@ pub(crate) async fn spend_blast(kernel: &Kernel, changeset: &mut Changeset, said
     if more == 0 {
         return Ok(true);
     }
-    let empty = || Blasts {
-        source: said.source.id,
-        held: Vec::new(),
-    };
+    let empty = || Blasts { source: said.source.id, held: Vec::new() };
     let next = read.as_ref().map_or_else(empty, |read| (*read.value).clone()).with(more, now);
     match &read {
         Some(read) => changeset.replace(read, &next),
@@ -277,7 +272,12 @@ pub(crate) async fn spend_blast(kernel: &Kernel, changeset: &mut Changeset, said
 }
 
 /// Something ended, or another system stopped it: a removal begins, or waits for a person of security.
-pub(crate) async fn begin_removal(kernel: &Kernel, changeset: &mut Changeset, said: &Said, now: Timestamp) -> Result<Turn, OpError> {
+pub(crate) async fn begin_removal(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    said: &Said,
+    now: Timestamp,
+) -> Result<Turn, OpError> {
     let word = said.word();
     let Some(ending) = blast::ending(kernel, &word.subject, &said.source.environments).await? else {
         return Ok(Turn::ignored("nothing by that name is known here"));
@@ -339,7 +339,12 @@ async fn any_active(kernel: &Kernel, ending: &crate::endings::removals::plan::En
 }
 
 /// A release or a changed integration: whoever answers for each identity sees what it may beside what it did (R88).
-async fn release_reviewed(kernel: &Kernel, changeset: &mut Changeset, said: &Said, now: Timestamp) -> Result<Turn, OpError> {
+async fn release_reviewed(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    said: &Said,
+    now: Timestamp,
+) -> Result<Turn, OpError> {
     let Some(ending) = blast::ending(kernel, &said.word().subject, &said.source.environments).await? else {
         return Ok(Turn::ignored("nothing by that name is known here"));
     };
@@ -368,13 +373,11 @@ async fn review_release(
     now: Timestamp,
 ) -> Result<tenure_core::base::id::ReviewId, OpError> {
     let trigger = ReviewTrigger::Release;
-    let open = Query::of([Review::IDENTITY.of(stored.id), Review::STATE.of(ReviewState::Open), Review::TRIGGER.of(trigger)]);
+    let open =
+        Query::of([Review::IDENTITY.of(stored.id), Review::STATE.of(ReviewState::Open), Review::TRIGGER.of(trigger)]);
     let privileges = privileges_of(kernel, stored, now).await?;
     if let Some(open) = kernel.find(open).await?.readable().first() {
-        let review = Review {
-            privileges,
-            ..(*open.value).clone()
-        };
+        let review = Review { privileges, ..(*open.value).clone() };
         let event = kernel
             .event(now, EventKind::ReviewRefreshed)
             .subject(review.id)
@@ -384,7 +387,14 @@ async fn review_release(
         return Ok(review.id);
     }
     let due_at = now.plus(kernel.settings.review_within);
-    let (mut review, event) = review_opening::review_of(kernel, ReviewSubject::Identity(stored.id), trigger, reviewer_of(stored), due_at, now);
+    let (mut review, event) = review_opening::review_of(
+        kernel,
+        ReviewSubject::Identity(stored.id),
+        trigger,
+        reviewer_of(stored),
+        due_at,
+        now,
+    );
     review.privileges = privileges;
     let unused = review.privileges.iter().filter(|privilege| privilege.last_used.is_none()).count();
     changeset.event(event.fact("privileges", review.privileges.len()).fact("never_used", unused));
@@ -394,7 +404,11 @@ async fn review_release(
 }
 
 /// What an identity may now by its live grants, each action beside when it last was allowed one.
-async fn privileges_of(kernel: &Kernel, identity: &Stored<Identity>, now: Timestamp) -> Result<Vec<Privilege>, OpError> {
+async fn privileges_of(
+    kernel: &Kernel,
+    identity: &Stored<Identity>,
+    now: Timestamp,
+) -> Result<Vec<Privilege>, OpError> {
     let known = kernel.know_rest(identity.clone()).await?;
     let mut privileges: Vec<Privilege> = Vec::new();
     for grant in known.grants.iter().flatten().filter(|grant| grant.is_live(now)) {
@@ -405,11 +419,7 @@ async fn privileges_of(kernel: &Kernel, identity: &Stored<Identity>, now: Timest
             }
             let stamp = work::use_stamp(&identity.id, &resource, action);
             let last_used = work::last_used(kernel, &stamp).await?;
-            privileges.push(Privilege {
-                resource,
-                action: action.clone(),
-                last_used,
-            });
+            privileges.push(Privilege { resource, action: action.clone(), last_used });
         }
     }
     privileges.sort_by(|a, b| (&a.resource, &a.action).cmp(&(&b.resource, &b.action)));
@@ -417,7 +427,12 @@ async fn privileges_of(kernel: &Kernel, identity: &Stored<Identity>, now: Timest
 }
 
 /// Somebody's employment has ended: they leave as by any other way, and nothing else comes of it (R94).
-async fn person_leaves(kernel: &Kernel, changeset: &mut Changeset, said: &Said, now: Timestamp) -> Result<Turn, OpError> {
+async fn person_leaves(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    said: &Said,
+    now: Timestamp,
+) -> Result<Turn, OpError> {
     let known = Query::of([Person::SOURCE_KEY.of(&said.word().subject.id)]);
     let rows = kernel.find(known.limit(2)).await?.readable();
     let Some(stored) = rows.first() else {
@@ -441,7 +456,8 @@ async fn person_leaves(kernel: &Kernel, changeset: &mut Changeset, said: &Said, 
         turn.outcome.person = Some(stored.id);
         return Ok(turn);
     }
-    changeset.event(departures::departed_event(kernel, stored.id, "employment_ended", now).fact("signal", said.signal.id));
+    changeset
+        .event(departures::departed_event(kernel, stored.id, "employment_ended", now).fact("signal", said.signal.id));
     let next = (*stored.value).clone();
     departures::depart(kernel, changeset, stored, next, now).await?;
     let mut turn = Turn::done("the person has left");
@@ -464,12 +480,8 @@ fn begins_removal(kind: SignalKind) -> bool {
 /// The facts of a word that bindings fix, as evidence.
 pub(crate) fn evidence(said: &Said, broken: &[String]) -> Map<String, Json> {
     let word = said.word();
-    let told: Map<String, Json> = word
-        .facts
-        .iter()
-        .filter(|(name, _)| broken.contains(name))
-        .map(|(k, v)| (k.clone(), v.clone()))
-        .collect();
+    let told: Map<String, Json> =
+        word.facts.iter().filter(|(name, _)| broken.contains(name)).map(|(k, v)| (k.clone(), v.clone())).collect();
     let mut map = Map::new();
     map.insert("signal".into(), Json::String(said.signal.id.to_string()));
     map.insert("broken".into(), broken.to_vec().into());

@@ -1,8 +1,8 @@
-//! Reception of signals (S-12): a delivery is authenticated over its raw bytes, read into words, held against its source's registration, and
-//! durable before it is acknowledged. What comes of it is worked off afterwards.
+//! Reception of signals (S-12): a delivery is authenticated over its raw bytes, read into words, held against its
+//! source's registration, and durable before it is acknowledged. What comes of it is worked off afterwards.
 //!
-//! A delivery is known by the hash of its body, for ever: the ids that platforms put beside the body are not under their signature, so that a
-//! captured delivery could come again under a new one.
+//! A delivery is known by the hash of its body, for ever: the ids that platforms put beside the body are not under
+//! their signature, so that a captured delivery could come again under a new one.
 
 use sha2::{Digest, Sha256};
 use tenure_api::signals::{DeliveryTaken, SignalTaken};
@@ -11,7 +11,9 @@ use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::text;
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::people::person::Person;
-use tenure_core::signal::{Effect, Format, MAX_SUBJECT, Signal, SignalKind, SignalOutcome, SignalState, Source, SourceKey, SubjectKind, Word};
+use tenure_core::signal::{
+    Effect, Format, MAX_SUBJECT, Signal, SignalKind, SignalOutcome, SignalState, Source, SourceKey, SubjectKind, Word,
+};
 use tenure_core::store::changeset::{Changeset, DueChange, Once, Spend};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::{Actor, ControlPoint, Event};
@@ -20,7 +22,9 @@ use tenure_core::store::row::Stored;
 use tenure_core::trust::state::TrustState;
 use tenure_credentials::jose::{Algorithm, JoseError, JwkSet};
 use tenure_credentials::opaque::{OpaqueKind, Parsed};
-use tenure_credentials::signal::{SecurityEvent, SetError, is_github_signature, is_standard_signature, is_timed_signature, verify_set};
+use tenure_credentials::signal::{
+    SecurityEvent, SetError, is_github_signature, is_standard_signature, is_timed_signature, verify_set,
+};
 use tenure_signals::{Headers, MAX_FACTS, MAX_WORDS};
 
 use crate::kernel::Kernel;
@@ -65,8 +69,8 @@ struct Authentic {
     token: Option<SecurityEvent>,
 }
 
-/// Takes a delivery, whole or not at all; a platform's batch of more than [`MAX_WORDS`] in parts. What was taken is durable before this
-/// returns.
+/// Takes a delivery, whole or not at all; a platform's batch of more than [`MAX_WORDS`] in parts. What was taken is
+/// durable before this returns.
 ///
 /// # Errors
 /// Why nothing was taken.
@@ -82,10 +86,7 @@ pub async fn take_delivery(kernel: &Kernel, delivery: Delivery<'_>) -> Result<De
     let taken = match judged(&delivery, &authentic) {
         Ok((words, _)) if words.is_empty() => {
             kernel.count_aside(OF_NO_INTEREST, source);
-            return Ok(DeliveryTaken {
-                signals: Vec::new(),
-                duplicate: false,
-            });
+            return Ok(DeliveryTaken { signals: Vec::new(), duplicate: false });
         }
         Ok((words, left_out)) => {
             if left_out > 0 {
@@ -100,24 +101,11 @@ pub async fn take_delivery(kernel: &Kernel, delivery: Delivery<'_>) -> Result<De
             kernel.poke.send_replace(());
             Ok(DeliveryTaken { signals, duplicate: false })
         }
-        Err(OpError::Refused {
-            reason: Reason::ProofReplayed, ..
-        }) => Ok(DeliveryTaken {
-            signals: taken_before(kernel, source, digest).await?,
-            duplicate: true,
-        }),
-        Err(OpError::Refused {
-            reason: Reason::BudgetSpent,
-            detail,
-            answer,
-            retry_after,
-        }) => {
-            let refused = OpError::Refused {
-                reason: Reason::SignalsTooFast,
-                detail,
-                answer,
-                retry_after,
-            };
+        Err(OpError::Refused { reason: Reason::ProofReplayed, .. }) => {
+            Ok(DeliveryTaken { signals: taken_before(kernel, source, digest).await?, duplicate: true })
+        }
+        Err(OpError::Refused { reason: Reason::BudgetSpent, detail, answer, retry_after }) => {
+            let refused = OpError::Refused { reason: Reason::SignalsTooFast, detail, answer, retry_after };
             Err(not_taken(kernel, source, refused).await.into())
         }
         Err(error) => Err(not_taken(kernel, source, error).await.into()),
@@ -162,24 +150,18 @@ async fn authentic(kernel: &Kernel, delivery: Delivery<'_>, now: Timestamp) -> R
     Ok(Authentic { source, token: None })
 }
 
-async fn verified_token(kernel: &Kernel, source: &Source, delivery: Delivery<'_>, now: Timestamp) -> Result<SecurityEvent, NotTaken> {
-    let SourceKey::Keys {
-        issuer,
-        audience,
-        jwks_uri,
-        algorithms,
-    } = &source.key
-    else {
+async fn verified_token(
+    kernel: &Kernel,
+    source: &Source,
+    delivery: Delivery<'_>,
+    now: Timestamp,
+) -> Result<SecurityEvent, NotTaken> {
+    let SourceKey::Keys { issuer, audience, jwks_uri, algorithms } = &source.key else {
         return Err(OpError::Unauthenticated(Reason::SignalNotAuthentic).into());
     };
     let malformed = || NotTaken::Token(JoseError::Malformed.into());
-    let is_set = |kind: &str| {
-        kind.split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .eq_ignore_ascii_case("application/secevent+jwt")
-    };
+    let is_set =
+        |kind: &str| kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/secevent+jwt");
     if !Headers(delivery.headers).get("content-type").is_some_and(is_set) {
         return Err(malformed());
     }
@@ -188,9 +170,7 @@ async fn verified_token(kernel: &Kernel, source: &Source, delivery: Delivery<'_>
     let registration = source.id.to_string();
     let check = |keys: &JwkSet| verify_set(token, keys, &algorithms, issuer, audience, now);
     let lacks = |error: &SetError| *error == SetError::Jose(JoseError::KeyUnknown);
-    issuers::check_by_keys(kernel, &registration, jwks_uri, check, lacks)
-        .await?
-        .map_err(NotTaken::Token)
+    issuers::check_by_keys(kernel, &registration, jwks_uri, check, lacks).await?.map_err(NotTaken::Token)
 }
 
 /// Whether a delivery was made with the source's own secret.
@@ -199,16 +179,30 @@ fn holds_secret(kernel: &Kernel, source: &Source, delivery: Delivery<'_>, now: T
     let body = delivery.body;
     Ok(match (source.format, &source.key) {
         (Format::Github, SourceKey::Hmac { sealed }) => match headers.get("x-hub-signature-256") {
-            Some(signature) => is_github_signature(sources::open_source_key(kernel, source.id, sealed)?.expose(), signature, body),
+            Some(signature) => {
+                is_github_signature(sources::open_source_key(kernel, source.id, sealed)?.expose(), signature, body)
+            }
             None => false,
         },
         (Format::Gitlab, SourceKey::Hmac { sealed }) => {
             let parts = (headers.get("webhook-id"), headers.get("webhook-timestamp"), headers.get("webhook-signature"));
-            let (Some(id), Some(at), Some(signature)) = parts else { return Ok(false) };
-            is_standard_signature(sources::open_source_key(kernel, source.id, sealed)?.expose(), id, at, signature, body, now)
+            let (Some(id), Some(at), Some(signature)) = parts else {
+                return Ok(false);
+            };
+            is_standard_signature(
+                sources::open_source_key(kernel, source.id, sealed)?.expose(),
+                id,
+                at,
+                signature,
+                body,
+                now,
+            )
         }
-        (Format::CloudEvents | Format::Kubernetes, SourceKey::Hmac { sealed }) => match headers.get("tenure-signature") {
-            Some(signature) => is_timed_signature(sources::open_source_key(kernel, source.id, sealed)?.expose(), signature, body, now),
+        (Format::CloudEvents | Format::Kubernetes, SourceKey::Hmac { sealed }) => match headers.get("tenure-signature")
+        {
+            Some(signature) => {
+                is_timed_signature(sources::open_source_key(kernel, source.id, sealed)?.expose(), signature, body, now)
+            }
             None => false,
         },
         (Format::Gitlab, SourceKey::Token { hash }) => is_token(kernel, source.id, headers.get("x-gitlab-token"), hash),
@@ -223,21 +217,24 @@ fn holds_secret(kernel: &Kernel, source: &Source, delivery: Delivery<'_>, now: T
 
 fn is_token(kernel: &Kernel, source: SourceId, given: Option<&str>, hash: &str) -> bool {
     let parsed = given.and_then(|text| Parsed::parse(text.trim()).ok());
-    parsed.is_some_and(|parsed| parsed.kind() == OpaqueKind::Source && parsed.id() == Some(source) && kernel.opaque.matches(&parsed, hash))
+    parsed.is_some_and(|parsed| {
+        parsed.kind() == OpaqueKind::Source && parsed.id() == Some(source) && kernel.opaque.matches(&parsed, hash)
+    })
 }
 
 /// Takes each part that wasn't taken before; a refusal if all were.
-async fn take_in_parts(kernel: &Kernel, authentic: &Authentic, words: &[Word], digest: &str) -> Result<Vec<SignalTaken>, OpError> {
+async fn take_in_parts(
+    kernel: &Kernel,
+    authentic: &Authentic,
+    words: &[Word],
+    digest: &str,
+) -> Result<Vec<SignalTaken>, OpError> {
     let mut signals = Vec::with_capacity(words.len());
     let mut replayed = None;
     for (n, part) in words.chunks(MAX_WORDS).enumerate() {
         match take(kernel, authentic, part, digest, n).await {
             Ok(taken) => signals.extend(taken),
-            Err(
-                error @ OpError::Refused {
-                    reason: Reason::ProofReplayed, ..
-                },
-            ) => replayed = Some(error),
+            Err(error @ OpError::Refused { reason: Reason::ProofReplayed, .. }) => replayed = Some(error),
             Err(error) => return Err(error),
         }
     }
@@ -248,7 +245,13 @@ async fn take_in_parts(kernel: &Kernel, authentic: &Authentic, words: &[Word], d
 }
 
 /// Writes the signals of a part of a delivery, all in one commit.
-async fn take(kernel: &Kernel, authentic: &Authentic, words: &[Word], digest: &str, part: usize) -> Result<Vec<SignalTaken>, OpError> {
+async fn take(
+    kernel: &Kernel,
+    authentic: &Authentic,
+    words: &[Word],
+    digest: &str,
+    part: usize,
+) -> Result<Vec<SignalTaken>, OpError> {
     let source = &authentic.source;
     let (signals, _) = kernel
         .decide(|| async {
@@ -266,7 +269,8 @@ async fn take(kernel: &Kernel, authentic: &Authentic, words: &[Word], digest: &s
                 changeset.due.push(DueChange::Set(DueKind::Signal, signal.id.to_string(), now));
                 signals.push(taken(&signal));
             }
-            let mut changeset = changeset.ok_or_else(|| OpError::Internal("a delivery without words was to be taken".into()))?;
+            let mut changeset =
+                changeset.ok_or_else(|| OpError::Internal("a delivery without words was to be taken".into()))?;
             // The source with the key that was checked, and no later one.
             changeset.expect(source);
             let jti = authentic.token.as_ref().map(|token| token.jti.as_str());
@@ -309,17 +313,21 @@ async fn taken_before(kernel: &Kernel, source: SourceId, digest: String) -> Resu
     Ok(signals.iter().map(|signal| taken(signal)).collect())
 }
 
-/// The words of a delivery, if its source may say them: of a platform's those that it may say, if there are any, and how many were left out.
+/// The words of a delivery, if its source may say them: of a platform's those that it may say, if there are any, and
+/// how many were left out.
 fn judged(delivery: &Delivery<'_>, authentic: &Authentic) -> Result<(Vec<Word>, usize), OpError> {
     let source = &authentic.source;
     let words = match &authentic.token {
         Some(token) => tenure_signals::read_set(&token.claims),
         None => tenure_signals::read(source.format, &Headers(delivery.headers), delivery.body),
     };
-    let mut words = words.map_err(|error| OpError::Invalid(vec![FieldProblem::new("body", error.code(), error.to_string())]))?;
-    // What a platform sends together is the doing of many: nobody may keep the rest from being heard by adding what its source may not say.
+    let mut words =
+        words.map_err(|error| OpError::Invalid(vec![FieldProblem::new("body", error.code(), error.to_string())]))?;
+    // What a platform sends together is the doing of many: nobody may keep the rest from being heard by adding what its
+    // source may not say.
     let all = words.len();
-    let mixed = matches!(source.format, Format::Github | Format::Gitlab | Format::Kubernetes) && words.iter().any(|word| may_say(source, word));
+    let mixed = matches!(source.format, Format::Github | Format::Gitlab | Format::Kubernetes)
+        && words.iter().any(|word| may_say(source, word));
     if mixed {
         words.retain(|word| may_say(source, word));
     }
@@ -358,7 +366,11 @@ pub(crate) fn is_well_formed(id: &str) -> bool {
     let part = |part: &str| !part.is_empty() && part != "." && part != ".." && part.trim() == part;
     // SPIFFE and WIMSE ids are names with a scheme.
     let path = id.strip_prefix("spiffe://").or_else(|| id.strip_prefix("wimse://")).unwrap_or(id);
-    !id.is_empty() && id.len() <= MAX_SUBJECT && text::check_line(id).is_ok() && !id.contains(['*', '\\']) && path.split('/').all(part)
+    !id.is_empty()
+        && id.len() <= MAX_SUBJECT
+        && text::check_line(id).is_ok()
+        && !id.contains(['*', '\\'])
+        && path.split('/').all(part)
 }
 
 fn received(id: SignalId, source: SourceId, word: &Word, digest: &str, now: Timestamp) -> Signal {
@@ -378,12 +390,7 @@ fn received(id: SignalId, source: SourceId, word: &Word, digest: &str, now: Time
 }
 
 fn taken(signal: &Signal) -> SignalTaken {
-    SignalTaken {
-        id: signal.id,
-        kind: signal.word.kind,
-        subject: signal.word.subject.clone(),
-        state: signal.state,
-    }
+    SignalTaken { id: signal.id, kind: signal.word.kind, subject: signal.word.subject.clone(), state: signal.state }
 }
 
 /// What a delivery uses up, for ever: its body and, of a token, its id, which stays the same where a signature is bent.
@@ -393,15 +400,11 @@ fn used_up(source: SourceId, digest: &str, part: usize, jti: Option<&str>) -> im
         part => format!("{source} {digest} part {part}"),
     };
     let jti = jti.map(|jti| format!("{source} jti {jti}"));
-    [Some(delivery), jti].into_iter().flatten().map(|key| Once {
-        space: "signal",
-        key,
-        until: None,
-    })
+    [Some(delivery), jti].into_iter().flatten().map(|key| Once { space: "signal", key, until: None })
 }
 
-/// What the source spends of its minute. What takes away has a budget of its own, so that nobody keeps an end from being heard by making
-/// the same source say other things (S-12).
+/// What the source spends of its minute. What takes away has a budget of its own, so that nobody keeps an end from
+/// being heard by making the same source say other things (S-12).
 fn rate(source: &Source, budget: &str, signals: usize, now: Timestamp) -> Option<Spend> {
     let start = window(now);
     (signals > 0).then(|| Spend {

@@ -82,8 +82,8 @@ pub(crate) struct Known(Mutex<HashMap<String, SourceId>>);
 /// A key as it is kept, and the secret behind it, if Tenure made one: out once the commit that keeps it is durable.
 type FreshKey = (SourceKey, Option<Pending<String>>);
 
-/// Registers a source. What it says counts once another administrator has confirmed it, or at once, and marked so, while there is
-/// no other.
+/// Registers a source. What it says counts once another administrator has confirmed it, or at once, and marked so,
+/// while there is no other.
 ///
 /// # Errors
 /// The fields are wrong, its name is taken, or the caller may not.
@@ -133,11 +133,7 @@ pub async fn create_source(kernel: &Kernel, caller: &Caller, ask: NewSource) -> 
                         .fact("issuer", &source.issuer)
                         .fact("auth", auth_of(&source.key));
                     let mut changeset = records::proposal(kernel, caller, now, proposing, &source, event);
-                    changeset.once.push(Once {
-                        space: "source_name",
-                        key: source.name.clone(),
-                        until: None,
-                    });
+                    changeset.once.push(Once { space: "source_name", key: source.name.clone(), until: None });
                     Ok((changeset, (source, secret)))
                 })
                 .await?;
@@ -145,10 +141,7 @@ pub async fn create_source(kernel: &Kernel, caller: &Caller, ask: NewSource) -> 
                 Some(pending) => Some(Kernel::released(pending, &committed)?.expose().clone()),
                 None => None,
             };
-            Ok(SourceMade {
-                source: kernel.changed(source_view(kernel, &source), 1, &committed).await?,
-                secret,
-            })
+            Ok(SourceMade { source: kernel.changed(source_view(kernel, &source), 1, &committed).await?, secret })
         })
         .await
 }
@@ -166,7 +159,12 @@ pub async fn confirm_source(kernel: &Kernel, caller: &Caller, id: SourceId) -> R
 ///
 /// # Errors
 /// There is no reason, no such source, it was removed before, or the caller may not.
-pub async fn remove_source(kernel: &Kernel, caller: &Caller, id: SourceId, reason: &str) -> Result<View<SourceView>, OpError> {
+pub async fn remove_source(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: SourceId,
+    reason: &str,
+) -> Result<View<SourceView>, OpError> {
     let removed = records::remove_trusted::<Source>(kernel, caller, &id.to_string(), Some(reason)).await?;
     Ok(seen(kernel, removed))
 }
@@ -188,16 +186,14 @@ pub async fn rotate_source_key(kernel: &Kernel, caller: &Caller, id: SourceId) -
                         return Err(OpError::because(Reason::IllegalTransition, "the source was removed"));
                     }
                     let event = kernel.event(now, EventKind::SourceKeyRotated);
-                    let (key, Some(secret)) = source_key(kernel, id, stored.format, &auth_of(&stored.key), event.id)? else {
+                    let (key, Some(secret)) = source_key(kernel, id, stored.format, &auth_of(&stored.key), event.id)?
+                    else {
                         return Err(OpError::because(
                             Reason::IllegalTransition,
                             "the source signs with keys of its own: it rotates them by its key set",
                         ));
                     };
-                    let source = Source {
-                        key,
-                        ..(*stored.value).clone()
-                    };
+                    let source = Source { key, ..(*stored.value).clone() };
                     let event = event.subject(id).fact("assurance", assurance_fact(caller));
                     let mut changeset = Changeset::new(caller.author(), now, event);
                     fresh.expect(&mut changeset);
@@ -217,7 +213,11 @@ pub async fn rotate_source_key(kernel: &Kernel, caller: &Caller, id: SourceId) -
 ///
 /// # Errors
 /// The caller may not read them.
-pub async fn sources(kernel: &Kernel, caller: &Caller, ask: ListAsk<Source>) -> Result<Page<View<SourceView>>, OpError> {
+pub async fn sources(
+    kernel: &Kernel,
+    caller: &Caller,
+    ask: ListAsk<Source>,
+) -> Result<Page<View<SourceView>>, OpError> {
     authority::may_read(kernel, caller, KIND, "", false).await?;
     let (rows, end) = kernel.page(ask).await?;
     Ok(end.page(rows.into_iter().map(|row| read(kernel, &row)).collect()))
@@ -265,14 +265,19 @@ pub(crate) fn open_source_key(kernel: &Kernel, id: SourceId, sealed: &str) -> Re
     String::from_utf8(opened.expose().clone()).map(Secret::new).map_err(|_| broken())
 }
 
-fn source_key(kernel: &Kernel, id: SourceId, format: Format, auth: &SourceAuth, commit: EventId) -> Result<FreshKey, OpError> {
+fn source_key(
+    kernel: &Kernel,
+    id: SourceId,
+    format: Format,
+    auth: &SourceAuth,
+    commit: EventId,
+) -> Result<FreshKey, OpError> {
     let entropy = kernel.entropy.as_ref();
     Ok(match auth {
         SourceAuth::Hmac {} => {
             // GitLab takes keys of no other form.
-            let secret = kernel
-                .opaque
-                .signing_secret((&kernel.root, SEAL_LABEL), id, format == Format::Gitlab, commit, entropy);
+            let secret =
+                kernel.opaque.signing_secret((&kernel.root, SEAL_LABEL), id, format == Format::Gitlab, commit, entropy);
             let (secret, sealed) = secret.map_err(|error| OpError::Internal(error.to_string()))?;
             (SourceKey::Hmac { sealed }, Some(secret))
         }
@@ -280,12 +285,7 @@ fn source_key(kernel: &Kernel, id: SourceId, format: Format, auth: &SourceAuth, 
             let Minted { token, hash } = kernel.opaque.source_token(id, commit, entropy);
             (SourceKey::Token { hash }, Some(token))
         }
-        SourceAuth::Keys {
-            issuer,
-            audience,
-            jwks_uri,
-            algorithms,
-        } => {
+        SourceAuth::Keys { issuer, audience, jwks_uri, algorithms } => {
             let key = SourceKey::Keys {
                 issuer: issuer.clone(),
                 audience: audience.clone(),
@@ -409,12 +409,7 @@ fn auth_of(key: &SourceKey) -> SourceAuth {
     match key {
         SourceKey::Hmac { .. } => SourceAuth::Hmac {},
         SourceKey::Token { .. } => SourceAuth::Token {},
-        SourceKey::Keys {
-            issuer,
-            audience,
-            jwks_uri,
-            algorithms,
-        } => SourceAuth::Keys {
+        SourceKey::Keys { issuer, audience, jwks_uri, algorithms } => SourceAuth::Keys {
             issuer: issuer.clone(),
             audience: audience.clone(),
             jwks_uri: Some(jwks_uri.clone()),
@@ -479,10 +474,7 @@ fn check(ask: &NewSource) -> Vec<FieldProblem> {
         "auth_not_for_format",
         "use keys with set; hmac with github and cloud_events; hmac or token with gitlab and kubernetes",
     );
-    if let SourceAuth::Keys {
-        issuer, audience, jwks_uri, ..
-    } = &ask.auth
-    {
+    if let SourceAuth::Keys { issuer, audience, jwks_uri, .. } = &ask.auth {
         demand(
             allowed_url(issuer, false),
             "auth.issuer",
@@ -490,7 +482,9 @@ fn check(ask: &NewSource) -> Vec<FieldProblem> {
             "give the issuer exactly as its tokens name it: an https URL without user, query and fragment",
         );
         demand(
-            !audience.trim().is_empty() && audience.len() <= MAX_TEXT && tenure_core::base::text::check_line(audience).is_ok(),
+            !audience.trim().is_empty()
+                && audience.len() <= MAX_TEXT
+                && tenure_core::base::text::check_line(audience).is_ok(),
             "auth.audience",
             "audience_malformed",
             "give the audience that its tokens must name, of 1 to 200 bytes",
@@ -505,7 +499,8 @@ fn check(ask: &NewSource) -> Vec<FieldProblem> {
     problems
 }
 
-/// Whether a pattern means what it seems to: a prefix ends where a name's part does, so that `acme*` can't be taken to leave out `acme-evil`.
+/// Whether a pattern means what it seems to: a prefix ends where a name's part does, so that `acme*` can't be taken to
+/// leave out `acme-evil`.
 fn is_pattern(pattern: &str) -> bool {
     const KINDS: [SubjectKind; 8] = [
         SubjectKind::Workload,
@@ -517,7 +512,9 @@ fn is_pattern(pattern: &str) -> bool {
         SubjectKind::Person,
         SubjectKind::Identity,
     ];
-    let Some((kind, id)) = pattern.split_once(':') else { return false };
+    let Some((kind, id)) = pattern.split_once(':') else {
+        return false;
+    };
     if !KINDS.iter().any(|known| known.as_str() == kind) || id.len() > MAX_SUBJECT {
         return false;
     }
@@ -532,11 +529,16 @@ fn is_pattern(pattern: &str) -> bool {
 ///
 /// # Errors
 /// It was removed, `if_match` is missing or doesn't hold, the person isn't active, or the caller is no administrator.
-pub async fn update_source(kernel: &Kernel, caller: &Caller, id: SourceId, if_match: IfMatch, ask: OwnerEdit) -> Result<Changed<SourceView>, OpError> {
+pub async fn update_source(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: SourceId,
+    if_match: IfMatch,
+    ask: OwnerEdit,
+) -> Result<Changed<SourceView>, OpError> {
     let named = Named::owner(ask.owner);
-    let changed = ownership::update(kernel, caller, &id.to_string(), if_match, named, Vec::new(), |source: Source| Source {
-        owner: ask.owner,
-        ..source
+    let changed = ownership::update(kernel, caller, &id.to_string(), if_match, named, Vec::new(), |source: Source| {
+        Source { owner: ask.owner, ..source }
     })
     .await?;
     Ok(seen(kernel, changed))

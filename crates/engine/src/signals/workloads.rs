@@ -10,7 +10,9 @@ use tenure_core::finding::rules;
 use tenure_core::identity::binding::{Binding, BindingMatch, BindingState, Recheck, binding_breaks};
 use tenure_core::identity::scope::Scope;
 use tenure_core::identity::template::Template;
-use tenure_core::identity::{CharterDraft, Identity, IdentityState, Releaser, RevocationTrigger, SuspensionKind, WorkloadBinding};
+use tenure_core::identity::{
+    CharterDraft, Identity, IdentityState, Releaser, RevocationTrigger, SuspensionKind, WorkloadBinding,
+};
 use tenure_core::inventory::environment::parse_name;
 use tenure_core::people::person::Role;
 use tenure_core::signal::SubjectKind;
@@ -34,9 +36,14 @@ use crate::signals::effects::{self, AT_ONCE, JOINER, MOVER, Said, Turn, evidence
 /// Names that are tried before a draft is given up.
 const NAMES: usize = 3;
 
-/// A workload was deployed: a draft for it from the source's template (R8, R80). People hand it in and approve it like any other;
-/// whoever has an identity already, in whatever state, gets nothing.
-pub(crate) async fn workload_joins(kernel: &Kernel, changeset: &mut Changeset, said: &Said, now: Timestamp) -> Result<Turn, OpError> {
+/// A workload was deployed: a draft for it from the source's template (R8, R80). People hand it in and approve it like
+/// any other; whoever has an identity already, in whatever state, gets nothing.
+pub(crate) async fn workload_joins(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    said: &Said,
+    now: Timestamp,
+) -> Result<Turn, OpError> {
     let workload = &said.word().subject.id;
     let Some(name) = &said.source.template else {
         return Ok(Turn::ignored("its source has no template to make drafts from"));
@@ -48,7 +55,8 @@ pub(crate) async fn workload_joins(kernel: &Kernel, changeset: &mut Changeset, s
         return Ok(Turn::done("no draft was made: only a workload gets one"));
     }
     if let Some(known) = identity_of_workload(kernel, workload, &said.source.environments).await? {
-        let mut turn = Turn::done(format!("{known} is registered for it: nothing was made, and its state stays as it is"));
+        let mut turn =
+            Turn::done(format!("{known} is registered for it: nothing was made, and its state stays as it is"));
         turn.outcome.identities.push(known);
         return Ok(turn);
     }
@@ -57,19 +65,15 @@ pub(crate) async fn workload_joins(kernel: &Kernel, changeset: &mut Changeset, s
     };
     // First bound to what the platform proves, if that is registered and told; else to a key that is enrolled by hand.
     let mut why = String::new();
-    for binding in [
-        binding_by_issuer(kernel, said).await?,
-        Some(WorkloadBinding::JoinToken { workload: workload.clone() }),
-    ] {
+    for binding in
+        [binding_by_issuer(kernel, said).await?, Some(WorkloadBinding::JoinToken { workload: workload.clone() })]
+    {
         let Some(binding) = binding else { continue };
         let ask = NewIdentity {
             kind: template.kind,
             name: name.clone(),
             template: said.source.template.clone(),
-            charter: CharterDraft {
-                workload_binding: Some(binding),
-                ..CharterDraft::default()
-            },
+            charter: CharterDraft { workload_binding: Some(binding), ..CharterDraft::default() },
             stage: Stage::Draft,
             token: None,
         };
@@ -102,7 +106,11 @@ pub(crate) async fn workload_joins(kernel: &Kernel, changeset: &mut Changeset, s
 }
 
 /// An identity that is registered for a workload and has not ended.
-async fn identity_of_workload(kernel: &Kernel, workload: &str, environments: &[String]) -> Result<Option<IdentityId>, OpError> {
+async fn identity_of_workload(
+    kernel: &Kernel,
+    workload: &str,
+    environments: &[String],
+) -> Result<Option<IdentityId>, OpError> {
     let mut pages = kernel.pages(Query::of([Identity::WORKLOAD.of(workload)]));
     while let Some(found) = pages.next().await? {
         let lives = |row: &&Stored<Identity>| has_not_ended(row.state) || row.state == IdentityState::Retiring;
@@ -129,7 +137,9 @@ async fn free_name(kernel: &Kernel, workload: &str, said: &Said) -> Result<Optio
 
 /// What the source's issuer proves of the workload, as far as the signal tells it.
 async fn binding_by_issuer(kernel: &Kernel, said: &Said) -> Result<Option<WorkloadBinding>, OpError> {
-    let Some(url) = &said.source.issuer else { return Ok(None) };
+    let Some(url) = &said.source.issuer else {
+        return Ok(None);
+    };
     let Some(issuer) = references::find_issuer(kernel, url).await? else {
         return Ok(None);
     };
@@ -137,15 +147,17 @@ async fn binding_by_issuer(kernel: &Kernel, said: &Said) -> Result<Option<Worklo
     if !claims.contains_key(issuer.preset.workload_claim()) {
         return Ok(None);
     }
-    Ok(Some(WorkloadBinding::Oidc {
-        workload: said.word().subject.id.clone(),
-        issuer: url.clone(),
-        claims,
-    }))
+    Ok(Some(WorkloadBinding::Oidc { workload: said.word().subject.id.clone(), issuer: url.clone(), claims }))
 }
 
 /// Adds a draft to the signal's commit. There is no step from here to anything but a draft.
-async fn draft(kernel: &Kernel, changeset: &mut Changeset, said: &Said, ask: &NewIdentity, now: Timestamp) -> Result<Identity, OpError> {
+async fn draft(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    said: &Said,
+    ask: &NewIdentity,
+    now: Timestamp,
+) -> Result<Identity, OpError> {
     let (charter, clipped) = templates::templated(kernel, ask, now).await?;
     let mut problems: Vec<_> = registration::check_name(kernel, ask).await?;
     let mut identity = registration::new_identity(kernel, ask, charter, said.source.owner, now);
@@ -180,11 +192,7 @@ async fn draft(kernel: &Kernel, changeset: &mut Changeset, said: &Said, ask: &Ne
         "A deployment made a draft",
         &text,
     ));
-    changeset.once.push(Once {
-        space: "identity_name",
-        key: identity.name.clone(),
-        until: None,
-    });
+    changeset.once.push(Once { space: "identity_name", key: identity.name.clone(), until: None });
     if let Some((binding, once)) = binding {
         changeset.insert(&binding);
         changeset.once.push(once);
@@ -193,9 +201,14 @@ async fn draft(kernel: &Kernel, changeset: &mut Changeset, said: &Said, ask: &Ne
     Ok(identity)
 }
 
-/// A workload, a pipeline or a repository was changed: what its bindings fix is held against what is told. What contradicts it is cut
-/// and held; else nothing is issued but on a proof that is newer than the signal (R77, R86).
-pub(crate) async fn workload_moves(kernel: &Kernel, changeset: &mut Changeset, said: &Said, now: Timestamp) -> Result<Turn, OpError> {
+/// A workload, a pipeline or a repository was changed: what its bindings fix is held against what is told. What
+/// contradicts it is cut and held; else nothing is issued but on a proof that is newer than the signal (R77, R86).
+pub(crate) async fn workload_moves(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    said: &Said,
+    now: Timestamp,
+) -> Result<Turn, OpError> {
     let Some(ending) = blast::ending(kernel, &said.word().subject, &said.source.environments).await? else {
         return Ok(Turn::ignored("nothing by that name is known here"));
     };
@@ -208,13 +221,8 @@ pub(crate) async fn workload_moves(kernel: &Kernel, changeset: &mut Changeset, s
         let bindings = live_bindings(kernel, stored).await?;
         let breaks = breaks(kernel, &bindings, said).await?;
         for binding in &bindings {
-            let rechecked = Binding {
-                recheck: Some(Recheck {
-                    since: now,
-                    because: said.signal.id,
-                }),
-                ..(*binding.value).clone()
-            };
+            let rechecked =
+                Binding { recheck: Some(Recheck { since: now, because: said.signal.id }), ..(*binding.value).clone() };
             changeset.replace(binding, &rechecked);
         }
         let event = kernel
@@ -276,7 +284,8 @@ async fn breaks(kernel: &Kernel, bindings: &[Stored<Binding>], said: &Said) -> R
             BindingMatch::Oidc { issuer, .. } => kernel.one::<Issuer>(issuer).await?,
             BindingMatch::PublicKey { .. } | BindingMatch::Certificate { .. } => None,
         };
-        let (preset, fixed) = issuer.map_or((Preset::Oidc, BTreeMap::new()), |issuer| (issuer.preset, issuer.fixed_claims.clone()));
+        let (preset, fixed) =
+            issuer.map_or((Preset::Oidc, BTreeMap::new()), |issuer| (issuer.preset, issuer.fixed_claims.clone()));
         breaks.extend(binding_breaks(preset, &binding.matches, &fixed, &said.word().facts));
     }
     breaks.sort_unstable();
@@ -313,8 +322,14 @@ async fn hold_broken(
     Ok(())
 }
 
-/// A run has ended, whatever came of it: what its identities hold is cut, and those whose charters say so retire (R16, R68).
-pub(crate) async fn task_ends(kernel: &Kernel, changeset: &mut Changeset, said: &Said, now: Timestamp) -> Result<Turn, OpError> {
+/// A run has ended, whatever came of it: what its identities hold is cut, and those whose charters say so retire (R16,
+/// R68).
+pub(crate) async fn task_ends(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    said: &Said,
+    now: Timestamp,
+) -> Result<Turn, OpError> {
     let Some(ending) = blast::ending(kernel, &said.word().subject, &said.source.environments).await? else {
         return Ok(Turn::ignored("nothing by that name is known here"));
     };
@@ -346,7 +361,8 @@ pub(crate) async fn task_ends(kernel: &Kernel, changeset: &mut Changeset, said: 
         if ends_with_task(stored) {
             lifecycle::retire_in(kernel, changeset, stored, "task_completed", &said.reason(), now).await?;
         } else {
-            revocation::cut_with_receipt(kernel, changeset, Scope::Identity(stored.id), "the workload ended", now).await?;
+            revocation::cut_with_receipt(kernel, changeset, Scope::Identity(stored.id), "the workload ended", now)
+                .await?;
         }
         outcome.identities.push(stored.id);
     }
@@ -358,7 +374,8 @@ fn ends_with_task(identity: &Identity) -> bool {
     identity.complete_charter().is_ok_and(|charter| charter.ends_with_task())
 }
 
-/// The claims of an issuer's tokens that a signal tells and that a binding may fix: the ids that stay, and what narrows them.
+/// The claims of an issuer's tokens that a signal tells and that a binding may fix: the ids that stay, and what narrows
+/// them.
 fn claims_of(issuer: &Issuer, facts: &serde_json::Map<String, Json>) -> BTreeMap<String, Json> {
     let preset: Preset = issuer.preset;
     let of_repository = preset.repository_claims().iter().copied();
@@ -378,16 +395,13 @@ fn claims_of(issuer: &Issuer, facts: &serde_json::Map<String, Json>) -> BTreeMap
     told.filter(|(_, value)| matches!(value, Json::String(text) if !text.is_empty())).collect()
 }
 
-/// An identity's name made of a workload's: what names may not have becomes `-`, and the end stays, as that tells workloads apart.
+/// An identity's name made of a workload's: what names may not have becomes `-`, and the end stays, as that tells
+/// workloads apart.
 fn name_of(workload: &str, end: &str) -> String {
     const ROOM: usize = 56;
     let mut name = String::new();
     for letter in workload.to_lowercase().chars() {
-        let letter = if letter.is_ascii_lowercase() || letter.is_ascii_digit() {
-            letter
-        } else {
-            '-'
-        };
+        let letter = if letter.is_ascii_lowercase() || letter.is_ascii_digit() { letter } else { '-' };
         if letter != '-' || !name.ends_with('-') {
             name.push(letter);
         }

@@ -20,9 +20,10 @@ const ATTEMPTS: u32 = 4;
 const LONGEST_LEASE: Span = Span::from_days(1);
 /// How much later than it has to a deadline may come: by what two clocks differ, or because its work was put off.
 const SLACK: Span = Span::from_mins(20);
-/// Terms of which v0.1 wrote others than this release does, so that a row of before, or of a replica that was still running, says nothing
-/// wrong: they are held against the index only, not against the row.
-const WRITTEN_OTHERWISE: [&str; 7] = ["uri=", "repository=", "repositories=", "identity=", "identities=", "team=", "enforces="];
+/// Terms of which v0.1 wrote others than this release does, so that a row of before, or of a replica that was still
+/// running, says nothing wrong: they are held against the index only, not against the row.
+const WRITTEN_OTHERWISE: [&str; 7] =
+    ["uri=", "repository=", "repositories=", "identity=", "identities=", "team=", "enforces="];
 
 /// Something that doesn't follow from its row, and the row's revision from which it should.
 type Misfit = (RowKey, u64, StateFault);
@@ -37,15 +38,15 @@ pub(crate) async fn check_beside(kernel: &Kernel, rows: &[Arc<Row>], report: &mu
                 Err(StoreError::Tampered(_)) => break,
                 read => read?,
             };
-            let Some(row) = snapshot.rows.into_iter().next().flatten() else { break };
+            let Some(row) = snapshot.rows.into_iter().next().flatten() else {
+                break;
+            };
             if row.revision == revision {
                 fault(report, &key, found);
                 break;
             }
-            let Some(again) = misfits(kernel, std::slice::from_ref(&row))
-                .await?
-                .into_iter()
-                .find(|(_, _, again)| *again == found)
+            let Some(again) =
+                misfits(kernel, std::slice::from_ref(&row)).await?.into_iter().find(|(_, _, again)| *again == found)
             else {
                 break;
             };
@@ -62,7 +63,9 @@ async fn misfits(kernel: &Kernel, rows: &[Arc<Row>]) -> Result<Vec<Misfit>, OpEr
     let mut due: Vec<(&Arc<Row>, Wanted)> = Vec::new();
     for row in rows {
         // What can't be read is named already.
-        let (Ok(own), Ok(deadlines)) = (read(row), wanted(row, now)) else { continue };
+        let (Ok(own), Ok(deadlines)) = (read(row), wanted(row, now)) else {
+            continue;
+        };
         asked.push((row.key.clone(), Vec::new()));
         derived.push((row, own));
         due.extend(deadlines.into_iter().map(|wanted| (row, wanted)));
@@ -75,7 +78,9 @@ async fn misfits(kernel: &Kernel, rows: &[Arc<Row>]) -> Result<Vec<Misfit>, OpEr
     let indexed = kernel.store.beside(&asked).await?;
     let mut misfits = Vec::new();
     for (((row, own), column), indexed) in derived.iter().zip(columns).zip(indexed) {
-        let (Some(column), Some(indexed)) = (column, indexed) else { continue };
+        let (Some(column), Some(indexed)) = (column, indexed) else {
+            continue;
+        };
         let mut misfit = |fault| misfits.push((row.key.clone(), column.revision, fault));
         let (lacks, has_more) = match row.key.kind {
             // To v0.1 they had no terms.
@@ -147,7 +152,9 @@ fn differences(column: &[String], own: &[String]) -> (bool, bool) {
 }
 
 fn deadline_fault(wanted: Wanted, deadline: Option<Deadline>, now: Timestamp) -> Option<StateFault> {
-    let Some(deadline) = deadline else { return Some(StateFault::DeadlineMissing) };
+    let Some(deadline) = deadline else {
+        return Some(StateFault::DeadlineMissing);
+    };
     let leased_for_ever = deadline.leased_until.is_some_and(|until| until > now.plus(LONGEST_LEASE));
     let late = wanted.latest < Timestamp::MAX && deadline.due_at > wanted.latest.max(now).plus(SLACK);
     (leased_for_ever || late).then_some(StateFault::DeadlineLate)

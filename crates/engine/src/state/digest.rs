@@ -1,4 +1,5 @@
-//! The digest of the state: what the log said of every row as of one of its entries, from which a verification goes on (`docs/adr/0020-state-digests.md`).
+//! The digest of the state: what the log said of every row as of one of its entries, from which a verification goes on
+//! (`docs/adr/0020-state-digests.md`).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -26,10 +27,13 @@ const PAGE: u16 = 40;
 /// How often a digest is read again that another replica writes meanwhile.
 const ATTEMPTS: u32 = 4;
 
-/// The log as the newest digest says it, if that is whole. Whatever is wrong with a digest is found by reading the log without it.
+/// The log as the newest digest says it, if that is whole. Whatever is wrong with a digest is found by reading the log
+/// without it.
 pub(crate) async fn digested(kernel: &Kernel) -> Result<Option<Replay>, OpError> {
     for _ in 0..ATTEMPTS {
-        let Some(newest) = newest_digest(kernel).await? else { return Ok(None) };
+        let Some(newest) = newest_digest(kernel).await? else {
+            return Ok(None);
+        };
         if let Some(replay) = read_digest(kernel, &newest).await? {
             return Ok(Some(replay));
         }
@@ -51,7 +55,8 @@ async fn newest_digest(kernel: &Kernel) -> Result<Option<Stored<StateDigest>>, O
 /// `None`: its chunks are not the ones that it was made with.
 async fn read_digest(kernel: &Kernel, digest: &StateDigest) -> Result<Option<Replay>, OpError> {
     let edge = URL_SAFE_NO_PAD.decode(&digest.frontier).ok();
-    let Some(frontier) = edge.and_then(|edge| Frontier::from_bytes(&edge)).filter(|edge| edge.size() == digest.entries) else {
+    let Some(frontier) = edge.and_then(|edge| Frontier::from_bytes(&edge)).filter(|edge| edge.size() == digest.entries)
+    else {
         return Ok(None);
     };
     let mut replay = Replay { frontier, ..Replay::default() };
@@ -65,7 +70,9 @@ async fn read_digest(kernel: &Kernel, digest: &StateDigest) -> Result<Option<Rep
             if row.key != DigestChunk::row_key(digest.slot, next) {
                 return Ok(None);
             }
-            let Ok(chunk) = row.decode::<DigestChunk>() else { return Ok(None) };
+            let Ok(chunk) = row.decode::<DigestChunk>() else {
+                return Ok(None);
+            };
             for said in &chunk.rows {
                 tree.append(hash_of(said));
                 let (kind, id, revision, digest) = said;
@@ -79,8 +86,8 @@ async fn read_digest(kernel: &Kernel, digest: &StateDigest) -> Result<Option<Rep
     Ok((base64url(&tree.root()) == digest.root).then_some(replay))
 }
 
-/// Writes the digest that a verification without a fault came to, if the log has grown enough since the newest one. Who is overtaken by
-/// another replica leaves it to that one.
+/// Writes the digest that a verification without a fault came to, if the log has grown enough since the newest one. Who
+/// is overtaken by another replica leaves it to that one.
 ///
 /// # Errors
 /// The store can't be read or written.
@@ -153,12 +160,7 @@ async fn put_chunks(kernel: &Kernel, changeset: &mut Changeset, chunks: &[Digest
 
 /// The rows as they stand, in the order of their ids: the digest and its chunks are two records of one kind.
 fn of_digests(after: String, limit: u16) -> ListQuery {
-    ListQuery {
-        kind: RowKind::StateDigest,
-        terms: Vec::new(),
-        after: Some(after),
-        limit,
-    }
+    ListQuery { kind: RowKind::StateDigest, terms: Vec::new(), after: Some(after), limit }
 }
 
 fn said((key, revision, digest): &(RowKey, u64, Hash)) -> Said {

@@ -1,10 +1,10 @@
 //! Which deadlines a row has to have (S-2): worked out from the row alone, to hold the queue against it.
 //!
-//! A deadline only has its row looked at, and what is looked at early is put off again. So what does harm is one that is missing, or that
-//! comes later than the row allows; one too many, or too early, does none.
+//! A deadline only has its row looked at, and what is looked at early is put off again. So what does harm is one that
+//! is missing, or that comes later than the row allows; one too many, or too early, does none.
 //!
-//! Not worked out is what takes more than the row to know: dormancy, automatic renewals, tiers, leavers, calls back and the end of what nobody took.
-//! A wrong alarm that the database was altered costs more than one that is missed.
+//! Not worked out is what takes more than the row to know: dormancy, automatic renewals, tiers, leavers, calls back and
+//! the end of what nobody took. A wrong alarm that the database was altered costs more than one that is missed.
 
 use std::sync::Arc;
 
@@ -81,8 +81,11 @@ pub fn wanted(row: &Arc<Row>, now: Timestamp) -> Result<Vec<Wanted>, BadRow> {
         }
         RowKind::Review => {
             let review = row.decode::<Review>()?;
-            // The review of a person's grant ends by the grant's own deadline; how late an answer may be, an exception says.
-            let waits = review.state == ReviewState::Open && matches!(review.subject, ReviewSubject::Identity(_)) && review.due_at > now;
+            // The review of a person's grant ends by the grant's own deadline; how late an answer may be, an exception
+            // says.
+            let waits = review.state == ReviewState::Open
+                && matches!(review.subject, ReviewSubject::Identity(_))
+                && review.due_at > now;
             one(DueKind::Review, waits.then_some(review.due_at))
         }
         RowKind::PersonGrant => {

@@ -103,7 +103,8 @@ async fn faults_on_record(kernel: &Kernel) -> Result<Vec<Stored<Finding>>, OpErr
     Ok(kernel.find(open).await?.readable())
 }
 
-/// Rows that didn't fit the log when it was last held against the state, and when that was, in seconds since 1970; 0: not yet.
+/// Rows that didn't fit the log when it was last held against the state, and when that was, in seconds since 1970; 0:
+/// not yet.
 pub fn state_verified(kernel: &Kernel) -> (u64, i64) {
     (kernel.state_faults.load(Ordering::Relaxed), kernel.state_verified_at.load(Ordering::Relaxed))
 }
@@ -120,7 +121,9 @@ pub(crate) async fn run(engine: Arc<Kernel>, mut stop: watch::Receiver<bool>) {
             _ = stop.wait_for(|stop| *stop) => return,
         }
         match verify_by_itself(&engine).await {
-            Ok(report) if report.faults.is_empty() => tracing::info!(entries = report.entries, rows = report.rows, "the state is what the log says"),
+            Ok(report) if report.faults.is_empty() => {
+                tracing::info!(entries = report.entries, rows = report.rows, "the state is what the log says")
+            }
             Ok(report) => tracing::error!(
                 faults = report.faults.len(),
                 "the database was altered outside Tenure: see `tenure log verify-state`"

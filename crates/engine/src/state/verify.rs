@@ -1,9 +1,10 @@
-//! Holding the state against the log (S-2): every row that an event wrote must still be what that event says, and be readable; what stands
-//! beside it (index, deadlines) must follow from it, and last uses must have been noted by a holder of the key.
+//! Holding the state against the log (S-2): every row that an event wrote must still be what that event says, and be
+//! readable; what stands beside it (index, deadlines) must follow from it, and last uses must have been noted by a
+//! holder of the key.
 //!
-//! The log is read from the newest digest on (`digest.rs`), or from its first entry where the whole of it is asked for, or no digest is to
-//! be relied on. A digest is under MACs and named by the log as any other row is: one that was altered, put back or deleted is found by
-//! reading on without it.
+//! The log is read from the newest digest on (`digest.rs`), or from its first entry where the whole of it is asked for,
+//! or no digest is to be relied on. A digest is under MACs and named by the log as any other row is: one that was
+//! altered, put back or deleted is found by reading on without it.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -148,15 +149,12 @@ pub(crate) async fn check_state(kernel: &Kernel, extent: Extent) -> Result<(Stat
     }
     beside::check_index(kernel, &mut report).await?;
     beside::check_last_uses(kernel, &mut report).await?;
-    let logged = LoggedState {
-        frontier: replay.frontier,
-        rows: replay.compared,
-    };
+    let logged = LoggedState { frontier: replay.frontier, rows: replay.compared };
     Ok((report, logged))
 }
 
-/// Reads the log as far as it is signed, and holds it against its own hashes and that signature: what was rewritten in the database must
-/// not vouch for rows. What was written since is no matter of this verification.
+/// Reads the log as far as it is signed, and holds it against its own hashes and that signature: what was rewritten in
+/// the database must not vouch for rows. What was written since is no matter of this verification.
 async fn replay(kernel: &Kernel, extent: Extent) -> Result<(StateReport, Replay), OpError> {
     let mut report = StateReport::default();
     let mut replay = match extent {
@@ -201,7 +199,9 @@ async fn replay(kernel: &Kernel, extent: Extent) -> Result<(StateReport, Replay)
 
 /// The newest checkpoint, its signature checked.
 async fn signed_checkpoint(kernel: &Kernel) -> Result<Option<Checkpoint>, OpError> {
-    let Some(note) = reading::checkpoint(kernel).await? else { return Ok(None) };
+    let Some(note) = reading::checkpoint(kernel).await? else {
+        return Ok(None);
+    };
     let opened = Checkpoint::open(&note, &keys::checkpoint_keys(kernel).await?)
         .map_err(|error| OpError::Internal(format!("the stored checkpoint is not the log's: {error}")))?;
     Ok(Some(opened.checkpoint))
@@ -212,15 +212,7 @@ async fn compare(kernel: &Kernel, kind: RowKind, report: &mut StateReport, repla
     let mut after = None;
     loop {
         // Whatever stands there, and no record: a row that was altered is named, and kinds are read below.
-        let page = kernel
-            .store
-            .page(&ListQuery {
-                kind,
-                terms: Vec::new(),
-                after,
-                limit: PAGE,
-            })
-            .await?;
+        let page = kernel.store.page(&ListQuery { kind, terms: Vec::new(), after, limit: PAGE }).await?;
         for key in &page.altered {
             report.rows += 1;
             fault(report, key, StateFault::Altered);
@@ -267,7 +259,9 @@ fn compare_row(row: &Arc<Row>, report: &mut StateReport, replay: &mut Replay, se
     report.rows += 1;
     match replay.said.remove(&row.key) {
         Some((revision, _)) if row.revision < revision => fault(report, &row.key, StateFault::RolledBack),
-        Some((revision, digest)) if row.revision == revision && sealer.digest(&row.key, row.revision, &row.body) != digest => {
+        Some((revision, digest))
+            if row.revision == revision && sealer.digest(&row.key, row.revision, &row.body) != digest =>
+        {
             fault(report, &row.key, StateFault::Altered)
         }
         // As the log says, or written again since it was replayed.
@@ -293,10 +287,7 @@ pub(crate) struct Derived {
 pub(crate) fn read(row: &Arc<Row>) -> Result<Derived, BadRow> {
     fn of<T: Record>(row: &Arc<Row>) -> Result<Derived, BadRow> {
         let record = row.decode::<T>()?;
-        Ok(Derived {
-            terms: record.terms().into_text(),
-            droppable_after: record.droppable_after(),
-        })
+        Ok(Derived { terms: record.terms().into_text(), droppable_after: record.droppable_after() })
     }
     match row.key.kind {
         RowKind::Person => of::<Person>(row),

@@ -1,4 +1,5 @@
-//! External issuers of proofs (S-13): registered by one administrator, confirmed by another, and their key sets in memory.
+//! External issuers of proofs (S-13): registered by one administrator, confirmed by another, and their key sets in
+//! memory.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -41,7 +42,8 @@ const MAX_DISCOVERY_BYTES: usize = 64 * 1024;
 
 /// How long a key set is used without asking again.
 const FRESH: Span = Span::from_mins(10);
-/// How long it is used when the issuer can't be reached: a key that the issuer withdrew counts here no longer than that.
+/// How long it is used when the issuer can't be reached: a key that the issuer withdrew counts here no longer than
+/// that.
 const STALE: Span = Span::from_mins(60);
 /// Unknown `kid`s, which anyone can send, cause at most one request in this time.
 const REFETCH_EVERY: Span = Span::from_secs(30);
@@ -165,12 +167,12 @@ impl Trusted for Issuer {
     }
 }
 
-/// Registers an external issuer. It is trusted once another administrator has confirmed it, or at once, and marked so, while
-/// there is no other.
+/// Registers an external issuer. It is trusted once another administrator has confirmed it, or at once, and marked so,
+/// while there is no other.
 ///
 /// # Errors
-/// The fields are wrong, the issuer's discovery document doesn't fit, its URL was registered before, or the caller is no
-/// administrator.
+/// The fields are wrong, the issuer's discovery document doesn't fit, its URL was registered before, or the caller is
+/// no administrator.
 pub async fn create_issuer(kernel: &Kernel, caller: &Caller, mut ask: NewIssuer) -> Result<Changed<Issuer>, OpError> {
     if ask.url.is_empty() {
         ask.url = ask.preset.default_url().unwrap_or_default().to_owned();
@@ -242,9 +244,9 @@ pub async fn create_issuer(kernel: &Kernel, caller: &Caller, mut ask: NewIssuer)
         .await
 }
 
-/// How often this URL was registered and removed, for either use; a registration that stands is in the way of another. What vouches
-/// for people never vouches for workloads, nor the reverse: a non-human identity rests on a primitive of its platform, not on an
-/// account in a directory of people (R18).
+/// How often this URL was registered and removed, for either use; a registration that stands is in the way of another.
+/// What vouches for people never vouches for workloads, nor the reverse: a non-human identity rests on a primitive of
+/// its platform, not on an account in a directory of people (R18).
 pub(crate) async fn earlier_registrations(kernel: &Kernel, url: &str, wanted: IssuerUse) -> Result<usize, OpError> {
     let workloads = kernel.find(Query::of([Issuer::URL.of(url)]).limit(1_000)).await?.whole()?;
     let people = kernel.find(Query::of([SignInProvider::ISSUER.of(url)]).limit(1_000)).await?.whole()?;
@@ -291,12 +293,12 @@ pub async fn remove_issuer(kernel: &Kernel, caller: &Caller, id: IssuerId) -> Re
     records::remove_trusted(kernel, caller, &id.to_string(), None).await
 }
 
-/// Checks something by the keys that a registration of an issuer fixed the place of, and once more by fresh ones where `lacks` says that they
-/// lack the key that it names.
+/// Checks something by the keys that a registration of an issuer fixed the place of, and once more by fresh ones where
+/// `lacks` says that they lack the key that it names.
 ///
 /// # Errors
-/// The issuer's key set can't be had, and none is held that is less than an hour old; or the key may be a new one, and the issuer was asked too
-/// lately to be asked again: the same will be known in half a minute.
+/// The issuer's key set can't be had, and none is held that is less than an hour old; or the key may be a new one, and
+/// the issuer was asked too lately to be asked again: the same will be known in half a minute.
 pub(crate) async fn check_by_keys<T, E>(
     kernel: &Kernel,
     registration: &str,
@@ -330,7 +332,12 @@ fn fetched_since(kernel: &Kernel, registration: &str, jwks_uri: &str, since: Spa
 ///
 /// # Errors
 /// The issuer's key set can't be had, and none is held that is less than an hour old.
-pub(crate) async fn keys_at(kernel: &Kernel, registration: &str, jwks_uri: &str, refetch: bool) -> Result<Arc<JwkSet>, OpError> {
+pub(crate) async fn keys_at(
+    kernel: &Kernel,
+    registration: &str,
+    jwks_uri: &str,
+    refetch: bool,
+) -> Result<Arc<JwkSet>, OpError> {
     let slot = kernel.memory.of::<KeySets>().slot(registration, jwks_uri);
     let unavailable = || OpError::Unavailable(format!("the key set of the issuer {registration} can't be had now"));
     let held = || slot.held.lock().next(kernel.clock.monotonic(), refetch);
@@ -350,10 +357,7 @@ pub(crate) async fn keys_at(kernel: &Kernel, registration: &str, jwks_uri: &str,
     match fetch_keys(kernel, jwks_uri).await {
         Ok(keys) => {
             let keys = Arc::new(keys);
-            *slot.held.lock() = Held {
-                keys: Some((Arc::clone(&keys), sent)),
-                failed_at: None,
-            };
+            *slot.held.lock() = Held { keys: Some((Arc::clone(&keys), sent)), failed_at: None };
             Ok(keys)
         }
         Err(why) => {
@@ -371,10 +375,12 @@ async fn fetch_keys(kernel: &Kernel, jwks_uri: &str) -> Result<JwkSet, String> {
     JwkSet::from_json(&body).map_err(|error| error.to_string())
 }
 
-/// Reads the issuer's discovery document, in which its key set's URL must be one that can be trusted. What failed is said in the server's own log only: an answer that
-/// told refused connections from silence would make the server a port scanner.
+/// Reads the issuer's discovery document, in which its key set's URL must be one that can be trusted. What failed is
+/// said in the server's own log only: an answer that told refused connections from silence would make the server a port
+/// scanner.
 pub(crate) async fn discover(kernel: &Kernel, field: &'static str, url: &str) -> Result<Discovery, OpError> {
-    // Discovery 1.0, section 4: a slash at the end is left out before the well-known part is added. The issuer itself stays as it is.
+    // Discovery 1.0, section 4: a slash at the end is left out before the well-known part is added. The issuer itself
+    // stays as it is.
     let document = format!("{}/.well-known/openid-configuration", url.strip_suffix('/').unwrap_or(url));
     let failed = |why: &str| {
         tracing::warn!(issuer = url, why, "an issuer's discovery document could not be used");
@@ -428,7 +434,10 @@ fn check(ask: &NewIssuer) -> Vec<FieldProblem> {
         let hint = "give the issuer exactly as its tokens name it: an https URL without user, query and fragment";
         problems.push(FieldProblem::new("url", "url_malformed", hint));
     }
-    if ask.audience.trim().is_empty() || ask.audience.len() > MAX_TEXT || tenure_core::base::text::check_line(&ask.audience).is_err() {
+    if ask.audience.trim().is_empty()
+        || ask.audience.len() > MAX_TEXT
+        || tenure_core::base::text::check_line(&ask.audience).is_err()
+    {
         problems.push(FieldProblem::new(
             "audience",
             "audience_malformed",
@@ -455,12 +464,19 @@ fn check(ask: &NewIssuer) -> Vec<FieldProblem> {
 /// What the platform behind an issuer demands of its registration (S-13).
 fn check_preset(ask: &NewIssuer) -> Vec<FieldProblem> {
     let mut problems = Vec::new();
-    let scalar = |value: &Value| value.is_boolean() || value.is_i64() || value.is_u64() || value.as_str().is_some_and(|text| text.len() <= MAX_TEXT);
+    let scalar = |value: &Value| {
+        value.is_boolean()
+            || value.is_i64()
+            || value.is_u64()
+            || value.as_str().is_some_and(|text| text.len() <= MAX_TEXT)
+    };
     let allowed = |value: &Value| match value {
         Value::Array(several) => !several.is_empty() && several.len() <= MAX_NAMES && several.iter().all(scalar),
         one => scalar(one),
     };
-    if ask.fixed_claims.len() > MAX_NAMES || !ask.fixed_claims.iter().all(|(name, value)| claim::is_name(name) && allowed(value)) {
+    if ask.fixed_claims.len() > MAX_NAMES
+        || !ask.fixed_claims.iter().all(|(name, value)| claim::is_name(name) && allowed(value))
+    {
         let hint = "give at most 32 claims by name, each a text, a whole number, a truth value, or a list of such of which one has to be there";
         problems.push(FieldProblem::new("fixed_claims", "fixed_claims_malformed", hint));
     } else if let Some(tenant) = ask.preset.tenant_claim(&ask.url) {
@@ -487,7 +503,8 @@ fn check_preset(ask: &NewIssuer) -> Vec<FieldProblem> {
         }
     }
     if let Some(shared) = Preset::at_shared(&ask.url).filter(|shared| *shared != ask.preset) {
-        let hint = format!("everybody's jobs get tokens of this issuer: register it with the preset {}", shared.as_str());
+        let hint =
+            format!("everybody's jobs get tokens of this issuer: register it with the preset {}", shared.as_str());
         problems.push(FieldProblem::new("preset", "preset_wrong", hint));
     }
     if ask.preset.is_default_audience(&ask.url, &ask.audience) {
@@ -504,7 +521,9 @@ pub(crate) fn algorithms(given: &[String], preset: Preset, problems: &mut Vec<Fi
         match name.parse::<Algorithm>() {
             Ok(algorithm) if !known.contains(&algorithm) => known.push(algorithm),
             Ok(_) => {}
-            Err(error) => problems.push(FieldProblem::new(format!("algorithms[{n}]"), "algorithm_unknown", error.to_string())),
+            Err(error) => {
+                problems.push(FieldProblem::new(format!("algorithms[{n}]"), "algorithm_unknown", error.to_string()))
+            }
         }
     }
     if given.is_empty() && !preset.algorithms().is_empty() {
@@ -521,14 +540,16 @@ fn sorted(names: &[String]) -> Vec<String> {
     names
 }
 
-/// Whether this is an https URL, or an http one whose host is a loopback address; which addresses may be reached is for the outbound
-/// guard to say. Neither user nor fragment is taken, and a query only where `with_query`.
+/// Whether this is an https URL, or an http one whose host is a loopback address; which addresses may be reached is for
+/// the outbound guard to say. Neither user nor fragment is taken, and a query only where `with_query`.
 pub(crate) fn allowed_url(url: &str, with_query: bool) -> bool {
     let plain = |b: u8| b.is_ascii_graphic() && !b"\"<>\\^`{|}#".contains(&b);
     if url.len() > MAX_URL || !url.bytes().all(plain) || (!with_query && url.contains('?')) {
         return false;
     }
-    let Some((scheme, rest)) = url.split_once("://") else { return false };
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return false;
+    };
     let authority = rest.split(['/', '?']).next().unwrap_or(rest);
     let Some(host) = host_of(authority) else { return false };
     match scheme {
@@ -551,8 +572,11 @@ fn host_of(authority: &str) -> Option<&str> {
             None => (authority, None),
         },
     };
-    let good_port = port.is_none_or(|port| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0));
-    let good_host = authority.starts_with('[') || (!host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)));
+    let good_port = port.is_none_or(|port| {
+        !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
+    });
+    let good_host = authority.starts_with('[')
+        || (!host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)));
     (good_port && good_host).then_some(host)
 }
 

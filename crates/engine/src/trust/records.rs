@@ -1,5 +1,6 @@
-//! One life cycle for whatever is trusted to speak for others: proposed by one administrator, confirmed by another, removed by any
-//! (S-12, S-13). Where there never was a second administrator, proposing is confirming, and the record says so (S-10).
+//! One life cycle for whatever is trusted to speak for others: proposed by one administrator, confirmed by another,
+//! removed by any (S-12, S-13). Where there never was a second administrator, proposing is confirming, and the record
+//! says so (S-10).
 
 use tenure_api::views::Resource as Changed;
 use tenure_core::base::id::PersonId;
@@ -58,16 +59,19 @@ pub(crate) struct Proposing {
 /// What proposing something comes to now. Alone, it takes a fresh sign-in, as confirming does.
 pub(crate) async fn proposing(kernel: &Kernel, caller: &Caller, now: Timestamp) -> Result<Proposing, OpError> {
     let alone = administrators::is_alone(kernel).await?;
-    let fresh = if alone {
-        Some(freshness::freshness(kernel, caller, now).await?)
-    } else {
-        None
-    };
+    let fresh = if alone { Some(freshness::freshness(kernel, caller, now).await?) } else { None };
     Ok(Proposing { alone, fresh })
 }
 
 /// The changeset of a proposal.
-pub(crate) fn proposal<T: Trusted>(kernel: &Kernel, caller: &Caller, now: Timestamp, proposing: Proposing, record: &T, proposed: Event) -> Changeset {
+pub(crate) fn proposal<T: Trusted>(
+    kernel: &Kernel,
+    caller: &Caller,
+    now: Timestamp,
+    proposing: Proposing,
+    record: &T,
+    proposed: Event,
+) -> Changeset {
     let mut changeset = Changeset::new(caller.author(), now, proposed);
     if let Some(fresh) = proposing.fresh {
         fresh.expect(&mut changeset);
@@ -83,14 +87,12 @@ pub(crate) fn proposal<T: Trusted>(kernel: &Kernel, caller: &Caller, now: Timest
 }
 
 /// Confirms what somebody else proposed.
-pub(crate) async fn confirm_trusted<T: Trusted>(kernel: &Kernel, caller: &Caller, id: &str) -> Result<Changed<T>, OpError> {
-    let Names {
-        what,
-        kind,
-        confirm,
-        activated,
-        ..
-    } = T::NAMES;
+pub(crate) async fn confirm_trusted<T: Trusted>(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: &str,
+) -> Result<Changed<T>, OpError> {
+    let Names { what, kind, confirm, activated, .. } = T::NAMES;
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, confirm, id), async {
             let ((record, revision), committed) = kernel
@@ -100,7 +102,10 @@ pub(crate) async fn confirm_trusted<T: Trusted>(kernel: &Kernel, caller: &Caller
                     let confirmed_by = authority::second_person(kernel, caller, kind, id, stored.proposed_by())?;
                     let fresh = freshness::freshness(kernel, caller, now).await?;
                     if stored.state() != TrustState::Proposed {
-                        return Err(OpError::because(Reason::IllegalTransition, format!("only a proposed {what} can be confirmed")));
+                        return Err(OpError::because(
+                            Reason::IllegalTransition,
+                            format!("only a proposed {what} can be confirmed"),
+                        ));
                     }
                     let record = (*stored.value).clone().confirmed(confirmed_by)?;
                     let event = kernel
@@ -121,10 +126,13 @@ pub(crate) async fn confirm_trusted<T: Trusted>(kernel: &Kernel, caller: &Caller
 }
 
 /// Ends the trust in something, for ever. One administrator is enough to take trust away, or one person of security.
-pub(crate) async fn remove_trusted<T: Trusted>(kernel: &Kernel, caller: &Caller, id: &str, reason: Option<&str>) -> Result<Changed<T>, OpError> {
-    let Names {
-        what, kind, remove, removed, ..
-    } = T::NAMES;
+pub(crate) async fn remove_trusted<T: Trusted>(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: &str,
+    reason: Option<&str>,
+) -> Result<Changed<T>, OpError> {
+    let Names { what, kind, remove, removed, .. } = T::NAMES;
     kernel
         .recorded(caller, Asked::new(ControlPoint::Revoke, remove, id), async {
             kernel.allow_taking_back(caller, Action::Trust, &inventory(kind, id, ""))?;
@@ -134,7 +142,10 @@ pub(crate) async fn remove_trusted<T: Trusted>(kernel: &Kernel, caller: &Caller,
                     let now = kernel.now();
                     let stored = kernel.must::<T>(what, id).await?;
                     if stored.state() == TrustState::Removed {
-                        return Err(OpError::because(Reason::IllegalTransition, format!("the {what} was removed before")));
+                        return Err(OpError::because(
+                            Reason::IllegalTransition,
+                            format!("the {what} was removed before"),
+                        ));
                     }
                     let from = stored.state().as_str();
                     let record = (*stored.value).clone().removed()?;

@@ -7,7 +7,10 @@ use serde_json::{Map, Value};
 use tenure_log::checkpoint::Checkpoint;
 use tenure_log::export::ExportReader;
 use tenure_log::tile::{encode_bundle, parse_bundle, parse_entries_path};
-use tenure_log::{Actor, Expectations, Frontier, Leaf, LeafError, RowDigest, SignedNote, SignedPromise, Tile, VerifierKey, verify_export};
+use tenure_log::{
+    Actor, Expectations, Frontier, Leaf, LeafError, RowDigest, SignedNote, SignedPromise, Tile, VerifierKey,
+    verify_export,
+};
 
 use crate::support::{checkpoint, export, leaf, leaves, signer};
 
@@ -26,13 +29,19 @@ fn json_value() -> impl Strategy<Value = Value> {
     simple.prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::btree_map(any::<String>(), inner, 0..4).prop_map(|members| Value::Object(members.into_iter().collect())),
+            prop::collection::btree_map(any::<String>(), inner, 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
         ]
     })
 }
 
 fn any_leaf() -> impl Strategy<Value = Leaf> {
-    let row = (name(), name(), any::<u64>(), any::<[u8; 32]>()).prop_map(|(kind, id, revision, digest)| RowDigest { kind, id, revision, digest });
+    let row = (name(), name(), any::<u64>(), any::<[u8; 32]>()).prop_map(|(kind, id, revision, digest)| RowDigest {
+        kind,
+        id,
+        revision,
+        digest,
+    });
     (
         (name(), name(), any::<i64>(), name(), name(), name()),
         prop::collection::btree_map(any::<String>(), json_value(), 0..5),

@@ -4,8 +4,8 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use proptest::prelude::*;
 use tenure_log::checkpoint::cosignature_message;
 use tenure_log::{
-    Expectations, ExportReader, ExportWriter, FaultCode, Faults, Header, KeyAlgorithm, LogSigner, NoteSignature, PersonalValue, Verified, VerifierKey,
-    leaf_hash, verify_export,
+    Expectations, ExportReader, ExportWriter, FaultCode, Faults, Header, KeyAlgorithm, LogSigner, NoteSignature,
+    PersonalValue, Verified, VerifierKey, leaf_hash, verify_export,
 };
 
 use crate::support::{checkpoint, email, export, export_under, leaf, leaves, root, signer};
@@ -13,13 +13,7 @@ use crate::support::{checkpoint, email, export, export_under, leaf, leaves, root
 const SIZE: u64 = 12;
 
 fn check(bytes: &[u8]) -> Result<Verified, Faults> {
-    verify_export(
-        bytes,
-        &Expectations {
-            keys: &[signer().verifier_key().clone()],
-            ..Expectations::default()
-        },
-    )
+    verify_export(bytes, &Expectations { keys: &[signer().verifier_key().clone()], ..Expectations::default() })
 }
 
 fn lines(export: &[u8]) -> Vec<Vec<u8>> {
@@ -188,14 +182,7 @@ fn a_log_that_signs_a_rewritten_history_forks_from_what_was_kept() {
     let notes: Vec<String> = [4, 8, 12].iter().map(|size| checkpoint(&entries[..*size]).to_string()).collect();
     let expect = |kept: &[&str]| {
         let keys = [signer().verifier_key().clone()];
-        verify_export(
-            &forged[..],
-            &Expectations {
-                keys: &keys,
-                kept,
-                ..Expectations::default()
-            },
-        )
+        verify_export(&forged[..], &Expectations { keys: &keys, kept, ..Expectations::default() })
     };
     assert_eq!(expect(&[&notes[0]]).unwrap().from_kept, Some(4));
     let faults = expect(&[&notes[1], &notes[0]]).unwrap_err();
@@ -208,25 +195,14 @@ fn a_rollback_is_found() {
     let entries = leaves(SIZE);
     let kept = checkpoint(&entries).to_string();
     let keys = [signer().verifier_key().clone()];
-    let expected = Expectations {
-        keys: &keys,
-        kept: &[&kept],
-        ..Expectations::default()
-    };
+    let expected = Expectations { keys: &keys, kept: &[&kept], ..Expectations::default() };
     let older = export(&entries[..7]);
     assert!(check(&older).is_ok());
     assert_eq!(first(verify_export(&older[..], &expected)), (FaultCode::Rollback, Some(7)));
     assert_eq!(verify_export(&export(&entries)[..], &expected).unwrap().from_kept, Some(SIZE));
     assert_eq!(verify_export(&export(&leaves(SIZE + 5))[..], &expected).unwrap().from_kept, Some(SIZE));
-    let foreign = LogSigner::from_seed("tenure.example/log", 0, &[8; 32])
-        .unwrap()
-        .checkpoint(3, [0; 32])
-        .to_string();
-    let unusable = Expectations {
-        keys: &keys,
-        kept: &[&foreign],
-        ..Expectations::default()
-    };
+    let foreign = LogSigner::from_seed("tenure.example/log", 0, &[8; 32]).unwrap().checkpoint(3, [0; 32]).to_string();
+    let unusable = Expectations { keys: &keys, kept: &[&foreign], ..Expectations::default() };
     assert_eq!(first(verify_export(&older[..], &unusable)), (FaultCode::KeptUnusable, None));
 }
 
@@ -239,21 +215,10 @@ fn witnesses_are_named_and_cannot_stand_in_for_the_log() {
     let mut note = checkpoint(&entries);
     let mut signature = 1_700_000_000u64.to_be_bytes().to_vec();
     signature.extend_from_slice(pair.sign(cosignature_message(1_700_000_000, &note.text).as_bytes()).as_ref());
-    note.signatures.push(NoteSignature {
-        name: witness.name().into(),
-        key_id: witness.key_id(),
-        signature,
-    });
+    note.signatures.push(NoteSignature { name: witness.name().into(), key_id: witness.key_id(), signature });
     let bytes = export_under(&note, &entries);
     let expect = |witnesses: &[VerifierKey]| {
-        verify_export(
-            &bytes[..],
-            &Expectations {
-                witnesses,
-                ..Expectations::default()
-            },
-        )
-        .unwrap()
+        verify_export(&bytes[..], &Expectations { witnesses, ..Expectations::default() }).unwrap()
     };
     assert_eq!(expect(&[witness]).witnessed, ["witness.example"]);
     assert!(expect(&[]).witnessed.is_empty());
@@ -285,19 +250,9 @@ fn wrong_keys_origins_and_sizes_are_found() {
     let bytes = export(&leaves(3));
     let other = LogSigner::from_seed("tenure.example/log", 0, &[8; 32]).unwrap();
     let keys = [other.verifier_key().clone()];
-    let faults = verify_export(
-        &bytes[..],
-        &Expectations {
-            keys: &keys,
-            ..Expectations::default()
-        },
-    )
-    .unwrap_err();
+    let faults = verify_export(&bytes[..], &Expectations { keys: &keys, ..Expectations::default() }).unwrap_err();
     assert!(faults.list.iter().all(|fault| fault.code == FaultCode::UnknownKey), "{faults}");
-    let elsewhere = Expectations {
-        origin: Some("other.example/log/0"),
-        ..Expectations::default()
-    };
+    let elsewhere = Expectations { origin: Some("other.example/log/0"), ..Expectations::default() };
     assert_eq!(first(verify_export(&bytes[..], &elsewhere)), (FaultCode::WrongOrigin, None));
     let text = String::from_utf8(bytes).unwrap();
     let shard = text.replacen("\"shard\":0", "\"shard\":1", 1);
@@ -305,13 +260,7 @@ fn wrong_keys_origins_and_sizes_are_found() {
     let size = text.replacen("\"size\":3", "\"size\":4", 1);
     assert_eq!(first(check(size.as_bytes())), (FaultCode::SizeMismatch, None));
     let signed = text.replacen("/0\\n3\\n", "/0\\n4\\n", 1);
-    assert!(
-        check(signed.as_bytes())
-            .unwrap_err()
-            .list
-            .iter()
-            .any(|fault| fault.code == FaultCode::BadSignature)
-    );
+    assert!(check(signed.as_bytes()).unwrap_err().list.iter().any(|fault| fault.code == FaultCode::BadSignature));
 }
 
 #[test]
@@ -338,15 +287,7 @@ fn promises_are_held_against_the_log() {
     let kept = signer().promise(2, leaf_hash(&entries[2]), 5);
     let later = signer().promise(4, [0; 32], 5);
     let broken = signer().promise(3, leaf_hash(&entries[2]), 5);
-    let check = |promises: &[_]| {
-        verify_export(
-            &bytes[..],
-            &Expectations {
-                promises,
-                ..Expectations::default()
-            },
-        )
-    };
+    let check = |promises: &[_]| verify_export(&bytes[..], &Expectations { promises, ..Expectations::default() });
     let verified = check(&[later.clone(), kept.clone()]).unwrap();
     assert_eq!((verified.promises_kept, verified.promises_pending), (1, 1));
     assert_eq!(first(check(&[kept.clone(), broken])), (FaultCode::PromiseBroken, Some(3)));

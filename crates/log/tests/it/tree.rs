@@ -6,8 +6,13 @@ use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use ct_merkle::{ConsistencyProof, InclusionProof, RootHash};
 use proptest::prelude::*;
 use sha2::Sha256;
-use tenure_log::merkle::{MissingNode, consistency_nodes, inclusion_nodes, prove_consistency, prove_inclusion, root, root_nodes};
-use tenure_log::{EMPTY_ROOT, Frontier, Hash, HashReader, Node, Tile, TileBuilder, TileHashes, TileReader, leaf_hash, verify_consistency, verify_inclusion};
+use tenure_log::merkle::{
+    MissingNode, consistency_nodes, inclusion_nodes, prove_consistency, prove_inclusion, root, root_nodes,
+};
+use tenure_log::{
+    EMPTY_ROOT, Frontier, Hash, HashReader, Node, Tile, TileBuilder, TileHashes, TileReader, leaf_hash,
+    verify_consistency, verify_inclusion,
+};
 
 /// Inputs and roots of the certificate-transparency repository (`merkle_tree_test.cc`).
 const VECTORS: [(&str, &str); 8] = [
@@ -18,17 +23,11 @@ const VECTORS: [(&str, &str); 8] = [
     ("3031", "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4"),
     ("40414243", "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef"),
     ("5051525354555657", "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c"),
-    (
-        "606162636465666768696a6b6c6d6e6f",
-        "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
-    ),
+    ("606162636465666768696a6b6c6d6e6f", "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"),
 ];
 
 fn unhex(text: &str) -> Vec<u8> {
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
-        .collect()
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
 fn entry(index: u64) -> Vec<u8> {
@@ -45,11 +44,7 @@ struct Fixture {
 impl Fixture {
     fn new(size: u64) -> Self {
         let mut frontier = Frontier::new();
-        let mut fixture = Self {
-            nodes: HashMap::new(),
-            roots: vec![frontier.root()],
-            foreign: Vec::new(),
-        };
+        let mut fixture = Self { nodes: HashMap::new(), roots: vec![frontier.root()], foreign: Vec::new() };
         let mut tree = MemoryBackedTree::new();
         fixture.foreign.push(tree.clone());
         for index in 0..size {

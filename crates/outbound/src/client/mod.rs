@@ -22,11 +22,13 @@ const TOTAL: Duration = Duration::from_secs(10);
 const MAX_CLIENTS: usize = 64;
 const USER_AGENT: &str = concat!("tenure/", env!("CARGO_PKG_VERSION"));
 
-/// The client of everything that leaves over HTTP. Each exchange takes ten seconds at most, from resolving the name to the body's last byte.
+/// The client of everything that leaves over HTTP. Each exchange takes ten seconds at most, from resolving the name to
+/// the body's last byte.
 pub struct Outbound {
     allow: Vec<Cidr>,
     total: Duration,
-    /// A client for each origin, bound to the addresses that were checked; another answer of the resolver makes another client.
+    /// A client for each origin, bound to the addresses that were checked; another answer of the resolver makes another
+    /// client.
     clients: Mutex<HashMap<String, (Vec<SocketAddr>, Client)>>,
 }
 
@@ -35,11 +37,7 @@ impl Outbound {
     pub fn new(allow: Vec<Cidr>) -> Self {
         // A second installation fails and changes nothing.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        Self {
-            allow,
-            total: TOTAL,
-            clients: Mutex::default(),
-        }
+        Self { allow, total: TOTAL, clients: Mutex::default() }
     }
 
     /// The bytes of a JSON document, at most `limit`; nothing but status 200 is taken.
@@ -62,7 +60,8 @@ impl Outbound {
         .await
     }
 
-    /// The JSON that a form is answered with, at most `limit` bytes, whatever the status unless it redirects: an OAuth error is JSON with status
+    /// The JSON that a form is answered with, at most `limit` bytes, whatever the status unless it redirects: an OAuth
+    /// error is JSON with status
     /// 400. `basic` is the client's id and secret for HTTP basic authentication.
     ///
     /// # Errors
@@ -96,8 +95,8 @@ impl Outbound {
         .await
     }
 
-    /// The answer to a body under these headers, whatever its status. `limit` says how many bytes of the answer's body are read at its status, if
-    /// any.
+    /// The answer to a body under these headers, whatever its status. `limit` says how many bytes of the answer's body
+    /// are read at its status, if any.
     ///
     /// # Errors
     /// See [`OutboundError`].
@@ -126,7 +125,8 @@ impl Outbound {
     /// # Errors
     /// See [`OutboundError`].
     pub async fn post_json(&self, to: &Destination, bearer: &str, body: &str) -> Result<StatusCode, OutboundError> {
-        let mut token = HeaderValue::try_from(format!("Bearer {bearer}")).map_err(|error| OutboundError::Header(error.to_string()))?;
+        let mut token = HeaderValue::try_from(format!("Bearer {bearer}"))
+            .map_err(|error| OutboundError::Header(error.to_string()))?;
         token.set_sensitive(true);
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, token);
@@ -134,8 +134,8 @@ impl Outbound {
         self.post(to, headers, body.to_owned(), |_| None).await.map(|answer| answer.status)
     }
 
-    /// Whether the operator's rules keep a destination from being reached: its name leads to an address that is neither public nor allowed.
-    /// Connects to nothing; a name that can't be resolved is not forbidden.
+    /// Whether the operator's rules keep a destination from being reached: its name leads to an address that is neither
+    /// public nor allowed. Connects to nothing; a name that can't be resolved is not forbidden.
     pub async fn forbids(&self, to: &Destination) -> bool {
         match self.in_time(to.resolve()).await {
             Ok(addresses) => addresses.iter().any(|address| !self.may_reach(to.url(), address)),
@@ -148,7 +148,8 @@ impl Outbound {
         timely.unwrap_or_else(|_| Err(OutboundError::TooSlow(self.total)))
     }
 
-    /// A client that can connect to nothing but the addresses that the destination's host has now, each of which is allowed.
+    /// A client that can connect to nothing but the addresses that the destination's host has now, each of which is
+    /// allowed.
     async fn client(&self, to: &Destination) -> Result<Client, OutboundError> {
         let addresses = self.addresses(to).await?;
         let origin = to.origin();

@@ -45,10 +45,7 @@ impl Server {
 }
 
 fn ok(body: &str) -> String {
-    format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )
+    format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
 
 fn allowing(blocks: &[&str]) -> Outbound {
@@ -79,10 +76,7 @@ async fn a_name_is_reached_at_the_addresses_that_were_checked() {
     let url = format!("http://localhost:{}/keys", server.at.port());
     assert_eq!(get(&local(), &url, 1000).await.unwrap(), SET.as_bytes());
     let request = server.requests.recv().await.unwrap();
-    assert!(
-        request.contains(&format!("localhost:{}", server.at.port())) && request.contains("tenure/"),
-        "{request}"
-    );
+    assert!(request.contains(&format!("localhost:{}", server.at.port())) && request.contains("tenure/"), "{request}");
 }
 
 #[tokio::test]
@@ -136,7 +130,9 @@ async fn http_is_refused_where_the_address_is_not_listed() {
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
     let target = Server::answering(ok(SET)).await;
-    let server = Server::answering(format!("HTTP/1.1 302 Found\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n", target.url())).await;
+    let server =
+        Server::answering(format!("HTTP/1.1 302 Found\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n", target.url()))
+            .await;
     let why = refused(&local(), &server.url()).await;
     assert!(why.contains("302"), "{why}");
     assert_eq!((server.connections(), target.connections()), (1, 0));
@@ -161,10 +157,7 @@ async fn a_body_over_the_limit_is_refused_with_or_without_its_length() {
 #[tokio::test]
 async fn a_slow_body_runs_out_of_time() {
     let server = Server::answering("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{".into()).await;
-    let outbound = Outbound {
-        total: Duration::from_millis(200),
-        ..local()
-    };
+    let outbound = Outbound { total: Duration::from_millis(200), ..local() };
     let why = refused(&outbound, &server.url()).await;
     assert!(why.contains("took longer"), "{why}");
 }

@@ -25,11 +25,7 @@ pub(super) fn said(error: &Error) -> MailFailure {
     let why = format!("the mail server answered {code}");
     // A refused sign-in (RFC 4954) or a server that takes no mail at all says nothing about this message.
     let of_this_message = error.is_permanent() && !matches!(code.as_str(), "521" | "530" | "534" | "535" | "538");
-    if of_this_message {
-        MailFailure::Refused(why)
-    } else {
-        MailFailure::Later(why)
-    }
+    if of_this_message { MailFailure::Refused(why) } else { MailFailure::Later(why) }
 }
 
 fn cause(error: &Error) -> &'static str {

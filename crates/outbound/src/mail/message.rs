@@ -1,5 +1,5 @@
-//! Messages (RFC 5322). What one says about itself is made from an address that was parsed and from words that were encoded (RFC 2047), never
-//! put together as text, so that nothing in it can become a header or a second recipient.
+//! Messages (RFC 5322). What one says about itself is made from an address that was parsed and from words that were
+//! encoded (RFC 2047), never put together as text, so that nothing in it can become a header or a second recipient.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -13,7 +13,8 @@ use super::failure::MailFailure;
 
 /// A message to one person.
 pub struct Mail<'a> {
-    /// The part of its id before the sender's domain. A second sending under the same id is dropped by mail stores as a duplicate.
+    /// The part of its id before the sender's domain. A second sending under the same id is dropped by mail stores as a
+    /// duplicate.
     pub id: String,
     /// The person's name.
     pub name: Option<&'a str>,
@@ -37,7 +38,8 @@ pub(super) fn of(from: &Mailbox, mail: &Mail<'_>) -> Result<Message, MailFailure
     let name = mail.name.map(|name| text::line(name).into_owned());
     let seconds = u64::try_from(mail.at.as_secs()).unwrap_or(0);
     let body = mail.text.replace('\n', "\r\n");
-    let body = Body::new_with_encoding(body, ContentTransferEncoding::QuotedPrintable).map_err(|_| refused("its text can't be encoded"))?;
+    let body = Body::new_with_encoding(body, ContentTransferEncoding::QuotedPrintable)
+        .map_err(|_| refused("its text can't be encoded"))?;
     Message::builder()
         .from(from.clone())
         .to(Mailbox::new(name, address))
@@ -89,10 +91,7 @@ mod tests {
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(!head.lines().any(|line| line.to_ascii_lowercase().starts_with("bcc")), "{head}");
         assert!(head.contains("Message-ID: <evt_1.per_7@example.com>"), "{head}");
-        assert!(
-            head.contains("Auto-Submitted: auto-generated") && head.contains("Content-Type: text/plain"),
-            "{head}"
-        );
+        assert!(head.contains("Auto-Submitted: auto-generated") && head.contains("Content-Type: text/plain"), "{head}");
         assert!(body.starts_with("one\r\n.\r\ntwo\r\n<script>"), "{body}");
         for bad in [
             "",

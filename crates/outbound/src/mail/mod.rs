@@ -100,10 +100,7 @@ impl Mailer {
         if let Some((name, password)) = settings.login {
             builder = builder.credentials(Credentials::new(name, password.expose().clone()));
         }
-        Ok(Self {
-            transport: builder.build(),
-            from,
-        })
+        Ok(Self { transport: builder.build(), from })
     }
 
     /// Sends one message: the server has it once this returns.
@@ -126,13 +123,7 @@ mod tests {
     use super::*;
 
     fn settings(host: &str, tls: MailTls) -> MailSettings {
-        MailSettings {
-            host: host.into(),
-            port: None,
-            from: "tenure@example.com".into(),
-            login: None,
-            tls,
-        }
+        MailSettings { host: host.into(), port: None, from: "tenure@example.com".into(), login: None, tls }
     }
 
     #[tokio::test]
@@ -143,10 +134,7 @@ mod tests {
         for host in ["mail.example.com", "10.0.0.1", "localhost.example.com", "0.0.0.0"] {
             assert!(matches!(Mailer::new(settings(host, MailTls::None)), Err(MailError::Clear(_))), "{host}");
         }
-        let bent = MailSettings {
-            from: "a@b\r\nBcc: c@d".into(),
-            ..settings("localhost", MailTls::None)
-        };
+        let bent = MailSettings { from: "a@b\r\nBcc: c@d".into(), ..settings("localhost", MailTls::None) };
         assert!(matches!(Mailer::new(bent), Err(MailError::From(_))));
     }
 }

@@ -11,10 +11,14 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cedar_policy::{EntityUid, EvalResult, Policy, PolicySet, PrincipalConstraint, RequestEnv, ResourceConstraint, Schema};
+use cedar_policy::{
+    EntityUid, EvalResult, Policy, PolicySet, PrincipalConstraint, RequestEnv, ResourceConstraint, Schema,
+};
 use cedar_policy_symcc::err::{Error as SymError, SolverError};
 use cedar_policy_symcc::solver::LocalSolver;
-use cedar_policy_symcc::{CedarSymCompiler, CompiledPolicy, CompiledPolicySet, Env, always_denies_asserts, never_errors_asserts};
+use cedar_policy_symcc::{
+    CedarSymCompiler, CompiledPolicy, CompiledPolicySet, Env, always_denies_asserts, never_errors_asserts,
+};
 use tenure_core::policy::{Action, Attributes, Entity, EntityType, Question, Value};
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
@@ -72,7 +76,10 @@ async fn present(path: &Path) -> Result<(), String> {
 }
 
 /// A process of its own, without our environment, that dies with the analysis.
-#[expect(clippy::disallowed_methods, reason = "where the solver is says the environment, at the edge that looks for it")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where the solver is says the environment, at the edge that looks for it"
+)]
 fn command(path: &Path) -> Command {
     let mut command = Command::new(path);
     command.env_clear().kill_on_drop(true);
@@ -98,10 +105,13 @@ fn places<'a>(old: &'a CedarPolicy, new: &CedarPolicy) -> Vec<Place<'a>> {
     let mut places = Vec::new();
     let types = &old.set().types;
     for (&action, before) in &old.set().points {
-        let Some(after) = new.set().points.get(&action) else { continue };
+        let Some(after) = new.set().points.get(&action) else {
+            continue;
+        };
         for &principal in &before.form.principals {
             for &resource in &before.form.resources {
-                let env = RequestEnv::new(types.name(principal).clone(), before.uid.clone(), types.name(resource).clone());
+                let env =
+                    RequestEnv::new(types.name(principal).clone(), before.uid.clone(), types.name(resource).clone());
                 let (old_here, new_here) = (bearing(&before.policies, &env), bearing(&after.policies, &env));
                 if same(&old_here, &new_here) {
                     continue;
@@ -164,15 +174,18 @@ impl Place<'_> {
     }
 
     /// A question that becomes allowed, or nothing if there is none.
-    async fn examine(&self, old: &CedarPolicy, new: &CedarPolicy, solver: &Solver) -> Result<Option<NewlyAllowed>, String> {
+    async fn examine(
+        &self,
+        old: &CedarPolicy,
+        new: &CedarPolicy,
+        solver: &Solver,
+    ) -> Result<Option<NewlyAllowed>, String> {
         let before = CompiledPolicySet::compile(&self.old, &self.env, self.schema).map_err(said)?;
         let after = CompiledPolicySet::compile(&self.new, &self.env, self.schema).map_err(said)?;
         let found = start(solver)?.check_implies_with_counterexample_opt(&after, &before).await.map_err(said)?;
         if let Some(found) = found {
             let confirmed = self.confirm(&found, old, new);
-            return confirmed
-                .map(Some)
-                .ok_or_else(|| "the solver found a question that Tenure never asks".to_owned());
+            return confirmed.map(Some).ok_or_else(|| "the solver found a question that Tenure never asks".to_owned());
         }
         if self.action.disables() {
             return Ok(None);
@@ -207,12 +220,13 @@ impl Place<'_> {
         // No model of both can be had, but that of the failing alone may do.
         let found = start(solver)?.check_sat(&fails).await.map_err(said)?;
         let confirmed = found.and_then(|found| self.confirm(&found, old, new));
-        confirmed
-            .map(Some)
-            .ok_or_else(|| "a policy that goes or changes could fail, which denied; something of that becomes allowed".to_owned())
+        confirmed.map(Some).ok_or_else(|| {
+            "a policy that goes or changes could fail, which denied; something of that becomes allowed".to_owned()
+        })
     }
 
-    /// The solver's question, if the old set denies it and the new one allows it, with nothing in it that doesn't matter.
+    /// The solver's question, if the old set denies it and the new one allows it, with nothing in it that doesn't
+    /// matter.
     fn confirm(&self, found: &Env, old: &CedarPolicy, new: &CedarPolicy) -> Option<NewlyAllowed> {
         let (principal, resource) = (found.request.principal()?, found.request.resource()?);
         let mut question = Question {
@@ -224,9 +238,7 @@ impl Place<'_> {
         let context = found.request.context()?;
         let point = old.set().points.get(&self.action)?;
         for name in point.form.context.names().filter_map(attribute) {
-            question
-                .context
-                .extend(context.get(name).and_then(|given| value(&given)).map(|value| (name, value)));
+            question.context.extend(context.get(name).and_then(|given| value(&given)).map(|value| (name, value)));
         }
         let is_new = |question: &Question| new.evaluate(question).allowed() && !old.evaluate(question).allowed();
         if !is_new(&question) {
@@ -263,11 +275,7 @@ fn entity(kind: EntityType, uid: &EntityUid, found: &Env) -> Entity {
         let given = given.ok().and_then(|given| value(&given));
         attributes.extend(attribute(name).zip(given));
     }
-    Entity {
-        kind,
-        id: uid.id().unescaped().to_owned(),
-        attributes,
-    }
+    Entity { kind, id: uid.id().unescaped().to_owned(), attributes }
 }
 
 fn value(given: &EvalResult) -> Option<Value> {
@@ -275,7 +283,9 @@ fn value(given: &EvalResult) -> Option<Value> {
         EvalResult::Bool(value) => Value::Bool(*value),
         EvalResult::Long(value) => Value::Long(*value),
         EvalResult::String(text) => Value::Text(text.clone()),
-        EvalResult::EntityUid(uid) => Value::Entity(crate::shape::entity_type(&uid.type_name().to_string())?, uid.id().unescaped().to_owned()),
+        EvalResult::EntityUid(uid) => {
+            Value::Entity(crate::shape::entity_type(&uid.type_name().to_string())?, uid.id().unescaped().to_owned())
+        }
         EvalResult::Set(values) => {
             let text = |value: &EvalResult| match value {
                 EvalResult::String(text) => Some(text.clone()),

@@ -8,8 +8,14 @@ use crate::bench::{self, Case};
 use crate::{DEFAULT_CASES, PolicyInfo};
 
 /// Asks the cases that the policy bears on while it is exchanged at each control point, or left out.
-fn is_noticed(set: &mut CedarPolicy, cases: &[Case], policy: &PolicyInfo, exchange: impl Fn(&Policy) -> Option<Policy>) -> bool {
-    let bearing: Vec<Case> = cases.iter().filter(|case| policy.actions.contains(&case.question.action)).cloned().collect();
+fn is_noticed(
+    set: &mut CedarPolicy,
+    cases: &[Case],
+    policy: &PolicyInfo,
+    exchange: impl Fn(&Policy) -> Option<Policy>,
+) -> bool {
+    let bearing: Vec<Case> =
+        cases.iter().filter(|case| policy.actions.contains(&case.question.action)).cloned().collect();
     let mut saved: Vec<PolicySet> = Vec::new();
     for action in &policy.actions {
         let policies = &mut set.set.points.get_mut(action).unwrap().policies;

@@ -19,14 +19,14 @@ fn changed(from: &str, to: &str) -> CedarPolicy {
 
 #[tokio::test]
 async fn a_stricter_set_is_proven_to_grant_nothing_new() {
-    let stricter = changed(
-        "context.ttl_secs > 0 && context.ttl_secs <= 3600",
-        "context.ttl_secs > 0 && context.ttl_secs <= 1800",
-    );
+    let stricter =
+        changed("context.ttl_secs > 0 && context.ttl_secs <= 3600", "context.ttl_secs > 0 && context.ttl_secs <= 1800");
     let analysis = analysed(&default_set(), &stricter).await;
     assert_eq!(analysis.verdict, Verdict::GrantsNothingNew, "{analysis:?}");
     assert_eq!(analysis.examined, ["issue by Identity on Resource", "use by Identity on Resource"]);
-    let forbids = with_default("@id(\"no-bots\") forbid (principal is Identity, action, resource) when { principal.kind == \"bot\" };");
+    let forbids = with_default(
+        "@id(\"no-bots\") forbid (principal is Identity, action, resource) when { principal.kind == \"bot\" };",
+    );
     let analysis = analysed(&default_set(), &forbids).await;
     assert_eq!(analysis.verdict, Verdict::GrantsNothingNew, "{analysis:?}");
 }
@@ -56,9 +56,7 @@ async fn a_wider_permit_is_shown_with_a_request_that_it_newly_allows() {
     assert_eq!(analysis.newly_allowed.len(), 2, "for people and for identities: {analysis:?}");
     for found in &analysis.newly_allowed {
         assert_eq!(found.question.action, "route_auto");
-        let Some(Plain::Long(secs)) = found.question.context.get("duration_secs") else {
-            panic!("{found:?}")
-        };
+        let Some(Plain::Long(secs)) = found.question.context.get("duration_secs") else { panic!("{found:?}") };
         assert!((3601..=7200).contains(secs), "{secs}");
         assert_eq!(found.question.context.get("tier"), Some(&Plain::Text("low".into())));
         assert!(!found.was.allowed && found.becomes.allowed);
@@ -70,7 +68,8 @@ async fn a_wider_permit_is_shown_with_a_request_that_it_newly_allows() {
 async fn a_forbid_that_goes_is_shown_with_what_it_held_back() {
     let start = DEFAULT_POLICIES.find("@id(\"self-release\")").unwrap();
     let end = start + DEFAULT_POLICIES[start..].find(';').unwrap() + 1;
-    let without = CedarPolicy::with_policies(&format!("{}{}", &DEFAULT_POLICIES[..start], &DEFAULT_POLICIES[end..])).unwrap();
+    let without =
+        CedarPolicy::with_policies(&format!("{}{}", &DEFAULT_POLICIES[..start], &DEFAULT_POLICIES[end..])).unwrap();
     let analysis = analysed(&default_set(), &without).await;
     assert_eq!((analysis.verdict, analysis.newly_allowed.len()), (Verdict::GrantsMore, 1), "{analysis:?}");
     let found = &analysis.newly_allowed[0];
@@ -87,19 +86,16 @@ async fn a_failing_policy_that_goes_is_not_taken_for_nothing() {
     assert!(analysis.undecided[0].contains("could fail, which denied"), "{analysis:?}");
     let harmless = overflow.replace("when { ", "when { principal.state != \"active\" && ");
     let analysis = analysed(&with_default(&harmless), &default_set()).await;
-    assert_eq!(
-        analysis.verdict,
-        Verdict::GrantsNothingNew,
-        "it fails only where another forbid denies: {analysis:?}"
-    );
-    let alone = CedarPolicy::with_policies(&format!("@id(\"all\") permit (principal, action == Action::\"issue\", resource);{overflow}")).unwrap();
-    let all = CedarPolicy::with_policies("@id(\"all\") permit (principal, action == Action::\"issue\", resource);").unwrap();
+    assert_eq!(analysis.verdict, Verdict::GrantsNothingNew, "it fails only where another forbid denies: {analysis:?}");
+    let alone = CedarPolicy::with_policies(&format!(
+        "@id(\"all\") permit (principal, action == Action::\"issue\", resource);{overflow}"
+    ))
+    .unwrap();
+    let all =
+        CedarPolicy::with_policies("@id(\"all\") permit (principal, action == Action::\"issue\", resource);").unwrap();
     let analysis = analysed(&alone, &all).await;
     assert_eq!(analysis.verdict, Verdict::GrantsMore, "{analysis:?}");
-    assert!(
-        analysis.newly_allowed[0].was.errored && analysis.newly_allowed[0].becomes.allowed,
-        "{analysis:?}"
-    );
+    assert!(analysis.newly_allowed[0].was.errored && analysis.newly_allowed[0].becomes.allowed, "{analysis:?}");
 }
 
 #[tokio::test]
@@ -108,7 +104,8 @@ async fn a_question_that_tenure_never_asks_is_no_false_alarm_and_no_proof() {
     let analysis = analysed(&default_set(), &with_default(ghost)).await;
     assert_eq!(analysis.verdict, Verdict::Undecided, "{analysis:?}");
     assert!(
-        analysis.undecided[0].starts_with("erase by Person on Inventory: the solver found a question that Tenure never asks"),
+        analysis.undecided[0]
+            .starts_with("erase by Person on Inventory: the solver found a question that Tenure never asks"),
         "{analysis:?}"
     );
 }
@@ -126,10 +123,7 @@ async fn without_a_solver_or_time_nothing_is_called_proven() {
         other.verdict == Verdict::NotAvailable && other.reason.as_ref().unwrap().contains("is not cvc5"),
         "{other:?}"
     );
-    let hasty = Solver {
-        limit: Duration::ZERO,
-        ..Solver::at("cvc5")
-    };
+    let hasty = Solver { limit: Duration::ZERO, ..Solver::at("cvc5") };
     let hasty = analyse(&old, &new, Some(&hasty)).await;
     assert_eq!(hasty.verdict, Verdict::Undecided, "{hasty:?}");
     assert!(hasty.newly_allowed.is_empty() && !hasty.undecided.is_empty());

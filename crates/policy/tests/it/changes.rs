@@ -51,7 +51,10 @@ fn what_was_asked_lately_is_known_once_each_and_bounded() {
     }
     let recent = set.recent();
     assert_eq!(recent.len(), 4_096);
-    assert!(recent.iter().any(|(question, _)| question.resource.id == "8999") && recent.iter().all(|(question, _)| question.resource.id != "0"));
+    assert!(
+        recent.iter().any(|(question, _)| question.resource.id == "8999")
+            && recent.iter().all(|(question, _)| question.resource.id != "0")
+    );
 }
 
 #[test]
@@ -69,7 +72,9 @@ fn a_replay_shows_each_decision_that_changes_and_no_other() {
 #[tokio::test]
 async fn a_review_holds_all_that_an_approver_should_see() {
     let recent = asked().recent();
-    let proposed = format!("{DEFAULT_POLICIES}\n@id(\"readers\") permit (principal is Person, action == Action::\"read\", resource);");
+    let proposed = format!(
+        "{DEFAULT_POLICIES}\n@id(\"readers\") permit (principal is Person, action == Action::\"read\", resource);"
+    );
     let found = review(DEFAULT_POLICIES, &proposed, &recent, None).await.unwrap();
     assert!(found.problems.is_empty());
     assert_eq!((found.diff.added.len(), found.replay.asked, found.replay.changed_count), (1, 3, 1));
@@ -78,7 +83,8 @@ async fn a_review_holds_all_that_an_approver_should_see() {
     let read: PolicyReview = serde_json::from_str(&serde_json::to_string(&found).unwrap()).unwrap();
     assert_eq!(read, found);
 
-    let sendable: &dyn Fn() -> Box<dyn Future<Output = _> + Send> = &|| Box::new(review(DEFAULT_POLICIES, DEFAULT_POLICIES, &[], None));
+    let sendable: &dyn Fn() -> Box<dyn Future<Output = _> + Send> =
+        &|| Box::new(review(DEFAULT_POLICIES, DEFAULT_POLICIES, &[], None));
     drop(sendable());
 
     let broken = review(DEFAULT_POLICIES, "permit (principal, action, resource);", &recent, None).await.unwrap();
@@ -96,9 +102,7 @@ fn the_loader_gives_an_engine_or_every_problem_with_its_place() {
     };
     assert!(problems.len() >= 2, "{problems:?}");
     assert!(
-        problems
-            .iter()
-            .any(|problem| problem.field == "policies:1:1" && problem.code == "policy_invalid"),
+        problems.iter().any(|problem| problem.field == "policies:1:1" && problem.code == "policy_invalid"),
         "{problems:?}"
     );
     assert!(problems.iter().all(|problem| !problem.hint.is_empty()));
@@ -117,10 +121,7 @@ fn s9_a_forbid_on_a_light_route_pushes_to_a_heavier_one() {
     let first = |set: &CedarPolicy, ask: &Question| {
         let mut open = tenure_core::policy::Action::ALL.iter().filter(|action| routes.contains(&action.as_str()));
         let open = open.find(|action| {
-            let question = Question {
-                action: **action,
-                ..ask.clone()
-            };
+            let question = Question { action: **action, ..ask.clone() };
             set.decide(&question).allowed()
         });
         open.map(|action| action.as_str())

@@ -73,7 +73,8 @@ fn the_cases_show_each_policy_at_work_and_at_rest() {
 #[test]
 fn each_default_policy_says_what_it_is_for() {
     for policy in default_set().policies() {
-        let known = policy.control.starts_with("NHI") && policy.control.ends_with(":2025") || policy.control == "ASI03:2026";
+        let known =
+            policy.control.starts_with("NHI") && policy.control.ends_with(":2025") || policy.control == "ASI03:2026";
         assert!(known, "{policy:?}");
         assert!(policy.doc.len() > 20 && !policy.actions.is_empty(), "{policy:?}");
     }
@@ -87,10 +88,7 @@ fn the_version_is_the_hash_of_the_exact_text() {
     assert_ne!(set.version(), with_default("// a remark").version());
     let empty = CedarPolicy::load(SCHEMA, "").unwrap();
     assert_ne!(set.version(), empty.version());
-    assert_eq!(
-        empty.decide(&case("an active workload uses what it was granted").question).version(),
-        empty.version()
-    );
+    assert_eq!(empty.decide(&case("an active workload uses what it was granted").question).version(), empty.version());
 }
 
 #[test]
@@ -104,11 +102,7 @@ fn a_set_is_refused_with_all_that_is_wrong() {
     let at = |line, part: &str| {
         let found = error.problems.iter().find(|problem| problem.message.contains(part));
         let problem = found.unwrap_or_else(|| panic!("{part} is not in\n{error}"));
-        assert_eq!(
-            (problem.source, problem.position.map(|(line, _)| line)),
-            (Source::Policies, Some(line)),
-            "{error}"
-        );
+        assert_eq!((problem.source, problem.position.map(|(line, _)| line)), (Source::Policies, Some(line)), "{error}");
         assert!(problem.hint.is_some(), "{error}");
     };
     at(3, "attribute `own`");
@@ -124,18 +118,8 @@ fn a_set_with_broken_syntax_is_refused_with_its_place() {
     let error = refused(SCHEMA, "@id(\"é\") permit (principal action, resource);");
     assert_eq!(error.problems[0].position, Some((1, 28)), "{error}");
     let error = refused("entity Person = {;", "@id(\"x\") permit (principal, action,, resource);");
-    assert!(
-        error
-            .problems
-            .iter()
-            .any(|problem| problem.source == Source::Schema && problem.position.is_some())
-    );
-    assert!(
-        error
-            .problems
-            .iter()
-            .any(|problem| problem.source == Source::Policies && problem.position.is_some())
-    );
+    assert!(error.problems.iter().any(|problem| problem.source == Source::Schema && problem.position.is_some()));
+    assert!(error.problems.iter().any(|problem| problem.source == Source::Policies && problem.position.is_some()));
 }
 
 #[test]
@@ -160,7 +144,8 @@ fn a_schema_that_demands_what_cannot_be_sent_is_refused() {
     let mut rooms = SCHEMA.replace("action erase ", "action erased ");
     rooms.push_str("action erase appliesTo { principal: Person, resource: Inventory, context: { note?: String } };");
     let rooms = rooms.replace("action administer, trust, erase", "action administer, trust");
-    let set = CedarPolicy::load(&rooms, "@id(\"erase\") permit (principal, action == Action::\"erase\", resource);").unwrap();
+    let set =
+        CedarPolicy::load(&rooms, "@id(\"erase\") permit (principal, action == Action::\"erase\", resource);").unwrap();
     let mut question = case("a manager erases nothing").question;
     question.context = Attributes::new();
     assert!(set.decide(&question).allowed(), "an optional attribute may be absent");
@@ -185,7 +170,8 @@ fn a_group_of_actions_reaches_its_members() {
         "action suspend, revoke, complete appliesTo",
         "action stop;\naction suspend, revoke, complete in [stop] appliesTo",
     );
-    let set = CedarPolicy::load(&schema, "@id(\"stop\") permit (principal, action in Action::\"stop\", resource);").unwrap();
+    let set =
+        CedarPolicy::load(&schema, "@id(\"stop\") permit (principal, action in Action::\"stop\", resource);").unwrap();
     assert_eq!(set.policies()[0].actions, [Action::Suspend, Action::Revoke, Action::Complete]);
     let stop = set.decide(&case("an owner suspends what is theirs").question);
     assert!(stop.allowed() && stop.policies() == ["stop"], "{stop:?}");
@@ -216,16 +202,15 @@ fn s9_a_failing_policy_denies_what_enables() {
         let set = with_default(&format!("@id(\"broken\") {effect} (principal, action, resource) {FAILS};"));
         let answer = set.decide(&question);
         assert_eq!((answer.allowed(), answer.errored()), (false, true));
-        assert_eq!(
-            (answer.version(), answer.policies()),
-            (set.version().as_str(), ["broken".to_owned()].as_slice())
-        );
+        assert_eq!((answer.version(), answer.policies()), (set.version().as_str(), ["broken".to_owned()].as_slice()));
     }
 }
 
 #[test]
 fn s9_an_overflow_is_an_error_and_names_the_forbid_that_also_denies() {
-    let set = with_default("@id(\"broken\") forbid (principal, action == Action::\"issue\", resource) when { context.ttl_secs + 9223372036854775807 > 0 };");
+    let set = with_default(
+        "@id(\"broken\") forbid (principal, action == Action::\"issue\", resource) when { context.ttl_secs + 9223372036854775807 > 0 };",
+    );
     let answer = set.decide(&case("no credential beyond the scope").question);
     assert!(!answer.allowed() && answer.errored());
     assert_eq!(answer.policies(), ["broken", "outside-scope"]);
@@ -237,7 +222,8 @@ fn s9_a_failing_policy_never_blocks_what_disables() {
     for action in [Action::Suspend, Action::Revoke, Action::Complete] {
         let question = Question { action, ..security.clone() };
         let sound = default_set().decide(&question);
-        let broken = with_default(&format!("@id(\"broken\") forbid (principal, action, resource) {FAILS};")).decide(&question);
+        let broken =
+            with_default(&format!("@id(\"broken\") forbid (principal, action, resource) {FAILS};")).decide(&question);
         assert!(broken.allowed() && broken.errored());
         assert_eq!(broken.policies(), sound.policies());
     }
@@ -251,14 +237,7 @@ fn s9_a_failing_policy_gives_nobody_the_right_to_disable() {
     assert!(!answer.allowed() && answer.errored());
     // A forbid that does not fail still counts.
     let inactive = case("a person who has left does nothing").question;
-    assert!(
-        !set.decide(&Question {
-            action: Action::Suspend,
-            context: question.context,
-            ..inactive
-        })
-        .allowed()
-    );
+    assert!(!set.decide(&Question { action: Action::Suspend, context: question.context, ..inactive }).allowed());
 }
 
 #[test]
@@ -266,10 +245,7 @@ fn s12_a_source_can_signal_and_no_policy_lets_it_do_anything_else() {
     let set = with_default("@id(\"all\") permit (principal, action, resource);");
     let source = case("S-12: a source tells of the end of what it was registered for").question.principal;
     for case in cases().into_iter().filter(|case| case.expect == Expect::Allow) {
-        let question = Question {
-            principal: source.clone(),
-            ..case.question
-        };
+        let question = Question { principal: source.clone(), ..case.question };
         let answer = set.decide(&question);
         let signals = question.action == Action::Signal;
         assert!(answer.allowed() == signals && answer.errored() != signals, "{question:?}: {answer:?}");
@@ -327,10 +303,7 @@ fn strange_ids_are_only_ids() {
     let set = default_set();
     for id in ["", "\"::", "*", "Person::\"olga\"", "a\u{0}b", "ß∂"] {
         let question = Question {
-            principal: Entity {
-                id: id.into(),
-                ..case("security suspends anything").question.principal
-            },
+            principal: Entity { id: id.into(), ..case("security suspends anything").question.principal },
             ..case("security suspends anything").question
         };
         assert!(set.decide(&question).allowed(), "{id:?}");
@@ -345,18 +318,13 @@ fn cases_that_are_not_understood_are_refused() {
     };
     says("{", "expected form");
     says(r#"{"entities":{},"cases":[],"more":1}"#, "expected form");
-    says(
-        r#"{"entities":{"a":{"type":"Robot","attributes":{}}},"cases":[]}"#,
-        "entity `a`: `Robot` is no entity type",
-    );
-    says(
-        r#"{"entities":{"a":{"type":"Person","attributes":{"role":true}}},"cases":[]}"#,
-        "`role` is no attribute",
-    );
+    says(r#"{"entities":{"a":{"type":"Robot","attributes":{}}},"cases":[]}"#, "entity `a`: `Robot` is no entity type");
+    says(r#"{"entities":{"a":{"type":"Person","attributes":{"role":true}}},"cases":[]}"#, "`role` is no attribute");
     says(r#"{"entities":{},"contexts":{"fly":{}},"cases":[]}"#, "`fly` is no action");
     let twice = DEFAULT_CASES.replace("\"security suspends anything\"", "\"an owner suspends what is theirs\"");
     says(&twice, "two cases have this name");
-    let nobody = r#"{"entities":{},"cases":[{"name":"n","principal":"x","action":"read","resource":"y","expect":"deny"}]}"#;
+    let nobody =
+        r#"{"entities":{},"cases":[{"name":"n","principal":"x","action":"read","resource":"y","expect":"deny"}]}"#;
     says(nobody, "case `n`: no entity is called `x`");
 }
 
@@ -364,20 +332,11 @@ fn cases_that_are_not_understood_are_refused() {
 fn a_case_fails_on_another_answer_another_reason_or_an_error() {
     let set = default_set();
     let right = case("security suspends anything");
-    let other = Case {
-        expect: Expect::Deny,
-        ..right.clone()
-    };
-    let reason = Case {
-        because: vec!["enable".into()],
-        ..right.clone()
-    };
-    let mut error = Case {
-        expect: Expect::Deny,
-        because: Vec::new(),
-        ..right.clone()
-    };
+    let other = Case { expect: Expect::Deny, ..right.clone() };
+    let reason = Case { because: vec!["enable".into()], ..right.clone() };
+    let mut error = Case { expect: Expect::Deny, because: Vec::new(), ..right.clone() };
     error.question.context = Attributes::new();
-    let passed: Vec<bool> = bench::run(&set, &[right, other, reason, error]).iter().map(bench::Outcome::passed).collect();
+    let passed: Vec<bool> =
+        bench::run(&set, &[right, other, reason, error]).iter().map(bench::Outcome::passed).collect();
     assert_eq!(passed, [true, false, false, false]);
 }

@@ -1,7 +1,9 @@
 //! How deep a set may nest, and that what may nest fits a worker's stack.
 
 use tenure_core::policy::PolicyEngine as _;
-use tenure_policy::{CedarPolicy, MAX_BRACKETS, MAX_LITERAL, MAX_OPERATORS, MAX_PATTERNS, PolicySetError, Solver, Verdict, analyse};
+use tenure_policy::{
+    CedarPolicy, MAX_BRACKETS, MAX_LITERAL, MAX_OPERATORS, MAX_PATTERNS, PolicySetError, Solver, Verdict, analyse,
+};
 
 use crate::case;
 
@@ -45,10 +47,7 @@ fn a01_a_set_that_nests_too_deep_is_refused_with_the_bound() {
     for (way, condition) in ways(MAX_OPERATORS + 1) {
         let problems = problems(CedarPolicy::with_policies(&policy(&condition)).unwrap_err());
         assert_eq!(problems.len(), 1, "{way}: {problems:?}");
-        assert!(
-            bounds.iter().any(|bound| problems[0].contains(&format!("more than {bound}"))),
-            "{way}: {problems:?}"
-        );
+        assert!(bounds.iter().any(|bound| problems[0].contains(&format!("more than {bound}"))), "{way}: {problems:?}");
     }
     // Each policy counts for itself, and what stands in strings and comments does not count.
     let brackets = "(".repeat(MAX_BRACKETS + 1);
@@ -79,7 +78,8 @@ fn a01_a_set_whose_patterns_take_long_is_refused_with_the_bound() {
     }
     // Those of a set count together, however they are written; annotations are as long as one likes, and no patterns.
     let patterns = |many: usize, like: &str| -> String {
-        let some = |n: usize| policy(&format!("context.kind {like} \"{}\"", long(1_000))).replace("deep", &format!("p{n}"));
+        let some =
+            |n: usize| policy(&format!("context.kind {like} \"{}\"", long(1_000))).replace("deep", &format!("p{n}"));
         (0..many).map(some).collect()
     };
     let fit = MAX_PATTERNS / 1_000;

@@ -1,4 +1,5 @@
-//! The approval page: where a link in a notice leads. It shows what is asked for, and takes the answer of the one person whose link it is.
+//! The approval page: where a link in a notice leads. It shows what is asked for, and takes the answer of the one
+//! person whose link it is.
 
 mod page;
 
@@ -27,7 +28,12 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
     api.page("/approve/{link}", get(show).post(answer))
 }
 
-async fn show(State(app): State<App>, Source(source): Source, Browser(caller): Browser, Path(link): Path<String>) -> Result<Response, Failure> {
+async fn show(
+    State(app): State<App>,
+    Source(source): Source,
+    Browser(caller): Browser,
+    Path(link): Path<String>,
+) -> Result<Response, Failure> {
     let caller = match reader(&app, &source, caller, &link).await? {
         Ok(caller) => caller,
         Err(response) => return Ok(response),
@@ -66,10 +72,7 @@ async fn answer(
         Ok(caller) => caller,
         Err(response) => return Ok(response),
     };
-    let vote = NewVote {
-        content_hash: answered.content_hash,
-        comment: answered.comment,
-    };
+    let vote = NewVote { content_hash: answered.content_hash, comment: answered.comment };
     let approves = answered.decision == Decision::Approve;
     Ok(match link::answer_by_link(&app.kernel, &caller, &link, approves, vote).await {
         // The page is read again, so that loading it anew votes for nothing.
@@ -78,9 +81,15 @@ async fn answer(
     })
 }
 
-/// Who reads the page: somebody who signed in just now and can't have been phished (S-7), or else the way to do that and back. A link that
-/// isn't good leads nobody anywhere, and costs its sender their share of attempts; a good one has its own.
-async fn reader(app: &App, source: &str, caller: Option<Caller>, link: &str) -> Result<Result<Caller, Response>, Failure> {
+/// Who reads the page: somebody who signed in just now and can't have been phished (S-7), or else the way to do that
+/// and back. A link that isn't good leads nobody anywhere, and costs its sender their share of attempts; a good one has
+/// its own.
+async fn reader(
+    app: &App,
+    source: &str,
+    caller: Option<Caller>,
+    link: &str,
+) -> Result<Result<Caller, Response>, Failure> {
     match link::linked(&app.kernel, link).await {
         Ok(_) => app.sign_ins.count(Attempt::Link(link))?,
         Err(OpError::NotFound(_)) => {

@@ -27,7 +27,9 @@ pub(super) fn approval(link: &str, approval: &Approval) -> Response {
     let voted = request.votes.iter().any(|vote| vote.by == approval.reader);
     body = match request.state {
         RequestState::Open if !voted => form(body, link, &request.content_hash),
-        RequestState::Open => body.raw("<p class=\"outcome\" role=\"status\">You have answered. It waits for others.</p>\n"),
+        RequestState::Open => {
+            body.raw("<p class=\"outcome\" role=\"status\">You have answered. It waits for others.</p>\n")
+        }
         state => outcome(body, state, request.ended_because.as_deref()),
     };
     framed(page(StatusCode::OK, "A request for your answer", body, false))
@@ -49,9 +51,7 @@ pub(super) fn problem(failure: Failure) -> Response {
 
 /// Older browsers read this in place of `frame-ancestors`.
 fn framed(mut response: Response) -> Response {
-    response
-        .headers_mut()
-        .insert(HeaderName::from_static("x-frame-options"), HeaderValue::from_static("DENY"));
+    response.headers_mut().insert(HeaderName::from_static("x-frame-options"), HeaderValue::from_static("DENY"));
     response
 }
 
@@ -77,14 +77,12 @@ fn headline(approval: &Approval) -> Html {
             .raw("</strong>."),
         Matter::Activation { .. } => Html::default().raw("that an identity becomes active with its charter."),
         Matter::Charter { .. } => Html::default().raw("for a wider charter."),
-        Matter::Renewal { until, .. } => Html::default()
-            .raw("that an identity goes on until <strong>")
-            .text(&until.to_string())
-            .raw("</strong>."),
-        Matter::PersonAccess { duration, .. } => Html::default()
-            .raw("for access of a person for <strong>")
-            .text(&duration.to_string())
-            .raw("</strong>."),
+        Matter::Renewal { until, .. } => {
+            Html::default().raw("that an identity goes on until <strong>").text(&until.to_string()).raw("</strong>.")
+        }
+        Matter::PersonAccess { duration, .. } => {
+            Html::default().raw("for access of a person for <strong>").text(&duration.to_string()).raw("</strong>.")
+        }
         Matter::Exception { .. } => Html::default().raw("that a control is waived."),
         Matter::Roles { roles, .. } => Html::default()
             .raw("that a person's roles become <strong>")
@@ -97,7 +95,9 @@ fn headline(approval: &Approval) -> Html {
             .raw(" <strong>")
             .text(&change.id())
             .raw("</strong> is changed so that somebody may do more, or do it more lightly."),
-        Matter::Template { template } => Html::default().raw("for the template <strong>").text(&template.name).raw("</strong>."),
+        Matter::Template { template } => {
+            Html::default().raw("for the template <strong>").text(&template.name).raw("</strong>.")
+        }
     }
 }
 
@@ -113,10 +113,7 @@ fn facts(mut html: Html, approval: &Approval) -> Html {
     let view = &approval.request;
     let request = &view.request;
     html = fact(html, "Purpose", text(&request.purpose));
-    if let Matter::Access {
-        entitlement, task, starts_at, ..
-    } = &request.matter
-    {
+    if let Matter::Access { entitlement, task, starts_at, .. } = &request.matter {
         html = fact(html, "What", access(entitlement, approval.resource.as_deref()));
         if let Some(task) = task {
             html = fact(html, "For its task", text(task));
@@ -198,12 +195,11 @@ fn waits(steps: &[Vec<Place>]) -> String {
 fn votes(mut html: Html, votes: &[Vote], voters: &[Named]) -> Html {
     html = html.raw("<h2>Answers so far</h2>\n<ul>\n");
     for (vote, voter) in votes.iter().zip(voters) {
-        html = html
-            .raw("<li>")
-            .part(named(voter))
-            .raw(" as ")
-            .text(vote.place.as_str())
-            .raw(if vote.approves { ": approved" } else { ": denied" });
+        html = html.raw("<li>").part(named(voter)).raw(" as ").text(vote.place.as_str()).raw(if vote.approves {
+            ": approved"
+        } else {
+            ": denied"
+        });
         if !vote.comment.is_empty() {
             html = html.raw(", “").text(&vote.comment).raw("”");
         }

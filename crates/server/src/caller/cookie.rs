@@ -24,7 +24,8 @@ pub(crate) enum Cookie {
 }
 
 impl Cookie {
-    /// The name. With TLS the prefix `__Host-` keeps neighbours under the same domain from setting it (RFC 6265bis §4.1.3.2).
+    /// The name. With TLS the prefix `__Host-` keeps neighbours under the same domain from setting it (RFC 6265bis
+    /// §4.1.3.2).
     const fn name(self, tls: bool) -> &'static str {
         match (self, tls) {
             (Self::Session, true) => "__Host-tenure",
@@ -84,8 +85,8 @@ fn has_tls(app: &App) -> bool {
     app.kernel.settings().public_url.starts_with("https://")
 }
 
-/// Demands that a request which a cookie speaks for was made by a page of this server, unless it only reads. A browser says where a request
-/// comes from (Fetch Metadata, or `Origin` in older ones); one that says neither is refused.
+/// Demands that a request which a cookie speaks for was made by a page of this server, unless it only reads. A browser
+/// says where a request comes from (Fetch Metadata, or `Origin` in older ones); one that says neither is refused.
 pub(crate) fn must_be_same_origin(app: &App, method: &Method, headers: &HeaderMap) -> Result<(), Failure> {
     if matches!(*method, Method::GET | Method::HEAD) {
         return Ok(());

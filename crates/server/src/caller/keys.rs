@@ -1,7 +1,8 @@
-//! The keys that a request shows besides its credentials: the client certificate of its connection (RFC 8705), and a DPoP proof (RFC 9449).
+//! The keys that a request shows besides its credentials: the client certificate of its connection (RFC 8705), and a
+//! DPoP proof (RFC 9449).
 //!
-//! The certificate comes from the handshake that this process made, never from a header: whatever sits in front of the server can't
-//! claim one.
+//! The certificate comes from the handshake that this process made, never from a header: whatever sits in front of the
+//! server can't claim one.
 
 use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
@@ -64,10 +65,9 @@ impl Keys {
 
     /// What the connection proves of its client, if it has a certificate.
     pub(crate) fn certificate(&self) -> Option<Proof> {
-        self.certificate.as_ref().map(|thumbprint| Proof::Certificate {
-            thumbprint: thumbprint.clone(),
-            proven_at: self.proven_at,
-        })
+        self.certificate
+            .as_ref()
+            .map(|thumbprint| Proof::Certificate { thumbprint: thumbprint.clone(), proven_at: self.proven_at })
     }
 
     /// What a client shows that asks for a token.
@@ -75,26 +75,23 @@ impl Keys {
         Ok(Presented {
             dpop: match self.proofs.as_slice() {
                 [] => None,
-                [Some(proof)] => Some(Dpop {
-                    proof: proof.clone(),
-                    method: self.method,
-                    url: self.url,
-                }),
-                _ => return Err(OpError::because(Reason::DpopInvalid, "send one DPoP header, with one proof")),
+                [Some(proof)] => Some(Dpop { proof: proof.clone(), method: self.method, url: self.url }),
+                _ => {
+                    return Err(OpError::because(Reason::DpopInvalid, "send one DPoP header, with one proof"));
+                }
             },
             certificate: self.certificate,
         })
     }
 
-    /// What is shown with an access token. A proof counts only with the scheme that says so: a bound token shown as a bearer is refused,
-    /// whatever else comes along.
+    /// What is shown with an access token. A proof counts only with the scheme that says so: a bound token shown as a
+    /// bearer is refused, whatever else comes along.
     pub(crate) fn with_a_token(self, scheme: Scheme) -> Result<Presented, OpError> {
         match scheme {
-            Scheme::Bearer => Ok(Presented {
-                certificate: self.certificate,
-                dpop: None,
-            }),
-            Scheme::Dpop if self.proofs.is_empty() => Err(OpError::because(Reason::DpopInvalid, "send the proof in a DPoP header")),
+            Scheme::Bearer => Ok(Presented { certificate: self.certificate, dpop: None }),
+            Scheme::Dpop if self.proofs.is_empty() => {
+                Err(OpError::because(Reason::DpopInvalid, "send the proof in a DPoP header"))
+            }
             Scheme::Dpop => self.for_a_token(),
         }
     }

@@ -18,8 +18,8 @@ use crate::contract::api::{Operation, Takes};
 use crate::contract::error::Failure;
 use crate::contract::source::{self, Source};
 
-/// Who calls the management API: a person, by the cookie of their browser, the session of their command line or an operator token; or an
-/// identity, by its access token for Tenure itself.
+/// Who calls the management API: a person, by the cookie of their browser, the session of their command line or an
+/// operator token; or an identity, by its access token for Tenure itself.
 #[derive(Clone)]
 pub(crate) struct Operator(pub Caller);
 
@@ -33,7 +33,9 @@ impl FromRequestParts<App> for Operator {
         }
         let Ok(Source(source)) = Source::from_request_parts(parts, app).await;
         let authenticated = match (authorization(&parts.headers)?, Cookie::Session.read(app, &parts.headers)) {
-            (Some((Scheme::Bearer, token)), _) if token.starts_with(PREFIX) => caller::authenticate_person(&app.kernel, &token).await,
+            (Some((Scheme::Bearer, token)), _) if token.starts_with(PREFIX) => {
+                caller::authenticate_person(&app.kernel, &token).await
+            }
             (Some((scheme, token)), _) => {
                 let Ok(keys) = Keys::from_request_parts(parts, app).await;
                 let changes = !parts.method.is_safe();
@@ -46,7 +48,8 @@ impl FromRequestParts<App> for Operator {
             (None, None) => {
                 app.kernel.count_stranger(Reason::ProofMissing, &source);
                 return Err(Failure::of(
-                    Problem::refusal(401, Reason::ProofMissing).hint("sign in (`tenure login`), or send a token: Authorization: Bearer tnr_…"),
+                    Problem::refusal(401, Reason::ProofMissing)
+                        .hint("sign in (`tenure login`), or send a token: Authorization: Bearer tnr_…"),
                 ));
             }
         };
@@ -69,8 +72,8 @@ impl Takes for Operator {
     }
 }
 
-/// The credential of a request with how it was sent, if it has one. Two are as bad as a malformed one; one in a scheme that isn't taken here is
-/// no proof, and the answer says which schemes are (RFC 9110 §11.6.1).
+/// The credential of a request with how it was sent, if it has one. Two are as bad as a malformed one; one in a scheme
+/// that isn't taken here is no proof, and the answer says which schemes are (RFC 9110 §11.6.1).
 pub(crate) fn authorization(headers: &HeaderMap) -> Result<Option<(Scheme, String)>, Failure> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
@@ -80,9 +83,8 @@ pub(crate) fn authorization(headers: &HeaderMap) -> Result<Option<(Scheme, Strin
         };
     };
     let text = value.to_str().map_err(|_| Failure::malformed("the Authorization header is not text"))?;
-    let (scheme, token) = text
-        .split_once(' ')
-        .ok_or_else(|| Failure::malformed("the Authorization header has no token"))?;
+    let (scheme, token) =
+        text.split_once(' ').ok_or_else(|| Failure::malformed("the Authorization header has no token"))?;
     let scheme = match scheme {
         bearer if bearer.eq_ignore_ascii_case("bearer") => Scheme::Bearer,
         dpop if dpop.eq_ignore_ascii_case("dpop") => Scheme::Dpop,

@@ -1,7 +1,8 @@
 //! The API: each address with its handlers, and the contract that these keep, as OpenAPI 3.1.
 //!
-//! What a handler takes and gives is read from its own signature ([`Takes`], [`Gives`]), so that the document can't say something else than the code
-//! does. It is made only when somebody asks for it: a server that starts pays nothing for it.
+//! What a handler takes and gives is read from its own signature ([`Takes`], [`Gives`]), so that the document can't say
+//! something else than the code does. It is made only when somebody asks for it: a server that starts pays nothing for
+//! it.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::future::Future;
@@ -112,16 +113,12 @@ impl Operation<'_> {
     /// The members of a type as parameters of the query.
     pub(crate) fn query<T: JsonSchema>(&mut self) {
         let schema = T::json_schema(self.schemas);
-        let required: Vec<&str> = schema
-            .get("required")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
+        let required: Vec<&str> =
+            schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
         for (name, schema) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
             let says = schema.get("description").and_then(Value::as_str).unwrap_or_default();
-            let mut parameter = json!({"in": "query", "name": name, "schema": schema, "required": required.contains(&name.as_str())});
+            let mut parameter =
+                json!({"in": "query", "name": name, "schema": schema, "required": required.contains(&name.as_str())});
             if let (Some(object), false) = (parameter.as_object_mut(), says.is_empty()) {
                 object.insert("description".into(), says.into());
             }
@@ -160,8 +157,7 @@ impl Operation<'_> {
 
     /// A good answer without a body.
     pub(crate) fn silent(&mut self, status: StatusCode) {
-        self.responses
-            .insert(status.as_u16(), json!({"description": status.canonical_reason().unwrap_or_default()}));
+        self.responses.insert(status.as_u16(), json!({"description": status.canonical_reason().unwrap_or_default()}));
     }
 
     /// An answer of another kind than a problem.
@@ -223,7 +219,8 @@ impl Operation<'_> {
             .map(|name| json!({"in": "path", "name": name.trim_start_matches('*'), "required": true, "schema": {"type": "string"}}))
             .chain(self.parameters)
             .collect();
-        let responses: Map<String, Value> = self.responses.into_iter().map(|(status, response)| (status.to_string(), response)).collect();
+        let responses: Map<String, Value> =
+            self.responses.into_iter().map(|(status, response)| (status.to_string(), response)).collect();
         let id: Vec<&str> = path
             .split(['/', '.'])
             .filter(|segment| !segment.is_empty() && !segment.starts_with('{') && *segment != "v1")
@@ -279,7 +276,13 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
         }
     }
 
-    fn described<H: Described<Arguments>, Arguments>(mut self, method: Method, path: &'static str, says: &str, handler: MethodRouter<S>) -> Self {
+    fn described<H: Described<Arguments>, Arguments>(
+        mut self,
+        method: Method,
+        path: &'static str,
+        says: &str,
+        handler: MethodRouter<S>,
+    ) -> Self {
         if let Some(document) = &mut self.document {
             let mut operation = Operation {
                 schemas: &mut document.schemas,
@@ -316,11 +319,22 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
     }
 
     /// The same with a bound of its own on the body, in bytes.
-    pub(crate) fn post_within<H, T: 'static, Arguments>(self, path: &'static str, says: &str, limit: usize, handler: H) -> Self
+    pub(crate) fn post_within<H, T: 'static, Arguments>(
+        self,
+        path: &'static str,
+        says: &str,
+        limit: usize,
+        handler: H,
+    ) -> Self
     where
         H: Handler<T, S> + Described<Arguments>,
     {
-        self.described::<H, _>(Method::POST, path, says, on(MethodFilter::POST, handler).layer(DefaultBodyLimit::max(limit)))
+        self.described::<H, _>(
+            Method::POST,
+            path,
+            says,
+            on(MethodFilter::POST, handler).layer(DefaultBodyLimit::max(limit)),
+        )
     }
 
     /// Something that replaces.
@@ -370,9 +384,7 @@ pub(crate) fn document<S>(apis: impl IntoIterator<Item = Api<S>>, version: &str)
     for mut described in apis.into_iter().filter_map(|api| api.document) {
         // What takes the rest of an address is a parameter like any other there.
         paths.extend(
-            std::mem::take(&mut described.paths)
-                .into_iter()
-                .map(|(path, methods)| (path.replace("{*", "{"), methods)),
+            std::mem::take(&mut described.paths).into_iter().map(|(path, methods)| (path.replace("{*", "{"), methods)),
         );
         let problem = described.schemas.subschema_for::<Problem>().to_value();
         for status in described.problems {
@@ -382,7 +394,9 @@ pub(crate) fn document<S>(apis: impl IntoIterator<Item = Api<S>>, version: &str)
     }
     let headers: Map<String, Value> = headers()
         .into_iter()
-        .map(|(name, says, required, schema)| (name.to_owned(), json!({"description": says, "required": required, "schema": schema})))
+        .map(|(name, says, required, schema)| {
+            (name.to_owned(), json!({"description": says, "required": required, "schema": schema}))
+        })
         .collect();
     json!({
         "openapi": "3.1.0",
@@ -411,11 +425,9 @@ pub(crate) fn document<S>(apis: impl IntoIterator<Item = Api<S>>, version: &str)
 
 /// The problem of a status, with the codes that it may bear.
 fn problem_of(status: u16, problem: &Value) -> Value {
-    let says = StatusCode::from_u16(status)
-        .ok()
-        .and_then(|status| status.canonical_reason())
-        .unwrap_or_default();
-    let schema = json!({"allOf": [problem, {"properties": {"status": {"const": status}, "code": {"enum": codes_of(status)}}}]});
+    let says = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
+    let schema =
+        json!({"allOf": [problem, {"properties": {"status": {"const": status}, "code": {"enum": codes_of(status)}}}]});
     let mut response = Map::from_iter([
         ("description".to_owned(), says.into()),
         ("content".to_owned(), json!({"application/problem+json": {"schema": schema}})),

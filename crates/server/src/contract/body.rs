@@ -33,7 +33,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
-/// A JSON body, parsed strictly, whose text is only compared: what an enforcement point says of a call is that call's, whatever stands in it.
+/// A JSON body, parsed strictly, whose text is only compared: what an enforcement point says of a call is that call's,
+/// whatever stands in it.
 pub(crate) struct Claimed<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Claimed<T> {
@@ -46,11 +47,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Claimed<T> {
 
 impl<T: DeserializeOwned> Claimed<T> {
     async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<(T, Map<String, Value>), Failure> {
-        let is_json = request
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| {
+        let is_json =
+            request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
                 let essence = value.split(';').next().unwrap_or_default().trim();
                 essence.eq_ignore_ascii_case("application/json")
             });
@@ -68,7 +66,8 @@ impl<T: DeserializeOwned> Claimed<T> {
             )
         };
         let parsed = serde_json::from_slice(bytes).map_err(|error| malformed(without_values(&error)))?;
-        // Where a member comes twice, two readers may take different ones: the check here, and whoever reads the record later.
+        // Where a member comes twice, two readers may take different ones: the check here, and whoever reads the record
+        // later.
         match read_object(bytes) {
             Ok(object) => Ok((parsed, object)),
             Err(error) => Err(malformed(error.to_string())),
@@ -90,20 +89,19 @@ impl<T: JsonSchema> Takes for OptionalBody<T> {
     }
 }
 
-/// What is wrong with a body, without what was sent: a secret in the wrong place must not come back in an error, which ends up in logs.
+/// What is wrong with a body, without what was sent: a secret in the wrong place must not come back in an error, which
+/// ends up in logs.
 pub(crate) fn without_values(error: &serde_json::Error) -> String {
     let text = error.to_string();
     // What was expected is ours, and stands last.
     let rest = || text.rfind(", expected ").and_then(|at| text.get(at..)).unwrap_or_default();
     if let Some((name, _)) = text.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`')) {
-        let is_name = name.len() <= 32 && !name.starts_with("tnr_") && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        let is_name =
+            name.len() <= 32 && !name.starts_with("tnr_") && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
         let name = if is_name { format!(" `{name}`") } else { String::new() };
         return format!("unknown field{name}{}", rest());
     }
-    match ["unknown variant", "invalid type", "invalid value"]
-        .iter()
-        .find(|kind| text.starts_with(**kind))
-    {
+    match ["unknown variant", "invalid type", "invalid value"].iter().find(|kind| text.starts_with(**kind)) {
         Some(kind) => format!("{kind}{}", rest()),
         None => text,
     }
@@ -160,8 +158,9 @@ pub(crate) fn too_large(limit: &str) -> Failure {
     Failure::of(Problem::new(413, "body_too_large", "the body is too large").hint(limit))
 }
 
-/// The request with its body read, and nothing of it looked at: who is refused before that is answered on a connection that goes on, where
-/// what is unread would have it closed. That it could not be read is for later, when it is known who asks.
+/// The request with its body read, and nothing of it looked at: who is refused before that is answered on a connection
+/// that goes on, where what is unread would have it closed. That it could not be read is for later, when it is known
+/// who asks.
 pub(crate) async fn buffered<S: Send + Sync>(request: Request, state: &S) -> (Request, Result<(), Failure>) {
     let (parts, unread) = request.into_parts();
     let (bytes, whole) = match body(Request::from_parts(parts.clone(), unread), state).await {
@@ -178,8 +177,8 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalB
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
-        let empty =
-            request.headers().get(header::CONTENT_LENGTH).is_none_or(|length| length == "0") && !request.headers().contains_key(header::TRANSFER_ENCODING);
+        let empty = request.headers().get(header::CONTENT_LENGTH).is_none_or(|length| length == "0")
+            && !request.headers().contains_key(header::TRANSFER_ENCODING);
         if empty {
             Ok(Self(T::default()))
         } else {

@@ -3,7 +3,8 @@
 use axum::http::HeaderValue;
 use tenure_engine::credentials::token::CERTIFICATE_WANTED;
 
-/// What a client that was not let in may do about it (RFC 6750 §3, RFC 9449 §7.1, §9). Who showed no credential is told no error.
+/// What a client that was not let in may do about it (RFC 6750 §3, RFC 9449 §7.1, §9). Who showed no credential is told
+/// no error.
 pub(crate) fn challenge(code: &str, why: &str) -> HeaderValue {
     HeaderValue::from_static(match code {
         // No DPoP proof stands in for the certificate (RFC 8705 §3).

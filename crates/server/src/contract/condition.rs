@@ -1,8 +1,8 @@
 //! Conditions: entity tags and If-Match (RFC 9110 §13.1.1).
 //!
-//! A change at an address of the management API that names a record heeds `If-Match`, whatever its handler knows of it: the first part of the address says
-//! what sort of record, the second one which. Where an address names none, or one of whose revision nobody is told, a condition can't be held against
-//! anything, and is refused rather than passed over.
+//! A change at an address of the management API that names a record heeds `If-Match`, whatever its handler knows of it:
+//! the first part of the address says what sort of record, the second one which. Where an address names none, or one of
+//! whose revision nobody is told, a condition can't be held against anything, and is refused rather than passed over.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -98,10 +98,13 @@ pub(crate) fn if_match(headers: &HeaderMap) -> Result<IfMatch, Failure> {
 }
 
 pub(crate) fn no_condition() -> Failure {
-    Failure::malformed("If-Match takes the ETag as this server gave it, e.g. \"3\", a list of up to 64, or * for whatever it is now")
+    Failure::malformed(
+        "If-Match takes the ETag as this server gave it, e.g. \"3\", a list of up to 64, or * for whatever it is now",
+    )
 }
 
-/// The entity tags of a list, each as the revision that it names; one that is weak, or was never one of ours, names none. `None` if it is no such list.
+/// The entity tags of a list, each as the revision that it names; one that is weak, or was never one of ours, names
+/// none. `None` if it is no such list.
 pub(crate) fn entity_tags(list: &str) -> Option<Vec<Option<u64>>> {
     let mut tags = Vec::new();
     let mut rest = list;

@@ -120,14 +120,9 @@ const fn status_of(reason: Reason) -> u16 {
 
 /// The codes that answers of a status bear. Any reason may be why somebody was not let in.
 pub(crate) fn codes_of(status: u16) -> Vec<&'static str> {
-    let reasons = Reason::ALL
-        .iter()
-        .filter(|reason| status_of(**reason) == status || status == 401)
-        .map(|reason| reason.code());
-    let others = tenure_api::problem::OTHER_CODES
-        .iter()
-        .filter(|other| other.status == status)
-        .map(|other| other.code);
+    let reasons =
+        Reason::ALL.iter().filter(|reason| status_of(**reason) == status || status == 401).map(|reason| reason.code());
+    let others = tenure_api::problem::OTHER_CODES.iter().filter(|other| other.status == status).map(|other| other.code);
     reasons.chain(others).collect()
 }
 
@@ -136,8 +131,9 @@ pub(crate) fn whole_seconds(wait: Span) -> u64 {
     u64::try_from(wait.as_micros()).unwrap_or_default().div_ceil(1_000_000).max(1)
 }
 
-/// The headers that a status asks for whatever else the answer says: whether the connection goes on, and when to ask again. Where nobody knows when there is
-/// room, what can't be done now is tried in a second, and what is more than one may have at once in a minute.
+/// The headers that a status asks for whatever else the answer says: whether the connection goes on, and when to ask
+/// again. Where nobody knows when there is room, what can't be done now is tried in a second, and what is more than one
+/// may have at once in a minute.
 pub(crate) fn status_headers(status: StatusCode, retry_after: Option<u64>, headers: &mut HeaderMap) {
     if status == StatusCode::REQUEST_TIMEOUT {
         // What is left of the body is not waited for (RFC 9110 §15.5.9).
@@ -158,10 +154,7 @@ impl IntoResponse for Failure {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let challenge = challenge::challenge(&self.0.code, self.0.detail.as_deref().unwrap_or_default());
         let retry_after = self.0.retry_after;
-        let problem = Problem {
-            request_id: request_id::current(),
-            ..*self.0
-        };
+        let problem = Problem { request_id: request_id::current(), ..*self.0 };
         let mut response = (status, Json(problem)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -182,7 +175,9 @@ pub(crate) async fn page(axum::extract::Path(code): axum::extract::Path<String>)
 }
 
 pub(crate) async fn no_such_route() -> Failure {
-    Failure::of(Problem::new(404, "route_unknown", "no such address").hint("the API is under /v1; see the documentation"))
+    Failure::of(
+        Problem::new(404, "route_unknown", "no such address").hint("the API is under /v1; see the documentation"),
+    )
 }
 
 pub(crate) async fn method_not_allowed() -> Failure {

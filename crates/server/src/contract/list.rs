@@ -1,5 +1,6 @@
-//! What a list is asked: where to go on, how many, and what it is narrowed by. One extractor for all lists, and one table that says what
-//! each takes: an unknown parameter, a value that no record can have, or a limit out of bounds is told, never an empty list.
+//! What a list is asked: where to go on, how many, and what it is narrowed by. One extractor for all lists, and one
+//! table that says what each takes: an unknown parameter, a value that no record can have, or a limit out of bounds is
+//! told, never an empty list.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -9,7 +10,10 @@ use axum::http::request::Parts;
 use serde::de::value::Error as ValueError;
 use serde::de::{DeserializeOwned, IntoDeserializer};
 use serde_json::{Value, json};
-use tenure_core::base::id::{ApplicationId, CloudAccountId, CredentialId, IdentityId, NeedId, PersonGrantId, PersonId, ResourceId, SourceId, TeamId, VendorId};
+use tenure_core::base::id::{
+    ApplicationId, CloudAccountId, CredentialId, IdentityId, NeedId, PersonGrantId, PersonId, ResourceId, SourceId,
+    TeamId, VendorId,
+};
 use tenure_core::base::problem::FieldProblem;
 use tenure_core::credential::Credential;
 use tenure_core::credential::receipt::Receipt;
@@ -80,7 +84,12 @@ impl<T: Filtered> Takes for List<T> {
         for (filter, check) in T::FILTERS {
             // Whatever a filter takes, it isn't nothing; what it takes stands in the refusal of that.
             let taken = check("").err().unwrap_or_default();
-            operation.parameter("query", filter.name(), &format!("Only those with this: {taken}."), &values(*check, &taken));
+            operation.parameter(
+                "query",
+                filter.name(),
+                &format!("Only those with this: {taken}."),
+                &values(*check, &taken),
+            );
         }
         operation.parameter("query", "after", "Only what follows the page that named this as its `next`.", &text);
         let limit = json!({"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_PAGE});
@@ -121,7 +130,8 @@ fn read<T>(query: &str, filters: &[Filter<T>]) -> Result<ListAsk<T>, Vec<FieldPr
                 Err(taken) => problems.push(problem("value_unknown", format!("it takes {taken}"))),
             },
             (_, None) => {
-                let names: Vec<&str> = filters.iter().map(|(filter, _)| filter.name()).chain(["after", "limit"]).collect();
+                let names: Vec<&str> =
+                    filters.iter().map(|(filter, _)| filter.name()).chain(["after", "limit"]).collect();
                 problems.push(problem("parameter_unknown", format!("this list takes {}", names.join(", "))));
             }
         }
@@ -149,9 +159,7 @@ fn one_of(words: &[&str], text: &str) -> Result<(), String> {
 }
 
 fn id<T: FromStr<Err: Display>>(text: &str) -> Result<(), String> {
-    text.parse::<T>()
-        .map(drop)
-        .map_err(|error| error.to_string().trim_start_matches("expected ").to_owned())
+    text.parse::<T>().map(drop).map_err(|error| error.to_string().trim_start_matches("expected ").to_owned())
 }
 
 /// A name of somebody's choice.
@@ -203,9 +211,8 @@ fn asker(text: &str) -> Result<(), String> {
 
 /// What a signal is about, e.g. `application:payments`.
 fn signalled(value: &str) -> Result<(), String> {
-    let known = value
-        .split_once(':')
-        .is_some_and(|(kind, name)| word::<SubjectKind>(kind).is_ok() && text(name).is_ok());
+    let known =
+        value.split_once(':').is_some_and(|(kind, name)| word::<SubjectKind>(kind).is_ok() && text(name).is_ok());
     known.then_some(()).ok_or_else(|| "type:name, e.g. application:payments".to_owned())
 }
 
@@ -296,7 +303,9 @@ mod tests {
         let ask = read("state=active&limit=200&after=x&source=hr%20one", Person::FILTERS).unwrap();
         assert_eq!(ask.filters, [Person::STATE.of(PersonState::Active), Person::SOURCE.of("hr one")]);
         assert_eq!((ask.limit, ask.after.as_deref()), (Some(200), Some("x")));
-        let pairs = |wanted: &[(&str, &str)]| wanted.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect::<Vec<_>>();
+        let pairs = |wanted: &[(&str, &str)]| {
+            wanted.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect::<Vec<_>>()
+        };
         assert_eq!(
             problems("state=bogus&manager=per_x&limit=0&nobody=1&role=owner&role=owner&source="),
             pairs(&[

@@ -90,6 +90,8 @@ pub(crate) fn parameters(query: &str) -> Result<Vec<(String, String)>, Vec<Field
 
 /// A parameter's name as an answer may say it: a secret in the wrong place must not come back.
 pub(crate) fn parameter(name: &str) -> &str {
-    let is_name = (1..=32).contains(&name.len()) && !name.starts_with("tnr_") && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    let is_name = (1..=32).contains(&name.len())
+        && !name.starts_with("tnr_")
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     if is_name { name } else { "query" }
 }

@@ -1,9 +1,11 @@
-//! Requests under way: bounded in all and for each source, with places kept free for whoever is to be let in by their head alone.
+//! Requests under way: bounded in all and for each source, with places kept free for whoever is to be let in by their
+//! head alone.
 //!
-//! A connection is no bound on requests: one of HTTP/2 carries many at once, and one of a proxy carries everybody's. What the server works on
-//! keeps its place. What waits for its client gives it up when another needs it, the oldest first: a body that doesn't come, an answer that
-//! isn't read. So nobody is kept out by requests that are only held open, from however many addresses. The routes of the management API let
-//! nobody wait who hasn't proven who they are, so the kept places are a stranger's for no longer than that takes.
+//! A connection is no bound on requests: one of HTTP/2 carries many at once, and one of a proxy carries everybody's.
+//! What the server works on keeps its place. What waits for its client gives it up when another needs it, the oldest
+//! first: a body that doesn't come, an answer that isn't read. So nobody is kept out by requests that are only held
+//! open, from however many addresses. The routes of the management API let nobody wait who hasn't proven who they are,
+//! so the kept places are a stranger's for no longer than that takes.
 
 use std::sync::Arc;
 
@@ -11,7 +13,8 @@ use crate::serve::shares::Shares;
 
 /// Requests under way at once.
 const MAX_REQUESTS: usize = 2_048;
-/// Further ones, which only the management API gets, and there whoever shows a credential: to revoke, and to find out what.
+/// Further ones, which only the management API gets, and there whoever shows a credential: to revoke, and to find out
+/// what.
 const KEPT: usize = 512;
 /// Requests of one source under way at once, and of the further ones half as many.
 const MAX_OF_A_SOURCE: usize = 512;
@@ -25,10 +28,7 @@ pub(crate) struct Admission {
 
 impl Default for Admission {
     fn default() -> Self {
-        Self {
-            open: Shares::new(MAX_REQUESTS, MAX_OF_A_SOURCE),
-            kept: Shares::new(KEPT, MAX_OF_A_SOURCE / 2),
-        }
+        Self { open: Shares::new(MAX_REQUESTS, MAX_OF_A_SOURCE), kept: Shares::new(KEPT, MAX_OF_A_SOURCE / 2) }
     }
 }
 

@@ -1,7 +1,9 @@
-//! How often strangers may begin or end a sign-in or look at an approval: counted in memory, bounded, and written nowhere.
+//! How often strangers may begin or end a sign-in or look at an approval: counted in memory, bounded, and written
+//! nowhere.
 //!
-//! Each kind of attempt has its own budgets, and each budget is of what the attempt can prove: a sign-in that goes on, of that sign-in; a link that
-//! is good, of that link; whatever proves nothing, of where it comes from. So nobody uses up what somebody else needs.
+//! Each kind of attempt has its own budgets, and each budget is of what the attempt can prove: a sign-in that goes on,
+//! of that sign-in; a link that is good, of that link; whatever proves nothing, of where it comes from. So nobody uses
+//! up what somebody else needs.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
@@ -20,9 +22,9 @@ const OF_A_SOURCE: u16 = 600;
 const OF_A_FLOW: u16 = 20;
 /// Looks at one approval, and answers to it.
 const OF_A_LINK: u16 = 60;
-/// The counters: a count–min sketch (Cormode and Muthukrishnan 2005) of eight rows. However many keys there are, memory stays at 1 MiB, and a
-/// key shares its count with others in all eight rows, under hashes that nobody outside can foresee, or else has its own: with ten thousand busy
-/// sources in a minute, one sign-in of some six million.
+/// The counters: a count–min sketch (Cormode and Muthukrishnan 2005) of eight rows. However many keys there are, memory
+/// stays at 1 MiB, and a key shares its count with others in all eight rows, under hashes that nobody outside can
+/// foresee, or else has its own: with ten thousand busy sources in a minute, one sign-in of some six million.
 const ROWS: usize = 8;
 const COLUMNS: usize = 64 * 1024;
 
@@ -77,10 +79,7 @@ impl Attempts {
     pub(crate) fn new() -> Self {
         Self {
             hashers: std::array::from_fn(|_| RandomState::new()),
-            counts: Mutex::new(Counts {
-                since: Instant::now(),
-                rows: vec![[0; ROWS]; COLUMNS],
-            }),
+            counts: Mutex::new(Counts { since: Instant::now(), rows: vec![[0; ROWS]; COLUMNS] }),
         }
     }
 

@@ -10,7 +10,9 @@ const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// Tells what a request counted against.
 pub(crate) fn tell(budgets: &[Budget], headers: &mut HeaderMap) {
-    let list = |item: fn(&Budget) -> String| HeaderValue::try_from(budgets.iter().map(item).collect::<Vec<_>>().join(", ")).ok();
+    let list = |item: fn(&Budget) -> String| {
+        HeaderValue::try_from(budgets.iter().map(item).collect::<Vec<_>>().join(", ")).ok()
+    };
     let left = list(|budget| format!("\"{}\";r={};t={}", budget.name, budget.left, budget.over_in));
     let policy = list(|budget| {
         // A quota unit that isn't named is a request (§3.1.2).
@@ -29,19 +31,8 @@ mod tests {
 
     #[test]
     fn budgets_are_lists_of_structured_fields() {
-        let budget = Budget {
-            name: "writes",
-            of_bytes: false,
-            quota: 6_000,
-            left: 5_999,
-            window: 60,
-            over_in: 42,
-        };
-        let bytes = Budget {
-            name: "written",
-            of_bytes: true,
-            ..budget
-        };
+        let budget = Budget { name: "writes", of_bytes: false, quota: 6_000, left: 5_999, window: 60, over_in: 42 };
+        let bytes = Budget { name: "written", of_bytes: true, ..budget };
         let mut headers = HeaderMap::new();
         tell(&[], &mut headers);
         assert!(headers.is_empty());

@@ -1,5 +1,5 @@
-//! Replies that live longer than a request: the event feed and the export. How many are open is bounded, and what feeds tell is read and written
-//! once for all of them.
+//! Replies that live longer than a request: the event feed and the export. How many are open is bounded, and what feeds
+//! tell is read and written once for all of them.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -46,10 +46,7 @@ struct Newest {
 
 impl Default for Streams {
     fn default() -> Self {
-        Self {
-            open: Shares::new(MAX_STREAMS, MAX_OF_A_CALLER),
-            newest: tokio::sync::Mutex::default(),
-        }
+        Self { open: Shares::new(MAX_STREAMS, MAX_OF_A_CALLER), newest: tokio::sync::Mutex::default() }
     }
 }
 
@@ -71,7 +68,8 @@ impl Streams {
         ))
     }
 
-    /// The events from a position on, at most a step of them; empty if there are none yet. The caller's right to read them is checked here.
+    /// The events from a position on, at most a step of them; empty if there are none yet. The caller's right to read
+    /// them is checked here.
     pub(crate) async fn events_from(&self, kernel: &Kernel, caller: &Caller, from: u64) -> Result<Vec<Told>, OpError> {
         let mut newest = self.newest.lock().await;
         if let Some(held) = newest.from(from) {
@@ -96,7 +94,8 @@ async fn read(kernel: &Kernel, caller: &Caller, from: u64) -> Result<Vec<Told>, 
     let told = events.into_iter().map(|event| {
         let index = event.position.index;
         // A feed that lacks an event is none: it ends before it.
-        let data = serde_json::to_string(&event).map_err(|error| OpError::Internal(format!("the event {index} can't be told: {error}")))?;
+        let data = serde_json::to_string(&event)
+            .map_err(|error| OpError::Internal(format!("the event {index} can't be told: {error}")))?;
         Ok((index, Bytes::from(format!("id: {index}\nevent: {}\ndata: {data}\n\n", event.kind))))
     });
     told.collect()

@@ -56,8 +56,5 @@ fn destination(url: &str) -> Result<Destination, FetchError> {
 }
 
 fn failed(url: &str, why: &OutboundError) -> FetchError {
-    FetchError {
-        url: url.to_owned(),
-        why: why.to_string(),
-    }
+    FetchError { url: url.to_owned(), why: why.to_string() }
 }

@@ -36,15 +36,15 @@ impl WebhookNotify {
     ///
     /// # Errors
     /// See [`WebhookError`].
-    pub fn new(outbound: Arc<Outbound>, clock: Arc<dyn Clock>, url: &str, secret: &Secret<String>, public_url: &str) -> Result<Self, WebhookError> {
+    pub fn new(
+        outbound: Arc<Outbound>,
+        clock: Arc<dyn Clock>,
+        url: &str,
+        secret: &Secret<String>,
+        public_url: &str,
+    ) -> Result<Self, WebhookError> {
         let url = url.parse().map_err(WebhookError::Url)?;
-        Ok(Self {
-            outbound,
-            clock,
-            url,
-            key: WebhookKey::new(secret)?,
-            source: public_url.to_owned(),
-        })
+        Ok(Self { outbound, clock, url, key: WebhookKey::new(secret)?, source: public_url.to_owned() })
     }
 
     async fn post(&self, notice: &Notice) -> Result<(), Undelivered> {
@@ -104,7 +104,9 @@ fn verdict(status: StatusCode) -> Result<(), Undelivered> {
     match status {
         status if status.is_success() => Ok(()),
         // What says that this body will never be taken; everything else may be the receiver's state or its settings.
-        StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => Err(Undelivered::Refused(why)),
+        StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
+            Err(Undelivered::Refused(why))
+        }
         _ => Err(Undelivered::Later(why)),
     }
 }
@@ -116,7 +118,9 @@ mod tests {
     #[test]
     fn only_what_will_never_be_taken_counts_as_refused() {
         assert!(verdict(StatusCode::NO_CONTENT).is_ok());
-        for (status, refused) in [(302, false), (401, false), (404, false), (422, true), (400, true), (429, false), (503, false)] {
+        for (status, refused) in
+            [(302, false), (401, false), (404, false), (422, true), (400, true), (429, false), (503, false)]
+        {
             let error = verdict(StatusCode::from_u16(status).unwrap()).unwrap_err();
             assert_eq!(matches!(error, Undelivered::Refused(_)), refused, "{status}");
         }

@@ -1,7 +1,8 @@
-//! OpenID CIBA Core 1.0 in shape: a client asks for more while it runs, and fetches the answer at the token endpoint (R56).
+//! OpenID CIBA Core 1.0 in shape: a client asks for more while it runs, and fetches the answer at the token endpoint
+//! (R56).
 //!
-//! What differs: nobody logs in. Whom to ask is the charter's and policy's to say and no hint's; what is asked for comes as
-//! `authorization_details` (RFC 9396), and `binding_message` is the purpose that the approvers read.
+//! What differs: nobody logs in. Whom to ask is the charter's and policy's to say and no hint's; what is asked for
+//! comes as `authorization_details` (RFC 9396), and `binding_message` is the purpose that the approvers read.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -30,7 +31,12 @@ pub(super) fn routes(api: Api<App>) -> Api<App> {
     )
 }
 
-async fn authorize(State(app): State<App>, Path(environment): Path<String>, Source(source): Source, request: Request) -> Result<Raw<TokenReply>, OAuthError> {
+async fn authorize(
+    State(app): State<App>,
+    Path(environment): Path<String>,
+    Source(source): Source,
+    request: Request,
+) -> Result<Raw<TokenReply>, OAuthError> {
     let form = Form::read(request, &app).await?;
     let Some(proof) = client_proof(&form)? else {
         app.kernel.count_stranger(Reason::ProofMissing, &source);
@@ -40,7 +46,8 @@ async fn authorize(State(app): State<App>, Path(environment): Path<String>, Sour
         return Err(OAuthError::invalid_request("signed requests are not taken: send the parameters in the form"));
     }
     let requested_expiry = form.get("requested_expiry").map(str::parse).transpose();
-    let requested_expiry = requested_expiry.map_err(|_| OAuthError::invalid_request("requested_expiry is a number of seconds"))?;
+    let requested_expiry =
+        requested_expiry.map_err(|_| OAuthError::invalid_request("requested_expiry is a number of seconds"))?;
     let ask = BackchannelAsk {
         environment,
         client_id: form.get("client_id").map(str::to_owned),

@@ -9,13 +9,16 @@ use crate::protocols::oauth::{Form, OAuthError};
 /// The grant type.
 pub(super) const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 
-/// Reads the parameters. The actor is the client, who proves itself as everywhere: a second token for it would be a second way.
+/// Reads the parameters. The actor is the client, who proves itself as everywhere: a second token for it would be a
+/// second way.
 pub(super) fn grant(form: &Form) -> Result<Grant, OAuthError> {
     for (name, needed) in [("subject_token_type", true), ("requested_token_type", false)] {
         match form.get(name) {
             Some(ACCESS_TOKEN_TYPE) => {}
             None if !needed => {}
-            _ => return Err(OAuthError::invalid_request(format!("{name} has to be {ACCESS_TOKEN_TYPE}"))),
+            _ => {
+                return Err(OAuthError::invalid_request(format!("{name} has to be {ACCESS_TOKEN_TYPE}")));
+            }
         }
     }
     if form.get("actor_token").is_some() || form.get("actor_token_type").is_some() {

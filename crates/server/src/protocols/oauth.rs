@@ -1,5 +1,5 @@
-//! OAuth: token endpoint (RFC 6749, 7523, 8707), introspection (RFC 7662), revocation (RFC 7009), metadata (RFC 8414), key set.
-//! Each environment is an issuer of its own (S-6).
+//! OAuth: token endpoint (RFC 6749, 7523, 8707), introspection (RFC 7662), revocation (RFC 7009), metadata (RFC 8414),
+//! key set. Each environment is an issuer of its own (S-6).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,8 +75,8 @@ pub(super) struct OAuthError {
     retry_after: Option<u64>,
 }
 
-/// What a 401 says of the ways to authenticate. A client of the token endpoint does it in the form, for which there is no scheme of HTTP's: a
-/// challenge there would name a way that isn't one, and many clients then look at nothing else.
+/// What a 401 says of the ways to authenticate. A client of the token endpoint does it in the form, for which there is
+/// no scheme of HTTP's: a challenge there would name a way that isn't one, and many clients then look at nothing else.
 enum Challenge {
     None,
     /// The scheme that the client tried (RFC 6749 §5.2).
@@ -124,10 +124,7 @@ impl OAuthError {
     }
 
     pub(super) fn because(status: StatusCode, error: &'static str, reason: Reason) -> Self {
-        Self {
-            reason: Some(reason),
-            ..Self::new(status, error, reason.hint())
-        }
+        Self { reason: Some(reason), ..Self::new(status, error, reason.hint()) }
     }
 }
 
@@ -212,16 +209,18 @@ impl IntoResponse for OAuthError {
 
 /// How an operation's failure reads in OAuth. `proof` says which error a failed proof is: of a client, or of a grant.
 pub(super) fn oauth_error(error: OpError, proof: &'static str) -> OAuthError {
-    let proof_status = if proof == "invalid_client" {
-        StatusCode::UNAUTHORIZED
-    } else {
-        StatusCode::BAD_REQUEST
-    };
+    let proof_status = if proof == "invalid_client" { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
     match error {
-        // Every failed proof of a stranger reads the same: whether the identity exists, or has this key, is nobody's business.
+        // Every failed proof of a stranger reads the same: whether the identity exists, or has this key, is nobody's
+        // business.
         OpError::Unauthenticated(_) => OAuthError::because(proof_status, proof, Reason::ProofInvalid),
         OpError::Refused {
-            reason: reason @ (Reason::ProofReplayed | Reason::ProofAudienceWrong | Reason::ProofNotNow | Reason::ProofTooLong | Reason::ProofClaimsWrong),
+            reason:
+                reason @ (Reason::ProofReplayed
+                | Reason::ProofAudienceWrong
+                | Reason::ProofNotNow
+                | Reason::ProofTooLong
+                | Reason::ProofClaimsWrong),
             detail,
             ..
         } => {
@@ -229,20 +228,18 @@ pub(super) fn oauth_error(error: OpError, proof: &'static str) -> OAuthError {
             failure.detailed(detail, reason);
             failure
         }
-        OpError::Refused {
-            reason,
-            detail,
-            answer,
-            retry_after,
-        } => {
+        OpError::Refused { reason, detail, answer, retry_after } => {
             let (status, code) = match reason {
                 Reason::OutsideScope => (StatusCode::BAD_REQUEST, "invalid_scope"),
                 Reason::ResourceUnknown => (StatusCode::BAD_REQUEST, "invalid_target"),
-                Reason::OutsideIntent | Reason::IntentMissing => (StatusCode::BAD_REQUEST, "invalid_authorization_details"),
-                // RFC 8693 §2.2.2: a subject token that is no good, or that policy doesn't take, is an invalid request.
-                Reason::DelegationNotAllowed | Reason::DelegationTooDeep | Reason::ParentEnded | Reason::CredentialUnknown => {
-                    (StatusCode::BAD_REQUEST, "invalid_request")
+                Reason::OutsideIntent | Reason::IntentMissing => {
+                    (StatusCode::BAD_REQUEST, "invalid_authorization_details")
                 }
+                // RFC 8693 §2.2.2: a subject token that is no good, or that policy doesn't take, is an invalid request.
+                Reason::DelegationNotAllowed
+                | Reason::DelegationTooDeep
+                | Reason::ParentEnded
+                | Reason::CredentialUnknown => (StatusCode::BAD_REQUEST, "invalid_request"),
                 Reason::BudgetSpent => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
                 Reason::DpopNonceNeeded => (StatusCode::BAD_REQUEST, "use_dpop_nonce"),
                 Reason::DpopInvalid => (StatusCode::BAD_REQUEST, "invalid_dpop_proof"),
@@ -253,7 +250,9 @@ pub(super) fn oauth_error(error: OpError, proof: &'static str) -> OAuthError {
                 Reason::RequestExpired => (StatusCode::BAD_REQUEST, "expired_token"),
                 Reason::RequestUnknown => (StatusCode::BAD_REQUEST, "invalid_grant"),
                 Reason::ClockUnreliable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
-                Reason::PolicyDenied | Reason::PolicyError | Reason::NotAllowed => (StatusCode::FORBIDDEN, "access_denied"),
+                Reason::PolicyDenied | Reason::PolicyError | Reason::NotAllowed => {
+                    (StatusCode::FORBIDDEN, "access_denied")
+                }
                 _ => (StatusCode::BAD_REQUEST, "unauthorized_client"),
             };
             let mut failure = OAuthError::because(status, code, reason);
@@ -263,11 +262,8 @@ pub(super) fn oauth_error(error: OpError, proof: &'static str) -> OAuthError {
             failure
         }
         OpError::Invalid(fields) => {
-            let description = fields
-                .iter()
-                .map(|field| format!("{}: {}", field.field, field.hint))
-                .collect::<Vec<_>>()
-                .join("; ");
+            let description =
+                fields.iter().map(|field| format!("{}: {}", field.field, field.hint)).collect::<Vec<_>>().join("; ");
             let error = if fields.iter().any(|field| field.field == "resource") {
                 "invalid_target"
             } else if fields.iter().any(|field| field.field == "scope") {
@@ -279,15 +275,14 @@ pub(super) fn oauth_error(error: OpError, proof: &'static str) -> OAuthError {
             };
             OAuthError::new(StatusCode::BAD_REQUEST, error, description)
         }
-        OpError::NotFound(what) => OAuthError::new(StatusCode::NOT_FOUND, "invalid_request", format!("there is no such {what}")),
+        OpError::NotFound(what) => {
+            OAuthError::new(StatusCode::NOT_FOUND, "invalid_request", format!("there is no such {what}"))
+        }
         other => {
             let problem = problem_of(other);
             let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            let error = if status == StatusCode::SERVICE_UNAVAILABLE {
-                "temporarily_unavailable"
-            } else {
-                "server_error"
-            };
+            let error =
+                if status == StatusCode::SERVICE_UNAVAILABLE { "temporarily_unavailable" } else { "server_error" };
             OAuthError::new(status, error, problem.hint.unwrap_or(problem.title))
         }
     }
@@ -304,17 +299,15 @@ pub(super) struct Form {
 /// The scheme of an `Authorization` header; one that can't be read is of none that has a name.
 fn scheme_of(value: &HeaderValue) -> String {
     let scheme = value.to_str().ok().and_then(|text| text.split(' ').next()).unwrap_or_default();
-    let is_name = (1..=32).contains(&scheme.len()) && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let is_name =
+        (1..=32).contains(&scheme.len()) && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     if is_name { scheme.to_owned() } else { "Bearer".to_owned() }
 }
 
 impl Form {
     pub(super) async fn read(request: Request, app: &App) -> Result<Self, OAuthError> {
-        let is_form = request
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| {
+        let is_form =
+            request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
                 value
                     .split(';')
                     .next()
@@ -328,17 +321,15 @@ impl Form {
         let scheme = request.headers().get(header::AUTHORIZATION).map(scheme_of);
         let keys = Keys::of_request(app, &request);
         let bytes = body(request, app).await.map_err(OAuthError::unread)?;
-        let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(&bytes).map_err(|_| OAuthError::invalid_request("the body is not form-encoded"))?;
+        let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(&bytes)
+            .map_err(|_| OAuthError::invalid_request("the body is not form-encoded"))?;
         let mut parameters = BTreeMap::new();
         for (name, value) in pairs {
-            // What is asked about as a token is only compared: whatever it is, it is none that is alive (RFC 7662 §2.2).
+            // What is asked about as a token is only compared: whatever it is, it is none that is alive (RFC 7662
+            // §2.2).
             let compared = name == "token";
             if let Err(bad) = text::check_line(&name).and(if compared { Ok(()) } else { text::check_lines(&value) }) {
-                let code = if name == "binding_message" {
-                    "invalid_binding_message"
-                } else {
-                    "invalid_request"
-                };
+                let code = if name == "binding_message" { "invalid_binding_message" } else { "invalid_request" };
                 return Err(OAuthError::new(StatusCode::BAD_REQUEST, code, format!("{}: {bad}", text::line(&name))));
             }
             // Whoever wants a token for several resources may say so (RFC 8707 §2); here a token is for one.
@@ -359,8 +350,7 @@ impl Form {
     }
 
     pub(super) fn must(&self, name: &str) -> Result<&str, OAuthError> {
-        self.get(name)
-            .ok_or_else(|| OAuthError::invalid_request(format!("the parameter {name} is missing")))
+        self.get(name).ok_or_else(|| OAuthError::invalid_request(format!("the parameter {name} is missing")))
     }
 
     fn client_assertion(&self) -> Result<Option<&str>, OAuthError> {
@@ -372,11 +362,15 @@ impl Form {
             ));
         }
         match (self.get("client_assertion"), self.get("client_assertion_type")) {
-            (Some(_), _) if self.scheme.is_some() => Err(OAuthError::invalid_request("authenticate in one way, not in two (RFC 6749 §2.3)")),
+            (Some(_), _) if self.scheme.is_some() => {
+                Err(OAuthError::invalid_request("authenticate in one way, not in two (RFC 6749 §2.3)"))
+            }
             (None, None) => Ok(None),
             (Some(assertion), Some(ASSERTION_TYPE)) => Ok(Some(assertion)),
             (None, Some(_)) => Err(OAuthError::invalid_request("the parameter client_assertion is missing")),
-            (Some(_), _) => Err(OAuthError::invalid_request(format!("client_assertion_type has to be {ASSERTION_TYPE}"))),
+            (Some(_), _) => {
+                Err(OAuthError::invalid_request(format!("client_assertion_type has to be {ASSERTION_TYPE}")))
+            }
         }
     }
 }
@@ -389,7 +383,8 @@ fn own_proof(form: &Form) -> Result<Option<Proof>, OAuthError> {
     }
 }
 
-/// A failure where an access token is shown: what is wrong with its key is said as any resource says it (RFC 9449 §7.1).
+/// A failure where an access token is shown: what is wrong with its key is said as any resource says it (RFC 9449
+/// §7.1).
 fn at_resource(error: OpError) -> OAuthError {
     let is_token = matches!(error, OpError::Unauthenticated(_));
     let mut failure = oauth_error(error, "invalid_client");
@@ -404,26 +399,28 @@ fn at_resource(error: OpError) -> OAuthError {
     failure
 }
 
-/// The proof of a client that asks for itself: an assertion by its own key, its certificate (RFC 8705 §2.2), or an assertion by a registered issuer in its place (RFC 7523 §2.2), whose
-/// subject is the issuer's name for the workload and needs the identity as `client_id` beside it.
+/// The proof of a client that asks for itself: an assertion by its own key, its certificate (RFC 8705 §2.2), or an
+/// assertion by a registered issuer in its place (RFC 7523 §2.2), whose subject is the issuer's name for the workload
+/// and needs the identity as `client_id` beside it.
 pub(super) fn client_proof(form: &Form) -> Result<Option<Proof>, OAuthError> {
     let Some(assertion) = form.client_assertion()? else {
         // Without a name the certificate says nothing: a proof names its identity (S-13).
         return Ok(form.keys.certificate().filter(|_| form.get("client_id").is_some() && form.scheme.is_none()));
     };
-    let issuer = tenure_credentials::jose::read_unverified(assertion)
-        .ok()
-        .and_then(|unverified| unverified.issuer);
-    let is_own = form
-        .get("client_id")
-        .is_none_or(|client| issuer.as_deref().is_none_or(|issuer| issuer == client));
+    let issuer = tenure_credentials::jose::read_unverified(assertion).ok().and_then(|unverified| unverified.issuer);
+    let is_own = form.get("client_id").is_none_or(|client| issuer.as_deref().is_none_or(|issuer| issuer == client));
     Ok(Some(match is_own {
         true => Proof::ClientAssertion(assertion.to_owned()),
         false => Proof::ExternalToken(assertion.to_owned()),
     }))
 }
 
-async fn token(State(app): State<App>, Path(environment): Path<String>, Source(source): Source, request: Request) -> Result<Raw<TokenReply>, OAuthError> {
+async fn token(
+    State(app): State<App>,
+    Path(environment): Path<String>,
+    Source(source): Source,
+    request: Request,
+) -> Result<Raw<TokenReply>, OAuthError> {
     let connection = request.extensions().get::<Connection>().cloned();
     let form = Form::read(request, &app).await?;
     let (proof, failed) = match form.must("grant_type")? {
@@ -494,9 +491,8 @@ async fn introspect(
         None => None,
         Some((scheme, access_token)) => {
             let shown = Keys::of_request(&app, &request).with_a_token(scheme).map_err(at_resource)?;
-            let enforcer = introspection::authenticate_enforcer(&app.kernel, &access_token, &shown)
-                .await
-                .map_err(|error| {
+            let enforcer =
+                introspection::authenticate_enforcer(&app.kernel, &access_token, &shown).await.map_err(|error| {
                     if let OpError::Unauthenticated(reason) = &error {
                         app.kernel.count_stranger(*reason, &source);
                     }
@@ -512,9 +508,16 @@ async fn introspect(
         (None, Some(proof)) => {
             // A proof is used up by what it is for, and by nothing less.
             form.must("token")?;
-            let identity = prove::authenticate_client(&app.kernel, &environment, form.get("client_id"), &proof, "introspection", &source)
-                .await
-                .map_err(|error| oauth_error(error, "invalid_client"))?;
+            let identity = prove::authenticate_client(
+                &app.kernel,
+                &environment,
+                form.get("client_id"),
+                &proof,
+                "introspection",
+                &source,
+            )
+            .await
+            .map_err(|error| oauth_error(error, "invalid_client"))?;
             introspection::enforcer_of(&app.kernel, &identity)
                 .await
                 .map_err(|error| oauth_error(error, "invalid_client"))?
@@ -523,10 +526,7 @@ async fn introspect(
             app.kernel.count_stranger(Reason::ProofMissing, &source);
             let failure = OAuthError::no_proof(&form);
             return Err(match failure.challenge {
-                Challenge::None => OAuthError {
-                    challenge: Challenge::Token,
-                    ..failure
-                },
+                Challenge::None => OAuthError { challenge: Challenge::Token, ..failure },
                 _ => failure,
             });
         }
@@ -539,16 +539,22 @@ async fn introspect(
     Ok(Json(answer).into_response().into())
 }
 
-async fn revoke(State(app): State<App>, Path(environment): Path<String>, Source(source): Source, request: Request) -> Result<Raw<Silence>, OAuthError> {
+async fn revoke(
+    State(app): State<App>,
+    Path(environment): Path<String>,
+    Source(source): Source,
+    request: Request,
+) -> Result<Raw<Silence>, OAuthError> {
     let form = Form::read(request, &app).await?;
     let Some(proof) = own_proof(&form)? else {
         app.kernel.count_stranger(Reason::ProofMissing, &source);
         return Err(OAuthError::no_proof(&form));
     };
     let token = form.must("token")?;
-    let client = prove::authenticate_client(&app.kernel, &environment, form.get("client_id"), &proof, "revocation", &source)
-        .await
-        .map_err(|error| oauth_error(error, "invalid_client"))?;
+    let client =
+        prove::authenticate_client(&app.kernel, &environment, form.get("client_id"), &proof, "revocation", &source)
+            .await
+            .map_err(|error| oauth_error(error, "invalid_client"))?;
     introspection::revoke_token(&app.kernel, &environment, &client, token)
         .await
         .map_err(|error| oauth_error(error, "invalid_client"))?;
@@ -558,19 +564,16 @@ async fn revoke(State(app): State<App>, Path(environment): Path<String>, Source(
 async fn jwks(State(app): State<App>, Path(environment): Path<String>) -> Result<Raw<KeySet>, Failure> {
     let keys = keys::key_set(&app.kernel, &environment).await?;
     Ok((
-        [
-            (header::CACHE_CONTROL, "public, max-age=60"),
-            (header::CONTENT_TYPE, "application/jwk-set+json"),
-        ],
+        [(header::CACHE_CONTROL, "public, max-age=60"), (header::CONTENT_TYPE, "application/jwk-set+json")],
         Json(json!({"keys": keys})),
     )
         .into_response()
         .into())
 }
 
-/// The authorization endpoint, which gives nobody a code: identities prove themselves at the token endpoint. Its address stands in the metadata since
-/// clients refuse those without one, though RFC 8414 §2 doesn't. The error is shown and not sent on: no client has an address here that it could be
-/// sent to (RFC 6749 §4.1.2.1).
+/// The authorization endpoint, which gives nobody a code: identities prove themselves at the token endpoint. Its
+/// address stands in the metadata since clients refuse those without one, though RFC 8414 §2 doesn't. The error is
+/// shown and not sent on: no client has an address here that it could be sent to (RFC 6749 §4.1.2.1).
 async fn authorize(State(app): State<App>, Path(environment): Path<String>) -> Response {
     let failure = match keys::key_set(&app.kernel, &environment).await {
         Ok(_) => Failure::of(
@@ -587,8 +590,9 @@ async fn metadata(State(app): State<App>, Path(environment): Path<String>) -> Re
     ok(metadata_of(&app, &environment).await?)
 }
 
-/// The same for verifiers that know only OpenID Connect Discovery 1.0, at the addresses of both ways to put the issuer's path (RFC 8414 §5). What that
-/// demands beside has no use here: there are no ID tokens, and subjects are the same for every resource.
+/// The same for verifiers that know only OpenID Connect Discovery 1.0, at the addresses of both ways to put the
+/// issuer's path (RFC 8414 §5). What that demands beside has no use here: there are no ID tokens, and subjects are the
+/// same for every resource.
 async fn discovery(State(app): State<App>, Path(environment): Path<String>) -> Reply<Value> {
     let mut metadata = metadata_of(&app, &environment).await?;
     if let Some(members) = metadata.as_object_mut() {

@@ -6,19 +6,15 @@ use std::task::{Context, Poll, ready};
 use axum::body::{Body, Bytes};
 use hyper::body::{Body as _, Frame, SizeHint};
 
-/// The body, which holds something until its end has been handed over. Over HTTP/2 that alone says little: hyper takes a whole piece over as soon
-/// as the client's window has room for one byte of it, and then asks for the next. With the last byte of each piece apart, that is taken over only
-/// when there is room for all before it, and what a client doesn't read stays held.
+/// The body, which holds something until its end has been handed over. Over HTTP/2 that alone says little: hyper takes
+/// a whole piece over as soon as the client's window has room for one byte of it, and then asks for the next. With the
+/// last byte of each piece apart, that is taken over only when there is room for all before it, and what a client
+/// doesn't read stays held.
 pub(crate) fn holding<T: Unpin + Send + 'static>(body: Body, held: T, last_apart: bool) -> Body {
     if body.is_end_stream() {
         return body;
     }
-    Body::new(Holding {
-        body,
-        last_apart,
-        rest: None,
-        _held: held,
-    })
+    Body::new(Holding { body, last_apart, rest: None, _held: held })
 }
 
 struct Holding<T> {
@@ -33,7 +29,10 @@ impl<T: Unpin> hyper::body::Body for Holding<T> {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         if let Some(rest) = self.rest.take() {
             return Poll::Ready(Some(Ok(Frame::data(rest))));
         }

@@ -1,5 +1,6 @@
-//! TLS that asks for a client certificate and takes any (RFC 8705 §2.2, `self_signed_tls_client_auth`): which certificate counts is for
-//! bindings and tokens to say, not for an authority. The handshake still proves that the client holds its key.
+//! TLS that asks for a client certificate and takes any (RFC 8705 §2.2, `self_signed_tls_client_auth`): which
+//! certificate counts is for bindings and tokens to say, not for an authority. The handshake still proves that the
+//! client holds its key.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -30,7 +31,12 @@ impl ClientCertVerifier for AnyCertificate {
         &[]
     }
 
-    fn verify_client_cert(&self, end_entity: &CertificateDer<'_>, _: &[CertificateDer<'_>], _: UnixTime) -> Result<ClientCertVerified, Error> {
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
         ParsedCertificate::try_from(end_entity).map(|_| ClientCertVerified::assertion())
     }
 

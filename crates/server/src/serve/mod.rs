@@ -1,4 +1,5 @@
-//! The accept loop: bounded connections, header timeouts, TLS if asked for, whose connection it is, and an orderly stop.
+//! The accept loop: bounded connections, header timeouts, TLS if asked for, whose connection it is, and an orderly
+//! stop.
 
 mod answer;
 pub(crate) mod client_certificates;
@@ -44,10 +45,12 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a stop waits for requests that are under way.
 const DRAIN: Duration = Duration::from_secs(10);
-/// Of the bytes of one connection as many are held at most, be it a request's head or answers that its client doesn't read.
+/// Of the bytes of one connection as many are held at most, be it a request's head or answers that its client doesn't
+/// read.
 const MAX_BUFFER: usize = 64 * 1024;
 
-/// Where a request comes from, as it is counted: an address, of IPv6 its first 64 bits, which is what one customer gets at least.
+/// Where a request comes from, as it is counted: an address, of IPv6 its first 64 bits, which is what one customer gets
+/// at least.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestSource(pub String);
 
@@ -161,8 +164,15 @@ fn acceptor(tls: &Tls, clients: Clients) -> Result<TlsAcceptor, ServeError> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// Serves until `stop` turns true, then lets requests that are under way finish. The listeners of a server share its places.
-pub async fn serve(listener: Listener, router: Router, proxies: Arc<Proxies>, places: Places, mut stop: watch::Receiver<bool>) {
+/// Serves until `stop` turns true, then lets requests that are under way finish. The listeners of a server share its
+/// places.
+pub async fn serve(
+    listener: Listener,
+    router: Router,
+    proxies: Arc<Proxies>,
+    places: Places,
+    mut stop: watch::Receiver<bool>,
+) {
     let graceful = GracefulShutdown::new();
     let mut http = Builder::new(TokioExecutor::new());
     http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_BUFFER);
@@ -233,7 +243,12 @@ struct Served {
 
 impl Served {
     #[expect(clippy::disallowed_methods, reason = "how long something takes is measured at the edge")]
-    async fn run(mut self, mut stream: TcpStream, tls: Option<TlsAcceptor>, clients: Clients) -> Result<(), ConnectionError> {
+    async fn run(
+        mut self,
+        mut stream: TcpStream,
+        tls: Option<TlsAcceptor>,
+        clients: Clients,
+    ) -> Result<(), ConnectionError> {
         stream.set_nodelay(true)?;
         if self.proxies.introduces(self.peer) {
             self.peer = proxies::introduced(&mut stream, self.peer).await?;
@@ -245,7 +260,8 @@ impl Served {
         stream.set_timeout(Some(WRITE_TIMEOUT));
         let stream = Box::pin(stream);
         let Some(tls) = tls else {
-            // The protocol is never guessed from the first bytes: the time for a head runs from the start, also for those who send nothing.
+            // The protocol is never guessed from the first bytes: the time for a head runs from the start, also for
+            // those who send nothing.
             let http = self.http.clone().http1_only();
             return self.requests(stream, http, None).await;
         };
@@ -270,14 +286,7 @@ impl Served {
         http: Builder<TokioExecutor>,
         mutual: Option<MutualTls>,
     ) -> Result<(), ConnectionError> {
-        let Self {
-            peer,
-            connection,
-            proxies,
-            router,
-            watcher,
-            ..
-        } = self;
+        let Self { peer, connection, proxies, router, watcher, .. } = self;
         let asked = connection.asked();
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             let source = RequestSource::from(proxies.source(peer, request.headers()));

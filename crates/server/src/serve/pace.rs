@@ -1,4 +1,5 @@
-//! The pace of a request's body: who sends none of what was announced holds a place for seconds, not for ever, and not while others need it.
+//! The pace of a request's body: who sends none of what was announced holds a place for seconds, not for ever, and not
+//! while others need it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,8 +40,8 @@ impl UnderWay {
     }
 }
 
-/// The body, which fails with [`TooSlow`] once it comes too slowly. Time runs from the first look at it. Until it is there, its request waits
-/// for its client, and gives its share up when another needs it.
+/// The body, which fails with [`TooSlow`] once it comes too slowly. Time runs from the first look at it. Until it is
+/// there, its request waits for its client, and gives its share up when another needs it.
 #[expect(clippy::disallowed_methods, reason = "how long something takes is measured at the edge")]
 pub(crate) fn paced(body: Body, request: UnderWay) -> Body {
     if body.is_end_stream() {
@@ -48,28 +49,29 @@ pub(crate) fn paced(body: Body, request: UnderWay) -> Body {
     }
     request.waits(true);
     let given_up = Box::pin(request.share.given_up());
-    let pieces = stream::try_unfold((body, request, given_up, None), async |(mut body, request, mut given_up, until)| {
-        let until = until.unwrap_or_else(|| Instant::now() + WHOLE);
-        loop {
-            let frame = tokio::select! {
-                biased;
-                frame = timeout_at(until, timeout(PAUSE, body.frame())) => frame,
-                () = &mut given_up => return Err(axum::BoxError::from(TooSlow)),
-            };
-            let frame = match frame {
-                Ok(Ok(frame)) => frame.transpose()?,
-                Err(_) | Ok(Err(_)) => return Err(axum::BoxError::from(TooSlow)),
-            };
-            match frame.map(Frame::into_data) {
-                None => {
-                    request.waits(false);
-                    return Ok(None);
+    let pieces =
+        stream::try_unfold((body, request, given_up, None), async |(mut body, request, mut given_up, until)| {
+            let until = until.unwrap_or_else(|| Instant::now() + WHOLE);
+            loop {
+                let frame = tokio::select! {
+                    biased;
+                    frame = timeout_at(until, timeout(PAUSE, body.frame())) => frame,
+                    () = &mut given_up => return Err(axum::BoxError::from(TooSlow)),
+                };
+                let frame = match frame {
+                    Ok(Ok(frame)) => frame.transpose()?,
+                    Err(_) | Ok(Err(_)) => return Err(axum::BoxError::from(TooSlow)),
+                };
+                match frame.map(Frame::into_data) {
+                    None => {
+                        request.waits(false);
+                        return Ok(None);
+                    }
+                    Some(Ok(data)) => return Ok(Some((data, (body, request, given_up, Some(until))))),
+                    // Trailers say nothing here.
+                    Some(Err(_)) => {}
                 }
-                Some(Ok(data)) => return Ok(Some((data, (body, request, given_up, Some(until))))),
-                // Trailers say nothing here.
-                Some(Err(_)) => {}
             }
-        }
-    });
+        });
     Body::from_stream(pieces)
 }

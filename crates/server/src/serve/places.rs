@@ -1,7 +1,8 @@
 //! Places for connections: bounded in all and for each source, and never so full that somebody new gets none.
 //!
-//! When all are taken, one that proved nothing gives its place up, the oldest first: whoever comes to revoke proves who they are with their
-//! first request, while a crowd of strangers only pushes itself out. So it is within one source, which may be many people's.
+//! When all are taken, one that proved nothing gives its place up, the oldest first: whoever comes to revoke proves who
+//! they are with their first request, while a crowd of strangers only pushes itself out. So it is within one source,
+//! which may be many people's.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -69,20 +70,13 @@ pub(crate) struct Busy {
 }
 
 impl Places {
-    /// A place for a connection: of a source if it is known already, or of a proxy which forwards; `None` if there is none.
+    /// A place for a connection: of a source if it is known already, or of a proxy which forwards; `None` if there is
+    /// none.
     pub(super) fn take(&self, source: Option<&str>, is_forwarded: bool) -> Option<Connection> {
         // A proxy is known by its address, and a stranger's request over it is another's neighbour.
-        let now = Now {
-            known: is_forwarded,
-            ..Now::default()
-        };
+        let now = Now { known: is_forwarded, ..Now::default() };
         let share = self.0.take(source, now.turn()).ok()?;
-        Some(Connection(Arc::new(Held {
-            share,
-            is_forwarded,
-            now: Mutex::new(now),
-            asked: Arc::default(),
-        })))
+        Some(Connection(Arc::new(Held { share, is_forwarded, now: Mutex::new(now), asked: Arc::default() })))
     }
 }
 
@@ -114,10 +108,7 @@ impl Connection {
     pub(crate) fn busy(&self) -> Busy {
         self.0.asked.notify_one();
         self.change(|now| now.busy += 1);
-        Busy {
-            connection: self.clone(),
-            waits: AtomicBool::new(false),
-        }
+        Busy { connection: self.clone(), waits: AtomicBool::new(false) }
     }
 
     fn change(&self, change: impl FnOnce(&mut Now)) {
@@ -135,7 +126,8 @@ impl Connection {
         self.0.is_forwarded
     }
 
-    /// Ties a share to it: it is given up together with the whole connection, since an answer that nobody reads can be ended in no other way.
+    /// Ties a share to it: it is given up together with the whole connection, since an answer that nobody reads can be
+    /// ended in no other way.
     pub(crate) fn tie(&self, share: &Share) {
         share.is_of(&self.0.share);
     }
@@ -219,11 +211,7 @@ mod tests {
         );
         drop((answered, busy));
         let third = places.take(None, false).unwrap();
-        assert_eq!(
-            (gave_up(&second), gave_up(&third)),
-            (true, false),
-            "a stranger again, before those who are known"
-        );
+        assert_eq!((gave_up(&second), gave_up(&third)), (true, false), "a stranger again, before those who are known");
     }
 
     #[test]

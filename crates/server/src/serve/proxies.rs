@@ -1,8 +1,8 @@
 //! What stands in front of the server, and whose request it forwards.
 //!
-//! A client is told apart by its address. Behind a proxy every connection has the proxy's, and what names the client is a text that anybody can
-//! send: it counts only from a proxy that the configuration trusts, in the one form that the proxy is known to write, and from right to left,
-//! since each proxy adds to what it was given.
+//! A client is told apart by its address. Behind a proxy every connection has the proxy's, and what names the client is
+//! a text that anybody can send: it counts only from a proxy that the configuration trusts, in the one form that the
+//! proxy is known to write, and from right to left, since each proxy adds to what it was given.
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -75,13 +75,14 @@ impl Proxies {
         self.source != SourceFrom::ProxyProtocol && self.trusts(peer)
     }
 
-    /// Whether connections of this peer begin with a header of the PROXY protocol. It is never guessed: whoever isn't trusted and sends one
-    /// has sent a malformed request.
+    /// Whether connections of this peer begin with a header of the PROXY protocol. It is never guessed: whoever isn't
+    /// trusted and sends one has sent a malformed request.
     pub(super) fn introduces(&self, peer: IpAddr) -> bool {
         self.source == SourceFrom::ProxyProtocol && self.trusts(peer)
     }
 
-    /// Where a request comes from that came over a connection of `peer`: the nearest address that isn't a trusted proxy's.
+    /// Where a request comes from that came over a connection of `peer`: the nearest address that isn't a trusted
+    /// proxy's.
     pub fn source(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         if !self.forwards(peer) {
             return peer;
@@ -104,9 +105,13 @@ impl Proxies {
     }
 }
 
-/// The addresses that a list header names, from right to left; `None` for what is no address. Each hop is read by itself: what the client wrote
-/// to the left of what its proxy added spoils nothing, whatever bytes it is made of.
-fn addresses<'h>(headers: &'h HeaderMap, name: &HeaderName, read: impl Fn(&'h str) -> Option<&'h str>) -> Vec<Option<IpAddr>> {
+/// The addresses that a list header names, from right to left; `None` for what is no address. Each hop is read by
+/// itself: what the client wrote to the left of what its proxy added spoils nothing, whatever bytes it is made of.
+fn addresses<'h>(
+    headers: &'h HeaderMap,
+    name: &HeaderName,
+    read: impl Fn(&'h str) -> Option<&'h str>,
+) -> Vec<Option<IpAddr>> {
     let lines: Vec<&HeaderValue> = headers.get_all(name).iter().collect();
     let hops = lines.into_iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
     hops.take(MAX_HOPS)
@@ -114,7 +119,8 @@ fn addresses<'h>(headers: &'h HeaderMap, name: &HeaderName, read: impl Fn(&'h st
         .collect()
 }
 
-/// What an element of `Forwarded` says in `for`. A quoted text with a comma would be cut by now, and then is no address.
+/// What an element of `Forwarded` says in `for`. A quoted text with a comma would be cut by now, and then is no
+/// address.
 fn forwarded_for(element: &str) -> Option<&str> {
     let mut given = element.split(';').filter_map(|pair| pair.trim().split_once('='));
     let (_, value) = given.find(|(name, _)| name.eq_ignore_ascii_case("for"))?;
@@ -134,8 +140,8 @@ fn address(text: &str) -> Option<IpAddr> {
         .map(|address| address.to_canonical())
 }
 
-/// Reads the header of the PROXY protocol with which a connection begins: whose connection it is. A proxy's own (`LOCAL`, as for its health
-/// checks), and one of a family without addresses, are the proxy's.
+/// Reads the header of the PROXY protocol with which a connection begins: whose connection it is. A proxy's own
+/// (`LOCAL`, as for its health checks), and one of a family without addresses, are the proxy's.
 ///
 /// # Errors
 /// The header is malformed, or doesn't come within five seconds.
@@ -149,10 +155,8 @@ pub async fn introduced(stream: &mut (impl AsyncRead + Unpin), peer: IpAddr) -> 
     let mut bytes = vec![0; PREFIX];
     let read = async {
         stream.read_exact(&mut bytes).await?;
-        let rest = bytes
-            .get(PREFIX - 2..PREFIX)
-            .and_then(|length| length.try_into().ok())
-            .map_or(0, u16::from_be_bytes);
+        let rest =
+            bytes.get(PREFIX - 2..PREFIX).and_then(|length| length.try_into().ok()).map_or(0, u16::from_be_bytes);
         if usize::from(rest) > MAX_REST || !bytes.starts_with(ppp::v2::PROTOCOL_PREFIX) {
             return Err(malformed("the header's beginning is another"));
         }
@@ -173,17 +177,10 @@ mod tests {
     use super::*;
 
     fn seen(source: SourceFrom, peer: &str, lines: &[&str]) -> String {
-        let proxies = Proxies {
-            trusted: vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()],
-            source,
-        };
+        let proxies = Proxies { trusted: vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()], source };
         let mut headers = HeaderMap::new();
         for line in lines {
-            let name = if source == SourceFrom::Forwarded {
-                header::FORWARDED
-            } else {
-                X_FORWARDED_FOR
-            };
+            let name = if source == SourceFrom::Forwarded { header::FORWARDED } else { X_FORWARDED_FOR };
             headers.append(name, HeaderValue::from_bytes(line.as_bytes()).unwrap());
         }
         proxies.source(peer.parse().unwrap(), &headers).to_string()

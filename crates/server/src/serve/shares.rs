@@ -1,7 +1,8 @@
 //! What is bounded in all and for each key: a source's connections and requests, a caller's streams.
 //!
-//! What merely waits for its client has a turn to give up its share: when a bound is reached, the first in turn makes room, of the same key
-//! if that key has all of its own. So a crowd that only waits pushes itself out, and whoever is served stays.
+//! What merely waits for its client has a turn to give up its share: when a bound is reached, the first in turn makes
+//! room, of the same key if that key has all of its own. So a crowd that only waits pushes itself out, and whoever is
+//! served stays.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -73,18 +74,10 @@ impl Shares {
         let number = held.next;
         held.next += 1;
         let given_up = Arc::new(Notify::new());
-        let share = OfShare {
-            key: key.map(Arc::from),
-            turn,
-            given_up: Arc::clone(&given_up),
-        };
+        let share = OfShare { key: key.map(Arc::from), turn, given_up: Arc::clone(&given_up) };
         held.add(number, share);
         drop(held);
-        Ok(Share {
-            shares: Arc::clone(self),
-            number,
-            given_up,
-        })
+        Ok(Share { shares: Arc::clone(self), number, given_up })
     }
 
     /// How many are held, by how many keys, and how many of them have a turn.
@@ -99,10 +92,7 @@ impl Held {
     /// Has the first in turn give up its share, where a bound is reached.
     fn make_room(&mut self, key: Option<&str>, most: usize, most_of_key: usize) -> Result<(), Full> {
         let of_key = key.and_then(|key| self.keys.get(key)).filter(|of_key| of_key.count >= most_of_key);
-        let full = Full {
-            all: self.shares.len() >= most,
-            of_key: of_key.is_some(),
-        };
+        let full = Full { all: self.shares.len() >= most, of_key: of_key.is_some() };
         let in_turn = match of_key {
             Some(of_key) => &of_key.in_turn,
             None if full.all => &self.in_turn,

@@ -20,8 +20,11 @@ use crate::sign_in::browser::{Browser, name};
 use crate::sign_in::html::{Html, encoded, page, sign_in_problem};
 
 pub(super) fn routes(api: Api<App>) -> Api<App> {
-    api.page("/sign-in/cli", get(ask).post(agree))
-        .post("/sign-in/cli/token", "Redeems the code of a command line's sign-in.", redeem)
+    api.page("/sign-in/cli", get(ask).post(agree)).post(
+        "/sign-in/cli/token",
+        "Redeems the code of a command line's sign-in.",
+        redeem,
+    )
 }
 
 /// What the command line asks for.

@@ -1,4 +1,5 @@
-//! The few pages that the server renders: text is escaped as it is put in, and no page runs or loads anything but the server's own files.
+//! The few pages that the server renders: text is escaped as it is put in, and no page runs or loads anything but the
+//! server's own files.
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -69,9 +70,7 @@ pub(crate) fn page(status: StatusCode, title: &'static str, body: Html, loopback
 
 /// The page of what did not work; `after` is markup that stands at its end.
 pub(crate) fn problem(failure: Failure, after: &'static str) -> Response {
-    let Problem {
-        status, code, detail, hint, ..
-    } = *failure.0;
+    let Problem { status, code, detail, hint, .. } = *failure.0;
     let body = Html::default()
         .raw("<p class=\"problem\">")
         .text(&detail.unwrap_or_else(|| code.replace('_', " ")))

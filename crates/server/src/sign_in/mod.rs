@@ -51,7 +51,12 @@ struct Asked {
     link: bool,
 }
 
-async fn sign_in(State(app): State<App>, Browser(caller): Browser, headers: HeaderMap, Query(asked): Query<Asked>) -> Result<Response, Failure> {
+async fn sign_in(
+    State(app): State<App>,
+    Browser(caller): Browser,
+    headers: HeaderMap,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Failure> {
     let invited = Cookie::Invitation.read(&app, &headers).is_some();
     let return_to = asked.return_to.filter(|path| is_local_path(path)).unwrap_or_else(|| "/sign-in/done".into());
     let providers = sign_in_providers::offered_providers(&app.kernel).await?;
@@ -119,8 +124,8 @@ struct Invited {
     invitation: String,
 }
 
-/// Keeps an invitation for the sign-in that follows. A page of another site must not plant one here: with it, this browser's sign-in would be
-/// bound to somebody else.
+/// Keeps an invitation for the sign-in that follows. A page of another site must not plant one here: with it, this
+/// browser's sign-in would be bound to somebody else.
 async fn invitation(
     State(app): State<App>,
     Source(source): Source,
@@ -140,10 +145,7 @@ async fn invitation(
 
 /// Ends the session that asks, be it a browser's or the command line's.
 async fn sign_out(State(app): State<App>, headers: HeaderMap, Operator(caller): Operator) -> Result<Response, Failure> {
-    if let Caller::Person {
-        via: Via::Session(session), ..
-    } = &caller
-    {
+    if let Caller::Person { via: Via::Session(session), .. } = &caller {
         sign_in::revoke_session(&app.kernel, &caller, *session).await?;
     }
     if headers.contains_key(header::AUTHORIZATION) {

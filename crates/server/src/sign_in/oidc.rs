@@ -75,10 +75,8 @@ async fn callback(
         Some(sealed) if oidc::began_oidc(&app.kernel, sealed, &returned) => Attempt::Flow(sealed),
         _ => Attempt::NoFlow { source: &source },
     })?;
-    let over = [
-        (header::SET_COOKIE, Cookie::Pending.clear(&app)),
-        (header::SET_COOKIE, Cookie::Invitation.clear(&app)),
-    ];
+    let over =
+        [(header::SET_COOKIE, Cookie::Pending.clear(&app)), (header::SET_COOKIE, Cookie::Invitation.clear(&app))];
     let Some(sealed) = sealed else {
         app.kernel.count_stranger(Reason::SignInFailed, &source);
         return Ok(sign_in_problem(OpError::Unauthenticated(Reason::SignInFailed).into()));

@@ -1,7 +1,7 @@
 //! Passkeys: the two ceremonies of Web Authentication, the script that runs them in a browser, and one's own passkeys.
 //!
-//! A ceremony's start goes into a cookie, and its end has to bring it back from a page of this server: an answer that somebody else's browser
-//! made opens nothing here.
+//! A ceremony's start goes into a cookie, and its end has to bring it back from a page of this server: an answer that
+//! somebody else's browser made opens nothing here.
 
 use axum::Json;
 use axum::extract::State;
@@ -39,7 +39,12 @@ pub(super) fn routes(api: Api<App>) -> Api<App> {
         .post("/v1/passkeys/{id}/remove", "Removes a passkey.", remove)
 }
 
-async fn start(State(app): State<App>, Source(source): Source, method: Method, headers: HeaderMap) -> Result<Response, Failure> {
+async fn start(
+    State(app): State<App>,
+    Source(source): Source,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
     must_be_same_origin(&app, &method, &headers)?;
     app.sign_ins.count(Attempt::Passkey { source: &source })?;
     Ok(begun(&app, assertion::begin_passkey_sign_in(&app.kernel)?))

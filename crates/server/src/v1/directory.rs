@@ -2,7 +2,9 @@
 
 use axum::extract::State;
 use tenure_api::ownership::{ApplicationEdit, EnvironmentEdit, ResourceEdit};
-use tenure_api::requests::{IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup, SignWith};
+use tenure_api::requests::{
+    IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup, SignWith,
+};
 use tenure_api::views::{IssuerTrial, OperatorTokenIssued, Page, Resource as View, SetupDone};
 use tenure_core::inventory::application::Application;
 use tenure_core::inventory::environment::Environment;
@@ -31,11 +33,7 @@ use crate::contract::source::Source;
 
 pub(crate) fn routes(api: Api<App>) -> Api<App> {
     api.post("/v1/setup", "Makes the first administrator.", set_up)
-        .post(
-            "/v1/people/{id}/operator-tokens",
-            "Hands out an operator token for a person.",
-            create_operator_token,
-        )
+        .post("/v1/people/{id}/operator-tokens", "Hands out an operator token for a person.", create_operator_token)
         .post("/v1/operator-tokens/{id}/revoke", "Revokes an operator token.", revoke_operator_token)
         .post("/v1/applications", "Makes an application.", create_application)
         .get("/v1/applications", "Lists applications.", list::<Application>)
@@ -45,11 +43,7 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         .get("/v1/environments", "Lists environments.", list::<Environment>)
         .get("/v1/environments/{id}", "Shows an environment.", one::<Environment>)
         .patch("/v1/environments/{id}", "Changes an environment.", update_environment)
-        .post(
-            "/v1/environments/{id}/rotate-key",
-            "Rotates the signing key of an environment's issuer.",
-            rotate_key,
-        )
+        .post("/v1/environments/{id}/rotate-key", "Rotates the signing key of an environment's issuer.", rotate_key)
         .post("/v1/resources", "Makes a resource.", create_resource)
         .get("/v1/resources", "Lists resources.", list::<Resource>)
         .get("/v1/resources/{id}", "Shows a resource.", one::<Resource>)
@@ -64,18 +58,22 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         .get("/v1/issuers/{id}", "Shows an external issuer.", one::<Issuer>)
         .post("/v1/issuers/{id}/confirm", "Confirms an external issuer.", confirm_issuer)
         .post("/v1/issuers/{id}/remove", "Removes an external issuer.", remove_issuer)
-        .post(
-            "/v1/issuers/{id}/try",
-            "Tries a token against an issuer and says what it would prove.",
-            try_issuer,
-        )
+        .post("/v1/issuers/{id}/try", "Tries a token against an issuer and says what it would prove.", try_issuer)
 }
 
-async fn list<T: Listed + Filtered>(State(app): State<App>, Operator(caller): Operator, list: List<T>) -> Reply<Page<View<T>>> {
+async fn list<T: Listed + Filtered>(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    list: List<T>,
+) -> Reply<Page<View<T>>> {
     ok(app.kernel.list::<T>(&caller, list.ask).await?)
 }
 
-async fn one<T: Addressed>(State(app): State<App>, Operator(caller): Operator, Path(text): Path<String>) -> Reply<View<T>> {
+async fn one<T: Addressed>(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(text): Path<String>,
+) -> Reply<View<T>> {
     ok(get::<T>(&app, &caller, &text).await?)
 }
 
@@ -94,10 +92,22 @@ async fn create_operator_token(
     Path(person): Path<String>,
     OptionalBody(ask): OptionalBody<NewOperatorToken>,
 ) -> New<OperatorTokenIssued> {
-    created(operator_tokens::create_operator_token(&app.kernel, &caller, meant::<Person>(&app, &caller, &person).await?, ask).await?)
+    created(
+        operator_tokens::create_operator_token(
+            &app.kernel,
+            &caller,
+            meant::<Person>(&app, &caller, &person).await?,
+            ask,
+        )
+        .await?,
+    )
 }
 
-async fn revoke_operator_token(State(app): State<App>, Operator(caller): Operator, Path(token): Path<String>) -> Reply<serde_json::Value> {
+async fn revoke_operator_token(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(token): Path<String>,
+) -> Reply<serde_json::Value> {
     operator_tokens::revoke_operator_token(&app.kernel, &caller, id(&token, "operator token")?).await?;
     ok(serde_json::json!({"id": token, "revoked": true}))
 }
@@ -113,19 +123,35 @@ async fn update_application(
     ok(ownership::update_application(&app.kernel, &caller, id, if_match, ask).await?)
 }
 
-async fn create_application(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewApplication>) -> New<View<Application>> {
+async fn create_application(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Body(ask): Body<NewApplication>,
+) -> New<View<Application>> {
     created(directory::create_application(&app.kernel, &caller, ask).await?)
 }
 
-async fn create_environment(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewEnvironment>) -> New<View<Environment>> {
+async fn create_environment(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Body(ask): Body<NewEnvironment>,
+) -> New<View<Environment>> {
     created(directory::create_environment(&app.kernel, &caller, ask).await?)
 }
 
-async fn rotate_key(State(app): State<App>, Operator(caller): Operator, Path(name): Path<String>) -> Reply<View<Environment>> {
+async fn rotate_key(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(name): Path<String>,
+) -> Reply<View<Environment>> {
     ok(directory::rotate_key(&app.kernel, &caller, &name).await?)
 }
 
-async fn create_resource(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewResource>) -> New<View<Resource>> {
+async fn create_resource(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Body(ask): Body<NewResource>,
+) -> New<View<Resource>> {
     created(directory::create_resource(&app.kernel, &caller, ask).await?)
 }
 
@@ -146,25 +172,57 @@ async fn update_resource(
     Condition(if_match): Condition,
     Body(ask): Body<ResourceEdit>,
 ) -> Edit<View<Resource>> {
-    edited(inventory_changes::update_resource(&app.kernel, &caller, meant::<Resource>(&app, &caller, &resource).await?, if_match, ask).await?)
+    edited(
+        inventory_changes::update_resource(
+            &app.kernel,
+            &caller,
+            meant::<Resource>(&app, &caller, &resource).await?,
+            if_match,
+            ask,
+        )
+        .await?,
+    )
 }
 
-async fn sign_with(State(app): State<App>, Operator(caller): Operator, Path(resource): Path<String>, Body(ask): Body<SignWith>) -> Reply<View<Resource>> {
+async fn sign_with(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(resource): Path<String>,
+    Body(ask): Body<SignWith>,
+) -> Reply<View<Resource>> {
     ok(directory::sign_with(&app.kernel, &caller, meant::<Resource>(&app, &caller, &resource).await?, &ask).await?)
 }
 
-async fn create_issuer(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewIssuer>) -> New<View<Issuer>> {
+async fn create_issuer(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Body(ask): Body<NewIssuer>,
+) -> New<View<Issuer>> {
     created(issuers::create_issuer(&app.kernel, &caller, ask).await?)
 }
 
-async fn confirm_issuer(State(app): State<App>, Operator(caller): Operator, Path(issuer): Path<String>) -> Reply<View<Issuer>> {
+async fn confirm_issuer(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(issuer): Path<String>,
+) -> Reply<View<Issuer>> {
     ok(issuers::confirm_issuer(&app.kernel, &caller, meant::<Issuer>(&app, &caller, &issuer).await?).await?)
 }
 
-async fn try_issuer(State(app): State<App>, Operator(caller): Operator, Path(issuer): Path<String>, Body(ask): Body<IssuerToken>) -> Reply<IssuerTrial> {
-    ok(issuer_trial::try_issuer_token(&app.kernel, &caller, meant::<Issuer>(&app, &caller, &issuer).await?, &ask).await?)
+async fn try_issuer(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(issuer): Path<String>,
+    Body(ask): Body<IssuerToken>,
+) -> Reply<IssuerTrial> {
+    ok(issuer_trial::try_issuer_token(&app.kernel, &caller, meant::<Issuer>(&app, &caller, &issuer).await?, &ask)
+        .await?)
 }
 
-async fn remove_issuer(State(app): State<App>, Operator(caller): Operator, Path(issuer): Path<String>) -> Reply<View<Issuer>> {
+async fn remove_issuer(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(issuer): Path<String>,
+) -> Reply<View<Issuer>> {
     ok(issuers::remove_issuer(&app.kernel, &caller, meant::<Issuer>(&app, &caller, &issuer).await?).await?)
 }

@@ -35,7 +35,11 @@ fn exception(text: &str) -> Result<ExceptionId, Failure> {
     id(text, "exception")
 }
 
-async fn propose(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewException>) -> New<ExceptionView> {
+async fn propose(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Body(ask): Body<NewException>,
+) -> New<ExceptionView> {
     created(exceptions::propose_exception(&app.kernel, &caller, ask).await?)
 }
 
@@ -47,18 +51,38 @@ async fn one(State(app): State<App>, Operator(caller): Operator, Path(which): Pa
     ok(exceptions::exception(&app.kernel, &caller, exception(&which)?).await?)
 }
 
-async fn renew(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>, Body(ask): Body<Renewal>) -> New<ExceptionView> {
+async fn renew(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(which): Path<String>,
+    Body(ask): Body<Renewal>,
+) -> New<ExceptionView> {
     created(exceptions::renew_exception(&app.kernel, &caller, exception(&which)?, ask).await?)
 }
 
-async fn withdraw(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>, Body(because): Body<Because>) -> Reply<ExceptionView> {
+async fn withdraw(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(which): Path<String>,
+    Body(because): Body<Because>,
+) -> Reply<ExceptionView> {
     ok(endings::withdraw_exception(&app.kernel, &caller, exception(&which)?, because.reason).await?)
 }
 
-async fn report_breach(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>, Body(ask): Body<BreachReport>) -> Reply<ExceptionView> {
+async fn report_breach(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(which): Path<String>,
+    Body(ask): Body<BreachReport>,
+) -> Reply<ExceptionView> {
     ok(endings::report_breach(&app.kernel, &caller, exception(&which)?, ask).await?)
 }
 
-async fn restore(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>, Body(ask): Body<ControlsRestored>) -> Reply<ExceptionView> {
+async fn restore(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(which): Path<String>,
+    Body(ask): Body<ControlsRestored>,
+) -> Reply<ExceptionView> {
     ok(endings::restore_controls(&app.kernel, &caller, exception(&which)?, ask).await?)
 }

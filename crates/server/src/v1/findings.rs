@@ -37,7 +37,12 @@ async fn one(State(app): State<App>, Operator(caller): Operator, Path(which): Pa
     ok(findings::finding(&app.kernel, &caller, id(&which, "finding")?).await?)
 }
 
-async fn resolve(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>, Body(ask): Body<Resolve>) -> Reply<FindingView> {
+async fn resolve(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(which): Path<String>,
+    Body(ask): Body<Resolve>,
+) -> Reply<FindingView> {
     ok(findings::resolve_finding(&app.kernel, &caller, id(&which, "finding")?, ask).await?)
 }
 

@@ -60,7 +60,12 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         .post("/v1/enrol", "Enrols a key with a join token.", enrol)
 }
 
-async fn register(State(app): State<App>, Operator(caller): Operator, Source(source): Source, Body(ask): Body<NewIdentity>) -> New<Registered> {
+async fn register(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Source(source): Source,
+    Body(ask): Body<NewIdentity>,
+) -> New<Registered> {
     created(first_token::register_with_token(&app.kernel, &caller, ask, source).await?)
 }
 
@@ -93,39 +98,80 @@ async fn submit(State(app): State<App>, Operator(caller): Operator, Path(who): P
     ok(lifecycle::submit(&app.kernel, &caller, meant::<Identity>(&app, &caller, &who).await?).await?)
 }
 
-async fn activate(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(vote): Body<NewVote>) -> Reply<IdentityView> {
+async fn activate(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(who): Path<String>,
+    Body(vote): Body<NewVote>,
+) -> Reply<IdentityView> {
     ok(votes::activate(&app.kernel, &caller, meant::<Identity>(&app, &caller, &who).await?, vote).await?)
 }
 
-async fn suspend(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(ask): Body<NewSuspension>) -> Reply<IdentityView> {
+async fn suspend(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(who): Path<String>,
+    Body(ask): Body<NewSuspension>,
+) -> Reply<IdentityView> {
     ok(match ask.dry_run {
-        true => lifecycle::suspension_planned(&app.kernel, &caller, meant::<Identity>(&app, &caller, &who).await?, ask.reason).await?,
-        false => lifecycle::suspend(&app.kernel, &caller, meant::<Identity>(&app, &caller, &who).await?, ask.reason).await?,
+        true => {
+            lifecycle::suspension_planned(
+                &app.kernel,
+                &caller,
+                meant::<Identity>(&app, &caller, &who).await?,
+                ask.reason,
+            )
+            .await?
+        }
+        false => {
+            lifecycle::suspend(&app.kernel, &caller, meant::<Identity>(&app, &caller, &who).await?, ask.reason).await?
+        }
     })
 }
 
-async fn resume(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(resume): Body<Resume>) -> Reply<IdentityView> {
+async fn resume(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(who): Path<String>,
+    Body(resume): Body<Resume>,
+) -> Reply<IdentityView> {
     ok(lifecycle::resume(&app.kernel, &caller, meant::<Identity>(&app, &caller, &who).await?, resume).await?)
 }
 
-async fn retire(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(because): Body<Because>) -> Reply<IdentityView> {
+async fn retire(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(who): Path<String>,
+    Body(because): Body<Because>,
+) -> Reply<IdentityView> {
     ok(lifecycle::retire(&app.kernel, &caller, meant::<Identity>(&app, &caller, &who).await?, because.reason).await?)
 }
 
-async fn close(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(because): Body<Because>) -> Reply<IdentityView> {
+async fn close(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(who): Path<String>,
+    Body(because): Body<Because>,
+) -> Reply<IdentityView> {
     ok(lifecycle::close(&app.kernel, &caller, meant::<Identity>(&app, &caller, &who).await?, because.reason).await?)
 }
 
-/// Reported by a person, or by the identity itself with a client assertion of its own. An access token does not do: whoever
-/// receives one could end its sender.
-async fn complete_task(State(app): State<App>, Source(source): Source, Path(who): Path<String>, request: Request) -> Reply<IdentityView> {
+/// Reported by a person, or by the identity itself with a client assertion of its own. An access token does not do:
+/// whoever receives one could end its sender.
+async fn complete_task(
+    State(app): State<App>,
+    Source(source): Source,
+    Path(who): Path<String>,
+    request: Request,
+) -> Reply<IdentityView> {
     let (mut parts, body) = request.into_parts();
     let mut asker = parts.clone();
     let operator = match parts.headers.contains_key(header::AUTHORIZATION) {
         true => Some(Operator::from_request_parts(&mut parts, &app).await?.0),
         false => None,
     };
-    let OptionalBody(report) = OptionalBody::<TaskCompleted>::from_request(Request::from_parts(parts, body), &app).await?;
+    let OptionalBody(report) =
+        OptionalBody::<TaskCompleted>::from_request(Request::from_parts(parts, body), &app).await?;
     let who = match &operator {
         Some(caller) => meant::<Identity>(&app, caller, &who).await?,
         None => id(&who, "identity")?,
@@ -134,20 +180,32 @@ async fn complete_task(State(app): State<App>, Source(source): Source, Path(who)
         (Some(caller), None) => caller,
         (None, Some(assertion)) => {
             let environment = registration::environment_of(&app.kernel, who).await?;
-            let identity = prove::authenticate_assertion(&app.kernel, &environment, Some(&who.to_string()), assertion, "complete_task", &source).await?;
-            Caller::Identity {
-                identity,
-                actions: vec!["complete".to_owned()],
-            }
+            let identity = prove::authenticate_assertion(
+                &app.kernel,
+                &environment,
+                Some(&who.to_string()),
+                assertion,
+                "complete_task",
+                &source,
+            )
+            .await?;
+            Caller::Identity { identity, actions: vec!["complete".to_owned()] }
         }
         // A browser's cookie, or nobody.
         (None, None) => Operator::from_request_parts(&mut asker, &app).await?.0,
-        (Some(_), Some(_)) => return Err(Failure::malformed("send an operator token or a client_assertion, not both")),
+        (Some(_), Some(_)) => {
+            return Err(Failure::malformed("send an operator token or a client_assertion, not both"));
+        }
     };
     ok(lifecycle::complete_task(&app.kernel, &caller, who, report).await?)
 }
 
-async fn revoke_grant(State(app): State<App>, Operator(caller): Operator, Path(grant): Path<String>, Body(because): Body<Because>) -> Reply<View<Grant>> {
+async fn revoke_grant(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(grant): Path<String>,
+    Body(because): Body<Because>,
+) -> Reply<View<Grant>> {
     ok(grants::revoke_grant(&app.kernel, &caller, id(&grant, "grant")?, because.reason).await?)
 }
 
@@ -155,15 +213,28 @@ async fn access(State(app): State<App>, Operator(caller): Operator, Path(who): P
     ok(grants::access(&app.kernel, &caller, meant::<Identity>(&app, &caller, &who).await?).await?)
 }
 
-async fn credentials(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, list: List<Credential>) -> Reply<Page<CredentialView>> {
+async fn credentials(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(who): Path<String>,
+    list: List<Credential>,
+) -> Reply<Page<CredentialView>> {
     ok(liveness::credentials_of(&app.kernel, &caller, meant::<Identity>(&app, &caller, &who).await?, list.ask).await?)
 }
 
-async fn credential(State(app): State<App>, Operator(caller): Operator, Path(credential): Path<String>) -> Reply<CredentialView> {
+async fn credential(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(credential): Path<String>,
+) -> Reply<CredentialView> {
     ok(liveness::credential(&app.kernel, &caller, id(&credential, "credential")?).await?)
 }
 
-async fn create_join_token(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>) -> New<JoinTokenIssued> {
+async fn create_join_token(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(who): Path<String>,
+) -> New<JoinTokenIssued> {
     created(enrolment::create_join_token(&app.kernel, &caller, meant::<Identity>(&app, &caller, &who).await?).await?)
 }
 

@@ -28,17 +28,14 @@ use crate::contract::query::{Path, Query};
 use crate::contract::reply::{Media, Raw, Reply, ok};
 use crate::limits::admission::BoundedElsewhere;
 
-/// How long a feed says nothing, give or take a step: its reader sees that it is alive, and the server that its reader is.
+/// How long a feed says nothing, give or take a step: its reader sees that it is alive, and the server that its reader
+/// is.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 pub(crate) fn routes(api: Api<App>) -> Api<App> {
     api.get("/v1/log/checkpoint", "Gives the newest signed checkpoint of the log.", checkpoint)
         .get("/v1/log/key", "Gives the key that checkpoints are verified with.", key)
-        .get(
-            "/v1/log/tile/{*path}",
-            "Gives a tile of the log (C2SP tlog-tiles), or a bundle of entries.",
-            tile,
-        )
+        .get("/v1/log/tile/{*path}", "Gives a tile of the log (C2SP tlog-tiles), or a bundle of entries.", tile)
         .get("/v1/log/inclusion", "Proves that an entry is in the log.", inclusion)
         .get("/v1/log/consistency", "Proves that the log only grew between two sizes.", consistency)
         .get("/v1/log/exceptional", "Lists uses of exceptional access.", exceptional)
@@ -107,12 +104,20 @@ struct VerifyState {
     full: bool,
 }
 
-async fn verify_state(State(app): State<App>, Operator(caller): Operator, Query(ask): Query<VerifyState>) -> Reply<StateReport> {
+async fn verify_state(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Query(ask): Query<VerifyState>,
+) -> Reply<StateReport> {
     let extent = if ask.full { Extent::Full } else { Extent::SinceDigest };
     ok(verify::verify_state(&app.kernel, &caller, extent).await?)
 }
 
-async fn exceptional(State(app): State<App>, Operator(caller): Operator, list: List<ExceptionalAccess>) -> Reply<Page<View<ExceptionalAccess>>> {
+async fn exceptional(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    list: List<ExceptionalAccess>,
+) -> Reply<Page<View<ExceptionalAccess>>> {
     ok(exceptional::exceptional_accesses(&app.kernel, &caller, list.ask).await?)
 }
 
@@ -132,17 +137,11 @@ async fn export(State(app): State<App>, Operator(caller): Operator) -> Result<Ra
     let open = app.streams.open(&caller)?;
     let chunks = stream::try_unfold((export, app, caller, open), async |(mut export, app, caller, open)| {
         // A token that is revoked ends the export that it began.
-        caller::still(&app.kernel, &caller)
-            .await
-            .map_err(|error| std::io::Error::other(error.to_string()))?;
+        caller::still(&app.kernel, &caller).await.map_err(|error| std::io::Error::other(error.to_string()))?;
         let chunk = export.next_chunk().await.map_err(|error| std::io::Error::other(error.to_string()))?;
         Ok::<_, std::io::Error>(chunk.map(|chunk| (chunk, (export, app, caller, open))))
     });
-    Ok((
-        Extension(BoundedElsewhere),
-        [(header::CONTENT_TYPE, "application/x-ndjson")],
-        Body::from_stream(chunks),
-    )
+    Ok((Extension(BoundedElsewhere), [(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(chunks))
         .into_response()
         .into())
 }
@@ -155,7 +154,12 @@ struct Feed {
 
 /// Every event from a position on, as it happens; `Last-Event-ID` resumes after an interruption.
 #[expect(clippy::disallowed_methods, reason = "how long something takes is measured at the edge")]
-async fn events(State(app): State<App>, Operator(caller): Operator, Query(feed): Query<Feed>, headers: HeaderMap) -> Result<Raw<EventStream>, Failure> {
+async fn events(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Query(feed): Query<Feed>,
+    headers: HeaderMap,
+) -> Result<Raw<EventStream>, Failure> {
     let resumed = match headers.get("last-event-id") {
         None => None,
         Some(value) => Some(
@@ -174,8 +178,8 @@ async fn events(State(app): State<App>, Operator(caller): Operator, Query(feed):
     let steps = stream::unfold((app, caller, from, open), async |(app, caller, from, open)| {
         let since = Instant::now();
         loop {
-            // The caller's authority is checked again at each step, before the reading for what it allows and after it, so that
-            // nothing that happens after the revocation of a token reaches its feed.
+            // The caller's authority is checked again at each step, before the reading for what it allows and after it,
+            // so that nothing that happens after the revocation of a token reaches its feed.
             let caller_now = caller::still(&app.kernel, &caller).await.ok()?;
             let events = match app.streams.events_from(&app.kernel, &caller_now, from).await {
                 Ok(events) => events,
@@ -197,11 +201,7 @@ async fn events(State(app): State<App>, Operator(caller): Operator, Query(feed):
             }
         }
     });
-    Ok((
-        Extension(BoundedElsewhere),
-        [(header::CONTENT_TYPE, "text/event-stream")],
-        Body::from_stream(steps.flatten()),
-    )
+    Ok((Extension(BoundedElsewhere), [(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(steps.flatten()))
         .into_response()
         .into())
 }

@@ -49,6 +49,11 @@ async fn update(
     ok(ownership::update_need(&app.kernel, &caller, meant::<Need>(&app, &caller, &which).await?, if_match, ask).await?)
 }
 
-async fn close(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>, Body(because): Body<Because>) -> Reply<View<Need>> {
+async fn close(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(which): Path<String>,
+    Body(because): Body<Because>,
+) -> Reply<View<Need>> {
     ok(need_end::close_need(&app.kernel, &caller, meant::<Need>(&app, &caller, &which).await?, because.reason).await?)
 }

@@ -4,7 +4,8 @@ use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, header};
 use serde::Deserialize;
 use tenure_api::people::{
-    Departure, FeedFormat, ImportPeople, ImportReport, NewDecision, NewDeparture, NewPerson, NewRoles, NewTeam, PersonChange, PersonMade,
+    Departure, FeedFormat, ImportPeople, ImportReport, NewDecision, NewDeparture, NewPerson, NewRoles, NewTeam,
+    PersonChange, PersonMade,
 };
 use tenure_api::request::RequestView;
 use tenure_api::requests::{Because, ResumePerson};
@@ -60,23 +61,49 @@ async fn create(State(app): State<App>, Operator(caller): Operator, Body(ask): B
     created(roles::create_person(&app.kernel, &caller, ask).await?)
 }
 
-async fn change(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<PersonChange>) -> Reply<View<Person>> {
+async fn change(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(person): Path<String>,
+    Body(ask): Body<PersonChange>,
+) -> Reply<View<Person>> {
     ok(person::change_person(&app.kernel, &caller, meant::<Person>(&app, &caller, &person).await?, ask).await?)
 }
 
-async fn roles(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<NewRoles>) -> New<RequestView> {
+async fn roles(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(person): Path<String>,
+    Body(ask): Body<NewRoles>,
+) -> New<RequestView> {
     created(roles::ask_for_roles(&app.kernel, &caller, meant::<Person>(&app, &caller, &person).await?, ask).await?)
 }
 
-async fn suspend(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<Because>) -> Reply<View<Person>> {
-    ok(departures::suspend_person(&app.kernel, &caller, meant::<Person>(&app, &caller, &person).await?, ask.reason).await?)
+async fn suspend(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(person): Path<String>,
+    Body(ask): Body<Because>,
+) -> Reply<View<Person>> {
+    ok(departures::suspend_person(&app.kernel, &caller, meant::<Person>(&app, &caller, &person).await?, ask.reason)
+        .await?)
 }
 
-async fn resume(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<ResumePerson>) -> Reply<View<Person>> {
+async fn resume(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(person): Path<String>,
+    Body(ask): Body<ResumePerson>,
+) -> Reply<View<Person>> {
     ok(departures::resume_person(&app.kernel, &caller, meant::<Person>(&app, &caller, &person).await?, ask).await?)
 }
 
-async fn depart(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<NewDeparture>) -> Reply<Departure> {
+async fn depart(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(person): Path<String>,
+    Body(ask): Body<NewDeparture>,
+) -> Reply<Departure> {
     ok(departures::depart_person(&app.kernel, &caller, meant::<Person>(&app, &caller, &person).await?, ask).await?)
 }
 
@@ -139,7 +166,12 @@ fn is_csv(headers: &HeaderMap) -> bool {
     kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/csv")
 }
 
-async fn import(State(app): State<App>, Operator(caller): Operator, Query(query): Query<ImportQuery>, Feed(mut ask): Feed) -> Reply<ImportReport> {
+async fn import(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Query(query): Query<ImportQuery>,
+    Feed(mut ask): Feed,
+) -> Reply<ImportReport> {
     ask.source = query.source.unwrap_or(ask.source);
     ask.complete = query.complete.unwrap_or(ask.complete);
     ask.dry_run = query.dry_run.unwrap_or(ask.dry_run);
@@ -159,14 +191,27 @@ async fn team(State(app): State<App>, Operator(caller): Operator, Path(team): Pa
     ok(get::<Team>(&app, &caller, &team).await?)
 }
 
-async fn differences(State(app): State<App>, Operator(caller): Operator, list: List<Difference>) -> Reply<Page<View<Difference>>> {
+async fn differences(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    list: List<Difference>,
+) -> Reply<Page<View<Difference>>> {
     ok(app.kernel.list::<Difference>(&caller, list.ask).await?)
 }
 
-async fn difference(State(app): State<App>, Operator(caller): Operator, Path(difference): Path<String>) -> Reply<View<Difference>> {
+async fn difference(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(difference): Path<String>,
+) -> Reply<View<Difference>> {
     ok(get::<Difference>(&app, &caller, &difference).await?)
 }
 
-async fn decide(State(app): State<App>, Operator(caller): Operator, Path(difference): Path<String>, Body(ask): Body<NewDecision>) -> Reply<View<Difference>> {
+async fn decide(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(difference): Path<String>,
+    Body(ask): Body<NewDecision>,
+) -> Reply<View<Difference>> {
     ok(import::decide_difference(&app.kernel, &caller, id(&difference, "difference")?, ask).await?)
 }

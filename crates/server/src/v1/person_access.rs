@@ -27,7 +27,11 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         .post("/v1/person-grants/{id}/revoke", "Revokes a grant of a person's.", revoke)
 }
 
-async fn packages(State(app): State<App>, Operator(caller): Operator, list: List<Package>) -> Reply<Page<View<Package>>> {
+async fn packages(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    list: List<Package>,
+) -> Reply<Page<View<Package>>> {
     ok(app.kernel.list::<Package>(&caller, list.ask).await?)
 }
 
@@ -45,10 +49,19 @@ async fn put_package(
     edited(packages::put_package(&app.kernel, &caller, &name, if_match, ask).await?)
 }
 
-async fn access(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>) -> Reply<PersonAccessReport> {
+async fn access(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(person): Path<String>,
+) -> Reply<PersonAccessReport> {
     ok(report::person_access(&app.kernel, &caller, meant::<Person>(&app, &caller, &person).await?).await?)
 }
 
-async fn revoke(State(app): State<App>, Operator(caller): Operator, Path(grant): Path<String>, Body(ask): Body<Because>) -> Reply<View<PersonGrant>> {
+async fn revoke(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(grant): Path<String>,
+    Body(ask): Body<Because>,
+) -> Reply<View<PersonGrant>> {
     ok(report::revoke_person_grant(&app.kernel, &caller, id(&grant, "person grant")?, ask.reason).await?)
 }

@@ -23,7 +23,11 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         .post("/v1/removals/{id}/release", "Releases a removal.", release)
 }
 
-async fn raise(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewRemoval>) -> Tried<View<Removal>> {
+async fn raise(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Body(ask): Body<NewRemoval>,
+) -> Tried<View<Removal>> {
     let nothing_made = ask.dry_run;
     let removal = removals::raise_removal(&app.kernel, &caller, ask).await?;
     tried(nothing_made, removal)
@@ -37,10 +41,20 @@ async fn one(State(app): State<App>, Operator(caller): Operator, Path(removal): 
     ok(removals::removal(&app.kernel, &caller, id(&removal, "removal")?).await?)
 }
 
-async fn confirm(State(app): State<App>, Operator(caller): Operator, Path(removal): Path<String>, Body(ask): Body<ConfirmRemoval>) -> Reply<View<Removal>> {
+async fn confirm(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(removal): Path<String>,
+    Body(ask): Body<ConfirmRemoval>,
+) -> Reply<View<Removal>> {
     ok(removals::confirm_removal(&app.kernel, &caller, id(&removal, "removal")?, ask).await?)
 }
 
-async fn release(State(app): State<App>, Operator(caller): Operator, Path(removal): Path<String>, Body(because): Body<Because>) -> Reply<View<Removal>> {
+async fn release(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(removal): Path<String>,
+    Body(because): Body<Because>,
+) -> Reply<View<Removal>> {
     ok(removals::release_removal(&app.kernel, &caller, id(&removal, "removal")?, because.reason).await?)
 }

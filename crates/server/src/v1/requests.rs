@@ -50,19 +50,38 @@ async fn one(State(app): State<App>, Operator(caller): Operator, Path(request): 
     ok(request::request(&app.kernel, &caller, id(&request, "request")?).await?)
 }
 
-async fn amend(State(app): State<App>, Operator(caller): Operator, Path(request): Path<String>, Body(ask): Body<Amendment>) -> Reply<RequestView> {
+async fn amend(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(request): Path<String>,
+    Body(ask): Body<Amendment>,
+) -> Reply<RequestView> {
     ok(request::amend_request(&app.kernel, &caller, id(&request, "request")?, ask).await?)
 }
 
-async fn approve(State(app): State<App>, Operator(caller): Operator, Path(request): Path<String>, Body(ask): Body<NewVote>) -> Reply<RequestView> {
+async fn approve(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(request): Path<String>,
+    Body(ask): Body<NewVote>,
+) -> Reply<RequestView> {
     ok(votes::vote(&app.kernel, &caller, id(&request, "request")?, true, ask).await?)
 }
 
-async fn deny(State(app): State<App>, Operator(caller): Operator, Path(request): Path<String>, Body(ask): Body<NewVote>) -> Reply<RequestView> {
+async fn deny(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(request): Path<String>,
+    Body(ask): Body<NewVote>,
+) -> Reply<RequestView> {
     ok(votes::vote(&app.kernel, &caller, id(&request, "request")?, false, ask).await?)
 }
 
-async fn withdraw(State(app): State<App>, Operator(caller): Operator, Path(request): Path<String>) -> Reply<RequestView> {
+async fn withdraw(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(request): Path<String>,
+) -> Reply<RequestView> {
     ok(request::withdraw_request(&app.kernel, &caller, id(&request, "request")?).await?)
 }
 
@@ -70,12 +89,16 @@ async fn policy(State(app): State<App>, Operator(caller): Operator) -> Reply<Pol
     ok(policies::policy_in_force(&app.kernel, &caller).await?)
 }
 
-async fn policies(State(app): State<App>, Operator(caller): Operator, list: List<PolicySet>) -> Reply<Page<View<PolicySet>>> {
+async fn policies(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    list: List<PolicySet>,
+) -> Reply<Page<View<PolicySet>>> {
     ok(policies::policy_sets(&app.kernel, &caller, list.ask).await?)
 }
 
-/// A policy set with its review: what differs from the set that it is based on, which recent decisions would change, and what the
-/// solver proves.
+/// A policy set with its review: what differs from the set that it is based on, which recent decisions would change,
+/// and what the solver proves.
 #[derive(Serialize, schemars::JsonSchema)]
 struct Reviewed {
     #[serde(flatten)]
@@ -87,16 +110,17 @@ impl tenure_api::revised::Revised for Reviewed {}
 
 async fn reviewed(State(app): State<App>, Operator(caller): Operator, Path(set): Path<String>) -> Reply<Reviewed> {
     let ask = policies::policy_to_review(&app.kernel, &caller, id(&set, "policy set")?).await?;
-    let solver = app.kernel.settings().solver.as_ref().map(|path| Solver {
-        limit: SOLVER_LIMIT,
-        ..Solver::at(path)
-    });
+    let solver = app.kernel.settings().solver.as_ref().map(|path| Solver { limit: SOLVER_LIMIT, ..Solver::at(path) });
     let review = tenure_policy::review(&ask.in_force, &ask.set.record.text, &ask.recent, solver.as_ref())
         .await
         .map_err(|error| OpError::Internal(error.to_string()))?;
     ok(Reviewed { set: ask.set, review })
 }
 
-async fn propose(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewPolicySet>) -> New<RequestView> {
+async fn propose(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Body(ask): Body<NewPolicySet>,
+) -> New<RequestView> {
     created(policies::propose_policy(&app.kernel, &caller, ask).await?)
 }

@@ -15,9 +15,11 @@ use crate::contract::query::Path;
 use crate::contract::reply::{Reply, id, ok};
 
 pub(crate) fn routes(api: Api<App>) -> Api<App> {
-    api.get("/v1/reviews", "Lists reviews.", list)
-        .get("/v1/reviews/{id}", "Shows a review.", one)
-        .post("/v1/reviews/{id}/complete", "Answers a review.", complete)
+    api.get("/v1/reviews", "Lists reviews.", list).get("/v1/reviews/{id}", "Shows a review.", one).post(
+        "/v1/reviews/{id}/complete",
+        "Answers a review.",
+        complete,
+    )
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Review>) -> Reply<Page<View<Review>>> {
@@ -28,6 +30,11 @@ async fn one(State(app): State<App>, Operator(caller): Operator, Path(review): P
     ok(reviews::review(&app.kernel, &caller, id(&review, "review")?).await?)
 }
 
-async fn complete(State(app): State<App>, Operator(caller): Operator, Path(review): Path<String>, Body(ask): Body<ReviewCompleted>) -> Reply<View<Review>> {
+async fn complete(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(review): Path<String>,
+    Body(ask): Body<ReviewCompleted>,
+) -> Reply<View<Review>> {
     ok(reviews::complete_review(&app.kernel, &caller, id(&review, "review")?, ask).await?)
 }

@@ -69,7 +69,11 @@ impl Gives for ReceiptReply {
 const SIGNED: &str = "application/jose";
 
 /// The receipt, or with `.jws` at its end the signed form alone.
-async fn receipt(State(app): State<App>, Operator(caller): Operator, Path(name): Path<String>) -> Result<ReceiptReply, Failure> {
+async fn receipt(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(name): Path<String>,
+) -> Result<ReceiptReply, Failure> {
     let (name, signed) = name.strip_suffix(".jws").map_or((name.as_str(), false), |name| (name, true));
     let view = receipts::receipt(&app.kernel, &caller, id(name, "receipt")?).await?;
     if !signed {
@@ -90,7 +94,11 @@ async fn holds(State(app): State<App>, Operator(caller): Operator, list: List<Ho
     ok(holds::holds(&app.kernel, &caller, list.ask).await?)
 }
 
-async fn release(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<HoldRelease>) -> Reply<Plain<Hold>> {
+async fn release(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Body(ask): Body<HoldRelease>,
+) -> Reply<Plain<Hold>> {
     let record = holds::release(&app.kernel, &caller, ask).await?;
     ok(Plain { record, names: Names::new() })
 }

@@ -34,11 +34,19 @@ async fn create(State(app): State<App>, Operator(caller): Operator, Body(ask): B
     created(sources::create_source(&app.kernel, &caller, ask).await?)
 }
 
-async fn sources(State(app): State<App>, Operator(caller): Operator, list: List<Source>) -> Reply<Page<View<SourceView>>> {
+async fn sources(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    list: List<Source>,
+) -> Reply<Page<View<SourceView>>> {
     ok(sources::sources(&app.kernel, &caller, list.ask).await?)
 }
 
-async fn source(State(app): State<App>, Operator(caller): Operator, Path(source): Path<String>) -> Reply<View<SourceView>> {
+async fn source(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(source): Path<String>,
+) -> Reply<View<SourceView>> {
     ok(sources::source(&app.kernel, &caller, meant::<Source>(&app, &caller, &source).await?).await?)
 }
 
@@ -49,18 +57,33 @@ async fn update(
     Condition(if_match): Condition,
     Body(ask): Body<OwnerEdit>,
 ) -> Reply<View<SourceView>> {
-    ok(sources::update_source(&app.kernel, &caller, meant::<Source>(&app, &caller, &source).await?, if_match, ask).await?)
+    ok(sources::update_source(&app.kernel, &caller, meant::<Source>(&app, &caller, &source).await?, if_match, ask)
+        .await?)
 }
 
-async fn confirm(State(app): State<App>, Operator(caller): Operator, Path(source): Path<String>) -> Reply<View<SourceView>> {
+async fn confirm(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(source): Path<String>,
+) -> Reply<View<SourceView>> {
     ok(sources::confirm_source(&app.kernel, &caller, meant::<Source>(&app, &caller, &source).await?).await?)
 }
 
-async fn remove(State(app): State<App>, Operator(caller): Operator, Path(source): Path<String>, Body(because): Body<Because>) -> Reply<View<SourceView>> {
-    ok(sources::remove_source(&app.kernel, &caller, meant::<Source>(&app, &caller, &source).await?, &because.reason).await?)
+async fn remove(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(source): Path<String>,
+    Body(because): Body<Because>,
+) -> Reply<View<SourceView>> {
+    ok(sources::remove_source(&app.kernel, &caller, meant::<Source>(&app, &caller, &source).await?, &because.reason)
+        .await?)
 }
 
-async fn rotate_key(State(app): State<App>, Operator(caller): Operator, Path(source): Path<String>) -> Reply<SourceMade> {
+async fn rotate_key(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(source): Path<String>,
+) -> Reply<SourceMade> {
     ok(sources::rotate_source_key(&app.kernel, &caller, meant::<Source>(&app, &caller, &source).await?).await?)
 }
 

@@ -17,9 +17,11 @@ use crate::contract::query::Path;
 use crate::contract::reply::{New, Reply, created, ok};
 
 pub(crate) fn routes(api: Api<App>) -> Api<App> {
-    api.get("/v1/templates", "Lists templates.", list)
-        .get("/v1/templates/{name}", "Shows a template.", one)
-        .put("/v1/templates/{name}", "Asks for another text of a template.", change)
+    api.get("/v1/templates", "Lists templates.", list).get("/v1/templates/{name}", "Shows a template.", one).put(
+        "/v1/templates/{name}",
+        "Asks for another text of a template.",
+        change,
+    )
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Template>) -> Reply<Page<View<Template>>> {
@@ -31,6 +33,11 @@ async fn one(State(app): State<App>, Operator(caller): Operator, Path(name): Pat
 }
 
 /// Opens the request about it; a lone administrator's is fulfilled at once.
-async fn change(State(app): State<App>, Operator(caller): Operator, Path(name): Path<String>, Body(ask): Body<TemplateChange>) -> New<RequestView> {
+async fn change(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(name): Path<String>,
+    Body(ask): Body<TemplateChange>,
+) -> New<RequestView> {
     created(policies::change_template(&app.kernel, &caller, &name, ask).await?)
 }

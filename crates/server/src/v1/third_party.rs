@@ -3,7 +3,9 @@
 use axum::extract::State;
 use tenure_api::ownership::{OwnerEdit, VendorEdit};
 use tenure_api::requests::Because;
-use tenure_api::third_party::{Classification, NewCloudAccount, NewDataDomain, NewNamingStandard, NewVendor, VendorEnded};
+use tenure_api::third_party::{
+    Classification, NewCloudAccount, NewDataDomain, NewNamingStandard, NewVendor, VendorEnded,
+};
 use tenure_api::views::{Page, Resource as View};
 use tenure_core::identity::Kind;
 use tenure_core::identity::naming::NamingStandard;
@@ -44,20 +46,38 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         .get("/v1/naming-standards/{id}", "Shows a naming standard.", one::<NamingStandard>)
 }
 
-async fn list<T: Listed + Filtered>(State(app): State<App>, Operator(caller): Operator, list: List<T>) -> Reply<Page<View<T>>> {
+async fn list<T: Listed + Filtered>(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    list: List<T>,
+) -> Reply<Page<View<T>>> {
     ok(app.kernel.list::<T>(&caller, list.ask).await?)
 }
 
-async fn one<T: Addressed>(State(app): State<App>, Operator(caller): Operator, Path(text): Path<String>) -> Reply<View<T>> {
+async fn one<T: Addressed>(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(text): Path<String>,
+) -> Reply<View<T>> {
     ok(get::<T>(&app, &caller, &text).await?)
 }
 
-async fn create_vendor(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewVendor>) -> New<View<Vendor>> {
+async fn create_vendor(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Body(ask): Body<NewVendor>,
+) -> New<View<Vendor>> {
     created(third_party::create_vendor(&app.kernel, &caller, ask).await?)
 }
 
-async fn end_vendor(State(app): State<App>, Operator(caller): Operator, Path(vendor): Path<String>, Body(because): Body<Because>) -> Reply<VendorEnded> {
-    ok(vendor_end::end_vendor(&app.kernel, &caller, meant::<Vendor>(&app, &caller, &vendor).await?, because.reason).await?)
+async fn end_vendor(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(vendor): Path<String>,
+    Body(because): Body<Because>,
+) -> Reply<VendorEnded> {
+    ok(vendor_end::end_vendor(&app.kernel, &caller, meant::<Vendor>(&app, &caller, &vendor).await?, because.reason)
+        .await?)
 }
 
 async fn update_vendor(
@@ -67,7 +87,10 @@ async fn update_vendor(
     Condition(if_match): Condition,
     Body(ask): Body<VendorEdit>,
 ) -> Edit<View<Vendor>> {
-    edited(contracts::update_vendor(&app.kernel, &caller, meant::<Vendor>(&app, &caller, &vendor).await?, if_match, ask).await?)
+    edited(
+        contracts::update_vendor(&app.kernel, &caller, meant::<Vendor>(&app, &caller, &vendor).await?, if_match, ask)
+            .await?,
+    )
 }
 
 async fn update_cloud_account(
@@ -81,11 +104,19 @@ async fn update_cloud_account(
     ok(ownership::update_cloud_account(&app.kernel, &caller, id, if_match, ask).await?)
 }
 
-async fn create_cloud_account(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewCloudAccount>) -> New<View<CloudAccount>> {
+async fn create_cloud_account(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Body(ask): Body<NewCloudAccount>,
+) -> New<View<CloudAccount>> {
     created(third_party::create_cloud_account(&app.kernel, &caller, ask).await?)
 }
 
-async fn create_data_domain(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewDataDomain>) -> New<View<DataDomain>> {
+async fn create_data_domain(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Body(ask): Body<NewDataDomain>,
+) -> New<View<DataDomain>> {
     created(third_party::create_data_domain(&app.kernel, &caller, ask).await?)
 }
 

@@ -30,26 +30,55 @@ async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Tra
     ok(transfers::transfers(&app.kernel, &caller, list.ask).await?)
 }
 
-async fn one(State(app): State<App>, Operator(caller): Operator, Path(transfer): Path<String>) -> Reply<View<Transfer>> {
+async fn one(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(transfer): Path<String>,
+) -> Reply<View<Transfer>> {
     ok(transfers::transfer(&app.kernel, &caller, id(&transfer, "transfer")?).await?)
 }
 
-async fn start(State(app): State<App>, Operator(caller): Operator, Path(identity): Path<String>, Body(ask): Body<NewOffer>) -> New<View<Transfer>> {
-    created(transfers::start_transfer(&app.kernel, &caller, meant::<Identity>(&app, &caller, &identity).await?, ask).await?)
+async fn start(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(identity): Path<String>,
+    Body(ask): Body<NewOffer>,
+) -> New<View<Transfer>> {
+    created(
+        transfers::start_transfer(&app.kernel, &caller, meant::<Identity>(&app, &caller, &identity).await?, ask)
+            .await?,
+    )
 }
 
-async fn offer(State(app): State<App>, Operator(caller): Operator, Path(transfer): Path<String>, Body(ask): Body<NewOffer>) -> Reply<View<Transfer>> {
+async fn offer(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(transfer): Path<String>,
+    Body(ask): Body<NewOffer>,
+) -> Reply<View<Transfer>> {
     ok(transfers::offer_transfer(&app.kernel, &caller, id(&transfer, "transfer")?, ask).await?)
 }
 
-async fn accept(State(app): State<App>, Operator(caller): Operator, Path(transfer): Path<String>) -> Reply<View<Transfer>> {
+async fn accept(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(transfer): Path<String>,
+) -> Reply<View<Transfer>> {
     ok(transfers::accept_transfer(&app.kernel, &caller, id(&transfer, "transfer")?).await?)
 }
 
-async fn decline(State(app): State<App>, Operator(caller): Operator, Path(transfer): Path<String>) -> Reply<View<Transfer>> {
+async fn decline(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(transfer): Path<String>,
+) -> Reply<View<Transfer>> {
     ok(transfers::decline_transfer(&app.kernel, &caller, id(&transfer, "transfer")?).await?)
 }
 
-async fn withdraw(State(app): State<App>, Operator(caller): Operator, Path(transfer): Path<String>) -> Reply<View<Transfer>> {
+async fn withdraw(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(transfer): Path<String>,
+) -> Reply<View<Transfer>> {
     ok(transfers::withdraw_transfer(&app.kernel, &caller, id(&transfer, "transfer")?).await?)
 }

@@ -1,8 +1,9 @@
 //! Kubernetes: audit events as the webhook backend sends them (`EventList`, audit.k8s.io/v1), and watch events.
 //!
-//! A batch carries what many people did. None of them may be able to spoil it for the others: objects are read only if they are of a kind
-//! that the API server itself gives a shape to, never those of custom resources, whose shape and depth are their authors' choice; and a
-//! workload whose name is too long to be a subject is left out rather than refused with everything around it.
+//! A batch carries what many people did. None of them may be able to spoil it for the others: objects are read only if
+//! they are of a kind that the API server itself gives a shape to, never those of custom resources, whose shape and
+//! depth are their authors' choice; and a workload whose name is too long to be a subject is left out rather than
+//! refused with everything around it.
 
 mod object;
 
@@ -106,7 +107,9 @@ struct Status {
 
 fn audited(event: &Audited<'_>, words: &mut Vec<Word>) -> Result<(), AdapterError> {
     let Some(about) = &event.object_ref else { return Ok(()) };
-    let Some(workload) = Workload::of_resource(&about.api_group, &about.resource).filter(|_| about.subresource.is_empty()) else {
+    let Some(workload) =
+        Workload::of_resource(&about.api_group, &about.resource).filter(|_| about.subresource.is_empty())
+    else {
         return Ok(());
     };
     let code = event.response_status.as_ref().map_or(0, |status| status.code);
@@ -120,7 +123,9 @@ fn audited(event: &Audited<'_>, words: &mut Vec<Word>) -> Result<(), AdapterErro
         // Applied or put where nothing was.
         "update" | "patch" if code == 201 => SignalKind::WorkloadCreated,
         "update" if workload.has_pods() => SignalKind::WorkloadChanged,
-        "patch" if workload.has_pods() && event.request_object.is_none_or(touches_account_or_image) => SignalKind::WorkloadChanged,
+        "patch" if workload.has_pods() && event.request_object.is_none_or(touches_account_or_image) => {
+            SignalKind::WorkloadChanged
+        }
         "delete" => SignalKind::WorkloadRemoved,
         "deletecollection" => {
             let gone = event.response_object.map(Object::read_list).unwrap_or_default();
@@ -132,11 +137,12 @@ fn audited(event: &Audited<'_>, words: &mut Vec<Word>) -> Result<(), AdapterErro
         }
         _ => return Ok(()),
     };
-    let is_run = workload == Workload::Job && (event.user.username == CRON || object.as_ref().is_some_and(Object::is_owned));
-    let name = Some(about.name.as_str())
-        .filter(|name| !name.is_empty())
-        .or_else(|| object.as_ref().map(Object::name));
-    let Some(name) = name.filter(|_| !is_run) else { return Ok(()) };
+    let is_run =
+        workload == Workload::Job && (event.user.username == CRON || object.as_ref().is_some_and(Object::is_owned));
+    let name = Some(about.name.as_str()).filter(|name| !name.is_empty()).or_else(|| object.as_ref().map(Object::name));
+    let Some(name) = name.filter(|_| !is_run) else {
+        return Ok(());
+    };
     let mut said = named(workload, &about.namespace, name, kind, at);
     if let Some(object) = object.filter(|_| kind != SignalKind::WorkloadRemoved) {
         said = object.facts(workload, &about.namespace).on(said);
@@ -153,8 +159,11 @@ fn is_dry_run(event: &Audited<'_>) -> bool {
         #[serde(default)]
         dry_run: Option<Vec<String>>,
     }
-    let asked = |raw: &RawValue| serde_json::from_str::<Options>(raw.get()).is_ok_and(|o| o.dry_run.is_some_and(|d| !d.is_empty()));
-    event.request_uri.contains("dryRun=") || (event.verb.starts_with("delete") && event.request_object.is_some_and(asked))
+    let asked = |raw: &RawValue| {
+        serde_json::from_str::<Options>(raw.get()).is_ok_and(|o| o.dry_run.is_some_and(|d| !d.is_empty()))
+    };
+    event.request_uri.contains("dryRun=")
+        || (event.verb.starts_with("delete") && event.request_object.is_some_and(asked))
 }
 
 fn watched(change: &str, object: Option<&RawValue>, words: &mut Vec<Word>) -> Result<(), AdapterError> {
@@ -162,32 +171,26 @@ fn watched(change: &str, object: Option<&RawValue>, words: &mut Vec<Word>) -> Re
         "ADDED" | "MODIFIED" | "DELETED" => {}
         "BOOKMARK" | "ERROR" => return Ok(()),
         _ => {
-            return Err(AdapterError::Member {
-                path: "type",
-                expected: "ADDED, MODIFIED, DELETED, BOOKMARK or ERROR",
-            });
+            return Err(AdapterError::Member { path: "type", expected: "ADDED, MODIFIED, DELETED, BOOKMARK or ERROR" });
         }
     }
-    let object = object.ok_or(AdapterError::Member {
-        path: "object",
-        expected: "the object",
-    })?;
-    let Some(workload) = Workload::of_object(object)? else { return Ok(()) };
-    let Some(object) = Object::read(object, workload) else {
-        return Err(AdapterError::Member {
-            path: "object",
-            expected: "an object as the API server gives it",
-        });
+    let object = object.ok_or(AdapterError::Member { path: "object", expected: "the object" })?;
+    let Some(workload) = Workload::of_object(object)? else {
+        return Ok(());
     };
-    let namespace = object.namespace().ok_or(AdapterError::Member {
-        path: "object.metadata.namespace",
-        expected: "the namespace",
-    })?;
+    let Some(object) = Object::read(object, workload) else {
+        return Err(AdapterError::Member { path: "object", expected: "an object as the API server gives it" });
+    };
+    let namespace = object
+        .namespace()
+        .ok_or(AdapterError::Member { path: "object.metadata.namespace", expected: "the namespace" })?;
     let (kind, at) = match change {
         "ADDED" => (SignalKind::WorkloadCreated, instant("object.metadata.creationTimestamp", object.created())?),
         "DELETED" => (SignalKind::WorkloadRemoved, instant("object.metadata.deletionTimestamp", object.deleted())?),
         // Every change of a status is told of too; one that the controller hasn't seen yet is of the specification.
-        "MODIFIED" if workload.has_pods() && workload != Workload::Job && !object.is_observed() => (SignalKind::WorkloadChanged, None),
+        "MODIFIED" if workload.has_pods() && workload != Workload::Job && !object.is_observed() => {
+            (SignalKind::WorkloadChanged, None)
+        }
         _ => return Ok(()),
     };
     if workload == Workload::Job && object.is_owned() {

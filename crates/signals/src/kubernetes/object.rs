@@ -192,11 +192,8 @@ impl Object {
 
     fn pod(&self) -> Option<&Pod> {
         let spec = self.spec.as_ref()?;
-        let inner = spec
-            .job_template
-            .as_ref()
-            .and_then(|job| job.spec.as_ref())
-            .and_then(|spec| spec.template.as_ref());
+        let inner =
+            spec.job_template.as_ref().and_then(|job| job.spec.as_ref()).and_then(|spec| spec.template.as_ref());
         spec.template.as_ref().or(inner)?.spec.as_ref()
     }
 

@@ -83,7 +83,8 @@ fn what_was_refused_rehearsed_or_is_not_over_does_not_count() {
 
 #[test]
 fn r77_a_patch_counts_if_it_touches_the_image_or_the_account() {
-    let patched = |patch: Value| audit(&[with(event("patch", "deployments"), &[("/requestObject", patch)])]).unwrap().len();
+    let patched =
+        |patch: Value| audit(&[with(event("patch", "deployments"), &[("/requestObject", patch)])]).unwrap().len();
     for patch in [
         json!({"spec": {"template": {"spec": {"containers": [{"name": "b", "image": "b:3"}]}}}}),
         json!({"spec": {"template": {"spec": {"serviceAccountName": "root"}}}}),
@@ -94,10 +95,9 @@ fn r77_a_patch_counts_if_it_touches_the_image_or_the_account() {
     ] {
         assert_eq!(patched(patch.clone()), 1, "{patch}");
     }
-    for patch in [
-        json!({"spec": {"replicas": 5}}),
-        json!([{"op": "replace", "path": "/metadata/labels/a", "value": "b"}]),
-    ] {
+    for patch in
+        [json!({"spec": {"replicas": 5}}), json!([{"op": "replace", "path": "/metadata/labels/a", "value": "b"}])]
+    {
         assert_eq!(patched(patch.clone()), 0, "{patch}");
     }
     assert_eq!(audit(&[event("patch", "deployments")]).unwrap().len(), 1, "without the request nobody can tell");
@@ -124,10 +124,8 @@ fn the_runs_of_a_cron_job_are_no_workloads_of_their_own() {
         event("create", "jobs"),
         &[("/user/username", json!("system:serviceaccount:kube-system:cronjob-controller"))],
     );
-    let owned = with(
-        event("create", "jobs"),
-        &[("/responseObject/metadata/ownerReferences", json!([{"kind": "CronJob"}]))],
-    );
+    let owned =
+        with(event("create", "jobs"), &[("/responseObject/metadata/ownerReferences", json!([{"kind": "CronJob"}]))]);
     assert_eq!(audit(&[cron, owned]).unwrap(), Vec::new());
     assert_eq!(audit(&[event("create", "jobs")]).unwrap().len(), 1);
     let inner = json!({"metadata": {"name": "nightly"}, "spec": {"jobTemplate": {"spec": {"template": {"spec": {"containers": [{"image": "n:1"}]}}}}}});
@@ -141,10 +139,8 @@ fn the_runs_of_a_cron_job_are_no_workloads_of_their_own() {
 #[test]
 fn a_collection_that_was_deleted_is_named_one_by_one() {
     let list = json!({"kind": "DeploymentList", "items": [deployment("b:1"), {"metadata": {"name": "other", "namespace": "prod"}}]});
-    let all = with(
-        event("deletecollection", "deployments"),
-        &[("/responseObject", list), ("/objectRef/name", json!(""))],
-    );
+    let all =
+        with(event("deletecollection", "deployments"), &[("/responseObject", list), ("/objectRef/name", json!(""))]);
     let names: Vec<_> = audit(&[all]).unwrap().iter().map(|word| word.subject.id.clone()).collect();
     assert_eq!(names, ["prod/deployment/billing", "prod/deployment/other"]);
 }

@@ -1,4 +1,5 @@
-//! Seeds: the kept ones first, a hundred of a range (two thousand in the long form), the same one twice, and defects that have to be found.
+//! Seeds: the kept ones first, a hundred of a range (two thousand in the long form), the same one twice, and defects
+//! that have to be found.
 
 use tenure_sim::{Focus, Planted, run, run_on};
 
@@ -9,7 +10,8 @@ fn clean(seeds: impl Iterator<Item = u64>) {
     for seed in seeds {
         let report = run(seed, STEPS, None, false);
         let violation = report.violation.map(|violation| violation.to_string()).unwrap_or_default();
-        let last: Vec<&str> = report.lines.iter().skip(report.lines.len().saturating_sub(60)).map(String::as_str).collect();
+        let last: Vec<&str> =
+            report.lines.iter().skip(report.lines.len().saturating_sub(60)).map(String::as_str).collect();
         assert!(
             violation.is_empty(),
             "{violation}\n{}\nreplay: cargo run -p tenure-sim -- --seed {seed} --steps {STEPS}",
@@ -21,9 +23,7 @@ fn clean(seeds: impl Iterator<Item = u64>) {
 /// Seeds that once failed; the first of a line counts, the rest says why it is kept.
 #[test]
 fn kept_seeds() {
-    let kept = include_str!("../../seeds.txt")
-        .lines()
-        .filter(|line| !line.starts_with('#') && !line.trim().is_empty());
+    let kept = include_str!("../../seeds.txt").lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
     clean(kept.map(|line| line.split_whitespace().next().unwrap().parse().unwrap()));
 }
 

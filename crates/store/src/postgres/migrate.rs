@@ -19,7 +19,9 @@ pub(super) async fn migrate(address: &Address, sealer: &dyn RowSealer) -> Result
     let transaction = client.transaction().await?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
     transaction
-        .batch_execute("CREATE TABLE IF NOT EXISTS migration (number INTEGER NOT NULL PRIMARY KEY, checksum BYTEA NOT NULL)")
+        .batch_execute(
+            "CREATE TABLE IF NOT EXISTS migration (number INTEGER NOT NULL PRIMARY KEY, checksum BYTEA NOT NULL)",
+        )
         .await?;
     let ran: Vec<(u32, Vec<u8>)> = transaction
         .query("SELECT number, checksum FROM migration ORDER BY number", &[])
@@ -55,7 +57,9 @@ async fn seal_last_uses(transaction: &Transaction<'_>, sealer: &dyn RowSealer) -
         after = last.get(0);
         let subjects: Vec<&[u8]> = noted.iter().map(|row| row.get(0)).collect();
         let times: Vec<i64> = noted.iter().map(|row| row.get(1)).collect();
-        let mac = |(subject, at): (&&[u8], &i64)| sealer.last_use(&text(subject.to_vec()), Timestamp::from_micros(*at)).to_vec();
+        let mac = |(subject, at): (&&[u8], &i64)| {
+            sealer.last_use(&text(subject.to_vec()), Timestamp::from_micros(*at)).to_vec()
+        };
         let macs: Vec<Vec<u8>> = subjects.iter().zip(&times).map(mac).collect();
         transaction
             .execute(

@@ -17,7 +17,8 @@ use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::due::DueKind;
 use tenure_core::store::port::{
-    Beside, BoxFuture, Claimed, Deadline, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, RowSealer, Seal, Sealed, Snapshot, Store, StoreError,
+    Beside, BoxFuture, Claimed, Deadline, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, RowSealer,
+    Seal, Sealed, Snapshot, Store, StoreError,
 };
 use tenure_core::store::row::RowKey;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -85,13 +86,7 @@ impl PostgresStore {
         tokio::spawn(writer.run());
         let listener = tokio::spawn(listen(address.clone(), grown));
         let reader = Reader::new(address, Arc::clone(&sealer), highest);
-        Ok(Self {
-            sealer,
-            reader,
-            jobs,
-            size,
-            listener,
-        })
+        Ok(Self { sealer, reader, jobs, size, listener })
     }
 
     async fn write(&self, changeset: Changeset) -> Outcome {
@@ -152,7 +147,10 @@ impl Store for PostgresStore {
         Box::pin(self.reader.page(query))
     }
 
-    fn beside<'a>(&'a self, rows: &'a [(RowKey, Vec<String>)]) -> BoxFuture<'a, Result<Vec<Option<Beside>>, StoreError>> {
+    fn beside<'a>(
+        &'a self,
+        rows: &'a [(RowKey, Vec<String>)],
+    ) -> BoxFuture<'a, Result<Vec<Option<Beside>>, StoreError>> {
         Box::pin(self.reader.beside(rows))
     }
 
@@ -160,7 +158,10 @@ impl Store for PostgresStore {
         Box::pin(self.reader.index(after, n))
     }
 
-    fn deadlines<'a>(&'a self, of: &'a [(DueKind, String)]) -> BoxFuture<'a, Result<Vec<Option<Deadline>>, StoreError>> {
+    fn deadlines<'a>(
+        &'a self,
+        of: &'a [(DueKind, String)],
+    ) -> BoxFuture<'a, Result<Vec<Option<Deadline>>, StoreError>> {
         Box::pin(self.reader.deadlines(of))
     }
 
@@ -168,7 +169,13 @@ impl Store for PostgresStore {
         Box::pin(self.write(changeset))
     }
 
-    fn claim(&self, kind: DueKind, now: Timestamp, lease: Span, n: u16) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
+    fn claim(
+        &self,
+        kind: DueKind,
+        now: Timestamp,
+        lease: Span,
+        n: u16,
+    ) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
         Box::pin(self.reader.claim(kind, now, lease, n))
     }
 

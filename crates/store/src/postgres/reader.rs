@@ -6,7 +6,8 @@ use std::sync::Arc;
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::port::{
-    Beside, Claimed, Deadline, EntryPersonal, Head, IndexEntry, LastUse, ListQuery, LogEntry, Page, RowSealer, Seal, Sealed, Snapshot, StoreError,
+    Beside, Claimed, Deadline, EntryPersonal, Head, IndexEntry, LastUse, ListQuery, LogEntry, Page, RowSealer, Seal,
+    Sealed, Snapshot, StoreError,
 };
 use tenure_core::store::row::{Position, Row, RowKey};
 use tokio_postgres::types::ToSql;
@@ -74,19 +75,12 @@ const DEADLINES: &str = "SELECT k.n, d.due_at, d.fence, d.lease_until FROM UNNES
 
 impl Reader {
     pub(super) fn new(address: Address, sealer: Arc<dyn RowSealer>, highest: Arc<Highest>) -> Self {
-        Self {
-            pool: Pool::new(address),
-            sealer,
-            highest,
-        }
+        Self { pool: Pool::new(address), sealer, highest }
     }
 
     pub(super) async fn load(&self, keys: &[RowKey]) -> Result<Snapshot, StoreError> {
         if keys.is_empty() {
-            return Ok(Snapshot {
-                rows: Vec::new(),
-                head: self.head().await?.size,
-            });
+            return Ok(Snapshot { rows: Vec::new(), head: self.head().await?.size });
         }
         let kinds: Vec<i16> = keys.iter().map(|key| i16::from(key.kind.code())).collect();
         let ids: Vec<&[u8]> = keys.iter().map(|key| key.id.as_bytes()).collect();
@@ -97,7 +91,9 @@ impl Reader {
         for row in &found {
             head = unsigned(row.get(0));
             let place = usize::try_from(row.get::<_, i64>(1) - 1).unwrap_or(usize::MAX);
-            if let (Some(slot), Some(key), Some(_)) = (rows.get_mut(place), keys.get(place), row.get::<_, Option<i64>>(2)) {
+            if let (Some(slot), Some(key), Some(_)) =
+                (rows.get_mut(place), keys.get(place), row.get::<_, Option<i64>>(2))
+            {
                 *slot = Some(self.checked(key.clone(), row, 2)?);
             }
         }
@@ -116,16 +112,7 @@ impl Reader {
         let found = self.pool.query(&list_sql(terms.len(), query.after.is_some()), &params).await?;
         let rows = found
             .iter()
-            .map(|row| {
-                self.checked(
-                    RowKey {
-                        kind: query.kind,
-                        id: text(row.get(5)),
-                    },
-                    row,
-                    0,
-                )
-            })
+            .map(|row| self.checked(RowKey { kind: query.kind, id: text(row.get(5)) }, row, 0))
             .collect::<Vec<_>>();
         page(rows, limit)
     }
@@ -142,15 +129,18 @@ impl Reader {
         let known = self.highest.known();
         let found = self.pool.query(HEAD, &[]).await?;
         let row = found.first().ok_or_else(|| StoreError::Unavailable("the log's head is missing".into()))?;
-        let head = Head {
-            size: unsigned(row.get(0)),
-            last_at: Timestamp::from_micros(row.get(1)),
-        };
+        let head = Head { size: unsigned(row.get(0)), last_at: Timestamp::from_micros(row.get(1)) };
         self.highest.check(known, head.size)?;
         Ok(head)
     }
 
-    pub(super) async fn claim(&self, kind: DueKind, now: Timestamp, lease: Span, n: u16) -> Result<Vec<Claimed>, StoreError> {
+    pub(super) async fn claim(
+        &self,
+        kind: DueKind,
+        now: Timestamp,
+        lease: Span,
+        n: u16,
+    ) -> Result<Vec<Claimed>, StoreError> {
         let found = self
             .pool
             .query(CLAIM, &[&i16::from(kind.code()), &now.as_micros(), &now.plus(lease).as_micros(), &i64::from(n)])
@@ -181,19 +171,16 @@ impl Reader {
                 })
             })
             .collect::<Result<Vec<_>, StoreError>>()?;
-        let (Some(first), Some(last)) = (entries.first().map(|entry| entry.index), entries.last().map(|entry| entry.index)) else {
+        let (Some(first), Some(last)) =
+            (entries.first().map(|entry| entry.index), entries.last().map(|entry| entry.index))
+        else {
             return Ok(entries);
         };
         for row in self.pool.query(PERSONAL, &[&signed(first), &signed(last)]).await? {
             let place = usize::try_from(unsigned(row.get(0)) - first).unwrap_or(usize::MAX);
             if let Some(entry) = entries.get_mut(place) {
                 let (subject, field, value) = (text(row.get(1)), text(row.get(2)), text(row.get(4)));
-                entry.personal.push(EntryPersonal {
-                    subject,
-                    field,
-                    salt: hash(row.get(3))?,
-                    value,
-                });
+                entry.personal.push(EntryPersonal { subject, field, salt: hash(row.get(3))?, value });
             }
         }
         Ok(entries)
@@ -201,19 +188,11 @@ impl Reader {
 
     pub(super) async fn leaf_hashes(&self, from: u64, n: u32) -> Result<Vec<[u8; 32]>, StoreError> {
         let sql = "SELECT hash FROM entry WHERE shard = 0 AND idx >= $1 ORDER BY idx LIMIT $2";
-        self.pool
-            .query(sql, &[&signed(from), &i64::from(n)])
-            .await?
-            .iter()
-            .map(|row| hash(row.get(0)))
-            .collect()
+        self.pool.query(sql, &[&signed(from), &i64::from(n)]).await?.iter().map(|row| hash(row.get(0))).collect()
     }
 
     pub(super) async fn sealed(&self) -> Result<Option<Sealed>, StoreError> {
-        let found = self
-            .pool
-            .query("SELECT size, frontier, checkpoint, at FROM sealed WHERE shard = 0", &[])
-            .await?;
+        let found = self.pool.query("SELECT size, frontier, checkpoint, at FROM sealed WHERE shard = 0", &[]).await?;
         Ok(found.first().map(|row| Sealed {
             size: unsigned(row.get(0)),
             frontier: row.get(1),
@@ -229,10 +208,7 @@ impl Reader {
         let (from, size, checkpoint) = (signed(seal.from), signed(seal.size), seal.checkpoint.as_bytes());
         let found = self
             .pool
-            .query(
-                SEAL,
-                &[&from, &size, &seal.frontier, &checkpoint, &seal.at.as_micros(), &levels, &indexes, &bytes],
-            )
+            .query(SEAL, &[&from, &size, &seal.frontier, &checkpoint, &seal.at.as_micros(), &levels, &indexes, &bytes])
             .await?;
         Ok(found.first().is_some_and(|row| row.get::<_, i64>(0) == 1))
     }
@@ -301,13 +277,11 @@ impl Reader {
         }
         let subjects: Vec<&[u8]> = latest.keys().map(|subject| subject.as_bytes()).collect();
         let times: Vec<i64> = latest.values().map(|at| at.as_micros()).collect();
-        let macs: Vec<Vec<u8>> = latest.iter().map(|(subject, at)| self.sealer.last_use(subject, *at).to_vec()).collect();
+        let macs: Vec<Vec<u8>> =
+            latest.iter().map(|(subject, at)| self.sealer.last_use(subject, *at).to_vec()).collect();
         let noted = self
             .pool
-            .query(
-                "SELECT subject, at, mac FROM last_use WHERE shard = 0 AND subject = ANY($1::bytea[])",
-                &[&subjects],
-            )
+            .query("SELECT subject, at, mac FROM last_use WHERE shard = 0 AND subject = ANY($1::bytea[])", &[&subjects])
             .await?;
         let forged: Vec<&[u8]> = noted
             .iter()
@@ -322,9 +296,7 @@ impl Reader {
             .pool
             .query("SELECT at, mac FROM last_use WHERE shard = 0 AND subject = $1", &[&subject.as_bytes()])
             .await?;
-        let genuine = found
-            .first()
-            .filter(|row| is_genuine(&*self.sealer, subject.as_bytes(), row.get(0), row.get(1)));
+        let genuine = found.first().filter(|row| is_genuine(&*self.sealer, subject.as_bytes(), row.get(0), row.get(1)));
         Ok(genuine.map(|row| Timestamp::from_micros(row.get(0))))
     }
 
@@ -348,7 +320,9 @@ fn list_sql(terms: usize, after: bool) -> String {
     let columns = "SELECT r.revision, r.created, r.position, r.mac, r.body, r.id FROM";
     let greater = if after { ">" } else { ">=" };
     if terms == 0 {
-        return format!("{columns} record r WHERE r.shard = 0 AND r.kind = $1 AND r.id {greater} $2 ORDER BY r.id LIMIT $3");
+        return format!(
+            "{columns} record r WHERE r.shard = 0 AND r.kind = $1 AND r.id {greater} $2 ORDER BY r.id LIMIT $3"
+        );
     }
     let mut sql = format!("{columns} term t0");
     for n in 1..terms {

@@ -19,9 +19,9 @@ use crate::error::OpenError;
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Connections for reads; each carries many reads at once.
 const READERS: usize = 4;
-/// Statements are few and keyed: index look-ups are right from the first row on, whatever the statistics say.
-/// A process that sleeps in a transaction holds the log's head: the server ends its session after half a second, and nothing is lost, as
-/// what it had not committed by then it writes again.
+/// Statements are few and keyed: index look-ups are right from the first row on, whatever the statistics say. A process
+/// that sleeps in a transaction holds the log's head: the server ends its session after half a second, and nothing is
+/// lost, as what it had not committed by then it writes again.
 const SETTINGS: &str = "SET statement_timeout = '5s'; SET lock_timeout = '4s'; SET idle_in_transaction_session_timeout = '500ms';
     SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'; SET plan_cache_mode = force_generic_plan;
     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
@@ -37,23 +37,22 @@ pub(super) struct Address {
 impl Address {
     /// Reads a URL. `sslmode=require` demands TLS with a certificate that the system's roots vouch for.
     pub(super) fn parse(url: &str) -> Result<Self, OpenError> {
-        let mut config: Config = url
-            .parse()
-            .map_err(|_| OpenError::Address("expected postgres://user:password@host/database".into()))?;
+        let mut config: Config =
+            url.parse().map_err(|_| OpenError::Address("expected postgres://user:password@host/database".into()))?;
         config.connect_timeout(PATIENCE).tcp_user_timeout(PATIENCE).application_name("tenure");
-        let tls = if config.get_ssl_mode() == SslMode::Require {
-            Some(Arc::new(tls()?))
-        } else {
-            None
-        };
+        let tls = if config.get_ssl_mode() == SslMode::Require { Some(Arc::new(tls()?)) } else { None };
         Ok(Self { config, tls })
     }
 
     /// Connects; what the server says unasked goes to `heard`.
-    pub(super) async fn connect(&self, heard: impl FnMut(AsyncMessage) + Send + 'static) -> Result<Client, tokio_postgres::Error> {
+    pub(super) async fn connect(
+        &self,
+        heard: impl FnMut(AsyncMessage) + Send + 'static,
+    ) -> Result<Client, tokio_postgres::Error> {
         let client = match &self.tls {
             Some(tls) => {
-                let (client, connection) = self.config.connect(MakeRustlsConnect::new(ClientConfig::clone(tls))).await?;
+                let (client, connection) =
+                    self.config.connect(MakeRustlsConnect::new(ClientConfig::clone(tls))).await?;
                 tokio::spawn(drive(connection, heard));
                 client
             }
@@ -124,10 +123,7 @@ pub(super) struct Session {
 impl Session {
     /// Connects and prepares what will be needed without delay.
     pub(super) async fn open(address: &Address, statements: &[&str]) -> Result<Self, tokio_postgres::Error> {
-        let session = Self {
-            client: address.connect(|_| ()).await?,
-            statements: Mutex::default(),
-        };
+        let session = Self { client: address.connect(|_| ()).await?, statements: Mutex::default() };
         for sql in statements {
             session.statement(sql).await?;
         }
@@ -148,7 +144,11 @@ impl Session {
     }
 
     /// Runs a prepared statement.
-    pub(super) async fn query(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, tokio_postgres::Error> {
+    pub(super) async fn query(
+        &self,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, tokio_postgres::Error> {
         let statement = self.statement(sql).await?;
         self.client.query(&statement, params).await
     }
@@ -200,7 +200,10 @@ impl Pool {
         }
     }
 
-    async fn session(&self, slot: &tokio::sync::Mutex<Option<Arc<Session>>>) -> Result<Arc<Session>, tokio_postgres::Error> {
+    async fn session(
+        &self,
+        slot: &tokio::sync::Mutex<Option<Arc<Session>>>,
+    ) -> Result<Arc<Session>, tokio_postgres::Error> {
         let mut slot = slot.lock().await;
         match slot.as_ref().filter(|session| !session.client.is_closed()) {
             Some(session) => Ok(Arc::clone(session)),

@@ -135,13 +135,13 @@ fn columns<'a>(keys: impl IntoIterator<Item = &'a RowKey>) -> (Vec<i16>, Vec<&'a
 /// lock was given. Everything is sent at once.
 ///
 /// Whoever takes authority away waits for the lock for less long than the others ([`LOCK_OR_ACT`]), and can act then.
-pub(super) async fn begin(session: &Session, batch: &[Prepared], sealer: &dyn RowSealer) -> Result<(Head, PostgresView), NotBegun> {
+pub(super) async fn begin(
+    session: &Session,
+    batch: &[Prepared],
+    sealer: &dyn RowSealer,
+) -> Result<(Head, PostgresView), NotBegun> {
     let w = Wanted::of(batch);
-    let begin = if batch.iter().any(|prepared| prepared.essential) {
-        LOCK_OR_ACT
-    } else {
-        "BEGIN"
-    };
+    let begin = if batch.iter().any(|prepared| prepared.essential) { LOCK_OR_ACT } else { "BEGIN" };
     let (begun, head, originals, rows, replaced, once, spends, fences) = tokio::join!(
         biased;
         session.client.batch_execute(begin),
@@ -156,10 +156,7 @@ pub(super) async fn begin(session: &Session, batch: &[Prepared], sealer: &dyn Ro
     let failed = |error: Error| NotBegun::from(&error);
     begun.map_err(failed)?;
     let head = match head.map_err(failed)?.first() {
-        Some(row) => Head {
-            size: unsigned(row.get(0)),
-            last_at: Timestamp::from_micros(row.get(1)),
-        },
+        Some(row) => Head { size: unsigned(row.get(0)), last_at: Timestamp::from_micros(row.get(1)) },
         None => return Err(StoreError::Unavailable("the log's head is missing".into()).into()),
     };
     let mut view = PostgresView::default();
@@ -185,10 +182,7 @@ pub(super) async fn begin(session: &Session, batch: &[Prepared], sealer: &dyn Ro
         .iter()
         .map(|row| {
             let count = u32::try_from(row.get::<_, i64>(2)).unwrap_or(u32::MAX);
-            (
-                (text(row.get(0)), Timestamp::from_micros(row.get(1))),
-                (count, Timestamp::from_micros(row.get(3))),
-            )
+            ((text(row.get(0)), Timestamp::from_micros(row.get(1))), (count, Timestamp::from_micros(row.get(3))))
         })
         .collect();
     for row in fences.map_err(failed)? {
@@ -200,15 +194,17 @@ pub(super) async fn begin(session: &Session, batch: &[Prepared], sealer: &dyn Ro
 }
 
 /// The hashes of a commit that is asked for again.
-async fn original_hashes(session: &Session, batch: &[Prepared], id: &str, index: u64) -> Result<Vec<[u8; 32]>, StoreError> {
+async fn original_hashes(
+    session: &Session,
+    batch: &[Prepared],
+    id: &str,
+    index: u64,
+) -> Result<Vec<[u8; 32]>, StoreError> {
     let events = batch
         .iter()
         .find(|changeset| changeset.events.first().is_some_and(|event| event.id() == id))
         .map_or(0, |changeset| changeset.events.len());
-    let found = session
-        .query(HASHES, &[&signed(index), &signed(events as u64)])
-        .await
-        .map_err(|error| down(&error))?;
+    let found = session.query(HASHES, &[&signed(index), &signed(events as u64)]).await.map_err(|error| down(&error))?;
     found.iter().map(|row| hash(row.get(0))).collect()
 }
 
@@ -222,11 +218,7 @@ fn checked(key: &RowKey, found: &tokio_postgres::Row, sealer: &dyn RowSealer) ->
     let number = |n: usize| unsigned(found.get(n));
     let row = Row::new(key.clone(), number(2), Position::at(number(3)), Position::at(number(4)), found.get(6));
     verify(sealer, &row, found.get(5))?;
-    Ok(Replaced {
-        revision: row.revision,
-        created: row.created,
-        terms: terms_of(key, found.get(7))?,
-    })
+    Ok(Replaced { revision: row.revision, created: row.created, terms: terms_of(key, found.get(7))? })
 }
 
 impl View for PostgresView {

@@ -75,15 +75,7 @@ impl Writer {
         grown: Arc<watch::Sender<u64>>,
         queue: mpsc::Receiver<Job>,
     ) -> Self {
-        Self {
-            address,
-            session: None,
-            sealer,
-            highest,
-            grown,
-            queue,
-            waiting: VecDeque::new(),
-        }
+        Self { address, session: None, sealer, highest, grown, queue, waiting: VecDeque::new() }
     }
 
     /// Works until the queue is closed and empty.
@@ -166,8 +158,8 @@ impl Writer {
         outcomes
     }
 
-    /// Writes a batch; again where another session was in the way. Whoever takes authority away ends those that sleep on the log's head, and
-    /// waits for no other batch that is hindered: that one is given up.
+    /// Writes a batch; again where another session was in the way. Whoever takes authority away ends those that sleep
+    /// on the log's head, and waits for no other batch that is hindered: that one is given up.
     async fn write_patiently(&mut self, batch: &[Prepared]) -> Result<Vec<Outcome>, Failed> {
         let essential = batch.iter().any(|prepared| prepared.essential);
         let mut attempt = 1;
@@ -179,7 +171,9 @@ impl Writer {
                     if essential {
                         self.end_sleepers().await;
                     } else if self.an_essential_one_waits() {
-                        return Err(Failed::Unavailable("somebody else holds the log's head, and a revocation waits for it".into()));
+                        return Err(Failed::Unavailable(
+                            "somebody else holds the log's head, and a revocation waits for it".into(),
+                        ));
                     }
                 }
                 written => return written,
@@ -192,18 +186,23 @@ impl Writer {
         self.waiting.iter().any(|job| matches!(job, Job::Commit(prepared, _) if prepared.essential))
     }
 
-    /// Ends the sessions of this deployment that do nothing in an open transaction: a process that was stopped, or cut off, holds the lock
-    /// for nobody.
+    /// Ends the sessions of this deployment that do nothing in an open transaction: a process that was stopped, or cut
+    /// off, holds the lock for nobody.
     async fn end_sleepers(&mut self) {
         let Ok(session) = self.session().await else { return };
         match timeout(PATIENCE, session.client.query(SLEEPERS, &[])).await {
             Ok(Ok(ended)) => {
                 if !ended.is_empty() {
-                    tracing::warn!(sessions = ended.len(), "sessions that slept on the log's head were ended for a revocation");
+                    tracing::warn!(
+                        sessions = ended.len(),
+                        "sessions that slept on the log's head were ended for a revocation"
+                    );
                 }
                 self.session = Some(session);
             }
-            Ok(Err(error)) => tracing::warn!(error = describe(&error), "sessions that sleep on the log's head can't be ended"),
+            Ok(Err(error)) => {
+                tracing::warn!(error = describe(&error), "sessions that sleep on the log's head can't be ended")
+            }
             Err(_) => tracing::warn!("PostgreSQL doesn't answer"),
         }
     }
@@ -286,15 +285,18 @@ const RECORDS: &str = "INSERT INTO record (shard, kind, id, revision, created, p
     ON CONFLICT (shard, kind, id) DO UPDATE SET revision = excluded.revision, position = excluded.position, mac = excluded.mac,
     drop_after = excluded.drop_after, terms = excluded.terms, body = excluded.body";
 
-const DROP_TERMS: &str = "DELETE FROM term t USING UNNEST($1::smallint[], $2::bytea[], $3::bytea[]) AS k (kind, term, id)
+const DROP_TERMS: &str =
+    "DELETE FROM term t USING UNNEST($1::smallint[], $2::bytea[], $3::bytea[]) AS k (kind, term, id)
     WHERE t.shard = 0 AND t.kind = k.kind AND t.term = k.term AND t.id = k.id";
 
 const DROP_ALL_TERMS: &str = "DELETE FROM term WHERE shard = 0 AND kind = $1 AND id = $2";
 
-const TERMS: &str = "INSERT INTO term (shard, kind, term, id) SELECT 0, * FROM UNNEST($1::smallint[], $2::bytea[], $3::bytea[])
+const TERMS: &str =
+    "INSERT INTO term (shard, kind, term, id) SELECT 0, * FROM UNNEST($1::smallint[], $2::bytea[], $3::bytea[])
     ON CONFLICT DO NOTHING";
 
-const ONCE: &str = "INSERT INTO once (shard, space, key, until) SELECT 0, * FROM UNNEST($1::bytea[], $2::bytea[], $3::bigint[])
+const ONCE: &str =
+    "INSERT INTO once (shard, space, key, until) SELECT 0, * FROM UNNEST($1::bytea[], $2::bytea[], $3::bigint[])
     ON CONFLICT (shard, space, key) DO UPDATE SET until = excluded.until";
 
 const SPENDS: &str = "INSERT INTO spend (shard, budget, since, spent, until) SELECT 0, * FROM UNNEST($1::bytea[], $2::bigint[], $3::bigint[], $4::bigint[])
@@ -311,9 +313,8 @@ const HEAD: &str = "UPDATE head SET size = $1, last_at = $2 WHERE shard = 0";
 
 const NOTIFY: &str = "SELECT pg_notify($1, $2)";
 
-const STATEMENTS: &[&str] = &[
-    ERASE, ENTRIES, PERSONAL, RECORDS, DROP_TERMS, TERMS, ONCE, SPENDS, SET_DUE, CLEAR_DUE, HEAD, NOTIFY,
-];
+const STATEMENTS: &[&str] =
+    &[ERASE, ENTRIES, PERSONAL, RECORDS, DROP_TERMS, TERMS, ONCE, SPENDS, SET_DUE, CLEAR_DUE, HEAD, NOTIFY];
 
 /// Sends every write and the COMMIT at once.
 async fn put(session: &Session, writes: &Writes<'_>) -> Result<(), Failed> {
@@ -327,13 +328,14 @@ async fn put(session: &Session, writes: &Writes<'_>) -> Result<(), Failed> {
     );
     let budgets: Vec<&[u8]> = writes.spends.keys().map(|(budget, _)| budget.as_bytes()).collect();
     let windows: Vec<i64> = writes.spends.keys().map(|(_, window)| window.as_micros()).collect();
-    let (spent, kept): (Vec<i64>, Vec<i64>) = writes.spends.values().map(|(spent, until)| (i64::from(*spent), until.as_micros())).unzip();
+    let (spent, kept): (Vec<i64>, Vec<i64>) =
+        writes.spends.values().map(|(spent, until)| (i64::from(*spent), until.as_micros())).unzip();
     // In one order, so that no two transactions wait for each other's deadlines.
     let due: BTreeMap<_, _> = writes.due.iter().collect();
-    let (set_kinds, set_subjects, set_at) = unzip3(
-        due.iter()
-            .filter_map(|((kind, subject), at)| Some((i16::from(kind.code()), subject.as_bytes(), (**at)?.as_micros()))),
-    );
+    let (set_kinds, set_subjects, set_at) =
+        unzip3(due.iter().filter_map(|((kind, subject), at)| {
+            Some((i16::from(kind.code()), subject.as_bytes(), (**at)?.as_micros()))
+        }));
     let (clear_kinds, clear_subjects): (Vec<i16>, Vec<&[u8]>) = due
         .iter()
         .filter(|(_, at)| at.is_none())
@@ -373,7 +375,9 @@ async fn put(session: &Session, writes: &Writes<'_>) -> Result<(), Failed> {
 fn refused(error: &Error) -> Failed {
     match error.as_db_error() {
         // Data exceptions, constraints and limits may come from one changeset; the rest concerns the server.
-        Some(said) if ["22", "23", "54"].iter().any(|class| said.code().code().starts_with(class)) => Failed::Rejected(describe(error)),
+        Some(said) if ["22", "23", "54"].iter().any(|class| said.code().code().starts_with(class)) => {
+            Failed::Rejected(describe(error))
+        }
         Some(_) if is_ended(error) => Failed::Hindered(describe(error)),
         Some(_) => Failed::Unavailable(describe(error)),
         None => Failed::Unknown(describe(error)),
@@ -476,7 +480,8 @@ impl<'a> Rows<'a> {
     }
 }
 
-const OLD_ROWS: &str = "SELECT kind, id, terms FROM record WHERE shard = 0 AND drop_after < $1 ORDER BY drop_after, kind, id LIMIT $2";
+const OLD_ROWS: &str =
+    "SELECT kind, id, terms FROM record WHERE shard = 0 AND drop_after < $1 ORDER BY drop_after, kind, id LIMIT $2";
 
 const DROP_ROWS: &str = "DELETE FROM record r USING UNNEST($1::smallint[], $2::bytea[]) AS k (kind, id)
     WHERE r.shard = 0 AND r.kind = k.kind AND r.id = k.id";

@@ -8,13 +8,15 @@ use tenure_core::store::port::Head;
 use super::{open, reader};
 use crate::error::OpenError;
 
-/// Copies the database into a new file with mode 0600: nothing that was erased, and no key, is in it. Returns the log's head there.
+/// Copies the database into a new file with mode 0600: nothing that was erased, and no key, is in it. Returns the log's
+/// head there.
 ///
 /// # Errors
 /// The database can't be read, or the file is there already or can't be made.
 pub fn back_up(database: &Path, to: &Path) -> Result<Head, OpenError> {
     open::new_private_file(to)?;
-    let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let connection =
+        Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(std::time::Duration::from_secs(30))?;
     // Into an empty file; its pages are written anew, so what was erased is not among them.
     connection.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
@@ -29,12 +31,13 @@ pub fn back_up(database: &Path, to: &Path) -> Result<Head, OpenError> {
 /// # Errors
 /// It is no database of Tenure's.
 pub fn head_of(database: &Path) -> Result<Head, OpenError> {
-    let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let connection =
+        Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     Ok(reader::head(&connection)?)
 }
 
-/// Puts a backup in the database's place. What stood there is moved aside, to the database's name with `.before-restore` behind it (then
-/// `.before-restore-2` and so on), and returned.
+/// Puts a backup in the database's place. What stood there is moved aside, to the database's name with
+/// `.before-restore` behind it (then `.before-restore-2` and so on), and returned.
 ///
 /// # Errors
 /// A server has the database open, the backup is none, or a file can't be moved or written.
@@ -52,11 +55,7 @@ pub fn put_back(backup: &Path, database: &Path) -> Result<Option<std::path::Path
     };
     // What an earlier restore moved aside stays: it may be all that is left of what is lost.
     let free = |number: u32| {
-        let end = if number == 1 {
-            ".before-restore".to_owned()
-        } else {
-            format!(".before-restore-{number}")
-        };
+        let end = if number == 1 { ".before-restore".to_owned() } else { format!(".before-restore-{number}") };
         Some(beside(&end)).filter(|aside| !aside.exists())
     };
     let aside = if database.exists() { (1..=u32::MAX).find_map(free) } else { None };

@@ -57,15 +57,7 @@ struct Slot {
 impl Cache {
     pub(super) fn new(head: Head, capacity: usize) -> Self {
         let stamp = Stamp { head, epoch: 0 };
-        Self {
-            state: RwLock::new(State {
-                slots: HashMap::new(),
-                round: VecDeque::new(),
-                bytes: 0,
-                stamp,
-            }),
-            capacity,
-        }
+        Self { state: RwLock::new(State { slots: HashMap::new(), round: VecDeque::new(), bytes: 0, stamp }), capacity }
     }
 
     /// The state that the cache is in.
@@ -97,7 +89,11 @@ impl Cache {
     }
 
     /// Applies what the writer made durable. What isn't kept is never built.
-    pub(super) fn apply<'k, F: FnOnce() -> Option<Arc<Row>>>(&self, head: Head, changed: impl IntoIterator<Item = (&'k RowKey, F)>) {
+    pub(super) fn apply<'k, F: FnOnce() -> Option<Arc<Row>>>(
+        &self,
+        head: Head,
+        changed: impl IntoIterator<Item = (&'k RowKey, F)>,
+    ) {
         let mut state = self.state.write();
         for (key, row) in changed {
             if keeps_written(key.kind) || state.slots.contains_key(key) {
@@ -105,25 +101,14 @@ impl Cache {
             }
         }
         state.shrink(self.capacity);
-        state.stamp = Stamp {
-            head,
-            epoch: state.stamp.epoch + 1,
-        };
+        state.stamp = Stamp { head, epoch: state.stamp.epoch + 1 };
     }
 
     /// Forgets everything: it isn't known what the database holds.
     pub(super) fn clear(&self, head: Head) {
         let mut state = self.state.write();
-        let stamp = Stamp {
-            head,
-            epoch: state.stamp.epoch + 1,
-        };
-        *state = State {
-            slots: HashMap::new(),
-            round: VecDeque::new(),
-            bytes: 0,
-            stamp,
-        };
+        let stamp = Stamp { head, epoch: state.stamp.epoch + 1 };
+        *state = State { slots: HashMap::new(), round: VecDeque::new(), bytes: 0, stamp };
     }
 }
 
@@ -145,13 +130,7 @@ impl State {
             }
             None => {
                 self.round.push_back(key.clone());
-                self.slots.insert(
-                    key,
-                    Slot {
-                        row,
-                        used: AtomicBool::new(false),
-                    },
-                );
+                self.slots.insert(key, Slot { row, used: AtomicBool::new(false) });
             }
         }
     }
@@ -206,13 +185,7 @@ mod tests {
         let cache = Cache::new(Head::default(), 1 << 20);
         let key = RowKey::new(RowKind::Credential, "crd_1");
         let written = |revision| {
-            Some(Arc::new(Row::new(
-                key.clone(),
-                revision,
-                Position::at(0),
-                Position::at(revision),
-                b"x".to_vec(),
-            )))
+            Some(Arc::new(Row::new(key.clone(), revision, Position::at(0), Position::at(revision), b"x".to_vec())))
         };
         cache.apply(Head { size: 1, ..Head::default() }, [(&key, || written(1))]);
         assert_eq!(cache.revision(&key), None);

@@ -45,10 +45,7 @@ impl Checkpointer {
                 }
             })
             .map_err(|source| OpenError::File { path: path.to_owned(), source })?;
-        Ok(Self {
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 }
 
@@ -62,7 +59,8 @@ impl Drop for Checkpointer {
     }
 }
 
-/// Moves everything into the database and cuts the WAL to nothing; false if a reader is in the way for longer than a moment.
+/// Moves everything into the database and cuts the WAL to nothing; false if a reader is in the way for longer than a
+/// moment.
 pub(super) fn empty_wal(connection: &Connection) -> rusqlite::Result<bool> {
     connection.busy_timeout(MOMENT)?;
     let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));

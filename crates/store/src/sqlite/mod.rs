@@ -25,7 +25,8 @@ use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::due::DueKind;
 use tenure_core::store::port::{
-    Beside, BoxFuture, Claimed, Deadline, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, RowSealer, Seal, Sealed, Snapshot, Store, StoreError,
+    Beside, BoxFuture, Claimed, Deadline, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, RowSealer,
+    Seal, Sealed, Snapshot, Store, StoreError,
 };
 use tenure_core::store::row::RowKey;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -67,7 +68,8 @@ impl SqliteStore {
         let path: PathBuf = path.as_ref().to_owned();
         let lock = open::lock(&path)?;
         open::protect(&path)?;
-        let connection = open::writer(&path).and_then(|mut connection| open::migrate(&mut connection, &*sealer).map(|()| connection));
+        let connection = open::writer(&path)
+            .and_then(|mut connection| open::migrate(&mut connection, &*sealer).map(|()| connection));
         let connection = match connection {
             // On a full disk not even the index of the WAL can be made without the space that is reserved (S-16).
             Err(OpenError::Sqlite(_)) => {
@@ -117,7 +119,10 @@ impl SqliteStore {
     }
 
     /// Runs a task of its own transaction on the writer.
-    async fn on_writer<T: Send + 'static>(&self, task: impl FnOnce(&mut Writer) -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
+    async fn on_writer<T: Send + 'static>(
+        &self,
+        task: impl FnOnce(&mut Writer) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (tell, told) = oneshot::channel();
         let task: Task = Box::new(move |writer| {
             // The caller may have gone: then nobody wants to know.
@@ -151,7 +156,8 @@ impl Drop for SqliteStore {
             // A writer that panicked was reported by the panic hook; there is nothing more to wait for.
             let _ = writer.join();
         }
-        // The last connection that is closed leaves a database that is whole without its WAL, and only one that may write can.
+        // The last connection that is closed leaves a database that is whole without its WAL, and only one that may
+        // write can.
         self.readers.close();
         self.checkpointer = None;
         reserve::take_at_close(self.readers.path());
@@ -167,7 +173,10 @@ impl Store for SqliteStore {
         Box::pin(async move { self.readers.with(|connection| reader::page_of(connection, &*self.sealer, query)) })
     }
 
-    fn beside<'a>(&'a self, rows: &'a [(RowKey, Vec<String>)]) -> BoxFuture<'a, Result<Vec<Option<Beside>>, StoreError>> {
+    fn beside<'a>(
+        &'a self,
+        rows: &'a [(RowKey, Vec<String>)],
+    ) -> BoxFuture<'a, Result<Vec<Option<Beside>>, StoreError>> {
         Box::pin(async move { self.readers.with(|connection| reader::beside(connection, rows)) })
     }
 
@@ -175,7 +184,10 @@ impl Store for SqliteStore {
         Box::pin(async move { self.readers.with(|connection| Ok(reader::index(connection, after, n)?)) })
     }
 
-    fn deadlines<'a>(&'a self, of: &'a [(DueKind, String)]) -> BoxFuture<'a, Result<Vec<Option<Deadline>>, StoreError>> {
+    fn deadlines<'a>(
+        &'a self,
+        of: &'a [(DueKind, String)],
+    ) -> BoxFuture<'a, Result<Vec<Option<Deadline>>, StoreError>> {
         Box::pin(async move { self.readers.with(|connection| Ok(reader::deadlines(connection, of)?)) })
     }
 
@@ -183,7 +195,13 @@ impl Store for SqliteStore {
         Box::pin(self.write(changeset))
     }
 
-    fn claim(&self, kind: DueKind, now: Timestamp, lease: Span, n: u16) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
+    fn claim(
+        &self,
+        kind: DueKind,
+        now: Timestamp,
+        lease: Span,
+        n: u16,
+    ) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
         Box::pin(async move {
             // Most polls find nothing: they cost no commit.
             if !self.readers.with(|connection| Ok(reader::anything_due(connection, kind, now)?))? {
@@ -223,11 +241,15 @@ impl Store for SqliteStore {
     }
 
     fn last_used<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
-        Box::pin(async move { self.readers.with(|connection| Ok(reader::last_used(connection, &*self.sealer, subject)?)) })
+        Box::pin(
+            async move { self.readers.with(|connection| Ok(reader::last_used(connection, &*self.sealer, subject)?)) },
+        )
     }
 
     fn last_uses<'a>(&'a self, after: &'a [u8], n: u16) -> BoxFuture<'a, Result<Vec<LastUse>, StoreError>> {
-        Box::pin(async move { self.readers.with(|connection| Ok(reader::last_uses(connection, &*self.sealer, after, n)?)) })
+        Box::pin(
+            async move { self.readers.with(|connection| Ok(reader::last_uses(connection, &*self.sealer, after, n)?)) },
+        )
     }
 
     fn purge(&self, now: Timestamp, n: u32) -> BoxFuture<'_, Result<u64, StoreError>> {

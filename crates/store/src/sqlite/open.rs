@@ -66,7 +66,8 @@ fn private_file(path: &Path) -> Result<File, OpenError> {
 }
 
 pub(super) fn writer(path: &Path) -> Result<Connection, OpenError> {
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY)?;
     plain(&connection)?;
     // Erased values are overwritten, not only unlinked.
@@ -92,7 +93,8 @@ fn plain(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY)?;
     plain(&connection)?;
     connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY;")?;
@@ -124,13 +126,15 @@ pub(super) fn migrate(connection: &mut Connection, sealer: &dyn RowSealer) -> Re
     Ok(())
 }
 
-const TABLE_OF_MIGRATIONS: &str = "CREATE TABLE IF NOT EXISTS migration (number INTEGER NOT NULL PRIMARY KEY, checksum BLOB NOT NULL) STRICT";
+const TABLE_OF_MIGRATIONS: &str =
+    "CREATE TABLE IF NOT EXISTS migration (number INTEGER NOT NULL PRIMARY KEY, checksum BLOB NOT NULL) STRICT";
 
-/// What the schema says of a table: the table itself, its indexes and triggers, each by its kind, its name and its text.
+/// What the schema says of a table: the table itself, its indexes and triggers, each by its kind, its name and its
+/// text.
 type OfTable = BTreeSet<(String, String, Option<String>)>;
 
-/// A table of ours that somebody changed, be it by a trigger on it, could undo what is written to it. Tables beside ours, such as those of a
-/// tool that copies the database, are none of its business.
+/// A table of ours that somebody changed, be it by a trigger on it, could undo what is written to it. Tables beside
+/// ours, such as those of a tool that copies the database, are none of its business.
 fn compare_schema(connection: &Connection) -> Result<(), OpenError> {
     let made = Connection::open_in_memory()?;
     made.execute_batch(TABLE_OF_MIGRATIONS)?;
@@ -160,7 +164,8 @@ fn schema(connection: &Connection) -> rusqlite::Result<BTreeMap<String, OfTable>
 
 /// Takes over the last uses that an earlier version noted without a MAC.
 fn seal_last_uses(transaction: &Transaction<'_>, sealer: &dyn RowSealer) -> rusqlite::Result<()> {
-    let mut put = transaction.prepare("INSERT OR REPLACE INTO last_use (shard, subject, at, mac) VALUES (0, $1, $2, $3)")?;
+    let mut put =
+        transaction.prepare("INSERT OR REPLACE INTO last_use (shard, subject, at, mac) VALUES (0, $1, $2, $3)")?;
     let mut noted = transaction.prepare("SELECT subject, at FROM last_used WHERE shard = 0")?;
     let mut noted = noted.query([])?;
     while let Some(found) = noted.next()? {

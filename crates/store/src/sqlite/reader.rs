@@ -8,7 +8,8 @@ use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use tenure_core::base::time::Timestamp;
 use tenure_core::store::due::DueKind;
 use tenure_core::store::port::{
-    Beside, Deadline, EntryPersonal, Head, IndexEntry, LastUse, ListQuery, LogEntry, Page, RowSealer, Sealed, Snapshot, StoreError,
+    Beside, Deadline, EntryPersonal, Head, IndexEntry, LastUse, ListQuery, LogEntry, Page, RowSealer, Sealed, Snapshot,
+    StoreError,
 };
 use tenure_core::store::row::{Position, Row, RowKey};
 
@@ -27,10 +28,7 @@ pub(super) struct Readers {
 
 impl Readers {
     pub(super) const fn new(path: PathBuf) -> Self {
-        Self {
-            path,
-            idle: Mutex::new(Vec::new()),
-        }
+        Self { path, idle: Mutex::new(Vec::new()) }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -75,13 +73,15 @@ impl From<rusqlite::Error> for Down {
 }
 
 /// Loads from the cache, and what it doesn't know from the database, all as of one moment.
-pub(super) fn load(readers: &Readers, cache: &Cache, sealer: &dyn RowSealer, keys: &[RowKey]) -> Result<Snapshot, StoreError> {
+pub(super) fn load(
+    readers: &Readers,
+    cache: &Cache,
+    sealer: &dyn RowSealer,
+    keys: &[RowKey],
+) -> Result<Snapshot, StoreError> {
     let (found, stamp) = cache.look(keys);
     if found.iter().all(Option::is_some) {
-        return Ok(Snapshot {
-            rows: found.into_iter().map(Option::flatten).collect(),
-            head: stamp.head.size,
-        });
+        return Ok(Snapshot { rows: found.into_iter().map(Option::flatten).collect(), head: stamp.head.size });
     }
     readers.with(|connection| {
         let transaction = connection.unchecked_transaction().map_err(Down)?;
@@ -117,7 +117,11 @@ pub(super) fn load(readers: &Readers, cache: &Cache, sealer: &dyn RowSealer, key
 type RowAndTerms = (Arc<Row>, Vec<u8>);
 
 /// A row with its terms, its MAC checked.
-pub(super) fn row(connection: &Connection, sealer: &dyn RowSealer, key: &RowKey) -> Result<Option<RowAndTerms>, StoreError> {
+pub(super) fn row(
+    connection: &Connection,
+    sealer: &dyn RowSealer,
+    key: &RowKey,
+) -> Result<Option<RowAndTerms>, StoreError> {
     let found = connection
         .prepare_cached("SELECT revision, created, position, mac, body, terms FROM record WHERE shard = 0 AND kind = $1 AND id = $2")
         .and_then(|mut statement| {
@@ -128,7 +132,9 @@ pub(super) fn row(connection: &Connection, sealer: &dyn RowSealer, key: &RowKey)
                 .optional()
         })
         .map_err(Down)?;
-    let Some(((row, mac), terms)) = found else { return Ok(None) };
+    let Some(((row, mac), terms)) = found else {
+        return Ok(None);
+    };
     verify(sealer, &row, &mac)?;
     Ok(Some((Arc::new(row), terms)))
 }
@@ -136,10 +142,7 @@ pub(super) fn row(connection: &Connection, sealer: &dyn RowSealer, key: &RowKey)
 /// A row from the columns `revision, created, position, mac, body`.
 fn raw(key: RowKey, found: &rusqlite::Row<'_>) -> rusqlite::Result<(Row, Vec<u8>)> {
     let (revision, created, position) = (unsigned(found.get(0)?), unsigned(found.get(1)?), unsigned(found.get(2)?));
-    Ok((
-        Row::new(key, revision, Position::at(created), Position::at(position), found.get(4)?),
-        found.get(3)?,
-    ))
+    Ok((Row::new(key, revision, Position::at(created), Position::at(position), found.get(4)?), found.get(3)?))
 }
 
 pub(super) fn page_of(connection: &Connection, sealer: &dyn RowSealer, query: &ListQuery) -> Result<Page, StoreError> {
@@ -176,7 +179,9 @@ fn list_sql(terms: usize, after: bool) -> String {
     let columns = "SELECT r.revision, r.created, r.position, r.mac, r.body, r.id FROM";
     let greater = if after { ">" } else { ">=" };
     if terms == 0 {
-        return format!("{columns} record r WHERE r.shard = 0 AND r.kind = ?1 AND r.id {greater} ?2 ORDER BY r.id LIMIT ?3");
+        return format!(
+            "{columns} record r WHERE r.shard = 0 AND r.kind = ?1 AND r.id {greater} ?2 ORDER BY r.id LIMIT ?3"
+        );
     }
     let mut sql = format!("{columns} term t0");
     for n in 1..terms {
@@ -193,14 +198,9 @@ fn list_sql(terms: usize, after: bool) -> String {
 }
 
 pub(super) fn head(connection: &Connection) -> rusqlite::Result<Head> {
-    connection
-        .prepare_cached("SELECT size, last_at FROM head WHERE shard = 0")?
-        .query_row([], |found| {
-            Ok(Head {
-                size: unsigned(found.get(0)?),
-                last_at: Timestamp::from_micros(found.get(1)?),
-            })
-        })
+    connection.prepare_cached("SELECT size, last_at FROM head WHERE shard = 0")?.query_row([], |found| {
+        Ok(Head { size: unsigned(found.get(0)?), last_at: Timestamp::from_micros(found.get(1)?) })
+    })
 }
 
 pub(super) fn entries(connection: &Connection, from: u64, n: u16) -> Result<Vec<LogEntry>, Down> {
@@ -217,7 +217,9 @@ pub(super) fn entries(connection: &Connection, from: u64, n: u16) -> Result<Vec<
             })
         })?
         .collect::<Result<Vec<_>, _>>()?;
-    if let (Some(first), Some(last)) = (entries.first().map(|entry| entry.index), entries.last().map(|entry| entry.index)) {
+    if let (Some(first), Some(last)) =
+        (entries.first().map(|entry| entry.index), entries.last().map(|entry| entry.index))
+    {
         let mut statement = transaction
             .prepare_cached("SELECT idx, subject, field, salt, value FROM personal WHERE shard = 0 AND idx BETWEEN $1 AND $2 ORDER BY idx, field")?;
         let mut found = statement.query(params![signed(first), signed(last)])?;
@@ -239,7 +241,8 @@ pub(super) fn entries(connection: &Connection, from: u64, n: u16) -> Result<Vec<
 }
 
 pub(super) fn leaf_hashes(connection: &Connection, from: u64, n: u32) -> Result<Vec<[u8; 32]>, Down> {
-    let mut statement = connection.prepare_cached("SELECT hash FROM entry WHERE shard = 0 AND idx >= $1 ORDER BY idx LIMIT $2")?;
+    let mut statement =
+        connection.prepare_cached("SELECT hash FROM entry WHERE shard = 0 AND idx >= $1 ORDER BY idx LIMIT $2")?;
     let hashes = statement.query_map(params![signed(from), n], |found| found.get(0))?.collect::<Result<_, _>>()?;
     Ok(hashes)
 }
@@ -268,19 +271,20 @@ pub(super) fn tile(connection: &Connection, level: u8, index: u64) -> Result<Opt
 }
 
 /// As of one moment, so that no commit comes between a row and its index.
-pub(super) fn beside(connection: &Connection, rows: &[(RowKey, Vec<String>)]) -> Result<Vec<Option<Beside>>, StoreError> {
+pub(super) fn beside(
+    connection: &Connection,
+    rows: &[(RowKey, Vec<String>)],
+) -> Result<Vec<Option<Beside>>, StoreError> {
     let transaction = connection.unchecked_transaction().map_err(Down)?;
-    let found = rows
-        .iter()
-        .map(|(key, terms)| beside_one(&transaction, key, terms))
-        .collect::<Result<_, _>>()
-        .map_err(Down)?;
+    let found =
+        rows.iter().map(|(key, terms)| beside_one(&transaction, key, terms)).collect::<Result<_, _>>().map_err(Down)?;
     transaction.commit().map_err(Down)?;
     Ok(found)
 }
 
 fn beside_one(connection: &Connection, key: &RowKey, terms: &[String]) -> rusqlite::Result<Option<Beside>> {
-    let mut statement = connection.prepare_cached("SELECT revision, terms, drop_after FROM record WHERE shard = 0 AND kind = $1 AND id = $2")?;
+    let mut statement = connection
+        .prepare_cached("SELECT revision, terms, drop_after FROM record WHERE shard = 0 AND kind = $1 AND id = $2")?;
     let found = statement
         .query_row(params![key.kind.code(), key.id.as_bytes()], |found| {
             Ok(Beside {
@@ -292,7 +296,8 @@ fn beside_one(connection: &Connection, key: &RowKey, terms: &[String]) -> rusqli
         })
         .optional()?;
     let Some(mut beside) = found else { return Ok(None) };
-    let mut indexed = connection.prepare_cached("SELECT 1 FROM term WHERE shard = 0 AND kind = $1 AND term = $2 AND id = $3")?;
+    let mut indexed =
+        connection.prepare_cached("SELECT 1 FROM term WHERE shard = 0 AND kind = $1 AND term = $2 AND id = $3")?;
     for term in terms {
         beside.indexed &= indexed.exists(params![key.kind.code(), term.as_bytes(), key.id.as_bytes()])?;
     }
@@ -320,7 +325,8 @@ pub(super) fn index(connection: &Connection, after: &IndexEntry, n: u16) -> Resu
 }
 
 pub(super) fn deadlines(connection: &Connection, of: &[(DueKind, String)]) -> Result<Vec<Option<Deadline>>, Down> {
-    let mut statement = connection.prepare_cached("SELECT due_at, fence, lease_until FROM due WHERE shard = 0 AND kind = $1 AND subject = $2")?;
+    let mut statement = connection
+        .prepare_cached("SELECT due_at, fence, lease_until FROM due WHERE shard = 0 AND kind = $1 AND subject = $2")?;
     let mut found = Vec::with_capacity(of.len());
     for (kind, subject) in of {
         let deadline = statement.query_row(params![kind.code(), subject.as_bytes()], |found| {
@@ -335,7 +341,11 @@ pub(super) fn deadlines(connection: &Connection, of: &[(DueKind, String)]) -> Re
     Ok(found)
 }
 
-pub(super) fn last_used(connection: &Connection, sealer: &dyn RowSealer, subject: &str) -> Result<Option<Timestamp>, Down> {
+pub(super) fn last_used(
+    connection: &Connection,
+    sealer: &dyn RowSealer,
+    subject: &str,
+) -> Result<Option<Timestamp>, Down> {
     let found = connection
         .prepare_cached("SELECT at, mac FROM last_use WHERE shard = 0 AND subject = $1")?
         .query_row(params![subject.as_bytes()], |found| Ok((found.get(0)?, found.get::<_, Vec<u8>>(1)?)))
@@ -345,9 +355,16 @@ pub(super) fn last_used(connection: &Connection, sealer: &dyn RowSealer, subject
         .map(|(at, _)| Timestamp::from_micros(at)))
 }
 
-pub(super) fn last_uses(connection: &Connection, sealer: &dyn RowSealer, after: &[u8], n: u16) -> Result<Vec<LastUse>, Down> {
+pub(super) fn last_uses(
+    connection: &Connection,
+    sealer: &dyn RowSealer,
+    after: &[u8],
+    n: u16,
+) -> Result<Vec<LastUse>, Down> {
     let found = connection
-        .prepare_cached("SELECT subject, at, mac FROM last_use WHERE shard = 0 AND subject > $1 ORDER BY subject LIMIT $2")?
+        .prepare_cached(
+            "SELECT subject, at, mac FROM last_use WHERE shard = 0 AND subject > $1 ORDER BY subject LIMIT $2",
+        )?
         .query_map(params![after, n], |found| {
             let (subject, mac): (Vec<u8>, Vec<u8>) = (found.get(0)?, found.get(2)?);
             let genuine = is_genuine(sealer, &subject, found.get(1)?, &mac);

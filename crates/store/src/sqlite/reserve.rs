@@ -1,5 +1,5 @@
-//! Space that only what takes authority away may use (S-16): a file beside the database, given up when the disk is full and made
-//! again once there is room.
+//! Space that only what takes authority away may use (S-16): a file beside the database, given up when the disk is full
+//! and made again once there is room.
 //!
 //! While it is given up, whatever enables is refused, so that nothing else eats the space that it left.
 
@@ -30,14 +30,10 @@ pub(super) struct Reserve {
 }
 
 impl Reserve {
-    /// The reserve of a database, made if there is room. `full` tells whether enabling changes are refused for want of space.
+    /// The reserve of a database, made if there is room. `full` tells whether enabling changes are refused for want of
+    /// space.
     pub(super) fn of(database: &Path, full: Arc<AtomicBool>) -> Self {
-        let mut reserve = Self {
-            path: path_of(database),
-            held: false,
-            tried: None,
-            full,
-        };
+        let mut reserve = Self { path: path_of(database), held: false, tried: None, full };
         reserve.held = reserve.is_whole();
         if !reserve.held {
             reserve.make();
@@ -85,7 +81,9 @@ impl Reserve {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => true,
             // Growing the index of the WAL, or a sync, fails with another code for the same reason.
-            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => room(&self.path).is_some_and(|room| room < NOTHING),
+            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => {
+                room(&self.path).is_some_and(|room| room < NOTHING)
+            }
             _ => false,
         }
     }
@@ -122,7 +120,9 @@ impl Reserve {
 }
 
 fn is_whole(path: &Path) -> bool {
-    let Ok(file) = std::fs::metadata(path) else { return false };
+    let Ok(file) = std::fs::metadata(path) else {
+        return false;
+    };
     #[cfg(unix)]
     let allocated = std::os::unix::fs::MetadataExt::blocks(&file) * 512;
     #[cfg(not(unix))]
@@ -130,8 +130,8 @@ fn is_whole(path: &Path) -> bool {
     file.len() >= BYTES && allocated >= BYTES
 }
 
-/// Takes what a closed database gave back to a full disk, as far as the reserve goes: without it the next start would have no room for the
-/// index of its WAL.
+/// Takes what a closed database gave back to a full disk, as far as the reserve goes: without it the next start would
+/// have no room for the index of its WAL.
 pub(super) fn take_at_close(database: &Path) {
     let path = path_of(database);
     if !is_whole(&path)
@@ -154,7 +154,9 @@ fn path_of(database: &Path) -> PathBuf {
 
 fn remove(path: &Path) {
     match std::fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => tracing::warn!(%error, path = %path.display(), "the reserve can't be given up"),
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            tracing::warn!(%error, path = %path.display(), "the reserve can't be given up")
+        }
         _ => {}
     }
 }

@@ -1,4 +1,5 @@
-//! What the database holds, to the judge of a batch: the writer asks inside its transaction, so nobody can come between.
+//! What the database holds, to the judge of a batch: the writer asks inside its transaction, so nobody can come
+//! between.
 
 use std::sync::Arc;
 
@@ -24,15 +25,21 @@ pub(super) struct SqliteView<'c> {
 }
 
 impl<'c> SqliteView<'c> {
-    pub(super) fn new(connection: &'c Connection, cache: &'c Cache, sealer: &'c dyn RowSealer) -> rusqlite::Result<Self> {
+    pub(super) fn new(
+        connection: &'c Connection,
+        cache: &'c Cache,
+        sealer: &'c dyn RowSealer,
+    ) -> rusqlite::Result<Self> {
         Ok(Self {
             connection,
             cache,
             sealer,
             original: connection.prepare_cached("SELECT idx FROM entry WHERE shard = 0 AND id = $1")?,
-            revision: connection.prepare_cached("SELECT revision FROM record WHERE shard = 0 AND kind = $1 AND id = $2")?,
+            revision: connection
+                .prepare_cached("SELECT revision FROM record WHERE shard = 0 AND kind = $1 AND id = $2")?,
             once: connection.prepare_cached("SELECT until FROM once WHERE shard = 0 AND space = $1 AND key = $2")?,
-            spent: connection.prepare_cached("SELECT spent, until FROM spend WHERE shard = 0 AND budget = $1 AND since = $2")?,
+            spent: connection
+                .prepare_cached("SELECT spent, until FROM spend WHERE shard = 0 AND budget = $1 AND since = $2")?,
         })
     }
 }
@@ -40,7 +47,9 @@ impl<'c> SqliteView<'c> {
 impl View for SqliteView<'_> {
     fn original(&mut self, id: &str, events: usize) -> Result<Option<Original>, StoreError> {
         let index = self.original.query_row([id.as_bytes()], |found| found.get(0)).optional().map_err(Down)?;
-        let Some(index) = index.map(unsigned) else { return Ok(None) };
+        let Some(index) = index.map(unsigned) else {
+            return Ok(None);
+        };
         let leaf: Vec<u8> = self
             .connection
             .prepare_cached("SELECT leaf FROM entry WHERE shard = 0 AND idx = $1")
@@ -75,11 +84,9 @@ impl View for SqliteView<'_> {
 
     fn replaced(&mut self, key: &RowKey) -> Result<Option<Replaced>, StoreError> {
         match reader::row(self.connection, self.sealer, key)? {
-            Some((row, terms)) => Ok(Some(Replaced {
-                revision: row.revision,
-                created: row.created,
-                terms: terms_of(key, &terms)?,
-            })),
+            Some((row, terms)) => {
+                Ok(Some(Replaced { revision: row.revision, created: row.created, terms: terms_of(key, &terms)? }))
+            }
             None => Ok(None),
         }
     }
@@ -108,7 +115,9 @@ impl View for SqliteView<'_> {
         let fence = self
             .connection
             .prepare_cached("SELECT fence FROM due WHERE shard = 0 AND kind = $1 AND subject = $2")
-            .and_then(|mut statement| statement.query_row(params![kind.code(), subject.as_bytes()], |found| found.get(0)).optional())
+            .and_then(|mut statement| {
+                statement.query_row(params![kind.code(), subject.as_bytes()], |found| found.get(0)).optional()
+            })
             .map_err(Down)?;
         Ok(fence.map(unsigned))
     }

@@ -81,14 +81,7 @@ impl Writer {
         reserve: Reserve,
         erased: Arc<AtomicBool>,
     ) -> Self {
-        Self {
-            connection,
-            sealer,
-            cache,
-            grown,
-            reserve,
-            erased,
-        }
+        Self { connection, sealer, cache, grown, reserve, erased }
     }
 
     /// Works until the queue is closed and empty.
@@ -159,7 +152,8 @@ impl Writer {
         }
     }
 
-    /// While the reserve is in use, the WAL must not eat it up between two checkpoints: it is emptied often and used again.
+    /// While the reserve is in use, the WAL must not eat it up between two checkpoints: it is emptied often and used
+    /// again.
     fn pace_checkpoints(&self) {
         let pages = if self.reserve.is_given_up() { SHORT_WAL_PAGES } else { open::WAL_PAGES };
         if let Err(error) = self.connection.execute_batch(&format!("PRAGMA wal_autocheckpoint = {pages}")) {
@@ -188,7 +182,8 @@ impl Writer {
             Err(Failed::During(error)) => {
                 let known = self.cache.stamp().head;
                 self.forget();
-                // SQLite writes the frame that makes a transaction count last: where there was no room, it is not there.
+                // SQLite writes the frame that makes a transaction count last: where there was no room, it is not
+                // there.
                 let full = error.sqlite_error_code() == Some(ErrorCode::DiskFull);
                 if full && reader::head(&self.connection).is_ok_and(|head| head == known) {
                     self.reserve.note(true);
@@ -235,7 +230,8 @@ impl Writer {
         Ok(outcomes)
     }
 
-    /// What was erased stands in the WAL until that is emptied. Where a reader is in the way, the checkpoint in the background does it.
+    /// What was erased stands in the WAL until that is emptied. Where a reader is in the way, the checkpoint in the
+    /// background does it.
     fn empty_wal(&self) {
         if !checkpoint::empty_wal(&self.connection).unwrap_or(false) {
             self.erased.store(true, Ordering::Relaxed);
@@ -250,7 +246,13 @@ impl Writer {
         self.grown.send_replace(head.size);
     }
 
-    pub(super) fn claim(&mut self, kind: DueKind, now: Timestamp, lease: Span, n: u16) -> Result<Vec<Claimed>, StoreError> {
+    pub(super) fn claim(
+        &mut self,
+        kind: DueKind,
+        now: Timestamp,
+        lease: Span,
+        n: u16,
+    ) -> Result<Vec<Claimed>, StoreError> {
         // What deadlines take away waits behind this.
         self.task(true, |transaction| {
             let (_, mut fence) = counters(transaction)?;
@@ -263,17 +265,14 @@ impl Writer {
                     Ok((text(found.get(0)?), Timestamp::from_micros(found.get(1)?)))
                 })?
                 .collect::<Result<Vec<_>, _>>()?;
-            let mut update = transaction.prepare_cached("UPDATE due SET fence = $1, lease_until = $2 WHERE shard = 0 AND kind = $3 AND subject = $4")?;
+            let mut update = transaction.prepare_cached(
+                "UPDATE due SET fence = $1, lease_until = $2 WHERE shard = 0 AND kind = $3 AND subject = $4",
+            )?;
             let mut claimed = Vec::with_capacity(due.len());
             for (subject, due_at) in due {
                 fence += 1;
                 update.execute(params![fence, now.plus(lease).as_micros(), kind.code(), subject.as_bytes()])?;
-                claimed.push(Claimed {
-                    kind,
-                    subject,
-                    due_at,
-                    fence: unsigned(fence),
-                });
+                claimed.push(Claimed { kind, subject, due_at, fence: unsigned(fence) });
             }
             transaction.prepare_cached("UPDATE head SET fences = $1 WHERE shard = 0")?.execute([fence])?;
             Ok(claimed)
@@ -285,12 +284,15 @@ impl Writer {
             if reader::sealed(transaction)?.map_or(0, |sealed| sealed.size) != seal.from {
                 return Ok(false);
             }
-            let mut insert = transaction.prepare_cached("INSERT OR REPLACE INTO tile (shard, level, idx, bytes) VALUES (0, $1, $2, $3)")?;
+            let mut insert = transaction
+                .prepare_cached("INSERT OR REPLACE INTO tile (shard, level, idx, bytes) VALUES (0, $1, $2, $3)")?;
             for (level, index, bytes) in &seal.tiles {
                 insert.execute(params![level, signed(*index), bytes])?;
             }
             transaction
-                .prepare_cached("INSERT OR REPLACE INTO sealed (shard, size, frontier, checkpoint, at) VALUES (0, $1, $2, $3, $4)")?
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO sealed (shard, size, frontier, checkpoint, at) VALUES (0, $1, $2, $3, $4)",
+                )?
                 .execute(params![signed(seal.size), seal.frontier, seal.checkpoint.as_bytes(), seal.at.as_micros()])?;
             Ok(true)
         })
@@ -302,7 +304,8 @@ impl Writer {
         }
         let sealer = Arc::clone(&self.sealer);
         self.task(false, move |transaction| {
-            let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO last_use (shard, subject, at, mac) VALUES (0, $1, $2, $3)")?;
+            let mut put = transaction
+                .prepare_cached("INSERT OR REPLACE INTO last_use (shard, subject, at, mac) VALUES (0, $1, $2, $3)")?;
             for (subject, at) in used {
                 // What somebody else wrote there counts for nothing, however late it is.
                 if reader::last_used(transaction, &*sealer, subject)?.is_none_or(|known| known < *at) {
@@ -369,7 +372,10 @@ impl Writer {
     }
 }
 
-fn in_transaction<T>(connection: &mut Connection, work: impl Fn(&Transaction<'_>) -> Result<T, Down>) -> Result<T, Down> {
+fn in_transaction<T>(
+    connection: &mut Connection,
+    work: impl Fn(&Transaction<'_>) -> Result<T, Down>,
+) -> Result<T, Down> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let done = work(&transaction)?;
     transaction.commit()?;
@@ -377,9 +383,8 @@ fn in_transaction<T>(connection: &mut Connection, work: impl Fn(&Transaction<'_>
 }
 
 fn counters(connection: &Connection) -> Result<(Head, i64), Down> {
-    let fences = connection
-        .prepare_cached("SELECT fences FROM head WHERE shard = 0")?
-        .query_row([], |found| found.get(0))?;
+    let fences =
+        connection.prepare_cached("SELECT fences FROM head WHERE shard = 0")?.query_row([], |found| found.get(0))?;
     Ok((reader::head(connection)?, fences))
 }
 
@@ -390,12 +395,14 @@ fn row_of(new: &NewRow<'_>) -> Row {
 fn put(transaction: &Transaction<'_>, writes: &Writes<'_>, fences: i64) -> rusqlite::Result<()> {
     put_log(transaction, writes)?;
     put_rows(transaction, writes)?;
-    let mut once = transaction.prepare_cached("INSERT OR REPLACE INTO once (shard, space, key, until) VALUES (0, $1, $2, $3)")?;
+    let mut once =
+        transaction.prepare_cached("INSERT OR REPLACE INTO once (shard, space, key, until) VALUES (0, $1, $2, $3)")?;
     for ((space, key), until) in &writes.once {
         once.execute(params![space.as_bytes(), key.as_bytes(), until.map(Timestamp::as_micros)])?;
     }
     // Most spends are one more in a window whose end stands: that leaves the index of ends alone.
-    let mut spend_more = transaction.prepare_cached("UPDATE spend SET spent = $1 WHERE shard = 0 AND budget = $2 AND since = $3 AND until = $4")?;
+    let mut spend_more = transaction
+        .prepare_cached("UPDATE spend SET spent = $1 WHERE shard = 0 AND budget = $2 AND since = $3 AND until = $4")?;
     let mut spend = transaction.prepare_cached(
         "INSERT INTO spend (shard, budget, since, spent, until) VALUES (0, $1, $2, $3, $4)
          ON CONFLICT (shard, budget, since) DO UPDATE SET spent = excluded.spent, until = excluded.until",
@@ -418,12 +425,15 @@ fn put_log(transaction: &Transaction<'_>, writes: &Writes<'_>) -> rusqlite::Resu
             .prepare_cached("DELETE FROM personal WHERE shard = 0 AND subject = $1")?
             .execute([subject.as_bytes()])?;
     }
-    let mut insert = transaction.prepare_cached("INSERT INTO entry (shard, idx, id, hash, leaf) VALUES (0, $1, $2, $3, $4)")?;
+    let mut insert =
+        transaction.prepare_cached("INSERT INTO entry (shard, idx, id, hash, leaf) VALUES (0, $1, $2, $3, $4)")?;
     for entry in &writes.entries {
         insert.execute(params![signed(entry.index), entry.id.as_bytes(), entry.hash, entry.leaf.as_ref()])?;
         for personal in &entry.personal {
             transaction
-                .prepare_cached("INSERT INTO personal (shard, idx, field, subject, salt, value) VALUES (0, $1, $2, $3, $4, $5)")?
+                .prepare_cached(
+                    "INSERT INTO personal (shard, idx, field, subject, salt, value) VALUES (0, $1, $2, $3, $4, $5)",
+                )?
                 .execute(params![
                     signed(entry.index),
                     personal.field.as_bytes(),
@@ -443,7 +453,8 @@ fn put_rows(transaction: &Transaction<'_>, writes: &Writes<'_>) -> rusqlite::Res
          ON CONFLICT (shard, kind, id) DO UPDATE SET revision = excluded.revision, position = excluded.position, mac = excluded.mac,
          drop_after = excluded.drop_after, terms = excluded.terms, body = excluded.body",
     )?;
-    let mut add = transaction.prepare_cached("INSERT OR IGNORE INTO term (shard, kind, term, id) VALUES (0, $1, $2, $3)")?;
+    let mut add =
+        transaction.prepare_cached("INSERT OR IGNORE INTO term (shard, kind, term, id) VALUES (0, $1, $2, $3)")?;
     for row in &writes.rows {
         let put = row.put;
         let (kind, id) = (put.key.kind.code(), put.key.id.as_bytes());
@@ -467,7 +478,12 @@ fn put_rows(transaction: &Transaction<'_>, writes: &Writes<'_>) -> rusqlite::Res
     Ok(())
 }
 
-fn drop_terms<'t>(transaction: &Transaction<'_>, kind: u8, id: &[u8], terms: impl Iterator<Item = &'t String>) -> rusqlite::Result<()> {
+fn drop_terms<'t>(
+    transaction: &Transaction<'_>,
+    kind: u8,
+    id: &[u8],
+    terms: impl Iterator<Item = &'t String>,
+) -> rusqlite::Result<()> {
     for term in terms {
         transaction
             .prepare_cached("DELETE FROM term WHERE shard = 0 AND kind = $1 AND term = $2 AND id = $3")?

@@ -26,11 +26,7 @@ async fn revisions_and_absences_are_demanded() {
             on("a"),
             "{name}: there is one already"
         );
-        assert_eq!(
-            store.commit(writes(3, 1, put(identity("b"), 1, "2", &[]))).await,
-            on("b"),
-            "{name}: there is none"
-        );
+        assert_eq!(store.commit(writes(3, 1, put(identity("b"), 1, "2", &[]))).await, on("b"), "{name}: there is none");
         assert_eq!(
             store.commit(writes(4, 1, put(identity("a"), 2, "2", &[]))).await,
             on("a"),
@@ -45,7 +41,8 @@ async fn revisions_and_absences_are_demanded() {
         assert_eq!(store.commit(expects(7, 1, Expect::Absent(identity("a")))).await, on("a"), "{name}");
         committed(store.commit(expects(8, 1, Expect::Revision(identity("a"), 2))).await);
         committed(store.commit(expects(9, 1, Expect::Absent(identity("b")))).await);
-        let both = changeset(10, secs(1)).with(|c| c.puts = vec![put(identity("c"), 0, "1", &[]), put(identity("c"), 1, "2", &[])]);
+        let both = changeset(10, secs(1))
+            .with(|c| c.puts = vec![put(identity("c"), 0, "1", &[]), put(identity("c"), 1, "2", &[])]);
         assert_eq!(store.commit(both).await, on("c"), "{name}: a row is written once");
 
         let found = store.load(&[identity("a"), identity("b"), identity("c")]).await.unwrap();
@@ -122,10 +119,7 @@ async fn an_unknown_outcome_is_settled_by_the_same_id() {
         let reused = changeset(3, secs(9)).with(|c| {
             c.event(Event::new(EventId::from_u128(77), EventKind::PersonChanged));
         });
-        assert!(
-            matches!(store.commit(reused).await, Outcome::Unavailable(_)),
-            "{name}: an event's id is used once"
-        );
+        assert!(matches!(store.commit(reused).await, Outcome::Unavailable(_)), "{name}: an event's id is used once");
     }
 }
 

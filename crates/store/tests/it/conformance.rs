@@ -71,12 +71,7 @@ fn row() -> impl Strategy<Value = Row> {
 fn change() -> impl Strategy<Value = Change> {
     use proptest::collection::vec;
     use proptest::option::{of, weighted};
-    let put = (
-        row(),
-        any::<u8>(),
-        proptest::sample::subsequence(vec![0, 1, 2], 0..=3),
-        weighted(0.3, 0..40_i64),
-    );
+    let put = (row(), any::<u8>(), proptest::sample::subsequence(vec![0, 1, 2], 0..=3), weighted(0.3, 0..40_i64));
     let due = prop_oneof![
         (0..2_usize, 0..3_usize, 0..40_i64).prop_map(|(kind, subject, at)| Due::Set(kind, subject, at)),
         (0..2_usize, 0..3_usize).prop_map(|(kind, subject)| Due::Clear(kind, subject)),
@@ -159,15 +154,8 @@ impl Run<'_> {
             Step::List(kind, terms, after, limit) => {
                 let terms = terms.iter().map(|term| TERMS[*term].to_owned()).collect();
                 let after = after.map(|after| IDS[after].to_owned());
-                let Page { rows, next, .. } = self
-                    .store
-                    .list(&ListQuery {
-                        kind: KINDS[*kind],
-                        terms,
-                        after,
-                        limit: *limit,
-                    })
-                    .await?;
+                let Page { rows, next, .. } =
+                    self.store.list(&ListQuery { kind: KINDS[*kind], terms, after, limit: *limit }).await?;
                 Answer::Page(rows.iter().map(|row| shown(row)).collect(), next)
             }
             Step::Claim(kind, now, lease, n) => {
@@ -183,7 +171,10 @@ impl Run<'_> {
                     .extend(claimed.iter().map(|claimed| (claimed.kind, claimed.subject.clone(), claimed.fence)));
                 Answer::Claimed(claimed.into_iter().map(|claimed| (claimed.subject, claimed.due_at)).collect())
             }
-            Step::Entries(from, n) => Answer::Entries(self.store.entries(*from, *n).await?, self.store.leaf_hashes(*from, u32::from(*n)).await?),
+            Step::Entries(from, n) => Answer::Entries(
+                self.store.entries(*from, *n).await?,
+                self.store.leaf_hashes(*from, u32::from(*n)).await?,
+            ),
             Step::Purge(now, n) => Answer::Purged(self.store.purge(secs(*now), *n).await?),
             Step::Touch(subject, at) => {
                 self.store.touch(&[(format!("s{subject}"), secs(*at))]).await?;
@@ -196,9 +187,9 @@ impl Run<'_> {
         let key = key(KINDS[row.kind], IDS[row.id]);
         let revision = match row.guess {
             Guess::Exactly(revision) => revision,
-            Guess::Current => self.store.load(std::slice::from_ref(&key)).await?.rows[0]
-                .as_ref()
-                .map_or(0, |row| row.revision),
+            Guess::Current => {
+                self.store.load(std::slice::from_ref(&key)).await?.rows[0].as_ref().map_or(0, |row| row.revision)
+            }
         };
         Ok((key, revision))
     }
@@ -211,31 +202,17 @@ impl Run<'_> {
         }
         for row in &change.expects {
             let (key, revision) = self.revision(row).await?;
-            built.expects.push(if revision == 0 {
-                Expect::Absent(key)
-            } else {
-                Expect::Revision(key, revision)
-            });
+            built.expects.push(if revision == 0 { Expect::Absent(key) } else { Expect::Revision(key, revision) });
         }
         for (row, body, terms, drop_after) in &change.puts {
             let (key, replaces) = self.revision(row).await?;
             let terms = terms.iter().map(|term| TERMS[*term].to_owned()).collect();
-            built.puts.push(Put {
-                key,
-                replaces,
-                body: vec![*body],
-                terms,
-                droppable_after: drop_after.map(secs),
-            });
+            built.puts.push(Put { key, replaces, body: vec![*body], terms, droppable_after: drop_after.map(secs) });
         }
         built.once = change
             .once
             .iter()
-            .map(|(key, until)| Once {
-                space: "jti",
-                key: format!("k{key}"),
-                until: until.map(secs),
-            })
+            .map(|(key, until)| Once { space: "jti", key: format!("k{key}"), until: until.map(secs) })
             .collect();
         let spend = |(budget, window, by): &(usize, i64, u32)| Spend {
             budget: format!("b{budget}"),
@@ -264,28 +241,20 @@ impl Run<'_> {
             Due::Set(kind, n, at) => Some(DueChange::Set(DUE[*kind], subject(n), secs(*at))),
             Due::Clear(kind, n) => Some(DueChange::Clear(DUE[*kind], subject(n))),
             Due::Ack(n) => claim(n).map(|(kind, subject, fence)| DueChange::Ack(kind, subject, fence)),
-            Due::Retry(n, at) => claim(n).map(|(kind, subject, fence)| DueChange::Retry(kind, subject, fence, secs(*at))),
+            Due::Retry(n, at) => {
+                claim(n).map(|(kind, subject, fence)| DueChange::Retry(kind, subject, fence, secs(*at)))
+            }
         }
     }
 }
 
 async fn compare(steps: &[Step]) {
     let engines = engines().await;
-    let mut runs: Vec<Run<'_>> = engines
-        .iter()
-        .map(|engine| Run {
-            store: &*engine.store,
-            changes: Vec::new(),
-            claims: Vec::new(),
-        })
-        .collect();
+    let mut runs: Vec<Run<'_>> =
+        engines.iter().map(|engine| Run { store: &*engine.store, changes: Vec::new(), claims: Vec::new() }).collect();
     let all: Vec<(usize, usize)> = (0..KINDS.len()).flat_map(|kind| (0..IDS.len()).map(move |id| (kind, id))).collect();
-    let closing = [
-        Step::Entries(0, 1_000),
-        Step::Load(all),
-        Step::List(0, Vec::new(), None, 100),
-        Step::Claim(0, 1_000, 1, 100),
-    ];
+    let closing =
+        [Step::Entries(0, 1_000), Step::Load(all), Step::List(0, Vec::new(), None, 100), Step::Claim(0, 1_000, 1, 100)];
     for (n, step) in steps.iter().chain(&closing).enumerate() {
         let mut oracle = None;
         for (run, engine) in runs.iter_mut().zip(&engines) {
@@ -303,12 +272,7 @@ fn memory_is_sqlite_is_postgres() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     // The server lives as long as one database does.
     let _server = tenure_store::testing::postgres();
-    let config = Config {
-        cases: 48,
-        failure_persistence: None,
-        max_shrink_iters: 60,
-        ..Config::default()
-    };
+    let config = Config { cases: 48, failure_persistence: None, max_shrink_iters: 60, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let compared = runner.run(&proptest::collection::vec(step(), 1..60), |steps| {
         runtime.block_on(compare(&steps));

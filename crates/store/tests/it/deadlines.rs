@@ -11,10 +11,7 @@ use crate::support::*;
 const LEASE: Span = Span::from_secs(10);
 
 fn lost() -> Outcome {
-    Outcome::Conflict(Conflict::Fence {
-        kind: WORK,
-        subject: "a".into(),
-    })
+    Outcome::Conflict(Conflict::Fence { kind: WORK, subject: "a".into() })
 }
 
 #[tokio::test]
@@ -80,7 +77,9 @@ async fn deadlines_are_claimed_in_order_and_by_kind() {
             c.due.push(set(WORK, "future", 100));
         });
         committed(store.commit(all).await);
-        let subjects = |claimed: Vec<tenure_core::store::port::Claimed>| claimed.into_iter().map(|c| c.subject).collect::<Vec<_>>();
+        let subjects = |claimed: Vec<tenure_core::store::port::Claimed>| {
+            claimed.into_iter().map(|c| c.subject).collect::<Vec<_>>()
+        };
         assert_eq!(subjects(store.claim(WORK, secs(50), LEASE, 2).await.unwrap()), ["a", "b"], "{name}");
         assert_eq!(subjects(store.claim(WORK, secs(50), LEASE, 2).await.unwrap()), ["late"], "{name}");
         assert_eq!(subjects(store.claim(DueKind::Grant, secs(50), LEASE, 2).await.unwrap()), ["grant"], "{name}");
@@ -119,11 +118,7 @@ async fn what_is_over_goes_in_chunks_and_without_a_trace_in_the_log() {
         assert!(store.load(&[kept]).await.unwrap().rows[0].is_some(), "{name}");
         committed(store.commit(uses(20, 0, "k0", None)).await);
         assert!(matches!(store.commit(uses(21, 0, "k4", None)).await, Outcome::Conflict(_)), "{name}");
-        committed(
-            store
-                .commit(writes(22, 0, put(key(RowKind::Credential, "crd_0"), 0, "{}", &["identity=a"])))
-                .await,
-        );
+        committed(store.commit(writes(22, 0, put(key(RowKind::Credential, "crd_0"), 0, "{}", &["identity=a"]))).await);
     }
 }
 
@@ -132,10 +127,7 @@ async fn the_last_use_only_moves_forward() {
     for engine in engines().await {
         let (store, name) = (&engine.store, engine.name);
         assert_eq!(store.last_used("a").await.unwrap(), None, "{name}");
-        store
-            .touch(&[("a".into(), secs(5)), ("a".into(), secs(7)), ("b".into(), secs(1))])
-            .await
-            .unwrap();
+        store.touch(&[("a".into(), secs(5)), ("a".into(), secs(7)), ("b".into(), secs(1))]).await.unwrap();
         store.touch(&[("a".into(), secs(6))]).await.unwrap();
         assert_eq!(store.last_used("a").await.unwrap(), Some(secs(7)), "{name}");
         assert_eq!(store.last_used("b").await.unwrap(), Some(secs(1)), "{name}");

@@ -81,10 +81,8 @@ async fn s16_a_full_disk_takes_what_takes_away_and_nothing_else() {
         at: secs(1),
     };
     assert!(store.seal(seal).await.unwrap());
-    let due = taking_away(70).with(|c| {
-        c.due
-            .push(tenure_core::store::changeset::DueChange::Set(DueKind::Receipt, "rcp_1".into(), secs(1)))
-    });
+    let due = taking_away(70)
+        .with(|c| c.due.push(tenure_core::store::changeset::DueChange::Set(DueKind::Receipt, "rcp_1".into(), secs(1))));
     committed(store.commit(due).await);
     assert_eq!(store.claim(DueKind::Receipt, secs(2), Span::from_secs(30), 1).await.unwrap().len(), 1);
     store.purge(secs(2), 100).await.unwrap();

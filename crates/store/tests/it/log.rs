@@ -20,7 +20,8 @@ async fn the_first_events_leaf_names_the_rows() {
         assert_eq!(entries.iter().map(|entry| entry.hash).collect::<Vec<_>>(), done.leaf_hashes(), "{name}");
         assert!(entries.iter().all(|entry| leaf_hash(&entry.leaf) == entry.hash), "{name}");
         let leaves: Vec<Leaf> = entries.iter().map(|entry| Leaf::parse(&entry.leaf).unwrap()).collect();
-        let rows: Vec<_> = leaves[0].rows.iter().map(|row| (row.kind.as_str(), row.id.as_str(), row.revision)).collect();
+        let rows: Vec<_> =
+            leaves[0].rows.iter().map(|row| (row.kind.as_str(), row.id.as_str(), row.revision)).collect();
         assert_eq!(rows, [("identity", "a", 1), ("cut", "app/1", 1)], "{name}");
         assert!(leaves[1].rows.is_empty(), "{name}");
         assert_eq!(store.leaf_hashes(1, 10).await.unwrap(), done.leaf_hashes()[1..], "{name}");

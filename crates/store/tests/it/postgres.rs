@@ -44,11 +44,7 @@ async fn is_found_after(migration: u32) {
     let store = connect(&database).await;
     for (n, (put, missing, kept)) in partial_terms(migration).into_iter().enumerate() {
         finds(&store, &put, &[missing, kept]).await;
-        let bare = tenure_core::store::changeset::Put {
-            replaces: 1,
-            terms: vec![kept.to_owned()],
-            ..put.clone()
-        };
+        let bare = tenure_core::store::changeset::Put { replaces: 1, terms: vec![kept.to_owned()], ..put.clone() };
         committed(store.commit(writes(n as u128 + 11, 1, bare)).await);
         misses(&store, &put, missing).await;
     }
@@ -108,7 +104,8 @@ async fn a_cut_committed_while_waiting_is_seen() {
         let cut = key(RowKind::Cut, &format!("app/{n}"));
         let issue = writes(1_000 + n, 1, put(key(RowKind::Credential, &format!("crd_{n}")), 0, "{}", &[]));
         let issue = issue.with(|c| c.expects.push(Expect::Absent(cut.clone())));
-        let (cut_at, issued) = tokio::join!(replicas[0].commit(writes(n + 1, 1, put(cut, 0, "{}", &[]))), replicas[1].commit(issue));
+        let (cut_at, issued) =
+            tokio::join!(replicas[0].commit(writes(n + 1, 1, put(cut, 0, "{}", &[]))), replicas[1].commit(issue));
         let cut_at = committed(cut_at).position();
         if let Outcome::Committed(issued) = issued {
             assert!(cut_at.is_after(issued.position()), "issued at {} under a cut at {cut_at}", issued.position());
@@ -126,7 +123,8 @@ async fn a_lost_connection_loses_nothing() {
             tokio::spawn(async move {
                 let mut unsettled = 0;
                 for n in 0..25_u128 {
-                    let build = || writes(caller * 100 + n + 1, 1, put(identity(&format!("i{caller}-{n}")), 0, "1", &[]));
+                    let build =
+                        || writes(caller * 100 + n + 1, 1, put(identity(&format!("i{caller}-{n}")), 0, "1", &[]));
                     loop {
                         match store.commit(build()).await {
                             Outcome::Committed(_) => break,
@@ -164,7 +162,9 @@ async fn only_the_changeset_that_the_server_rejects_falls() {
         .map(|n| {
             let store = Arc::clone(&store);
             let body = if n == 13 { "bad" } else { "good" };
-            tokio::spawn(async move { store.commit(writes(n + 1, 1, put(identity(&format!("i{n}")), 0, body, &[]))).await })
+            tokio::spawn(
+                async move { store.commit(writes(n + 1, 1, put(identity(&format!("i{n}")), 0, body, &[]))).await },
+            )
         })
         .collect();
     for (n, caller) in callers.into_iter().enumerate() {
@@ -178,11 +178,13 @@ async fn only_the_changeset_that_the_server_rejects_falls() {
 async fn leases_are_shared_out() {
     let database = postgres();
     let replicas = [connect(&database).await, connect(&database).await];
-    let all = changeset(1, secs(0)).with(|c| c.due = (0..100).map(|n| DueChange::Set(WORK, format!("s{n:03}"), secs(1))).collect());
+    let all = changeset(1, secs(0))
+        .with(|c| c.due = (0..100).map(|n| DueChange::Set(WORK, format!("s{n:03}"), secs(1))).collect());
     committed(replicas[0].commit(all).await);
     let claim = |n: usize| replicas[n].claim(WORK, secs(2), Span::from_secs(60), 60);
     let (one, two, more) = tokio::join!(claim(0), claim(1), claim(0));
-    let mut claimed: Vec<_> = [one, two, more].into_iter().flat_map(Result::unwrap).map(|claimed| claimed.subject).collect();
+    let mut claimed: Vec<_> =
+        [one, two, more].into_iter().flat_map(Result::unwrap).map(|claimed| claimed.subject).collect();
     claimed.extend(claim(1).await.unwrap().into_iter().map(|claimed| claimed.subject));
     claimed.sort();
     assert_eq!(claimed, (0..100).map(|n| format!("s{n:03}")).collect::<Vec<_>>());
@@ -208,10 +210,7 @@ async fn an_altered_row_is_refused_by_name() {
     let refused = StoreError::Tampered(identity("a"));
     assert_eq!(store.load(&[identity("a")]).await.unwrap_err(), refused);
     let replace = store.commit(writes(2, 1, put(identity("a"), 1, "three", &[]))).await;
-    assert!(
-        matches!(&replace, Outcome::Unavailable(why) if why.contains("altered outside Tenure")),
-        "{replace:?}"
-    );
+    assert!(matches!(&replace, Outcome::Unavailable(why) if why.contains("altered outside Tenure")), "{replace:?}");
 }
 
 #[tokio::test]
@@ -258,11 +257,8 @@ async fn replicas_migrate_together_and_refuse_edits() {
     assert!(one.is_ok() && two.is_ok() && three.is_ok());
     by_hand(&database, "INSERT INTO migration (number, checksum) VALUES (99, '')").await;
     assert!(matches!(open().await, Err(OpenError::Schema(MigrationError::Newer(99)))));
-    by_hand(
-        &database,
-        "DELETE FROM migration WHERE number = 99; UPDATE migration SET checksum = '' WHERE number = 1",
-    )
-    .await;
+    by_hand(&database, "DELETE FROM migration WHERE number = 99; UPDATE migration SET checksum = '' WHERE number = 1")
+        .await;
     assert!(matches!(open().await, Err(OpenError::Schema(MigrationError::Edited(1)))));
 }
 

@@ -9,12 +9,7 @@ use tenure_core::store::row::RowKind;
 use crate::support::*;
 
 fn query(terms: &[&str], after: Option<String>, limit: u16) -> ListQuery {
-    ListQuery {
-        kind: RowKind::Identity,
-        terms: terms.iter().map(|term| (*term).to_owned()).collect(),
-        after,
-        limit,
-    }
+    ListQuery { kind: RowKind::Identity, terms: terms.iter().map(|term| (*term).to_owned()).collect(), after, limit }
 }
 
 #[tokio::test]
@@ -50,8 +45,12 @@ async fn pages_miss_and_repeat_nothing_while_others_write() {
             let store = Arc::clone(store);
             tokio::spawn(async move {
                 for n in 0..40_u128 {
-                    committed(store.commit(writes(n + 101, 1, put(identity(&format!("i{n:03}x")), 0, "1", &["t=1"]))).await);
-                    committed(store.commit(writes(n + 201, 1, put(identity(&format!("i{n:03}")), 1, "2", &["t=1"]))).await);
+                    committed(
+                        store.commit(writes(n + 101, 1, put(identity(&format!("i{n:03}x")), 0, "1", &["t=1"]))).await,
+                    );
+                    committed(
+                        store.commit(writes(n + 201, 1, put(identity(&format!("i{n:03}")), 1, "2", &["t=1"]))).await,
+                    );
                 }
             })
         };

@@ -17,9 +17,7 @@ fn reopen(path: &std::path::Path) -> Result<SqliteStore, OpenError> {
 async fn a_second_server_on_one_file_is_refused() {
     let (_folder, path) = database_file();
     let store = sqlite(&path);
-    let Err(OpenError::InUse { lock }) = reopen(&path) else {
-        panic!("two servers on one file")
-    };
+    let Err(OpenError::InUse { lock }) = reopen(&path) else { panic!("two servers on one file") };
     assert_eq!(lock, path.with_extension("db.lock"));
     drop(store);
     reopen(&path).unwrap();
@@ -56,19 +54,12 @@ async fn is_found_after(migration: u32) {
         committed(store.commit(writes(n as u128 + 1, 1, put)).await);
     }
     drop(store);
-    Connection::open(&path)
-        .unwrap()
-        .execute("DELETE FROM migration WHERE number = ?1", [migration])
-        .unwrap();
+    Connection::open(&path).unwrap().execute("DELETE FROM migration WHERE number = ?1", [migration]).unwrap();
     let store = sqlite(&path);
     for (n, (put, missing, kept)) in partial_terms(migration).into_iter().enumerate() {
         finds(&store, &put, &[missing, kept]).await;
         // A later write takes away what the record has no more.
-        let bare = tenure_core::store::changeset::Put {
-            replaces: 1,
-            terms: vec![kept.to_owned()],
-            ..put.clone()
-        };
+        let bare = tenure_core::store::changeset::Put { replaces: 1, terms: vec![kept.to_owned()], ..put.clone() };
         committed(store.commit(writes(n as u128 + 11, 1, bare)).await);
         misses(&store, &put, missing).await;
     }
@@ -112,9 +103,7 @@ async fn a04_what_somebody_put_into_the_file_runs_never_and_is_refused_at_the_ne
         other => panic!("{:?}", other.map(drop)),
     };
     assert_eq!(refused(), "the trigger undo on the table record");
-    by_hand
-        .execute_batch("DROP TRIGGER undo; CREATE UNIQUE INDEX once_only ON record (substr(body, 1, 9))")
-        .unwrap();
+    by_hand.execute_batch("DROP TRIGGER undo; CREATE UNIQUE INDEX once_only ON record (substr(body, 1, 9))").unwrap();
     assert_eq!(refused(), "the index once_only on the table record");
     // What stands beside what is ours is somebody else's.
     by_hand
@@ -165,12 +154,8 @@ async fn an_altered_row_is_refused_by_name() {
         let store = sqlite(&path);
         let refused = StoreError::Tampered(identity("a"));
         assert_eq!(store.load(&[identity("a")]).await.unwrap_err(), refused, "{alteration}");
-        let all = tenure_core::store::port::ListQuery {
-            kind: RowKind::Identity,
-            terms: Vec::new(),
-            after: None,
-            limit: 10,
-        };
+        let all =
+            tenure_core::store::port::ListQuery { kind: RowKind::Identity, terms: Vec::new(), after: None, limit: 10 };
         assert_eq!(store.list(&all).await.unwrap_err(), refused, "{alteration}");
         let replace = store.commit(writes(2, 1, put(identity("a"), 1, "three", &[]))).await;
         assert!(
@@ -241,9 +226,8 @@ fn the_schema_is_the_one_on_record() {
     let (_folder, path) = database_file();
     drop(sqlite(&path));
     let database = Connection::open(&path).unwrap();
-    let mut statement = database
-        .prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type DESC, name")
-        .unwrap();
+    let mut statement =
+        database.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type DESC, name").unwrap();
     let schema: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
     check_snapshot("sqlite.sql", &format!("{};\n", schema.join(";\n\n")));
 }

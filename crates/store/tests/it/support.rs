@@ -33,16 +33,8 @@ pub async fn engines() -> Vec<Engine> {
     let (folder, path) = database_file();
     let database = postgres();
     vec![
-        Engine {
-            name: "memory",
-            store: memory,
-            _keep: Keep::Nothing,
-        },
-        Engine {
-            name: "sqlite",
-            store: Arc::new(sqlite(&path)),
-            _keep: Keep::Folder { _folder: folder },
-        },
+        Engine { name: "memory", store: memory, _keep: Keep::Nothing },
+        Engine { name: "sqlite", store: Arc::new(sqlite(&path)), _keep: Keep::Folder { _folder: folder } },
         Engine {
             name: "postgres",
             store: Arc::new(connect(&database).await),
@@ -78,30 +70,17 @@ pub fn identity(id: &str) -> RowKey {
 }
 
 pub fn changeset(id: u128, at: Timestamp) -> Changeset {
-    let event = Event::new(EventId::from_u128(id << 8), EventKind::PersonChanged)
-        .subject("idn_1")
-        .fact("n", json!(7));
+    let event = Event::new(EventId::from_u128(id << 8), EventKind::PersonChanged).subject("idn_1").fact("n", json!(7));
     Changeset::new(Actor::System { part: "test".into() }, at, event)
 }
 
 pub fn put(key: RowKey, replaces: u64, body: &str, terms: &[&str]) -> Put {
     let terms = terms.iter().map(|term| (*term).to_owned()).collect();
-    Put {
-        key,
-        replaces,
-        body: body.as_bytes().to_vec(),
-        terms,
-        droppable_after: None,
-    }
+    Put { key, replaces, body: body.as_bytes().to_vec(), terms, droppable_after: None }
 }
 
 pub fn personal(subject: &str, field: &'static str, value: &str) -> Personal {
-    Personal {
-        subject: subject.into(),
-        field,
-        salt: [u8::try_from(value.len()).unwrap(); 32],
-        value: value.into(),
-    }
+    Personal { subject: subject.into(), field, salt: [u8::try_from(value.len()).unwrap(); 32], value: value.into() }
 }
 
 /// Parts of a changeset, in the order of writing them down.
@@ -125,25 +104,12 @@ pub fn expects(id: u128, at: i64, expect: Expect) -> Changeset {
 }
 
 pub fn uses(id: u128, at: i64, key: &str, until: Option<i64>) -> Changeset {
-    changeset(id, secs(at)).with(|c| {
-        c.once.push(Once {
-            space: "jti",
-            key: key.into(),
-            until: until.map(secs),
-        })
-    })
+    changeset(id, secs(at)).with(|c| c.once.push(Once { space: "jti", key: key.into(), until: until.map(secs) }))
 }
 
 pub fn spends(id: u128, at: i64, budget: &str, by: u32, limit: u32) -> Changeset {
-    changeset(id, secs(at)).with(|c| {
-        c.spends.push(Spend {
-            budget: budget.into(),
-            window: secs(0),
-            until: secs(100),
-            by,
-            limit,
-        })
-    })
+    changeset(id, secs(at))
+        .with(|c| c.spends.push(Spend { budget: budget.into(), window: secs(0), until: secs(100), by, limit }))
 }
 
 pub fn due(id: u128, at: i64, change: DueChange) -> Changeset {
@@ -176,18 +142,15 @@ pub fn check_snapshot(name: &str, text: &str) {
     assert_eq!(std::fs::read_to_string(&path).unwrap_or_default(), text, "{}", path.display());
 }
 
-/// Rows as they were written before the migration with this number, each with a term that they lacked and one that they have.
+/// Rows as they were written before the migration with this number, each with a term that they lacked and one that they
+/// have.
 pub fn partial_terms(migration: u32) -> Vec<(Put, &'static str, &'static str)> {
     if migration == 4 {
         let account = r#"{"account":"4\u00002","owner":"per_1"}"#;
         let by_charter = r#"{"charter":{"removal_group":"tea_1","scope":[]}}"#;
         let application = r#"{"name":"billing","removal_group":"tea_1"}"#;
         return vec![
-            (
-                put(key(RowKind::CloudAccount, "cla_1"), 0, account, &["standing=open"]),
-                "owner=per_1",
-                "standing=open",
-            ),
+            (put(key(RowKind::CloudAccount, "cla_1"), 0, account, &["standing=open"]), "owner=per_1", "standing=open"),
             (put(identity("idn_1"), 0, by_charter, &["state=active"]), "removal_group=tea_1", "state=active"),
             (
                 put(key(RowKind::Application, "app_1"), 0, application, &["name=billing"]),
@@ -201,18 +164,10 @@ pub fn partial_terms(migration: u32) -> Vec<(Put, &'static str, &'static str)> {
     let hold = r#"{"scope":{"type":"application","id":"app_1"},"placed_by":"per_1"}"#;
     let removal = r#"{"blast":{"count":9}}"#;
     vec![
-        (
-            put(key(RowKind::Person, "per_1"), 0, person, &["state=active", "team=a"]),
-            "team=e",
-            "state=active",
-        ),
+        (put(key(RowKind::Person, "per_1"), 0, person, &["state=active", "team=a"]), "team=e", "state=active"),
         (put(key(RowKind::Hold, "application/app_1"), 0, hold, &["t=1"]), "state=held", "t=1"),
         (put(identity("idn_1"), 0, gateway, &["state=active"]), "enforces=res_5", "state=active"),
-        (
-            put(key(RowKind::Removal, "rmv_1"), 0, removal, &["state=held"]),
-            "identities=more",
-            "state=held",
-        ),
+        (put(key(RowKind::Removal, "rmv_1"), 0, removal, &["state=held"]), "identities=more", "state=held"),
     ]
 }
 

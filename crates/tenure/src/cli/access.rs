@@ -15,8 +15,8 @@ use super::failure::Failure;
 
 /// Access that a workload asks for while it runs.
 ///
-/// Somebody has to say yes, on the page that their notice leads to or with tenure request approve. What is given is a new grant with an end of
-/// its own; what the workload holds already stays as it is.
+/// Somebody has to say yes, on the page that their notice leads to or with tenure request approve. What is given is a
+/// new grant with an end of its own; what the workload holds already stays as it is.
 #[derive(Subcommand)]
 #[command(after_help = "\
 Examples:
@@ -102,9 +102,7 @@ impl Access {
                 let issued = if wait {
                     workload.wait(&client, &auth_req_id, 5).await?
                 } else {
-                    client
-                        .fetch_access(&workload.environment, &workload.proof(&client).await?, &auth_req_id)
-                        .await?
+                    client.fetch_access(&workload.environment, &workload.proof(&client).await?, &auth_req_id).await?
                 };
                 context.out.record(&issued)
             }
@@ -123,9 +121,8 @@ impl Ask {
             requested_expiry: self.expires_in.map(Span::as_secs),
             notification_token: None,
         };
-        let asked = client
-            .ask_for_access(&self.workload.environment, &self.workload.proof(client).await?, &ask)
-            .await?;
+        let asked =
+            client.ask_for_access(&self.workload.environment, &self.workload.proof(client).await?, &ask).await?;
         eprintln!("{} is asked for; whoever may approve it was told", asked.request);
         if self.no_wait {
             return context.out.record(&asked);
@@ -147,16 +144,18 @@ impl Workload {
                 let key = WorkloadKey::from_text(&read_secret(path)?)?;
                 Ok(ClientProof::Assertion(key.client_assertion(&self.identity.to_string(), &audience)?))
             }
-            (None, Some(path)) => Ok(ClientProof::External {
-                client_id: self.identity.to_string(),
-                assertion: read_secret(path)?,
-            }),
+            (None, Some(path)) => {
+                Ok(ClientProof::External { client_id: self.identity.to_string(), assertion: read_secret(path)? })
+            }
             (None, None) => Err(Failure::usage("give --key or --oidc-token-file").into()),
         }
     }
 
     /// Asks again and again, as slowly as the server wants it.
-    #[expect(clippy::disallowed_methods, reason = "the command line is at the edge: it reads its environment and measures")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the command line is at the edge: it reads its environment and measures"
+    )]
     async fn wait(&self, client: &Client, auth_req_id: &str, interval: u64) -> anyhow::Result<TokenIssued> {
         let (began, mut interval) = (Instant::now(), interval.max(1));
         let mut said = 0;

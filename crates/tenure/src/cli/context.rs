@@ -23,7 +23,8 @@ pub struct Globals {
     /// The server's base URL.
     #[arg(long, global = true, env = "TENURE_SERVER", value_name = "URL", default_value = "http://localhost:8420")]
     server: String,
-    /// The file with the session or operator token; DATA/operator-token if not given. The variable TENURE_TOKEN may hold the token itself.
+    /// The file with the session or operator token; DATA/operator-token if not given. The variable TENURE_TOKEN may
+    /// hold the token itself.
     #[arg(long, global = true, env = "TENURE_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// The data folder, for tokens; TENURE_DATA or ./.tenure if not given.
@@ -36,7 +37,15 @@ pub struct Globals {
     #[arg(long, global = true)]
     plain_http: bool,
     /// How to print data.
-    #[arg(short, long, global = true, env = "TENURE_OUTPUT", value_enum, default_value = "table", value_name = "FORMAT")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        env = "TENURE_OUTPUT",
+        value_enum,
+        default_value = "table",
+        value_name = "FORMAT"
+    )]
     output: Format,
     /// Show ids, and not the names of what has them.
     #[arg(long, global = true)]
@@ -60,7 +69,10 @@ pub struct Context {
 }
 
 /// The revision that a change is meant for: the one that was given, or else what the record is at now.
-pub async fn revision_or<T>(given: Option<u64>, read: impl Future<Output = Result<View<T>, ClientError>>) -> Result<u64, ClientError> {
+pub async fn revision_or<T>(
+    given: Option<u64>,
+    read: impl Future<Output = Result<View<T>, ClientError>>,
+) -> Result<u64, ClientError> {
     match given {
         Some(revision) => Ok(revision),
         None => Ok(read.await?.revision),
@@ -68,7 +80,10 @@ pub async fn revision_or<T>(given: Option<u64>, read: impl Future<Output = Resul
 }
 
 /// As [`revision_or`], of a record that may not be there yet.
-pub async fn revision_if_any<T>(given: Option<u64>, read: impl Future<Output = Result<View<T>, ClientError>>) -> Result<Option<u64>, ClientError> {
+pub async fn revision_if_any<T>(
+    given: Option<u64>,
+    read: impl Future<Output = Result<View<T>, ClientError>>,
+) -> Result<Option<u64>, ClientError> {
     match revision_or(given, read).await {
         Ok(revision) => Ok(Some(revision)),
         Err(error) if error.code() == Some("not_found") => Ok(None),
@@ -79,14 +94,14 @@ pub async fn revision_if_any<T>(given: Option<u64>, read: impl Future<Output = R
 impl Context {
     /// From the global options.
     pub fn new(globals: Globals) -> Self {
-        Self {
-            out: Output::new(globals.output, globals.ids),
-            globals,
-        }
+        Self { out: Output::new(globals.output, globals.ids), globals }
     }
 
     /// The data folder.
-    #[expect(clippy::disallowed_methods, reason = "the command line is at the edge: it reads its environment and measures")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the command line is at the edge: it reads its environment and measures"
+    )]
     pub fn data(&self) -> PathBuf {
         self.globals
             .data
@@ -108,7 +123,9 @@ impl Context {
     fn builder(&self) -> anyhow::Result<Builder> {
         let builder = Client::builder(&self.globals.server).plain_http(self.globals.plain_http);
         Ok(match &self.globals.ca_file {
-            Some(path) => builder.authorities(std::fs::read(path).with_context(|| format!("can't read {}", path.display()))?),
+            Some(path) => {
+                builder.authorities(std::fs::read(path).with_context(|| format!("can't read {}", path.display()))?)
+            }
             None => builder,
         })
     }
@@ -118,7 +135,10 @@ impl Context {
         self.globals.token_file.clone().unwrap_or_else(|| self.data().join("operator-token"))
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the command line is at the edge: it reads its environment and measures")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the command line is at the edge: it reads its environment and measures"
+    )]
     fn token(&self) -> anyhow::Result<String> {
         if let Ok(token) = std::env::var("TENURE_TOKEN") {
             return Ok(token.trim_start_matches('\u{feff}').trim().to_owned());
@@ -156,7 +176,12 @@ pub fn read_input(path: &Path) -> anyhow::Result<String> {
 pub fn read_secret(path: &Path) -> anyhow::Result<String> {
     use std::os::unix::fs::PermissionsExt;
     let text = read_input(path)?.trim().to_owned();
-    let mode = std::fs::metadata(path).map_or(0, |metadata| if metadata.is_file() { metadata.permissions().mode() } else { 0 });
+    let mode = std::fs::metadata(path).map_or(
+        0,
+        |metadata| {
+            if metadata.is_file() { metadata.permissions().mode() } else { 0 }
+        },
+    );
     if mode & 0o077 != 0 {
         eprintln!("warning: others can read {0}\nhint: chmod 600 {0}", path.display());
     }
@@ -191,7 +216,8 @@ pub fn write_new_secret(path: &Path, secret: &str) -> anyhow::Result<()> {
         .with_context(|| format!("can't write {}", path.display()))
 }
 
-/// Writes a secret file that only its owner can read, in the place of one of before: whoever reads it meets the old one or the new one, and never a part.
+/// Writes a secret file that only its owner can read, in the place of one of before: whoever reads it meets the old one
+/// or the new one, and never a part.
 pub fn replace_secret(path: &Path, secret: &str) -> anyhow::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", std::process::id()));
@@ -209,13 +235,7 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     // Blank lines keep the numbers in error messages right.
     let json: String = text
         .lines()
-        .map(|line| {
-            if line.trim_start().starts_with("//") {
-                "\n".to_owned()
-            } else {
-                format!("{line}\n")
-            }
-        })
+        .map(|line| if line.trim_start().starts_with("//") { "\n".to_owned() } else { format!("{line}\n") })
         .collect();
     serde_json::from_str(&json).map_err(|error| {
         Failure::new(format!("{}: {error}", path.display()))

@@ -7,7 +7,9 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 use tenure_api::ownership::{ApplicationEdit, EnvironmentEdit, ResourceEdit};
-use tenure_api::requests::{IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewResource, Setup as SetupRequest, SignWith};
+use tenure_api::requests::{
+    IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewResource, Setup as SetupRequest, SignWith,
+};
 use tenure_client::{ClientError, ListQuery};
 use tenure_core::base::id::{ApplicationId, IdentityId, IssuerId, PersonId, ResourceId, TeamId};
 use tenure_core::inventory::resource::{Verification, WhenUnreachable};
@@ -40,8 +42,8 @@ const ISSUERS: &[Column] = &[
 
 /// Makes the first administrator of an empty server.
 ///
-/// The server wrote a set-up token into its data folder when it first started; it is good for 15 minutes and one use. The
-/// administrator's operator token is written to DATA/operator-token, where the other commands find it.
+/// The server wrote a set-up token into its data folder when it first started; it is good for 15 minutes and one use.
+/// The administrator's operator token is written to DATA/operator-token, where the other commands find it.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -65,14 +67,9 @@ impl Setup {
         let client = context.anonymous()?;
         let source = self.setup_token_file.unwrap_or_else(|| context.data().join("setup-token"));
         wait_for(&client, &source).await?;
-        let setup_token = read_secret(&source).context("the server writes its set-up token into its data folder: name it with --data")?;
-        let done = client
-            .set_up(&SetupRequest {
-                setup_token,
-                name: self.name,
-                email: self.email,
-            })
-            .await?;
+        let setup_token = read_secret(&source)
+            .context("the server writes its set-up token into its data folder: name it with --data")?;
+        let done = client.set_up(&SetupRequest { setup_token, name: self.name, email: self.email }).await?;
         let target = context.token_path();
         // The set-up token is spent by now: if the new one can't be kept, it must not be lost either.
         if let Err(error) = make_parent(&target).and_then(|()| write_secret(&target, &done.operator_token)) {
@@ -158,14 +155,11 @@ impl Application {
                 let ask = NewApplication { name, owner, removal_group };
                 context.out.record(&client.create_application(&ask).await?)
             }
-            Self::Update {
-                id,
-                owner,
-                removal_group,
-                revision,
-            } => {
+            Self::Update { id, owner, removal_group, revision } => {
                 if owner.is_none() && removal_group.is_none() {
-                    return Err(Failure::usage("say what is to change").hint("--owner per_… or --removal-group team_…").into());
+                    return Err(Failure::usage("say what is to change")
+                        .hint("--owner per_… or --removal-group team_…")
+                        .into());
                 }
                 let revision = revision_or(revision, client.application(id)).await?;
                 context
@@ -174,10 +168,7 @@ impl Application {
             }
             Self::List { name, owner, paging } => {
                 let query = filtered([("name", name), ("owner", owner.map(|id| id.to_string()))]);
-                context
-                    .out
-                    .list(&paging, query, APPLICATIONS, async |query| client.applications(&query).await)
-                    .await
+                context.out.list(&paging, query, APPLICATIONS, async |query| client.applications(&query).await).await
             }
             Self::Show { id } => context.out.record(&client.application(id).await?),
         }
@@ -244,16 +235,8 @@ impl Environment {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.client()?;
         match self {
-            Self::Create {
-                name,
-                production,
-                signing_algorithm,
-            } => {
-                let ask = NewEnvironment {
-                    name,
-                    production,
-                    signing_algorithm,
-                };
+            Self::Create { name, production, signing_algorithm } => {
+                let ask = NewEnvironment { name, production, signing_algorithm };
                 context.out.record(&client.create_environment(&ask).await?)
             }
             Self::List { paging } => {
@@ -263,21 +246,13 @@ impl Environment {
                     .await
             }
             Self::Show { name } => context.out.record(&client.environment(&name).await?),
-            Self::Update {
-                name,
-                production,
-                signing_algorithm,
-                purpose,
-                revision,
-            } => {
+            Self::Update { name, production, signing_algorithm, purpose, revision } => {
                 if production.is_none() && signing_algorithm.is_none() {
-                    return Err(Failure::usage("say what is to change").hint("--production or --signing-algorithm").into());
+                    return Err(Failure::usage("say what is to change")
+                        .hint("--production or --signing-algorithm")
+                        .into());
                 }
-                let ask = EnvironmentEdit {
-                    production,
-                    signing_algorithm,
-                    purpose,
-                };
+                let ask = EnvironmentEdit { production, signing_algorithm, purpose };
                 let revision = revision_or(revision, client.environment(&name)).await?;
                 context.out.edited(&client.update_environment(&name, revision, &ask).await?)
             }
@@ -313,17 +288,21 @@ pub enum Resource {
         /// A data domain that it holds; may be given several times.
         #[arg(long = "data-domain", value_name = "DOMAIN")]
         data_domains: Vec<String>,
-        /// online: it asks Tenure at each use, a revocation counts at once; offline: it checks signatures, a revoked token counts to its end.
+        /// online: it asks Tenure at each use, a revocation counts at once; offline: it checks signatures, a revoked
+        /// token counts to its end.
         #[arg(long, value_parser = word::<Verification>, default_value = "online", value_name = "HOW")]
         verification: Verification,
-        /// deny: it refuses while Tenure can't be reached; accept: an enforcement point with an exception `accept_unreachable` may go on for a while.
+        /// deny: it refuses while Tenure can't be reached; accept: an enforcement point with an exception
+        /// `accept_unreachable` may go on for a while.
         #[arg(long, value_parser = word::<WhenUnreachable>, default_value = "deny", value_name = "WHAT")]
         when_unreachable: WhenUnreachable,
-        /// What its tokens are signed with, where its verifiers don't know what the environment signs with: EdDSA, ES256 or RS256.
+        /// What its tokens are signed with, where its verifiers don't know what the environment signs with: EdDSA,
+        /// ES256 or RS256.
         #[arg(long, value_parser = word::<SigningAlgorithm>, value_name = "ALGORITHM")]
         signing_algorithm: Option<SigningAlgorithm>,
     },
-    /// Changes a resource: narrower at once and for the credentials that are out, too; wider by a request that another administrator approves.
+    /// Changes a resource: narrower at once and for the credentials that are out, too; wider by a request that another
+    /// administrator approves.
     Update {
         /// Its id.
         id: ResourceId,
@@ -368,7 +347,8 @@ pub enum Resource {
         /// The resource's id.
         id: ResourceId,
     },
-    /// Has its tokens signed with another algorithm from now on: EdDSA, ES256 or RS256; without one with what its environment says.
+    /// Has its tokens signed with another algorithm from now on: EdDSA, ES256 or RS256; without one with what its
+    /// environment says.
     SignWith {
         /// The resource's id.
         id: ResourceId,
@@ -433,12 +413,7 @@ impl Resource {
                 let revision = revision_or(revision, client.resource(id)).await?;
                 context.out.edited(&client.update_resource(id, revision, &ask).await?)
             }
-            Self::List {
-                uri,
-                environment,
-                application,
-                paging,
-            } => {
+            Self::List { uri, environment, application, paging } => {
                 let query = filtered([
                     ("uri", uri),
                     ("environment", environment),
@@ -447,7 +422,9 @@ impl Resource {
                 context.out.list(&paging, query, RESOURCES, async |query| client.resources(&query).await).await
             }
             Self::Show { id } => context.out.record(&client.resource(id).await?),
-            Self::SignWith { id, signing_algorithm } => context.out.record(&client.sign_with(id, &SignWith { signing_algorithm }).await?),
+            Self::SignWith { id, signing_algorithm } => {
+                context.out.record(&client.sign_with(id, &SignWith { signing_algorithm }).await?)
+            }
         }
     }
 }
@@ -470,7 +447,8 @@ pub enum Issuer {
         /// What sort of platform it is: which ids its tokens carry, and what a binding to it has to fix.
         #[arg(long, value_parser = word::<Preset>, default_value = "oidc", value_name = "PLATFORM", help = "oidc, github_actions, gitlab or kubernetes")]
         preset: Preset,
-        /// The issuer identifier: an https URL; its discovery document must name the same. The preset's own if not given.
+        /// The issuer identifier: an https URL; its discovery document must name the same. The preset's own if not
+        /// given.
         #[arg(long, default_value = "", hide_default_value = true)]
         url: String,
         /// The audience that its tokens must name, exactly and alone.
@@ -482,8 +460,8 @@ pub enum Issuer {
         /// A signature algorithm accepted of it; all that Tenure knows if none is given.
         #[arg(long = "algorithm", value_name = "ALG")]
         algorithms: Vec<String>,
-        /// A claim that every token must have with this value, such as the immutable id of your tenant; several values of one claim are a
-        /// choice. CLAIM=TEXT, or CLAIM:=VALUE for a number, true or false.
+        /// A claim that every token must have with this value, such as the immutable id of your tenant; several values
+        /// of one claim are a choice. CLAIM=TEXT, or CLAIM:=VALUE for a number, true or false.
         #[arg(long = "tenant-claim", value_name = "CLAIM=VALUE", value_parser = typed)]
         tenant_claims: Vec<(String, Value)>,
         /// A claim that every binding to it must fix.
@@ -531,27 +509,21 @@ impl Issuer {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.client()?;
         match self {
-            Self::Propose {
-                preset,
-                url,
-                audience,
-                environments,
-                algorithms,
-                tenant_claims,
-                required_claims,
-            } => context.out.record(
-                &client
-                    .create_issuer(&NewIssuer {
-                        preset,
-                        url,
-                        audience,
-                        environments,
-                        algorithms,
-                        fixed_claims: choices(tenant_claims),
-                        required_claims,
-                    })
-                    .await?,
-            ),
+            Self::Propose { preset, url, audience, environments, algorithms, tenant_claims, required_claims } => {
+                context.out.record(
+                    &client
+                        .create_issuer(&NewIssuer {
+                            preset,
+                            url,
+                            audience,
+                            environments,
+                            algorithms,
+                            fixed_claims: choices(tenant_claims),
+                            required_claims,
+                        })
+                        .await?,
+                )
+            }
             Self::Confirm { id } => context.out.record(&client.confirm_issuer(id).await?),
             Self::Try { id, token_file, identity } => {
                 let token = read_secret(&token_file)?;
@@ -607,7 +579,8 @@ pub fn filtered<const N: usize>(filters: [(&'static str, Option<String>); N]) ->
     })
 }
 
-/// Gives a server that was started a moment ago the time to leave its set-up token; one that was set up before says so at once.
+/// Gives a server that was started a moment ago the time to leave its set-up token; one that was set up before says so
+/// at once.
 async fn wait_for(client: &tenure_client::Client, file: &std::path::Path) -> anyhow::Result<()> {
     if file.as_os_str() == "-" {
         return Ok(());
@@ -618,11 +591,7 @@ async fn wait_for(client: &tenure_client::Client, file: &std::path::Path) -> any
             return Ok(());
         }
         if !answered && tenth % 5 == 0 {
-            let nothing = SetupRequest {
-                setup_token: String::new(),
-                name: String::new(),
-                email: None,
-            };
+            let nothing = SetupRequest { setup_token: String::new(), name: String::new(), email: None };
             match client.set_up(&nothing).await {
                 // Whether it was done before is said whatever the token.
                 Err(error) if error.code() == Some("setup") => return Err(error.into()),
@@ -650,21 +619,15 @@ mod tests {
 
     #[test]
     fn d18_a_claim_is_text_unless_it_says_otherwise() {
-        for (text, value) in [
-            ("id=1234", json!("1234")),
-            ("id:=1234", json!(1234)),
-            ("ok:=true", json!(true)),
-            ("a=b=c", json!("b=c")),
-        ] {
+        for (text, value) in
+            [("id=1234", json!("1234")), ("id:=1234", json!(1234)), ("ok:=true", json!(true)), ("a=b=c", json!("b=c"))]
+        {
             assert_eq!(typed(text).unwrap().1, value, "{text}");
         }
         for bad in ["id", "=1", "id=", "id:=abc", "id:=[1]", "id:=\"x\"", ":=1"] {
             assert!(typed(bad).unwrap_err().contains("NAME:=VALUE"), "{bad}");
         }
         let values = vec![("a".to_owned(), json!("1")), ("a".to_owned(), json!(2)), ("b".to_owned(), json!(true))];
-        assert_eq!(
-            choices(values),
-            BTreeMap::from([("a".to_owned(), json!(["1", 2])), ("b".to_owned(), json!(true))])
-        );
+        assert_eq!(choices(values), BTreeMap::from([("a".to_owned(), json!(["1", 2])), ("b".to_owned(), json!(true))]));
     }
 }

@@ -2,7 +2,9 @@
 
 use clap::Subcommand;
 use serde_json::json;
-use tenure_api::exceptions::{BreachReport, ControlsRestored, ExceptionView, NewControl, NewException, NewNeed, Renewal};
+use tenure_api::exceptions::{
+    BreachReport, ControlsRestored, ExceptionView, NewControl, NewException, NewNeed, Renewal,
+};
 use tenure_api::ownership::OwnerEdit;
 use tenure_api::requests::Because;
 use tenure_core::base::id::{ExceptionId, IdentityId, NeedId, PersonId};
@@ -134,13 +136,7 @@ impl Exception {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.client()?;
         match self {
-            Self::Propose {
-                kind,
-                identity,
-                reason,
-                controls,
-                duration,
-            } => {
+            Self::Propose { kind, identity, reason, controls, duration } => {
                 let ask = NewException {
                     kind,
                     subject: json!({"type": "identity", "id": identity}),
@@ -152,33 +148,26 @@ impl Exception {
                 proposed(context, &client.propose_exception(&ask).await?)
             }
             Self::List { state, kind, identity, paging } => {
-                let query = filtered([("state", state), ("type", kind), ("identity", identity.map(|id| id.to_string()))]);
-                context
-                    .out
-                    .list(&paging, query, EXCEPTIONS, async |query| client.exceptions(&query).await)
-                    .await
+                let query =
+                    filtered([("state", state), ("type", kind), ("identity", identity.map(|id| id.to_string()))]);
+                context.out.list(&paging, query, EXCEPTIONS, async |query| client.exceptions(&query).await).await
             }
             Self::Show { id } => context.out.record(&client.exception(id).await?),
-            Self::Renew {
-                id,
-                reason,
-                duration,
-                controls,
-            } => {
-                let ask = Renewal {
-                    reason,
-                    duration,
-                    compensating: (!controls.is_empty()).then_some(controls),
-                };
+            Self::Renew { id, reason, duration, controls } => {
+                let ask = Renewal { reason, duration, compensating: (!controls.is_empty()).then_some(controls) };
                 proposed(context, &client.renew_exception(id, &ask).await?)
             }
-            Self::Withdraw { id, reason } => context.out.record(&client.withdraw_exception(id, &Because { reason }).await?),
+            Self::Withdraw { id, reason } => {
+                context.out.record(&client.withdraw_exception(id, &Because { reason }).await?)
+            }
             Self::Breach { id, control, note } => {
                 let view = client.report_breach(id, &BreachReport { control, note }).await?;
                 eprintln!("hint: once it is in place again: tenure exception restore {id} --note …");
                 context.out.record(&view)
             }
-            Self::Restore { id, note } => context.out.record(&client.restore_controls(id, &ControlsRestored { note }).await?),
+            Self::Restore { id, note } => {
+                context.out.record(&client.restore_controls(id, &ControlsRestored { note }).await?)
+            }
         }
     }
 }
@@ -192,10 +181,9 @@ fn proposed(context: &Context, view: &ExceptionView) -> anyhow::Result<()> {
 
 fn control(text: &str) -> Result<NewControl, String> {
     match text.split_once('=') {
-        Some((name, description)) if !name.is_empty() && !description.is_empty() => Ok(NewControl {
-            control: name.to_owned(),
-            description: description.to_owned(),
-        }),
+        Some((name, description)) if !name.is_empty() && !description.is_empty() => {
+            Ok(NewControl { control: name.to_owned(), description: description.to_owned() })
+        }
         _ => Err("expected NAME=DESCRIPTION, e.g. monitoring=\"alert on each use\"".to_owned()),
     }
 }
@@ -269,9 +257,12 @@ impl Need {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.client()?;
         match self {
-            Self::Create { kind, name, owner, ends_at } => context.out.record(&client.create_need(&NewNeed { kind, name, owner, ends_at }).await?),
+            Self::Create { kind, name, owner, ends_at } => {
+                context.out.record(&client.create_need(&NewNeed { kind, name, owner, ends_at }).await?)
+            }
             Self::List { name, owner, standing, paging } => {
-                let query = filtered([("name", name), ("owner", owner.map(|id| id.to_string())), ("standing", standing)]);
+                let query =
+                    filtered([("name", name), ("owner", owner.map(|id| id.to_string())), ("standing", standing)]);
                 context.out.list(&paging, query, NEEDS, async |query| client.needs(&query).await).await
             }
             Self::Update { id, owner, revision } => {

@@ -23,19 +23,12 @@ pub struct Failure {
 impl Failure {
     /// Something that failed.
     pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            hint: None,
-            exit: FAILED,
-        }
+        Self { message: message.into(), hint: None, exit: FAILED }
     }
 
     /// Something that was asked for in the wrong way.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self {
-            exit: USAGE,
-            ..Self::new(message)
-        }
+        Self { exit: USAGE, ..Self::new(message) }
     }
 
     /// Says what to do.
@@ -81,7 +74,8 @@ fn describe(error: &anyhow::Error) -> (Vec<String>, u8) {
         Some(ClientError::OAuth(failure)) => of_oauth(failure),
         Some(ClientError::Transport(text)) => vec![
             format!("error: {text}"),
-            "hint: is the server running, and is --server (TENURE_SERVER) its address? `tenure server` starts one".to_owned(),
+            "hint: is the server running, and is --server (TENURE_SERVER) its address? `tenure server` starts one"
+                .to_owned(),
         ],
         Some(ClientError::Configuration(text)) => {
             let mut lines = vec![format!("error: {text}")];
@@ -104,11 +98,8 @@ fn of_problem(problem: &Problem) -> Vec<String> {
         lines.push("hint: an operator token, where one is wanted, comes from TENURE_TOKEN, --token-file or DATA/operator-token".to_owned());
     }
     if !problem.policies.is_empty() {
-        let version = problem
-            .policy_version
-            .as_ref()
-            .map(|version| format!(" (policy set {version})"))
-            .unwrap_or_default();
+        let version =
+            problem.policy_version.as_ref().map(|version| format!(" (policy set {version})")).unwrap_or_default();
         lines.push(format!("policies: {}{version}", problem.policies.join(", ")));
     }
     lines

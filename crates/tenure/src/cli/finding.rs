@@ -78,13 +78,7 @@ impl Finding {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.client()?;
         match self {
-            Self::List {
-                state,
-                severity,
-                rule,
-                subject,
-                paging,
-            } => {
+            Self::List { state, severity, rule, subject, paging } => {
                 let query = filtered([("state", state), ("severity", severity), ("rule", rule), ("subject", subject)]);
                 context.out.list(&paging, query, FINDINGS, async |query| client.findings(&query).await).await
             }

@@ -108,8 +108,8 @@ pub enum Identity {
         /// The kind.
         #[arg(long, value_parser = word::<Kind>, default_value = "workload")]
         kind: Kind,
-        /// What vouches for it, in place of a key of its own: github_actions, gitlab, kubernetes or oidc. A pipeline's is github_actions if
-        /// not given.
+        /// What vouches for it, in place of a key of its own: github_actions, gitlab, kubernetes or oidc. A pipeline's
+        /// is github_actions if not given.
         #[arg(long, value_parser = word::<Preset>)]
         preset: Option<Preset>,
     },
@@ -206,7 +206,8 @@ pub enum Identity {
         #[command(flatten)]
         paging: Paging,
     },
-    /// Makes an API key, for what can't prove itself otherwise: the charter lists the type, and an exception is in force.
+    /// Makes an API key, for what can't prove itself otherwise: the charter lists the type, and an exception is in
+    /// force.
     #[command(after_help = "Example:\n  tenure identity api-key idn_… --action read --for 30d --out legacy.key")]
     ApiKey {
         /// The identity's id.
@@ -250,7 +251,9 @@ impl Identity {
                 let registered = client.register(&ask).await?;
                 let view = &registered.identity;
                 match (view.record.state, view.record.request) {
-                    (_, Some(request)) => eprintln!("hint: {request} waits for its approvers: tenure request show {request}"),
+                    (_, Some(request)) => {
+                        eprintln!("hint: {request} waits for its approvers: tenure request show {request}")
+                    }
                     (IdentityState::Draft, _) => eprintln!("hint: next: tenure identity submit {}", view.record.id),
                     _ => eprintln!("hint: next: tenure identity access {}", view.record.id),
                 }
@@ -259,16 +262,7 @@ impl Identity {
                 }
                 context.out.record(&registered)
             }
-            Self::List {
-                state,
-                owner,
-                application,
-                environment,
-                name,
-                kind,
-                enforces,
-                paging,
-            } => {
+            Self::List { state, owner, application, environment, name, kind, enforces, paging } => {
                 let owner = owner.map(|id| id.to_string());
                 let application = application.map(|id| id.to_string());
                 let filters = [
@@ -298,18 +292,11 @@ impl Identity {
             Self::Submit { id } => changed(context, client.submit(id).await?),
             Self::Activate { id, content_hash } => {
                 let request = client.identity(id).await?.record.request.ok_or_else(|| {
-                    Failure::new(format!("{id} has no open request")).hint("an identity that is a draft is handed in first: tenure identity submit")
+                    Failure::new(format!("{id} has no open request"))
+                        .hint("an identity that is a draft is handed in first: tenure identity submit")
                 })?;
                 let comment = String::new();
-                Box::pin(
-                    Request::Approve {
-                        id: request,
-                        content_hash,
-                        comment,
-                    }
-                    .run(context),
-                )
-                .await
+                Box::pin(Request::Approve { id: request, content_hash, comment }.run(context)).await
             }
             Self::Suspend { id, reason, dry_run, yes } => {
                 let mut ask = NewSuspension { reason, dry_run: true };
@@ -321,21 +308,14 @@ impl Identity {
                 ask.dry_run = false;
                 changed(context, client.suspend(id, &ask).await?)
             }
-            Self::Resume { id, cause, revision, reason } => changed(context, client.resume(id, &Resume { cause, revision, reason }).await?),
+            Self::Resume { id, cause, revision, reason } => {
+                changed(context, client.resume(id, &Resume { cause, revision, reason }).await?)
+            }
             Self::Retire { id, reason } => changed(context, client.retire(id, &Because { reason }).await?),
             Self::Close { id, reason } => changed(context, client.close(id, &Because { reason }).await?),
-            Self::CompleteTask { id, outcome } => changed(
-                context,
-                client
-                    .complete_task(
-                        id,
-                        &TaskCompleted {
-                            outcome,
-                            client_assertion: None,
-                        },
-                    )
-                    .await?,
-            ),
+            Self::CompleteTask { id, outcome } => {
+                changed(context, client.complete_task(id, &TaskCompleted { outcome, client_assertion: None }).await?)
+            }
             Self::Access { id } => {
                 let report = client.access(id).await?;
                 context.out.rows(&report, &report.access, ACCESS)
@@ -347,16 +327,13 @@ impl Identity {
                     .list(&paging, filtered([]), CREDENTIALS, async |query| client.credentials(id, &query).await)
                     .await
             }
-            Self::ApiKey {
-                id,
-                resource,
-                actions,
-                ttl,
-                out,
-            } => {
+            Self::ApiKey { id, resource, actions, ttl, out } => {
                 must_be_new(out.as_deref())?;
                 let issued = client.create_api_key(id, &NewApiKey { resource, actions, ttl }).await?;
-                eprintln!("{} is good until {} for {} on {}", issued.id, issued.expires_at, issued.scope, issued.resource);
+                eprintln!(
+                    "{} is good until {} for {} on {}",
+                    issued.id, issued.expires_at, issued.scope, issued.resource
+                );
                 match out {
                     Some(path) => write_new_secret(&path, &issued.api_key),
                     None if context.out.is_json() => context.out.record(&issued),

@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 use tenure_client::{Export, ListQuery};
 use tenure_core::base::id::IdentityId;
 use tenure_core::finding::exceptional::Access;
-use tenure_log::{Checkpoint, Expectations, Faults, Hash, SignedPromise, Verified, VerifierKey, verify_export, verify_inclusion};
+use tenure_log::{
+    Checkpoint, Expectations, Faults, Hash, SignedPromise, Verified, VerifierKey, verify_export, verify_inclusion,
+};
 
 use super::context::{Context, read_input, word};
 use super::directory::filtered;
@@ -102,7 +104,8 @@ Examples:
     },
     /// Verifies an export without a server. Exit code 1 if anything is wrong with it.
     Verify(Verify),
-    /// Has the server hold its database against its log, and names each row that doesn't fit. Exit code 1 if there is any.
+    /// Has the server hold its database against its log, and names each row that doesn't fit. Exit code 1 if there is
+    /// any.
     VerifyState {
         /// Read the log from its first entry on, and not from the newest digest of the state.
         #[arg(long)]
@@ -162,12 +165,7 @@ impl Log {
             Self::Key => line(&context.anonymous()?.log_key().await?),
             Self::Checkpoint => line(&context.anonymous()?.checkpoint().await?),
             Self::Export { file } => export(context.client()?.export().await?, file).await,
-            Self::Exceptional {
-                access,
-                identity,
-                with,
-                paging,
-            } => {
+            Self::Exceptional { access, identity, with, paging } => {
                 let client = context.client()?;
                 let query = filtered([
                     ("access", access.map(|access| access.as_str().to_owned())),
@@ -183,7 +181,10 @@ impl Log {
                 let report = context.client()?.verify_state(full).await?;
                 eprintln!("{} rows were held against {} entries", report.rows, report.entries);
                 if report.from > 0 {
-                    eprintln!("the log was read from entry {} on, where its digest ends; --full reads all of it", report.from);
+                    eprintln!(
+                        "the log was read from entry {} on, where its digest ends; --full reads all of it",
+                        report.from
+                    );
                 }
                 if report.faults.is_empty() {
                     return context.out.record(&report);
@@ -217,12 +218,8 @@ async fn export(mut export: Export, file: Option<PathBuf>) -> anyhow::Result<()>
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).with_context(failed),
         _ => {}
     }
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&partial)
-        .with_context(failed)?;
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial).with_context(failed)?;
     while let Some(chunk) = export.next_chunk().await? {
         file.write_all(chunk.as_ref()).with_context(failed)?;
     }
@@ -279,17 +276,13 @@ impl Verify {
         let kept = self.kept.iter().map(|path| read_input(path)).collect::<anyhow::Result<Vec<_>>>()?;
         let kept: Vec<&str> = kept.iter().map(String::as_str).collect();
         let promises = self.promise.iter().map(|path| promise(path)).collect::<anyhow::Result<Vec<_>>>()?;
-        let expected = Expectations {
-            keys: &keys,
-            witnesses: &witnesses,
-            origin: None,
-            kept: &kept,
-            promises: &promises,
-        };
+        let expected =
+            Expectations { keys: &keys, witnesses: &witnesses, origin: None, kept: &kept, promises: &promises };
         let verdict = if self.file == Path::new("-") {
             verify_export(std::io::stdin().lock(), &expected)
         } else {
-            let file = std::fs::File::open(&self.file).with_context(|| format!("can't read {}", self.file.display()))?;
+            let file =
+                std::fs::File::open(&self.file).with_context(|| format!("can't read {}", self.file.display()))?;
             verify_export(BufReader::new(file), &expected)
         };
         if keys.is_empty() {
@@ -325,11 +318,7 @@ fn sound(context: &Context, verified: &Verified) -> anyhow::Result<()> {
 fn unsound(context: &Context, faults: &Faults) -> anyhow::Result<()> {
     if !context.out.is_json() {
         faults.list.iter().try_for_each(|fault| line(&clean(&fault.to_string())))?;
-        return if faults.further > 0 {
-            line(&format!("and {} more", faults.further))
-        } else {
-            Ok(())
-        };
+        return if faults.further > 0 { line(&format!("and {} more", faults.further)) } else { Ok(()) };
     }
     let list: Vec<Value> = faults
         .list
@@ -348,7 +337,9 @@ fn warn_unpinned(pinned: bool, source: &str) {
 }
 
 fn verifier_key(text: &str) -> anyhow::Result<VerifierKey> {
-    VerifierKey::parse(text.trim()).map_err(|error| Failure::usage(format!("the key is not one: {error}")).hint("`tenure log key` prints it").into())
+    VerifierKey::parse(text.trim()).map_err(|error| {
+        Failure::usage(format!("the key is not one: {error}")).hint("`tenure log key` prints it").into()
+    })
 }
 
 /// A promise by itself, or in the reply that it came with.

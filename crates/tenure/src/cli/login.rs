@@ -1,5 +1,5 @@
-//! Signing the command line in (RFC 8252): the browser, where the person signs in, brings a one-time code to a port of this machine, and
-//! only this process knows the verifier that turns it into a session.
+//! Signing the command line in (RFC 8252): the browser, where the person signs in, brings a one-time code to a port of
+//! this machine, and only this process knows the verifier that turns it into a session.
 
 use std::time::Duration;
 
@@ -23,9 +23,9 @@ const PATIENCE: Duration = Duration::from_mins(10);
 /// How long one connection may take for its request.
 const REQUEST: Duration = Duration::from_secs(5);
 const MAX_HEAD: usize = 16 * 1024;
-const DONE: &str =
-    "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Tenure</title><p>The command line goes on. You can close this window.</p></html>";
-const NOT_HERE: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Tenure</title><p>Nothing is here.</p></html>";
+const DONE: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Tenure</title><p>The command line goes on. You can close this window.</p></html>";
+const NOT_HERE: &str =
+    "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Tenure</title><p>Nothing is here.</p></html>";
 
 /// Signs the command line in, by way of a browser.
 ///
@@ -51,7 +51,10 @@ pub struct Login {
 
 impl Login {
     /// Signs in.
-    #[expect(clippy::disallowed_methods, reason = "the command line is at the edge: it reads its environment and measures")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the command line is at the edge: it reads its environment and measures"
+    )]
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.anonymous()?;
         let listener = TcpListener::bind(("127.0.0.1", self.port)).await.context("can't listen on 127.0.0.1")?;
@@ -124,12 +127,7 @@ fn verifier() -> String {
 fn open(url: &str) {
     let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
     let quiet = std::process::Stdio::null;
-    let _ = std::process::Command::new(opener)
-        .arg(url)
-        .stdin(quiet())
-        .stdout(quiet())
-        .stderr(quiet())
-        .spawn();
+    let _ = std::process::Command::new(opener).arg(url).stdin(quiet()).stdout(quiet()).stderr(quiet()).spawn();
 }
 
 /// The code, from the first request that brings one.

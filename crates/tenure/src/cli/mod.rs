@@ -1,6 +1,7 @@
 //! The command line: `tenure <noun> <verb>`.
 //!
-//! Data goes to standard output, everything said about it to standard error. Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+//! Data goes to standard output, everything said about it to standard error. Exit codes: 0 done, 1 refused or failed, 2
+//! wrong usage.
 
 mod access;
 mod context;
@@ -163,20 +164,19 @@ enum Command {
 /// Runs what the arguments say.
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let result = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| {
-            runtime.block_on(async {
-                // Names are looked for only where something is none of what a command takes.
-                let cli = match Cli::try_parse_from(&arguments) {
-                    Ok(cli) => cli,
-                    Err(_) => Cli::parse_from(names::resolved(arguments).await?),
-                };
-                run(cli).await
-            })
-        });
+    let result =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from).and_then(
+            |runtime| {
+                runtime.block_on(async {
+                    // Names are looked for only where something is none of what a command takes.
+                    let cli = match Cli::try_parse_from(&arguments) {
+                        Ok(cli) => cli,
+                        Err(_) => Cli::parse_from(names::resolved(arguments).await?),
+                    };
+                    run(cli).await
+                })
+            },
+        );
     result.unwrap_or_else(|error| failure::report(&error))
 }
 
@@ -256,7 +256,9 @@ mod tests {
     #[test]
     fn the_data_folder_is_the_servers_or_the_clients() {
         let cli = Cli::try_parse_from(["tenure", "server", "--data", "/srv/x"]).unwrap();
-        assert!(matches!(cli.command, Command::Server(args) if args.data.as_deref() == Some(std::path::Path::new("/srv/x"))));
+        assert!(
+            matches!(cli.command, Command::Server(args) if args.data.as_deref() == Some(std::path::Path::new("/srv/x")))
+        );
         assert!(Cli::try_parse_from(["tenure", "setup", "--name", "Ada", "--data", "/srv/x"]).is_ok());
         assert!(Cli::try_parse_from(["tenure", "-o", "json", "identity", "list"]).is_ok());
         assert!(Cli::try_parse_from(["tenure", "identity", "list", "-o", "json"]).is_ok());

@@ -1,14 +1,16 @@
 //! Names on the command line: wherever a command takes the id of a record that has a name, it takes the name.
 //!
-//! Arguments that don't read as they are, are read once more with every id as plain text; what is no id is asked of the server, and the ids take the place of the names. So no command
-//! knows of it, and a new one can't forget it.
+//! Arguments that don't read as they are, are read once more with every id as plain text; what is no id is asked of the
+//! server, and the ids take the place of the names. So no command knows of it, and a new one can't forget it.
 
 use std::any::TypeId;
 use std::ffi::{OsStr, OsString};
 
 use clap::builder::{StringValueParser, ValueParser};
 use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches};
-use tenure_core::base::id::{ApplicationId, CloudAccountId, IdentityId, IssuerId, NeedId, PersonId, ResourceId, SourceId, TeamId, VendorId};
+use tenure_core::base::id::{
+    ApplicationId, CloudAccountId, IdentityId, IssuerId, NeedId, PersonId, ResourceId, SourceId, TeamId, VendorId,
+};
 
 use super::Cli;
 use super::context::{Context, Globals};
@@ -47,7 +49,8 @@ struct Given {
     options: Vec<String>,
 }
 
-/// The arguments with ids for names. Where nothing can be asked they stay as they are, and reading them says what is wrong.
+/// The arguments with ids for names. Where nothing can be asked they stay as they are, and reading them says what is
+/// wrong.
 ///
 /// # Errors
 /// The server knows no such name, or several.
@@ -98,11 +101,7 @@ fn find(command: &Command, matches: &ArgMatches, given: &mut Vec<Given>) {
         let Some(sort) = sort_of(argument) else { continue };
         let values = matches.try_get_many::<String>(argument.get_id().as_str()).ok().flatten();
         for value in values.into_iter().flatten().filter(|value| !(sort.is_id)(value)) {
-            given.push(Given {
-                list: sort.list,
-                name: value.clone(),
-                options: options(argument),
-            });
+            given.push(Given { list: sort.list, name: value.clone(), options: options(argument) });
         }
     }
     if let Some((name, matches)) = matches.subcommand()
@@ -129,7 +128,9 @@ fn replace(valued: &[String], arguments: &mut [OsString], given: &Given, id: &st
         };
         if is_its_own && *argument == given.name.as_str() {
             *argument = id.into();
-        } else if let Some(option) = given.options.iter().find(|option| *argument == format!("{option}={}", given.name).as_str()) {
+        } else if let Some(option) =
+            given.options.iter().find(|option| *argument == format!("{option}={}", given.name).as_str())
+        {
             *argument = format!("{option}={id}").into();
         }
     }
@@ -137,10 +138,7 @@ fn replace(valued: &[String], arguments: &mut [OsString], given: &Given, id: &st
 
 /// Every option that takes a value, of a command and those below it.
 fn all_options(command: &Command) -> Vec<String> {
-    let own = command
-        .get_arguments()
-        .filter(|argument| argument.get_action().takes_values())
-        .flat_map(options);
+    let own = command.get_arguments().filter(|argument| argument.get_action().takes_values()).flat_map(options);
     own.chain(command.get_subcommands().flat_map(all_options)).collect()
 }
 
@@ -188,9 +186,6 @@ mod tests {
             replaced("tenure application list --owner=ada", &["--owner"]),
             "tenure application list --owner=per_1"
         );
-        assert_eq!(
-            replaced("tenure person suspend ada --reason ada", &[]),
-            "tenure person suspend per_1 --reason ada"
-        );
+        assert_eq!(replaced("tenure person suspend ada --reason ada", &[]), "tenure person suspend per_1 --reason ada");
     }
 }

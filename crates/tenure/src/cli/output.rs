@@ -168,7 +168,9 @@ impl Output {
             rows.push(
                 columns
                     .iter()
-                    .map(|(_, pointer)| item.pointer(pointer).map_or_else(|| "-".to_owned(), |value| named(cell(value), names)))
+                    .map(|(_, pointer)| {
+                        item.pointer(pointer).map_or_else(|| "-".to_owned(), |value| named(cell(value), names))
+                    })
                     .collect(),
             );
         }
@@ -184,7 +186,8 @@ impl Output {
     }
 }
 
-/// The columns without the ids of records that bear a name: that says which one is meant, to people and to the command line.
+/// The columns without the ids of records that bear a name: that says which one is meant, to people and to the command
+/// line.
 fn without_own_ids(columns: &[Column]) -> Vec<Column> {
     let is_own_name = |pointer: &str| matches!(pointer, "/name" | "/uri" | "/url" | "/person/name");
     let has_a_name = columns.iter().any(|(_, pointer)| is_own_name(pointer));
@@ -238,9 +241,11 @@ pub fn paired(rows: Vec<(String, String)>, width: Option<usize>) -> String {
     drawn(table)
 }
 
-/// Rows in columns, each row one line, and how many columns had no room. Ids and short words are never cut: half an id is none.
+/// Rows in columns, each row one line, and how many columns had no room. Ids and short words are never cut: half an id
+/// is none.
 fn columned(rows: &[Vec<String>], width: Option<usize>) -> (String, usize) {
-    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| short(cell, LONGEST_CELL)).collect()).collect();
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| short(cell, LONGEST_CELL)).collect()).collect();
     let count = rows.first().map_or(0, Vec::len);
     let needs: Vec<(usize, bool)> = (0..count)
         .map(|n| {
@@ -251,10 +256,7 @@ fn columned(rows: &[Vec<String>], width: Option<usize>) -> (String, usize) {
         })
         .collect();
     let least = |columns: &[(usize, bool)]| -> usize {
-        columns
-            .iter()
-            .map(|(longest, whole)| GAP + if *whole { *longest } else { NARROWEST.min(*longest) })
-            .sum()
+        columns.iter().map(|(longest, whole)| GAP + if *whole { *longest } else { NARROWEST.min(*longest) }).sum()
     };
     let shown = match width {
         Some(width) => (1..=count)
@@ -282,7 +284,8 @@ fn columned(rows: &[Vec<String>], width: Option<usize>) -> (String, usize) {
     (drawn(table), count - shown)
 }
 
-/// Prints JSON, in which what doesn't show or steers is written as an escape: the same data, and nothing that a terminal or a reader follows.
+/// Prints JSON, in which what doesn't show or steers is written as an escape: the same data, and nothing that a
+/// terminal or a reader follows.
 fn json(data: &impl Serialize) -> anyhow::Result<()> {
     line(&escaped(&serde_json::to_string_pretty(data)?))
 }
@@ -315,7 +318,9 @@ pub fn line(text: &str) -> anyhow::Result<()> {
 fn warn_of(unreadable: &[String]) {
     if !unreadable.is_empty() {
         eprintln!("warning: {} can't be read, and left out here", unreadable.join(", "));
-        eprintln!("hint: an operator finds the cause in the server's log; tenure log verify-state names all such records");
+        eprintln!(
+            "hint: an operator finds the cause in the server's log; tenure log verify-state names all such records"
+        );
     }
 }
 
@@ -337,11 +342,8 @@ fn whole(value: &str) -> String {
     if lines <= 4 && value.chars().count() <= LONGEST {
         return clean(value);
     }
-    let size = if value.len() < 1_024 {
-        format!("{} bytes", value.len())
-    } else {
-        format!("{} KB", value.len() / 1_024)
-    };
+    let size =
+        if value.len() < 1_024 { format!("{} bytes", value.len()) } else { format!("{} KB", value.len() / 1_024) };
     format!("{} ({size} in {lines} line(s): -o json prints all of it)", short(value, 60))
 }
 
@@ -428,8 +430,7 @@ mod tests {
     #[test]
     fn d25_a_record_is_what_a_person_reads() {
         let mut rows = Vec::new();
-        let record =
-            json!({"id": "pol_1", "log": {"position": {"index": 7}, "promise": "eyJ", "leaf_hash": "x"}, "text": "permit (principal);\n".repeat(2_000)});
+        let record = json!({"id": "pol_1", "log": {"position": {"index": 7}, "promise": "eyJ", "leaf_hash": "x"}, "text": "permit (principal);\n".repeat(2_000)});
         flatten(String::new(), &record, &mut rows);
         let text = paired(rows, Some(60));
         assert!(

@@ -10,12 +10,8 @@ use tenure_core::base::id::{PersonGrantId, PersonId};
 use super::context::{Context, read_json, revision_if_any};
 use super::output::{Column, Paging};
 
-const PACKAGES: &[Column] = &[
-    ("NAME", "/name"),
-    ("DESCRIPTION", "/description"),
-    ("AT MOST", "/max_duration"),
-    ("CREATED", "/created_at"),
-];
+const PACKAGES: &[Column] =
+    &[("NAME", "/name"), ("DESCRIPTION", "/description"), ("AT MOST", "/max_duration"), ("CREATED", "/created_at")];
 const HELD: &[Column] = &[
     ("GRANT", "/grant"),
     ("RESOURCE", "/entitlement/resource"),
@@ -40,7 +36,8 @@ Examples:
   tenure package put clerk -f clerk.json --purpose 'clerks book, too'     asks for it: another administrator approves
   tenure package show clerk")]
 pub enum Package {
-    /// Writes a package, new or changed: that it gives less is in force at once, that it gives more is a request that another administrator approves.
+    /// Writes a package, new or changed: that it gives less is in force at once, that it gives more is a request that
+    /// another administrator approves.
     Put {
         /// The name.
         name: String,
@@ -78,10 +75,7 @@ impl Package {
                 context.out.edited(&client.put_package(&name, revision, &ask).await?)
             }
             Self::List { paging } => {
-                context
-                    .out
-                    .list(&paging, ListQuery::new(), PACKAGES, async |query| client.packages(&query).await)
-                    .await
+                context.out.list(&paging, ListQuery::new(), PACKAGES, async |query| client.packages(&query).await).await
             }
             Self::Show { name } => context.out.record(&client.package(&name).await?),
         }

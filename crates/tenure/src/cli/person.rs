@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
-use tenure_api::people::{ClassName, FeedFormat, ImportOutcome, ImportPeople, NewDecision, NewDeparture, NewPerson, NewRoles, NewTeam, PersonChange};
+use tenure_api::people::{
+    ClassName, FeedFormat, ImportOutcome, ImportPeople, NewDecision, NewDeparture, NewPerson, NewRoles, NewTeam,
+    PersonChange,
+};
 use tenure_api::requests::{NewOperatorToken, ResumePerson};
 use tenure_core::base::id::{DifferenceId, OperatorTokenId, PersonId, TeamId};
 use tenure_core::base::time::{Span, Timestamp};
@@ -29,13 +32,8 @@ const PEOPLE: &[Column] = &[
     ("ENDS", "/ends_at"),
 ];
 const TEAMS: &[Column] = &[("ID", "/id"), ("NAME", "/name"), ("SOURCE", "/source/source")];
-const ITEMS: &[Column] = &[
-    ("LINE", "/line"),
-    ("KEY", "/key"),
-    ("OUTCOME", "/outcome"),
-    ("PERSON", "/person"),
-    ("FIELDS", "/fields"),
-];
+const ITEMS: &[Column] =
+    &[("LINE", "/line"), ("KEY", "/key"), ("OUTCOME", "/outcome"), ("PERSON", "/person"), ("FIELDS", "/fields")];
 const LEFT: &[Column] = &[
     ("IDENTITY", "/identity"),
     ("NAME", "/name"),
@@ -138,13 +136,12 @@ impl Person {
         match self {
             Self::Create(create) => create.run(context).await,
             Self::Change(change) => change.run(context).await,
-            Self::Roles { id, roles, purpose } => context.out.record(&client.ask_for_roles(id, &NewRoles { roles, purpose }).await?),
+            Self::Roles { id, roles, purpose } => {
+                context.out.record(&client.ask_for_roles(id, &NewRoles { roles, purpose }).await?)
+            }
             Self::Suspend(step) => context.out.record(&client.suspend_person(step.id, &step.reason).await?),
             Self::Resume { step, placed_by } => {
-                let ask = ResumePerson {
-                    reason: step.reason,
-                    placed_by,
-                };
+                let ask = ResumePerson { reason: step.reason, placed_by };
                 context.out.record(&client.resume_person(step.id, &ask).await?)
             }
             Self::Depart { step, dry_run } => {
@@ -153,7 +150,9 @@ impl Person {
                 let (left, grants) = (gone.left_behind.len(), gone.ended_grants.len());
                 let more = if gone.more { " and more" } else { "" };
                 if dry_run {
-                    eprintln!("nothing was done; {left}{more} identities would find another owner or be closed, and {grants} grants end");
+                    eprintln!(
+                        "nothing was done; {left}{more} identities would find another owner or be closed, and {grants} grants end"
+                    );
                     return context.out.rows(&gone, &gone.left_behind, LEFT);
                 }
                 eprintln!("{left}{more} identities find another owner or are closed, and {grants} grants end");
@@ -295,8 +294,9 @@ pub struct Step {
 
 /// Follows what an authoritative source says about people.
 ///
-/// Keys that are new join, what differs moves, an end that has passed leaves. What a complete feed lacks is a question (tenure difference
-/// list), never a deletion; a feed that lacks too much is refused. No feed confers a role. A feed that is handed in again changes nothing.
+/// Keys that are new join, what differs moves, an end that has passed leaves. What a complete feed lacks is a question
+/// (tenure difference list), never a deletion; a feed that lacks too much is refused. No feed confers a role. A feed
+/// that is handed in again changes nothing.
 #[derive(Args)]
 #[command(after_help = "\
 Columns: key and name; and of email, class (employee, contractor), starts_at, ends_at, manager_key and teams (with ; between them) what the
@@ -323,8 +323,8 @@ pub struct Import {
     /// What stands between the columns of the file, where it isn't a comma.
     #[arg(long, value_name = "CHARACTER")]
     separator: Option<char>,
-    /// What one of our columns (key, name, email, class, starts_at, ends_at, manager_key, teams) is called in the file; may be given
-    /// several times.
+    /// What one of our columns (key, name, email, class, starts_at, ends_at, manager_key, teams) is called in the file;
+    /// may be given several times.
     #[arg(long = "column", value_name = "OURS=THEIRS", value_parser = column)]
     columns: Vec<(String, String)>,
     /// What becomes of columns that are none of ours.
@@ -361,7 +361,10 @@ impl Import {
         };
         let is_other = dialect.separator.is_some() || dialect.ignores_others || !dialect.columns.is_empty();
         if is_other && is_json {
-            return Err(Failure::usage("--separator, --column and --other-columns are for comma-separated values, and this is JSON").into());
+            return Err(Failure::usage(
+                "--separator, --column and --other-columns are for comma-separated values, and this is JSON",
+            )
+            .into());
         }
         let text = match is_other {
             true => rewritten(&text, &dialect).map_err(|problems| {
@@ -369,12 +372,14 @@ impl Import {
                     .iter()
                     .map(|problem| format!("  {}: {} [{}]", problem.field, problem.hint, problem.code))
                     .collect();
-                Failure::new(format!("{} can't be read so", self.file.display())).hint(format!("fix what is named:\n{}", each.join("\n")))
+                Failure::new(format!("{} can't be read so", self.file.display()))
+                    .hint(format!("fix what is named:\n{}", each.join("\n")))
             })?,
             false => text,
         };
         let people = match is_json {
-            true => serde_json::from_str(&text).with_context(|| format!("{} is no array of objects", self.file.display()))?,
+            true => serde_json::from_str(&text)
+                .with_context(|| format!("{} is no array of objects", self.file.display()))?,
             false => Vec::new(),
         };
         let ask = ImportPeople {
@@ -553,11 +558,9 @@ impl Difference {
         let client = context.client()?;
         match self {
             Self::List { state, source, person, paging } => {
-                let query = filtered([("state", state), ("source", source), ("person", person.map(|id| id.to_string()))]);
-                context
-                    .out
-                    .list(&paging, query, DIFFERENCES, async |query| client.differences(&query).await)
-                    .await
+                let query =
+                    filtered([("state", state), ("source", source), ("person", person.map(|id| id.to_string()))]);
+                context.out.list(&paging, query, DIFFERENCES, async |query| client.differences(&query).await).await
             }
             Self::Decide { id, decision } => {
                 let decided = client.decide_difference(id, &NewDecision { decision }).await?;

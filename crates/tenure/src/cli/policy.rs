@@ -13,8 +13,8 @@ use tenure_core::request::RequestState;
 use tenure_engine::matters::lockouts::lockouts;
 use tenure_policy::bench::{self, Expect, Outcome};
 use tenure_policy::{
-    Analysis, CedarPolicy, DEFAULT_CASES, DEFAULT_POLICIES, PlainAnswer, PolicyDiff, PolicyInfo, PolicyProblem, PolicySetError, SCHEMA, Solver, Source,
-    Verdict, analyse, diff,
+    Analysis, CedarPolicy, DEFAULT_CASES, DEFAULT_POLICIES, PlainAnswer, PolicyDiff, PolicyInfo, PolicyProblem,
+    PolicySetError, SCHEMA, Solver, Source, Verdict, analyse, diff,
 };
 
 use super::context::{Context, read_input};
@@ -180,7 +180,10 @@ impl Policy {
                 let text = read(&file)?;
                 let view = context.client()?.propose_policy(&NewPolicySet { text, purpose }).await?;
                 match view.request.state {
-                    RequestState::Open => eprintln!("{} waits for another administrator: tenure request show {}", view.request.id, view.request.id),
+                    RequestState::Open => eprintln!(
+                        "{} waits for another administrator: tenure request show {}",
+                        view.request.id, view.request.id
+                    ),
                     _ => eprintln!("it is in force; there is no second administrator, and the record says so"),
                 }
                 context.out.record(&view)
@@ -225,12 +228,7 @@ fn check(file: &Path, context: &Context) -> anyhow::Result<()> {
 
 /// A set that can be read and would lock somebody out is refused as the server refuses it.
 fn problem(lockout: FieldProblem) -> PolicyProblem {
-    PolicyProblem {
-        source: Source::Policies,
-        position: None,
-        message: lockout.hint,
-        hint: None,
-    }
+    PolicyProblem { source: Source::Policies, position: None, message: lockout.hint, hint: None }
 }
 
 /// Says everything that is wrong with a file, as compilers do.
@@ -249,11 +247,7 @@ fn refused(file: &Path, error: &PolicySetError) -> anyhow::Error {
 }
 
 fn read(file: &Path) -> anyhow::Result<String> {
-    if file == Path::new(BUILT_IN) {
-        Ok(DEFAULT_POLICIES.to_owned())
-    } else {
-        read_input(file)
-    }
+    if file == Path::new(BUILT_IN) { Ok(DEFAULT_POLICIES.to_owned()) } else { read_input(file) }
 }
 
 fn load(file: &Path) -> anyhow::Result<CedarPolicy> {
@@ -310,9 +304,7 @@ fn show(id: Option<&str>, context: &Context) -> anyhow::Result<()> {
     let set = load(Path::new(BUILT_IN))?;
     let Some(id) = id else {
         if context.out.is_json() {
-            return context
-                .out
-                .record(&json!({"policies": set.policies().iter().map(described).collect::<Vec<_>>()}));
+            return context.out.record(&json!({"policies": set.policies().iter().map(described).collect::<Vec<_>>()}));
         }
         return line(DEFAULT_POLICIES);
     };
@@ -340,10 +332,7 @@ fn described(policy: &PolicyInfo) -> serde_json::Value {
 
 impl Analyse {
     async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let solver = Solver {
-            path: self.solver,
-            limit: Duration::from_secs(self.limit),
-        };
+        let solver = Solver { path: self.solver, limit: Duration::from_secs(self.limit) };
         let found = analyse(&load(&self.old)?, &load(&self.new)?, Some(&solver)).await;
         if context.out.is_json() {
             context.out.record(&found)?;
@@ -352,13 +341,12 @@ impl Analyse {
         }
         let failure = match found.verdict {
             Verdict::GrantsNothingNew => return Ok(()),
-            Verdict::GrantsMore => {
-                Failure::new("the new set allows what the old one denies").hint("fine if it is meant: each request above stands for more of its kind")
-            }
-            Verdict::Undecided => Failure::new("nothing is proven").hint("give it more time with --limit, or read the differences with care"),
-            Verdict::NotAvailable => {
-                Failure::new(found.reason.unwrap_or_default()).hint("without it, `tenure policy diff` and `tenure policy test` say what changes")
-            }
+            Verdict::GrantsMore => Failure::new("the new set allows what the old one denies")
+                .hint("fine if it is meant: each request above stands for more of its kind"),
+            Verdict::Undecided => Failure::new("nothing is proven")
+                .hint("give it more time with --limit, or read the differences with care"),
+            Verdict::NotAvailable => Failure::new(found.reason.unwrap_or_default())
+                .hint("without it, `tenure policy diff` and `tenure policy test` say what changes"),
         };
         Err(failure.into())
     }
@@ -367,7 +355,9 @@ impl Analyse {
 /// What a solver said, for people.
 pub fn analysis_text(analysis: &Analysis) -> String {
     let mut text = match analysis.verdict {
-        Verdict::GrantsNothingNew if analysis.examined.is_empty() => "proven: both sets decide alike; no policy differs".to_owned(),
+        Verdict::GrantsNothingNew if analysis.examined.is_empty() => {
+            "proven: both sets decide alike; no policy differs".to_owned()
+        }
         Verdict::GrantsNothingNew => format!(
             "proven: the new set allows nothing that the old one denies\nexamined: {}",
             analysis.examined.join(", ")
@@ -377,12 +367,8 @@ pub fn analysis_text(analysis: &Analysis) -> String {
         Verdict::NotAvailable => "not analysed".to_owned(),
     };
     for found in &analysis.newly_allowed {
-        let question = found
-            .question
-            .to_string()
-            .lines()
-            .map(|line| format!("\n  {}", clean(line)))
-            .collect::<String>();
+        let question =
+            found.question.to_string().lines().map(|line| format!("\n  {}", clean(line))).collect::<String>();
         let _ = write!(text, "\n{question}\n  was        {}\n  becomes    {}", found.was, found.becomes);
     }
     for place in &analysis.undecided {

@@ -55,16 +55,13 @@ impl Reading {
             };
             facts.push((fact.field.clone(), value));
         }
-        Self {
-            at,
-            content_hash: request.content_hash.clone(),
-            facts,
-        }
+        Self { at, content_hash: request.content_hash.clone(), facts }
     }
 
     /// What differs from an earlier reading, name by name.
     pub fn since(&self, before: &Self) -> Vec<(String, String)> {
-        let (then, now): (BTreeMap<_, _>, BTreeMap<_, _>) = (before.facts.iter().cloned().collect(), self.facts.iter().cloned().collect());
+        let (then, now): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            (before.facts.iter().cloned().collect(), self.facts.iter().cloned().collect());
         let gone = before.facts.iter().filter(|(name, _)| !now.contains_key(name));
         let gone = gone.map(|(name, value)| (name.clone(), format!("was {value}; is gone")));
         let changed = self.facts.iter().filter_map(|(name, value)| match then.get(name) {
@@ -84,9 +81,7 @@ pub struct Readings {
 impl Readings {
     /// Those in a data folder.
     pub fn new(data: PathBuf) -> Self {
-        Self {
-            file: data.join("requests-read.json"),
-        }
+        Self { file: data.join("requests-read.json") }
     }
 
     /// Keeps a reading and gives the one before it. It is a help and no more: where nothing can be kept, nothing is.

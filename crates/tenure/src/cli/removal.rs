@@ -78,7 +78,8 @@ pub enum Removal {
         #[arg(long)]
         digest: String,
     },
-    /// Lets a removal go before it retires, or refuses to confirm it; takes a person of security. What was revoked stays revoked.
+    /// Lets a removal go before it retires, or refuses to confirm it; takes a person of security. What was revoked
+    /// stays revoked.
     Release {
         /// The removal's id.
         id: RemovalId,
@@ -101,10 +102,7 @@ pub struct What {
 
 fn subject(text: &str) -> Result<SignalSubject, String> {
     let (kind, id) = text.split_once(':').ok_or("write type:name, e.g. application:billing")?;
-    Ok(SignalSubject {
-        kind: word::<SubjectKind>(kind)?,
-        id: id.to_owned(),
-    })
+    Ok(SignalSubject { kind: word::<SubjectKind>(kind)?, id: id.to_owned() })
 }
 
 impl Removal {
@@ -132,13 +130,7 @@ impl Removal {
                     &format!("this revokes and holds everything that lives by {}, and retires it later", what.subject),
                     yes,
                 )?;
-                let ask = NewRemoval {
-                    subject: what.subject,
-                    kind: what.kind,
-                    reason,
-                    dry_run: false,
-                    expect,
-                };
+                let ask = NewRemoval { subject: what.subject, kind: what.kind, reason, dry_run: false, expect };
                 let raised = client.raise_removal(&ask).await?;
                 if let Some(at) = raised.record.retire_at {
                     eprintln!(
@@ -148,17 +140,15 @@ impl Removal {
                 }
                 context.out.record(&raised)
             }
-            Self::List {
-                state,
-                subject,
-                identity,
-                paging,
-            } => {
-                let query = filtered([("state", state), ("subject", subject), ("identity", identity.map(|id| id.to_string()))]);
+            Self::List { state, subject, identity, paging } => {
+                let query =
+                    filtered([("state", state), ("subject", subject), ("identity", identity.map(|id| id.to_string()))]);
                 context.out.list(&paging, query, REMOVALS, async |query| client.removals(&query).await).await
             }
             Self::Show { id } => context.out.record(&client.removal(id).await?),
-            Self::Confirm { id, digest } => context.out.record(&client.confirm_removal(id, &ConfirmRemoval { digest }).await?),
+            Self::Confirm { id, digest } => {
+                context.out.record(&client.confirm_removal(id, &ConfirmRemoval { digest }).await?)
+            }
             Self::Release { id, reason } => {
                 let released = client.release_removal(id, &Because { reason }).await?;
                 eprintln!("hint: what was revoked stays revoked; workloads get credentials anew");

@@ -124,7 +124,8 @@ pub enum Request {
         /// Only in this state: open, approved, denied, withdrawn, lapsed, fulfilled.
         #[arg(long)]
         state: Option<String>,
-        /// Only of this sort: activation, access, charter, renewal, person_access, exception, roles, policy, template, inventory.
+        /// Only of this sort: activation, access, charter, renewal, person_access, exception, roles, policy, template,
+        /// inventory.
         #[arg(long = "type")]
         kind: Option<String>,
         /// Only about this identity.
@@ -190,14 +191,7 @@ impl Request {
         let client = context.client()?;
         match self {
             Self::Open { file } => opened(context, client.open_request(&read_json::<NewRequest>(&file)?).await?),
-            Self::Access {
-                identity,
-                actions,
-                resource,
-                duration,
-                starts_at,
-                purpose,
-            } => {
+            Self::Access { identity, actions, resource, duration, starts_at, purpose } => {
                 let matter = Matter::Access {
                     identity,
                     entitlement: Entitlement { actions, resource },
@@ -236,14 +230,7 @@ impl Request {
                 };
                 opened(context, client.open_request(&NewRequest { matter, purpose }).await?)
             }
-            Self::List {
-                state,
-                kind,
-                identity,
-                person,
-                requester,
-                paging,
-            } => {
+            Self::List { state, kind, identity, person, requester, paging } => {
                 let filters = [
                     ("state", state),
                     ("type", kind),
@@ -259,11 +246,7 @@ impl Request {
             Self::Show { id } => {
                 let view = client.access_request(id).await?;
                 let shown = read(context, &view);
-                if context.out.is_json() {
-                    context.out.record(&view)
-                } else {
-                    output::line(&shown)
-                }
+                if context.out.is_json() { context.out.record(&view) } else { output::line(&shown) }
             }
             Self::Approve { id, content_hash, comment } => {
                 let content_hash = voted_on(context, &client, id, content_hash, "Approve this").await?;
@@ -283,25 +266,29 @@ impl Request {
 }
 
 /// The hash of what the voter read: given, or of what they are shown here and say yes to.
-async fn voted_on(context: &Context, client: &tenure_client::Client, id: RequestId, content_hash: Option<String>, question: &str) -> anyhow::Result<String> {
+async fn voted_on(
+    context: &Context,
+    client: &tenure_client::Client,
+    id: RequestId,
+    content_hash: Option<String>,
+    question: &str,
+) -> anyhow::Result<String> {
     if let Some(hash) = content_hash {
         return Ok(hash);
     }
     let view = client.access_request(id).await?;
     let shown = read(context, &view);
     let said = ask(&format!("{shown}\n{question}?")).ok_or_else(|| {
-        Failure::usage(format!("{id}: there is no terminal to show it and ask on, and a vote is about what was read")).hint(format!(
-            "read it with `tenure request show {id}`, then give the hash that stands there: --content-hash sha256:…"
-        ))
+        Failure::usage(format!("{id}: there is no terminal to show it and ask on, and a vote is about what was read"))
+            .hint(format!(
+                "read it with `tenure request show {id}`, then give the hash that stands there: --content-hash sha256:…"
+            ))
     })?;
-    if said? {
-        Ok(view.request.content_hash)
-    } else {
-        Err(Failure::new("nothing was voted").into())
-    }
+    if said? { Ok(view.request.content_hash) } else { Err(Failure::new("nothing was voted").into()) }
 }
 
-/// A request as text for whoever votes on it, with what differs from the last time that it was read here; this time is kept for the next.
+/// A request as text for whoever votes on it, with what differs from the last time that it was read here; this time is
+/// kept for the next.
 fn read(context: &Context, view: &RequestView) -> String {
     let request = &view.request;
     let reading = Reading::of(view, today());
@@ -323,11 +310,7 @@ fn read(context: &Context, view: &RequestView) -> String {
         rows.push(("lapses at".to_owned(), request.lapses_at.to_string()));
     }
     rows.extend(request.votes.iter().map(|vote| {
-        let said = if vote.comment.is_empty() {
-            String::new()
-        } else {
-            format!(": {}", vote.comment)
-        };
+        let said = if vote.comment.is_empty() { String::new() } else { format!(": {}", vote.comment) };
         let vote_is = if vote.approves { "approved by" } else { "denied by" };
         (vote_is.to_owned(), format!("{} as {}{said}", named(vote.by), vote.place.as_str()))
     }));
@@ -338,8 +321,12 @@ fn read(context: &Context, view: &RequestView) -> String {
         shown.push_str(&format!("\nSince you read it at {}:\n", before.at));
         shown.push_str(&output::paired(reading.since(&before), output::width_of_talk()));
     }
-    if view.brief.as_ref().is_some_and(|brief| !brief.current) && request.state == tenure_core::request::RequestState::Open {
-        shown.push_str("\nWhat it is about was changed since it was asked: no vote counts before who asked amends it.\n");
+    if view.brief.as_ref().is_some_and(|brief| !brief.current)
+        && request.state == tenure_core::request::RequestState::Open
+    {
+        shown.push_str(
+            "\nWhat it is about was changed since it was asked: no vote counts before who asked amends it.\n",
+        );
     }
     if let Matter::Policy { policy } = &request.matter {
         shown.push_str(&format!("\nWhat the set changes: tenure policy review {policy}\n"));
@@ -349,12 +336,7 @@ fn read(context: &Context, view: &RequestView) -> String {
 
 fn opened(context: &Context, view: RequestView) -> anyhow::Result<()> {
     if view.waits_for.is_empty() {
-        eprintln!(
-            "{} is {}, by {}",
-            view.request.id,
-            view.request.state.as_str(),
-            view.request.policies.join(", ")
-        );
+        eprintln!("{} is {}, by {}", view.request.id, view.request.state.as_str(), view.request.policies.join(", "));
     } else {
         let people = view.approvers.iter().map(ToString::to_string);
         let roles = view.approver_roles.iter().map(|role| format!("anyone with the role {}", role.as_str()));

@@ -69,13 +69,7 @@ impl Review {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.client()?;
         match self {
-            Self::List {
-                state,
-                identity,
-                grant,
-                reviewer,
-                paging,
-            } => {
+            Self::List { state, identity, grant, reviewer, paging } => {
                 let query = filtered([
                     ("state", state),
                     ("identity", identity.map(|id| id.to_string())),
@@ -85,7 +79,9 @@ impl Review {
                 context.out.list(&paging, query, REVIEWS, async |query| client.reviews(&query).await).await
             }
             Self::Show { id } => context.out.record(&client.review(id).await?),
-            Self::Complete { id, answer, comment } => context.out.record(&client.complete_review(id, &ReviewCompleted { answer, comment }).await?),
+            Self::Complete { id, answer, comment } => {
+                context.out.record(&client.complete_review(id, &ReviewCompleted { answer, comment }).await?)
+            }
         }
     }
 }

@@ -204,21 +204,16 @@ async fn revoke(context: &Context, target: RevocationTarget, reason: String, sus
     match &view.receipt.returning {
         Some(returning) if returning.count > 0 => eprintln!(
             "hint: {} can get new credentials by themselves; to keep them from it, cut with --suspend: {}",
-            if returning.count == 1 {
-                "1 identity".to_owned()
-            } else {
-                format!("{} identities", returning.count)
-            },
+            if returning.count == 1 { "1 identity".to_owned() } else { format!("{} identities", returning.count) },
             returning.identities.iter().take(5).map(ToString::to_string).collect::<Vec<_>>().join(", ")
         ),
-        None if !suspend => eprintln!("hint: what is active in it can get new credentials by itself; the receipt will say how many"),
+        None if !suspend => {
+            eprintln!("hint: what is active in it can get new credentials by itself; the receipt will say how many")
+        }
         _ => {}
     }
     if view.state == ReceiptState::Requested {
-        eprintln!(
-            "hint: whether it is refused everywhere is being checked: tenure receipt show {}",
-            view.receipt.id
-        );
+        eprintln!("hint: whether it is refused everywhere is being checked: tenure receipt show {}", view.receipt.id);
     }
     context.out.record(&view)
 }
@@ -228,10 +223,7 @@ async fn planned(client: &Client, target: &RevocationTarget, reason: &str) -> an
     let scope = match target {
         RevocationTarget::Credential(_) => return Ok(Releasers::default()),
         RevocationTarget::Identity(id) => {
-            let ask = NewSuspension {
-                reason: reason.to_owned(),
-                dry_run: true,
-            };
+            let ask = NewSuspension { reason: reason.to_owned(), dry_run: true };
             // One that can't be suspended can be cut all the same.
             return Ok(client.suspend(*id, &ask).await.ok().and_then(|view| view.releasers).unwrap_or_default());
         }
@@ -241,15 +233,12 @@ async fn planned(client: &Client, target: &RevocationTarget, reason: &str) -> an
         RevocationTarget::Vendor(id) => Scope::Vendor(*id),
         RevocationTarget::CloudAccount(id) => Scope::CloudAccount(*id),
     };
-    let ask = NewHold {
-        scope,
-        reason: reason.to_owned(),
-        dry_run: true,
-    };
+    let ask = NewHold { scope, reason: reason.to_owned(), dry_run: true };
     Ok(client.place_hold(&ask).await.map(|view| view.releasers).unwrap_or_default())
 }
 
-/// Says who could release what is about to be placed; if nobody could, asks where there is a terminal. It never stands in the way of a script.
+/// Says who could release what is about to be placed; if nobody could, asks where there is a terminal. It never stands
+/// in the way of a script.
 pub fn say_who_releases(releasers: &Releasers, yes: bool) -> anyhow::Result<()> {
     if releasers.people.is_empty() {
         let what = "nobody but you could release this now, and you may not: give a second person the role security";
@@ -336,18 +325,8 @@ impl Hold {
                 let query = filtered([("kind", kind), ("placed_by", placed_by.map(|id| id.to_string()))]);
                 context.out.list(&paging, query, HOLDS, async |query| client.holds(&query).await).await
             }
-            Self::Place {
-                kind,
-                id,
-                reason,
-                dry_run,
-                yes,
-            } => {
-                let mut ask = NewHold {
-                    scope: scope(kind, &id)?,
-                    reason,
-                    dry_run: true,
-                };
+            Self::Place { kind, id, reason, dry_run, yes } => {
+                let mut ask = NewHold { scope: scope(kind, &id)?, reason, dry_run: true };
                 let planned = client.place_hold(&ask).await?;
                 say_who_releases(&planned.releasers, yes || dry_run)?;
                 if dry_run {
@@ -357,11 +336,7 @@ impl Hold {
                 context.out.record(&client.place_hold(&ask).await?)
             }
             Self::Release { kind, id, reason, placed_by } => {
-                let ask = HoldRelease {
-                    scope: scope(kind, &id)?,
-                    reason,
-                    placed_by,
-                };
+                let ask = HoldRelease { scope: scope(kind, &id)?, reason, placed_by };
                 context.out.record(&client.release_hold(&ask).await?)
             }
         }
@@ -408,7 +383,8 @@ pub enum Receipt {
     Verify {
         /// A file with the signed receipt, `-` for standard input, or a receipt's id to get it from the server.
         receipt: String,
-        /// A file with the key: a JWK, a JWK set, or what /.well-known/tenure-keys gave. The server is asked if it is left out.
+        /// A file with the key: a JWK, a JWK set, or what /.well-known/tenure-keys gave. The server is asked if it is
+        /// left out.
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
     },
@@ -449,11 +425,12 @@ impl Receipt {
                     Err(_) => signed_in(&read_input(receipt.as_ref())?)?,
                 };
                 let keys = match &key {
-                    Some(path) => serde_json::from_str(&read_input(path)?).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?,
+                    Some(path) => serde_json::from_str(&read_input(path)?)
+                        .map_err(|error| Failure::new(format!("{}: {error}", path.display())))?,
                     None => context.anonymous()?.keys().await?.receipts,
                 };
-                let claims =
-                    verify_receipt(signed.trim(), &receipt_keys(&keys)?).map_err(|error| Failure::new(format!("the receipt does not hold: {error}")))?;
+                let claims = verify_receipt(signed.trim(), &receipt_keys(&keys)?)
+                    .map_err(|error| Failure::new(format!("the receipt does not hold: {error}")))?;
                 match key {
                     Some(_) => eprintln!("the signature holds"),
                     None => eprintln!(
@@ -484,9 +461,7 @@ fn receipt_keys(value: &Value) -> anyhow::Result<Vec<VerifyingKey>> {
     let list = value.pointer("/receipts/keys").or_else(|| value.get("keys")).unwrap_or(&single);
     let keys: Option<Vec<VerifyingKey>> = list.as_array().and_then(|list| list.iter().map(receipt_key).collect());
     keys.filter(|keys| !keys.is_empty()).ok_or_else(|| {
-        Failure::new("there is no receipt key")
-            .hint("give the JWK that /.well-known/tenure-keys names")
-            .into()
+        Failure::new("there is no receipt key").hint("give the JWK that /.well-known/tenure-keys names").into()
     })
 }
 
@@ -506,15 +481,15 @@ mod tests {
     fn a_receipt_verifies_with_each_form_of_the_key_and_no_other() {
         let (kid, seed) = (SigningKeyId::from_u128(3), Secret::new([5; 32]));
         let public = tenure_credentials::key::public_of(&seed).unwrap();
-        let signed = ReceiptSigner::new(kid, &seed)
-            .unwrap()
-            .sign(json!({"id": "rct_1"}).as_object().unwrap())
-            .unwrap();
+        let signed = ReceiptSigner::new(kid, &seed).unwrap().sign(json!({"id": "rct_1"}).as_object().unwrap()).unwrap();
         let jwk = tenure_credentials::token::public_jwk(kid, &public);
         for keys in [jwk.clone(), json!({"keys": [jwk]}), json!({"receipts": {"keys": [jwk]}, "log": "x"})] {
             assert!(verify_receipt(&signed, &receipt_keys(&keys).unwrap()).is_ok(), "{keys}");
         }
-        let other = tenure_credentials::token::public_jwk(kid, &tenure_credentials::key::public_of(&Secret::new([6; 32])).unwrap());
+        let other = tenure_credentials::token::public_jwk(
+            kid,
+            &tenure_credentials::key::public_of(&Secret::new([6; 32])).unwrap(),
+        );
         assert!(verify_receipt(&signed, &receipt_keys(&other).unwrap()).is_err());
         assert!(receipt_keys(&json!({"keys": []})).is_err());
         assert_eq!(signed_in(&json!({"signed": signed}).to_string()).unwrap(), signed);

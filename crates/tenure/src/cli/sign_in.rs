@@ -18,13 +18,8 @@ const INVITATIONS: &[Column] = &[
     ("CONFIRMED BY", "/confirmed_by"),
     ("EXPIRES", "/expires_at"),
 ];
-const PROVIDERS: &[Column] = &[
-    ("ID", "/id"),
-    ("NAME", "/name"),
-    ("ISSUER", "/issuer"),
-    ("CLIENT", "/client_id"),
-    ("STATE", "/state"),
-];
+const PROVIDERS: &[Column] =
+    &[("ID", "/id"), ("NAME", "/name"), ("ISSUER", "/issuer"), ("CLIENT", "/client_id"), ("STATE", "/state")];
 
 /// Makes an invitation; `tenure person invite`.
 pub async fn invite(context: &Context, person: PersonId, replaces: bool, out: Option<PathBuf>) -> anyhow::Result<()> {
@@ -37,10 +32,7 @@ pub async fn invite(context: &Context, person: PersonId, replaces: bool, out: Op
             made.record.id
         );
     }
-    eprintln!(
-        "hint: as a link it is {}/sign-in#invitation=… with the invitation at its end",
-        context.client()?.base()
-    );
+    eprintln!("hint: as a link it is {}/sign-in#invitation=… with the invitation at its end", context.client()?.base());
     match out {
         Some(path) => write_new_secret(&path, &made.invitation),
         None if context.out.is_json() => context.out.record(&made),
@@ -112,7 +104,8 @@ pub enum SignInProvider {
         /// The file with Tenure's client secret there, `-` is standard input; none for a public client.
         #[arg(long, value_name = "FILE")]
         client_secret_file: Option<PathBuf>,
-        /// A value of acr or amr with which this provider says that a sign-in can't be phished; may be given several times.
+        /// A value of acr or amr with which this provider says that a sign-in can't be phished; may be given several
+        /// times.
         #[arg(long = "phishing-resistant", value_name = "VALUE")]
         phishing_resistant: Vec<String>,
     },
@@ -138,21 +131,9 @@ impl SignInProvider {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.client()?;
         match self {
-            Self::Create {
-                name,
-                issuer,
-                client_id,
-                client_secret_file,
-                phishing_resistant,
-            } => {
+            Self::Create { name, issuer, client_id, client_secret_file, phishing_resistant } => {
                 let client_secret = client_secret_file.map(|path| read_secret(&path)).transpose()?;
-                let ask = NewSignInProvider {
-                    name,
-                    issuer,
-                    client_id,
-                    client_secret,
-                    phishing_resistant,
-                };
+                let ask = NewSignInProvider { name, issuer, client_id, client_secret, phishing_resistant };
                 let made = client.create_sign_in_provider(&ask).await?;
                 eprintln!("register this redirect URI there: {}", made.record.redirect_uri);
                 context.out.record(&made)
@@ -160,10 +141,7 @@ impl SignInProvider {
             Self::Confirm { id } => context.out.record(&client.confirm_sign_in_provider(id).await?),
             Self::Remove { id } => context.out.record(&client.remove_sign_in_provider(id).await?),
             Self::List { paging } => {
-                context
-                    .out
-                    .list(&paging, ListQuery::new(), PROVIDERS, async |_| client.sign_in_providers().await)
-                    .await
+                context.out.list(&paging, ListQuery::new(), PROVIDERS, async |_| client.sign_in_providers().await).await
             }
         }
     }

@@ -62,7 +62,8 @@ pub enum Signal {
         /// The signal's id.
         id: SignalId,
     },
-    /// Signs and sends a signal as its source does: a CloudEvent made of --kind and --subject, or a file in the source's own format.
+    /// Signs and sends a signal as its source does: a CloudEvent made of --kind and --subject, or a file in the
+    /// source's own format.
     Send(Box<Send>),
 }
 
@@ -84,7 +85,8 @@ pub struct Send {
     /// When it happened; now if not given.
     #[arg(long, value_name = "TIME", requires = "kind")]
     occurred_at: Option<Timestamp>,
-    /// What is known of the subject now, as name=text, or name:=value for a number, true or false; may be given several times.
+    /// What is known of the subject now, as name=text, or name:=value for a number, true or false; may be given several
+    /// times.
     #[arg(long = "fact", value_name = "NAME=VALUE", value_parser = typed, requires = "kind")]
     facts: Vec<(String, Value)>,
     /// A file to send as it is.
@@ -99,7 +101,8 @@ pub struct Send {
     /// The source's secret is a token in a header, and not an HMAC key: gitlab, kubernetes.
     #[arg(long = "as-bearer", requires = "file")]
     as_bearer: bool,
-    /// Sends nothing, and shows the removal that the signal would begin: whom it concerns, and what with them. It asks as you do, and not as the source: what the source may say, and its cap, are not looked at.
+    /// Sends nothing, and shows the removal that the signal would begin: whom it concerns, and what with them. It asks
+    /// as you do, and not as the source: what the source may say, and its cap, are not looked at.
     #[arg(long, requires = "kind")]
     dry_run: bool,
 }
@@ -108,13 +111,7 @@ impl Signal {
     /// Does it.
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         match self {
-            Self::List {
-                source,
-                kind,
-                subject,
-                state,
-                paging,
-            } => {
+            Self::List { source, kind, subject, state, paging } => {
                 let client = context.client()?;
                 let query: ListQuery = filtered([
                     ("source", source.map(|id| id.to_string())),
@@ -145,11 +142,7 @@ impl Send {
         headers.extend(signed(format, self.as_bearer, &secret, body.as_bytes())?);
         let given = |name: &str| headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
         if !given("content-type") {
-            let kind = if format == Format::CloudEvents {
-                "application/cloudevents+json"
-            } else {
-                "application/json"
-            };
+            let kind = if format == Format::CloudEvents { "application/cloudevents+json" } else { "application/json" };
             headers.push(("content-type".into(), kind.into()));
         }
         let taken = context.anonymous()?.deliver(&self.source, &headers, body.into_bytes()).await?;
@@ -202,16 +195,16 @@ fn signed(format: Format, as_bearer: bool, secret: &str, body: &[u8]) -> anyhow:
         (Format::Gitlab, true) => vec![header("x-gitlab-token", secret.to_owned())],
         (Format::Gitlab, false) => {
             let (id, at) = (format!("msg_{}", today().as_micros()), today().as_secs().to_string());
-            let signature = standard_signature(secret, &id, &at, body)
-                .ok_or_else(|| Failure::usage("the secret is no signing key of GitLab").hint("of a source with a token, say --as-bearer"))?;
-            vec![
-                header("webhook-id", id),
-                header("webhook-timestamp", at),
-                header("webhook-signature", signature),
-            ]
+            let signature = standard_signature(secret, &id, &at, body).ok_or_else(|| {
+                Failure::usage("the secret is no signing key of GitLab")
+                    .hint("of a source with a token, say --as-bearer")
+            })?;
+            vec![header("webhook-id", id), header("webhook-timestamp", at), header("webhook-signature", signature)]
         }
         (Format::Kubernetes, true) => vec![header("authorization", format!("Bearer {secret}"))],
-        (Format::CloudEvents | Format::Kubernetes, false) => vec![header("tenure-signature", timed_signature(secret, body, today()))],
+        (Format::CloudEvents | Format::Kubernetes, false) => {
+            vec![header("tenure-signature", timed_signature(secret, body, today()))]
+        }
         (Format::Set, _) | (Format::Github | Format::CloudEvents, true) => {
             return Err(Failure::usage("a source of this format is not authenticated like that").into());
         }
@@ -220,10 +213,7 @@ fn signed(format: Format, as_bearer: bool, secret: &str, body: &[u8]) -> anyhow:
 
 fn subject(text: &str) -> Result<SignalSubject, String> {
     let (kind, id) = text.split_once(':').ok_or("give it as type:name, e.g. application:billing")?;
-    Ok(SignalSubject {
-        kind: word::<SubjectKind>(kind)?,
-        id: id.to_owned(),
-    })
+    Ok(SignalSubject { kind: word::<SubjectKind>(kind)?, id: id.to_owned() })
 }
 
 fn header(text: &str) -> Result<(String, String), String> {

@@ -110,7 +110,8 @@ pub struct Propose {
     /// Who answers for it; drafts that it has made stand in this person's name.
     #[arg(long)]
     owner: PersonId,
-    /// A kind of signals that it may send, e.g. repository_archived (docs/reference/signals.md lists them); may be given several times.
+    /// A kind of signals that it may send, e.g. repository_archived (docs/reference/signals.md lists them); may be
+    /// given several times.
     #[arg(long = "kind", required = true, value_parser = word::<SignalKind>)]
     kinds: Vec<SignalKind>,
     /// A pattern of subjects, type:name or type:prefix*, e.g. 'repository:acme/*'; may be given several times.
@@ -119,8 +120,8 @@ pub struct Propose {
     /// Signals that it may send in a minute; 600 if not given.
     #[arg(long, value_name = "N")]
     rate_per_minute: Option<u32>,
-    /// An environment whose workloads and repositories it speaks of; give it again for more. All of them if none is given: two clusters
-    /// may well have workloads of the same name.
+    /// An environment whose workloads and repositories it speaks of; give it again for more. All of them if none is
+    /// given: two clusters may well have workloads of the same name.
     #[arg(long = "environment", value_name = "NAME")]
     environments: Vec<String>,
     /// Identities that it may hold in an hour before a person of security has to confirm; 25 if not given.

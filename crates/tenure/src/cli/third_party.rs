@@ -61,8 +61,8 @@ pub enum Vendor {
         #[arg(long, value_name = "TIME")]
         ends_at: Option<Timestamp>,
     },
-    /// Changes a vendor: a contract that allows less at once and for what it operates here, too; one that allows more by a request that another administrator
-    /// approves.
+    /// Changes a vendor: a contract that allows less at once and for what it operates here, too; one that allows more
+    /// by a request that another administrator approves.
     Update {
         /// Its id.
         id: VendorId,
@@ -107,7 +107,8 @@ pub enum Vendor {
         /// The vendor's id.
         id: VendorId,
     },
-    /// Ends a vendor for ever: everything that its identities hold is revoked, they are held, and retire after the hold.
+    /// Ends a vendor for ever: everything that its identities hold is revoked, they are held, and retire after the
+    /// hold.
     End {
         /// The vendor's id.
         id: VendorId,
@@ -125,32 +126,11 @@ impl Vendor {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.client()?;
         match self {
-            Self::Create {
-                name,
-                contact,
-                owner,
-                data_domains,
-                ends_at,
-            } => {
-                let ask = NewVendor {
-                    name,
-                    contact,
-                    owner,
-                    data_domains,
-                    ends_at,
-                };
+            Self::Create { name, contact, owner, data_domains, ends_at } => {
+                let ask = NewVendor { name, contact, owner, data_domains, ends_at };
                 context.out.record(&client.create_vendor(&ask).await?)
             }
-            Self::Update {
-                id,
-                owner,
-                contact,
-                data_domains,
-                ends_at,
-                no_end,
-                purpose,
-                revision,
-            } => {
+            Self::Update { id, owner, contact, data_domains, ends_at, no_end, purpose, revision } => {
                 let ask = VendorEdit {
                     owner,
                     contact,
@@ -167,14 +147,21 @@ impl Vendor {
                 context.out.edited(&client.update_vendor(id, revision, &ask).await?)
             }
             Self::List { name, owner, standing, paging } => {
-                let query = filtered([("name", name), ("owner", owner.map(|id| id.to_string())), ("standing", standing)]);
+                let query =
+                    filtered([("name", name), ("owner", owner.map(|id| id.to_string())), ("standing", standing)]);
                 context.out.list(&paging, query, VENDORS, async |query| client.vendors(&query).await).await
             }
             Self::Show { id } => context.out.record(&client.vendor(id).await?),
             Self::End { id, reason, yes } => {
-                confirm(&format!("this ends {id} for ever, and revokes and holds everything that it operates here"), yes)?;
+                confirm(
+                    &format!("this ends {id} for ever, and revokes and holds everything that it operates here"),
+                    yes,
+                )?;
                 let ended = client.end_vendor(id, &Because { reason }).await?;
-                eprintln!("hint: whether it is refused everywhere is being checked: tenure receipt show {}", ended.receipt);
+                eprintln!(
+                    "hint: whether it is refused everywhere is being checked: tenure receipt show {}",
+                    ended.receipt
+                );
                 context.out.record(&ended)
             }
         }
@@ -241,35 +228,17 @@ impl CloudAccount {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.client()?;
         match self {
-            Self::Create {
-                provider,
-                account,
-                owner,
-                environment,
-            } => {
-                let ask = NewCloudAccount {
-                    provider,
-                    account,
-                    owner,
-                    environment,
-                };
+            Self::Create { provider, account, owner, environment } => {
+                let ask = NewCloudAccount { provider, account, owner, environment };
                 context.out.record(&client.create_cloud_account(&ask).await?)
             }
             Self::Update { id, owner, revision } => {
                 let revision = revision_or(revision, client.cloud_account(id)).await?;
                 context.out.record(&client.update_cloud_account(id, revision, &OwnerEdit { owner }).await?)
             }
-            Self::List {
-                provider,
-                account,
-                environment,
-                paging,
-            } => {
+            Self::List { provider, account, environment, paging } => {
                 let query = filtered([("provider", provider), ("account", account), ("environment", environment)]);
-                context
-                    .out
-                    .list(&paging, query, ACCOUNTS, async |query| client.cloud_accounts(&query).await)
-                    .await
+                context.out.list(&paging, query, ACCOUNTS, async |query| client.cloud_accounts(&query).await).await
             }
             Self::Show { id } => context.out.record(&client.cloud_account(id).await?),
         }
@@ -320,23 +289,15 @@ impl DataDomain {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.client()?;
         match self {
-            Self::Create { name, sensitivity } => context.out.record(&client.create_data_domain(&NewDataDomain { name, sensitivity }).await?),
-            Self::List { paging } => {
-                context
-                    .out
-                    .list(&paging, filtered([]), DOMAINS, async |query| client.data_domains(&query).await)
-                    .await
+            Self::Create { name, sensitivity } => {
+                context.out.record(&client.create_data_domain(&NewDataDomain { name, sensitivity }).await?)
             }
-            Self::Classify {
-                name,
-                sensitivity,
-                purpose,
-                revision,
-            } => {
+            Self::List { paging } => {
+                context.out.list(&paging, filtered([]), DOMAINS, async |query| client.data_domains(&query).await).await
+            }
+            Self::Classify { name, sensitivity, purpose, revision } => {
                 let revision = revision_or(revision, client.data_domain(&name)).await?;
-                context
-                    .out
-                    .edited(&client.classify(&name, revision, &Classification { sensitivity, purpose }).await?)
+                context.out.edited(&client.classify(&name, revision, &Classification { sensitivity, purpose }).await?)
             }
         }
     }
@@ -377,12 +338,7 @@ impl Naming {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.client()?;
         match self {
-            Self::Set {
-                kind,
-                pattern,
-                example,
-                revision,
-            } => {
+            Self::Set { kind, pattern, example, revision } => {
                 let revision = revision_if_any(revision, client.naming_standard(kind)).await?;
                 context
                     .out

@@ -84,7 +84,9 @@ impl Transfer {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.client()?;
         match self {
-            Self::Start { identity, to } => context.out.record(&client.start_transfer(identity, &NewOffer { to }).await?),
+            Self::Start { identity, to } => {
+                context.out.record(&client.start_transfer(identity, &NewOffer { to }).await?)
+            }
             Self::Offer { id, to } => context.out.record(&client.offer_transfer(id, &NewOffer { to }).await?),
             Self::Accept { id } => {
                 let taken = client.accept_transfer(id).await?;
@@ -96,13 +98,7 @@ impl Transfer {
             }
             Self::Decline { id } => context.out.record(&client.decline_transfer(id).await?),
             Self::Withdraw { id } => context.out.record(&client.withdraw_transfer(id).await?),
-            Self::List {
-                state,
-                identity,
-                from,
-                offered_to,
-                paging,
-            } => {
+            Self::List { state, identity, from, offered_to, paging } => {
                 let query = filtered([
                     ("state", state),
                     ("identity", identity.map(|id| id.to_string())),

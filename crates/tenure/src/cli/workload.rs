@@ -156,7 +156,8 @@ pub struct Get {
     /// Acts for another identity: a file with the token by which that one handed on authority; `-` is standard input.
     #[arg(long, value_name = "FILE")]
     exchange: Option<PathBuf>,
-    /// Binds the token to this key, so that nobody can use it without (DPoP, RFC 9449): a file as `tenure key generate` writes it.
+    /// Binds the token to this key, so that nobody can use it without (DPoP, RFC 9449): a file as `tenure key generate`
+    /// writes it.
     #[arg(long, value_name = "FILE")]
     dpop_key: Option<PathBuf>,
     /// The issuer identifier to sign for, where the server's public URL is not the one that is connected to.
@@ -207,11 +208,12 @@ impl Get {
             None => client.proof_audience(&environment).await,
         };
         let proof = match (key, oidc_token_file) {
-            (Some(path), _) => TokenProof::Assertion(WorkloadKey::from_text(&read_secret(&path)?)?.client_assertion(&identity.to_string(), &audience)?),
-            (None, Some(path)) => TokenProof::External {
-                client_id: identity.to_string(),
-                assertion: read_secret(&path)?,
-            },
+            (Some(path), _) => TokenProof::Assertion(
+                WorkloadKey::from_text(&read_secret(&path)?)?.client_assertion(&identity.to_string(), &audience)?,
+            ),
+            (None, Some(path)) => {
+                TokenProof::External { client_id: identity.to_string(), assertion: read_secret(&path)? }
+            }
             (None, None) => return Err(Failure::usage("give --key or --oidc-token-file").into()),
         };
         let subject_token = exchange.as_deref().map(read_secret).transpose()?;
@@ -229,7 +231,8 @@ impl Get {
             };
             let scope = ask.scope.take().unwrap_or_default();
             let actions: Vec<&str> = scope.split(' ').filter(|action| !action.is_empty()).collect();
-            let mut detail = json!({"type": "tenure_delegation", "actor": actor, "locations": [resource], "actions": actions});
+            let mut detail =
+                json!({"type": "tenure_delegation", "actor": actor, "locations": [resource], "actions": actions});
             if let (Some(detail), Some(task)) = (detail.as_object_mut(), task) {
                 detail.insert("task".to_owned(), json!(task));
             }
@@ -262,8 +265,8 @@ impl Get {
 
 /// Enrols a new key of this workload's own with a join token.
 ///
-/// The key is made here and its private part never leaves this machine. A join token is good for one use: a second one suspends the
-/// identity.
+/// The key is made here and its private part never leaves this machine. A join token is good for one use: a second one
+/// suspends the identity.
 #[derive(Args)]
 #[command(
     group = clap::ArgGroup::new("issuer").required(true).args(["environment", "audience"]),
@@ -301,14 +304,7 @@ impl Enrol {
         let proof = key.enrolment_proof(&join_token, &audience)?;
         // A key that was enrolled and then lost would waste the join token.
         write_new_secret(&self.out, &key.to_pem()?)?;
-        match client
-            .enrol(&EnrolRequest {
-                join_token,
-                jwk: key.public_jwk(),
-                proof,
-            })
-            .await
-        {
+        match client.enrol(&EnrolRequest { join_token, jwk: key.public_jwk(), proof }).await {
             Ok(binding) => {
                 eprintln!("the private key is in {}", self.out.display());
                 context.out.record(&binding)
@@ -335,6 +331,8 @@ async fn explain_audience(client: &Client, environment: &str, audience: &str, er
         && let Some(issuer) = metadata.get("issuer").and_then(|issuer| issuer.as_str())
         && issuer != audience
     {
-        eprintln!("note: the server calls itself {issuer:?}, and the proof was for {audience:?}; if that name is right, give it with --audience");
+        eprintln!(
+            "note: the server calls itself {issuer:?}, and the proof was for {audience:?}; if that name is right, give it with --audience"
+        );
     }
 }

@@ -30,11 +30,7 @@ pub async fn more(harbour: &Organisation, gateway: &str) -> anyhow::Result<More>
     let id = harbour.places.id("identity:support-agent")?.to_owned();
     let task = json!([{"type": "tenure_task", "task": "find-order"}]).to_string();
     let orders = harbour.places.id("resource-uri:orders-db")?;
-    let fields = [
-        ("grant_type", "client_credentials"),
-        ("authorization_details", task.as_str()),
-        ("resource", orders),
-    ];
+    let fields = [("grant_type", "client_credentials"), ("authorization_details", task.as_str()), ("resource", orders)];
     let reading = ask(harbour, "support-agent", "token", &fields).await?.text("/access_token")?;
     let denied = decide(harbour, gateway, &id, &reading, "write").await?;
     ensure!(denied.at("/decision") == &json!(false), "the agent writes with a task that only reads");
@@ -66,11 +62,7 @@ pub async fn more(harbour: &Organisation, gateway: &str) -> anyhow::Result<More>
         .filter_map(|vote| vote.get("by").and_then(Value::as_str))
         .map(|by| harbour.name_of(by))
         .collect();
-    ensure!(
-        settled.text("/state")? == "fulfilled" && voters.len() == 2,
-        "two did not approve: {}",
-        settled.body
-    );
+    ensure!(settled.text("/state")? == "fulfilled" && voters.len() == 2, "two did not approve: {}", settled.body);
     say!("    approved by {}", voters.join(" and "))?;
     let given = aloud(harbour, "support-agent", "token", &fetch).await?;
     ensure!(given.status == 200, "the agent did not get what was approved: {}", given.body);
@@ -135,7 +127,8 @@ pub async fn parent(harbour: &Organisation, gateway: &str, more: &More) -> anyho
 async fn form(harbour: &Organisation, name: &str, fields: &[(&str, &str)]) -> anyhow::Result<Vec<(String, String)>> {
     let id = harbour.places.id(&format!("identity:{name}"))?;
     let assertion = harbour.assertion(harbour.key(name)?, id, "production")?;
-    let mut all: Vec<(String, String)> = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let mut all: Vec<(String, String)> =
+        fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     all.push(("client_assertion_type".to_owned(), ASSERTION_TYPE.to_owned()));
     all.push(("client_assertion".to_owned(), assertion));
     Ok(all)

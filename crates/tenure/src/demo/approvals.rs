@@ -45,14 +45,7 @@ pub async fn ephemeral(harbour: &Organisation) -> anyhow::Result<()> {
         body.insert("token".into(), json!({"proof": proof}));
     }
     let olu = harbour.person("olu")?;
-    let parts = [
-        "/state",
-        "/tier",
-        "/activation/policies",
-        "/token/access_token",
-        "/token/expires_in",
-        "/token/scope",
-    ];
+    let parts = ["/state", "/tier", "/activation/policies", "/token/access_token", "/token/expires_in", "/token/scope"];
     let answer = harbour.wire.aloud(olu.speaks(), Method::POST, IDENTITIES, Some(&body), &parts).await?;
     ensure!(
         answer.status == 201 && answer.text("/state")? == "active" && answer.at("/activation/by") == &json!([]),
@@ -74,11 +67,7 @@ pub async fn standard(harbour: &Organisation) -> anyhow::Result<Workload> {
     let (olu, max) = (harbour.person("olu")?, harbour.person("max")?);
     let parts = ["/state", "/tier", "/request"];
     let answer = harbour.wire.aloud(olu.speaks(), Method::POST, IDENTITIES, Some(&body), &parts).await?;
-    ensure!(
-        answer.status == 201 && answer.text("/state")? == "pending",
-        "the identity does not wait: {}",
-        answer.body
-    );
+    ensure!(answer.status == 201 && answer.text("/state")? == "pending", "the identity does not wait: {}", answer.body);
     let (id, request) = (answer.text("/id")?, answer.text("/request")?);
     let refused = harbour.ask_token(&key, &id, "production").await?;
     ensure!(refused.status != 200, "a pending identity got a token");
@@ -102,11 +91,7 @@ pub async fn high_risk(harbour: &Organisation) -> anyhow::Result<()> {
         .wire
         .aloud(olu.speaks(), Method::POST, IDENTITIES, Some(&body), &["/state", "/tier", "/request"])
         .await?;
-    ensure!(
-        answer.status == 201 && answer.text("/tier")? == "high",
-        "it is not of high risk: {}",
-        answer.body
-    );
+    ensure!(answer.status == 201 && answer.text("/tier")? == "high", "it is not of high risk: {}", answer.body);
     let request = answer.text("/request")?;
     let first = harbour.vote_aloud(max, &request, 200, &["/state", "/route", "/waits_for"]).await?;
     ensure!(first.text("/state")? == "open", "one vote was enough");

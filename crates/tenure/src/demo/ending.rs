@@ -31,7 +31,10 @@ pub struct Verified {
 }
 
 /// One record refuses everything that an application's identities were issued.
-#[expect(clippy::disallowed_methods, reason = "the demo is a client at the edge: it measures and reads its environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the demo is a client at the edge: it measures and reads its environment"
+)]
 pub async fn cut(harbour: &Organisation, gateway: &str, token: &str) -> anyhow::Result<Cut> {
     step(
         17,
@@ -42,26 +45,18 @@ pub async fn cut(harbour: &Organisation, gateway: &str, token: &str) -> anyhow::
     let before = harbour.wire.form_quiet(gateway, "/env/production/introspect", &[("token", token)]).await?;
     ensure!(before.at("/active") == &json!(true), "the token was dead before the cut");
     let billing = harbour.places.id("application:billing")?;
-    let body = json!({"target": {"type": "application", "id": billing}, "reason": "the billing build server was broken into"});
-    let answer = harbour
-        .wire
-        .aloud(sam.speaks(), Method::POST, "/v1/revocations", Some(&body), &["/state"])
-        .await?;
+    let body =
+        json!({"target": {"type": "application", "id": billing}, "reason": "the billing build server was broken into"});
+    let answer = harbour.wire.aloud(sam.speaks(), Method::POST, "/v1/revocations", Some(&body), &["/state"]).await?;
     let cut_at = Instant::now();
     ensure!(answer.status == 201, "the cut was refused: {}", answer.body);
     let after = harbour.wire.form_quiet(gateway, "/env/production/introspect", &[("token", token)]).await?;
     let elapsed = cut_at.elapsed();
-    let more = format!(
-        "active {}, {:.1} ms after the cut's answer",
-        after.at("/active"),
-        elapsed.as_secs_f64() * 1_000.0
-    );
+    let more =
+        format!("active {}, {:.1} ms after the cut's answer", after.at("/active"), elapsed.as_secs_f64() * 1_000.0);
     exchange("orders-gateway POST /env/production/introspect", Ink::Red, &after.status.to_string(), &more)?;
     ensure!(after.body == json!({"active": false}), "the token still works");
-    Ok(Cut {
-        receipt: answer.text("/id")?,
-        refused_after: elapsed,
-    })
+    Ok(Cut { receipt: answer.text("/id")?, refused_after: elapsed })
 }
 
 /// What the cut did at each enforcement, signed.
@@ -92,7 +87,8 @@ pub async fn receipt(harbour: &Organisation, id: &str) -> anyhow::Result<()> {
     ensure!(answer.text("/state")? == "refused_verified", "the receipt is not verified: {}", answer.body);
     let public = keys(harbour).await?;
     let key = receipt_key(public.at("/receipts/keys/0"))?;
-    verify_receipt(&answer.text("/signed")?, &[key]).map_err(|error| anyhow::anyhow!("the receipt's signature fails: {error}"))?;
+    verify_receipt(&answer.text("/signed")?, &[key])
+        .map_err(|error| anyhow::anyhow!("the receipt's signature fails: {error}"))?;
     say!("    the signature holds")?;
     Ok(())
 }
@@ -107,11 +103,9 @@ pub async fn log(harbour: &Organisation) -> anyhow::Result<Verified> {
     let export = harbour.wire.bytes(harbour.person("aud")?.speaks(), "/v1/log/export").await?;
     let log_key = VerifierKey::parse(&keys(harbour).await?.text("/log")?).context("the log's key is malformed")?;
     let log_keys = [log_key];
-    let expected = Expectations {
-        keys: &log_keys,
-        ..Expectations::default()
-    };
-    let verified = verify_export(export.as_slice(), &expected).map_err(|faults| anyhow::anyhow!("the log has faults: {faults}"))?;
+    let expected = Expectations { keys: &log_keys, ..Expectations::default() };
+    let verified = verify_export(export.as_slice(), &expected)
+        .map_err(|faults| anyhow::anyhow!("the log has faults: {faults}"))?;
     let root: String = hex(&verified.root).chars().take(16).collect();
     say!("    {} entries under the root {root}…: the same that the server signed", verified.entries)?;
 
@@ -125,21 +119,17 @@ pub async fn log(harbour: &Organisation) -> anyhow::Result<Verified> {
     let first = faults.list.first().context("no fault is named")?;
     ensure!(first.code == FaultCode::EntryChanged, "the changed byte was found as something else: {faults}");
     say!("    a letter of entry {changed} is another one: {}", inked(Ink::Red, &first.to_string()))?;
-    Ok(Verified {
-        entries: verified.entries,
-        changed,
-    })
+    Ok(Verified { entries: verified.entries, changed })
 }
 
-/// The export with one byte of one entry changed: a digit of its event's id, so that the entry is as well-formed as before and says
-/// something else. What any change comes to is the same; a byte that breaks the form would be found as that.
+/// The export with one byte of one entry changed: a digit of its event's id, so that the entry is as well-formed as
+/// before and says something else. What any change comes to is the same; a byte that breaks the form would be found as
+/// that.
 fn tamper(export: &[u8], index: u64) -> anyhow::Result<Vec<u8>> {
     let mut lines: Vec<Vec<u8>> = export.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
     // The header stands before the entries.
-    let line = usize::try_from(index + 1)
-        .ok()
-        .and_then(|n| lines.get_mut(n))
-        .context("the export has no such entry")?;
+    let line =
+        usize::try_from(index + 1).ok().and_then(|n| lines.get_mut(n)).context("the export has no such entry")?;
     let text = std::str::from_utf8(line)?;
     let (before, rest) = text.split_once("\"leaf\":\"").context("the entry has no leaf")?;
     let (leaf, after) = rest.split_once('"').context("the entry's leaf has no end")?;
@@ -158,7 +148,8 @@ async fn keys(harbour: &Organisation) -> anyhow::Result<Answer> {
 }
 
 fn receipt_key(jwk: &Value) -> anyhow::Result<VerifyingKey> {
-    let text = |name: &str| jwk.get(name).and_then(Value::as_str).with_context(|| format!("the receipt key has no {name}"));
+    let text =
+        |name: &str| jwk.get(name).and_then(Value::as_str).with_context(|| format!("the receipt key has no {name}"));
     let public = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text("x")?)?;
     let public: [u8; 32] = public.try_into().map_err(|_| anyhow::anyhow!("the receipt key is no Ed25519 key"))?;
     Ok(VerifyingKey::new(text("kid")?.parse()?, &public)?)

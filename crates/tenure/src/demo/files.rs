@@ -122,7 +122,8 @@ mod tests {
         let now = Timestamp::from_secs(1_700_000_000);
         let mut places = Places::default();
         places.ids.insert("person:olu".into(), "per_1".into());
-        let text = r#"{"owner": "{person:olu}", "ends": "{today+1d}", "jwk": "{key}", "list": ["{person:olu}", "plain"]}"#;
+        let text =
+            r#"{"owner": "{person:olu}", "ends": "{today+1d}", "jwk": "{key}", "list": ["{person:olu}", "plain"]}"#;
         let filled = places.fill(text, now, Some(&json!({"kty": "OKP"}))).unwrap();
         assert_eq!(
             filled,

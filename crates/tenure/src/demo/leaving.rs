@@ -25,7 +25,8 @@ pub async fn departure(harbour: &Organisation) -> anyhow::Result<Leave> {
         "Somebody leaves, and each of her identities is offered to somebody",
         "HR's feed says that Lea has left. Nothing breaks at once: each identity gets a window (a week; here seconds) to find an owner.",
     )?;
-    let (ada, hal, olu, sam) = (harbour.person("ada")?, harbour.person("hal")?, harbour.person("olu")?, harbour.person("sam")?);
+    let (ada, hal, olu, sam) =
+        (harbour.person("ada")?, harbour.person("hal")?, harbour.person("olu")?, harbour.person("sam")?);
     let lea = harbour.person("lea")?;
     let content = files::fill_feed(files::LEAVERS, harbour.now)?;
     let body = json!({"source": "hr", "complete": false, "format": "csv", "content": content});
@@ -55,20 +56,14 @@ pub async fn departure(harbour: &Organisation) -> anyhow::Result<Leave> {
     ensure!(taken.text("/state")? == "accepted", "it was not taken: {}", taken.body);
     let path = format!("/v1/transfers/{}", transfer("churn-report")?);
     let body = json!({"to": olu.id});
-    let offered = harbour
-        .wire
-        .aloud(sam.speaks(), Method::POST, &format!("{path}/offer"), Some(&body), &["/state"])
-        .await?;
+    let offered =
+        harbour.wire.aloud(sam.speaks(), Method::POST, &format!("{path}/offer"), Some(&body), &["/state"]).await?;
     ensure!(offered.status == 200, "it was not offered: {}", offered.body);
-    let declined = harbour
-        .wire
-        .aloud(olu.speaks(), Method::POST, &format!("{path}/decline"), None, &["/state"])
-        .await?;
+    let declined =
+        harbour.wire.aloud(olu.speaks(), Method::POST, &format!("{path}/decline"), None, &["/state"]).await?;
     ensure!(declined.status == 200, "it was not declined: {}", declined.body);
     transfer("basket-agent")?;
-    Ok(Leave {
-        left: vec!["churn-report", "basket-agent"],
-    })
+    Ok(Leave { left: vec!["churn-report", "basket-agent"] })
 }
 
 /// What nobody took stops at the deadline.

@@ -1,7 +1,8 @@
-//! `tenure demo`: a small organisation, loaded from `examples/organisation`, and a story about it, on a server of its own.
+//! `tenure demo`: a small organisation, loaded from `examples/organisation`, and a story about it, on a server of its
+//! own.
 //!
-//! Every step goes through the public HTTP API and checks what comes back; the first one that isn't as it should be ends the demo
-//! with exit code 1.
+//! Every step goes through the public HTTP API and checks what comes back; the first one that isn't as it should be
+//! ends the demo with exit code 1.
 
 mod agents;
 mod approvals;
@@ -32,7 +33,8 @@ const TRANSFER_WINDOW: Span = Span::from_secs(5);
 /// How long a removal can be released here.
 const REMOVAL_HOLD: Span = Span::from_secs(2);
 
-/// Shows a small organisation, approvals, a leaver, a cut and its proof: a server of its own, no account, no database, a few seconds.
+/// Shows a small organisation, approvals, a leaver, a cut and its proof: a server of its own, no account, no database,
+/// a few seconds.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -67,9 +69,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         ..Config::default()
     };
     say!("A server of its own starts, and a small organisation is loaded.")?;
-    let running = server::start(&config, Arc::new(server::SystemClock))
-        .await
-        .context("the demo's server can't start")?;
+    let running =
+        server::start(&config, Arc::new(server::SystemClock)).await.context("the demo's server can't start")?;
     let ended = Box::pin(show(&args, &running.url, &folder)).await;
     running.stop().await;
     match ended {

@@ -27,10 +27,7 @@ pub struct Person {
 impl Person {
     /// Them, speaking.
     pub fn speaks(&self) -> Speaker<'_> {
-        Speaker {
-            name: self.name.split(' ').next().unwrap_or_default(),
-            token: &self.token,
-        }
+        Speaker { name: self.name.split(' ').next().unwrap_or_default(), token: &self.token }
     }
 }
 
@@ -49,7 +46,8 @@ pub struct Organisation {
 impl Organisation {
     /// An empty one: the server's first administrator is made, with the token that it left in its folder.
     pub async fn found(wire: Wire, folder: &Path) -> anyhow::Result<Self> {
-        let setup_token = std::fs::read_to_string(folder.join("setup-token")).context("the server left no set-up token")?;
+        let setup_token =
+            std::fs::read_to_string(folder.join("setup-token")).context("the server left no set-up token")?;
         let name = "Ada Lindqvist";
         let body = json!({"setup_token": setup_token, "name": name, "email": "ada@harbour.example"});
         let issuer = format!("{}/env/production", wire.url());
@@ -75,11 +73,7 @@ impl Organisation {
     fn know(&mut self, handle: &str, name: &str, id: &str, token: String) {
         self.places.ids.insert(format!("person:{handle}"), id.to_owned());
         self.wire.call(id, name.split(' ').next().unwrap_or(name));
-        let person = Person {
-            name: name.to_owned(),
-            id: id.to_owned(),
-            token,
-        };
+        let person = Person { name: name.to_owned(), id: id.to_owned(), token };
         self.people.insert(handle.to_owned(), person);
     }
 
@@ -118,10 +112,8 @@ impl Organisation {
         say!("    HR lists somebody with Ada's address. No address makes two records one person: it is a question.")?;
         let path = format!("/v1/differences/{question}/decide");
         let body = json!({"decision": "bind"});
-        let bound = self
-            .wire
-            .aloud(ada.speaks(), Method::POST, &path, Some(&body), &["/kind/type", "/source_key"])
-            .await?;
+        let bound =
+            self.wire.aloud(ada.speaks(), Method::POST, &path, Some(&body), &["/kind/type", "/source_key"]).await?;
         ensure!(bound.status == 200, "the question could not be answered: {}", bound.body);
         let teams = self.wire.get(&ada.token, "/v1/teams?limit=200").await?;
         for team in teams.items() {
@@ -139,7 +131,8 @@ impl Organisation {
         Ok(())
     }
 
-    /// Roles, each by a request. Ada makes the second administrator alone, and the record says so; from then on it takes both.
+    /// Roles, each by a request. Ada makes the second administrator alone, and the record says so; from then on it
+    /// takes both.
     pub async fn appoint(&mut self, folder: &Path) -> anyhow::Result<()> {
         let ada = self.person("ada")?.clone();
         let file: Value = serde_json::from_str(files::ORGANISATION)?;
@@ -156,7 +149,9 @@ impl Organisation {
             }
         }
         let parts = ["/state", "/single_person"];
-        say!("    The first administrator makes the second alone, and the record says so. From then on a role takes both.")?;
+        say!(
+            "    The first administrator makes the second alone, and the record says so. From then on a role takes both."
+        )?;
         let bea = self.person("bea")?.clone();
         let body = json!({"roles": roles.get("bea"), "purpose": "so that no administrator acts alone"});
         let path = format!("/v1/people/{}/roles", bea.id);
@@ -230,7 +225,8 @@ impl Organisation {
         Ok(())
     }
 
-    /// Every identity of the files: handed in by whom it names as the one who asks, approved by whoever its way of approval wants.
+    /// Every identity of the files: handed in by whom it names as the one who asks, approved by whoever its way of
+    /// approval wants.
     pub async fn populate(&mut self) -> anyhow::Result<()> {
         for text in files::IDENTITIES {
             let mut file: Map<String, Value> = serde_json::from_str(text)?;
@@ -238,9 +234,7 @@ impl Organisation {
             let common = file.get("charter").cloned().unwrap_or_default();
             for entry in listed(&mut file, "identities")? {
                 let name = entry.get("name").and_then(Value::as_str).context("an identity has no name")?.to_owned();
-                self.register(&kind, &name, &common, &entry)
-                    .await
-                    .with_context(|| format!("{name} of the files"))?;
+                self.register(&kind, &name, &common, &entry).await.with_context(|| format!("{name} of the files"))?;
             }
         }
         Ok(())
@@ -316,11 +310,10 @@ impl Organisation {
         self.places.fill_value(&mut grant, self.now, None)?;
         let part = |name: &str| grant.get(name).cloned().unwrap_or_default();
         let entitlement = json!({"actions": part("actions"), "resource": part("resource")});
-        let matter = json!({"type": "access", "identity": id, "entitlement": entitlement, "duration": part("duration")});
-        let asked = self
-            .wire
-            .post(asker, "/v1/requests", json!({"matter": matter, "purpose": part("purpose")}))
-            .await?;
+        let matter =
+            json!({"type": "access", "identity": id, "entitlement": entitlement, "duration": part("duration")});
+        let asked =
+            self.wire.post(asker, "/v1/requests", json!({"matter": matter, "purpose": part("purpose")})).await?;
         self.settle(&asked.text("/id")?).await
     }
 
@@ -354,21 +347,22 @@ impl Organisation {
     async fn vote(&self, voter: &Person, request: &str) -> anyhow::Result<()> {
         let path = format!("/v1/requests/{request}");
         let hash = self.wire.get(&voter.token, &path).await?.text("/content_hash")?;
-        self.wire
-            .post(&voter.token, &format!("{path}/approve"), json!({"content_hash": hash}))
-            .await
-            .map(drop)
+        self.wire.post(&voter.token, &format!("{path}/approve"), json!({"content_hash": hash})).await.map(drop)
     }
 
     /// The same aloud, with the status that it has to give.
-    pub async fn vote_aloud(&self, voter: &Person, request: &str, status: u16, parts: &[&str]) -> anyhow::Result<super::wire::Answer> {
+    pub async fn vote_aloud(
+        &self,
+        voter: &Person,
+        request: &str,
+        status: u16,
+        parts: &[&str],
+    ) -> anyhow::Result<super::wire::Answer> {
         let path = format!("/v1/requests/{request}");
         let hash = self.wire.get(&voter.token, &path).await?.text("/content_hash")?;
         let body = json!({"content_hash": hash});
-        let answer = self
-            .wire
-            .aloud(voter.speaks(), Method::POST, &format!("{path}/approve"), Some(&body), parts)
-            .await?;
+        let answer =
+            self.wire.aloud(voter.speaks(), Method::POST, &format!("{path}/approve"), Some(&body), parts).await?;
         ensure!(answer.status == status, "the vote of {} gave {}: {}", voter.name, answer.status, answer.body);
         Ok(answer)
     }
@@ -415,7 +409,9 @@ impl Organisation {
 }
 
 fn row(name: &str, tiers: &[usize; 3]) -> Vec<String> {
-    let shown = |count: &usize| if *count == 0 { "·".to_owned() } else { count.to_string() };
+    let shown = |count: &usize| {
+        if *count == 0 { "·".to_owned() } else { count.to_string() }
+    };
     std::iter::once(name.replace('_', " ")).chain(tiers.iter().map(shown)).collect()
 }
 

@@ -1,5 +1,5 @@
-//! What the demo prints: never wider than the terminal, coloured only on one, and in lines that a stranger can read. Whoever reads it may
-//! leave: a closed pipe is an error like any other, and not a panic.
+//! What the demo prints: never wider than the terminal, coloured only on one, and in lines that a stranger can read.
+//! Whoever reads it may leave: a closed pipe is an error like any other, and not a panic.
 
 use std::ffi::OsString;
 use std::fmt::Arguments;
@@ -27,7 +27,10 @@ struct Look {
     colour: bool,
 }
 
-#[expect(clippy::disallowed_methods, reason = "the demo is a client at the edge: it measures and reads its environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the demo is a client at the edge: it measures and reads its environment"
+)]
 fn look() -> &'static Look {
     static LOOK: OnceLock<Look> = OnceLock::new();
     LOOK.get_or_init(|| {
@@ -131,10 +134,7 @@ pub struct Wait {
 impl Wait {
     /// Waits for this.
     pub fn of(what: &str) -> Self {
-        Self {
-            what: what.to_owned(),
-            told: None,
-        }
+        Self { what: what.to_owned(), told: None }
     }
 
     /// Says that it has waited for so many seconds.
@@ -193,7 +193,8 @@ fn columned(rows: &[Vec<String>], width: usize) -> Vec<String> {
     }
     rows.iter()
         .map(|row| {
-            let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{:width$}", cut(cell, *width))).collect();
+            let cells: Vec<String> =
+                row.iter().zip(&widths).map(|(cell, width)| format!("{:width$}", cut(cell, *width))).collect();
             cells.join("  ").trim_end().to_owned()
         })
         .collect()
@@ -220,10 +221,8 @@ fn wrapped(line: &str, width: usize) -> Vec<String> {
             return parts;
         };
         let head = rest.get(..end).unwrap_or(rest);
-        let at = head
-            .rfind(' ')
-            .filter(|at| head.get(..*at).is_some_and(|before| !before.trim().is_empty()))
-            .unwrap_or(end);
+        let at =
+            head.rfind(' ').filter(|at| head.get(..*at).is_some_and(|before| !before.trim().is_empty())).unwrap_or(end);
         let (part, after) = rest.split_at(at);
         parts.push(format!("{lead}{part}"));
         rest = after.trim_start();
@@ -236,18 +235,11 @@ mod tests {
 
     #[test]
     fn d24_colours_are_left_out_where_the_reader_says_so() {
-        for (no_color, term, wanted) in [
-            (None, "xterm", true),
-            (Some(""), "xterm", true),
-            (Some("1"), "xterm", false),
-            (None, "dumb", false),
-        ] {
+        for (no_color, term, wanted) in
+            [(None, "xterm", true), (Some(""), "xterm", true), (Some("1"), "xterm", false), (None, "dumb", false)]
+        {
             let variable = |name: &str| {
-                if name == "NO_COLOR" {
-                    no_color.map(OsString::from)
-                } else {
-                    Some(OsString::from(term))
-                }
+                if name == "NO_COLOR" { no_color.map(OsString::from) } else { Some(OsString::from(term)) }
             };
             assert_eq!(wants_colour(variable), wanted, "{no_color:?} {term}");
         }

@@ -17,7 +17,10 @@ use super::{agents, approvals, ending, leaving, triggers, using};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Tells the story; an error is the first step that did not give what it should.
-#[expect(clippy::disallowed_methods, reason = "the demo is a client at the edge: it measures and reads its environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the demo is a client at the edge: it measures and reads its environment"
+)]
 pub async fn tell(url: &str, folder: &Path, full: bool) -> anyhow::Result<()> {
     let begun = Instant::now();
     step(
@@ -125,12 +128,27 @@ impl Organisation {
     }
 
     /// The same for what takes seconds: says what is waited for.
-    pub async fn until_aloud(&self, what: &str, token: &str, path: &str, wanted: impl Fn(&Answer) -> bool) -> anyhow::Result<Answer> {
+    pub async fn until_aloud(
+        &self,
+        what: &str,
+        token: &str,
+        path: &str,
+        wanted: impl Fn(&Answer) -> bool,
+    ) -> anyhow::Result<Answer> {
         self.wait(Some(Wait::of(what)), token, path, wanted).await
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the demo is a client at the edge: it measures and reads its environment")]
-    async fn wait(&self, mut told: Option<Wait>, token: &str, path: &str, wanted: impl Fn(&Answer) -> bool) -> anyhow::Result<Answer> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the demo is a client at the edge: it measures and reads its environment"
+    )]
+    async fn wait(
+        &self,
+        mut told: Option<Wait>,
+        token: &str,
+        path: &str,
+        wanted: impl Fn(&Answer) -> bool,
+    ) -> anyhow::Result<Answer> {
         let begun = Instant::now();
         loop {
             let answer = self.wire.get(token, path).await?;

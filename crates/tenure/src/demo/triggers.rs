@@ -16,7 +16,8 @@ pub async fn pipeline(harbour: &Organisation) -> anyhow::Result<()> {
         "A repository is archived, and its pipeline ends",
         "GitHub's signed webhook cuts and holds what the repository's pipeline has. After a week (here seconds) it retires, unless security objects.",
     )?;
-    let (ada, bea, mia, sam) = (harbour.person("ada")?, harbour.person("bea")?, harbour.person("mia")?, harbour.person("sam")?);
+    let (ada, bea, mia, sam) =
+        (harbour.person("ada")?, harbour.person("bea")?, harbour.person("mia")?, harbour.person("sam")?);
     let body = json!({
         "name": "github", "format": "github", "owner": mia.id, "auth": {"type": "hmac"},
         "kinds": ["repository_archived", "run_ended"], "subjects": ["repository:harbour/*"], "blast_cap": 5,
@@ -25,10 +26,8 @@ pub async fn pipeline(harbour: &Organisation) -> anyhow::Result<()> {
     let proposed = harbour.wire.aloud(ada.speaks(), Method::POST, "/v1/sources", Some(&body), &parts).await?;
     ensure!(proposed.text("/state")? == "proposed", "one administrator was enough: {}", proposed.body);
     let confirm = format!("/v1/sources/{}/confirm", proposed.text("/id")?);
-    let confirmed = harbour
-        .wire
-        .aloud(bea.speaks(), Method::POST, &confirm, None, &["/state", "/confirmed_by"])
-        .await?;
+    let confirmed =
+        harbour.wire.aloud(bea.speaks(), Method::POST, &confirm, None, &["/state", "/confirmed_by"]).await?;
     ensure!(confirmed.text("/state")? == "active", "the source is not confirmed: {}", confirmed.body);
 
     let id = harbour.places.id("identity:ci-insights")?;
@@ -61,11 +60,7 @@ pub async fn pipeline(harbour: &Organisation) -> anyhow::Result<()> {
 
     let list = "/v1/removals?subject=repository:harbour/insights";
     let held = harbour.until(&sam.token, list, |answer| answer.items().next().is_some()).await?;
-    ensure!(
-        held.at("/items/0/digest") == planned.at("/digest"),
-        "the effect is not what the plan said: {}",
-        held.body
-    );
+    ensure!(held.at("/items/0/digest") == planned.at("/digest"), "the effect is not what the plan said: {}", held.body);
     say!("    the removal took exactly what the plan named: the digests are the same")?;
     let refused = harbour.ask_token(key, id, "production").await?;
     ensure!(refused.status != 200, "the pipeline still gets tokens");
@@ -80,9 +75,7 @@ pub async fn pipeline(harbour: &Organisation) -> anyhow::Result<()> {
 
     let identity = format!("/v1/identities/{id}");
     let retired = |answer: &Answer| answer.at("/state") == &json!("retired");
-    harbour
-        .until_aloud("the end of the time in which security could object", &sam.token, &identity, retired)
-        .await?;
+    harbour.until_aloud("the end of the time in which security could object", &sam.token, &identity, retired).await?;
     let parts = ["/state", "/retirement/because"];
     harbour.wire.aloud(mia.speaks(), Method::GET, &identity, None, &parts).await?;
     Ok(())

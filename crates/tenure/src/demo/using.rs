@@ -1,4 +1,5 @@
-//! What is approved is used: within its environment, within what its charter says now, and with an answer to every "why".
+//! What is approved is used: within its environment, within what its charter says now, and with an answer to every
+//! "why".
 
 use std::fmt::Write as _;
 
@@ -20,10 +21,7 @@ pub async fn allowed(harbour: &Organisation, exporter: &Workload, gateway: &str)
         "An assertion by its own key (RFC 7523) gets a token of minutes; the database's gateway asks for a decision (OpenID AuthZEN).",
     )?;
     let assertion = harbour.assertion(&exporter.key, &exporter.id, "production")?;
-    let who = Speaker {
-        name: "invoice-exporter",
-        token: "",
-    };
+    let who = Speaker { name: "invoice-exporter", token: "" };
     let answer = harbour.wire.form(who, "/env/production/token", &proof(&assertion), TOKEN).await?;
     ensure!(answer.status == 200, "no token for the exporter: {}", answer.body);
     let token = answer.text("/access_token")?;
@@ -80,10 +78,7 @@ pub async fn narrowed(harbour: &Organisation, exporter: &Workload, gateway: &str
     let answer = decide(harbour, gateway, &exporter.id, token, "read").await?;
     ensure!(answer.at("/decision") == &json!(true), "the old token no longer reads");
     let answer = harbour.wire.aloud(olu.speaks(), Method::PUT, &path, Some(&wide), &["/code"]).await?;
-    ensure!(
-        answer.status == 403 && answer.text("/code")? == "approval_needed",
-        "the wider charter was let through"
-    );
+    ensure!(answer.status == 403 && answer.text("/code")? == "approval_needed", "the wider charter was let through");
     Ok(())
 }
 
@@ -110,29 +105,18 @@ pub async fn why(harbour: &Organisation, exporter: &Workload) -> anyhow::Result<
         let by = joined(access.get("approved_by").unwrap_or(&Value::Null));
         let by: Vec<String> = by.split(", ").map(|id| harbour.name_of(id)).collect();
         let holder = field(access, "holder")?;
-        let holder = if holder == exporter.id {
-            "invoice-exporter".to_owned()
-        } else {
-            harbour.name_of(holder)
-        };
+        let holder = if holder == exporter.id { "invoice-exporter".to_owned() } else { harbour.name_of(holder) };
         let may = joined(access.get("actions").unwrap_or(&Value::Null));
         rows.push(vec![holder, may, by.join(", "), field(access, "purpose")?.to_owned()]);
     }
     super::page::table(&rows)?;
     let held = |name: &str| rows.iter().any(|row| row.first().is_some_and(|holder| holder == name));
-    ensure!(
-        held("invoice-exporter") && held("pia") && !held("svc-restore"),
-        "others can touch the database: {rows:?}"
-    );
+    ensure!(held("invoice-exporter") && held("pia") && !held("svc-restore"), "others can touch the database: {rows:?}");
 
     let path = format!("/v1/refusals?subject={}", exporter.id);
     let parts = ["/items/0/asked", "/items/0/reason", "/items/0/hint"];
     let answer = harbour.wire.aloud(olu.speaks(), Method::GET, &path, None, &parts).await?;
-    ensure!(
-        answer.text("/items/0/reason")? == "approval_needed",
-        "the refusal is not on record: {}",
-        answer.body
-    );
+    ensure!(answer.text("/items/0/reason")? == "approval_needed", "the refusal is not on record: {}", answer.body);
     Ok(())
 }
 
@@ -151,18 +135,10 @@ pub async fn policy(harbour: &Organisation) -> anyhow::Result<()> {
         .wire
         .aloud(sam.speaks(), Method::POST, "/v1/policies", Some(&body), &["/state", "/matter/policy"])
         .await?;
-    ensure!(
-        asked.status == 201 && asked.text("/state")? == "open",
-        "the policy needs nobody: {}",
-        asked.body
-    );
+    ensure!(asked.status == 201 && asked.text("/state")? == "open", "the policy needs nobody: {}", asked.body);
     let path = format!("/v1/policies/{}", asked.text("/matter/policy")?);
-    let parts = [
-        "/review/diff/added/0/id",
-        "/review/replay/asked",
-        "/review/replay/changed_count",
-        "/review/analysis/verdict",
-    ];
+    let parts =
+        ["/review/diff/added/0/id", "/review/replay/asked", "/review/replay/changed_count", "/review/analysis/verdict"];
     let review = harbour.wire.aloud(bea.speaks(), Method::GET, &path, None, &parts).await?;
     ensure!(review.status == 200, "the review failed: {}", review.body);
     let mut rows = vec![["decision", "kind", "tier", "environment", "was", "becomes"].map(str::to_owned).to_vec()];
@@ -198,12 +174,15 @@ pub async fn policy(harbour: &Organisation) -> anyhow::Result<()> {
 }
 
 /// The gateway asks about the orders database.
-pub async fn decide(harbour: &Organisation, gateway: &str, identity: &str, token: &str, action: &str) -> anyhow::Result<Answer> {
+pub async fn decide(
+    harbour: &Organisation,
+    gateway: &str,
+    identity: &str,
+    token: &str,
+    action: &str,
+) -> anyhow::Result<Answer> {
     let question = harbour.question(identity, token, action)?;
-    let who = Speaker {
-        name: "orders-gateway",
-        token: gateway,
-    };
+    let who = Speaker { name: "orders-gateway", token: gateway };
     let parts = ["/context/reason_code", "/context/policies"];
     let answer = harbour.wire.aloud(who, Method::POST, "/access/v1/evaluation", Some(&question), &parts).await?;
     ensure!(answer.status == 200, "the decision failed: {}", answer.body);

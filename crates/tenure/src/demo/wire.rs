@@ -1,4 +1,5 @@
-//! The demo's view of the wire: each exchange is sent, printed as one line in names, and in full where that is wanted, and handed back.
+//! The demo's view of the wire: each exchange is sent, printed as one line in names, and in full where that is wanted,
+//! and handed back.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -141,7 +142,14 @@ impl Wire {
     }
 
     /// Sends JSON, and shows it with these parts of what comes back; the whole if none are named.
-    pub async fn aloud(&self, who: Speaker<'_>, method: Method, path: &str, body: Option<&Value>, parts: &[&str]) -> anyhow::Result<Answer> {
+    pub async fn aloud(
+        &self,
+        who: Speaker<'_>,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        parts: &[&str],
+    ) -> anyhow::Result<Answer> {
         let request = self.request(method.clone(), who.token, path, body);
         // Nobody else is at it: whatever it is now is replaced.
         let request = if method == Method::PUT { request.header("If-Match", "*") } else { request };
@@ -155,14 +163,22 @@ impl Wire {
     }
 
     /// Sends a form, and shows it.
-    pub async fn form(&self, who: Speaker<'_>, path: &str, fields: &[(&str, &str)], parts: &[&str]) -> anyhow::Result<Answer> {
+    pub async fn form(
+        &self,
+        who: Speaker<'_>,
+        path: &str,
+        fields: &[(&str, &str)],
+        parts: &[&str],
+    ) -> anyhow::Result<Answer> {
         let answer = self.form_quiet(who.token, path, fields).await?;
         let value = |name: &str| fields.iter().find(|(field, _)| *field == name).map(|(_, value)| (*value).to_owned());
-        let grant = value("grant_type").and_then(|grant| grant.rsplit(':').next().map(|short| short.replace(['_', '-'], " ")));
+        let grant =
+            value("grant_type").and_then(|grant| grant.rsplit(':').next().map(|short| short.replace(['_', '-'], " ")));
         let about = value("binding_message").or(grant).unwrap_or_default();
         self.show(who.name, &Method::POST, path, &about, &answer, parts)?;
         if self.full {
-            let brief: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={}", self.masked(value))).collect();
+            let brief: Vec<String> =
+                fields.iter().map(|(name, value)| format!("{name}={}", self.masked(value))).collect();
             self.show_whole(&brief.join("&"), None, &answer)?;
         }
         Ok(answer)
@@ -175,13 +191,20 @@ impl Wire {
     }
 
     /// Delivers a webhook, and shows it.
-    pub async fn webhook(&self, name: &str, path: &str, headers: &[(&str, &str)], body: String) -> anyhow::Result<Answer> {
+    pub async fn webhook(
+        &self,
+        name: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> anyhow::Result<Answer> {
         let mut request = self.client.post(format!("{}{path}", self.url)).header("content-type", "application/json");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let answer = self.send(request.body(body.clone())).await?;
-        let event: Vec<&str> = headers.iter().filter(|(name, _)| name.ends_with("-event")).map(|(_, value)| *value).collect();
+        let event: Vec<&str> =
+            headers.iter().filter(|(name, _)| name.ends_with("-event")).map(|(_, value)| *value).collect();
         self.show(name, &Method::POST, path, &event.join(" "), &answer, &["/code", "/duplicate"])?;
         if self.full {
             let brief: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
@@ -219,11 +242,20 @@ impl Wire {
     }
 
     /// One line: who asked for what, and how it ended.
-    fn show(&self, who: &str, method: &Method, path: &str, about: &str, answer: &Answer, parts: &[&str]) -> anyhow::Result<()> {
+    fn show(
+        &self,
+        who: &str,
+        method: &Method,
+        path: &str,
+        about: &str,
+        answer: &Answer,
+        parts: &[&str],
+    ) -> anyhow::Result<()> {
         let decision = answer.at("/decision").as_bool();
         let done = answer.status < 400 && decision != Some(false);
         if !done {
-            let code = ["/reason_code", "/context/reason_code", "/fields/0/code", "/code", "/error"].map(|place| answer.at(place).as_str());
+            let code = ["/reason_code", "/context/reason_code", "/fields/0/code", "/code", "/error"]
+                .map(|place| answer.at(place).as_str());
             let code = code.into_iter().flatten().next().unwrap_or("refused").to_owned();
             let mut refused = self.refused.borrow_mut();
             match refused.iter_mut().find(|(known, _)| *known == code) {
@@ -231,16 +263,17 @@ impl Wire {
                 None => refused.push((code, 1)),
             }
         }
-        let about = if about.is_empty() {
-            String::new()
-        } else {
-            format!(" ({})", self.named(about))
-        };
+        let about = if about.is_empty() { String::new() } else { format!(" ({})", self.named(about)) };
         let ink = if done { Ink::Green } else { Ink::Red };
         let more = self.brief(&picked(&answer.body, parts));
         match decision {
             Some(allowed) => exchange(&format!("{who} asks:{about}"), ink, if allowed { "yes" } else { "no" }, &more)?,
-            None => exchange(&format!("{who} {method} {}{about}", self.named(path)), ink, &answer.status.to_string(), &more)?,
+            None => exchange(
+                &format!("{who} {method} {}{about}", self.named(path)),
+                ink,
+                &answer.status.to_string(),
+                &more,
+            )?,
         }
         Ok(())
     }
@@ -343,13 +376,15 @@ impl Wire {
         }
     }
 
-    /// A text, if it is no secret. Of our own secrets nothing but the kind is shown; a signed token or proof is told by a number of its own
-    /// and by what it says, so that two are never taken for one.
+    /// A text, if it is no secret. Of our own secrets nothing but the kind is shown; a signed token or proof is told by
+    /// a number of its own and by what it says, so that two are never taken for one.
     fn masked(&self, text: &str) -> String {
         if text.starts_with("tnr_") {
             return text.split_inclusive('_').take(2).chain(["…"]).collect();
         }
-        let Some(claims) = claims_of(text) else { return text.to_owned() };
+        let Some(claims) = claims_of(text) else {
+            return text.to_owned();
+        };
         let mut shown = self.shown.borrow_mut();
         let number = match shown.iter().position(|known| known == text) {
             Some(place) => place + 1,
@@ -359,10 +394,8 @@ impl Wire {
             }
         };
         let claim = |name: &str| claims.get(name).and_then(Value::as_str);
-        let of = claim("sub")
-            .or_else(|| claim("iss"))
-            .map(|who| format!(" of {}", self.named(who)))
-            .unwrap_or_default();
+        let of =
+            claim("sub").or_else(|| claim("iss")).map(|who| format!(" of {}", self.named(who))).unwrap_or_default();
         let scope = claim("scope").map(|scope| format!(" to {scope}")).unwrap_or_default();
         format!("‹token {number}{of}{scope}›")
     }
@@ -404,10 +437,7 @@ async fn send(request: RequestBuilder) -> anyhow::Result<Answer> {
     let response = request.send().await?;
     let status = response.status().as_u16();
     let text = response.text().await?;
-    Ok(Answer {
-        status,
-        body: serde_json::from_str(&text).unwrap_or(Value::Null),
-    })
+    Ok(Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::Null) })
 }
 
 /// What an answer has at these JSON pointers, each under its last segments; the whole if none are named.
@@ -417,8 +447,11 @@ fn picked(body: &Value, parts: &[&str]) -> Value {
     }
     let mut brief = Map::new();
     for pointer in parts {
-        if let Some(value) = body.pointer(pointer).filter(|value| !value.is_null() && **value != Value::Array(Vec::new())) {
-            let words: Vec<&str> = pointer.split('/').filter(|part| !part.is_empty() && part.parse::<usize>().is_err()).collect();
+        if let Some(value) =
+            body.pointer(pointer).filter(|value| !value.is_null() && **value != Value::Array(Vec::new()))
+        {
+            let words: Vec<&str> =
+                pointer.split('/').filter(|part| !part.is_empty() && part.parse::<usize>().is_err()).collect();
             brief.insert(words.last().copied().unwrap_or_default().to_owned(), value.clone());
         }
     }

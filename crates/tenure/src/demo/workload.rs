@@ -17,11 +17,7 @@ pub struct Workload {
 
 /// The form with which a client proves itself.
 pub fn proof(assertion: &str) -> [(&str, &str); 3] {
-    [
-        ("grant_type", "client_credentials"),
-        ("client_assertion_type", ASSERTION_TYPE),
-        ("client_assertion", assertion),
-    ]
+    [("grant_type", "client_credentials"), ("client_assertion_type", ASSERTION_TYPE), ("client_assertion", assertion)]
 }
 
 /// A list's texts under a name, joined.

@@ -1,4 +1,5 @@
-//! Agents and those who act for others: declared tasks (R54, RFC 9396), and the chain of a delegation in the record (R57, RFC 8693).
+//! Agents and those who act for others: declared tasks (R54, RFC 9396), and the chain of a delegation in the record
+//! (R57, RFC 8693).
 
 use std::process::{Output, Stdio};
 
@@ -31,12 +32,7 @@ pub struct Part<'a> {
 }
 
 /// A workload that may do this on `orders`, and has nobody act for it.
-pub const PLAIN: Part<'_> = Part {
-    kind: "workload",
-    actions: &["read", "write"],
-    tasks: &[],
-    delegates: &[],
-};
+pub const PLAIN: Part<'_> = Part { kind: "workload", actions: &["read", "write"], tasks: &[], delegates: &[] };
 
 /// The world, with Tenure as a resource of production.
 pub struct Chain {
@@ -60,10 +56,7 @@ impl Chain {
         charter["expires_at"] = json!(in_secs(20 * 86_400));
         charter["scope"] = on(part.actions);
         if !part.delegates.is_empty() {
-            charter["scope"]
-                .as_array_mut()
-                .unwrap()
-                .push(json!({"actions": ["delegate"], "resource": self.tenure}));
+            charter["scope"].as_array_mut().unwrap().push(json!({"actions": ["delegate"], "resource": self.tenure}));
         }
         let task = |(name, actions): &(&str, &[&str])| json!({"name": name, "purpose": "p", "scope": on(actions)});
         charter["tasks"] = part.tasks.iter().map(task).collect();
@@ -101,13 +94,21 @@ impl Chain {
     }
 
     pub async fn exchange(&self, actor: &Party, subject_token: &str, fields: &[(&str, &str)]) -> Answer {
-        let mut form = vec![("grant_type", EXCHANGE), ("subject_token", subject_token), ("subject_token_type", ACCESS_TOKEN)];
+        let mut form =
+            vec![("grant_type", EXCHANGE), ("subject_token", subject_token), ("subject_token_type", ACCESS_TOKEN)];
         form.extend_from_slice(fields);
         self.ask(actor, &form).await
     }
 
     /// An actor hands on what it was handed.
-    pub async fn onward(&self, actor: &Party, subject_token: &str, next: &str, actions: &[&str], task: Option<&str>) -> Answer {
+    pub async fn onward(
+        &self,
+        actor: &Party,
+        subject_token: &str,
+        next: &str,
+        actions: &[&str],
+        task: Option<&str>,
+    ) -> Answer {
         let details = delegation(next, actions, task).to_string();
         self.exchange(actor, subject_token, &[("authorization_details", &details)]).await
     }
@@ -166,7 +167,8 @@ on_one! {
         let chain = Chain::new(world).await;
         let tasks: &[(&str, &[&str])] = &[("reconcile", &["read"]), ("correct", &["read", "write"])];
         let agent = chain.party("accountant", Part { kind: "agent", tasks, ..PLAIN }).await;
-        // Without a task there is nothing, nor beyond the one that is declared; policy says so, and it is in the record.
+        // Without a task there is nothing, nor beyond the one that is declared; policy says so, and it is in the
+        // record.
         for (details, fields, reason) in [
             (None, vec![], "intent_missing"),
             (Some(task("reconcile")), vec![("scope", "read write")], "outside_intent"),
@@ -215,7 +217,8 @@ on_one! {
         let proven = chain.refused(&agent.id, "outside_intent").await;
         assert_eq!(proven.iter().filter(|event| event["control"] == "use").count(), 2);
 
-        // A task that is dropped takes its tokens with it; dropping needs no approval, adding does, and the last one can't be dropped.
+        // A task that is dropped takes its tokens with it; dropping needs no approval, adding does, and the last one
+        // can't be dropped.
         let added = chain.change(&agent.id, |charter| charter["tasks"].as_array_mut().unwrap().push(json!({"name": "more", "purpose": "p", "scope": charter_scope(&chain)}))).await;
         assert_eq!(added.expect(403).code(), "approval_needed");
         let none = chain.change(&agent.id, |charter| charter["tasks"] = json!([])).await;
@@ -234,7 +237,8 @@ on_one! {
         assert_eq!(chain.world.ask_token(&tool.key, &tool.id, "production").await.expect(200).text("/authorization_details/0/task"), "report");
         assert_eq!(chain.own(&tool, &task("report"), &[]).await.expect(200).text("/scope"), "read");
         assert_eq!(chain.change(&tool.id, |charter| charter["tasks"] = json!([])).await.expect(403).code(), "approval_needed");
-        // Who declares none is bound by its scope alone, and can't claim one; declaring some is free, and ends what was issued for none.
+        // Who declares none is bound by its scope alone, and can't claim one; declaring some is free, and ends what was
+        // issued for none.
         let free = chain.party("mover", PLAIN).await;
         let token = chain.world.token(&free.key, &free.id, "production").await;
         assert_eq!(chain.own(&free, &task("report"), &[]).await.expect(400).code(), "outside_intent");
@@ -368,16 +372,7 @@ async fn the_command_line_declares_tasks_and_hands_authority_on() {
     };
     let tool = register("tool", PLAIN).await;
     let tasks: &[(&str, &[&str])] = &[("reconcile", &["read"])];
-    let agent = register(
-        "agent",
-        Part {
-            kind: "agent",
-            tasks,
-            delegates: &[(&tool, &["read"], 0)],
-            ..PLAIN
-        },
-    )
-    .await;
+    let agent = register("agent", Part { kind: "agent", tasks, delegates: &[(&tool, &["read"], 0)], ..PLAIN }).await;
     let (agent_key, tool_key) = (path("agent"), path("tool"));
     let by_agent = [
         "token",

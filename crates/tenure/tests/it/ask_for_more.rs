@@ -44,8 +44,7 @@ impl Agent {
     /// A token for a task, under what the agent holds.
     async fn token(&self, world: &World, task: &str) -> Answer {
         let details = json!([{"type": "tenure_task", "task": task}]).to_string();
-        self.form(world, "token", &[("grant_type", "client_credentials"), ("authorization_details", &details)])
-            .await
+        self.form(world, "token", &[("grant_type", "client_credentials"), ("authorization_details", &details)]).await
     }
 
     async fn form(&self, world: &World, endpoint: &str, fields: &[(&str, &str)]) -> Answer {
@@ -171,7 +170,8 @@ on_one! {
         let (request_id, tag) = auth_req_id.split_once('.').unwrap();
         assert_eq!((request_id, tag.len()), (id.as_str(), 43));
         world.approve(&world.manager, &id).await.expect(200);
-        // Another client with the same auth_req_id; one that is guessed, altered or cut off; a request that never went this way.
+        // Another client with the same auth_req_id; one that is guessed, altered or cut off; a request that never went
+        // this way.
         let stolen = other.fetch(&world, &auth_req_id).await.expect(400);
         assert_eq!((stolen.text("/error").as_str(), stolen.code().as_str()), ("invalid_grant", "request_unknown"));
         assert!(refused_as(&world, &other, "request_unknown").await);
@@ -437,19 +437,14 @@ on_one! {
 async fn s17_a_notification_endpoint_inside_the_network_is_not_called() {
     let pings = Pings::start(&[204]);
     let world = World::start_with(Store::Sqlite, &[("TENURE_OUTBOUND_ALLOW", "192.0.2.0/24")]).await;
-    for (n, endpoint) in [
-        pings.url(),
-        pings.url().replace("http://", "https://"),
-        "http://169.254.169.254/latest/meta-data".into(),
-    ]
-    .into_iter()
-    .enumerate()
+    for (n, endpoint) in
+        [pings.url(), pings.url().replace("http://", "https://"), "http://169.254.169.254/latest/meta-data".into()]
+            .into_iter()
+            .enumerate()
     {
         let agent = Agent::new(&world, &format!("agent-{n}"), json!({"notification_endpoint": endpoint})).await;
-        let asked = agent
-            .ask(&world, 600, "refund of order 12", &[("client_notification_token", "token")])
-            .await
-            .expect(200);
+        let asked =
+            agent.ask(&world, 600, "refund of order 12", &[("client_notification_token", "token")]).await.expect(200);
         let id = asked.text("/request");
         world.approve(&world.manager, &id).await.expect(200);
         world.until(async || !world.events_of("request.called_back", &id).await.is_empty()).await;
@@ -468,12 +463,7 @@ async fn r56_a_question_that_nobody_answers_lapses() {
     let pings = Pings::start(&[204]);
     let agent = Agent::new(&world, "lonely-agent", json!({"notification_endpoint": pings.url()})).await;
     let asked = agent
-        .ask(
-            &world,
-            60,
-            "refund of order 12",
-            &[("client_notification_token", "token"), ("requested_expiry", "86400")],
-        )
+        .ask(&world, 60, "refund of order 12", &[("client_notification_token", "token"), ("requested_expiry", "86400")])
         .await
         .expect(200);
     assert_eq!(asked.body["expires_in"], 4, "no longer than requests wait here");
@@ -481,10 +471,7 @@ async fn r56_a_question_that_nobody_answers_lapses() {
     world.until(async || request(&world, &asked.text("/request")).await["state"] == "lapsed").await;
     let late = agent.fetch(&world, &asked.text("/auth_req_id")).await.expect(400);
     assert_eq!((late.text("/error").as_str(), late.code().as_str()), ("expired_token", "request_expired"));
-    assert_eq!(
-        world.approve(&world.manager, &asked.text("/request")).await.expect(409).code(),
-        "illegal_transition"
-    );
+    assert_eq!(world.approve(&world.manager, &asked.text("/request")).await.expect(409).code(), "illegal_transition");
     // Approved in time, and fetched too late.
     let asked = agent.ask(&world, 60, "refund of order 13", &[]).await.expect(200);
     world.approve(&world.manager, &asked.text("/request")).await.expect(200);

@@ -1,4 +1,5 @@
-//! Attacks on the management API and on the server as a whole: what is refused, as what, and that nothing changes by it.
+//! Attacks on the management API and on the server as a whole: what is refused, as what, and that nothing changes by
+//! it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,7 +29,8 @@ async fn raw(world: &World, request: impl AsRef<[u8]>) -> (u16, String, String) 
 type BodyCase<'a> = (&'a str, &'a str, &'a str, Vec<u8>, u16, &'a str);
 
 fn is_problem(answer: &Answer) -> bool {
-    let text = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let text =
+        |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     text("content-type") == "application/problem+json"
         && text("x-content-type-options") == "nosniff"
         && text("cache-control") == "no-store"
@@ -419,7 +421,10 @@ async fn hostile(hits: Arc<AtomicUsize>) -> String {
                     "redirect" => format!(
                         "HTTP/1.1 302 Found\r\nlocation: {url}/other/.well-known/openid-configuration\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
                     ),
-                    "large" => ok(&json!({"issuer": own, "jwks_uri": format!("{url}/k"), "x": "x".repeat(200_000)}).to_string()),
+                    "large" => {
+                        ok(&json!({"issuer": own, "jwks_uri": format!("{url}/k"), "x": "x".repeat(200_000)})
+                            .to_string())
+                    }
                     "endless" => format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{}", "[".repeat(200_000)),
                     "no-json" => ok("<html>s3cret of the network</html>"),
                     "error" => "HTTP/1.1 500 s3cret\r\ncontent-length: 6\r\nconnection: close\r\n\r\ns3cret".to_owned(),
@@ -458,11 +463,7 @@ async fn private_addresses_need_leave() {
         "https://[::1]".into(),
     ] {
         let answer = world
-            .post(
-                &world.admin,
-                "/v1/issuers",
-                json!({"url": url, "audience": "x", "environments": ["production"]}),
-            )
+            .post(&world.admin, "/v1/issuers", json!({"url": url, "audience": "x", "environments": ["production"]}))
             .await
             .expect(422);
         assert_eq!(answer.field_codes(), ["address_not_allowed"], "{url}");
@@ -500,16 +501,10 @@ async fn only_the_set_up_token_sets_up() {
     }
     assert_eq!(set_up(json!({"setup_token": token, "name": ""})).await.expect(422).code(), "fields_invalid");
     assert_eq!(
-        set_up(json!({"setup_token": token, "name": "Eve", "roles": ["security"]}))
-            .await
-            .expect(400)
-            .code(),
+        set_up(json!({"setup_token": token, "name": "Eve", "roles": ["security"]})).await.expect(400).code(),
         "body_malformed"
     );
-    assert_eq!(
-        set_up(json!({"setup_token": token, "name": [token]})).await.expect(400).code(),
-        "body_malformed"
-    );
+    assert_eq!(set_up(json!({"setup_token": token, "name": [token]})).await.expect(400).code(), "body_malformed");
     // Nothing works before.
     for path in ["/env/production/token", "/v1/enrol", "/v1/people", "/access/v1/evaluation"] {
         let answer = World::answer(http.post(format!("{}{path}", server.url)).json(&json!({}))).await;
@@ -526,7 +521,8 @@ async fn only_the_set_up_token_sets_up() {
     set_up(body).await.expect(409);
 }
 
-/// Everything that is secret and that the server has seen or made, against everything that it has said; with its talk turned up.
+/// Everything that is secret and that the server has seen or made, against everything that it has said; with its talk
+/// turned up.
 #[tokio::test]
 async fn the_servers_own_log_never_shows_a_secret() {
     for level in ["info", "trace"] {
@@ -549,9 +545,7 @@ async fn the_servers_own_log_never_shows_a_secret() {
             world.post(&world.admin, "/v1/people", json!(secret)).await.expect(400);
             world.post(secret, "/v1/issuers", json!({})).await;
             world.form(secret, "/env/production/introspect", &[("token", secret)]).await;
-            world
-                .form("", "/env/production/token", &[("grant_type", secret), ("client_secret", secret)])
-                .await;
+            world.form("", "/env/production/token", &[("grant_type", secret), ("client_secret", secret)]).await;
             world
                 .form(
                     "",

@@ -67,7 +67,8 @@ on_one! {
         assert_eq!((&other.body["decision"], other.code().as_str()), (&json!(false), "resource_unknown"));
         assert_eq!(world.events_of("access.refused", &gateway_id).await[0]["data"]["reason"], "resource_unknown");
 
-        // What isn't its own reads as what isn't there: a no, and no error by which a gateway would take the decision point for broken.
+        // What isn't its own reads as what isn't there: a no, and no error by which a gateway would take the decision
+        // point for broken.
         for resource in [
             json!({"type": "database", "id": ledger}),
             json!({"type": "database", "id": staging}),

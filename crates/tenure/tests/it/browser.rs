@@ -1,5 +1,5 @@
-//! A browser as far as sign-in needs one: cookies by origin, redirects one at a time, forms, and what a browser says about where a request
-//! comes from.
+//! A browser as far as sign-in needs one: cookies by origin, redirects one at a time, forms, and what a browser says
+//! about where a request comes from.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -50,10 +50,7 @@ impl Page {
 impl Browser {
     pub fn new() -> Self {
         let http = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self {
-            http,
-            cookies: Mutex::default(),
-        }
+        Self { http, cookies: Mutex::default() }
     }
 
     fn origin(url: &str) -> String {
@@ -84,11 +81,7 @@ impl Browser {
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
         let request = self.http.request(method, url);
-        if pairs.is_empty() {
-            request
-        } else {
-            request.header("cookie", pairs.join("; "))
-        }
+        if pairs.is_empty() { request } else { request.header("cookie", pairs.join("; ")) }
     }
 
     async fn send(&self, url: &str, request: reqwest::RequestBuilder) -> Page {
@@ -119,10 +112,8 @@ impl Browser {
 
     /// Submits a form that a page of the same origin showed.
     pub async fn post(&self, url: &str, fields: &[(&str, &str)]) -> Page {
-        let request = self
-            .request(Method::POST, url)
-            .header("origin", Self::origin(url))
-            .header("sec-fetch-site", "same-origin");
+        let request =
+            self.request(Method::POST, url).header("origin", Self::origin(url)).header("sec-fetch-site", "same-origin");
         self.send(url, request.form(fields)).await
     }
 

@@ -12,12 +12,7 @@ use crate::world::{Server, Store};
 /// Runs `tenure` without the environment's own settings.
 fn tenure(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = crate::world::tenure();
-    command
-        .args(arguments)
-        .envs(environment.iter().copied())
-        .stdin(std::process::Stdio::null())
-        .output()
-        .unwrap()
+    command.args(arguments).envs(environment.iter().copied()).stdin(std::process::Stdio::null()).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -98,11 +93,7 @@ fn failures_say_what_to_do() {
     let data = folder.path().to_str().unwrap();
     let without_token = tenure(&["identity", "list", "--data", data], &[]);
     assert_eq!(code(&without_token), 1);
-    assert!(
-        text(&without_token.stderr).contains("hint: `tenure login` begins one"),
-        "{}",
-        text(&without_token.stderr)
-    );
+    assert!(text(&without_token.stderr).contains("hint: `tenure login` begins one"), "{}", text(&without_token.stderr));
     let without_server = tenure(&["log", "checkpoint", "--server", "http://127.0.0.1:1"], &[]);
     assert_eq!(code(&without_server), 1);
     assert!(
@@ -121,9 +112,7 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
-        Self {
-            server: Server::start(Store::Sqlite, &[]),
-        }
+        Self { server: Server::start(Store::Sqlite, &[]) }
     }
 
     fn path(&self, name: &str) -> String {
@@ -132,10 +121,7 @@ impl Desk {
 
     fn run(&self, arguments: &[&str]) -> Output {
         let data = self.server.data.path().to_str().unwrap();
-        tenure(
-            arguments,
-            &[("TENURE_SERVER", &self.server.url), ("TENURE_DATA", data), ("TENURE_OUTPUT", "json")],
-        )
+        tenure(arguments, &[("TENURE_SERVER", &self.server.url), ("TENURE_DATA", data), ("TENURE_OUTPUT", "json")])
     }
 
     fn does(&self, arguments: &[&str]) -> Value {
@@ -190,7 +176,8 @@ fn a_life_by_the_command_line() {
     desk.does(&["environment", "create", "--name", "production", "--production"]);
     let team = desk.makes(&["team", "create", "removers"]);
     desk.does(&["person", "change", &manager, "--team", &team]);
-    let application = desk.makes(&["application", "create", "--name", "billing", "--owner", &person, "--removal-group", &team]);
+    let application =
+        desk.makes(&["application", "create", "--name", "billing", "--owner", &person, "--removal-group", &team]);
     let uri = "https://ledger.example.com";
     let resource = desk.makes(&[
         "resource",
@@ -214,21 +201,14 @@ fn a_life_by_the_command_line() {
     assert_eq!(desk.does(&["key", "public", &key]), jwk);
 
     let incomplete = desk.path("incomplete.json");
-    std::fs::write(
-        &incomplete,
-        json!({"kind": "workload", "name": "half", "charter": {"purpose": "x"}}).to_string(),
-    )
-    .unwrap();
+    std::fs::write(&incomplete, json!({"kind": "workload", "name": "half", "charter": {"purpose": "x"}}).to_string())
+        .unwrap();
     let refused = desk.run(&["identity", "register", "-f", &incomplete]);
     assert_eq!(code(&refused), 1);
     let said = text(&refused.stderr);
-    for field in [
-        "charter.owner",
-        "charter.scope",
-        "charter.environment",
-        "charter.workload_binding",
-        "charter.expires_at",
-    ] {
+    for field in
+        ["charter.owner", "charter.scope", "charter.environment", "charter.workload_binding", "charter.expires_at"]
+    {
         assert_eq!(
             said.lines().filter(|line| line.trim_start().starts_with(&format!("{field}:"))).count(),
             1,
@@ -243,19 +223,14 @@ fn a_life_by_the_command_line() {
     assert_eq!(mode(&grace), 0o600);
     let max = desk.path("max.token");
     desk.run(&["person", "token", &manager, "--out", &max]);
-    let request = desk.does(&["request", "list", "--state", "open", "--all"])["items"][0]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let request =
+        desk.does(&["request", "list", "--state", "open", "--all"])["items"][0]["id"].as_str().unwrap().to_owned();
     let read = desk.does(&["request", "show", &request])["content_hash"].as_str().unwrap().to_owned();
     let approve = ["request", "approve", &request, "--content-hash", &read, "--token-file"];
     assert_eq!(code(&desk.run(&[&approve[..], &[&grace]].concat())), 1, "nobody approves for themselves");
     let approved = desk.does(&[&approve[..], &[&max]].concat());
     assert_eq!(approved["state"], "fulfilled");
-    assert_eq!(
-        desk.does(&["identity", "list", "--state", "active", "--all"])["items"][0]["id"],
-        identity.as_str()
-    );
+    assert_eq!(desk.does(&["identity", "list", "--state", "active", "--all"])["items"][0]["id"], identity.as_str());
     assert_eq!(desk.does(&["identity", "access", &identity])["access"][0]["live"], true);
 
     let get = ["token", "get", "--identity", &identity, "--key", &key, "--environment", "production"];
@@ -319,10 +294,7 @@ fn export(entries: u64) -> (String, Vec<u8>) {
     let leaves: Vec<Vec<u8>> = (0..entries)
         .map(|index| {
             Leaf {
-                actor: Actor {
-                    id: "per_1".into(),
-                    kind: "person".into(),
-                },
+                actor: Actor { id: "per_1".into(), kind: "person".into() },
                 at: 1_700_000_000_000_000 + i64::try_from(index).unwrap(),
                 control: "issue".into(),
                 data: json!({"index": index}).as_object().unwrap().clone(),

@@ -1,4 +1,5 @@
-//! What every handler keeps: a request that is sent twice is carried out once, each request can be found in the log, and the document says it all.
+//! What every handler keeps: a request that is sent twice is carried out once, each request can be found in the log,
+//! and the document says it all.
 
 use reqwest::Method;
 use serde_json::{Value, json};

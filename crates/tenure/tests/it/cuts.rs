@@ -21,13 +21,7 @@ impl Member {
         charter["environment"] = json!(environment);
         change(&mut charter);
         let id = world.active(name, charter).await;
-        let mut member = Self {
-            id,
-            key,
-            environment,
-            credential: String::new(),
-            token: String::new(),
-        };
+        let mut member = Self { id, key, environment, credential: String::new(), token: String::new() };
         member.renew(world).await;
         member
     }
@@ -38,11 +32,7 @@ impl Member {
     }
 
     async fn state(&self, world: &World) -> String {
-        world
-            .get(&world.auditor, &format!("/v1/credentials/{}", self.credential))
-            .await
-            .expect(200)
-            .text("/state")
+        world.get(&world.auditor, &format!("/v1/credentials/{}", self.credential)).await.expect(200).text("/state")
     }
 }
 

@@ -33,17 +33,9 @@ struct Three {
 async fn three(chain: &Chain, name: &str) -> Three {
     let all: &[&str] = &["read", "write", "enforce"];
     let c = chain.party(&format!("{name}-c"), Part { actions: all, ..PLAIN }).await;
-    let b = Part {
-        actions: all,
-        delegates: &[(&c.id, all, 0)],
-        ..PLAIN
-    };
+    let b = Part { actions: all, delegates: &[(&c.id, all, 0)], ..PLAIN };
     let b = chain.party(&format!("{name}-b"), b).await;
-    let a = Part {
-        actions: all,
-        delegates: &[(&b.id, all, 1)],
-        ..PLAIN
-    };
+    let a = Part { actions: all, delegates: &[(&b.id, all, 1)], ..PLAIN };
     let a = chain.party(&format!("{name}-a"), a).await;
     let first = chain.delegate(&a, &b.id, &[], None).await.expect(200);
     let first = (first.text("/access_token"), first.text("/credential"));
@@ -55,12 +47,7 @@ async fn three(chain: &Chain, name: &str) -> Three {
         chain.exchange(&c, &second.0, &read).await.expect(200).text("/access_token"),
     ];
     let enforcing = chain.exchange(&c, &second.0, &[("scope", "enforce")]).await.expect(200).text("/access_token");
-    Three {
-        parties: [a, b, c],
-        handed: [first, second],
-        derived,
-        enforcing,
-    }
+    Three { parties: [a, b, c], handed: [first, second], derived, enforcing }
 }
 
 impl Three {
@@ -70,7 +57,8 @@ impl Three {
         let asked = world.form(&self.enforcing, "/env/production/introspect", &[("token", &world.gateway)]).await;
         [
             world.is_live(&self.derived[1]).await,
-            chain.decide(&self.parties[2].id, Some(&self.derived[1]), "read", None).await.body["decision"] == json!(true),
+            chain.decide(&self.parties[2].id, Some(&self.derived[1]), "read", None).await.body["decision"]
+                == json!(true),
             asked.status == 200,
         ]
     }
@@ -87,7 +75,8 @@ fn invalid(reason: &str) -> (String, String) {
 }
 
 async fn grant_on_orders(world: &World, id: &str) -> String {
-    let access = world.get(&world.auditor, &format!("/v1/identities/{id}/access")).await.expect(200).body["access"].take();
+    let access =
+        world.get(&world.auditor, &format!("/v1/identities/{id}/access")).await.expect(200).body["access"].take();
     let on_orders = |access: &&Value| access["entitlement"]["resource"] == json!(world.orders);
     access.as_array().unwrap().iter().find(on_orders).unwrap()["grant"].as_str().unwrap().to_owned()
 }
@@ -169,7 +158,8 @@ on_one! {
         assert_eq!(refusal(chain.delegate(&pair.subject, &pair.subject.id, &[], None).await), invalid("delegation_not_allowed"));
         // Without the right to delegate, a delegate in the charter is worth nothing.
         assert_eq!(chain.delegate(&other, &pair.actor.id, &[], None).await.expect(400).text("/error"), "invalid_target");
-        // A charter names only whom it may: others of its environment that have not ended, not itself, and inside its scope.
+        // A charter names only whom it may: others of its environment that have not ended, not itself, and inside its
+        // scope.
         let staging = chain.world.resource("https://orders.staging", "staging", "online").await;
         let mut charter = chain.charter(&Key::new(), &PLAIN);
         charter["environment"] = json!("staging");

@@ -58,7 +58,8 @@ fn ended(mut child: Child, temporary: &Path) -> (i32, String) {
     (status.code().unwrap(), said)
 }
 
-/// What somebody could use of what was printed: tokens beyond their kind, proofs and tokens of workloads that are not cut off.
+/// What somebody could use of what was printed: tokens beyond their kind, proofs and tokens of workloads that are not
+/// cut off.
 fn secrets(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let whole = text.replace(WRAPPED, "");
@@ -95,13 +96,9 @@ fn d24_a_token_is_found_wherever_one_can_begin_and_nowhere_else() {
     assert_eq!(secrets("tnr_op_abcdefgh "), ["tnr_op_abcdefgh"]);
     assert_eq!(secrets(&format!("tn{WRAPPED}r_op_abcdefgh ")), ["tnr_op_abcdefgh"]);
     // Cut off it may be shown, and random text is none.
-    for harmless in [
-        "\"eyJhbGciOi…\"",
-        "\"x\": \"4peyJq9-Zk\"",
-        "0_eyJhbGciOiJFZERTQSJ9",
-        "-eyJhbGciOiJFZERTQSJ9",
-        "tnr_op_…f3 ",
-    ] {
+    for harmless in
+        ["\"eyJhbGciOi…\"", "\"x\": \"4peyJq9-Zk\"", "0_eyJhbGciOiJFZERTQSJ9", "-eyJhbGciOiJFZERTQSJ9", "tnr_op_…f3 "]
+    {
         assert_eq!(secrets(harmless), Vec::<String>::new(), "{harmless}");
     }
 }
@@ -121,10 +118,7 @@ fn the_demo_tells_its_story() {
     assert_eq!(titles, STEPS);
     assert!(text.contains("Every step gave what it should"), "{text}");
     for kind in ["agent", "bot", "device", "integration", "pipeline", "service account", "workload"] {
-        assert!(
-            text.lines().any(|line| line.trim_start().starts_with(&format!("{kind}  "))),
-            "no {kind} was counted"
-        );
+        assert!(text.lines().any(|line| line.trim_start().starts_with(&format!("{kind}  "))), "no {kind} was counted");
     }
     assert_eq!(secrets(&text), Vec::<String>::new());
     // Names and no ids, and nothing wider than a page; it ends with what was seen and what to do next (d24).
@@ -133,14 +127,9 @@ fn the_demo_tells_its_story() {
     assert_eq!(words.filter(|word| is_id(word)).collect::<Vec<_>>(), Vec::<&str>::new(), "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
     assert!(!text.contains('\u{1b}'), "coloured without a terminal");
-    for said in [
-        "  refused  ",
-        "  cut      ",
-        "  proven   ",
-        "entry_changed at entry ",
-        "waiting for the deadline",
-        "Next:",
-    ] {
+    for said in
+        ["  refused  ", "  cut      ", "  proven   ", "entry_changed at entry ", "waiting for the deadline", "Next:"]
+    {
         assert!(text.contains(said), "{said} is missing in {text}");
     }
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -175,7 +164,8 @@ fn d24_on_a_terminal_it_has_its_width_its_colours_and_the_wire_on_demand() {
     assert_eq!(secrets(&lines.join(&WRAPPED.to_string())), Vec::<String>::new());
     let plain = lines.concat();
     // Each token has a number of its own: opposite answers are about different ones.
-    let tokens: std::collections::BTreeSet<&str> = plain.split("‹token ").skip(1).filter_map(|rest| rest.split([' ', '›']).next()).collect();
+    let tokens: std::collections::BTreeSet<&str> =
+        plain.split("‹token ").skip(1).filter_map(|rest| rest.split([' ', '›']).next()).collect();
     assert!(tokens.len() > 3, "{tokens:?}");
     assert!(plain.contains("\"token_type\""), "the wire is there in full");
 }

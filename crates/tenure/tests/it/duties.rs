@@ -90,7 +90,8 @@ on_one! {
         };
         team(&world, "payers").await;
         let before = register("before").await;
-        // Who joins later is out of what was asked before; who leaves later isn't in what was asked while they were there.
+        // Who joins later is out of what was asked before; who leaves later isn't in what was asked while they were
+        // there.
         import("payers").await;
         assert_eq!(world.approve(&sue, &before).await.expect(403).code(), "self_approval");
         let while_there = register("while-there").await;

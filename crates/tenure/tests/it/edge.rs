@@ -16,9 +16,11 @@ use crate::world::{Store, World, client};
 const BEGINNINGS: usize = 600;
 const OF_A_SOURCE: usize = 1_024;
 const OF_A_SOURCE_UNDER_WAY: usize = 512;
-const BEHIND_A_PROXY: &[(&str, &str)] = &[("TENURE_TLS_IN_FRONT", "true"), ("TENURE_TRUSTED_PROXIES", "127.0.0.1,10.0.0.0/8")];
+const BEHIND_A_PROXY: &[(&str, &str)] =
+    &[("TENURE_TLS_IN_FRONT", "true"), ("TENURE_TRUSTED_PROXIES", "127.0.0.1,10.0.0.0/8")];
 
-/// Whether a sign-in may be begun with these headers. (Under an address there are no passkeys, which is said after attempts are counted.)
+/// Whether a sign-in may be begun with these headers. (Under an address there are no passkeys, which is said after
+/// attempts are counted.)
 async fn begin(http: &reqwest::Client, url: &str, origin: &str, headers: &[(&str, &str)]) -> bool {
     let mut request = http.post(format!("{url}/sign-in/passkey/start")).header("origin", origin);
     for (name, value) in headers {
@@ -32,12 +34,7 @@ async fn begin(http: &reqwest::Client, url: &str, origin: &str, headers: &[(&str
 /// Uses up what a source may begin.
 async fn use_up(http: &reqwest::Client, url: &str, origin: &str, headers: &[(&str, &str)]) {
     for _ in 0..BEGINNINGS / 50 {
-        assert!(
-            join_all((0..50).map(|_| begin(http, url, origin, headers)))
-                .await
-                .into_iter()
-                .all(|begun| begun)
-        );
+        assert!(join_all((0..50).map(|_| begin(http, url, origin, headers))).await.into_iter().all(|begun| begun));
     }
     assert!(!begin(http, url, origin, headers).await);
 }
@@ -100,16 +97,14 @@ async fn a06_nobody_elses_word_on_where_they_come_from_counts() {
     }
     assert!(!begin(&world.http, &url, &url, &[("x-forwarded-for", "203.0.113.250")]).await);
     // What the sign-ins used up is no other way in, and no link's.
-    let origin = world
-        .http
-        .post(format!("{url}/sign-in/invitation"))
-        .header("origin", &url)
-        .form(&[("invitation", "none")]);
+    let origin =
+        world.http.post(format!("{url}/sign-in/invitation")).header("origin", &url).form(&[("invitation", "none")]);
     assert_eq!(origin.send().await.unwrap().status(), 401);
     assert_eq!(world.http.get(format!("{url}/approve/none")).send().await.unwrap().status(), 404);
 }
 
-/// Where the proxy listens: at an address of its own, so that no connection that another test opens meanwhile takes its port.
+/// Where the proxy listens: at an address of its own, so that no connection that another test opens meanwhile takes its
+/// port.
 const PROXY: &str = "127.0.0.3";
 
 /// A running proxy; it ends with the test.
@@ -130,23 +125,12 @@ impl Proxy {
         std::fs::write(folder.path().join("Caddyfile"), config).unwrap();
         let mut command = caddy();
         command.args(["run", "--adapter", "caddyfile", "--config"]).arg(folder.path().join("Caddyfile"));
-        command
-            .env("HOME", folder.path())
-            .env("XDG_DATA_HOME", folder.path())
-            .env("XDG_CONFIG_HOME", folder.path());
+        command.env("HOME", folder.path()).env("XDG_DATA_HOME", folder.path()).env("XDG_CONFIG_HOME", folder.path());
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
-        let proxy = Self {
-            child,
-            url: format!("http://{PROXY}:{port}"),
-            _folder: folder,
-        };
+        let proxy = Self { child, url: format!("http://{PROXY}:{port}"), _folder: folder };
         world
             .until(async || {
-                client()
-                    .get(format!("{}/livez", proxy.url))
-                    .send()
-                    .await
-                    .is_ok_and(|answer| answer.status() == 200)
+                client().get(format!("{}/livez", proxy.url)).send().await.is_ok_and(|answer| answer.status() == 200)
             })
             .await;
         proxy
@@ -163,11 +147,7 @@ impl Drop for Proxy {
 #[tokio::test]
 async fn a06_a_real_proxy_says_whom_it_forwards_in_each_of_three_forms() {
     let behind = |source| {
-        [
-            ("TENURE_TLS_IN_FRONT", "true"),
-            ("TENURE_TRUSTED_PROXIES", "127.0.0.1"),
-            ("TENURE_PROXY_SOURCE", source),
-        ]
+        [("TENURE_TLS_IN_FRONT", "true"), ("TENURE_TRUSTED_PROXIES", "127.0.0.1"), ("TENURE_PROXY_SOURCE", source)]
     };
     for (source, how) in [
         ("x-forwarded-for", ""),
@@ -235,10 +215,7 @@ async fn a06_an_unfinished_body_holds_a_place_for_seconds_and_keeps_nobody_out()
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
-        assert!(
-            answer.to_ascii_lowercase().contains("connection: close") && answer.contains("too slowly"),
-            "{answer}"
-        );
+        assert!(answer.to_ascii_lowercase().contains("connection: close") && answer.contains("too slowly"), "{answer}");
     };
     // Whoever comes from the same address is served, and one that only waits makes room.
     let mut beyond = connected(&world, "127.0.0.2").await;
@@ -291,20 +268,10 @@ async fn a06_feeds_are_bounded_and_tell_all_their_readers_the_same() {
     let count = world.events().await.len();
     assert!(count > 64, "more than one step: {count}");
     let feed = async |token: &str| {
-        world
-            .http
-            .get(format!("{}/v1/events", world.server.url))
-            .bearer_auth(token)
-            .send()
-            .await
-            .unwrap()
+        world.http.get(format!("{}/v1/events", world.server.url)).bearer_auth(token).send().await.unwrap()
     };
     let mut feeds = join_all((0..16).map(|_| feed(&world.auditor))).await;
-    assert!(
-        feeds
-            .iter()
-            .all(|feed| feed.status() == 200 && feed.headers()["content-type"] == "text/event-stream")
-    );
+    assert!(feeds.iter().all(|feed| feed.status() == 200 && feed.headers()["content-type"] == "text/event-stream"));
     let refused = world.get(&world.auditor, "/v1/events").await.expect(429);
     assert_eq!(refused.code(), "budget_spent");
     assert!(refused.text("/detail").contains("16"), "{}", refused.body);

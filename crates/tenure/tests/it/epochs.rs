@@ -11,11 +11,7 @@ use crate::world::{Key, Store, World, client, tenure};
 /// Runs `tenure` on the server's own folder and database.
 fn run(world: &World, arguments: &[&str]) -> Output {
     let mut command = tenure();
-    command
-        .args(arguments)
-        .arg("--data")
-        .arg(world.server.data())
-        .env("TENURE_PUBLIC_URL", &world.server.url);
+    command.args(arguments).arg("--data").arg(world.server.data()).env("TENURE_PUBLIC_URL", &world.server.url);
     if let Some(url) = world.server.database() {
         command.env("TENURE_STORE", url);
     }
@@ -69,7 +65,8 @@ fn reason(answer: &crate::world::Answer) -> String {
     format!("{} {}", answer.code(), answer.body)
 }
 
-/// What a test of a restore begins with: an identity that is suspended, a token that is cut and a proof that is used after the backup.
+/// What a test of a restore begins with: an identity that is suspended, a token that is cut and a proof that is used
+/// after the backup.
 struct Before {
     id: String,
     key: Key,
@@ -228,9 +225,7 @@ async fn a04_restoring_by_the_command_is_an_epoch_too() {
     world.restart();
     before.begins_anew(&mut world).await;
     // A proof says its second alone: one of the epoch's first is taken for one of before.
-    world
-        .until(async || world.ask_token(&before.key, &before.id, "production").await.status == 200)
-        .await;
+    world.until(async || world.ask_token(&before.key, &before.id, "production").await.status == 200).await;
     let token = world.token(&before.key, &before.id, "production").await;
     assert!(world.is_live(&token).await);
 }
@@ -376,10 +371,8 @@ async fn a04_what_is_no_backup_of_this_deployment_takes_no_ones_place() {
     world.server.stop();
     let database = world.server.data().join("tenure.db");
     let files = || {
-        let mut names: Vec<_> = std::fs::read_dir(world.server.data())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name())
-            .collect();
+        let mut names: Vec<_> =
+            std::fs::read_dir(world.server.data()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.sort_unstable();
         (names, std::fs::read(&database).unwrap())
     };
@@ -447,7 +440,8 @@ async fn a04_a_copy_that_writes_nothing_is_noticed() {
     put_by_hand(&world, &copy.join("tenure.db"));
     restart(&mut world, &settings);
     assert!(!is_contradicted(&world).await && world.is_live(&token).await);
-    // Its start is over, and with it what it has to hand over: from here on it writes nothing, over what is kept there neither.
+    // Its start is over, and with it what it has to hand over: from here on it writes nothing, over what is kept there
+    // neither.
     let size_in = |text: &str| text.lines().nth(1).unwrap().parse::<u64>().unwrap();
     let handed_over = async || {
         let metrics = world.text("", "/metrics").await;
@@ -458,7 +452,9 @@ async fn a04_a_copy_that_writes_nothing_is_noticed() {
     std::fs::rename(copy.join("newest"), kept.join("checkpoint")).unwrap();
     // What is asked is all that it does.
     world
-        .until(async || world.form(&world.gateway, "/env/production/introspect", &[("token", &token)]).await.status == 401)
+        .until(async || {
+            world.form(&world.gateway, "/env/production/introspect", &[("token", &token)]).await.status == 401
+        })
         .await;
     assert!(is_contradicted(&world).await);
 }
@@ -472,10 +468,7 @@ async fn a04_a_place_that_fails_for_a_minute_is_told() {
     assert!(!is_failing(&world).await);
     std::fs::rename(&kept, &away).unwrap();
     let open = async || {
-        let found = world
-            .get(&world.security, "/v1/findings?state=open&rule=checkpoints-not-kept")
-            .await
-            .expect(200);
+        let found = world.get(&world.security, "/v1/findings?state=open&rule=checkpoints-not-kept").await.expect(200);
         found.body["items"].as_array().unwrap().clone()
     };
     world
@@ -501,17 +494,7 @@ async fn a04_on_postgresql_a_database_that_was_put_back_is_noticed() {
     let mut world = World::binary(Store::Postgres, &[]).await;
     let before = Before::of(&world).await;
     world.server.stop();
-    let name = world
-        .server
-        .database()
-        .unwrap()
-        .split('?')
-        .next()
-        .unwrap()
-        .rsplit('/')
-        .next()
-        .unwrap()
-        .to_owned();
+    let name = world.server.database().unwrap().split('?').next().unwrap().rsplit('/').next().unwrap().to_owned();
     let backup = tenure_store::testing::copied_postgres(&name);
     world.restart();
     before.goes_on(&world).await;
@@ -523,11 +506,7 @@ async fn a04_on_postgresql_a_database_that_was_put_back_is_noticed() {
     before.gets_nothing(&world).await;
     world.server.stop();
     let restored = run(&world, &["recover"]);
-    assert!(
-        restored.status.success() && said(&restored).contains("epoch 1 has begun"),
-        "{}",
-        said(&restored)
-    );
+    assert!(restored.status.success() && said(&restored).contains("epoch 1 has begun"), "{}", said(&restored));
     world.restart();
     before.begins_anew(&mut world).await;
     assert_eq!(
@@ -542,15 +521,11 @@ async fn a04_on_postgresql_a_database_that_was_put_back_is_noticed() {
 
 /// The names of the files of a folder in whose bytes a text stands.
 fn holding(folder: &Path, text: &str) -> Vec<String> {
-    let files = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|file| file.unwrap().path())
-        .filter(|path| path.is_file());
-    let holds = |path: &std::path::PathBuf| std::fs::read(path).unwrap().windows(text.len()).any(|window| window == text.as_bytes());
-    files
-        .filter(holds)
-        .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
-        .collect()
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).filter(|path| path.is_file());
+    let holds = |path: &std::path::PathBuf| {
+        std::fs::read(path).unwrap().windows(text.len()).any(|window| window == text.as_bytes())
+    };
+    files.filter(holds).map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
 }
 
 #[tokio::test]
@@ -576,11 +551,8 @@ async fn a09_an_erased_name_is_in_no_file_and_the_database_is_whole_alone() {
     std::fs::copy(data.join("tenure.db"), copy.path().join("tenure.db")).unwrap();
     std::fs::copy(data.join("root-key"), copy.path().join("root-key")).unwrap();
     let backup = copy.path().join("again.db");
-    let made = tenure()
-        .args(["backup", "--out", backup.to_str().unwrap(), "--data"])
-        .arg(copy.path())
-        .output()
-        .unwrap();
+    let made =
+        tenure().args(["backup", "--out", backup.to_str().unwrap(), "--data"]).arg(copy.path()).output().unwrap();
     let entries: usize = said(&made).split(": ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
     assert!(entries >= size, "{entries} of {size}");
 }

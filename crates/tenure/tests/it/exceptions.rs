@@ -86,10 +86,7 @@ pub async fn activate(world: &World, id: &str) {
 /// The record's refusals for a reason.
 async fn recorded(world: &World, reason: &str) -> usize {
     let events = world.events().await;
-    events
-        .iter()
-        .filter(|event| event["kind"] == "access.refused" && event["data"]["reason"] == reason)
-        .count()
+    events.iter().filter(|event| event["kind"] == "access.refused" && event["data"]["reason"] == reason).count()
 }
 
 on_one! {
@@ -428,7 +425,8 @@ on_one! {
         assert_eq!(world.approve(&world.security, &own.text("/request")).await.expect(403).code(), "self_approval");
         world.approve(&other, &own.text("/request")).await.expect(200);
         assert_eq!(exception(&world, &own.text("/id")).await.text("/state"), "proposed");
-        // An administrator decides on nobody's waiver, and a requester who is a stranger to it can't ask in the owner's name.
+        // An administrator decides on nobody's waiver, and a requester who is a stranger to it can't ask in the owner's
+        // name.
         world.approve(&world.admin, &request).await.expect(403);
         let (_, auditor) = world.person("Abe", &["auditor"]).await;
         world.post(&auditor, "/v1/exceptions", proposal("wildcard_scope", &draft, "1d")).await.expect(403);

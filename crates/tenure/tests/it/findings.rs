@@ -76,7 +76,8 @@ on_both! { because "findings are found by terms, deadlines are claimed";
         for rule in ["missing-owner", "missing-expiry", "missing-scope", "missing-trigger"] {
             assert!(posture.body["rules"].as_array().unwrap().contains(&json!(rule)));
         }
-        // The check runs by itself within a second of the activation: the clock stands still meanwhile, so it is due at once.
+        // The check runs by itself within a second of the activation: the clock stands still meanwhile, so it is due at
+        // once.
         world.until_at_once(async || !world.events_of("identity.posture_checked", &id).await.is_empty()).await;
         let time = |event: &Value| event["at"].as_i64().unwrap();
         let checked = world.events_of("identity.posture_checked", &id).await;

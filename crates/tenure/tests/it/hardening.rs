@@ -112,10 +112,7 @@ async fn silent_connections_are_closed() {
 async fn a_log_that_was_rewritten_in_the_database_vouches_for_nothing() {
     let mut world = World::binary(Store::Sqlite, &[]).await;
     let (id, _) = world.exporter("exporter").await;
-    world
-        .post(&world.security, &format!("/v1/identities/{id}/suspend"), json!({"reason": "test"}))
-        .await
-        .expect(200);
+    world.post(&world.security, &format!("/v1/identities/{id}/suspend"), json!({"reason": "test"})).await.expect(200);
     world.until(async || world.get("", "/v1/log/checkpoint").await.status == 200).await;
     assert_eq!(
         world.post(&world.auditor, "/v1/log/verify-state", json!({})).await.expect(200).body["faults"],
@@ -124,19 +121,14 @@ async fn a_log_that_was_rewritten_in_the_database_vouches_for_nothing() {
     world.server.stop();
     let database = rusqlite::Connection::open(world.server.data().join("tenure.db")).unwrap();
     let (index, leaf): (i64, Vec<u8>) = database
-        .query_row(
-            "SELECT idx, leaf FROM entry WHERE instr(leaf, CAST('identity.suspended' AS BLOB)) > 0",
-            [],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
+        .query_row("SELECT idx, leaf FROM entry WHERE instr(leaf, CAST('identity.suspended' AS BLOB)) > 0", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
         .unwrap();
     let mut leaf: serde_json::Value = serde_json::from_slice(&leaf).unwrap();
     leaf["rows"] = json!([]);
     database
-        .execute(
-            "UPDATE entry SET leaf = $1 WHERE idx = $2",
-            rusqlite::params![leaf.to_string().into_bytes(), index],
-        )
+        .execute("UPDATE entry SET leaf = $1 WHERE idx = $2", rusqlite::params![leaf.to_string().into_bytes(), index])
         .unwrap();
     drop(database);
     world.restart();
@@ -196,13 +188,11 @@ async fn the_servers_time_can_not_be_moved_from_outside() {
     // No header, query or member of a body: what is committed is of the machine's time.
     let world = World::binary(Store::Sqlite, &[]).await;
     let before = now();
-    for (n, name) in ["date", "x-now", "x-time", "x-tenure-time", "x-tenure-clock", "x-test-clock"]
-        .iter()
-        .enumerate()
-    {
+    for (n, name) in ["date", "x-now", "x-time", "x-tenure-time", "x-tenure-clock", "x-test-clock"].iter().enumerate() {
         let ask = world.http.post(format!("{}/v1/applications?now=2099-01-01T00:00:00Z", world.server.url));
         let body = json!({"name": format!("app-{n}"), "owner": world.owner_id});
-        let answer = World::answer(ask.bearer_auth(&world.admin).header(*name, "2099-01-01T00:00:00Z").json(&body)).await;
+        let answer =
+            World::answer(ask.bearer_auth(&world.admin).header(*name, "2099-01-01T00:00:00Z").json(&body)).await;
         assert!([201, 400].contains(&answer.status), "{}", answer.body);
     }
     let body = json!({"name": "late", "owner": world.owner_id, "now": "2099-01-01T00:00:00Z"});
@@ -228,9 +218,7 @@ async fn a10_what_one_person_writes_is_bounded_in_number_size_and_kind() {
     let (_, other) = world.person("Bea", &["administrator"]).await;
     let mut refused = None;
     for n in 0..300 {
-        let answer = world
-            .post(&world.admin, "/v1/people", json!({"name": format!("{n} {}", "x".repeat(100))}))
-            .await;
+        let answer = world.post(&world.admin, "/v1/people", json!({"name": format!("{n} {}", "x".repeat(100))})).await;
         if answer.status != 201 {
             assert_eq!(answer.code(), "budget_spent");
             refused = Some((n, answer));
@@ -278,7 +266,8 @@ on_one! {
 /// A server inside the test in a folder, at an address, by the machine's clock.
 async fn served(data: &std::path::Path, listen: &str) -> tenure::server::Running {
     let settings = [("TENURE_DATA", data.to_str().unwrap()), ("TENURE_LISTEN", listen)];
-    let config = tenure::config::Config::read(None, settings.map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap();
+    let config =
+        tenure::config::Config::read(None, settings.map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap();
     tenure::server::start(&config, std::sync::Arc::new(tenure::server::SystemClock)).await.unwrap()
 }
 
@@ -299,20 +288,15 @@ async fn d23_the_first_server_has_a_name_under_which_passkeys_work_and_both_addr
     let http = crate::world::client();
     let post = async |path: &str, token: &str, body: serde_json::Value| {
         World::answer(
-            http.post(format!("{}{path}", running.url))
-                .bearer_auth(token)
-                .header("origin", &running.url)
-                .json(&body),
+            http.post(format!("{}{path}", running.url)).bearer_auth(token).header("origin", &running.url).json(&body),
         )
         .await
     };
     let token = std::fs::read_to_string(folder.path().join("setup-token")).unwrap();
     let done = post("/v1/setup", "", json!({"setup_token": token.trim(), "name": "Ada"})).await.expect(201);
     let ada = done.text("/operator_token");
-    let invitation = post("/v1/invitations", &ada, json!({"person": done.text("/person/id")}))
-        .await
-        .expect(201)
-        .text("/invitation");
+    let invitation =
+        post("/v1/invitations", &ada, json!({"person": done.text("/person/id")})).await.expect(201).text("/invitation");
     let begun = post("/sign-in/passkey/register-start", "", json!({"invitation": invitation})).await;
     assert_eq!(
         (begun.status, begun.body.to_string().contains("\"rp\":{\"id\":\"localhost\"")),
@@ -332,10 +316,8 @@ async fn d23_a_deployment_that_was_set_up_under_an_address_keeps_its_issuer() {
     let token = std::fs::read_to_string(folder.path().join("setup-token")).unwrap();
     let http = crate::world::client();
     let setup = json!({"setup_token": token.trim(), "name": "Ada"});
-    let ada = World::answer(http.post(format!("{old}/v1/setup")).json(&setup))
-        .await
-        .expect(201)
-        .text("/operator_token");
+    let ada =
+        World::answer(http.post(format!("{old}/v1/setup")).json(&setup)).await.expect(201).text("/operator_token");
     World::answer(http.post(format!("{old}/v1/environments")).bearer_auth(ada).json(&json!({"name": "staging"})))
         .await
         .expect(201);

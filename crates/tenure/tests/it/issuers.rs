@@ -33,11 +33,7 @@ impl Issuers {
     async fn start(world: World) -> Self {
         let provider = Provider::start("ES256", "first");
         trust(&world, &provider).await;
-        Self {
-            world,
-            provider,
-            workloads: std::cell::Cell::new(0),
-        }
+        Self { world, provider, workloads: std::cell::Cell::new(0) }
     }
 
     /// An identity registered as far as this stage.

@@ -17,7 +17,8 @@ forbid (principal, action, resource)
 unless { action == Action::"approve" || (principal is Person && principal == Person::"someone") };
 "#;
 
-/// Approves by itself whatever isn't of high risk and lasts an hour at most: what is asked about Tenure itself has neither a risk nor a duration.
+/// Approves by itself whatever isn't of high risk and lasts an hour at most: what is asked about Tenure itself has
+/// neither a risk nor a duration.
 const LIGHT: &str = r#"
 @id("short-and-light")
 @control("NHI7:2025")

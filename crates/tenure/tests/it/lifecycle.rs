@@ -7,14 +7,13 @@ use crate::world::{Answer, Key, Store, World, assertion_claims, in_secs};
 use crate::{in_real_time, on_both};
 
 async fn write_charter(world: &World, id: &str, charter: &Value, if_match: Option<&str>) -> Answer {
-    world
-        .at(Method::PUT, &world.owner, &format!("/v1/identities/{id}/charter"), if_match, charter)
-        .await
+    world.at(Method::PUT, &world.owner, &format!("/v1/identities/{id}/charter"), if_match, charter).await
 }
 
 /// An enrolment proof for a key (S-15); the join token's id is the middle of its text.
 fn enrolment(key: &Key, audience: &str, join_token: &str) -> Value {
-    let id: tenure_core::base::id::JoinTokenId = tenure_credentials::opaque::Parsed::parse(join_token).unwrap().id().unwrap();
+    let id: tenure_core::base::id::JoinTokenId =
+        tenure_credentials::opaque::Parsed::parse(join_token).unwrap().id().unwrap();
     let mut claims = assertion_claims("x", audience);
     claims["join_token_id"] = json!(id);
     let proof = key.sign(&json!({"alg": "EdDSA", "typ": "tenure-enrol+jwt"}), &claims);

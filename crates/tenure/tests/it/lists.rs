@@ -1,4 +1,5 @@
-//! Lists: what they take is what they say that they take, a cursor goes on where it began, and one record that can't be read spoils itself only.
+//! Lists: what they take is what they say that they take, a cursor goes on where it began, and one record that can't be
+//! read spoils itself only.
 
 use std::sync::Arc;
 
@@ -58,7 +59,8 @@ impl World {
         panic!("nobody may read {path}")
     }
 
-    /// Writes a person's row anew as somebody would who has the keys of the deployment; the server stands still meanwhile.
+    /// Writes a person's row anew as somebody would who has the keys of the deployment; the server stands still
+    /// meanwhile.
     async fn rewrite(&mut self, person: &str, change: impl FnOnce(&str) -> String) {
         self.server.stop();
         let root = RootKey::open_file(&self.server.data().join("root-key")).unwrap();
@@ -69,7 +71,8 @@ impl World {
         };
         let key = RowKey::new(RowKind::Person, person);
         let row = store.load(std::slice::from_ref(&key)).await.unwrap().rows.remove(0).unwrap();
-        let event = Event::new(EventId::from_u128(u128::from(row.revision) << 64 | 7), EventKind::PersonChanged).subject(person);
+        let event = Event::new(EventId::from_u128(u128::from(row.revision) << 64 | 7), EventKind::PersonChanged)
+            .subject(person);
         let mut changeset = Changeset::new(Actor::System { part: "test".into() }, Timestamp::from_secs(now()), event);
         changeset.puts.push(Put {
             key,
@@ -87,10 +90,7 @@ impl World {
 
 fn fields(answer: &Answer) -> Vec<(&str, &str)> {
     let fields = answer.body["fields"].as_array().unwrap();
-    fields
-        .iter()
-        .map(|field| (field["field"].as_str().unwrap(), field["code"].as_str().unwrap()))
-        .collect()
+    fields.iter().map(|field| (field["field"].as_str().unwrap(), field["code"].as_str().unwrap())).collect()
 }
 
 fn problems(answer: &Answer) -> String {

@@ -3,7 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use tenure_log::{Checkpoint, Expectations, Hash, Inclusion, SignedPromise, Standing, VerifierKey, verify_consistency, verify_export};
+use tenure_log::{
+    Checkpoint, Expectations, Hash, Inclusion, SignedPromise, Standing, VerifierKey, verify_consistency, verify_export,
+};
 
 use crate::on_both;
 use crate::world::{Answer, Key, World};
@@ -28,16 +30,15 @@ impl Feed {
             (response.status().as_u16(), &response.headers()["content-type"]),
             (200, &"text/event-stream".parse().unwrap())
         );
-        Self {
-            response,
-            unread: String::new(),
-        }
+        Self { response, unread: String::new() }
     }
 
     async fn next(&mut self) -> Sent {
         loop {
             if let Some((message, rest)) = self.unread.split_once("\n\n") {
-                let field = |name: &str| message.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ").map(str::to_owned));
+                let field = |name: &str| {
+                    message.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ").map(str::to_owned))
+                };
                 let sent = field("id").map(|id| {
                     (
                         id.parse().unwrap(),

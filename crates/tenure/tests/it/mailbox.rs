@@ -30,12 +30,7 @@ impl Script {
         let port = said.next().expect("the script listens")["port"].as_u64().unwrap();
         let inbox = Arc::clone(&got);
         std::thread::spawn(move || said.for_each(|thing| inbox.lock().unwrap().push(thing)));
-        Self {
-            _stdin: child.stdin.take().unwrap(),
-            child,
-            port,
-            got,
-        }
+        Self { _stdin: child.stdin.take().unwrap(), child, port, got }
     }
 }
 
@@ -103,11 +98,7 @@ impl Mailbox {
             options["certificate"] = json!(certificate.file());
             options["key"] = json!(certificate.folder.path().join("key.pem"));
         }
-        let mut mailbox = Self {
-            script: None,
-            options,
-            got: Arc::default(),
-        };
+        let mut mailbox = Self { script: None, options, got: Arc::default() };
         mailbox.restart();
         mailbox
     }
@@ -138,15 +129,18 @@ impl Mailbox {
         environment
     }
 
-    /// Every message so far: `from`, `to`, `secure`, `user` of the envelope and the session, `raw`, and what was `parsed`
-    /// (`subject`, `text`, `html`, `headers`, …).
+    /// Every message so far: `from`, `to`, `secure`, `user` of the envelope and the session, `raw`, and what was
+    /// `parsed` (`subject`, `text`, `html`, `headers`, …).
     pub fn messages(&self) -> Vec<Value> {
         self.got.lock().unwrap().clone()
     }
 
     /// The messages to an address whose subject has these words.
     pub fn messages_to(&self, address: &str, subject: &str) -> Vec<Value> {
-        let fits = |message: &Value| message["to"] == json!([address]) && message["parsed"]["subject"].as_str().unwrap_or_default().contains(subject);
+        let fits = |message: &Value| {
+            message["to"] == json!([address])
+                && message["parsed"]["subject"].as_str().unwrap_or_default().contains(subject)
+        };
         self.messages().into_iter().filter(fits).collect()
     }
 }
@@ -172,10 +166,7 @@ impl Hooks {
     /// The variables by which Tenure calls it.
     pub fn environment(&self) -> Vec<(String, String)> {
         let url = format!("http://127.0.0.1:{}{}", self.script.port, self.path);
-        vec![
-            ("TENURE_WEBHOOK_URL".to_owned(), url),
-            ("TENURE_WEBHOOK_SECRET".to_owned(), self.secret.clone()),
-        ]
+        vec![("TENURE_WEBHOOK_URL".to_owned(), url), ("TENURE_WEBHOOK_SECRET".to_owned(), self.secret.clone())]
     }
 
     /// Every call so far: `method`, `path`, `headers`, and the body as `verified`, null if its signature is wrong.
@@ -193,9 +184,7 @@ impl Pings {
     /// Answers the first call with the first status, and so on; the last one stays, and 0 is no answer.
     pub fn start(statuses: &[u16]) -> Self {
         let arguments: Vec<String> = statuses.iter().map(u16::to_string).collect();
-        Self {
-            script: Script::start("pings.mjs", &arguments, Arc::default()),
-        }
+        Self { script: Script::start("pings.mjs", &arguments, Arc::default()) }
     }
 
     pub fn url(&self) -> String {
@@ -217,9 +206,7 @@ pub struct Collector {
 #[cfg(feature = "otlp")]
 impl Collector {
     pub fn start() -> Self {
-        Self {
-            script: Script::run(crate::peers::python("collector.py"), &[], Arc::default()),
-        }
+        Self { script: Script::run(crate::peers::python("collector.py"), &[], Arc::default()) }
     }
 
     pub fn url(&self) -> String {

@@ -1,7 +1,8 @@
-//! Who may call what: every endpoint by every sort of caller, with a check that no endpoint is missing (STYLE.md, testing 6; S-6, S-7, S-8).
+//! Who may call what: every endpoint by every sort of caller, with a check that no endpoint is missing (STYLE.md,
+//! testing 6; S-6, S-7, S-8).
 //!
-//! The table is `matrix/endpoints.txt`. Which addresses there are is read from the server's sources, and which methods an address takes is
-//! asked of the running server: a route without a line fails, and so does a line without a route.
+//! The table is `matrix/endpoints.txt`. Which addresses there are is read from the server's sources, and which methods
+//! an address takes is asked of the running server: a route without a line fails, and so does a line without a route.
 
 mod attacks;
 mod conditions;
@@ -56,9 +57,12 @@ impl Line {
     fn is_at(&self, route: &str) -> bool {
         let (path, _) = self.path.split_once('?').unwrap_or((&self.path, ""));
         let (ours, theirs): (Vec<_>, Vec<_>) = (path.split('/').collect(), route.split('/').collect());
-        let fits = |(ours, theirs): (&&str, &&str)| ours == theirs || (theirs.starts_with('{') && ours.starts_with('<'));
+        let fits =
+            |(ours, theirs): (&&str, &&str)| ours == theirs || (theirs.starts_with('{') && ours.starts_with('<'));
         match theirs.last() {
-            Some(last) if last.starts_with("{*") => ours.len() >= theirs.len() && ours.iter().zip(&theirs).take(theirs.len() - 1).all(fits),
+            Some(last) if last.starts_with("{*") => {
+                ours.len() >= theirs.len() && ours.iter().zip(&theirs).take(theirs.len() - 1).all(fits)
+            }
             _ => ours.len() == theirs.len() && ours.iter().zip(&theirs).all(fits),
         }
     }
@@ -66,7 +70,8 @@ impl Line {
 
 /// The table.
 pub fn lines() -> Vec<Line> {
-    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/matrix/endpoints.txt")).unwrap();
+    let text =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/matrix/endpoints.txt")).unwrap();
     let line = |line: &str| {
         let (verdicts, rest) = line.split_once(' ').unwrap();
         let (method, rest) = rest.split_once(' ').unwrap();
@@ -101,10 +106,15 @@ fn routes() -> BTreeSet<String> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("contract/api.rs") {
+            } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("contract/api.rs")
+            {
                 let text = std::fs::read_to_string(&path).unwrap();
                 for other in [".route(", ".nest(", ".nest_service(", ".route_service(", ".fallback_service("] {
-                    assert!(!text.contains(other), "{}: {other} makes addresses that the matrix doesn't see", path.display());
+                    assert!(
+                        !text.contains(other),
+                        "{}: {other} makes addresses that the matrix doesn't see",
+                        path.display()
+                    );
                 }
             }
         }
@@ -117,9 +127,8 @@ async fn methods(stage: &Stage, path: &str, complaints: &mut Vec<String>) -> BTr
     let answer = stage.send(Method::from_bytes(b"BREW").unwrap(), "", path, "").await;
     let allow = answer.headers.get("allow").map(|allow| allow.to_str().unwrap()).unwrap_or_default();
     let allowed: BTreeSet<String> = allow.split(',').filter(|method| *method != "HEAD").map(str::to_owned).collect();
-    for method in ["BREW", "GET", "POST", "PUT", "PATCH", "DELETE"]
-        .into_iter()
-        .filter(|method| !allowed.contains(*method))
+    for method in
+        ["BREW", "GET", "POST", "PUT", "PATCH", "DELETE"].into_iter().filter(|method| !allowed.contains(*method))
     {
         let answer = stage.send(method.parse().unwrap(), "", path, "").await;
         let is_problem = answer.headers.get("content-type").is_some_and(|kind| kind == "application/problem+json");
@@ -142,7 +151,13 @@ fn verdict(answer: &Answer) -> char {
 }
 
 /// Calls a line as everybody, those who may last; what came out, and who was refused in which order.
-async fn row(stage: &Stage, line: &Line, contract: &Contract, refused: &mut Vec<(String, String)>, complaints: &mut Vec<String>) -> String {
+async fn row(
+    stage: &Stage,
+    line: &Line,
+    contract: &Contract,
+    refused: &mut Vec<(String, String)>,
+    complaints: &mut Vec<String>,
+) -> String {
     let mut out = vec![' '; ROLES.len()];
     // What is refused changes nothing, so one set of things is enough for all who are.
     let mut shared = BTreeMap::new();
@@ -186,11 +201,8 @@ fn reason(answer: &Answer) -> String {
 
 /// `=` if it is the answer that the line's first caller got.
 fn same(answer: &Answer, cell: &mut Cell) -> char {
-    let now = format!(
-        "{} {}",
-        answer.status,
-        answer.body.get("code").or(answer.body.get("error")).unwrap_or(&Value::Null)
-    );
+    let now =
+        format!("{} {}", answer.status, answer.body.get("code").or(answer.body.get("error")).unwrap_or(&Value::Null));
     let first = cell.made.entry("=".to_owned()).or_insert_with(|| now.clone());
     if *first == now { '=' } else { '?' }
 }
@@ -241,7 +253,8 @@ async fn check_coverage(stage: &Stage, table: &mut [Line], complaints: &mut Vec<
     let routes = routes();
     for route in &routes {
         // A literal wins over a name at the same place.
-        let literal = |line: &Line| routes.iter().any(|other| other != route && !other.contains('{') && line.is_at(other));
+        let literal =
+            |line: &Line| routes.iter().any(|other| other != route && !other.contains('{') && line.is_at(other));
         let here: Vec<usize> = (0..table.len())
             .filter(|n| table[*n].is_at(route) && (!literal(&table[*n]) || !route.contains('{')))
             .collect();

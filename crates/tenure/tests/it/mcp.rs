@@ -1,4 +1,5 @@
-//! Stock MCP clients as machines, and a stock MCP server that checks their tokens: the SDKs in Python and TypeScript, and FastMCP, as their registries have them.
+//! Stock MCP clients as machines, and a stock MCP server that checks their tokens: the SDKs in Python and TypeScript,
+//! and FastMCP, as their registries have them.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
@@ -30,10 +31,7 @@ impl McpServer {
             let mut line = String::new();
             BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
             let said: Value = serde_json::from_str(&line).expect("the server started");
-            Self {
-                url: said["url"].as_str().unwrap().to_owned(),
-                child,
-            }
+            Self { url: said["url"].as_str().unwrap().to_owned(), child }
         };
         tokio::task::spawn_blocking(start).await.unwrap()
     }
@@ -87,7 +85,8 @@ on_one! {
         for uri in ["https://a.internal", "https://b.internal"] {
             world.post(&world.admin, "/v1/resources", more(uri)).await.expect(201);
         }
-        // Each algorithm has one key, however many resources want it, and each is in the key set and in what verifiers discover.
+        // Each algorithm has one key, however many resources want it, and each is in the key set and in what verifiers
+        // discover.
         let algorithms = |keys: Value| keys["keys"].as_array().unwrap().iter().map(|key| key["alg"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
         let set = algorithms(world.get("", "/env/production/jwks.json").await.expect(200).body);
         assert_eq!(set, ["EdDSA", "RS256", "ES256"]);

@@ -146,7 +146,8 @@ fn spans_of(world: &World, message: &str) -> Vec<Value> {
     said.map(|line| line["span"].clone()).collect()
 }
 
-const SAYS_MORE: [(&str, &str); 2] = [("TENURE_JSON_LOGS", "true"), ("TENURE_LOG", "info,tenure_server=debug,tenure_engine=debug")];
+const SAYS_MORE: [(&str, &str); 2] =
+    [("TENURE_JSON_LOGS", "true"), ("TENURE_LOG", "info,tenure_server=debug,tenure_engine=debug")];
 
 #[tokio::test]
 async fn spans_say_who_called_what_was_committed_and_where() {
@@ -168,9 +169,7 @@ async fn spans_say_who_called_what_was_committed_and_where() {
     let made = World::answer(made.json(&json!({"name": "making", "owner": world.owner_id}))).await.expect(201);
     let position = &made.body["log"]["position"];
     let commit = format!("{}:{}", position["shard"], position["index"]);
-    world
-        .until(async || spans_of(&world, "answered").iter().any(|span| span["id"] == "the-making"))
-        .await;
+    world.until(async || spans_of(&world, "answered").iter().any(|span| span["id"] == "the-making")).await;
     let span = spans_of(&world, "answered").into_iter().find(|span| span["id"] == "the-making").unwrap();
     let said = |name: &str| span[name].as_str().unwrap_or_default().to_owned();
     assert_eq!(
@@ -195,27 +194,26 @@ async fn spans_say_who_called_what_was_committed_and_where() {
         (&json!("commit"), &json!("application.created")),
         "{committed}"
     );
-    assert!(
-        committed["spans"].as_array().unwrap().iter().any(|around| around["id"] == "the-making"),
-        "{committed}"
-    );
+    assert!(committed["spans"].as_array().unwrap().iter().any(|around| around["id"] == "the-making"), "{committed}");
 
     // A workload is named too, by what it proves; so is an enforcement point.
     let (exporter, key) = world.exporter("exporter").await;
     let issued = world.token(&key, &exporter, "production").await;
     assert!(world.is_live(&issued).await);
-    let called = |route: &str, who: &str| spans_of(&world, "answered").iter().any(|span| span["route"] == route && span["caller"] == who);
+    let called = |route: &str, who: &str| {
+        spans_of(&world, "answered").iter().any(|span| span["route"] == route && span["caller"] == who)
+    };
     world
-        .until(async || called("/env/{environment}/token", &exporter) && called("/env/{environment}/introspect", &world.gateway_id))
+        .until(async || {
+            called("/env/{environment}/token", &exporter) && called("/env/{environment}/introspect", &world.gateway_id)
+        })
         .await;
 
     // Sealing, a deadline and a notice.
     world.revoke("identity", &exporter).await.expect(201);
     world
         .until(async || {
-            spans_of(&world, "worked off")
-                .iter()
-                .any(|span| span["kind"] == "receipt" && span["commit"].is_string())
+            spans_of(&world, "worked off").iter().any(|span| span["kind"] == "receipt" && span["commit"].is_string())
         })
         .await;
     world
@@ -225,14 +223,12 @@ async fn spans_say_who_called_what_was_committed_and_where() {
                 .any(|span| span["name"] == "seal" && span["size"].as_u64() > span["from"].as_u64())
         })
         .await;
-    let is_notice = |span: &Value| span["name"] == "notice" && span["channel"] == "webhook" && span["outcome"] == "delivered";
+    let is_notice =
+        |span: &Value| span["name"] == "notice" && span["channel"] == "webhook" && span["outcome"] == "delivered";
     world.until(async || spans_of(&world, "a delivery ended").iter().any(is_notice)).await;
     let metrics = world.text("", "/metrics").await;
-    let notices = sample(
-        &metrics,
-        "tenure_notice_duration_seconds_count",
-        &[r#"channel="webhook""#, r#"outcome="delivered""#],
-    );
+    let notices =
+        sample(&metrics, "tenure_notice_duration_seconds_count", &[r#"channel="webhook""#, r#"outcome="delivered""#]);
     assert!(notices >= Some(1.0), "{metrics}");
 
     // Names, addresses and secrets are in neither.
@@ -259,10 +255,7 @@ async fn a_build_that_sends_no_spans_refuses_to_be_told_to() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = crate::world::tenure();
     command.args(["server", "--listen", "127.0.0.1:0", "--data"]).arg(folder.path());
-    command.env(
-        "TENURE_OTLP_ENDPOINT",
-        if cfg!(feature = "otlp") { "nonsense" } else { "http://127.0.0.1:4318" },
-    );
+    command.env("TENURE_OTLP_ENDPOINT", if cfg!(feature = "otlp") { "nonsense" } else { "http://127.0.0.1:4318" });
     let done = command.output().unwrap();
     let said = String::from_utf8_lossy(&done.stderr).into_owned();
     assert!(!done.status.success() && said.contains("otlp_endpoint"), "{said}");

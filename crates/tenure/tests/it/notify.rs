@@ -80,9 +80,7 @@ async fn a_notice_reaches_the_mailboxes_of_those_it_is_for(store: Store) {
     happen(&world);
     restart(&mut world, &mailbox.environment());
     // Earlier notices may be settled before this one is taken.
-    world
-        .until(async || !mailbox.messages().is_empty() && nothing_pending(&world, "mail").await)
-        .await;
+    world.until(async || !mailbox.messages().is_empty() && nothing_pending(&world, "mail").await).await;
 
     // The other administrator has no address.
     assert_eq!(mailbox.messages().len(), 1);
@@ -90,10 +88,7 @@ async fn a_notice_reaches_the_mailboxes_of_those_it_is_for(store: Store) {
     let parsed = &message["parsed"];
     assert_eq!((&message["from"], &parsed["subject"]), (&json!("tenure@example.com"), &json!(SUBJECT)));
     assert_eq!(parsed["from"], json!({"name": "Tenure", "address": "tenure@example.com"}));
-    assert_eq!(
-        parsed["to"],
-        json!([{"name": "Zoë \"Z\" O'Neil, <eve@example.com>", "address": "zoe@example.com"}])
-    );
+    assert_eq!(parsed["to"], json!([{"name": "Zoë \"Z\" O'Neil, <eve@example.com>", "address": "zoe@example.com"}]));
     let event = world.events().await.into_iter().find(|event| event["kind"] == "deployment.recovered").unwrap();
     let (recovered, id) = (event["subjects"][0].as_str().unwrap(), event["id"].as_str().unwrap());
     let text = parsed["text"].as_str().unwrap();
@@ -104,7 +99,8 @@ async fn a_notice_reaches_the_mailboxes_of_those_it_is_for(store: Store) {
     assert_eq!(parsed["messageId"], json!(format!("<{id}.{zoe}@example.com>")));
 
     // The record says who was told, and names nobody.
-    let settled: Vec<Value> = world.events().await.into_iter().filter(|event| event["kind"] == "notices.settled").collect();
+    let settled: Vec<Value> =
+        world.events().await.into_iter().filter(|event| event["kind"] == "notices.settled").collect();
     assert!(settled.iter().any(|event| event["data"]["delivered"].to_string().contains(&zoe)));
     assert!(!world.events().await.iter().any(|event| event.to_string().contains("zoe@example.com")));
     let metrics = world.text("", "/metrics").await;
@@ -112,10 +108,7 @@ async fn a_notice_reaches_the_mailboxes_of_those_it_is_for(store: Store) {
     // A restart tells nothing again.
     let about_notices = async |world: &World| -> Vec<Value> {
         let events = world.events().await;
-        events
-            .into_iter()
-            .filter(|event| event["kind"].as_str().unwrap().starts_with("notices."))
-            .collect()
+        events.into_iter().filter(|event| event["kind"].as_str().unwrap().starts_with("notices.")).collect()
     };
     let (told, got) = (about_notices(&world).await, mailbox.messages().len());
     world.server.stop();
@@ -187,7 +180,10 @@ async fn a_webhook_gets_signed_cloud_events(store: Store) {
     assert_eq!(event["data"]["title"], SUBJECT);
     assert_eq!((&event["data"]["roles"], &event["data"]["to"]), (&json!(["administrator"]), &json!([])));
     assert_eq!(event["data"]["facts"]["role_given"], false);
-    assert!(!event.to_string().contains("example.com") && event.to_string().split(|c: char| !c.is_alphanumeric()).all(|word| word != "Zoe"));
+    assert!(
+        !event.to_string().contains("example.com")
+            && event.to_string().split(|c: char| !c.is_alphanumeric()).all(|word| word != "Zoe")
+    );
 }
 
 #[tokio::test]
@@ -203,11 +199,8 @@ async fn a_receiver_that_redirects_is_not_followed_and_one_that_is_not_allowed_i
     let before = hooks.calls().len();
     environment.push(("TENURE_OUTBOUND_ALLOW".to_owned(), "10.0.0.0/8".to_owned()));
     restart(&mut world, &environment);
-    let refused = async || {
-        channel(&world, "webhook").await["deliveries"][0]["why"]
-            .to_string()
-            .contains("may not be reached")
-    };
+    let refused =
+        async || channel(&world, "webhook").await["deliveries"][0]["why"].to_string().contains("may not be reached");
     world.until_within(Duration::from_secs(60), refused).await;
     assert_eq!(hooks.calls().len(), before);
     // Receivers have their secrets in the path and the query.
@@ -266,15 +259,10 @@ async fn an_address_that_the_mail_server_refuses_is_tried_again_and_not_shown() 
     let old = administrator(&world, "Old", "old@example.com").await;
     happen(&world);
     restart(&mut world, &mailbox.environment());
-    world
-        .until(async || channel(&world, "mail").await["deliveries"][0]["attempts"].as_u64() > Some(1))
-        .await;
+    world.until(async || channel(&world, "mail").await["deliveries"][0]["attempts"].as_u64() > Some(1)).await;
     let view = channel(&world, "mail").await;
     let delivery = &view["deliveries"][0];
-    assert_eq!(
-        (&delivery["person"], &delivery["why"]),
-        (&json!(old), &json!("refused: the mail server answered 550"))
-    );
+    assert_eq!((&delivery["person"], &delivery["why"]), (&json!(old), &json!("refused: the mail server answered 550")));
     assert_eq!((&view["failures"], mailbox.messages().len()), (&json!(0), 0));
     assert!(!world.server.said().contains("old@example.com"));
 }
@@ -289,11 +277,9 @@ async fn several_replicas_tell_once() {
     happen(&world);
     let root_key = world.server.data().join("root-key").to_str().unwrap().to_owned();
     let database = world.server.database().unwrap().to_owned();
-    for (name, value) in [
-        ("TENURE_STORE", &database),
-        ("TENURE_ROOT_KEY_FILE", &root_key),
-        ("TENURE_PUBLIC_URL", &world.server.url),
-    ] {
+    for (name, value) in
+        [("TENURE_STORE", &database), ("TENURE_ROOT_KEY_FILE", &root_key), ("TENURE_PUBLIC_URL", &world.server.url)]
+    {
         environment.push((name.to_owned(), value.clone()));
     }
     let others: Vec<Server> = (0..2).map(|_| Server::start(Store::Sqlite, &pairs(&environment))).collect();
@@ -314,17 +300,12 @@ fn settings_that_would_send_in_the_clear_or_unsigned_are_refused_at_the_start() 
         assert!(!output.status.success());
         String::from_utf8(output.stderr).unwrap()
     };
-    let mail = [
-        ("TENURE_MAIL_HOST", "mail.example.com"),
-        ("TENURE_MAIL_FROM", "a@example.com"),
-        ("TENURE_MAIL_TLS", "none"),
-    ];
+    let mail =
+        [("TENURE_MAIL_HOST", "mail.example.com"), ("TENURE_MAIL_FROM", "a@example.com"), ("TENURE_MAIL_TLS", "none")];
     assert!(refused(&mail).contains("is not this machine"));
     assert!(refused(&mail[..1]).contains("`host` and `from`"));
-    let hook = [
-        ("TENURE_WEBHOOK_URL", "https://hooks.example/in"),
-        ("TENURE_WEBHOOK_SECRET", "no-secret-of-a-webhook"),
-    ];
+    let hook =
+        [("TENURE_WEBHOOK_URL", "https://hooks.example/in"), ("TENURE_WEBHOOK_SECRET", "no-secret-of-a-webhook")];
     assert!(refused(&hook[..1]).contains("what it posts is signed"));
     let said = refused(&hook);
     assert!(said.contains("whsec_") && !said.contains("no-secret"), "{said}");
@@ -346,15 +327,10 @@ async fn a_request_that_nobody_answers_is_reminded_of_escalated_and_lapses(store
         (&world.owner_id, "olu@example.com"),
         (&world.security_id, "sam@example.com"),
     ] {
-        world
-            .post(&world.admin, &format!("/v1/people/{person}/change"), json!({"email": email}))
-            .await
-            .expect(200);
+        world.post(&world.admin, &format!("/v1/people/{person}/change"), json!({"email": email})).await.expect(200);
     }
-    let pending = world
-        .register("exporter", world.charter(crate::world::Key::new().jwk()), "pending")
-        .await
-        .expect(201);
+    let pending =
+        world.register("exporter", world.charter(crate::world::Key::new().jwk()), "pending").await.expect(201);
     let request = pending.text("/request");
     let mails = |to: &str, subject: &str| {
         let mails = mailbox.messages_to(to, subject);

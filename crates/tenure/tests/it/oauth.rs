@@ -422,7 +422,8 @@ on_one! {
         let issuer = world.issuer("production");
         let grant = [("grant_type", "client_credentials")];
         let challenge = |answer: &Answer| answer.headers.get("www-authenticate").map(|value| value.to_str().unwrap().to_owned());
-        // Clients prove themselves in the form, for which HTTP has no scheme; who tries one is answered in that one (RFC 6749 §5.2).
+        // Clients prove themselves in the form, for which HTTP has no scheme; who tries one is answered in that one
+        // (RFC 6749 §5.2).
         for path in ["token", "revoke", "bc-authorize"] {
             let tried = World::answer(world.http.post(format!("{issuer}/{path}")).form(&grant).basic_auth(&id, Some("hunter22"))).await.expect(401);
             assert_eq!((tried.text("/error"), challenge(&tried)), ("invalid_client".into(), Some("Basic realm=\"tenure\"".into())), "{path}");
@@ -431,7 +432,8 @@ on_one! {
         }
         let failed = world.present(&Key::new().assertion(&id, &issuer), "production").await.expect(401);
         assert_eq!((failed.text("/error"), challenge(&failed)), ("invalid_client".into(), None));
-        // Introspection takes tokens too, and what is shown there and at every other address fails as a token (RFC 6750 §3.1).
+        // Introspection takes tokens too, and what is shown there and at every other address fails as a token (RFC 6750
+        // §3.1).
         let (access, realm, invalid) = (world.token(&key, &id, "production").await, "Bearer realm=\"tenure\"", "Bearer error=\"invalid_token\"");
         let introspect = format!("{issuer}/introspect");
         let form = [("token", access.as_str())];
@@ -552,10 +554,7 @@ async fn credential_of(world: &World, key: &Key, id: &str) -> String {
 }
 
 fn credentials_owned(assertion: &str) -> Vec<(String, String)> {
-    credentials(assertion, &[])
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
+    credentials(assertion, &[]).into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// One pair of a form; the values here need no more than `:` and `+` encoded.

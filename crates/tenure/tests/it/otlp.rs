@@ -1,4 +1,5 @@
-//! Spans by OTLP, to a receiver that reads them with OpenTelemetry's own messages. Compiled with the feature `otlp` alone: `cargo xtask test --long otlp`.
+//! Spans by OTLP, to a receiver that reads them with OpenTelemetry's own messages. Compiled with the feature `otlp`
+//! alone: `cargo xtask test --long otlp`.
 
 use serde_json::{Value, json};
 
@@ -16,9 +17,8 @@ async fn create(world: &World, id: &str, traceparent: Option<&str>) -> String {
     if let Some(traceparent) = traceparent {
         request = request.header("traceparent", traceparent);
     }
-    let made = World::answer(request.json(&json!({"name": format!("quux-{id}"), "owner": world.owner_id})))
-        .await
-        .expect(201);
+    let made =
+        World::answer(request.json(&json!({"name": format!("quux-{id}"), "owner": world.owner_id}))).await.expect(201);
     let position = &made.body["log"]["position"];
     format!("{}:{}", position["shard"], position["index"])
 }
@@ -43,11 +43,7 @@ async fn spans_reach_a_collector_with_route_caller_and_commit() {
     world.server.stop();
 
     let span = of_request(&collector, "alone").unwrap();
-    assert_eq!(
-        (&span["service"], &span["version"]),
-        (&json!("tenure"), &json!(env!("CARGO_PKG_VERSION"))),
-        "{span}"
-    );
+    assert_eq!((&span["service"], &span["version"]), (&json!("tenure"), &json!(env!("CARGO_PKG_VERSION"))), "{span}");
     assert_eq!(
         (&span["name"], &span["kind"], &span["parent"]),
         (&json!("POST /v1/applications"), &json!("SPAN_KIND_SERVER"), &json!("")),
@@ -68,11 +64,7 @@ async fn spans_reach_a_collector_with_route_caller_and_commit() {
     assert!(attributes["tenure.via"].as_str().is_some_and(|via| via.starts_with("opt_")), "{span}");
     let spans = collector.spans();
     let inner = spans.iter().find(|inner| inner["name"] == "commit" && inner["trace"] == span["trace"]).unwrap();
-    assert_eq!(
-        (&inner["parent"], &inner["attributes"]["tenure.position"]),
-        (&span["span"], &json!(commit)),
-        "{inner}"
-    );
+    assert_eq!((&inner["parent"], &inner["attributes"]["tenure.position"]), (&span["span"], &json!(commit)), "{inner}");
 
     let span = of_request(&collector, "within").unwrap();
     assert_eq!((&span["trace"], &span["parent"]), (&json!(trace), &json!("00f067aa0ba902b7")), "{span}");
@@ -80,9 +72,7 @@ async fn spans_reach_a_collector_with_route_caller_and_commit() {
     assert_eq!(span["parent"], "", "{span}");
     // Where there is no route, the path isn't said either.
     assert!(
-        spans
-            .iter()
-            .any(|span| span["name"] == "GET" && span["attributes"]["http.response.status_code"] == 404),
+        spans.iter().any(|span| span["name"] == "GET" && span["attributes"]["http.response.status_code"] == 404),
         "{spans:?}"
     );
     assert!(spans.iter().any(|span| span["name"] == "seal"), "{spans:?}");

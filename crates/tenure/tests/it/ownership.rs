@@ -1,4 +1,5 @@
-//! Who answers for what isn't an identity, and what becomes of it when they leave (R91, R98); changes of what identities rest on.
+//! Who answers for what isn't an identity, and what becomes of it when they leave (R91, R98); changes of what
+//! identities rest on.
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,5 @@
-//! Software by other people: node-oidc-provider as an external issuer, openid-client and jose as clients and resource servers.
-//! `cargo xtask peers` installs it.
+//! Software by other people: node-oidc-provider as an external issuer, openid-client and jose as clients and resource
+//! servers. `cargo xtask peers` installs it.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -50,9 +50,7 @@ pub fn caddy() -> Command {
 
 /// What a program says as JSON.
 pub async fn said(mut command: Command) -> Value {
-    let output = tokio::task::spawn_blocking(move || command.stderr(Stdio::inherit()).output().unwrap())
-        .await
-        .unwrap();
+    let output = tokio::task::spawn_blocking(move || command.stderr(Stdio::inherit()).output().unwrap()).await.unwrap();
     assert!(output.status.success(), "{}", output.status);
     serde_json::from_slice(&output.stdout).unwrap()
 }
@@ -112,12 +110,7 @@ impl Provider {
         let said: Value = serde_json::from_str(&lines.next().expect("the provider started").unwrap()).unwrap();
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self {
-            _stdin: child.stdin.take().unwrap(),
-            child,
-            url: said["issuer"].as_str().unwrap().to_owned(),
-            http,
-        }
+        Self { _stdin: child.stdin.take().unwrap(), child, url: said["issuer"].as_str().unwrap().to_owned(), http }
     }
 
     /// The same provider with another key.
@@ -196,10 +189,7 @@ async fn bound(world: &World, provider: &Provider, name: &str, workload: usize) 
 pub async fn refuses(world: &World, id: &str, token: &str, environment: &str) {
     let before = world.events_of("credential.issued", id).await.len();
     let answer = exchange(world, id, token, environment).await.expect(400);
-    assert_eq!(
-        (answer.text("/error"), answer.text("/reason_code")),
-        ("invalid_grant".into(), "proof_invalid".into())
-    );
+    assert_eq!((answer.text("/error"), answer.text("/reason_code")), ("invalid_grant".into(), "proof_invalid".into()));
     assert!(!answer.body.to_string().contains(token));
     assert_eq!(world.events_of("credential.issued", id).await.len(), before);
 }
@@ -359,9 +349,7 @@ async fn the_provider_may_be_down_and_may_rotate_its_key() {
     let mut provider = Provider::start("ES256", "first");
     trust(&world, &provider).await;
     let id = bound(&world, &provider, "foreign", 0).await;
-    exchange(&world, &id, &provider.token(0, "blue", AUDIENCE).await, "production")
-        .await
-        .expect(200);
+    exchange(&world, &id, &provider.token(0, "blue", AUDIENCE).await, "production").await.expect(200);
     let before = provider.token(0, "blue", AUDIENCE).await;
     provider.stop();
     exchange(&world, &id, &before, "production").await.expect(200);
@@ -380,7 +368,8 @@ async fn the_provider_may_be_down_and_may_rotate_its_key() {
     panic!("the rotated key was not looked up within 45 s");
 }
 
-/// A provider that was never up when its keys were wanted: the proof can't be checked, which is not the workload's fault.
+/// A provider that was never up when its keys were wanted: the proof can't be checked, which is not the workload's
+/// fault.
 #[tokio::test]
 async fn without_the_providers_keys_nothing_is_issued() {
     let world = World::start(crate::world::Store::Sqlite).await;

@@ -1,4 +1,5 @@
-//! People join, move and leave; what they leave behind finds another owner or stops (R1, R3, R17, R43, R78, R79, R91, R92, R94).
+//! People join, move and leave; what they leave behind finds another owner or stops (R1, R3, R17, R43, R78, R79, R91,
+//! R92, R94).
 
 use serde_json::{Value, json};
 
@@ -29,9 +30,8 @@ impl World {
     }
 
     async fn leaver(&self, manager: &str, backup: Option<&str>, identities: usize) -> Leaver {
-        let (id, token) = self
-            .person_as(json!({"name": "Lea", "roles": ["requester", "owner"], "manager": manager}))
-            .await;
+        let (id, token) =
+            self.person_as(json!({"name": "Lea", "roles": ["requester", "owner"], "manager": manager})).await;
         let mut owned = Vec::new();
         for n in 0..identities {
             let key = Key::new();
@@ -66,24 +66,16 @@ impl World {
 
     async fn csv(&self, query: &str, text: &str) -> Answer {
         let url = format!("{}/v1/people/import?{query}", self.server.url);
-        let request = self
-            .http
-            .post(url)
-            .bearer_auth(&self.admin)
-            .header("content-type", "text/csv")
-            .body(text.to_owned());
+        let request =
+            self.http.post(url).bearer_auth(&self.admin).header("content-type", "text/csv").body(text.to_owned());
         Self::answer(request).await
     }
 
     /// The person behind a key of a source.
     async fn of_source(&self, source: &str, key: &str) -> Value {
         let page = self.get(&self.security, &format!("/v1/people?source={source}&limit=200")).await.expect(200);
-        let found = page.body["items"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|person| person["source"]["key"] == key)
-            .cloned();
+        let found =
+            page.body["items"].as_array().unwrap().iter().find(|person| person["source"]["key"] == key).cloned();
         found.unwrap_or_else(|| panic!("nobody has the key {key}: {}", page.body))
     }
 
@@ -97,10 +89,7 @@ impl World {
         let page = self.get(&self.security, &format!("/v1/transfers?identity={identity}")).await.expect(200);
         let open = |transfer: &&Value| transfer["state"] == "open" || transfer["state"] == "offered";
         let found = page.body["items"].as_array().unwrap().iter().find(open).cloned();
-        Answer {
-            body: found.unwrap_or_else(|| panic!("no open transfer: {}", page.body)),
-            ..page
-        }
+        Answer { body: found.unwrap_or_else(|| panic!("no open transfer: {}", page.body)), ..page }
     }
 
     async fn accept(&self, token: &str, identity: &str) -> Answer {
@@ -116,10 +105,7 @@ impl World {
 /// What a command prints, as JSON, and what it says about it.
 fn cli(world: &World, token: &str, arguments: &[&str]) -> (Value, String) {
     let mut command = crate::world::tenure();
-    command
-        .args(["-o", "json", "--server", &world.server.url])
-        .args(arguments)
-        .env("TENURE_TOKEN", token);
+    command.args(["-o", "json", "--server", &world.server.url]).args(arguments).env("TENURE_TOKEN", token);
     let output = command.stdin(std::process::Stdio::null()).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{arguments:?}: {said}");

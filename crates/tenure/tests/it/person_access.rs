@@ -41,7 +41,8 @@ async fn held(world: &World, person: &str) -> Vec<Value> {
     answer.body["access"].as_array().unwrap().clone()
 }
 
-/// A live grant to read orders, asked for by the person and approved by their manager; the person, the token, the grant, the request.
+/// A live grant to read orders, asked for by the person and approved by their manager; the person, the token, the
+/// grant, the request.
 async fn reader(world: &World, name: &str) -> (String, String, String, String) {
     let (person, token) = employee(world, name).await;
     let request = world
@@ -59,17 +60,12 @@ async fn reviews(world: &World, query: &str) -> Vec<Value> {
 }
 
 async fn complete(world: &World, token: &str, review: &str, answer: &str) -> Answer {
-    world
-        .post(token, &format!("/v1/reviews/{review}/complete"), json!({"answer": answer, "comment": "test"}))
-        .await
+    world.post(token, &format!("/v1/reviews/{review}/complete"), json!({"answer": answer, "comment": "test"})).await
 }
 
 /// Enrols a key of the identity with a fresh join token.
 async fn enrol(world: &World, id: &str) {
-    let issued = world
-        .post(&world.owner, &format!("/v1/identities/{id}/join-tokens"), json!({}))
-        .await
-        .expect(201);
+    let issued = world.post(&world.owner, &format!("/v1/identities/{id}/join-tokens"), json!({})).await.expect(201);
     let key = Key::new();
     let mut claims = assertion_claims("x", &issued.text("/audience"));
     claims["join_token_id"] = json!(issued.text("/id"));
@@ -251,7 +247,8 @@ on_both! { because "deadlines are claimed, access is found by terms";
             matter["fast_onboarding"] = json!(true);
             matter
         };
-        // Contractors only, a fortnight at most, and never without an approval: the manager's, or security's where there is none.
+        // Contractors only, a fortnight at most, and never without an approval: the manager's, or security's where
+        // there is none.
         let (employee, employee_token) = employee(&world, "Pia").await;
         let mut matter = fast("7d");
         matter["person"] = json!(employee);
@@ -440,7 +437,8 @@ on_both! { because "deadlines are claimed, access is found by terms";
         let request = world.ask(&token, matter, "starts at once").await.expect(201).text("/id");
         world.approve(&world.manager, &request).await.expect(200);
         assert!(may(&world, &person, "write").await && world.is_allowed(&identity, None, "read").await);
-        // The person's grant and exception do nothing for the identity, and the identity's grant nothing for the person.
+        // The person's grant and exception do nothing for the identity, and the identity's grant nothing for the
+        // person.
         assert!(!world.is_allowed(&identity, None, "write").await && !may(&world, &person, "read").await);
         assert!(world.get(&world.auditor, &format!("/v1/exceptions?identity={identity}")).await.expect(200).body["items"].as_array().unwrap().is_empty());
         assert_eq!(world.get(&world.auditor, &format!("/v1/identities/{identity}")).await.expect(200).body["exceptions"], json!([]));

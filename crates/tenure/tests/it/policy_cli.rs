@@ -1,4 +1,5 @@
-//! `tenure policy`: what it prints where, and with which exit code. `analyse` needs cvc5: `cargo xtask peers` installs it.
+//! `tenure policy`: what it prints where, and with which exit code. `analyse` needs cvc5: `cargo xtask peers` installs
+//! it.
 
 use std::path::Path;
 use std::process::Output;
@@ -8,13 +9,7 @@ use serde_json::{Value, json};
 /// Runs `tenure policy` in a folder, without the environment's own settings.
 fn policy(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = crate::world::tenure();
-    command
-        .current_dir(folder)
-        .arg("policy")
-        .args(arguments)
-        .stdin(std::process::Stdio::null())
-        .output()
-        .unwrap()
+    command.current_dir(folder).arg("policy").args(arguments).stdin(std::process::Stdio::null()).output().unwrap()
 }
 
 /// The exit code, what is on stdout, and what is on stderr.
@@ -79,10 +74,7 @@ fn check_says_what_is_wrong_and_where() {
 
     std::fs::write(folder.path().join("syntax.cedar"), "@id(\"a\") permit (principal, action resource);").unwrap();
     let (code, _, err) = run(folder.path(), &["check", "syntax.cedar"]);
-    assert!(
-        code == 1 && err.starts_with("syntax.cedar:1:36: unexpected token `resource`\n  hint: expected "),
-        "{err}"
-    );
+    assert!(code == 1 && err.starts_with("syntax.cedar:1:36: unexpected token `resource`\n  hint: expected "), "{err}");
     let (code, _, err) = run(folder.path(), &["check", "missing.cedar"]);
     assert!(code == 1 && err.contains("can't read missing.cedar"), "{err}");
 }
@@ -129,10 +121,7 @@ fn diff_shows_the_lines_that_differ() {
     let folder = with_change(HOUR, &HOUR.replace("3600", "7200"));
     let (code, out, err) = run(folder.path(), &["diff", "default", "new.cedar"]);
     assert_eq!((code, err.as_str()), (0, ""));
-    assert!(
-        out.starts_with("changed auto-approve-ephemeral\n    @id(\"auto-approve-ephemeral\")\n"),
-        "{out}"
-    );
+    assert!(out.starts_with("changed auto-approve-ephemeral\n    @id(\"auto-approve-ephemeral\")\n"), "{out}");
     assert!(
         out.contains(&format!(
             "  - when {{ {HOUR} }}\n  + when {{ {} }}\n    unless {{\n",
@@ -214,7 +203,9 @@ fn a01_check_refuses_what_nests_too_deep() {
         let (code, out, err) = run(folder.path(), &["check", name]);
         assert_eq!((code, out.as_str()), (1, ""));
         assert!(
-            err.starts_with(&format!("{name}:3:")) && err.contains("more than") && err.contains("write several policies"),
+            err.starts_with(&format!("{name}:3:"))
+                && err.contains("more than")
+                && err.contains("write several policies"),
             "{err}"
         );
     }
@@ -224,7 +215,8 @@ fn a01_check_refuses_what_nests_too_deep() {
 fn a02_check_says_what_would_lock_out() {
     let folder = with_change(HOUR, HOUR);
     let file = folder.path().join("new.cedar");
-    let text = std::fs::read_to_string(&file).unwrap() + "\n@id(\"locked\")\n@control(\"NHI5:2025\")\n@doc(\"x\")\nforbid (principal, action, resource);\n";
+    let text = std::fs::read_to_string(&file).unwrap()
+        + "\n@id(\"locked\")\n@control(\"NHI5:2025\")\n@doc(\"x\")\nforbid (principal, action, resource);\n";
     std::fs::write(&file, text).unwrap();
     let (code, out, err) = run(folder.path(), &["check", "new.cedar"]);
     assert_eq!((code, out.as_str()), (1, ""));

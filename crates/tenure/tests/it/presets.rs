@@ -1,5 +1,6 @@
-//! Workloads of CI platforms and clusters, proven by tokens of an OpenID provider by other people with the claims that GitHub, GitLab and
-//! Kubernetes give theirs: bound on ids that stay (S-13, R9, R36); bootstrap by join tokens (R106, S-15); one agent, one key (R59); API keys.
+//! Workloads of CI platforms and clusters, proven by tokens of an OpenID provider by other people with the claims that
+//! GitHub, GitLab and Kubernetes give theirs: bound on ids that stay (S-13, R9, R36); bootstrap by join tokens (R106,
+//! S-15); one agent, one key (R59); API keys.
 
 use serde_json::{Value, json};
 
@@ -41,14 +42,13 @@ async fn trust(world: &World, provider: &Provider, preset: &str, with: Value) ->
 }
 
 pub async fn github_is_trusted(world: &World, provider: &Provider) -> Answer {
-    trust(world, provider, "github_actions", json!({"fixed_claims": {"repository_owner_id": OWNER}}))
-        .await
-        .expect(201)
+    trust(world, provider, "github_actions", json!({"fixed_claims": {"repository_owner_id": OWNER}})).await.expect(201)
 }
 
 pub fn pipeline(world: &World, provider: &Provider, repositories: &[&str], claims: &Value) -> Value {
     let mut charter = world.charter(json!({}));
-    charter["workload_binding"] = json!({"type": "oidc", "workload": "pipeline/release", "issuer": provider.url, "claims": claims});
+    charter["workload_binding"] =
+        json!({"type": "oidc", "workload": "pipeline/release", "issuer": provider.url, "claims": claims});
     charter["repositories"] = json!(repositories);
     charter["auto_revocation"] = json!(["suspension"]);
     charter
@@ -65,7 +65,8 @@ pub async fn active(world: &World, kind: &str, name: &str, charter: &Value) -> S
     id
 }
 
-/// Demands that a proof is refused for this reason, that it is in the log under the identity's name, and that nothing was issued.
+/// Demands that a proof is refused for this reason, that it is in the log under the identity's name, and that nothing
+/// was issued.
 pub async fn is_refused(world: &World, id: &str, proof: &str, reason: &str) {
     let before = (refusals(world, id, reason).await.len(), world.events_of("credential.issued", id).await.len());
     let answer = exchange(world, id, proof, "production").await.expect(400);
@@ -249,7 +250,8 @@ on_one! {
         for header in [json!({"alg": "none"}), json!({"alg": "HS256", "kid": "first"}), json!({"alg": "RS256", "kid": "first"}), json!({"alg": "EdDSA", "kid": "first"}), json!({"alg": "RS256"})] {
             refuses(&world, &id, &forged(&header, &provider, &good), "production").await;
         }
-        // A flood of unknown keys costs the issuer nothing, and the workload neither: such a key may be new, and is looked for now and then.
+        // A flood of unknown keys costs the issuer nothing, and the workload neither: such a key may be new, and is
+        // looked for now and then.
         let unknown = |n: usize| forged(&json!({"alg": "RS256", "kid": format!("flood-{n}")}), &provider, &good);
         for n in 0..40 {
             let answer = exchange(&world, &id, &unknown(n), "production").await.expect(503);
@@ -578,13 +580,13 @@ on_one! { by |store| World::binary(store, &[]);
 
 /// The text with the checksum of such tokens: six digits in base 62 of its CRC-32.
 fn with_checksum(body: &str) -> String {
-    let step = |crc: u32| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
+    let step = |crc: u32| {
+        if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 }
+    };
     let mut crc = !body.bytes().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(byte), |crc, _| step(crc)));
     let mut digits = Vec::new();
     for _ in 0..6 {
-        digits.push(char::from(
-            b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"[(crc % 62) as usize],
-        ));
+        digits.push(char::from(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"[(crc % 62) as usize]));
         crc /= 62;
     }
     format!("{body}{}", digits.iter().rev().collect::<String>())

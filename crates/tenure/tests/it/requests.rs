@@ -428,7 +428,8 @@ on_one! {
             }
             charter
         };
-        // What each says of three identities: one of billing that reads orders, one of edge on the ledger, one of somebody in the team.
+        // What each says of three identities: one of billing that reads orders, one of edge on the ledger, one of
+        // somebody in the team.
         let says = [
             ("context.applications.contains(\"billing\")", [true, false, true]),
             ("context.resources.contains(\"https://ledger.internal\")", [false, true, false]),

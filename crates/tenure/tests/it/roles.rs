@@ -16,10 +16,7 @@ async fn s17_who_serves_the_api_works_nothing_off_and_who_works_serves_none() {
     world.http = client();
     let (id, key) = world.exporter("exporter").await;
     assert!(world.is_live(&world.token(&key, &id, "production").await).await);
-    world
-        .post(&world.security, &format!("/v1/identities/{id}/retire"), json!({"reason": "over"}))
-        .await
-        .expect(200);
+    world.post(&world.security, &format!("/v1/identities/{id}/retire"), json!({"reason": "over"})).await.expect(200);
     // Longer than whoever works waits before looking again.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert_eq!(

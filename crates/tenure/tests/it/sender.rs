@@ -1,4 +1,5 @@
-//! Bound tokens: DPoP with nonces (RFC 9449), certificates (RFC 8705), and what a stolen token is worth without its key: nothing.
+//! Bound tokens: DPoP with nonces (RFC 9449), certificates (RFC 8705), and what a stolen token is worth without its
+//! key: nothing.
 
 mod attacks;
 mod chains;
@@ -68,7 +69,8 @@ fn header<'a>(answer: &'a Answer, name: &str) -> &'a str {
 impl World {
     /// The nonce that the server gives to whoever uses DPoP.
     async fn dpop_nonce(&self) -> String {
-        let answer = Self::answer(self.http.get(format!("{}/v1/identities", self.server.url)).header("dpop", "x")).await;
+        let answer =
+            Self::answer(self.http.get(format!("{}/v1/identities", self.server.url)).header("dpop", "x")).await;
         header(&answer, "dpop-nonce").to_owned()
     }
 
@@ -95,7 +97,15 @@ impl World {
     }
 
     /// A request with a token, as this scheme sends it, and these proofs.
-    async fn show(&self, method: Method, path: &str, scheme: &str, token: &str, proofs: &[&str], body: Option<Sent>) -> Answer {
+    async fn show(
+        &self,
+        method: Method,
+        path: &str,
+        scheme: &str,
+        token: &str,
+        proofs: &[&str],
+        body: Option<Sent>,
+    ) -> Answer {
         let mut request = self.http.request(method, format!("{}{path}", self.server.url));
         request = request.header("authorization", format!("{scheme} {token}"));
         request = proofs.iter().fold(request, |request, proof| request.header("dpop", *proof));

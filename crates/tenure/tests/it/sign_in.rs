@@ -1,5 +1,5 @@
-//! People's sign-in by OpenID Connect, against a provider by other people and against one that lies; sessions, invitations, freshness (S-7,
-//! S-10); the command line's sign-in; and identities as callers of the API.
+//! People's sign-in by OpenID Connect, against a provider by other people and against one that lies; sessions,
+//! invitations, freshness (S-7, S-10); the command line's sign-in; and identities as callers of the API.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -31,11 +31,7 @@ impl People {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let said: Value = serde_json::from_str(&lines.next().expect("the provider started").unwrap()).unwrap();
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Self {
-            _stdin: child.stdin.take().unwrap(),
-            child,
-            url: said["issuer"].as_str().unwrap().to_owned(),
-        }
+        Self { _stdin: child.stdin.take().unwrap(), child, url: said["issuer"].as_str().unwrap().to_owned() }
     }
 
     /// node-oidc-provider.
@@ -55,8 +51,7 @@ impl People {
 
     /// Registers it; alone, one administrator is enough.
     async fn register(&self, world: &World, token: &str) -> Answer {
-        let body =
-            json!({"name": "Example", "issuer": self.url, "client_id": "tenure", "client_secret": "the secret of tenure", "phishing_resistant": ["hwk"]});
+        let body = json!({"name": "Example", "issuer": self.url, "client_id": "tenure", "client_secret": "the secret of tenure", "phishing_resistant": ["hwk"]});
         world.post(token, "/v1/sign-in-providers", body).await
     }
 }
@@ -87,7 +82,14 @@ impl Place {
     }
 
     /// Leaves for the provider and comes back as far as the address of the callback, which is not opened yet.
-    async fn as_far_as_the_callback(&self, world: &World, browser: &Browser, login: &str, amr: &str, query: &str) -> Page {
+    async fn as_far_as_the_callback(
+        &self,
+        world: &World,
+        browser: &Browser,
+        login: &str,
+        amr: &str,
+        query: &str,
+    ) -> Page {
         let callback = format!("{}/sign-in/oidc/callback", world.server.url);
         let back = |to: &str| to.starts_with(&callback);
         let mut page = browser.get(&self.start(world, query)).await.expect(303);
@@ -172,7 +174,8 @@ on_one! {
         assert_eq!((bound.len(), &bound[0]["data"]["single_person"]), (1, &json!(true)));
         assert_eq!(world.events_of("deployment.sign_in_set_up", &world.owner_id).await.len(), 1);
 
-        // Another browser of the same person, by the subject alone; without a method that can't be phished it isn't fresh.
+        // Another browser of the same person, by the subject alone; without a method that can't be phished it isn't
+        // fresh.
         let home = Browser::new();
         place.sign_in(&world, &home, "olu-at-example", "pwd").await.expect(303);
         let who = me(&world, &home).await.expect(200);
@@ -297,7 +300,8 @@ on_one! {
             assert!(page.text.contains("sign_in_failed"), "{lie}: {} {}", page.status, page.text);
             assert_eq!((page.status, session(&world, &browser)), (401, None), "{lie}");
         }
-        // A key that may be new is looked for once the provider may be asked again: until then nobody is told a final no.
+        // A key that may be new is looked for once the provider may be asked again: until then nobody is told a final
+        // no.
         place.provider.lie(json!({"header": {"kid": "unknown"}})).await;
         let browser = invited(&world, &invitation).await;
         let page = place.sign_in(&world, &browser, "", "").await;
@@ -386,7 +390,8 @@ on_one! {
         assert_eq!(world.events_of("access.refused", &id).await.last().unwrap()["data"]["reason"], "fresh_sign_in_needed");
         let more = world.post(&world.admin, &format!("/v1/people/{}/operator-tokens", world.owner_id), json!({})).await.expect(403);
         assert_eq!(more.code(), "not_allowed");
-        // Nor does a sign-in that is too old, or of which nobody says how old it is, or one that can be phished, or an identity's token.
+        // Nor does a sign-in that is too old, or of which nobody says how old it is, or one that can be phished, or an
+        // identity's token.
         let lies = [
             json!({"offsets": {"auth_time": -400}, "claims": {"sub": "sam"}}),
             json!({"without": ["auth_time"], "claims": {"sub": "sam"}}),
@@ -527,7 +532,8 @@ on_one! {
         let who = world.get(&token, "/v1/me").await.expect(200);
         assert_eq!((who.text("/identity"), &who.body["actions"]), (id.clone(), &json!(["read"])));
         world.get(&token, &format!("/v1/identities/{id}")).await.expect(200);
-        // What runs Tenure, approves or enables takes a person, whatever the token says; and what the token doesn't say is not in it.
+        // What runs Tenure, approves or enables takes a person, whatever the token says; and what the token doesn't say
+        // is not in it.
         let suspend = json!({"reason": "test"});
         for (path, body) in [
             ("/v1/people".to_owned(), json!({"name": "Eve", "roles": ["administrator"]})),
@@ -549,11 +555,7 @@ on_one! {
 /// The command line, without the environment's own settings.
 fn tenure(world: &World, data: &std::path::Path, arguments: &[&str]) -> Command {
     let mut command = crate::world::tenure();
-    command
-        .args(["--server", &world.server.url, "--data"])
-        .arg(data)
-        .args(["-o", "json"])
-        .args(arguments);
+    command.args(["--server", &world.server.url, "--data"]).arg(data).args(["-o", "json"]).args(arguments);
     command.stdin(Stdio::null());
     command
 }

@@ -43,10 +43,8 @@ pub async fn source(world: &World, registration: Value) -> Source {
 
 /// A delivery to the source with this id or name.
 pub async fn deliver(world: &World, source: &str, headers: &Headers, body: &str) -> Answer {
-    let mut request = world
-        .http
-        .request(Method::POST, format!("{}/signals/{source}", world.server.url))
-        .body(body.to_owned());
+    let mut request =
+        world.http.request(Method::POST, format!("{}/signals/{source}", world.server.url)).body(body.to_owned());
     for (name, value) in headers {
         request = request.header(*name, value);
     }
@@ -227,7 +225,8 @@ on_one! { by |store| World::binary(store, &[]);
     }
 }
 
-/// Sends so many deliveries at once to a source that takes so many a minute: each that is acknowledged is recorded once.
+/// Sends so many deliveries at once to a source that takes so many a minute: each that is acknowledged is recorded
+/// once.
 async fn burst(world: World, deliveries: usize, rate: usize) {
     use futures_util::{StreamExt as _, stream};
     let mut fast = registration(&world, "assets", "cloud_events", "hmac");
@@ -242,23 +241,15 @@ async fn burst(world: World, deliveries: usize, rate: usize) {
         .buffer_unordered(64)
         .collect()
         .await;
-    let mut taken: Vec<String> = answers
-        .iter()
-        .filter(|answer| answer.status == 202)
-        .map(|answer| answer.text("/signals/0/id"))
-        .collect();
+    let mut taken: Vec<String> =
+        answers.iter().filter(|answer| answer.status == 202).map(|answer| answer.text("/signals/0/id")).collect();
     let refused: Vec<&Answer> = answers.iter().filter(|answer| answer.status != 202).collect();
     assert!(
-        refused
-            .iter()
-            .all(|answer| matches!(answer.status, 429 | 503) && answer.headers.contains_key("retry-after"))
+        refused.iter().all(|answer| matches!(answer.status, 429 | 503) && answer.headers.contains_key("retry-after"))
     );
     assert!(taken.len() >= rate, "{}", taken.len());
-    let mut logged: Vec<String> = received(world)
-        .await
-        .iter()
-        .map(|event| event["subjects"][0].as_str().unwrap().to_owned())
-        .collect();
+    let mut logged: Vec<String> =
+        received(world).await.iter().map(|event| event["subjects"][0].as_str().unwrap().to_owned()).collect();
     taken.sort_unstable();
     logged.sort_unstable();
     assert_eq!(taken.len(), logged.len());

@@ -24,11 +24,7 @@ async fn until_full(world: &World, id: &str, key: &Key) -> Vec<String> {
 async fn health(world: &World) -> (u16, String, bool) {
     let ready = world.get("", "/readyz").await;
     let metrics = world.text("", "/metrics").await;
-    (
-        ready.status,
-        ready.body.as_str().unwrap_or_default().to_owned(),
-        metrics.contains("\ntenure_disk_full 1\n"),
-    )
+    (ready.status, ready.body.as_str().unwrap_or_default().to_owned(), metrics.contains("\ntenure_disk_full 1\n"))
 }
 
 #[tokio::test]
@@ -69,29 +65,23 @@ async fn s16_a_full_disk_still_takes_a_revocation() {
 
     // What takes authority away works, each way.
     let security = world.security.clone();
-    let suspended = world
-        .post(&security, &format!("/v1/identities/{third}/suspend"), json!({"reason": "test"}))
-        .await;
+    let suspended = world.post(&security, &format!("/v1/identities/{third}/suspend"), json!({"reason": "test"})).await;
     suspended.expect(200);
     let receipt = world.revoke("identity", &id).await.expect(201).text("/id");
     assert!(!world.is_live(&live).await);
     for credential in acknowledged.iter().take(20) {
         world.revoke("credential", credential).await.expect(201);
     }
-    world
-        .post(&security, &format!("/v1/identities/{other}/retire"), json!({"reason": "test"}))
-        .await
-        .expect(200);
+    world.post(&security, &format!("/v1/identities/{other}/retire"), json!({"reason": "test"})).await.expect(200);
     assert!(!world.is_live(&others).await && !world.is_allowed(&other, Some(&others), "read").await);
     // The revocation's receipt is worked on and signed, the retirement is brought to its end, and the log is sealed.
     world.until_state(&other, "retired").await;
-    world
-        .until(async || world.get(&world.auditor, &format!("/v1/receipts/{receipt}.jws")).await.status == 200)
-        .await;
+    world.until(async || world.get(&world.auditor, &format!("/v1/receipts/{receipt}.jws")).await.status == 200).await;
     world
         .until(async || {
             let metrics = world.text("", "/metrics").await;
-            let number = |name: &str| metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
+            let number =
+                |name: &str| metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
             number("tenure_log_entries ") == number("tenure_log_sealed_entries ")
         })
         .await;
@@ -105,11 +95,8 @@ async fn s16_a_full_disk_still_takes_a_revocation() {
     world.http = reqwest::Client::builder().no_proxy().build().unwrap();
     assert!(!world.is_live(&live).await && !world.is_live(&others).await);
     for (n, credential) in acknowledged.iter().enumerate() {
-        let state = world
-            .get(&world.auditor, &format!("/v1/credentials/{credential}"))
-            .await
-            .expect(200)
-            .text("/state");
+        let state =
+            world.get(&world.auditor, &format!("/v1/credentials/{credential}")).await.expect(200).text("/state");
         assert_ne!(state, "live", "{n}");
     }
     world.post(&world.owner, "/v1/identities", draft.clone()).await.expect(503);
@@ -117,9 +104,7 @@ async fn s16_a_full_disk_still_takes_a_revocation() {
 
     // With room, everything works again.
     disk.make_room();
-    world
-        .until(async || world.post(&world.owner, "/v1/identities", draft.clone()).await.status == 201)
-        .await;
+    world.until(async || world.post(&world.owner, "/v1/identities", draft.clone()).await.status == 201).await;
     world.until(async || health(&world).await == (200, "ok\n".into(), false)).await;
 }
 
@@ -158,10 +143,12 @@ fn bad_request(world: &World, n: usize) -> reqwest::RequestBuilder {
             .header("X-Hub-Signature-256", format!("sha256={noise}"))
             .body(noise.clone()),
         9 => post("/signals/github").header("X-Gitlab-Token", &noise).body("{}"),
-        10 => post("/signals/hr").header("content-type", "application/secevent+jwt").body(Key::new().sign(
-            &json!({"alg": "EdDSA", "typ": "secevent+jwt", "kid": noise}),
-            &json!({"iss": noise, "jti": noise}),
-        )),
+        10 => {
+            post("/signals/hr").header("content-type", "application/secevent+jwt").body(Key::new().sign(
+                &json!({"alg": "EdDSA", "typ": "secevent+jwt", "kid": noise}),
+                &json!({"iss": noise, "jti": noise}),
+            ))
+        }
         11 => post("/env/production/introspect").bearer_auth(&noise).form(&[("token", &noise)]),
         12 => post("/access/v1/evaluation")
             .bearer_auth(format!("tnr_{noise}"))
@@ -175,7 +162,10 @@ fn bad_request(world: &World, n: usize) -> reqwest::RequestBuilder {
         19 => post("/v1/enrol").json(&json!({"join_token": noise, "jwk": {}, "proof": noise})),
         20 => post("/env/production/bc-authorize").form(&[("client_id", id.as_str()), ("binding_message", &noise)]),
         // One that was signed by its own key, for somebody else: still nobody's.
-        _ => by_assertion(&Key::new().sign(&json!({"alg": "EdDSA", "typ": "client-authentication+jwt"}), &assertion_claims(id, &noise))),
+        _ => by_assertion(
+            &Key::new()
+                .sign(&json!({"alg": "EdDSA", "typ": "client-authentication+jwt"}), &assertion_claims(id, &noise)),
+        ),
     }
 }
 

@@ -45,10 +45,7 @@ impl World {
 
     /// What the server says of its state.
     async fn verified(&self, query: &str) -> Value {
-        self.post(&self.auditor, &format!("/v1/log/verify-state{query}"), json!({}))
-            .await
-            .expect(200)
-            .body
+        self.post(&self.auditor, &format!("/v1/log/verify-state{query}"), json!({})).await.expect(200).body
     }
 
     /// Every fault that the server finds.
@@ -56,7 +53,8 @@ impl World {
         named(&self.verified("").await)
     }
 
-    /// Lets the server make another digest of its state, which takes a log that has grown; returns how many entries it covers.
+    /// Lets the server make another digest of its state, which takes a log that has grown; returns how many entries it
+    /// covers.
     async fn digest(&mut self) -> u64 {
         let known = self.digests().await.len();
         for n in 0..100 {

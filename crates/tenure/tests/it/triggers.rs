@@ -58,10 +58,7 @@ async fn service_template(world: &World) {
         },
     });
     let body = json!({"template": template, "purpose": "services"});
-    world
-        .call(reqwest::Method::PUT, &world.admin, "/v1/templates/service", Some(body))
-        .await
-        .expect(201);
+    world.call(reqwest::Method::PUT, &world.admin, "/v1/templates/service", Some(body)).await.expect(201);
 }
 
 /// Has the source say something, and waits until that is worked off.
@@ -78,9 +75,7 @@ async fn hear(world: &World, from: &Source, body: &Value) -> Value {
     let body = body.to_string();
     let taken = deliver(world, &from.name, &cloud_headers(&from.secret, &body), &body).await.expect(202);
     let path = format!("/v1/signals/{}", taken.text("/signals/0/id"));
-    world
-        .until(async || world.get(&world.security, &path).await.expect(200).text("/state") != "received")
-        .await;
+    world.until(async || world.get(&world.security, &path).await.expect(200).text("/state") != "received").await;
     world.get(&world.security, &path).await.expect(200).body
 }
 
@@ -101,18 +96,15 @@ async fn identity(world: &World, id: &str) -> Value {
     world.get(&world.security, &format!("/v1/identities/{id}")).await.expect(200).body
 }
 
-/// That a suspended identity gets no token: for its state, or because its proof is of the second in which its workload changed.
+/// That a suspended identity gets no token: for its state, or because its proof is of the second in which its workload
+/// changed.
 async fn nothing_for(world: &World, key: &Key, id: &str) {
     let refused = world.ask_token(key, id, "production").await.expect(400).code();
     assert!(["identity_suspended", "binding_unverified"].contains(&refused.as_str()), "{refused}");
 }
 
 async fn removal(world: &World, id: &Value) -> Value {
-    world
-        .get(&world.security, &format!("/v1/removals/{}", id.as_str().unwrap()))
-        .await
-        .expect(200)
-        .body
+    world.get(&world.security, &format!("/v1/removals/{}", id.as_str().unwrap())).await.expect(200).body
 }
 
 async fn until_done(world: &World, id: &Value) -> Value {

@@ -1,6 +1,8 @@
-//! What an earlier release wrote is opened by this build: kept databases in every run, a live upgrade in the long form of the suite.
+//! What an earlier release wrote is opened by this build: kept databases in every run, a live upgrade in the long form
+//! of the suite.
 //!
-//! `cargo xtask upgrade` builds the named release and runs [`live`]; with `--keep` it leaves what was written in `tests/upgrade/<version>`.
+//! `cargo xtask upgrade` builds the named release and runs [`live`]; with `--keep` it leaves what was written in
+//! `tests/upgrade/<version>`.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -13,7 +15,8 @@ use tenure_store::testing::{TestPostgres, postgres};
 
 use crate::world::{Handed, Host, Key, Server, Store, TestClock, World, client, now};
 
-/// The address of what is kept: a deployment stays under the URL that it was set up under. One an engine, so that neither waits for the other.
+/// The address of what is kept: a deployment stays under the URL that it was set up under. One an engine, so that
+/// neither waits for the other.
 const fn address(store: Store) -> &'static str {
     match store {
         Store::Sqlite => "127.0.0.1:18420",
@@ -57,15 +60,10 @@ async fn write(world: &World) -> Written {
     let (cut, cut_key) = world.exporter("cut").await;
     let dead = world.token(&cut_key, &cut, "production").await;
     let receipt = world.revoke("identity", &cut).await.expect(201).text("/id");
-    world
-        .until(async || world.get(&world.auditor, &format!("/v1/receipts/{receipt}.jws")).await.status == 200)
-        .await;
+    world.until(async || world.get(&world.auditor, &format!("/v1/receipts/{receipt}.jws")).await.status == 200).await;
     let (suspended, _) = world.exporter("suspended").await;
     let reason = json!({"reason": "incident 7"});
-    world
-        .post(&world.security, &format!("/v1/identities/{suspended}/suspend"), reason.clone())
-        .await
-        .expect(200);
+    world.post(&world.security, &format!("/v1/identities/{suspended}/suspend"), reason.clone()).await.expect(200);
     let (retired, _) = world.exporter("retired").await;
     world.post(&world.owner, &format!("/v1/identities/{retired}/retire"), reason).await.expect(200);
     world.until_state(&retired, "retired").await;
@@ -82,10 +80,7 @@ async fn write(world: &World) -> Written {
     let body = json!({"kind": "workload", "name": "left-behind", "charter": charter, "stage": "pending"});
     let left = world.post(&token, "/v1/identities", body).await.expect(201).text("/id");
     world.activate(&world.manager, &left).await.expect(200);
-    world
-        .post(&world.admin, &format!("/v1/people/{leaver}/depart"), json!({"reason": "resigned"}))
-        .await
-        .expect(200);
+    world.post(&world.admin, &format!("/v1/people/{leaver}/depart"), json!({"reason": "resigned"})).await.expect(200);
     let source = crate::signals::source(world, crate::signals::registration(world, "forge", "github", "hmac")).await;
     settled(world).await;
     let entries = world.events().await.len();
@@ -111,9 +106,7 @@ async fn write(world: &World) -> Written {
 async fn settled(world: &World) {
     world.until_quiet().await;
     let size = world.events().await.len().to_string();
-    world
-        .until(async || world.text("", "/v1/log/checkpoint").await.lines().nth(1) == Some(size.as_str()))
-        .await;
+    world.until(async || world.text("", "/v1/log/checkpoint").await.lines().nth(1) == Some(size.as_str())).await;
 }
 
 async fn identities(world: &World) -> Vec<(String, String, String)> {
@@ -141,7 +134,8 @@ async fn check(world: &World, written: &Written) {
     assert_eq!(transfers.body["items"].as_array().unwrap().len(), 1);
     let source = world.get(&world.admin, &format!("/v1/sources/{}", written.source)).await.expect(200);
     assert_eq!(source.text("/name"), "forge");
-    // The log goes on from where it was: what was signed is a prefix of what is there, and every row is as the log says.
+    // The log goes on from where it was: what was signed is a prefix of what is there, and every row is as the log
+    // says.
     let events = world.events().await;
     assert!(events.len() >= written.entries, "{} of {}", events.len(), written.entries);
     let folder = tempfile::tempdir().unwrap();
@@ -186,12 +180,8 @@ fn cli(world: &World, arguments: &[&str]) {
 
 /// Every kept database of an earlier release, by the time at which it was written.
 async fn kept(store: Store) {
-    let mut releases: Vec<PathBuf> = std::fs::read_dir(KEPT)
-        .unwrap()
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.is_dir())
-        .collect();
+    let mut releases: Vec<PathBuf> =
+        std::fs::read_dir(KEPT).unwrap().flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
     releases.sort();
     assert!(!releases.is_empty(), "{KEPT}");
     for release in releases {
@@ -241,7 +231,8 @@ mod live {
     use super::*;
 
     async fn run(store: Store) {
-        let program = std::env::var_os("TENURE_TEST_RELEASE").expect("TENURE_TEST_RELEASE names a release's binary: run `cargo xtask upgrade`");
+        let program = std::env::var_os("TENURE_TEST_RELEASE")
+            .expect("TENURE_TEST_RELEASE names a release's binary: run `cargo xtask upgrade`");
         let database = (store == Store::Postgres).then(tenure_store::testing::postgres);
         let server = Server::on(
             &Host::Program(program.into()),

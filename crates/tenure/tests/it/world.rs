@@ -28,8 +28,9 @@ pub enum Store {
     Postgres,
 }
 
-/// Makes of `async fn name(world: World)` a test on each engine, `name::sqlite` and `name::postgres`, `because` what it shows rests on what the
-/// engines do differently: locks and claims, races of commits, uniqueness, lists by terms, restarts. `by` says how its world starts.
+/// Makes of `async fn name(world: World)` a test on each engine, `name::sqlite` and `name::postgres`, `because` what it
+/// shows rests on what the engines do differently: locks and claims, races of commits, uniqueness, lists by terms,
+/// restarts. `by` says how its world starts.
 #[macro_export]
 macro_rules! on_both {
     (because $why:literal; $($tests:tt)*) => { $crate::on_both! { because $why, by $crate::world::World::start; $($tests)* } };
@@ -47,7 +48,8 @@ macro_rules! on_both {
     )*};
 }
 
-/// The same for what doesn't rest on the engine: on SQLite, and on PostgreSQL in the long form of the suite (`cargo xtask test --long engines`).
+/// The same for what doesn't rest on the engine: on SQLite, and on PostgreSQL in the long form of the suite (`cargo
+/// xtask test --long engines`).
 #[macro_export]
 macro_rules! on_one {
     (by $start:expr; $(async fn $name:ident($world:ident: World) $body:block)*) => {$(
@@ -65,7 +67,8 @@ macro_rules! on_one {
     ($($tests:tt)*) => { $crate::on_one! { by $crate::world::World::start; $($tests)* } };
 }
 
-/// Runs tests of this file once more on the real binary, by the machine's clock: one real wait of each kind of deadline is left.
+/// Runs tests of this file once more on the real binary, by the machine's clock: one real wait of each kind of deadline
+/// is left.
 #[macro_export]
 macro_rules! in_real_time {
     ($($name:ident on $world:expr;)*) => {
@@ -90,8 +93,9 @@ pub struct Answer {
 /// Where a line goes on that was too long, in a text that was put together again.
 pub const WRAPPED: char = '\u{2028}';
 
-/// The JSON web tokens of a text, each as far as a quotation mark, a blank or an ampersand. A token begins where a word does, or where a line was broken, and
-/// with JSON: the same letters in the middle of random text, of which a page of keys and hashes is full, are none.
+/// The JSON web tokens of a text, each as far as a quotation mark, a blank or an ampersand. A token begins where a word
+/// does, or where a line was broken, and with JSON: the same letters in the middle of random text, of which a page of
+/// keys and hashes is full, are none.
 pub fn jwts(text: &str) -> Vec<String> {
     use base64::Engine as _;
     let (mut whole, mut broken) = (String::new(), std::collections::BTreeSet::new());
@@ -102,9 +106,7 @@ pub fn jwts(text: &str) -> Vec<String> {
     let in_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let is_json = |token: &str| {
         let end = token.find(|c: char| !in_word(c)).unwrap_or(token.len()).min(20);
-        let head = base64::engine::general_purpose::URL_SAFE_NO_PAD
-            .decode(&token[..end - end % 4])
-            .unwrap_or_default();
+        let head = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(&token[..end - end % 4]).unwrap_or_default();
         head.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ')
     };
     let (mut found, mut end) = (Vec::new(), 0);
@@ -176,7 +178,8 @@ impl Key {
     }
     /// A compact JWS over these claims.
     pub fn sign(&self, header: &Value, claims: &Value) -> String {
-        let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let input =
+            format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));
         format!("{input}.{}", URL_SAFE_NO_PAD.encode(self.0.sign(input.as_bytes()).as_ref()))
     }
     /// A client assertion (RFC 7523) that passes.
@@ -205,8 +208,8 @@ pub fn in_secs(secs: i64) -> String {
     tenure_core::base::time::Timestamp::from_secs(now() + secs).to_string()
 }
 
-/// A client without connections of before. It gives one up before the server does: a test that was busy with something else for so long would
-/// send its next request into a connection that is closed.
+/// A client without connections of before. It gives one up before the server does: a test that was busy with something
+/// else for so long would send its next request into a connection that is closed.
 pub fn client() -> reqwest::Client {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let idle = Duration::from_secs(5);
@@ -273,8 +276,8 @@ impl World {
         Self::copied(store, "localhost", environment, Host::Binary).await
     }
 
-    /// A world of the real binary whose server is set up with these settings and reached with this client: its address, its database or its
-    /// certificate are the test's matter.
+    /// A world of the real binary whose server is set up with these settings and reached with this client: its address,
+    /// its database or its certificate are the test's matter.
     pub async fn fresh(environment: &[(&str, &str)], store: Store, http: reqwest::Client) -> Self {
         Self::furnished(Server::start(store, environment), http).await
     }
@@ -438,9 +441,15 @@ impl World {
         self.http = client();
     }
 
-    /// The command line of whoever holds a token, on a terminal of 80 columns with these answers if there are any; what the terminal shows
-    /// is standard output then.
-    pub fn by_hand(&self, token: &str, folder: &std::path::Path, arguments: &[&str], answers: Option<&str>) -> std::process::Output {
+    /// The command line of whoever holds a token, on a terminal of 80 columns with these answers if there are any; what
+    /// the terminal shows is standard output then.
+    pub fn by_hand(
+        &self,
+        token: &str,
+        folder: &std::path::Path,
+        arguments: &[&str],
+        answers: Option<&str>,
+    ) -> std::process::Output {
         use std::io::Write as _;
         let mut command = tenure();
         if answers.is_some() {
@@ -485,11 +494,7 @@ impl World {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.unwrap();
-        Answer {
-            status,
-            body: serde_json::from_str(&text).unwrap_or(Value::String(text)),
-            headers,
-        }
+        Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::String(text)), headers }
     }
 
     pub async fn post(&self, token: &str, path: &str, body: Value) -> Answer {
@@ -567,7 +572,8 @@ impl World {
         self.post(&self.admin, &format!("/v1/people/{admin}/change"), join).await.expect(200);
     }
 
-    /// Has the removers answer for an application's identities. A release that doesn't know of such groups asks for none.
+    /// Has the removers answer for an application's identities. A release that doesn't know of such groups asks for
+    /// none.
     pub async fn give_removers(&self, application: &str) {
         let removers = self.get(&self.admin, "/v1/teams?name=removers").await.expect(200).text("/items/0/id");
         let path = format!("/v1/applications/{application}");
@@ -631,11 +637,9 @@ impl World {
     pub async fn activate(&self, token: &str, id: &str) -> Answer {
         let identity = self.get(&self.security, &format!("/v1/identities/{id}")).await.expect(200);
         let hash = match identity.body["request"].as_str() {
-            Some(request) => self
-                .get(&self.security, &format!("/v1/requests/{request}"))
-                .await
-                .expect(200)
-                .text("/content_hash"),
+            Some(request) => {
+                self.get(&self.security, &format!("/v1/requests/{request}")).await.expect(200).text("/content_hash")
+            }
             None => "none".to_owned(),
         };
         self.post(token, &format!("/v1/identities/{id}/activate"), json!({"content_hash": hash})).await
@@ -648,13 +652,8 @@ impl World {
 
     /// A vote for a request as it stands now.
     pub async fn approve(&self, token: &str, request: &str) -> Answer {
-        let hash = self
-            .get(&self.security, &format!("/v1/requests/{request}"))
-            .await
-            .expect(200)
-            .text("/content_hash");
-        self.post(token, &format!("/v1/requests/{request}/approve"), json!({"content_hash": hash}))
-            .await
+        let hash = self.get(&self.security, &format!("/v1/requests/{request}")).await.expect(200).text("/content_hash");
+        self.post(token, &format!("/v1/requests/{request}/approve"), json!({"content_hash": hash})).await
     }
 
     /// An active identity with the usual charter, and its key.
@@ -697,10 +696,7 @@ impl World {
 
     /// Whether the gateway is told that a token is alive.
     pub async fn is_live(&self, token: &str) -> bool {
-        self.form(&self.gateway, "/env/production/introspect", &[("token", token)])
-            .await
-            .expect(200)
-            .body["active"]
+        self.form(&self.gateway, "/env/production/introspect", &[("token", token)]).await.expect(200).body["active"]
             == json!(true)
     }
 
@@ -741,10 +737,13 @@ impl World {
             .collect()
     }
 
-    /// What somebody changed, of every event so far. Refusals are recorded, and Tenure looks after its identities by itself whenever it comes to
-    /// that: neither is a change that somebody made. A test that shows that nothing changed compares this, and never the log's length.
+    /// What somebody changed, of every event so far. Refusals are recorded, and Tenure looks after its identities by
+    /// itself whenever it comes to that: neither is a change that somebody made. A test that shows that nothing changed
+    /// compares this, and never the log's length.
     pub async fn changes(&self) -> Vec<Value> {
-        let made = |event: &Value| !event["kind"].as_str().unwrap().starts_with("access.refused") && event["actor"]["type"] != "system";
+        let made = |event: &Value| {
+            !event["kind"].as_str().unwrap().starts_with("access.refused") && event["actor"]["type"] != "system"
+        };
         self.events().await.into_iter().filter(made).collect()
     }
 
@@ -754,7 +753,8 @@ impl World {
         self.events().await.into_iter().filter(|event| event["kind"] == kind && about(event)).collect()
     }
 
-    /// Holds the time, so that no slow machine brings a deadline nearer than the test wants it. The machine's time goes on.
+    /// Holds the time, so that no slow machine brings a deadline nearer than the test wants it. The machine's time goes
+    /// on.
     pub fn hold(&self) {
         if let Some(clock) = &self.clock {
             clock.hold();
@@ -784,8 +784,10 @@ impl World {
 
     /// Waits until an identity is in a state.
     pub async fn until_state(&self, id: &str, state: &str) {
-        self.until(async || self.get(&self.security, &format!("/v1/identities/{id}")).await.expect(200).text("/state") == state)
-            .await;
+        self.until(async || {
+            self.get(&self.security, &format!("/v1/identities/{id}")).await.expect(200).text("/state") == state
+        })
+        .await;
     }
 
     /// Waits for a condition, at most 20 seconds.

@@ -1,7 +1,8 @@
-//! Authority that is handed on (S-14): subject ∩ actor ∩ delegation grant ∩ what the subject's token says ∩ the tasks of both, at every link.
+//! Authority that is handed on (S-14): subject ∩ actor ∩ delegation grant ∩ what the subject's token says ∩ the tasks
+//! of both, at every link.
 //!
-//! Nothing of it is kept as a decision: each time, the chain is judged anew by what its identities' charters, grants and credentials say
-//! at that moment. So a delegation narrows with whatever it derives from, and dies with it.
+//! Nothing of it is kept as a decision: each time, the chain is judged anew by what its identities' charters, grants
+//! and credentials say at that moment. So a delegation narrows with whatever it derives from, and dies with it.
 
 use crate::base::id::{IdentityId, ResourceId};
 use crate::base::problem::Reason;
@@ -35,7 +36,9 @@ impl Handing<'_> {
     /// Whether it hands this action on to its actor.
     fn admits(&self, action: &str, resource: &Resource) -> Result<(), Reason> {
         let named = self.may_act.resource == resource.id && self.may_act.actions.iter().any(|named| named == action);
-        let granted = |delegate: &crate::identity::delegation::Delegate| delegate.actor == self.may_act.actor && delegate.covers(action, resource.id);
+        let granted = |delegate: &crate::identity::delegation::Delegate| {
+            delegate.actor == self.may_act.actor && delegate.covers(action, resource.id)
+        };
         if !named || !self.standing.charter().delegates.iter().any(granted) {
             return Err(Reason::DelegationNotAllowed);
         }
@@ -61,8 +64,9 @@ impl Standing<'_> {
         }
     }
 
-    /// The task that a request means which declares none: the only one that takes `best` of these actions or more, else the only one that takes
-    /// any; of several that fit equally well, the charter's default. `None` if no task fits, or which one is meant can't be told.
+    /// The task that a request means which declares none: the only one that takes `best` of these actions or more, else
+    /// the only one that takes any; of several that fit equally well, the charter's default. `None` if no task fits, or
+    /// which one is meant can't be told.
     pub fn implied_task(&self, actions: &[String], best: usize, resource: ResourceId) -> Option<&Task> {
         for least in [best.max(1), 1] {
             let takes = |task: &&Task| actions.iter().filter(|action| task.covers(action, resource)).count() >= least;
@@ -70,7 +74,9 @@ impl Standing<'_> {
             match fitting.as_slice() {
                 [] => {}
                 [only] => return Some(only),
-                several => return several.iter().find(|task| Some(&task.name) == self.charter.default_task.as_ref()).copied(),
+                several => {
+                    return several.iter().find(|task| Some(&task.name) == self.charter.default_task.as_ref()).copied();
+                }
             }
         }
         None
@@ -96,7 +102,8 @@ fn handings<'a>(links: &[Link<'a>], holder: IdentityId, further: usize) -> Resul
     let chain: Vec<IdentityId> = links.iter().map(|link| link.facts.identity.id).chain([holder]).collect();
     let mut handings = Vec::with_capacity(links.len());
     for (place, (link, actor)) in links.iter().zip(chain.iter().skip(1)).enumerate() {
-        // Nobody acts for themselves through others: what went round would no longer be told from what they do on their own.
+        // Nobody acts for themselves through others: what went round would no longer be told from what they do on their
+        // own.
         if chain.iter().filter(|other| *other == actor).count() > 1 {
             return Err(Reason::DelegationNotAllowed);
         }
@@ -105,14 +112,23 @@ fn handings<'a>(links: &[Link<'a>], holder: IdentityId, further: usize) -> Resul
     Ok(handings)
 }
 
-fn handing<'a>(links: &[Link<'a>], place: usize, link: Link<'a>, actor: IdentityId, further: usize) -> Result<Handing<'a>, Reason> {
+fn handing<'a>(
+    links: &[Link<'a>],
+    place: usize,
+    link: Link<'a>,
+    actor: IdentityId,
+    further: usize,
+) -> Result<Handing<'a>, Reason> {
     let credential = link.credential;
-    credential_is_live(credential, link.facts.identity, link.facts.scopes, link.facts.now).map_err(|_| Reason::ParentEnded)?;
+    credential_is_live(credential, link.facts.identity, link.facts.scopes, link.facts.now)
+        .map_err(|_| Reason::ParentEnded)?;
     let before = links.get(..place).unwrap_or_default();
     // Each credential derives from exactly those before it: links of several chains don't mix.
     let derives = match &credential.delegation {
         None => before.is_empty(),
-        Some(delegation) => !before.is_empty() && delegation.parents.iter().eq(before.iter().map(|link| &link.credential.id)),
+        Some(delegation) => {
+            !before.is_empty() && delegation.parents.iter().eq(before.iter().map(|link| &link.credential.id))
+        }
     };
     if !derives {
         return Err(Reason::DelegationNotAllowed);
@@ -136,13 +152,20 @@ fn handing<'a>(links: &[Link<'a>], place: usize, link: Link<'a>, actor: Identity
 ///
 /// # Errors
 /// A link has ended: the credential, its identity, its right to delegate or its delegation grant.
-pub fn handed_on(links: &[Link<'_>], holder: IdentityId, resource: &Resource, actions: &[String], further: usize) -> Result<Vec<String>, Reason> {
+pub fn handed_on(
+    links: &[Link<'_>],
+    holder: IdentityId,
+    resource: &Resource,
+    actions: &[String],
+    further: usize,
+) -> Result<Vec<String>, Reason> {
     let handings = handings(links, holder, further)?;
     let admitted = |action: &&String| handings.iter().all(|handing| handing.admits(action, resource).is_ok());
     Ok(actions.iter().filter(admitted).cloned().collect())
 }
 
-/// What an actor gets by an exchange: only [`delegated`] and [`hand_on`] make it, and without it there is no permit for a derived credential.
+/// What an actor gets by an exchange: only [`delegated`] and [`hand_on`] make it, and without it there is no permit for
+/// a derived credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delegated {
     resource: ResourceId,
@@ -170,16 +193,15 @@ impl Delegated {
         self.until
     }
 
-    /// Whether somebody of the chain gets only credentials that are bound to a key: what derives from them is bound too.
+    /// Whether somebody of the chain gets only credentials that are bound to a key: what derives from them is bound
+    /// too.
     pub const fn bound(&self) -> bool {
         self.bound
     }
 
     fn new(resource: &Resource, held: Held, links: &[Link<'_>], holder: IdentityId, task: Option<&str>) -> Self {
         let end = held.until;
-        let tasks = links
-            .iter()
-            .map(|link| link.credential.may_act.as_ref().and_then(|may_act| may_act.task.clone()));
+        let tasks = links.iter().map(|link| link.credential.may_act.as_ref().and_then(|may_act| may_act.task.clone()));
         Self {
             resource: resource.id,
             held,
@@ -195,7 +217,11 @@ impl Delegated {
 }
 
 /// What is asked for, if the test lets all of it through; with nothing asked for, what it lets through of `offered`.
-fn through(asked: &[String], offered: &[String], test: impl Fn(&str) -> Result<(), Reason>) -> Result<Vec<String>, Reason> {
+fn through(
+    asked: &[String],
+    offered: &[String],
+    test: impl Fn(&str) -> Result<(), Reason>,
+) -> Result<Vec<String>, Reason> {
     if !asked.is_empty() {
         for action in asked {
             test(action)?;
@@ -210,11 +236,19 @@ fn through(asked: &[String], offered: &[String], test: impl Fn(&str) -> Result<(
     }
 }
 
-/// The authority that `actor` has over these links, for actions on a resource and for a task of its own (RFC 8693, S-14).
+/// The authority that `actor` has over these links, for actions on a resource and for a task of its own (RFC 8693,
+/// S-14).
 ///
 /// # Errors
-/// A link has ended or doesn't name the actor, the chain is too long or runs in a circle, or something asked for is beyond one of the sets.
-pub fn delegated(links: &[Link<'_>], actor: &Standing<'_>, task: Option<&str>, resource: &Resource, asked: &[String]) -> Result<Delegated, Reason> {
+/// A link has ended or doesn't name the actor, the chain is too long or runs in a circle, or something asked for is
+/// beyond one of the sets.
+pub fn delegated(
+    links: &[Link<'_>],
+    actor: &Standing<'_>,
+    task: Option<&str>,
+    resource: &Resource,
+    asked: &[String],
+) -> Result<Delegated, Reason> {
     let holder = actor.facts.identity.id;
     let handings = handings(links, holder, 0)?;
     let last = handings.last().ok_or(Reason::DelegationNotAllowed)?;
@@ -259,9 +293,14 @@ pub struct HandedOn {
 /// Lets an identity hand on what it holds itself, or what was handed on to it over these links.
 ///
 /// # Errors
-/// It has no right to delegate, its charter doesn't name the actor, the chain would be too long or run in a circle, or something is beyond
-/// one of the sets.
-pub fn hand_on(links: &[Link<'_>], holder: &Standing<'_>, tenure: &Resource, ask: HandOn<'_>) -> Result<HandedOn, Reason> {
+/// It has no right to delegate, its charter doesn't name the actor, the chain would be too long or run in a circle, or
+/// something is beyond one of the sets.
+pub fn hand_on(
+    links: &[Link<'_>],
+    holder: &Standing<'_>,
+    tenure: &Resource,
+    ask: HandOn<'_>,
+) -> Result<HandedOn, Reason> {
     let id = holder.facts.identity.id;
     let held = holder.held(tenure, &[DELEGATE.to_owned()])?;
     if ask.actor == id || links.iter().any(|link| link.facts.identity.id == ask.actor) {
@@ -282,12 +321,7 @@ pub fn hand_on(links: &[Link<'_>], holder: &Standing<'_>, tenure: &Resource, ask
     let delegated = (!links.is_empty()).then(|| Delegated::new(tenure, held.clone(), links, id, ask.task));
     Ok(HandedOn {
         held,
-        may_act: MayAct {
-            actor: ask.actor,
-            resource: ask.resource.id,
-            actions,
-            task: ask.task.map(str::to_owned),
-        },
+        may_act: MayAct { actor: ask.actor, resource: ask.resource.id, actions, task: ask.task.map(str::to_owned) },
         delegated,
     })
 }

@@ -1,8 +1,9 @@
 //! The gate: the one place that lets an identity get or use anything (invariant 1).
 //!
-//! [`Permit`] has no public constructor, and every signer uses one up: there is no second path, and the compiler says so. What a permit rests on
-//! can't be made elsewhere either: [`Held`] comes from a [`Standing`] alone, and the policy's [`Answer`] from the gate's own question
-//! ([`Standing::consider`]), so that neither what another identity holds nor what was answered to somebody else's question leads to one.
+//! [`Permit`] has no public constructor, and every signer uses one up: there is no second path, and the compiler says
+//! so. What a permit rests on can't be made elsewhere either: [`Held`] comes from a [`Standing`] alone, and the
+//! policy's [`Answer`] from the gate's own question ([`Standing::consider`]), so that neither what another identity
+//! holds nor what was answered to somebody else's question leads to one.
 
 mod chain;
 mod question;
@@ -69,7 +70,8 @@ pub fn in_transfer(identity: &Identity, now: Timestamp) -> bool {
     identity.transfer.as_ref().is_some_and(|window| now < window.deadline)
 }
 
-/// What an identity may do on a resource now, and what that rests on: proven by [`Standing::held`], and good for that identity and resource alone.
+/// What an identity may do on a resource now, and what that rests on: proven by [`Standing::held`], and good for that
+/// identity and resource alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
     identity: IdentityId,
@@ -156,23 +158,30 @@ impl Standing<'_> {
         if held.actions.is_empty() { Err(Reason::NoLiveGrant) } else { Ok(held) }
     }
 
-    /// Whether the charter lets it touch the data that the resource holds. It bounds third parties, and whoever names domains (R35).
+    /// Whether the charter lets it touch the data that the resource holds. It bounds third parties, and whoever names
+    /// domains (R35).
     pub fn within_data_domains(&self, resource: &Resource) -> bool {
         let bounded = self.charter.vendor.is_some() || !self.charter.data_domains.is_empty();
         !bounded || resource.data_domains.iter().all(|domain| self.charter.data_domains.contains(domain))
     }
 
-    /// What is left now of actions that a credential was issued with: those that the charter still covers and that a live grant still
-    /// gives which was there when the credential was issued. What is granted later revives no credential; of overlapping grants one is
-    /// enough.
+    /// What is left now of actions that a credential was issued with: those that the charter still covers and that a
+    /// live grant still gives which was there when the credential was issued. What is granted later revives no
+    /// credential; of overlapping grants one is enough.
     pub fn left(&self, resource: &Resource, actions: &[String], issued: Position) -> Vec<String> {
         let given = |action: &str| {
             let mut grants = self.facts.grants.iter().flatten();
-            grants.any(|grant| grant.is_live(self.facts.now) && !grant.created.is_after(issued) && grant.entitlement.covers(action, resource.id))
+            grants.any(|grant| {
+                grant.is_live(self.facts.now)
+                    && !grant.created.is_after(issued)
+                    && grant.entitlement.covers(action, resource.id)
+            })
         };
         let stands = resource.environment == self.charter.environment && self.within_data_domains(resource);
         let mut left = actions.to_vec();
-        left.retain(|action| stands && resource.actions.contains(action) && self.charter.covers(action, resource.id) && given(action));
+        left.retain(|action| {
+            stands && resource.actions.contains(action) && self.charter.covers(action, resource.id) && given(action)
+        });
         left
     }
 
@@ -234,9 +243,10 @@ impl Standing<'_> {
 
 /// What ends a credential before its expiry, by name (R67).
 fn revoked_by(charter: &Charter) -> Vec<String> {
-    let mut triggers: Vec<String> = ["revocation", "cut", "workload_end", "suspension_of_identity", "retirement_of_identity"]
-        .map(str::to_owned)
-        .into();
+    let mut triggers: Vec<String> =
+        ["revocation", "cut", "workload_end", "suspension_of_identity", "retirement_of_identity"]
+            .map(str::to_owned)
+            .into();
     triggers.extend(charter.auto_revocation.iter().map(|trigger| trigger.as_str().to_owned()));
     triggers
 }
@@ -279,7 +289,8 @@ pub struct Ask<'a> {
 }
 
 impl Ask<'_> {
-    /// Whether nobody but its holder gets anything for it. Who may act is bound more tightly than to a key: to the actor, with a proof of its own.
+    /// Whether nobody but its holder gets anything for it. Who may act is bound more tightly than to a key: to the
+    /// actor, with a proof of its own.
     const fn is_bound(&self) -> bool {
         self.confirmation.is_some() || self.may_act.is_some()
     }

@@ -1,7 +1,9 @@
-//! The question about an issuance: the gate puts it to the policy itself, so that no answer to another question lets anything through.
+//! The question about an issuance: the gate puts it to the policy itself, so that no answer to another question lets
+//! anything through.
 //!
-//! What enables (a complete charter, a live grant, the scope, the key that it is bound to) the gate says from what it has proven. Whoever asks adds the
-//! circumstances that the gate doesn't know. One that is forgotten leaves a question that doesn't fit the schema, which is denied.
+//! What enables (a complete charter, a live grant, the scope, the key that it is bound to) the gate says from what it
+//! has proven. Whoever asks adds the circumstances that the gate doesn't know. One that is forgotten leaves a question
+//! that doesn't fit the schema, which is denied.
 
 use crate::base::problem::Reason;
 use crate::credential::gate::{Ask, Delegated, Held, Permit, Standing, check, in_transfer};
@@ -40,7 +42,8 @@ pub fn resource_entity(resource: &Resource) -> Entity {
 }
 
 impl<'a> Standing<'a> {
-    /// What policies may read of how the identity stands: all of it is proven, or comes from the rows that the gate looked at.
+    /// What policies may read of how the identity stands: all of it is proven, or comes from the rows that the gate
+    /// looked at.
     pub fn circumstances(&self) -> Attributes {
         Attributes::from([
             // A charter that isn't complete gives no standing.
@@ -51,8 +54,15 @@ impl<'a> Standing<'a> {
         ])
     }
 
-    /// Asks the policy about one issuance. `others` are the circumstances that the gate doesn't know; of those that it does, its own word counts.
-    pub fn consider(&'a self, policy: &dyn PolicyEngine, ask: Ask<'a>, held: &'a Held, others: Attributes) -> Considered<'a> {
+    /// Asks the policy about one issuance. `others` are the circumstances that the gate doesn't know; of those that it
+    /// does, its own word counts.
+    pub fn consider(
+        &'a self,
+        policy: &dyn PolicyEngine,
+        ask: Ask<'a>,
+        held: &'a Held,
+        others: Attributes,
+    ) -> Considered<'a> {
         let held = ask.delegation.map_or(held, Delegated::held);
         let mut context = others;
         let covered = |action: &String| self.charter.covers(action, ask.resource.id);
@@ -72,13 +82,7 @@ impl<'a> Standing<'a> {
             resource: resource_entity(ask.resource),
             context,
         };
-        Considered {
-            standing: self,
-            ask,
-            held,
-            answer: policy.decide(&question),
-            question,
-        }
+        Considered { standing: self, ask, held, answer: policy.decide(&question), question }
     }
 }
 
@@ -106,8 +110,8 @@ impl Considered<'_> {
     /// The permit to issue this one credential, once.
     ///
     /// # Errors
-    /// Policy doesn't allow it, the environment is another's, what is held is another's or on another resource, or the type is weaker than the
-    /// charter allows.
+    /// Policy doesn't allow it, the environment is another's, what is held is another's or on another resource, or the
+    /// type is weaker than the charter allows.
     pub fn permit(self) -> Result<Permit, Reason> {
         check(&self.answer)?;
         self.standing.permit(self.ask, self.held)

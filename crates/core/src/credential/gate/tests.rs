@@ -40,15 +40,17 @@ struct Drawn {
 fn drawn() -> impl Strategy<Value = Drawn> {
     // Mostly everything, so that chains come to something often enough.
     let bits = || prop_oneof![3 => Just(15u8), 2 => 0u8..16];
-    (bits(), bits(), bits(), bits(), proptest::option::of(bits()), 0u8..4, 1i64..600).prop_map(|(scope, granted, delegated, named, task, onward, life)| Drawn {
-        scope: scope | 1,
-        granted,
-        delegated: delegated & (scope | 1),
-        named,
-        task: task.map(|task| task & (scope | 1)).filter(|task| *task != 0),
-        onward,
-        life,
-    })
+    (bits(), bits(), bits(), bits(), proptest::option::of(bits()), 0u8..4, 1i64..600).prop_map(
+        |(scope, granted, delegated, named, task, onward, life)| Drawn {
+            scope: scope | 1,
+            granted,
+            delegated: delegated & (scope | 1),
+            named,
+            task: task.map(|task| task & (scope | 1)).filter(|task| *task != 0),
+            onward,
+            life,
+        },
+    )
 }
 
 struct Kept {
@@ -58,19 +60,11 @@ struct Kept {
 }
 
 fn stored<T>(value: T, at: u64) -> Stored<T> {
-    Stored {
-        value: std::sync::Arc::new(value),
-        revision: 1,
-        created: Position::at(at),
-        position: Position::at(at),
-    }
+    Stored { value: std::sync::Arc::new(value), revision: 1, created: Position::at(at), position: Position::at(at) }
 }
 
 fn on(actions: Vec<String>, resource: u128) -> Entitlement {
-    Entitlement {
-        actions,
-        resource: ResourceId::from_u128(resource).to_string(),
-    }
+    Entitlement { actions, resource: ResourceId::from_u128(resource).to_string() }
 }
 
 fn identity_id(n: usize) -> IdentityId {
@@ -104,16 +98,9 @@ fn charter(n: usize, drawn: &Drawn) -> CharterDraft {
         "coverage": "role_based", "parties": {"requester": PersonId::from_u128(1), "operator": "o", "beneficiary": "b"},
     }))
     .unwrap();
-    let task = |bits| Task {
-        name: "t".into(),
-        purpose: "p".into(),
-        scope: vec![on(some(bits), 1)],
-    };
-    let delegate = Delegate {
-        actor: identity_id(n + 1),
-        scope: vec![on(some(drawn.delegated), 1)],
-        onward: drawn.onward,
-    };
+    let task = |bits| Task { name: "t".into(), purpose: "p".into(), scope: vec![on(some(bits), 1)] };
+    let delegate =
+        Delegate { actor: identity_id(n + 1), scope: vec![on(some(drawn.delegated), 1)], onward: drawn.onward };
     CharterDraft {
         tasks: drawn.task.map(task).into_iter().collect(),
         delegates: if drawn.delegated == 0 { vec![] } else { vec![delegate] },
@@ -176,11 +163,7 @@ fn kept(n: usize, drawn: &Drawn) -> Kept {
             task: drawn.task.map(|_| "t".to_owned()),
         }),
     };
-    Kept {
-        identity: stored(identity, 1),
-        grants,
-        credential: stored(credential, 2),
-    }
+    Kept { identity: stored(identity, 1), grants, credential: stored(credential, 2) }
 }
 
 /// The facts of one of the chain, with the owner that all of them have.
@@ -188,11 +171,7 @@ fn facts<'a>(kept: &'a Kept, owner: &'a Stored<Person>) -> Facts<'a> {
     Facts {
         identity: &kept.identity,
         owner: Some(owner),
-        scopes: Scopes {
-            cuts: &[],
-            holds: &[],
-            trust: Trust::default(),
-        },
+        scopes: Scopes { cuts: &[], holds: &[], trust: Trust::default() },
         grants: &kept.grants,
         now: NOW,
     }
@@ -250,18 +229,11 @@ fn what_is_granted_later_revives_no_link() {
     let (target, tenure, owner) = (resource(1, some(15)), resource(2, vec![DELEGATE.to_owned()]), owner());
     let mut subject = kept(0, &all);
     let link = |subject: &Kept| {
-        let link = Link {
-            facts: facts(subject, &owner),
-            credential: &subject.credential,
-            tenure: &tenure,
-        };
+        let link = Link { facts: facts(subject, &owner), credential: &subject.credential, tenure: &tenure };
         handed_on(&[link], identity_id(1), &target, &some(1), 0)
     };
     assert_eq!(link(&subject), Ok(some(1)));
-    let later = subject.grants[0].clone().map(|grant| Stored {
-        created: Position::at(3),
-        ..grant
-    });
+    let later = subject.grants[0].clone().map(|grant| Stored { created: Position::at(3), ..grant });
     subject.grants[0] = later;
     assert_eq!(link(&subject), Ok(vec![]));
 }
@@ -272,20 +244,13 @@ fn a_derived_credential_ends_with_the_grants_of_each_link() {
     let (target, tenure, owner) = (resource(1, some(15)), resource(2, vec![DELEGATE.to_owned()]), owner());
     let (mut subject, actor) = (kept(0, &all), kept(1, &all));
     let until = |subject: &Kept| {
-        let link = Link {
-            facts: facts(subject, &owner),
-            credential: &subject.credential,
-            tenure: &tenure,
-        };
+        let link = Link { facts: facts(subject, &owner), credential: &subject.credential, tenure: &tenure };
         let actor = standing(facts(&actor, &owner)).unwrap();
         delegated(&[link], &actor, None, &target, &some(1)).unwrap().until()
     };
     assert_eq!(until(&subject), NOW.plus(Span::from_secs(60)));
     let grant = subject.grants[0].take().unwrap();
-    let shorter = Grant {
-        ends_at: NOW.plus(Span::from_secs(30)),
-        ..(*grant.value).clone()
-    };
+    let shorter = Grant { ends_at: NOW.plus(Span::from_secs(30)), ..(*grant.value).clone() };
     subject.grants[0] = Some(stored(shorter, 1));
     assert_eq!(until(&subject), NOW.plus(Span::from_secs(30)));
 }
@@ -295,11 +260,7 @@ fn no_permit_for_another_holder_or_another_resource() {
     let all = everything();
     let (target, tenure, owner) = (resource(1, some(15)), resource(2, vec![DELEGATE.to_owned()]), owner());
     let (subject, actor, other) = (kept(0, &all), kept(1, &all), kept(2, &all));
-    let link = Link {
-        facts: facts(&subject, &owner),
-        credential: &subject.credential,
-        tenure: &tenure,
-    };
+    let link = Link { facts: facts(&subject, &owner), credential: &subject.credential, tenure: &tenure };
     let standing_of = |kept| standing(facts(kept, &owner)).unwrap();
     let delegated = delegated(&[link], &standing_of(&actor), None, &target, &some(1)).unwrap();
     let environment = environment();
@@ -307,10 +268,7 @@ fn no_permit_for_another_holder_or_another_resource() {
         let standing = standing_of(kept);
         // What is held besides counts for nothing here.
         let wide = standing.held(&target, &[]).unwrap();
-        let ask = Ask {
-            delegation: Some(&delegated),
-            ..ask(&environment, resource)
-        };
+        let ask = Ask { delegation: Some(&delegated), ..ask(&environment, resource) };
         standing.consider(&Says::allowed(), ask, &wide, Attributes::new()).permit()
     };
     let given = permit(&actor, &target).unwrap();
@@ -368,27 +326,18 @@ fn ask<'a>(environment: &'a Environment, resource: &'a Resource) -> Ask<'a> {
 }
 
 fn everything() -> Drawn {
-    Drawn {
-        scope: 15,
-        granted: 15,
-        delegated: 15,
-        named: 15,
-        task: None,
-        onward: 0,
-        life: 60,
-    }
+    Drawn { scope: 15, granted: 15, delegated: 15, named: 15, task: None, onward: 0, life: 60 }
 }
 
 #[test]
 fn what_another_holds_or_held_before_gives_no_permit() {
-    let (target, tenure, owner, environment) = (resource(1, some(15)), resource(2, vec![DELEGATE.to_owned()]), owner(), environment());
+    let (target, tenure, owner, environment) =
+        (resource(1, some(15)), resource(2, vec![DELEGATE.to_owned()]), owner(), environment());
     let (mine, other) = (kept(0, &everything()), kept(1, &everything()));
     let standing_of = |kept| standing(facts(kept, &owner)).unwrap();
     let permit = |held: &Held, resource: &Resource| {
         let policy = Says::allowed();
-        let given = standing_of(&mine)
-            .consider(&policy, ask(&environment, resource), held, Attributes::new())
-            .permit();
+        let given = standing_of(&mine).consider(&policy, ask(&environment, resource), held, Attributes::new()).permit();
         let question = policy.2.into_inner().unwrap().unwrap();
         (given.err(), question.context.get("live_grant").cloned())
     };

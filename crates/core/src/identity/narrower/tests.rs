@@ -16,10 +16,11 @@ fn resource(n: u128) -> String {
 }
 
 fn scopes() -> impl Strategy<Value = Vec<Entitlement>> {
-    let entitlement = (subsequence(ACTIONS.to_vec(), 1..=2), select(vec![resource(1), resource(2), "*".to_owned()])).prop_map(|(actions, resource)| {
-        let actions = actions.into_iter().map(str::to_owned).collect();
-        Entitlement { actions, resource }
-    });
+    let entitlement = (subsequence(ACTIONS.to_vec(), 1..=2), select(vec![resource(1), resource(2), "*".to_owned()]))
+        .prop_map(|(actions, resource)| {
+            let actions = actions.into_iter().map(str::to_owned).collect();
+            Entitlement { actions, resource }
+        });
     prop::collection::vec(entitlement, 1..3)
 }
 
@@ -43,11 +44,13 @@ fn conditions() -> impl Strategy<Value = Vec<RetirementCondition>> {
 
 fn usages() -> impl Strategy<Value = Option<Usage>> {
     let days = subsequence(vec![1_u8, 7], 0..=2);
-    let hours = (select(vec![0_u8, 8, 22]), select(vec![6_u8, 20, 24]), days).prop_map(|(from, until, days)| Hours { from, until, days });
-    let usage = (
-        prop::option::of(hours),
-        prop::option::of(select(vec!["compliant".to_owned(), "attested".to_owned()])),
-    );
+    let hours = (select(vec![0_u8, 8, 22]), select(vec![6_u8, 20, 24]), days).prop_map(|(from, until, days)| Hours {
+        from,
+        until,
+        days,
+    });
+    let usage =
+        (prop::option::of(hours), prop::option::of(select(vec!["compliant".to_owned(), "attested".to_owned()])));
     prop::option::of(usage.prop_map(|(hours, posture)| Usage { hours, posture }))
 }
 
@@ -80,7 +83,8 @@ fn charters() -> impl Strategy<Value = CharterDraft> {
         any::<bool>(),
     );
     let bounds = (names(&["pii", "card"]), names(&["acme/a", "acme/b"]), any::<bool>(), usages(), any::<bool>());
-    let coverage = select(vec![None, Some(Coverage::RoleBased), Some(Coverage::Privileged), Some(Coverage::JustInTime)]);
+    let coverage =
+        select(vec![None, Some(Coverage::RoleBased), Some(Coverage::Privileged), Some(Coverage::JustInTime)]);
     let tasks = prop::collection::vec(task, 0..3);
     let delegates = prop::collection::vec(delegate, 0..3);
     (scopes(), ends, credentials, bounds, coverage, tasks, delegates).prop_map(
@@ -108,10 +112,7 @@ fn charters() -> impl Strategy<Value = CharterDraft> {
                 repositories,
                 vendor: third_party.then(|| VendorId::from_u128(1)),
                 usage,
-                shared: shared.then(|| Shared {
-                    consumers: vec!["a".into(), "b".into()],
-                    migration_plan: "m".into(),
-                }),
+                shared: shared.then(|| Shared { consumers: vec!["a".into(), "b".into()], migration_plan: "m".into() }),
                 coverage,
                 tasks,
                 delegates,
@@ -124,12 +125,8 @@ fn charters() -> impl Strategy<Value = CharterDraft> {
 /// One charter, and another that has some of its fields and else some of a third.
 fn pairs() -> impl Strategy<Value = (CharterDraft, CharterDraft)> {
     (charters(), charters(), any::<u32>()).prop_map(|(from, other, fields)| {
-        let serde_json::Value::Object(mut mixed) = serde_json::to_value(&from).unwrap() else {
-            unreachable!()
-        };
-        let serde_json::Value::Object(other) = serde_json::to_value(&other).unwrap() else {
-            unreachable!()
-        };
+        let serde_json::Value::Object(mut mixed) = serde_json::to_value(&from).unwrap() else { unreachable!() };
+        let serde_json::Value::Object(other) = serde_json::to_value(&other).unwrap() else { unreachable!() };
         for (n, (field, value)) in other.into_iter().enumerate() {
             // A quarter of the fields changes at most.
             if fields.rotate_left(u32::try_from(n).unwrap()) & 0b11 == 0b11 {
@@ -210,7 +207,9 @@ fn allowed(charter: &CharterDraft) -> BTreeSet<String> {
             note(format!("no date ends it by {secs} s"));
         }
         if let Some(renewal) = &charter.renewal {
-            for (what, bound) in [("window", renewal.window), ("extension", renewal.extend_by), ("last use", renewal.used_within)] {
+            for (what, bound) in
+                [("window", renewal.window), ("extension", renewal.extend_by), ("last use", renewal.used_within)]
+            {
                 if span < bound {
                     note(format!("it is renewed with a {what} of {secs} s"));
                 }
@@ -266,14 +265,8 @@ proptest! {
 
 #[test]
 fn a03_a_third_party_without_data_domains_gets_none_by_a_narrowing() {
-    let from = CharterDraft {
-        vendor: Some(VendorId::from_u128(1)),
-        ..CharterDraft::default()
-    };
-    let to = CharterDraft {
-        data_domains: vec!["pii".into()],
-        ..from.clone()
-    };
+    let from = CharterDraft { vendor: Some(VendorId::from_u128(1)), ..CharterDraft::default() };
+    let to = CharterDraft { data_domains: vec!["pii".into()], ..from.clone() };
     assert!(!narrows(&from, &to));
     let unbounded = CharterDraft { vendor: None, ..from };
     assert!(narrows(&unbounded, &CharterDraft { vendor: None, ..to }));
@@ -282,14 +275,8 @@ fn a03_a_third_party_without_data_domains_gets_none_by_a_narrowing() {
 #[test]
 fn e02_all_or_nothing_narrows_and_a_default_task_does_neither() {
     let plain = CharterDraft::default();
-    let exact = CharterDraft {
-        exact_scope: true,
-        ..plain.clone()
-    };
-    let default = CharterDraft {
-        default_task: Some("t".into()),
-        ..plain.clone()
-    };
+    let exact = CharterDraft { exact_scope: true, ..plain.clone() };
+    let default = CharterDraft { default_task: Some("t".into()), ..plain.clone() };
     assert!(narrows(&plain, &exact) && !narrows(&exact, &plain));
     assert!(narrows(&plain, &default) && narrows(&default, &plain));
 }

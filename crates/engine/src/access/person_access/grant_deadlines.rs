@@ -22,8 +22,14 @@ use crate::kernel::query::Query;
 use crate::kernel::work::{self, acknowledge, system};
 
 /// Works off what a person's grant demands.
-pub(crate) async fn work_person_grant(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
-    let Ok(id) = claimed.subject.parse::<PersonGrantId>() else { return Ok(None) };
+pub(crate) async fn work_person_grant(
+    kernel: &Kernel,
+    claimed: &Claimed,
+    now: Timestamp,
+) -> Result<Option<Changeset>, OpError> {
+    let Ok(id) = claimed.subject.parse::<PersonGrantId>() else {
+        return Ok(None);
+    };
     let Some(stored) = kernel.one::<PersonGrant>(id).await? else {
         return Ok(None);
     };
@@ -37,13 +43,12 @@ pub(crate) async fn work_person_grant(kernel: &Kernel, claimed: &Claimed, now: T
         (Plan::Review, Some(person)) => Some(early_review(kernel, claimed, &stored, &person, now).await?),
         (Plan::Start | Plan::Review, None) => None,
         (Plan::End { because, unreviewed }, _) => {
-            let event = person_access::person_grant_event(kernel, &stored, EventKind::PersonGrantExpired, now).fact("because", because);
+            let event = person_access::person_grant_event(kernel, &stored, EventKind::PersonGrantExpired, now)
+                .fact("because", because);
             let text = format!("{}: {because}. Ask for it again if it is still needed.", stored.id);
-            let mut changeset = Changeset::new(system(), now, notify(event, &[stored.person], &[], "Access of yours has ended", &text));
-            let ended = PersonGrant {
-                state: PersonGrantState::Expired,
-                ..(*stored.value).clone()
-            };
+            let mut changeset =
+                Changeset::new(system(), now, notify(event, &[stored.person], &[], "Access of yours has ended", &text));
+            let ended = PersonGrant { state: PersonGrantState::Expired, ..(*stored.value).clone() };
             changeset.replace(&stored, &ended);
             settle_reviews(kernel, &mut changeset, id, None, unreviewed, now).await?;
             acknowledge(&mut changeset, claimed);
@@ -53,7 +58,13 @@ pub(crate) async fn work_person_grant(kernel: &Kernel, claimed: &Claimed, now: T
 }
 
 /// It begins, for a person who is at work when that happens.
-fn begun(kernel: &Kernel, claimed: &Claimed, stored: &Stored<PersonGrant>, person: &Stored<Person>, now: Timestamp) -> Changeset {
+fn begun(
+    kernel: &Kernel,
+    claimed: &Claimed,
+    stored: &Stored<PersonGrant>,
+    person: &Stored<Person>,
+    now: Timestamp,
+) -> Changeset {
     let grant = started(stored, now);
     let event = person_access::person_grant_event(kernel, &grant, EventKind::PersonGrantStarted, now)
         .fact("request", grant.request)
@@ -66,14 +77,18 @@ fn begun(kernel: &Kernel, claimed: &Claimed, stored: &Stored<PersonGrant>, perso
         _ => now,
     };
     changeset.expect(person).replace(stored, &grant);
-    changeset
-        .due
-        .push(DueChange::Retry(DueKind::PersonGrant, claimed.subject.clone(), claimed.fence, next));
+    changeset.due.push(DueChange::Retry(DueKind::PersonGrant, claimed.subject.clone(), claimed.fence, next));
     changeset
 }
 
 /// The manager as recorded now is asked whether it is still needed (R116).
-async fn early_review(kernel: &Kernel, claimed: &Claimed, stored: &Stored<PersonGrant>, person: &Person, now: Timestamp) -> Result<Changeset, OpError> {
+async fn early_review(
+    kernel: &Kernel,
+    claimed: &Claimed,
+    stored: &Stored<PersonGrant>,
+    person: &Person,
+    now: Timestamp,
+) -> Result<Changeset, OpError> {
     let reviewer = person_access::approving_manager(kernel, person).await?;
     let (review, event) = review_opening::review_of(
         kernel,
@@ -86,9 +101,12 @@ async fn early_review(kernel: &Kernel, claimed: &Claimed, stored: &Stored<Person
     let event = event.subject(stored.person).fact("entitlement", &stored.entitlement);
     let mut changeset = Changeset::new(system(), now, event);
     changeset.expect(stored).insert(&review);
-    changeset
-        .due
-        .push(DueChange::Retry(DueKind::PersonGrant, claimed.subject.clone(), claimed.fence, stored.review_by));
+    changeset.due.push(DueChange::Retry(
+        DueKind::PersonGrant,
+        claimed.subject.clone(),
+        claimed.fence,
+        stored.review_by,
+    ));
     Ok(changeset)
 }
 
@@ -97,8 +115,8 @@ pub(crate) fn revoked_event(kernel: &Kernel, grant: &PersonGrant, because: &str,
     person_access::person_grant_event(kernel, grant, EventKind::PersonGrantRevoked, now).fact("because", because)
 }
 
-/// Takes back a grant that has not ended, with its deadline and its open review, unless that is what was `answered`. The caller writes
-/// the event.
+/// Takes back a grant that has not ended, with its deadline and its open review, unless that is what was `answered`.
+/// The caller writes the event.
 pub(crate) async fn take_back_grant(
     kernel: &Kernel,
     changeset: &mut Changeset,
@@ -106,10 +124,7 @@ pub(crate) async fn take_back_grant(
     answered: Option<ReviewId>,
     now: Timestamp,
 ) -> Result<PersonGrant, OpError> {
-    let grant = PersonGrant {
-        state: PersonGrantState::Revoked,
-        ..(*stored.value).clone()
-    };
+    let grant = PersonGrant { state: PersonGrantState::Revoked, ..(*stored.value).clone() };
     changeset.replace(stored, &grant);
     changeset.due.push(DueChange::Clear(DueKind::PersonGrant, grant.id.to_string()));
     settle_reviews(kernel, changeset, grant.id, answered, false, now).await?;

@@ -45,7 +45,8 @@ pub fn plan(grant: &PersonGrant, person: Option<PersonState>, review_opened: boo
         } else if person == Some(PersonState::Active) {
             Plan::Start
         } else {
-            // Asked again after as long as it was held already, so that a start by a minute late costs seconds and a long wait little.
+            // Asked again after as long as it was held already, so that a start by a minute late costs seconds and a
+            // long wait little.
             let (soon, late) = ASK_AGAIN;
             Plan::Later(now.plus(now.since(grant.starts_at).clamp(soon, late)).min(grant.ends_at))
         };
@@ -65,16 +66,12 @@ pub fn plan(grant: &PersonGrant, person: Option<PersonState>, review_opened: boo
     }
 }
 
-/// The grant once it begins: what was held begins later, and is reviewed as long after that; its end stays what was approved.
+/// The grant once it begins: what was held begins later, and is reviewed as long after that; its end stays what was
+/// approved.
 #[must_use]
 pub fn started(grant: &PersonGrant, now: Timestamp) -> PersonGrant {
     let early = grant.review_by.since(grant.starts_at);
-    PersonGrant {
-        state: PersonGrantState::Live,
-        starts_at: now,
-        review_by: now.plus(early),
-        ..grant.clone()
-    }
+    PersonGrant { state: PersonGrantState::Live, starts_at: now, review_by: now.plus(early), ..grant.clone() }
 }
 
 #[cfg(test)]
@@ -93,10 +90,7 @@ mod tests {
         PersonGrant {
             id: PersonGrantId::from_u128(1),
             person: PersonId::from_u128(2),
-            entitlement: Entitlement {
-                actions: vec!["read".into()],
-                resource: "res_1".into(),
-            },
+            entitlement: Entitlement { actions: vec!["read".into()], resource: "res_1".into() },
             package: None,
             exception: None,
             starts_at: day(10),
@@ -123,10 +117,7 @@ mod tests {
         }
         assert_eq!(
             plan(&scheduled, Some(PersonState::Preboarding), false, day(100)),
-            Plan::End {
-                because: "its time is over",
-                unreviewed: false
-            }
+            Plan::End { because: "its time is over", unreviewed: false }
         );
         let late = started(&scheduled, day(20));
         assert_eq!((late.starts_at, late.review_by, late.ends_at), (day(20), day(50), day(100)));
@@ -140,10 +131,7 @@ mod tests {
         assert_eq!(at(false, day(11)), Plan::Later(day(25)));
         assert_eq!(at(false, day(25)), Plan::Review);
         assert_eq!(at(true, day(26)), Plan::Later(day(40)));
-        let missed = Plan::End {
-            because: "its early review was not answered",
-            unreviewed: true,
-        };
+        let missed = Plan::End { because: "its early review was not answered", unreviewed: true };
         assert_eq!((at(true, day(40)), at(false, day(40))), (missed, missed));
         assert!(live.is_live(day(39)) && !live.is_live(day(40)));
         let kept = PersonGrant { reviewed: true, ..live };
@@ -153,10 +141,7 @@ mod tests {
 
     #[test]
     fn what_ends_before_its_review_needs_none_and_who_left_holds_nothing() {
-        let short = PersonGrant {
-            ends_at: day(20),
-            ..grant(PersonGrantState::Live)
-        };
+        let short = PersonGrant { ends_at: day(20), ..grant(PersonGrantState::Live) };
         assert_eq!(plan(&short, Some(PersonState::Active), false, day(19)), Plan::Later(day(20)));
         for person in [None, Some(PersonState::Departed)] {
             assert!(matches!(plan(&short, person, false, day(11)), Plan::End { unreviewed: false, .. }));

@@ -32,18 +32,19 @@ pub async fn person_access(kernel: &Kernel, caller: &Caller, id: PersonId) -> Re
         let live = person.is_active() && verdict::is_in_force(kernel, &grant, now).await?;
         access.push(view(&grant, live));
     }
-    Ok(PersonAccessReport {
-        person: id,
-        access,
-        names: Names::new(),
-    })
+    Ok(PersonAccessReport { person: id, access, names: Names::new() })
 }
 
 /// Takes a person's grant back. Security may, and the person and their manager.
 ///
 /// # Errors
 /// No such grant, it has ended, or the caller may not.
-pub async fn revoke_person_grant(kernel: &Kernel, caller: &Caller, id: PersonGrantId, reason: String) -> Result<Changed<PersonGrant>, OpError> {
+pub async fn revoke_person_grant(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: PersonGrantId,
+    reason: String,
+) -> Result<Changed<PersonGrant>, OpError> {
     check_reason(&reason)?;
     kernel
         .recorded(caller, Asked::new(ControlPoint::Revoke, "person_grant.revoke", id), async {
@@ -57,7 +58,11 @@ pub async fn revoke_person_grant(kernel: &Kernel, caller: &Caller, id: PersonGra
                     if stored.state.is_terminal() {
                         return Err(OpError::because(Reason::IllegalTransition, "the grant has ended already"));
                     }
-                    let mut changeset = Changeset::new(caller.author(), now, grant_deadlines::revoked_event(kernel, &stored, &reason, now));
+                    let mut changeset = Changeset::new(
+                        caller.author(),
+                        now,
+                        grant_deadlines::revoked_event(kernel, &stored, &reason, now),
+                    );
                     let grant = grant_deadlines::take_back_grant(kernel, &mut changeset, &stored, None, now).await?;
                     Ok((changeset, (grant, stored.revision + 1)))
                 })
@@ -88,11 +93,7 @@ fn view(grant: &PersonGrant, live: bool) -> PersonAccess {
 }
 
 fn last_day(grant: &PersonGrant) -> Timestamp {
-    if grant.needs_review() {
-        grant.review_by.min(grant.ends_at)
-    } else {
-        grant.ends_at
-    }
+    if grant.needs_review() { grant.review_by.min(grant.ends_at) } else { grant.ends_at }
 }
 
 fn ends(grant: &PersonGrant) -> Vec<String> {

@@ -36,7 +36,13 @@ struct Verdict {
 ///
 /// # Errors
 /// The question is malformed, or the store can't be read.
-pub(crate) async fn evaluate_person(kernel: &Kernel, enforcer: &Enforcer, ask: &Evaluation, resource: &Resource, now: Timestamp) -> Result<Decision, OpError> {
+pub(crate) async fn evaluate_person(
+    kernel: &Kernel,
+    enforcer: &Enforcer,
+    ask: &Evaluation,
+    resource: &Resource,
+    now: Timestamp,
+) -> Result<Decision, OpError> {
     if ask.subject.properties.contains_key("access_token") {
         return Err(OpError::field(
             "subject.properties.access_token",
@@ -45,11 +51,7 @@ pub(crate) async fn evaluate_person(kernel: &Kernel, enforcer: &Enforcer, ask: &
         ));
     }
     let verdict = person_verdict(kernel, &ask.subject.id, &ask.action.name, resource, now).await?;
-    count(if verdict.refused.is_some() {
-        &kernel.counters.denied
-    } else {
-        &kernel.counters.allowed
-    });
+    count(if verdict.refused.is_some() { &kernel.counters.denied } else { &kernel.counters.allowed });
     if let Some(reason) = verdict.refused {
         let enforcer = enforcer::enforcer_identity(enforcer).id;
         match verdict.person {
@@ -89,15 +91,20 @@ pub(crate) async fn evaluate_person(kernel: &Kernel, enforcer: &Enforcer, ask: &
     })
 }
 
-async fn person_verdict(kernel: &Kernel, subject: &str, action: &str, resource: &Resource, now: Timestamp) -> Result<Verdict, OpError> {
-    let unknown = Verdict {
-        person: None,
-        refused: Some(Reason::NoAccess),
-        grants: Vec::new(),
-        answer: None,
+async fn person_verdict(
+    kernel: &Kernel,
+    subject: &str,
+    action: &str,
+    resource: &Resource,
+    now: Timestamp,
+) -> Result<Verdict, OpError> {
+    let unknown = Verdict { person: None, refused: Some(Reason::NoAccess), grants: Vec::new(), answer: None };
+    let Ok(id) = subject.parse::<PersonId>() else {
+        return Ok(unknown);
     };
-    let Ok(id) = subject.parse::<PersonId>() else { return Ok(unknown) };
-    let Some(person) = kernel.one::<Person>(id).await? else { return Ok(unknown) };
+    let Some(person) = kernel.one::<Person>(id).await? else {
+        return Ok(unknown);
+    };
     let grants = covering(kernel, &person, action, resource, now).await?;
     let held = person.is_active() && !grants.is_empty();
     let answer = kernel.policy.decide(&Question {
@@ -121,7 +128,8 @@ async fn person_verdict(kernel: &Kernel, subject: &str, action: &str, resource: 
             ("through_agent", Value::Bool(false)),
         ]),
     });
-    // Beyond any policy: without a grant of their own that is in force, and unless they are at work, a person uses nothing.
+    // Beyond any policy: without a grant of their own that is in force, and unless they are at work, a person uses
+    // nothing.
     let refused = if held { gate::check(&answer).err() } else { Some(Reason::NoAccess) };
     Ok(Verdict {
         person: Some(id),
@@ -131,7 +139,13 @@ async fn person_verdict(kernel: &Kernel, subject: &str, action: &str, resource: 
     })
 }
 
-async fn covering(kernel: &Kernel, person: &Person, action: &str, resource: &Resource, now: Timestamp) -> Result<Vec<PersonGrantId>, OpError> {
+async fn covering(
+    kernel: &Kernel,
+    person: &Person,
+    action: &str,
+    resource: &Resource,
+    now: Timestamp,
+) -> Result<Vec<PersonGrantId>, OpError> {
     let live = Query::of([
         PersonGrant::PERSON.of(person.id),
         PersonGrant::RESOURCE.of(resource.id.to_string()),
@@ -153,5 +167,7 @@ pub(crate) async fn is_in_force(kernel: &Kernel, grant: &PersonGrant, now: Times
         return Ok(grant.is_live(now));
     };
     let exception: Option<Stored<Exception>> = kernel.one(exception).await?;
-    Ok(exception.is_some_and(|exception| exception.subject == ExceptionSubject::Person(grant.person) && exception.is_in_force(now)))
+    Ok(exception.is_some_and(|exception| {
+        exception.subject == ExceptionSubject::Person(grant.person) && exception.is_in_force(now)
+    }))
 }

@@ -1,7 +1,8 @@
-//! The check of a receipt: the identities that its revocation concerned are looked at in batches, and what was issued before has to be refused wherever it
-//! would be used.
+//! The check of a receipt: the identities that its revocation concerned are looked at in batches, and what was issued
+//! before has to be refused wherever it would be used.
 //!
-//! A step looks at one batch and is committed with how far it has come, so that a scope of any size is worked through under short leases, whoever goes on.
+//! A step looks at one batch and is committed with how far it has come, so that a scope of any size is worked through
+//! under short leases, whoever goes on.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -32,8 +33,8 @@ const CONTROL_IDENTITIES: u16 = 64;
 const RETURNING: usize = 100;
 /// Enforcement points of a resource that a receipt names.
 const ENFORCEMENT_POINTS: usize = 100;
-/// What the points of a signed receipt take at most, in bytes of JSON: beyond, their digest is signed in their place, since no verifier takes
-/// a receipt of any size.
+/// What the points of a signed receipt take at most, in bytes of JSON: beyond, their digest is signed in their place,
+/// since no verifier takes a receipt of any size.
 const SIGNED_POINTS: usize = 512 * 1024;
 
 /// The receipt after the next batch; with each point checked and, if all have answered, signed, after the last one.
@@ -73,7 +74,8 @@ struct Check {
 impl Check {
     fn new(mut receipt: Receipt, begun: Option<Progress>) -> Self {
         let points = std::mem::take(&mut receipt.points);
-        let (identities, longest_life) = begun.map_or((0, Span::default()), |begun| (begun.identities, begun.longest_life));
+        let (identities, longest_life) =
+            begun.map_or((0, Span::default()), |begun| (begun.identities, begun.longest_life));
         Self {
             points: points.into_iter().map(|point| (point.resource, point)).collect(),
             identities,
@@ -137,11 +139,7 @@ impl Check {
     fn paused(self, after: String) -> Receipt {
         Receipt {
             points: self.points.into_values().collect(),
-            progress: Some(Progress {
-                after,
-                identities: self.identities,
-                longest_life: self.longest_life,
-            }),
+            progress: Some(Progress { after, identities: self.identities, longest_life: self.longest_life }),
             returning: Some(self.returning),
             ..self.receipt
         }
@@ -151,7 +149,8 @@ impl Check {
         let longest = longest_acceptance(kernel, &self.receipt, self.longest_life).await?;
         let mut points = Vec::with_capacity(self.points.len());
         for mut point in self.points.into_values() {
-            (point.enforcement_points, point.more_enforcement_points) = enforcement_points(kernel, point.resource).await?;
+            (point.enforcement_points, point.more_enforcement_points) =
+                enforcement_points(kernel, point.resource).await?;
             point.outcome = match (point.verification, point.outcome) {
                 (Verification::Offline, _) => PointState::AcceptedUntil { until: longest },
                 (Verification::Online, PointState::Requested) => PointState::NothingLive { at: now },
@@ -159,11 +158,7 @@ impl Check {
             };
             points.push(point);
         }
-        let mut receipt = Receipt {
-            points,
-            returning: Some(self.returning),
-            ..self.receipt
-        };
+        let mut receipt = Receipt { points, returning: Some(self.returning), ..self.receipt };
         if plan::is_answered(&receipt) {
             receipt.signed = None;
             receipt.signed = Some(signed(kernel, &receipt).await?);
@@ -174,7 +169,9 @@ impl Check {
 
 pub(super) async fn signed(kernel: &Kernel, receipt: &Receipt) -> Result<String, OpError> {
     let keys = keys::deployment_keys(kernel).await?;
-    let serde_json::Value::Object(mut statement) = serde_json::to_value(view(receipt)).map_err(|e| OpError::Internal(e.to_string()))? else {
+    let serde_json::Value::Object(mut statement) =
+        serde_json::to_value(view(receipt)).map_err(|e| OpError::Internal(e.to_string()))?
+    else {
         return Err(OpError::Internal("a receipt is no object".into()));
     };
     let points = serde_json::to_vec(&receipt.points).map_err(|e| OpError::Internal(e.to_string()))?;
@@ -200,14 +197,15 @@ fn unanswered(resource: &Resource) -> Point {
 /// The time that the log gives a position: when a revocation was in force.
 async fn committed_at(kernel: &Kernel, position: Position) -> Result<Option<Timestamp>, OpError> {
     let entries = kernel.store.entries(position.index, 1).await?;
-    Ok(entries
-        .first()
-        .and_then(|entry| Leaf::parse(&entry.leaf).ok())
-        .map(|leaf| Timestamp::from_micros(leaf.at)))
+    Ok(entries.first().and_then(|entry| Leaf::parse(&entry.leaf).ok()).map(|leaf| Timestamp::from_micros(leaf.at)))
 }
 
 /// The next identities that a revocation concerned, and behind which to go on if there may be more.
-async fn next_batch(kernel: &Kernel, target: &Target, begun: Option<&Progress>) -> Result<(Vec<Stored<Identity>>, Option<String>), OpError> {
+async fn next_batch(
+    kernel: &Kernel,
+    target: &Target,
+    begun: Option<&Progress>,
+) -> Result<(Vec<Stored<Identity>>, Option<String>), OpError> {
     let term = match target {
         Target::Credential(id) => {
             let Some(credential) = kernel.one::<Credential>(id).await? else {
@@ -215,7 +213,9 @@ async fn next_batch(kernel: &Kernel, target: &Target, begun: Option<&Progress>) 
             };
             return Ok((kernel.one::<Identity>(credential.identity).await?.into_iter().collect(), None));
         }
-        Target::Scope(Scope::Identity(id)) => return Ok((kernel.one::<Identity>(id).await?.into_iter().collect(), None)),
+        Target::Scope(Scope::Identity(id)) => {
+            return Ok((kernel.one::<Identity>(id).await?.into_iter().collect(), None));
+        }
         Target::Scope(Scope::Owner(id)) => Identity::OWNER.of(id),
         Target::Scope(Scope::Application(id)) => Identity::APPLICATION.of(id),
         Target::Scope(Scope::Environment(name)) => Identity::ENVIRONMENT.of(name),
@@ -266,11 +266,20 @@ async fn longest_acceptance(kernel: &Kernel, receipt: &Receipt, longest_life: Sp
     Ok(receipt.in_force_at.plus(longest_life))
 }
 
-/// What a resource's enforcement points answer to a credential that an identity had there when this was revoked; nothing if it had none that lives.
-/// Those that ask Tenure get the answer that is asked for here, by the same code, with a credential that was issued before and with one that is alive.
-async fn answer(kernel: &Kernel, receipt: &Receipt, resource: ResourceId, identity: &Identity, now: Timestamp) -> Result<Option<PointState>, OpError> {
+/// What a resource's enforcement points answer to a credential that an identity had there when this was revoked;
+/// nothing if it had none that lives. Those that ask Tenure get the answer that is asked for here, by the same code,
+/// with a credential that was issued before and with one that is alive.
+async fn answer(
+    kernel: &Kernel,
+    receipt: &Receipt,
+    resource: ResourceId,
+    identity: &Identity,
+    now: Timestamp,
+) -> Result<Option<PointState>, OpError> {
     let before = receipt.position.unwrap_or_default();
-    let Some(known) = kernel.know(identity.id).await? else { return Ok(None) };
+    let Some(known) = kernel.know(identity.id).await? else {
+        return Ok(None);
+    };
     // Only a credential that this revocation killed proves it: not one that was dead before.
     let alive_before = |credential: &Stored<Credential>| match receipt.target {
         Target::Credential(id) => credential.id == id,
@@ -281,7 +290,9 @@ async fn answer(kernel: &Kernel, receipt: &Receipt, resource: ResourceId, identi
                 && !known.identity.memberships.iter().zip(&known.cuts).any(|(membership, cut)| {
                     membership.scope != *scope
                         && cut.as_ref().is_some_and(|cut| {
-                            before.is_after(cut.position) && cut.position.is_after(membership.joined) && cut.position.is_after(credential.created)
+                            before.is_after(cut.position)
+                                && cut.position.is_after(membership.joined)
+                                && cut.position.is_after(credential.created)
                         })
                 })
         }
@@ -297,22 +308,23 @@ async fn answer(kernel: &Kernel, receipt: &Receipt, resource: ResourceId, identi
             reason: reason.code().to_owned(),
             control: control(kernel, resource, probe.id, now).await?,
         },
-        Some(Ok(())) => PointState::Unproven {
-            at: now,
-            why: format!("the credential {} was accepted", probe.id),
-        },
-        None => PointState::Unproven {
-            at: now,
-            why: format!("the credential {} could not be checked", probe.id),
-        },
+        Some(Ok(())) => PointState::Unproven { at: now, why: format!("the credential {} was accepted", probe.id) },
+        None => PointState::Unproven { at: now, why: format!("the credential {} could not be checked", probe.id) },
     }))
 }
 
 /// A credential for the same resource that is alive and accepted now.
-async fn control(kernel: &Kernel, resource: ResourceId, refused: CredentialId, now: Timestamp) -> Result<Option<CredentialId>, OpError> {
+async fn control(
+    kernel: &Kernel,
+    resource: ResourceId,
+    refused: CredentialId,
+    now: Timestamp,
+) -> Result<Option<CredentialId>, OpError> {
     let active = Query::of([Identity::STATE.of(IdentityState::Active)]);
     for identity in kernel.find(active.limit(CONTROL_IDENTITIES)).await?.readable() {
-        let is_control = |credential: &Stored<Credential>| credential.resource == resource && credential.id != refused && credential.revoked_at.is_none();
+        let is_control = |credential: &Stored<Credential>| {
+            credential.resource == resource && credential.id != refused && credential.revoked_at.is_none()
+        };
         let found = match find_credential(kernel, &identity, now, is_control).await {
             Ok(Some(found)) => found,
             // Whose credentials can't be read is no control, and spoils nobody else's receipt.

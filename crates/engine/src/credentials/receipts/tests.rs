@@ -42,7 +42,8 @@ fn resource(id: u128, application: ApplicationId, verification: Verification) ->
     }
 }
 
-/// An application with over a thousand identities that may read one resource that asks Tenure and one that doesn't; the last of them enforces the first.
+/// An application with over a thousand identities that may read one resource that asks Tenure and one that doesn't; the
+/// last of them enforces the first.
 async fn large(world: &World) -> Application {
     let owner = world.admin.person_id().unwrap();
     let now = world.engine.now();
@@ -62,10 +63,7 @@ async fn large(world: &World) -> Application {
         changeset.insert(&application);
         changeset.insert(&resource(1, application.id, Verification::Online));
         changeset.insert(&resource(2, application.id, Verification::Offline));
-        let charter = CharterDraft {
-            scope: vec![entitled(1, "enforce")],
-            ..CharterDraft::default()
-        };
+        let charter = CharterDraft { scope: vec![entitled(1, "enforce")], ..CharterDraft::default() };
         for enforcer in 1..=101 {
             changeset.insert(&active(1_000_000 + enforcer, charter.clone(), owner, now));
         }
@@ -92,11 +90,8 @@ async fn large(world: &World) -> Application {
 
 /// Cuts all that was issued to an application's identities; gives the receipt as its caller gets it.
 async fn cut(world: &World, application: &Application) -> Receipt {
-    let ask = Revocation {
-        target: RevocationTarget::Application(application.id),
-        reason: "drill".into(),
-        suspend: false,
-    };
+    let ask =
+        Revocation { target: RevocationTarget::Application(application.id), reason: "drill".into(), suspend: false };
     revocation::revoke(&world.engine, &world.admin, ask).await.unwrap().receipt
 }
 
@@ -124,11 +119,8 @@ async fn r72_a_large_scope_is_checked_in_batches_and_every_identity_of_it_once()
             if one == ResourceId::from_u128(1) && two == ResourceId::from_u128(2)),
         "{outcomes:?}"
     );
-    let named: Vec<_> = receipt
-        .points
-        .iter()
-        .map(|point| (point.enforcement_points.len(), point.more_enforcement_points))
-        .collect();
+    let named: Vec<_> =
+        receipt.points.iter().map(|point| (point.enforcement_points.len(), point.more_enforcement_points)).collect();
     assert_eq!(named, [(100, true), (0, false)]);
     let returning = receipt.returning.as_ref().unwrap();
     assert_eq!((u128::from(returning.count), returning.identities.len()), (IDENTITIES, 100));

@@ -118,7 +118,11 @@ pub(crate) async fn refuse_identity(
 }
 
 /// The resource that a token is for: the one that is named, or the only one that the identity holds something on.
-pub(crate) fn wanted_resource(known: &Known, uri: Option<&str>, standing: &gate::Standing<'_>) -> Result<Stored<Resource>, OpError> {
+pub(crate) fn wanted_resource(
+    known: &Known,
+    uri: Option<&str>,
+    standing: &gate::Standing<'_>,
+) -> Result<Stored<Resource>, OpError> {
     let mut resources = known.resources.iter().flatten();
     match uri {
         Some(uri) => resources
@@ -140,15 +144,11 @@ pub(crate) fn wanted_resource(known: &Known, uri: Option<&str>, standing: &gate:
     }
 }
 
-/// One more authentication outside the token endpoint. Each purpose has a count of its own, so that questions never use up
-/// what a revocation needs.
+/// One more authentication outside the token endpoint. Each purpose has a count of its own, so that questions never use
+/// up what a revocation needs.
 pub(crate) fn authentication_spend(kernel: &Kernel, id: IdentityId, purpose: &str, now: Timestamp) -> Spend {
     let limit = kernel.settings.issuance_budget.saturating_mul(10);
-    Spend {
-        budget: format!("{purpose}/{id}"),
-        limit,
-        ..issuance_spend(kernel, id, now)
-    }
+    Spend { budget: format!("{purpose}/{id}"), limit, ..issuance_spend(kernel, id, now) }
 }
 
 /// What is wrong with a proof whose signature holds.

@@ -1,8 +1,9 @@
 //! The answer to what an identity asked for while it runs (R56), fetched at the token endpoint.
 //!
-//! While nobody has answered, each question is a commit of its own: it uses up the client's proof (S-15), and notes when it came in the row
-//! itself, so that the interval holds whichever replica is asked. A question that comes too soon makes the next wait longer and is bounded by
-//! the identity's own budget. An answer is worth one token, under the new grant and nothing else.
+//! While nobody has answered, each question is a commit of its own: it uses up the client's proof (S-15), and notes
+//! when it came in the row itself, so that the interval holds whichever replica is asked. A question that comes too
+//! soon makes the next wait longer and is bounded by the identity's own budget. An answer is worth one token, under the
+//! new grant and nothing else.
 
 use serde_json::json;
 use tenure_core::base::id::{CredentialId, IdentityId, RequestId};
@@ -34,7 +35,12 @@ pub const TENURE_ACCESS: &str = "tenure_access";
 const ATTEMPTS: u32 = 8;
 
 /// Answers a question whose request nobody has answered yet; what is decided, or fails, is left to the issuance.
-pub(crate) async fn unless_answered(kernel: &Kernel, ask: &TokenAsk, id: IdentityId, auth_req_id: &str) -> Result<(), OpError> {
+pub(crate) async fn unless_answered(
+    kernel: &Kernel,
+    ask: &TokenAsk,
+    id: IdentityId,
+    auth_req_id: &str,
+) -> Result<(), OpError> {
     for _ in 0..ATTEMPTS {
         let Some((changeset, wait)) = Box::pin(decide_wait(kernel, ask, id, auth_req_id)).await? else {
             return Ok(());
@@ -49,7 +55,12 @@ pub(crate) async fn unless_answered(kernel: &Kernel, ask: &TokenAsk, id: Identit
     Err(OpError::Unavailable("others ask with the same auth_req_id at once; try again".into()))
 }
 
-async fn decide_wait(kernel: &Kernel, ask: &TokenAsk, id: IdentityId, auth_req_id: &str) -> Result<Option<(Changeset, Wait)>, OpError> {
+async fn decide_wait(
+    kernel: &Kernel,
+    ask: &TokenAsk,
+    id: IdentityId,
+    auth_req_id: &str,
+) -> Result<Option<(Changeset, Wait)>, OpError> {
     let now = kernel.now();
     let Some(request) = request_behind(kernel, auth_req_id, id) else {
         return Ok(None);
@@ -81,15 +92,18 @@ async fn decide_wait(kernel: &Kernel, ask: &TokenAsk, id: IdentityId, auth_req_i
     let mut changeset = Changeset::new(Actor::Identity { id }, now, event);
     changeset.expect(&proven.binding).replace(&waiting, &noted);
     changeset.once.extend(proven.once);
-    changeset.spends.push(Spend {
-        budget: format!("poll/{id}"),
-        ..ask::issuance_spend(kernel, id, now)
-    });
+    changeset.spends.push(Spend { budget: format!("poll/{id}"), ..ask::issuance_spend(kernel, id, now) });
     Ok(Some((changeset, wait)))
 }
 
 /// What the request gave, and that alone.
-pub(crate) async fn wanted_backchannel(kernel: &Kernel, ask: &TokenAsk, known: &Known, auth_req_id: &str, now: Timestamp) -> Result<Wanted, OpError> {
+pub(crate) async fn wanted_backchannel(
+    kernel: &Kernel,
+    ask: &TokenAsk,
+    known: &Known,
+    auth_req_id: &str,
+    now: Timestamp,
+) -> Result<Wanted, OpError> {
     if ask.authorization_details.is_some() {
         // Passed over, a narrower wish would get the whole answer.
         let hint = "leave it out: the answer is what the request asked for, and scope names less of it";
@@ -103,24 +117,15 @@ pub(crate) async fn wanted_backchannel(kernel: &Kernel, ask: &TokenAsk, known: &
         .grants
         .iter()
         .filter(|grant| {
-            grant
-                .as_ref()
-                .is_some_and(|grant| request.outcome.grants.contains(&grant.id) && grant.is_live(now))
+            grant.as_ref().is_some_and(|grant| request.outcome.grants.contains(&grant.id) && grant.is_live(now))
         })
         .cloned()
         .collect();
     if given.is_empty() {
         return Err(OpError::because(Reason::RequestExpired, "the grant that came of it has ended"));
     }
-    let standing = gate::standing(Facts {
-        grants: &given,
-        ..known.facts(now)
-    })?;
-    let resource = known
-        .resources
-        .iter()
-        .flatten()
-        .find(|resource| resource.id.to_string() == entitlement.resource);
+    let standing = gate::standing(Facts { grants: &given, ..known.facts(now) })?;
+    let resource = known.resources.iter().flatten().find(|resource| resource.id.to_string() == entitlement.resource);
     let resource = resource.filter(|resource| ask.resource.as_ref().is_none_or(|uri| resource.is_at(uri)));
     let resource = resource
         .cloned()
@@ -133,12 +138,17 @@ pub(crate) async fn wanted_backchannel(kernel: &Kernel, ask: &TokenAsk, known: &
     let tasks = &known.identity.charter.tasks;
     let declared = task.as_ref().and_then(|name| tasks.iter().find(|task| task.name == *name));
     let covered = declared.is_some_and(|task| held.actions().iter().all(|action| task.covers(action, resource.id)));
-    let mut details = json!({"type": TENURE_ACCESS, "locations": [resource.uri], "actions": held.actions(), "until": held.until()});
+    let mut details =
+        json!({"type": TENURE_ACCESS, "locations": [resource.uri], "actions": held.actions(), "until": held.until()});
     if let (Some(details), Some(task)) = (details.as_object_mut(), task) {
         details.insert("task".into(), json!(task));
     }
     Ok(Wanted {
-        outside: (!tasks.is_empty() && !covered).then_some(if task.is_some() { Reason::OutsideIntent } else { Reason::IntentMissing }),
+        outside: (!tasks.is_empty() && !covered).then_some(if task.is_some() {
+            Reason::OutsideIntent
+        } else {
+            Reason::IntentMissing
+        }),
         resource,
         held,
         task: task.clone().map(|task| (task, TaskBy::Declared)),

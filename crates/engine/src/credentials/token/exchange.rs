@@ -1,7 +1,7 @@
 //! Who acts for whom: handing authority on, and taking it up by token exchange (RFC 8693, S-14).
 //!
-//! The subject asks for a token that is addressed to Tenure and names its actor (`may_act`); the actor hands it in and proves itself. What
-//! it then gets is what every one of the chain has and allows, now: [`gate::delegated`].
+//! The subject asks for a token that is addressed to Tenure and names its actor (`may_act`); the actor hands it in and
+//! proves itself. What it then gets is what every one of the chain has and allows, now: [`gate::delegated`].
 
 use serde_json::json;
 use tenure_core::base::problem::Reason;
@@ -55,18 +55,14 @@ pub(crate) fn wanted_hand_on(
     }
     let uri = detail.location()?;
     let resource = known.resources.iter().flatten().find(|resource| resource.is_at(uri));
-    let resource = resource.ok_or_else(|| OpError::because(Reason::ResourceUnknown, "the charter has nothing on the location"))?;
+    let resource =
+        resource.ok_or_else(|| OpError::because(Reason::ResourceUnknown, "the charter has nothing on the location"))?;
     let links = liveness::links(&ancestors, now).ok_or(Reason::ParentEnded)?;
     let handed = gate::hand_on(
         &links,
         standing,
         &tenure,
-        HandOn {
-            actor: detail.actor,
-            resource,
-            actions: &detail.actions,
-            task: detail.task.as_deref(),
-        },
+        HandOn { actor: detail.actor, resource, actions: &detail.actions, task: detail.task.as_deref() },
     )?;
     let details = json!([{
         "type": DELEGATION_DETAIL,
@@ -139,12 +135,18 @@ pub(crate) async fn wanted_exchange(
     })
 }
 
-/// Those for whom the actor wants to act, by the subject's token: addressed to Tenure, alive, and naming this actor (S-14). To anybody
-/// else it says nothing about whether it is alive.
-async fn subject(kernel: &Kernel, ask: &TokenAsk, token: &str, actor: &Known, now: Timestamp) -> Result<Vec<Ancestor>, OpError> {
-    let (claims, held) = liveness::presented(kernel, token, now)
-        .await?
-        .ok_or_else(|| OpError::because(Reason::CredentialUnknown, "the subject token is no access token of ours in its time"))?;
+/// Those for whom the actor wants to act, by the subject's token: addressed to Tenure, alive, and naming this actor
+/// (S-14). To anybody else it says nothing about whether it is alive.
+async fn subject(
+    kernel: &Kernel,
+    ask: &TokenAsk,
+    token: &str,
+    actor: &Known,
+    now: Timestamp,
+) -> Result<Vec<Ancestor>, OpError> {
+    let (claims, held) = liveness::presented(kernel, token, now).await?.ok_or_else(|| {
+        OpError::because(Reason::CredentialUnknown, "the subject token is no access token of ours in its time")
+    })?;
     let credential = held.credential;
     let names_actor = credential.may_act.as_ref().is_some_and(|may_act| may_act.actor == actor.identity.id);
     let to_tenure = held

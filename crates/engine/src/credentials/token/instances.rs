@@ -1,8 +1,8 @@
-//! Who holds an agent's binding: a second holder at the same time is a finding (R59, NHI9:2025), and policy may block it. And a binding
-//! whose workload was changed is verified by the first proof that is newer (R86).
+//! Who holds an agent's binding: a second holder at the same time is a finding (R59, NHI9:2025), and policy may block
+//! it. And a binding whose workload was changed is verified by the first proof that is newer (R86).
 //!
-//! Replicas of a service may share a key until each has its own; two agents may not. So only agents' holders are kept, and nobody else's
-//! issuance writes more than it did.
+//! Replicas of a service may share a key until each has its own; two agents may not. So only agents' holders are kept,
+//! and nobody else's issuance writes more than it did.
 
 use serde_json::json;
 use tenure_core::base::time::Timestamp;
@@ -32,7 +32,13 @@ impl Mark {
 }
 
 /// Whether another holder of an agent's binding than this one has a credential that is alive.
-pub(crate) async fn is_second(kernel: &Kernel, identity: &Identity, binding: &Stored<Binding>, mark: &Mark, now: Timestamp) -> Result<bool, OpError> {
+pub(crate) async fn is_second(
+    kernel: &Kernel,
+    identity: &Identity,
+    binding: &Stored<Binding>,
+    mark: &Mark,
+    now: Timestamp,
+) -> Result<bool, OpError> {
     let others = || binding.instances.iter().filter(|instance| instance.mark != mark.0 && now < instance.until);
     if identity.kind != Kind::Agent || others().next().is_none() {
         return Ok(false);
@@ -73,7 +79,8 @@ pub(crate) async fn note_second(kernel: &Kernel, identity: &Identity, binding: &
     misuse::note_apart(kernel, about, identity.id, &binding.id.to_string(), evidence).await;
 }
 
-/// Demands that the binding is as it was read; notes who presented it, and that it is verified anew where that was wanted.
+/// Demands that the binding is as it was read; notes who presented it, and that it is verified anew where that was
+/// wanted.
 #[expect(clippy::too_many_arguments, reason = "what an issuance knows of its holder")]
 pub(crate) fn note_instance(
     kernel: &Kernel,
@@ -112,8 +119,8 @@ pub(crate) fn note_instance(
     }
 }
 
-/// Notes a holder. It is noted for twice as long as it needs, so that the row is not written for each of its credentials; whether one of
-/// them is alive is looked up when somebody else comes.
+/// Notes a holder. It is noted for twice as long as it needs, so that the row is not written for each of its
+/// credentials; whether one of them is alive is looked up when somebody else comes.
 fn remember(instances: &mut Vec<Instance>, mark: &Mark, until: Timestamp, now: Timestamp) {
     if instances.iter().any(|instance| instance.mark == mark.0 && instance.until >= until) {
         return;
@@ -122,10 +129,7 @@ fn remember(instances: &mut Vec<Instance>, mark: &Mark, until: Timestamp, now: T
     if instances.len() >= MAX_INSTANCES {
         instances.remove(0);
     }
-    instances.push(Instance {
-        mark: mark.0.clone(),
-        until: until.plus(until.since(now)),
-    });
+    instances.push(Instance { mark: mark.0.clone(), until: until.plus(until.since(now)) });
 }
 
 #[cfg(test)]

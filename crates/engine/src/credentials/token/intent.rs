@@ -1,8 +1,9 @@
-//! What a request declares in `authorization_details` (RFC 9396): its task, or to whom it wants to hand on authority. Read strictly:
-//! what isn't understood in full is refused, never passed over.
+//! What a request declares in `authorization_details` (RFC 9396): its task, or to whom it wants to hand on authority.
+//! Read strictly: what isn't understood in full is refused, never passed over.
 //!
-//! Stock clients know no such parameter and ask for every scope that a server offers. For them a task may stand in the scope or be implied, and of
-//! what they ask for they get the part that is held (RFC 6749 §3.3). The record and the answer say both.
+//! Stock clients know no such parameter and ask for every scope that a server offers. For them a task may stand in the
+//! scope or be implied, and of what they ask for they get the part that is held (RFC 6749 §3.3). The record and the
+//! answer say both.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -89,8 +90,12 @@ impl Intent {
             let kind = detail.remove("type");
             match kind.as_ref().and_then(Value::as_str) {
                 Some(TASK_DETAIL) if intent.task.is_none() => intent.task = Some(read(&field, detail)?),
-                Some(DELEGATION_DETAIL) if intent.delegation.is_none() => intent.delegation = Some(read(&field, detail)?),
-                Some(TASK_DETAIL | DELEGATION_DETAIL) => return Err(wrong(&field, "detail_twice", "give each type at most once")),
+                Some(DELEGATION_DETAIL) if intent.delegation.is_none() => {
+                    intent.delegation = Some(read(&field, detail)?)
+                }
+                Some(TASK_DETAIL | DELEGATION_DETAIL) => {
+                    return Err(wrong(&field, "detail_twice", "give each type at most once"));
+                }
                 _ => {
                     let hint = format!("use a type of {}", DETAIL_TYPES.join(", "));
                     return Err(wrong(&format!("{field}.type"), "detail_type_unknown", &hint));
@@ -112,7 +117,8 @@ impl Intent {
             if locations.len() > 1 {
                 return Err(wrong(PARAMETER, "locations_too_many", "name one resource: a token is for one"));
             }
-            if actions.len() > MAX_ACTIONS || actions.iter().any(|action| action.is_empty() || action.len() > MAX_TEXT) {
+            if actions.len() > MAX_ACTIONS || actions.iter().any(|action| action.is_empty() || action.len() > MAX_TEXT)
+            {
                 return Err(wrong(PARAMETER, "actions_malformed", "give at most 32 actions of 1 to 64 bytes"));
             }
         }
@@ -137,7 +143,8 @@ impl Intent {
         }
     }
 
-    /// The actions that are asked for: as `scope` or in the detail, and if both then those of `scope`, which the detail has to have.
+    /// The actions that are asked for: as `scope` or in the detail, and if both then those of `scope`, which the detail
+    /// has to have.
     pub(crate) fn actions(&self, scope: Vec<String>) -> Result<Vec<String>, OpError> {
         let Some(detail) = self.task.as_ref().filter(|detail| !detail.actions.is_empty()) else {
             return Ok(scope);
@@ -194,7 +201,8 @@ pub(crate) struct Wish {
 }
 
 impl Wish {
-    /// Reads what is asked for. `held` tells whether the identity could have an action, apart from its task; `offered` is all that it could ask for.
+    /// Reads what is asked for. `held` tells whether the identity could have an action, apart from its task; `offered`
+    /// is all that it could ask for.
     pub(crate) fn read(
         intent: &Intent,
         scope: Vec<String>,
@@ -211,7 +219,9 @@ impl Wish {
         let named = match tasks.as_slice() {
             [] => None,
             [one] => one.strip_prefix(TASK_SCOPE),
-            _ => return Err(wrong("scope", "task_twice", "a token is for one task: name one as task:NAME")),
+            _ => {
+                return Err(wrong("scope", "task_twice", "a token is for one task: name one as task:NAME"));
+            }
         };
         let task = match (intent.task(), named) {
             (Some(declared), Some(named)) if declared != named => {
@@ -224,29 +234,20 @@ impl Wish {
         // Whoever speaks in details is taken at their word.
         let is_exact = standing.charter().exact_scope || intent.task.is_some();
         let actions = intent.actions(words)?;
-        let could: Vec<String> = if actions.is_empty() { offered } else { &actions }
-            .iter()
-            .filter(|action| held(action))
-            .cloned()
-            .collect();
+        let could: Vec<String> =
+            if actions.is_empty() { offered } else { &actions }.iter().filter(|action| held(action)).cloned().collect();
         // Whoever asks for nothing in particular is not taken to mean the largest task.
         let best = if actions.is_empty() { 1 } else { could.len() };
-        let implied = || {
-            standing
-                .implied_task(&could, best, resource.id)
-                .map(|task| (task.name.clone(), TaskBy::Implied))
-        };
+        let implied =
+            || standing.implied_task(&could, best, resource.id).map(|task| (task.name.clone(), TaskBy::Implied));
         let task = task.or_else(implied);
         let name = task.as_ref().map(|(name, _)| name.as_str());
-        let fits = |action: &String| standing.intent(name).is_err() || standing.in_task(name, action, resource.id).is_ok();
+        let fits =
+            |action: &String| standing.intent(name).is_err() || standing.in_task(name, action, resource.id).is_ok();
         let kept: Vec<String> = could.into_iter().filter(fits).collect();
         // Where nothing is left, what was asked for is refused for what it is.
         if actions.is_empty() || is_exact || kept.is_empty() {
-            return Ok(Self {
-                actions,
-                left_out: Vec::new(),
-                task,
-            });
+            return Ok(Self { actions, left_out: Vec::new(), task });
         }
         let left_out = actions.iter().filter(|action| !kept.contains(action)).take(MAX_NOTED);
         Ok(Self {
@@ -262,9 +263,15 @@ impl Wish {
     }
 }
 
-/// Holds what an identity has against the task that it declares (R54). Where nothing in particular is asked for, what the task takes is
-/// what is meant. Also tells whether it fails, for the policy to say so.
-pub(crate) fn within_task(standing: &Standing<'_>, resource: &Resource, task: Option<&str>, asked: &[String], held: Held) -> (Held, Option<Reason>) {
+/// Holds what an identity has against the task that it declares (R54). Where nothing in particular is asked for, what
+/// the task takes is what is meant. Also tells whether it fails, for the policy to say so.
+pub(crate) fn within_task(
+    standing: &Standing<'_>,
+    resource: &Resource,
+    task: Option<&str>,
+    asked: &[String],
+    held: Held,
+) -> (Held, Option<Reason>) {
     let in_task = |action: &String| standing.in_task(task, action, resource.id);
     if let Err(reason) = standing.intent(task) {
         return (held, Some(reason));
@@ -327,10 +334,7 @@ mod tests {
             (r#"[{"type":"tenure_delegation","actor":"per_1"}]"#, "detail_malformed"),
             (r#"[{"type":"tenure_task","task":"a"},{"type":"tenure_task","task":"b"}]"#, "detail_twice"),
             (&format!(r#"[{{"type":"tenure_task","task":"a"}},{delegation}]"#), "details_conflict"),
-            (
-                r#"[{"type":"tenure_task","task":"a","locations":["https://a","https://b"]}]"#,
-                "locations_too_many",
-            ),
+            (r#"[{"type":"tenure_task","task":"a","locations":["https://a","https://b"]}]"#, "locations_too_many"),
             (r#"[{"type":"tenure_task","task":"a","actions":[""]}]"#, "actions_malformed"),
         ] {
             assert_eq!(code(text), expected, "{}", text.get(..80).unwrap_or(text));
@@ -340,7 +344,9 @@ mod tests {
 
     #[test]
     fn what_is_said_twice_has_to_agree() {
-        let intent = Intent::parse(Some(r#"[{"type":"tenure_task","task":"a","locations":["https://a"],"actions":["read"]}]"#)).unwrap();
+        let intent =
+            Intent::parse(Some(r#"[{"type":"tenure_task","task":"a","locations":["https://a"],"actions":["read"]}]"#))
+                .unwrap();
         assert_eq!(intent.resource(None).unwrap(), Some("https://a"));
         assert!(intent.resource(Some("https://a")).is_ok() && intent.resource(Some("https://b")).is_err());
         assert_eq!(intent.actions(vec![]).unwrap(), ["read"]);

@@ -77,26 +77,34 @@ pub async fn issue_token(kernel: &Kernel, ask: TokenAsk) -> Result<TokenIssued, 
     };
     match &error {
         // The latter is a step of the protocol, which the client answers with the same request once more.
-        OpError::Unauthenticated(reason)
-        | OpError::Refused {
-            reason: reason @ Reason::DpopNonceNeeded,
-            ..
-        } => kernel.count_stranger(*reason, &ask.source),
+        OpError::Unauthenticated(reason) | OpError::Refused { reason: reason @ Reason::DpopNonceNeeded, .. } => {
+            kernel.count_stranger(*reason, &ask.source)
+        }
         OpError::Refused { reason, answer, .. } => {
-            ask::refuse_identity(kernel, id, ControlPoint::Issue, ask.asked(), reason.code(), &[], answer.as_deref()).await;
+            ask::refuse_identity(kernel, id, ControlPoint::Issue, ask.asked(), reason.code(), &[], answer.as_deref())
+                .await;
             if *reason == Reason::WrongEnvironment {
                 misuse::note_proof_elsewhere(kernel, id, &ask.environment).await;
             }
         }
-        OpError::Invalid(fields) => ask::refuse_identity(kernel, id, ControlPoint::Issue, ask.asked(), "invalid", fields, None).await,
+        OpError::Invalid(fields) => {
+            ask::refuse_identity(kernel, id, ControlPoint::Issue, ask.asked(), "invalid", fields, None).await
+        }
         // The issuer's keys can't be had, or not yet the one that is named: whoever that was proved nothing.
-        OpError::Unavailable(_) if matches!(ask.proof, Proof::ExternalToken(_)) => kernel.count_stranger(Reason::ProofInvalid, &ask.source),
+        OpError::Unavailable(_) if matches!(ask.proof, Proof::ExternalToken(_)) => {
+            kernel.count_stranger(Reason::ProofInvalid, &ask.source)
+        }
         _ => {}
     }
     Err(error)
 }
 
-async fn hand_over(kernel: &Kernel, id: IdentityId, issued: Issued, committed: &Committed) -> Result<TokenIssued, OpError> {
+async fn hand_over(
+    kernel: &Kernel,
+    id: IdentityId,
+    issued: Issued,
+    committed: &Committed,
+) -> Result<TokenIssued, OpError> {
     let token = Kernel::released(issued.token, committed)?;
     count(&kernel.counters.issued);
     kernel.touch(id.to_string(), committed.at());
@@ -112,13 +120,16 @@ async fn hand_over(kernel: &Kernel, id: IdentityId, issued: Issued, committed: &
     })
 }
 
-async fn decide_issuance(kernel: &Kernel, ask: &TokenAsk, id: IdentityId, environment: &Stored<Environment>) -> Result<(Changeset, Issued), OpError> {
+async fn decide_issuance(
+    kernel: &Kernel,
+    ask: &TokenAsk,
+    id: IdentityId,
+    environment: &Stored<Environment>,
+) -> Result<(Changeset, Issued), OpError> {
     let reading = kernel.reading();
     let now = reading.now;
-    let snapshot = kernel
-        .store
-        .load(&[RowKey::new(RowKind::Identity, id), load::environment_key(&ask.environment)])
-        .await?;
+    let snapshot =
+        kernel.store.load(&[RowKey::new(RowKind::Identity, id), load::environment_key(&ask.environment)]).await?;
     let identity = snapshot.get::<Identity>(0)?.ok_or(OpError::Unauthenticated(Reason::IdentityUnknown))?;
     let environment = snapshot.get::<Environment>(1)?.unwrap_or_else(|| environment.clone());
     let known = kernel.know_rest(identity).await?;
@@ -172,7 +183,9 @@ async fn decide_issuance(kernel: &Kernel, ask: &TokenAsk, id: IdentityId, enviro
         return Err(OpError::by_policy(reason, answer));
     }
     let permit = considered.permit().map_err(|reason| match reason {
-        Reason::PolicyDenied if second_instance && instances::is_for_one(kernel, question) => OpError::by_policy(Reason::SecondInstance, answer.clone()),
+        Reason::PolicyDenied if second_instance && instances::is_for_one(kernel, question) => {
+            OpError::by_policy(Reason::SecondInstance, answer.clone())
+        }
         other => OpError::by_policy(other, answer.clone()),
     })?;
     let record = permit.record();
@@ -201,10 +214,8 @@ async fn decide_issuance(kernel: &Kernel, ask: &TokenAsk, id: IdentityId, enviro
     }
     if let Some(delegation) = &record.delegation {
         event = event.fact("chain", &delegation.chain).fact("parents", &delegation.parents);
-        let tasks: Vec<_> = delegation
-            .declared()
-            .map(|(identity, task)| json!({"identity": identity, "task": task}))
-            .collect();
+        let tasks: Vec<_> =
+            delegation.declared().map(|(identity, task)| json!({"identity": identity, "task": task})).collect();
         event = event.fact("tasks", tasks);
         for link in &delegation.chain {
             event = event.subject(link);
@@ -252,24 +263,36 @@ async fn decide_issuance(kernel: &Kernel, ask: &TokenAsk, id: IdentityId, enviro
         issued_token_type: wanted.issued_token_type,
         authorization_details: wanted.details,
         credential,
-        token: signer
-            .sign(permit, &issuer, changeset.id)
-            .map_err(|error| OpError::Internal(error.to_string()))?,
+        token: signer.sign(permit, &issuer, changeset.id).map_err(|error| OpError::Internal(error.to_string()))?,
     };
     Ok((changeset, issued))
 }
 
 /// What the grant that was asked for comes to, before policy is asked.
-async fn wanted(kernel: &Kernel, ask: &TokenAsk, known: &Known, standing: &gate::Standing<'_>, now: Timestamp) -> Result<Wanted, OpError> {
+async fn wanted(
+    kernel: &Kernel,
+    ask: &TokenAsk,
+    known: &Known,
+    standing: &gate::Standing<'_>,
+    now: Timestamp,
+) -> Result<Wanted, OpError> {
     match &ask.grant {
         Grant::Own => wanted_own(kernel, ask, known, standing, now),
-        Grant::Exchange(subject_token) => Box::pin(exchange::wanted_exchange(kernel, ask, subject_token, known, standing, now)).await,
+        Grant::Exchange(subject_token) => {
+            Box::pin(exchange::wanted_exchange(kernel, ask, subject_token, known, standing, now)).await
+        }
         Grant::Backchannel(auth_req_id) => backchannel::wanted_backchannel(kernel, ask, known, auth_req_id, now).await,
     }
 }
 
 /// A credential under the identity's own authority.
-fn wanted_own(kernel: &Kernel, ask: &TokenAsk, known: &Known, standing: &gate::Standing<'_>, now: Timestamp) -> Result<Wanted, OpError> {
+fn wanted_own(
+    kernel: &Kernel,
+    ask: &TokenAsk,
+    known: &Known,
+    standing: &gate::Standing<'_>,
+    now: Timestamp,
+) -> Result<Wanted, OpError> {
     let intent = Intent::parse(ask.authorization_details.as_deref())?;
     if let Some(detail) = &intent.delegation {
         return exchange::wanted_hand_on(kernel, ask, known, standing, Vec::new(), detail, now);

@@ -33,7 +33,12 @@ pub(crate) struct Proven {
 }
 
 /// Whom a proof claims to be, before anything is checked.
-pub(crate) fn claimed_identity(kernel: &Kernel, client_id: Option<&str>, proof: &Proof, source: &str) -> Result<IdentityId, OpError> {
+pub(crate) fn claimed_identity(
+    kernel: &Kernel,
+    client_id: Option<&str>,
+    proof: &Proof,
+    source: &str,
+) -> Result<IdentityId, OpError> {
     let unknown = || {
         kernel.count_stranger(Reason::IdentityUnknown, source);
         OpError::Unauthenticated(Reason::IdentityUnknown)
@@ -53,7 +58,14 @@ pub(crate) fn claimed_identity(kernel: &Kernel, client_id: Option<&str>, proof: 
 }
 
 /// Checks a proof against the bindings of the identity that it names: exactly one must match (S-13).
-pub(crate) async fn prove(kernel: &Kernel, known: &Known, proof: &Proof, issuer: &str, environment: &str, now: Timestamp) -> Result<Proven, OpError> {
+pub(crate) async fn prove(
+    kernel: &Kernel,
+    known: &Known,
+    proof: &Proof,
+    issuer: &str,
+    environment: &str,
+    now: Timestamp,
+) -> Result<Proven, OpError> {
     match proof {
         Proof::ClientAssertion(assertion) => prove_key(kernel, known, assertion, issuer, now),
         Proof::ExternalToken(token) => prove_external(kernel, known, token, environment, now).await,
@@ -80,7 +92,13 @@ fn prove_key(kernel: &Kernel, known: &Known, assertion: &str, issuer: &str, now:
     Ok(proven)
 }
 
-fn prove_registration(kernel: &Kernel, known: &Known, proof: &str, issuer: &str, now: Timestamp) -> Result<Proven, OpError> {
+fn prove_registration(
+    kernel: &Kernel,
+    known: &Known,
+    proof: &str,
+    issuer: &str,
+    now: Timestamp,
+) -> Result<Proven, OpError> {
     let (keys, bindings) = bound_keys(kernel, known)?;
     let keys: Vec<&Jwk> = keys.iter().map(std::convert::AsRef::as_ref).collect();
     let verified = verify_first_proof(proof, &keys, issuer, &known.identity.name, now).map_err(refused)?;
@@ -100,19 +118,36 @@ fn bound_keys(kernel: &Kernel, known: &Known) -> Result<BoundKeys, OpError> {
     Ok((keys, bindings))
 }
 
-async fn prove_external(kernel: &Kernel, known: &Known, token: &str, environment: &str, now: Timestamp) -> Result<Proven, OpError> {
+async fn prove_external(
+    kernel: &Kernel,
+    known: &Known,
+    token: &str,
+    environment: &str,
+    now: Timestamp,
+) -> Result<Proven, OpError> {
     let mut matched = None;
     let mut unfit = None;
     let claimed = read_unverified(token).ok().and_then(|unverified| unverified.issuer);
     for binding in known.bindings.iter().flatten().filter(|binding| binding.state != BindingState::Removed) {
-        let BindingMatch::Oidc { issuer, claims } = &binding.matches else { continue };
-        let Some(issuer) = kernel.one::<Issuer>(issuer).await? else { continue };
-        if issuer.state != TrustState::Active || !issuer.environments.iter().any(|name| name == environment) || claimed.as_ref() != Some(&issuer.url) {
+        let BindingMatch::Oidc { issuer, claims } = &binding.matches else {
+            continue;
+        };
+        let Some(issuer) = kernel.one::<Issuer>(issuer).await? else {
+            continue;
+        };
+        if issuer.state != TrustState::Active
+            || !issuer.environments.iter().any(|name| name == environment)
+            || claimed.as_ref() != Some(&issuer.url)
+        {
             continue;
         }
-        let Ok(signed) = signed_by(kernel, &issuer, token).await? else { continue };
+        let Ok(signed) = signed_by(kernel, &issuer, token).await? else {
+            continue;
+        };
         // The tenant first: of a shared issuer, another's token is nobody's here, whatever else it says.
-        if claim::first_broken(issuer.preset, signed.claims(), &issuer.fixed_claims).is_some() || !claim::match_all(issuer.preset, signed.claims(), claims) {
+        if claim::first_broken(issuer.preset, signed.claims(), &issuer.fixed_claims).is_some()
+            || !claim::match_all(issuer.preset, signed.claims(), claims)
+        {
             continue;
         }
         // From here on it is the workload itself that asks, and it may know what is wrong.
@@ -133,20 +168,17 @@ async fn prove_external(kernel: &Kernel, known: &Known, token: &str, environment
     let (binding, issuer, external) = matched.ok_or_else(unmatched)?;
     is_recent(known.trust(), &binding, external.issued_at)?;
     in_its_repositories(&known.identity, &issuer, &external)?;
-    let once = Once {
-        space: "jti",
-        key: format!("external {}", external.token_hash),
-        until: Some(external.replay_until),
-    };
-    Ok(Proven {
-        binding,
-        issuer: Some(issuer),
-        once: Some(once),
-    })
+    let once =
+        Once { space: "jti", key: format!("external {}", external.token_hash), until: Some(external.replay_until) };
+    Ok(Proven { binding, issuer: Some(issuer), once: Some(once) })
 }
 
 /// A token that this issuer signed.
-pub(crate) async fn signed_by(kernel: &Kernel, issuer: &Issuer, token: &str) -> Result<Result<SignedExternal, JoseError>, OpError> {
+pub(crate) async fn signed_by(
+    kernel: &Kernel,
+    issuer: &Issuer,
+    token: &str,
+) -> Result<Result<SignedExternal, JoseError>, OpError> {
     let algorithms: Vec<Algorithm> = issuer.algorithms.iter().filter_map(|name| name.parse().ok()).collect();
     let check = |keys: &JwkSet| SignedExternal::read(token, keys, &algorithms, &issuer.url);
     let lacks = |error: &JoseError| *error == JoseError::KeyUnknown;
@@ -212,14 +244,16 @@ pub async fn authenticate_client(
         }
         Err(error) => {
             if let OpError::Refused { reason, answer, .. } = &error {
-                ask::refuse_identity(kernel, id, ControlPoint::Use, purpose, reason.code(), &[], answer.as_deref()).await;
+                ask::refuse_identity(kernel, id, ControlPoint::Use, purpose, reason.code(), &[], answer.as_deref())
+                    .await;
             }
             Err(error)
         }
     }
 }
 
-/// A proof by a bound key is told what is wrong with it, on its identity's record; to anybody else every failed proof reads the same.
+/// A proof by a bound key is told what is wrong with it, on its identity's record; to anybody else every failed proof
+/// reads the same.
 fn refused(refused: Refused) -> OpError {
     match refused.is_signed {
         true => OpError::because(ask::unfit_proof(refused.error), refused.error.to_string()),
@@ -227,7 +261,8 @@ fn refused(refused: Refused) -> OpError {
     }
 }
 
-/// Demands that a proof is newer than what was heard of its workload (R86), and than the epoch: what was used before it is forgotten (S-1).
+/// Demands that a proof is newer than what was heard of its workload (R86), and than the epoch: what was used before it
+/// is forgotten (S-1).
 pub(crate) fn is_recent(trust: Trust, binding: &Binding, made_at: Option<Timestamp>) -> Result<(), OpError> {
     if !trust.covers_time(made_at) {
         return Err(OpError::refused(Reason::BeforeEpoch));
@@ -244,8 +279,8 @@ pub(crate) fn is_recent(trust: Trust, binding: &Binding, made_at: Option<Timesta
     }
 }
 
-/// Demands of a pipeline that its charter lists the repository that its token names, by name or by immutable id (R9). The binding fixes
-/// the id where the platform has one, so that a name that somebody else took over is not enough.
+/// Demands of a pipeline that its charter lists the repository that its token names, by name or by immutable id (R9).
+/// The binding fixes the id where the platform has one, so that a name that somebody else took over is not enough.
 fn in_its_repositories(identity: &Identity, issuer: &Issuer, external: &ExternalClaims) -> Result<(), OpError> {
     if identity.kind != Kind::Pipeline {
         return Ok(());
@@ -258,11 +293,7 @@ fn in_its_repositories(identity: &Identity, issuer: &Issuer, external: &External
         .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
         .collect();
     let is_listed = |name: &String| {
-        identity
-            .charter
-            .repositories
-            .iter()
-            .any(|listed| issuer.preset.is_same_repository(listed, name))
+        identity.charter.repositories.iter().any(|listed| issuer.preset.is_same_repository(listed, name))
     };
     let listed = named.iter().any(is_listed);
     // A platform that doesn't know repositories names none; one that does names it in every token.
@@ -288,38 +319,26 @@ fn prove_certificate(known: &Known, shown: &str, proven_at: Timestamp) -> Result
         return Err(OpError::Unauthenticated(Reason::ProofInvalid));
     };
     is_recent(known.trust(), binding, Some(proven_at))?;
-    Ok(Proven {
-        binding: binding.clone(),
-        issuer: None,
-        once: None,
-    })
+    Ok(Proven { binding: binding.clone(), issuer: None, once: None })
 }
 
 /// Whether assertions of this binding may be addressed to the token endpoint.
 fn takes_endpoint(binding: &Binding) -> bool {
-    matches!(
-        binding.matches,
-        BindingMatch::PublicKey {
-            assertion_audience: AssertionAudience::TokenEndpoint,
-            ..
-        }
-    )
+    matches!(binding.matches, BindingMatch::PublicKey { assertion_audience: AssertionAudience::TokenEndpoint, .. })
 }
 
 /// Keys, and the bindings that name them.
 type BoundKeys = (Vec<std::sync::Arc<Jwk>>, Vec<Stored<Binding>>);
 
 /// The proof that one of an identity's keys gave, with the id that it uses up.
-fn proven_by(known: &Known, bindings: &[Stored<Binding>], key_index: usize, jti: &str, replay_until: Timestamp) -> Result<Proven, OpError> {
+fn proven_by(
+    known: &Known,
+    bindings: &[Stored<Binding>],
+    key_index: usize,
+    jti: &str,
+    replay_until: Timestamp,
+) -> Result<Proven, OpError> {
     let binding = bindings.get(key_index).ok_or(OpError::Unauthenticated(Reason::ProofInvalid))?.clone();
-    let once = Once {
-        space: "jti",
-        key: format!("{} {jti}", known.identity.id),
-        until: Some(replay_until),
-    };
-    Ok(Proven {
-        binding,
-        issuer: None,
-        once: Some(once),
-    })
+    let once = Once { space: "jti", key: format!("{} {jti}", known.identity.id), until: Some(replay_until) };
+    Ok(Proven { binding, issuer: None, once: Some(once) })
 }

@@ -1,8 +1,9 @@
-//! Sender constraint: the key that a credential is bound to, so that it is worth nothing to whoever steals it (RFC 9449, RFC 8705).
+//! Sender constraint: the key that a credential is bound to, so that it is worth nothing to whoever steals it (RFC
+//! 9449, RFC 8705).
 //!
-//! The id of a proof that something is issued or changed on is used up in that commit, or in one of its own. Where a proof only lets
-//! something be read, the node that saw it remembers it for as long as its nonce counts: another node would answer the same question once
-//! more, and nothing else.
+//! The id of a proof that something is issued or changed on is used up in that commit, or in one of its own. Where a
+//! proof only lets something be read, the node that saw it remembers it for as long as its nonce counts: another node
+//! would answer the same question once more, and nothing else.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -25,7 +26,8 @@ use crate::kernel::error::OpError;
 /// Proofs of one nonce that a node remembers; past that it answers none more until the next nonce.
 const MAX_PROOFS: usize = 200_000;
 
-/// What is said of a token that is bound to a certificate which the connection doesn't have; by it the challenge is chosen.
+/// What is said of a token that is bound to a certificate which the connection doesn't have; by it the challenge is
+/// chosen.
 pub const CERTIFICATE_WANTED: &str = "the token is bound to a TLS client certificate";
 
 /// What a credential is to be bound to.
@@ -85,25 +87,16 @@ pub fn dpop_nonce(kernel: &Kernel) -> String {
 /// Checks the keys that a client showed at the token endpoint: a DPoP key, or else its certificate.
 pub(crate) fn sender(kernel: &Kernel, presented: &Presented, now: Timestamp) -> Result<Sender, OpError> {
     let Some(dpop) = &presented.dpop else {
-        return Ok(Sender {
-            confirmation: presented.certificate.clone().map(Confirmation::Certificate),
-            once: None,
-        });
+        return Ok(Sender { confirmation: presented.certificate.clone().map(Confirmation::Certificate), once: None });
     };
     let checked = checked_proof(kernel, dpop, None, now)?;
-    Ok(Sender {
-        once: Some(checked.once()),
-        confirmation: Some(Confirmation::Jkt(checked.proof.thumbprint)),
-    })
+    Ok(Sender { once: Some(checked.once()), confirmation: Some(Confirmation::Jkt(checked.proof.thumbprint)) })
 }
 
 fn checked_proof(kernel: &Kernel, dpop: &Dpop, token: Option<&str>, now: Timestamp) -> Result<Checked, OpError> {
-    let expected = Expected {
-        method: &dpop.method,
-        url: &dpop.url,
-        token,
-    };
-    let proof = verify_dpop_proof(&dpop.proof, &expected, now).map_err(|error| OpError::because(Reason::DpopInvalid, error.to_string()))?;
+    let expected = Expected { method: &dpop.method, url: &dpop.url, token };
+    let proof = verify_dpop_proof(&dpop.proof, &expected, now)
+        .map_err(|error| OpError::because(Reason::DpopInvalid, error.to_string()))?;
     match proof.nonce.as_deref().and_then(|nonce| kernel.nonces.accepts(nonce, now)) {
         Some(stretch) => Ok(Checked { proof, stretch }),
         None => Err(OpError::refused(Reason::DpopNonceNeeded)),
@@ -130,19 +123,25 @@ pub(crate) async fn holds_key(
     };
     match &held {
         // A step of the protocol rather than an attempt at something: counted, as it may come with each new nonce.
-        Err(OpError::Refused {
-            reason: reason @ Reason::DpopNonceNeeded,
-            ..
-        }) => kernel.count_stranger(*reason, &credential.identity.to_string()),
+        Err(OpError::Refused { reason: reason @ Reason::DpopNonceNeeded, .. }) => {
+            kernel.count_stranger(*reason, &credential.identity.to_string())
+        }
         Err(OpError::Refused { reason, .. }) => {
-            ask::refuse_identity(kernel, credential.identity, ControlPoint::Use, to.asked, reason.code(), &[], None).await;
+            ask::refuse_identity(kernel, credential.identity, ControlPoint::Use, to.asked, reason.code(), &[], None)
+                .await;
         }
         _ => {}
     }
     held
 }
 
-fn shown_key(kernel: &Kernel, credential: &Credential, token: &str, presented: &Presented, now: Timestamp) -> Result<Option<Checked>, OpError> {
+fn shown_key(
+    kernel: &Kernel,
+    credential: &Credential,
+    token: &str,
+    presented: &Presented,
+    now: Timestamp,
+) -> Result<Option<Checked>, OpError> {
     match (&credential.confirmation, &presented.dpop) {
         (None, None) => Ok(None),
         (Some(Confirmation::Jkt(thumbprint)), Some(dpop)) => {
@@ -153,14 +152,22 @@ fn shown_key(kernel: &Kernel, credential: &Credential, token: &str, presented: &
                 Err(OpError::because(Reason::DpopInvalid, "the proof is by another key than the token's"))
             }
         }
-        (Some(Confirmation::Certificate(thumbprint)), None) if presented.certificate.as_ref() == Some(thumbprint) => Ok(None),
+        (Some(Confirmation::Certificate(thumbprint)), None) if presented.certificate.as_ref() == Some(thumbprint) => {
+            Ok(None)
+        }
         (Some(Confirmation::Certificate(_)), _) => Err(OpError::because(Reason::TokenBound, CERTIFICATE_WANTED)),
         (Some(Confirmation::Jkt(_)), None) => Err(OpError::refused(Reason::TokenBound)),
         (None, Some(_)) => Err(OpError::because(Reason::DpopInvalid, "the token is not bound to a DPoP key")),
     }
 }
 
-async fn use_up(kernel: &Kernel, id: IdentityId, checked: &Checked, asked: &str, now: Timestamp) -> Result<(), OpError> {
+async fn use_up(
+    kernel: &Kernel,
+    id: IdentityId,
+    checked: &Checked,
+    asked: &str,
+    now: Timestamp,
+) -> Result<(), OpError> {
     kernel
         .decide(|| async {
             let event = kernel.event(now, EventKind::IdentityAuthenticated).subject(id).fact("purpose", asked);

@@ -41,7 +41,8 @@ fn jwk(key: &Ed25519KeyPair) -> Json {
 }
 
 fn sign(key: &Ed25519KeyPair, header: &Json, claims: &Json) -> String {
-    let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));
+    let input =
+        format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));
     format!("{input}.{}", URL_SAFE_NO_PAD.encode(key.sign(input.as_bytes()).as_ref()))
 }
 
@@ -56,11 +57,7 @@ impl Stage {
         };
         directory::create_environment(engine, &world.admin, environment).await.unwrap();
         let owner = world.admin.person_id().unwrap();
-        let application = NewApplication {
-            name: "billing".into(),
-            owner,
-            removal_group: None,
-        };
+        let application = NewApplication { name: "billing".into(), owner, removal_group: None };
         let application = directory::create_application(engine, &world.admin, application).await.unwrap().record.id;
         let resource = NewResource {
             uri: "https://orders.internal".into(),
@@ -88,10 +85,7 @@ impl Stage {
         let grant = Held {
             id: GrantId::generate(now, engine.entropy.as_ref()),
             identity: identity.id,
-            entitlement: Entitlement {
-                actions: vec!["read".into()],
-                resource: resource.to_string(),
-            },
+            entitlement: Entitlement { actions: vec!["read".into()], resource: resource.to_string() },
             starts_at: now,
             ends_at: now.plus(Span::from_days(20)),
             state: GrantState::Live,
@@ -118,16 +112,8 @@ impl Stage {
             created_at: now,
         };
         identity.grants.push(grant.id);
-        identity.memberships.push(Membership {
-            scope: Scope::Identity(identity.id),
-            joined: Position::default(),
-        });
-        let stage = Self {
-            id: identity.id,
-            binding: binding.id,
-            key,
-            world,
-        };
+        identity.memberships.push(Membership { scope: Scope::Identity(identity.id), joined: Position::default() });
+        let stage = Self { id: identity.id, binding: binding.id, key, world };
         stage
             .write(|changeset| {
                 if kind != Kind::Bot {
@@ -169,7 +155,11 @@ impl Stage {
         let ask = TokenAsk {
             environment: "prod".into(),
             client_id: None,
-            proof: Proof::ClientAssertion(sign(&self.key, &json!({"alg": "EdDSA", "typ": "client-authentication+jwt"}), &claims)),
+            proof: Proof::ClientAssertion(sign(
+                &self.key,
+                &json!({"alg": "EdDSA", "typ": "client-authentication+jwt"}),
+                &claims,
+            )),
             resource: None,
             scope: None,
             authorization_details: is_agent.then_some(task),
@@ -213,10 +203,7 @@ async fn r86_after_a_change_the_next_proof_has_to_be_newer() {
     let recheck = Some(Recheck { since, because });
     stage
         .write(|changeset| {
-            let changed = Binding {
-                recheck,
-                ..(*stored.value).clone()
-            };
+            let changed = Binding { recheck, ..(*stored.value).clone() };
             changeset.replace(&stored, &changed);
         })
         .await;
@@ -265,11 +252,8 @@ async fn r59_the_second_holder_of_an_agents_key_waits_for_the_end_of_the_first()
     stage.ask(stage.seconds(), "10.0.0.2").await.unwrap();
     assert_eq!(reason(stage.ask(stage.seconds(), "10.0.0.1").await), Reason::SecondInstance);
     // So does the revocation of what it held.
-    let revocation = Revocation {
-        target: RevocationTarget::Identity(stage.id),
-        reason: "restarted".into(),
-        suspend: false,
-    };
+    let revocation =
+        Revocation { target: RevocationTarget::Identity(stage.id), reason: "restarted".into(), suspend: false };
     let security = stage.world.person(tenure_core::people::person::Role::Security).await;
     revocation::revoke(&stage.world.engine, &security, revocation).await.unwrap();
     stage.ask(stage.seconds(), "10.0.0.1").await.unwrap();
@@ -301,13 +285,7 @@ async fn r106_a_late_bootstrap_token_is_refused_and_logged_apart() {
     };
     let late = enrolment::create_join_token(engine, &security, stage.id).await.unwrap();
     let spent = |result: Result<Binding, OpError>| {
-        matches!(
-            result,
-            Err(OpError::Refused {
-                reason: Reason::JoinTokenSpent,
-                ..
-            })
-        )
+        matches!(result, Err(OpError::Refused { reason: Reason::JoinTokenSpent, .. }))
     };
     stage.world.clock.advance(JOIN_TOKEN_LIFE);
     assert!(spent(enrol(&stage.key, &late).await));

@@ -37,13 +37,15 @@ pub(crate) struct Planned {
     pub held: u32,
 }
 
-/// What a subject stands for here, bounded to these environments if any are named; none if nothing by that name or id is known.
-pub(crate) async fn ending(kernel: &Kernel, subject: &SignalSubject, environments: &[String]) -> Result<Option<Ending>, OpError> {
+/// What a subject stands for here, bounded to these environments if any are named; none if nothing by that name or id
+/// is known.
+pub(crate) async fn ending(
+    kernel: &Kernel,
+    subject: &SignalSubject,
+    environments: &[String],
+) -> Result<Option<Ending>, OpError> {
     let found = named_ending(kernel, subject).await?;
-    Ok(found.map(|found| Ending {
-        environments: environments.to_vec(),
-        ..found
-    }))
+    Ok(found.map(|found| Ending { environments: environments.to_vec(), ..found }))
 }
 
 async fn named_ending(kernel: &Kernel, subject: &SignalSubject) -> Result<Option<Ending>, OpError> {
@@ -112,7 +114,12 @@ async fn named_ending(kernel: &Kernel, subject: &SignalSubject) -> Result<Option
 }
 
 /// A record by its id, or by the name that only it has.
-async fn named<T: Record, const N: usize>(kernel: &Kernel, id: &str, terms: [Term<T>; N], same: impl Fn(&T) -> bool) -> Result<Option<Stored<T>>, OpError> {
+async fn named<T: Record, const N: usize>(
+    kernel: &Kernel,
+    id: &str,
+    terms: [Term<T>; N],
+    same: impl Fn(&T) -> bool,
+) -> Result<Option<Stored<T>>, OpError> {
     if let Some(found) = kernel.one::<T>(id).await? {
         return Ok(Some(found));
     }
@@ -121,7 +128,12 @@ async fn named<T: Record, const N: usize>(kernel: &Kernel, id: &str, terms: [Ter
 }
 
 /// The next identities that are concerned, in the order of their ids.
-pub(crate) async fn concerned_by(kernel: &Kernel, ending: &Ending, after: Option<&str>, n: u16) -> Result<Found<Identity>, OpError> {
+pub(crate) async fn concerned_by(
+    kernel: &Kernel,
+    ending: &Ending,
+    after: Option<&str>,
+    n: u16,
+) -> Result<Found<Identity>, OpError> {
     if let Some(id) = ending.identity {
         let found = if after.is_none() { kernel.one::<Identity>(id).await? } else { None };
         return Ok(Found::one(found).wanted(|found| ending.meant(found)));
@@ -132,7 +144,12 @@ pub(crate) async fn concerned_by(kernel: &Kernel, ending: &Ending, after: Option
 }
 
 /// What the end of this would do to whom, as things stand.
-pub(crate) async fn plan_removal(kernel: &Kernel, kind: SignalKind, ending: &Ending, now: Timestamp) -> Result<Planned, OpError> {
+pub(crate) async fn plan_removal(
+    kernel: &Kernel,
+    kind: SignalKind,
+    ending: &Ending,
+    now: Timestamp,
+) -> Result<Planned, OpError> {
     let mut states: BTreeMap<String, IdentityState> = BTreeMap::new();
     let mut blast = BlastRadius::default();
     let mut owners: BTreeSet<_> = ending.owner.into_iter().collect();
@@ -170,11 +187,7 @@ pub(crate) async fn plan_removal(kernel: &Kernel, kind: SignalKind, ending: &End
     blast.owners = owners.into_iter().collect();
     blast.consumers = consumers.into_iter().collect();
     blast.delegates = delegates.into_iter().filter(|id| !states.contains_key(&id.to_string())).collect();
-    Ok(Planned {
-        digest: plan::digest(kind, &ending.subject, &states),
-        blast,
-        held,
-    })
+    Ok(Planned { digest: plan::digest(kind, &ending.subject, &states), blast, held })
 }
 
 /// Counts an identity's live credentials, and notes who acts by them along with it.
@@ -189,15 +202,19 @@ async fn count_credentials(
         blast.more = true;
         return Ok(());
     }
-    let Some(known) = kernel.know(id).await? else { return Ok(()) };
-    let is_live = |credential: &Stored<Credential>| credential_is_live(credential, &known.identity, known.scopes(), now).is_ok();
+    let Some(known) = kernel.know(id).await? else {
+        return Ok(());
+    };
+    let is_live =
+        |credential: &Stored<Credential>| credential_is_live(credential, &known.identity, known.scopes(), now).is_ok();
     let mut pages = kernel.pages(Query::of([Credential::IDENTITY.of(id)]).limit(PAGE));
     while blast.live_credentials < CREDENTIALS
         && let Some(found) = pages.next().await?
     {
         for credential in found.readable().iter().filter(|credential| is_live(credential)) {
             blast.live_credentials = blast.live_credentials.saturating_add(1).min(CREDENTIALS);
-            blast.more |= !add(delegates, credential.delegation.iter().flat_map(|delegation| delegation.chain.iter().copied()));
+            blast.more |=
+                !add(delegates, credential.delegation.iter().flat_map(|delegation| delegation.chain.iter().copied()));
         }
     }
     blast.more |= pages.more();
@@ -205,7 +222,11 @@ async fn count_credentials(
 }
 
 /// Whether an active identity that isn't concerned enforces a resource, too.
-async fn enforced_by_others(kernel: &Kernel, resource: &str, concerned: &BTreeMap<String, IdentityState>) -> Result<bool, OpError> {
+async fn enforced_by_others(
+    kernel: &Kernel,
+    resource: &str,
+    concerned: &BTreeMap<String, IdentityState>,
+) -> Result<bool, OpError> {
     let enforcers = Query::of([Identity::ENFORCES.of(resource), Identity::STATE.of(IdentityState::Active)]);
     let mut pages = kernel.pages(enforcers.limit(PAGE));
     while let Some(found) = pages.next().await? {

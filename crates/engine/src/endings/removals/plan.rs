@@ -51,10 +51,7 @@ pub fn is_of(environments: &[String], identity: &Identity) -> bool {
 
 /// Whether an identity can still be taken anything from.
 pub const fn has_not_ended(state: IdentityState) -> bool {
-    matches!(
-        state,
-        IdentityState::Draft | IdentityState::Pending | IdentityState::Active | IdentityState::Suspended
-    )
+    matches!(state, IdentityState::Draft | IdentityState::Pending | IdentityState::Active | IdentityState::Suspended)
 }
 
 /// Whether an identity works, or would once its causes are released: what is cut and held.
@@ -65,12 +62,7 @@ pub const fn can_be_held(state: IdentityState) -> bool {
 /// The hash over what a removal does to whom: the same for a dry run and its effect.
 pub fn digest(kind: SignalKind, subject: &SignalSubject, identities: &BTreeMap<String, IdentityState>) -> String {
     let mut hash = Sha256::new();
-    hash.update(format!(
-        "tenure removal v1\n{}\n{}\n{}\n",
-        kind.as_str(),
-        subject.kind.as_str(),
-        subject.id.len()
-    ));
+    hash.update(format!("tenure removal v1\n{}\n{}\n{}\n", kind.as_str(), subject.kind.as_str(), subject.id.len()));
     hash.update(&subject.id);
     for (id, state) in identities {
         hash.update(format!("\n{id} {}", state.as_str()));
@@ -78,7 +70,8 @@ pub fn digest(kind: SignalKind, subject: &SignalSubject, identities: &BTreeMap<S
     format!("sha256:{}", hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>())
 }
 
-/// Whether a removal of this kind cuts what was issued and ends in retirement; what another system only stopped is held and nothing more.
+/// Whether a removal of this kind cuts what was issued and ends in retirement; what another system only stopped is held
+/// and nothing more.
 pub fn ends_for_good(kind: SignalKind) -> bool {
     kind.effect() != Effect::Hold
 }
@@ -138,18 +131,22 @@ pub fn end_of(removal: &Removal, identity: &Identity) -> End {
     }
 }
 
-/// Whether an identity keeps as many causes by signals and removals as it may: more than it could live by anything that ends.
+/// Whether an identity keeps as many causes by signals and removals as it may: more than it could live by anything that
+/// ends.
 pub fn is_full(identity: &Identity) -> bool {
     const KEPT: usize = 128;
     let signalled = |cause: &&SuspensionCause| cause.kind == SuspensionKind::Signalled;
     identity.suspensions.iter().filter(signalled).count() >= KEPT
 }
 
-/// Whether an identity is suspended for this removal. Beyond the causes that are kept, being suspended at all has to do.
+/// Whether an identity is suspended for this removal. Beyond the causes that are kept, being suspended at all has to
+/// do.
 pub fn is_held_by(removal: &Removal, identity: &Identity) -> bool {
     let need = removal.subject.kind == SubjectKind::Need;
     let caused = cause_of(removal, identity).is_some();
-    caused || is_full(identity) || (need && identity.suspensions.iter().any(|cause| cause.kind == SuspensionKind::NeedEnded))
+    caused
+        || is_full(identity)
+        || (need && identity.suspensions.iter().any(|cause| cause.kind == SuspensionKind::NeedEnded))
 }
 
 /// The place of the cause that this removal placed.
@@ -177,10 +174,7 @@ mod tests {
         let waiting = Removal {
             id: RemovalId::from_u128(5),
             kind: SignalKind::PipelineDeleted,
-            subject: SignalSubject {
-                kind: SubjectKind::Repository,
-                id: "acme/payments".into(),
-            },
+            subject: SignalSubject { kind: SubjectKind::Repository, id: "acme/payments".into() },
             scope: None,
             environments: Vec::new(),
             because: Because::Signal(SignalId::from_u128(1)),
@@ -234,11 +228,10 @@ mod tests {
 
     #[test]
     fn the_digest_changes_with_whatever_would_be_done() {
-        let subject = |id: &str| SignalSubject {
-            kind: SubjectKind::Application,
-            id: id.into(),
+        let subject = |id: &str| SignalSubject { kind: SubjectKind::Application, id: id.into() };
+        let of = |pairs: &[(&str, IdentityState)]| {
+            pairs.iter().map(|(id, state)| ((*id).to_owned(), *state)).collect::<BTreeMap<_, _>>()
         };
-        let of = |pairs: &[(&str, IdentityState)]| pairs.iter().map(|(id, state)| ((*id).to_owned(), *state)).collect::<BTreeMap<_, _>>();
         let one = of(&[("idn_1", IdentityState::Active)]);
         let base = digest(SignalKind::ApplicationRetired, &subject("billing"), &one);
         assert_eq!(base, digest(SignalKind::ApplicationRetired, &subject("billing"), &one));

@@ -1,4 +1,5 @@
-//! What a removal does: everything is cut and held at once; what nobody releases retires, in batches, each with its receipt.
+//! What a removal does: everything is cut and held at once; what nobody releases retires, in batches, each with its
+//! receipt.
 //!
 //! Where the subject is a scope, one cut and one hold in one commit are enough, however many identities there are.
 
@@ -74,7 +75,13 @@ pub(crate) fn planned_removal(kernel: &Kernel, raised: Raised<'_>, now: Timestam
 }
 
 /// Adds a removal that waits for a person of security, and has them told.
-pub(crate) fn wait_for_confirmation(kernel: &Kernel, changeset: &mut Changeset, removal: &Removal, why: &str, now: Timestamp) {
+pub(crate) fn wait_for_confirmation(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    removal: &Removal,
+    why: &str,
+    now: Timestamp,
+) {
     let text = format!(
         "{}: a signal says that something has ended that {} identities live by. {why}. Nothing is held yet.\nLook: tenure removal show {}\nThen: tenure removal confirm {} --digest …, or tenure removal release {}",
         removal.id, removal.blast.count, removal.id, removal.id, removal.id
@@ -86,8 +93,8 @@ pub(crate) fn wait_for_confirmation(kernel: &Kernel, changeset: &mut Changeset, 
     changeset.insert(removal);
 }
 
-/// Cuts and holds what a removal concerns: as one where that is a scope, else the first hundred, and the others right after. The
-/// caller writes the removal that is returned.
+/// Cuts and holds what a removal concerns: as one where that is a scope, else the first hundred, and the others right
+/// after. The caller writes the removal that is returned.
 pub(crate) async fn hold_removal(
     kernel: &Kernel,
     changeset: &mut Changeset,
@@ -100,7 +107,8 @@ pub(crate) async fn hold_removal(
     match removal.scope.clone() {
         Some(scope) => {
             if for_good {
-                let receipt = revocation::cut_with_receipt(kernel, changeset, scope.clone(), &removal.reason, now).await?;
+                let receipt =
+                    revocation::cut_with_receipt(kernel, changeset, scope.clone(), &removal.reason, now).await?;
                 removal.receipts.push(receipt);
             }
             hold_scope(kernel, changeset, &removal, scope, placed_by, now).await?;
@@ -111,14 +119,16 @@ pub(crate) async fn hold_removal(
 }
 
 /// The removal as it holds from now on, its event, and its deadline.
-pub(crate) fn now_held(kernel: &Kernel, changeset: &mut Changeset, removal: Removal, now: Timestamp) -> Result<Removal, OpError> {
+pub(crate) fn now_held(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    removal: Removal,
+    now: Timestamp,
+) -> Result<Removal, OpError> {
     let for_good = plan::ends_for_good(removal.kind);
     let removal = removal.hold(now, for_good.then(|| now.plus(kernel.settings.removal_hold)))?;
     let then = removal.retire_at.map_or_else(String::new, |at| {
-        format!(
-            " They retire at {at} unless somebody of security releases them: tenure removal release {}",
-            removal.id
-        )
+        format!(" They retire at {at} unless somebody of security releases them: tenure removal release {}", removal.id)
     });
     let text = format!(
         "{}: something has ended that {} identities live by. They are held{}.{then}\nLook: tenure removal show {}",
@@ -155,7 +165,8 @@ pub(crate) fn removal_event(kernel: &Kernel, kind: EventKind, removal: &Removal,
         .fact("reason", &removal.reason)
 }
 
-/// Holds a scope, unless somebody else does already: that hold is theirs to lift, and this removal's end is decided by itself.
+/// Holds a scope, unless somebody else does already: that hold is theirs to lift, and this removal's end is decided by
+/// itself.
 async fn hold_scope(
     kernel: &Kernel,
     changeset: &mut Changeset,
@@ -225,23 +236,27 @@ async fn hold_one(
         .fact("releasable_by", cause.releasable_by);
     changeset.event(event);
     if plan::ends_for_good(removal.kind) || stored.charter.auto_revocation.contains(&RevocationTrigger::Suspension) {
-        let receipt = revocation::cut_with_receipt(kernel, changeset, Scope::Identity(stored.id), &removal.reason, now).await?;
+        let receipt =
+            revocation::cut_with_receipt(kernel, changeset, Scope::Identity(stored.id), &removal.reason, now).await?;
         if removal.receipts.len() < RECEIPTS {
             removal.receipts.push(receipt);
         }
     }
-    let identity = if plan::is_full(stored) {
-        (*stored.value).clone()
-    } else {
-        (*stored.value).clone().suspend(cause)?
-    };
+    let identity =
+        if plan::is_full(stored) { (*stored.value).clone() } else { (*stored.value).clone().suspend(cause)? };
     changeset.replace(stored, &identity);
     Ok(())
 }
 
-/// Lets the next identities of a released removal go. What was cut stays cut; who can't come back stays suspended, and security
-/// decides on each.
-pub(crate) async fn lift_batch(kernel: &Kernel, changeset: &mut Changeset, removal: &mut Removal, ending: &Ending, now: Timestamp) -> Result<(), OpError> {
+/// Lets the next identities of a released removal go. What was cut stays cut; who can't come back stays suspended, and
+/// security decides on each.
+pub(crate) async fn lift_batch(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    removal: &mut Removal,
+    ending: &Ending,
+    now: Timestamp,
+) -> Result<(), OpError> {
     let found = blast::concerned_by(kernel, ending, removal.cursor.as_deref(), HELD_AT_ONCE).await?;
     let next = found.next();
     let rows = found.readable();
@@ -250,7 +265,9 @@ pub(crate) async fn lift_batch(kernel: &Kernel, changeset: &mut Changeset, remov
             continue;
         };
         let mut identity = (*stored.value).clone().resume(place)?;
-        if identity.state == IdentityState::Active && dormancy::may_return(kernel, &identity, Some(SuspensionKind::Signalled), now).await.is_err() {
+        if identity.state == IdentityState::Active
+            && dormancy::may_return(kernel, &identity, Some(SuspensionKind::Signalled), now).await.is_err()
+        {
             continue;
         }
         let event = kernel
@@ -268,9 +285,17 @@ pub(crate) async fn lift_batch(kernel: &Kernel, changeset: &mut Changeset, remov
 }
 
 /// Lifts the hold of a released removal, if it is this removal's.
-pub(crate) async fn lift_hold(kernel: &Kernel, changeset: &mut Changeset, removal: &Removal, reason: &str, now: Timestamp) -> Result<(), OpError> {
+pub(crate) async fn lift_hold(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    removal: &Removal,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), OpError> {
     let Some(scope) = &removal.scope else { return Ok(()) };
-    let Some(read) = kernel.one::<Hold>(scope).await? else { return Ok(()) };
+    let Some(read) = kernel.one::<Hold>(scope).await? else {
+        return Ok(());
+    };
     let Some(placed_by) = read.placed_by.filter(|_| read.reason.starts_with(&removal.mark())) else {
         return Ok(());
     };
@@ -287,9 +312,17 @@ pub(crate) async fn lift_hold(kernel: &Kernel, changeset: &mut Changeset, remova
 }
 
 /// Works off a removal.
-pub(crate) async fn work_removal(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
-    let Ok(id) = claimed.subject.parse::<RemovalId>() else { return Ok(None) };
-    let Some(stored) = kernel.one::<Removal>(id).await? else { return Ok(None) };
+pub(crate) async fn work_removal(
+    kernel: &Kernel,
+    claimed: &Claimed,
+    now: Timestamp,
+) -> Result<Option<Changeset>, OpError> {
+    let Ok(id) = claimed.subject.parse::<RemovalId>() else {
+        return Ok(None);
+    };
+    let Some(stored) = kernel.one::<Removal>(id).await? else {
+        return Ok(None);
+    };
     let step = plan::step(&stored, now);
     match step {
         Step::Nothing => return Ok(None),
@@ -301,7 +334,8 @@ pub(crate) async fn work_removal(kernel: &Kernel, claimed: &Claimed, now: Timest
     };
     let mut removal = (*stored.value).clone();
     let control = if step == Step::LiftMore { ControlPoint::Resume } else { ControlPoint::Retire };
-    let mut changeset = Changeset::new(system(), now, removal_event(kernel, EventKind::RemovalWorkedOn, &removal, now).at(control));
+    let mut changeset =
+        Changeset::new(system(), now, removal_event(kernel, EventKind::RemovalWorkedOn, &removal, now).at(control));
     let again = match step {
         Step::HoldMore => {
             let placed_by = removal.confirmed_by.or(match removal.because {
@@ -333,16 +367,20 @@ pub(crate) async fn work_removal(kernel: &Kernel, claimed: &Claimed, now: Timest
     };
     changeset.replace(&stored, &removal);
     match again {
-        Some(at) => changeset
-            .due
-            .push(DueChange::Retry(DueKind::Removal, claimed.subject.clone(), claimed.fence, at)),
+        Some(at) => changeset.due.push(DueChange::Retry(DueKind::Removal, claimed.subject.clone(), claimed.fence, at)),
         None => acknowledge(&mut changeset, claimed),
     }
     Ok(Some(changeset))
 }
 
 /// The hold is over: what ended is closed, so that nothing begins there again, and the first identities retire.
-async fn begin_retiring(kernel: &Kernel, changeset: &mut Changeset, removal: &mut Removal, ending: &Ending, now: Timestamp) -> Result<(), OpError> {
+async fn begin_retiring(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    removal: &mut Removal,
+    ending: &Ending,
+    now: Timestamp,
+) -> Result<(), OpError> {
     *removal = removal.clone().retire()?;
     let text = format!(
         "{}: nobody released it in time. Its {} identities retire now, for ever.\nFollow: tenure removal show {}",
@@ -356,8 +394,16 @@ async fn begin_retiring(kernel: &Kernel, changeset: &mut Changeset, removal: &mu
     retire_batch(kernel, changeset, removal, ending, now).await
 }
 
-async fn close_subject(kernel: &Kernel, changeset: &mut Changeset, removal: &Removal, ending: &Ending, now: Timestamp) -> Result<(), OpError> {
-    let closed = |kind: EventKind, subject: String| kernel.event(now, kind).subject(subject).subject(removal.id).fact("reason", &removal.reason);
+async fn close_subject(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    removal: &Removal,
+    ending: &Ending,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    let closed = |kind: EventKind, subject: String| {
+        kernel.event(now, kind).subject(subject).subject(removal.id).fact("reason", &removal.reason)
+    };
     match &ending.scope {
         Some(Scope::Application(id)) => {
             let stored = kernel.must::<Application>("application", id).await?;
@@ -392,7 +438,13 @@ async fn close_subject(kernel: &Kernel, changeset: &mut Changeset, removal: &Rem
     Ok(())
 }
 
-async fn retire_batch(kernel: &Kernel, changeset: &mut Changeset, removal: &mut Removal, ending: &Ending, now: Timestamp) -> Result<(), OpError> {
+async fn retire_batch(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    removal: &mut Removal,
+    ending: &Ending,
+    now: Timestamp,
+) -> Result<(), OpError> {
     let found = blast::concerned_by(kernel, ending, removal.cursor.as_deref(), RETIRED_AT_ONCE).await?;
     let next = found.next();
     // What can't be read is not left behind: its removal isn't done, and the others stay held.
@@ -406,7 +458,8 @@ async fn retire_batch(kernel: &Kernel, changeset: &mut Changeset, removal: &mut 
             }
             End::Close => {
                 let mut identity = (*stored.value).clone().close()?;
-                charter::drop_activation(kernel, changeset, &mut identity, "what it was to live by has ended", now).await?;
+                charter::drop_activation(kernel, changeset, &mut identity, "what it was to live by has ended", now)
+                    .await?;
                 let event = kernel
                     .event(now, EventKind::IdentityClosed)
                     .subject(identity.id)
@@ -424,10 +477,7 @@ async fn retire_batch(kernel: &Kernel, changeset: &mut Changeset, removal: &mut 
 /// Whether an identity of the subject has not come to the end of its retirement: its last receipt is still open.
 async fn still_retiring(kernel: &Kernel, ending: &Ending) -> Result<bool, OpError> {
     if let Some(id) = ending.identity {
-        return Ok(kernel
-            .one::<Identity>(id)
-            .await?
-            .is_some_and(|identity| identity.state == IdentityState::Retiring));
+        return Ok(kernel.one::<Identity>(id).await?.is_some_and(|identity| identity.state == IdentityState::Retiring));
     }
     let retiring = Query::of([Identity::STATE.of(IdentityState::Retiring)]).any(ending.terms.iter().cloned());
     let mut pages = kernel.pages(retiring.limit(HELD_AT_ONCE));
@@ -440,7 +490,12 @@ async fn still_retiring(kernel: &Kernel, ending: &Ending) -> Result<bool, OpErro
     Ok(false)
 }
 
-fn finish_removal(kernel: &Kernel, changeset: &mut Changeset, removal: &mut Removal, now: Timestamp) -> Result<(), OpError> {
+fn finish_removal(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    removal: &mut Removal,
+    now: Timestamp,
+) -> Result<(), OpError> {
     *removal = removal.clone().done(now)?;
     let text = format!(
         "{}: its {} identities are retired, each with its receipt.\nLook: tenure removal show {}",

@@ -98,10 +98,7 @@ async fn of_repository(world: &World, first: u128, count: u128) {
     let owner = world.admin.person_id().unwrap();
     put(world, |changeset| {
         for id in first..first + count {
-            let charter = CharterDraft {
-                repositories: vec![REPOSITORY.into()],
-                ..CharterDraft::default()
-            };
+            let charter = CharterDraft { repositories: vec![REPOSITORY.into()], ..CharterDraft::default() };
             changeset.insert(&active(id, charter, owner, world.engine.now()));
         }
     })
@@ -139,10 +136,7 @@ async fn ten_thousand_identities_are_cut_and_held_by_one_record_each_and_retire_
     for first in (1..=IDENTITIES).step_by(500) {
         put(&world, |changeset| {
             for id in first..first + 500 {
-                let charter = CharterDraft {
-                    application: Some(application.id),
-                    ..CharterDraft::default()
-                };
+                let charter = CharterDraft { application: Some(application.id), ..CharterDraft::default() };
                 changeset.insert(&active(id, charter, owner, now));
             }
         })
@@ -158,19 +152,10 @@ async fn ten_thousand_identities_are_cut_and_held_by_one_record_each_and_retire_
     let before = world.size().await;
     let plan = removals::raise_removal(engine, &world.admin, ask(true, None)).await.unwrap().record;
     assert_eq!((world.size().await, plan.blast.count, plan.blast.identities.len()), (before, 10_000, 1_000));
-    let removal = removals::raise_removal(engine, &world.admin, ask(false, Some(plan.digest.clone())))
-        .await
-        .unwrap()
-        .record;
-    assert_eq!(
-        (removal.digest, removal.state.get(), removal.receipts.len()),
-        (plan.digest, RemovalState::Held, 1)
-    );
-    assert_eq!(
-        world.size().await,
-        before + 2,
-        "one commit with the raising and the holding, whatever the number"
-    );
+    let removal =
+        removals::raise_removal(engine, &world.admin, ask(false, Some(plan.digest.clone()))).await.unwrap().record;
+    assert_eq!((removal.digest, removal.state.get(), removal.receipts.len()), (plan.digest, RemovalState::Held, 1));
+    assert_eq!(world.size().await, before + 2, "one commit with the raising and the holding, whatever the number");
     // Nobody retires before the hold is over, and what was raised isn't raised twice.
     assert!(removals::raise_removal(engine, &world.admin, ask(false, None)).await.is_err());
     settled(&world).await;
@@ -179,10 +164,7 @@ async fn ten_thousand_identities_are_cut_and_held_by_one_record_each_and_retire_
     deadlines::work_due(engine).await.unwrap();
     let retiring = engine.must::<Removal>("removal", removal.id).await.unwrap();
     assert_eq!((retiring.state.get(), retiring.retired), (RemovalState::Retiring, 50));
-    assert_eq!(
-        engine.must::<Application>("application", application.id).await.unwrap().standing,
-        Standing::Closed
-    );
+    assert_eq!(engine.must::<Application>("application", application.id).await.unwrap().standing, Standing::Closed);
     assert_eq!(
         (state(&world, 50).await != IdentityState::Active, state(&world, 51).await),
         (true, IdentityState::Active)
@@ -197,21 +179,17 @@ async fn more_than_fit_in_one_commit_are_held_right_after_and_let_go_by_somebody
     let engine = &world.engine;
     source(&world, 1_000).await;
     of_repository(&world, 1, 250).await;
-    let signal = say(
-        &world,
-        SignalKind::PipelineDeleted,
-        subject(SubjectKind::Repository, "Acme/Payments"),
-        None,
-        json!({}),
-    )
-    .await;
+    let signal =
+        say(&world, SignalKind::PipelineDeleted, subject(SubjectKind::Repository, "Acme/Payments"), None, json!({}))
+            .await;
     let id = signal.outcome.removal.unwrap();
     settled(&world).await;
     for n in [1, 100, 101, 250] {
         assert_eq!(state(&world, n).await, IdentityState::Suspended, "{n}");
     }
     // Who answers for the source placed it, and doesn't lift it; nor does anybody who isn't of security.
-    let released = |caller: Caller| async move { removals::release_removal(engine, &caller, id, "false alarm".into()).await };
+    let released =
+        |caller: Caller| async move { removals::release_removal(engine, &caller, id, "false alarm".into()).await };
     assert!(released(world.admin.clone()).await.is_err());
     assert!(released(world.person(Role::Owner).await).await.is_err());
     let held = engine.must::<Removal>("removal", id).await.unwrap();
@@ -237,9 +215,7 @@ async fn s12_many_small_signals_come_to_the_same_as_a_large_one() {
     put(&world, |changeset| {
         for id in 1..=6 {
             let charter = CharterDraft {
-                workload_binding: Some(WorkloadBinding::JoinToken {
-                    workload: format!("prod/w{id}"),
-                }),
+                workload_binding: Some(WorkloadBinding::JoinToken { workload: format!("prod/w{id}") }),
                 ..CharterDraft::default()
             };
             changeset.insert(&active(id, charter, owner, engine.now()));
@@ -248,14 +224,8 @@ async fn s12_many_small_signals_come_to_the_same_as_a_large_one() {
     .await;
     let gone = async |n: u128| {
         world.clock.advance(Span::from_mins(1));
-        say(
-            &world,
-            SignalKind::WorkloadRemoved,
-            subject(SubjectKind::Workload, &format!("prod/w{n}")),
-            None,
-            json!({}),
-        )
-        .await
+        say(&world, SignalKind::WorkloadRemoved, subject(SubjectKind::Workload, &format!("prod/w{n}")), None, json!({}))
+            .await
     };
     for n in 1..=3 {
         gone(n).await;
@@ -278,18 +248,12 @@ async fn s12_many_small_signals_come_to_the_same_as_a_large_one() {
     .await;
     assert!(matches!(
         removals::confirm_removal(engine, &security, waiting, old).await,
-        Err(OpError::Refused {
-            reason: Reason::PlanChanged,
-            ..
-        })
+        Err(OpError::Refused { reason: Reason::PlanChanged, .. })
     ));
     let seen = digest(removals::removal(engine, &security, waiting).await.unwrap());
     assert!(removals::confirm_removal(engine, &world.admin, waiting, seen.clone()).await.is_err());
     removals::confirm_removal(engine, &security, waiting, seen).await.unwrap();
-    assert_eq!(
-        (state(&world, 4).await, state(&world, 40).await),
-        (IdentityState::Suspended, IdentityState::Suspended)
-    );
+    assert_eq!((state(&world, 4).await, state(&world, 40).await), (IdentityState::Suspended, IdentityState::Suspended));
     // An hour later the source may hold again.
     world.clock.advance(Span::from_mins(61));
     gone(5).await;
@@ -337,10 +301,7 @@ async fn s12_a_signal_never_brings_back_what_stands_or_has_ended_and_an_older_on
     let made = say(&world, SignalKind::WorkloadCreated, web(), None, json!({})).await;
     let draft = *made.outcome.identities.first().unwrap();
     let stored = engine.must::<Identity>("identity", draft).await.unwrap();
-    assert_eq!(
-        (stored.state, stored.registered_by, stored.name.as_str()),
-        (IdentityState::Draft, owner, "prod-web")
-    );
+    assert_eq!((stored.state, stored.registered_by, stored.name.as_str()), (IdentityState::Draft, owner, "prod-web"));
     world.clock.advance(Span::from_mins(1));
     let again = say(&world, SignalKind::WorkloadCreated, web(), None, json!({})).await;
     assert_eq!(again.outcome.identities, [draft]);
@@ -435,14 +396,9 @@ async fn d02_a_removal_is_found_by_each_identity_that_it_concerns() {
     let world = world().await;
     source(&world, 500).await;
     of_repository(&world, 100, 70).await;
-    let said = say(
-        &world,
-        SignalKind::RepositoryArchived,
-        subject(SubjectKind::Repository, REPOSITORY),
-        None,
-        json!({}),
-    )
-    .await;
+    let said =
+        say(&world, SignalKind::RepositoryArchived, subject(SubjectKind::Repository, REPOSITORY), None, json!({}))
+            .await;
     assert!(said.outcome.removal.is_some(), "{:?}", said.outcome);
     let owner = world.admin.person_id().unwrap();
     put(&world, |changeset| {

@@ -14,7 +14,8 @@ pub enum Plan {
     Dormant(Timestamp),
 }
 
-/// Decides, given when the identity was last used and for how long it may not be. Its activation and its resumption count as a start.
+/// Decides, given when the identity was last used and for how long it may not be. Its activation and its resumption
+/// count as a start.
 pub fn plan(identity: &Identity, last_used: Option<Timestamp>, limit: Span, now: Timestamp) -> Plan {
     let (IdentityState::Active, Some(activation)) = (identity.state, &identity.activation) else {
         return Plan::Nothing;

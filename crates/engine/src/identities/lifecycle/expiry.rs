@@ -19,7 +19,9 @@ pub fn plan(identity: &Identity, now: Timestamp) -> Plan {
     if !matches!(identity.state, IdentityState::Active | IdentityState::Suspended) {
         return Plan::Nothing;
     }
-    let Some(expiry) = identity.charter.expires_at else { return Plan::Nothing };
+    let Some(expiry) = identity.charter.expires_at else {
+        return Plan::Nothing;
+    };
     let date = identity
         .charter
         .retirement

@@ -10,7 +10,8 @@ pub fn opens(identity: &Identity) -> Option<Timestamp> {
     (identity.state == IdentityState::Active).then(|| end.minus(renewal.window))
 }
 
-/// The end that a renewal gives: later by what the charter says, and never further away than what its tier and its kind allow.
+/// The end that a renewal gives: later by what the charter says, and never further away than what its tier and its kind
+/// allow.
 pub fn next_end(identity: &Identity, now: Timestamp) -> Option<Timestamp> {
     let renewal = identity.charter.renewal.as_ref()?;
     let end = identity.charter.expires_at?;

@@ -31,16 +31,23 @@ impl History {
     pub fn apply(&mut self, leaf: &Leaf) {
         let subject = |n: usize| leaf.subjects.get(n).map(String::as_str).unwrap_or_default();
         // What a later version says is none of this one's.
-        let Some(kind) = EventKind::named(&leaf.kind) else { return };
+        let Some(kind) = EventKind::named(&leaf.kind) else {
+            return;
+        };
         match kind {
             EventKind::GrantOpened | EventKind::PersonGrantOpened => self.opened(leaf),
-            EventKind::GrantRevoked | EventKind::GrantExpired | EventKind::PersonGrantRevoked | EventKind::PersonGrantExpired => {
-                self.closed(subject(0), leaf.at)
+            EventKind::GrantRevoked
+            | EventKind::GrantExpired
+            | EventKind::PersonGrantRevoked
+            | EventKind::PersonGrantExpired => self.closed(subject(0), leaf.at),
+            EventKind::IdentityRegistered | EventKind::IdentityCharterWritten | EventKind::IdentityCharterChanged => {
+                self.chartered(subject(0), &leaf.data)
             }
-            EventKind::IdentityRegistered | EventKind::IdentityCharterWritten | EventKind::IdentityCharterChanged => self.chartered(subject(0), &leaf.data),
             EventKind::IdentityActivated => self.block(subject(0), None),
             EventKind::IdentitySuspended | EventKind::PersonSuspended => self.block(subject(0), Some("suspended")),
-            EventKind::IdentityResumed if leaf.data.get("causes_left").and_then(Value::as_u64) == Some(0) => self.block(subject(0), None),
+            EventKind::IdentityResumed if leaf.data.get("causes_left").and_then(Value::as_u64) == Some(0) => {
+                self.block(subject(0), None)
+            }
             EventKind::PersonResumed => self.block(subject(0), None),
             EventKind::IdentityRetiring | EventKind::IdentityRetired => self.block(subject(0), Some("retired")),
             EventKind::PersonDeparted => self.block(subject(0), Some("departed")),
@@ -60,7 +67,10 @@ impl History {
     /// Who could touch a resource at `at`, the moment up to which leaves were taken in.
     pub fn reach(&self, resource: &str, at: Timestamp) -> Vec<PastAccess> {
         let open = |grant: &&PastAccess| {
-            (grant.resource == resource || grant.resource == WILDCARD) && grant.starts_at <= at && at < grant.until && grant.ended_at.is_none_or(|end| at < end)
+            (grant.resource == resource || grant.resource == WILDCARD)
+                && grant.starts_at <= at
+                && at < grant.until
+                && grant.ended_at.is_none_or(|end| at < end)
         };
         let mut found: Vec<PastAccess> = self.grants.values().filter(open).cloned().collect();
         for grant in &mut found {
@@ -76,7 +86,9 @@ impl History {
     }
 
     fn opened(&mut self, leaf: &Leaf) {
-        let Some(id) = leaf.subjects.first().cloned() else { return };
+        let Some(id) = leaf.subjects.first().cloned() else {
+            return;
+        };
         let holder = leaf.subjects.get(1).cloned().unwrap_or_default();
         let entitlement = leaf.data.get("entitlement").and_then(Value::as_object).cloned().unwrap_or_default();
         let time = |name: &str| text(&leaf.data, name).parse::<Timestamp>().ok();
@@ -94,7 +106,8 @@ impl History {
             ended_at: None,
             // A grant that is written again with a narrower charter keeps the approval that made it.
             request: earlier.map_or_else(|| text(&leaf.data, "request"), |earlier| earlier.request.clone()),
-            approved_by: earlier.map_or_else(|| texts(&leaf.data, "approved_by"), |earlier| earlier.approved_by.clone()),
+            approved_by: earlier
+                .map_or_else(|| texts(&leaf.data, "approved_by"), |earlier| earlier.approved_by.clone()),
             policies: earlier.map_or_else(|| texts(&leaf.data, "policies"), |earlier| earlier.policies.clone()),
             purpose: earlier.map_or_else(|| text(&leaf.data, "purpose"), |earlier| earlier.purpose.clone()),
             reach: Reach::Could,

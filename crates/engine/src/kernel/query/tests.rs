@@ -85,12 +85,8 @@ async fn teams(world: &World, names: &[&str], unreadable: &[usize]) {
     let now = engine.now();
     let mut made = Changeset::new(system(), now, engine.event(now, EventKind::PersonChanged));
     for (n, name) in names.iter().enumerate() {
-        let team = Team {
-            id: TeamId::from_u128(n as u128 + 1),
-            name: (*name).to_owned(),
-            source: None,
-            created_at: now,
-        };
+        let team =
+            Team { id: TeamId::from_u128(n as u128 + 1), name: (*name).to_owned(), source: None, created_at: now };
         made.insert(&team);
         if unreadable.contains(&n) {
             made.puts.last_mut().unwrap().body = b"{}".to_vec();
@@ -125,17 +121,11 @@ async fn pages_are_whole_or_readable() {
             "{limit}"
         );
     }
-    let found = engine
-        .find(Query::every().any([Team::NAME.of("b"), Team::NAME.of("c")]).limit(2))
-        .await
-        .unwrap();
+    let found = engine.find(Query::every().any([Team::NAME.of("b"), Team::NAME.of("c")]).limit(2)).await.unwrap();
     let next = found.next();
     let (read, unreadable) = found.apart();
     assert_eq!((ids(&read), unreadable.len(), unreadable[0].body.as_slice()), (vec![2], 1, b"{}".as_slice()));
-    let rest = engine
-        .find(Query::every().any([Team::NAME.of("b"), Team::NAME.of("c")]).after(next))
-        .await
-        .unwrap();
+    let rest = engine.find(Query::every().any([Team::NAME.of("b"), Team::NAME.of("c")]).after(next)).await.unwrap();
     assert_eq!((rest.next(), rest.count(), ids(&rest.readable())), (None, 1, vec![5]));
     let mut pages = engine.pages(a().limit(2));
     assert_eq!(ids(&pages.next().await.unwrap().unwrap().readable()), [1, 3]);

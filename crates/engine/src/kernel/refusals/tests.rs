@@ -68,25 +68,23 @@ async fn org(binding: impl Fn(&Key) -> Value) -> Org {
     let manager = world.person(Role::Manager).await;
     let named = json!({"name": "Olu", "roles": ["requester", "owner"], "manager": manager.person_id()});
     let owner = roles::create_person(engine, &world.admin, ask(named)).await.unwrap().record.id;
-    let token = operator_tokens::create_operator_token(engine, &world.admin, owner, Default::default())
-        .await
-        .unwrap();
+    let token = operator_tokens::create_operator_token(engine, &world.admin, owner, Default::default()).await.unwrap();
     let caller = caller::authenticate_person(engine, &token.operator_token).await.unwrap();
     directory::create_environment(engine, &world.admin, ask(json!({"name": "prod", "production": true})))
         .await
         .unwrap();
-    let team = person::create_team(engine, &world.admin, ask(json!({"name": "removers"})))
-        .await
-        .unwrap()
-        .record
-        .id;
+    let team = person::create_team(engine, &world.admin, ask(json!({"name": "removers"}))).await.unwrap().record.id;
     person::change_person(engine, &world.admin, owner, ask(json!({"teams": [team]}))).await.unwrap();
     let caller = caller::still(engine, &caller).await.unwrap();
-    let application = directory::create_application(engine, &world.admin, ask(json!({"name": "billing", "owner": owner, "removal_group": team})))
-        .await
-        .unwrap()
-        .record
-        .id;
+    let application = directory::create_application(
+        engine,
+        &world.admin,
+        ask(json!({"name": "billing", "owner": owner, "removal_group": team})),
+    )
+    .await
+    .unwrap()
+    .record
+    .id;
     let resource = json!({"uri": "https://orders.internal", "type": "database", "actions": ["read"], "application": application, "environment": "prod", "verification": "online"});
     let resource = directory::create_resource(engine, &world.admin, ask(resource)).await.unwrap().record.id;
     let identity: NewIdentity = ask(json!({"kind": "workload", "name": "exporter", "stage": "pending", "charter": {
@@ -110,13 +108,7 @@ async fn org(binding: impl Fn(&Key) -> Value) -> Org {
         comment: String::new(),
     };
     votes::activate(engine, &manager, id, vote).await.unwrap();
-    Org {
-        world,
-        owner: caller,
-        id,
-        key,
-        proofs: std::cell::Cell::new(0),
-    }
+    Org { world, owner: caller, id, key, proofs: std::cell::Cell::new(0) }
 }
 
 fn by_key(key: &Key) -> Value {
@@ -133,8 +125,7 @@ impl Org {
         let engine = &self.world.engine;
         let now = engine.now().as_secs();
         self.proofs.set(self.proofs.get() + 1);
-        let claims =
-            json!({"iss": self.id, "sub": self.id, "aud": engine.issuer_of("prod"), "jti": self.proofs.get().to_string(), "iat": now, "exp": now + 60});
+        let claims = json!({"iss": self.id, "sub": self.id, "aud": engine.issuer_of("prod"), "jti": self.proofs.get().to_string(), "iat": now, "exp": now + 60});
         let ask = TokenAsk {
             environment: "prod".into(),
             client_id: None,
@@ -159,11 +150,7 @@ impl Org {
         let id: JoinTokenId = Parsed::parse(join_token).unwrap().id().unwrap();
         self.proofs.set(self.proofs.get() + 1);
         let claims = json!({"aud": engine.issuer_of("prod"), "join_token_id": id, "jti": self.proofs.get().to_string(), "iat": now, "exp": now + 60});
-        let ask = Enrol {
-            join_token: join_token.into(),
-            jwk: key.jwk(),
-            proof: key.sign("tenure-enrol+jwt", &claims),
-        };
+        let ask = Enrol { join_token: join_token.into(), jwk: key.jwk(), proof: key.sign("tenure-enrol+jwt", &claims) };
         enrolment::enrol(engine, ask, "192.0.2.1").await.map(|_| ())
     }
 

@@ -55,7 +55,8 @@ pub struct Told {
     pub data: Map<String, Value>,
 }
 
-/// Whether leaf bytes can tell anything: spares reading most of a busy log. Text inside them can't look so, its quotes being escaped.
+/// Whether leaf bytes can tell anything: spares reading most of a busy log. Text inside them can't look so, its quotes
+/// being escaped.
 pub fn may_tell(leaf: &[u8]) -> bool {
     const MEMBER: &[u8] = br#""notify":"#;
     leaf.windows(MEMBER.len()).any(|window| window == MEMBER)
@@ -75,13 +76,7 @@ pub fn told(leaf: &Leaf) -> Option<Told> {
     data.remove(FACT);
     let mut to = fact.to;
     to.truncate(MAX_PEOPLE);
-    Some(Told {
-        to,
-        roles: fact.roles,
-        title: line(&fact.title),
-        text: lines(&fact.text),
-        data,
-    })
+    Some(Told { to, roles: fact.roles, title: line(&fact.title), text: lines(&fact.text), data })
 }
 
 /// Where to look at what an event is about: its first subject that has a place.
@@ -116,10 +111,7 @@ impl Outbox {
 
     /// Claims it.
     pub fn claim(&mut self, worker: &str, until: Timestamp) {
-        self.lease = Some(Lease {
-            worker: worker.to_owned(),
-            until,
-        });
+        self.lease = Some(Lease { worker: worker.to_owned(), until });
     }
 
     /// What to try now: what was tried least first, so that what can't be delivered never stands before what can.
@@ -133,16 +125,14 @@ impl Outbox {
         due
     }
 
-    /// Makes room for `n` more deliveries, by giving up what the receiver has refused most often if need be; `None` if there is none.
-    /// A notice of more people than fit at all is taken once nothing else is left.
+    /// Makes room for `n` more deliveries, by giving up what the receiver has refused most often if need be; `None` if
+    /// there is none. A notice of more people than fit at all is taken once nothing else is left.
     pub fn make_room(&mut self, n: usize) -> Option<Vec<Pending>> {
         let mut given_up = Vec::new();
         let mut kept = self.pending.clone();
         while !kept.is_empty() && kept.len() + n > MAX_PENDING {
-            let worst = kept
-                .iter()
-                .enumerate()
-                .filter(|(_, pending)| pending.refused && pending.attempts >= FAIR_ATTEMPTS);
+            let worst =
+                kept.iter().enumerate().filter(|(_, pending)| pending.refused && pending.attempts >= FAIR_ATTEMPTS);
             let (place, _) = worst.max_by_key(|(_, pending)| pending.attempts)?;
             given_up.push(kept.remove(place));
         }
@@ -163,7 +153,8 @@ impl Outbox {
                 pending.refused = matches!(why, Undelivered::Refused(_));
             }
         }
-        let is_down = done.is_empty() && !failed.is_empty() && failed.iter().all(|(_, why)| matches!(why, Undelivered::Later(_)));
+        let is_down =
+            done.is_empty() && !failed.is_empty() && failed.iter().all(|(_, why)| matches!(why, Undelivered::Later(_)));
         if is_down {
             self.failures = self.failures.saturating_add(1);
             self.resting_until = Some(now.plus(backoff(self.failures, MAX_REST)));
@@ -199,10 +190,7 @@ mod tests {
     }
 
     fn outbox(pending: Vec<Pending>) -> Outbox {
-        Outbox {
-            pending,
-            ..Outbox::new("mail", 0)
-        }
+        Outbox { pending, ..Outbox::new("mail", 0) }
     }
 
     fn at(secs: i64) -> Timestamp {
@@ -245,11 +233,7 @@ mod tests {
         }
         assert_eq!(outbox.resting_until, Some(at(160)), "at most a minute");
         assert!(outbox.due(at(159)).is_empty());
-        assert_eq!(
-            outbox.due(at(160)).iter().map(|p| p.index).collect::<Vec<_>>(),
-            [2, 3],
-            "the other is due later"
-        );
+        assert_eq!(outbox.due(at(160)).iter().map(|p| p.index).collect::<Vec<_>>(), [2, 3], "the other is due later");
         outbox.settle(&[pending(2)], &[], at(160));
         assert_eq!((outbox.failures, outbox.resting_until), (0, None));
         assert_eq!(
@@ -292,7 +276,9 @@ mod tests {
     fn a_lease_keeps_others_away_until_it_ends() {
         let mut outbox = outbox(vec![]);
         outbox.claim("a", at(60));
-        assert!(outbox.is_held_from("b", at(59)) && !outbox.is_held_from("a", at(59)) && !outbox.is_held_from("b", at(60)));
+        assert!(
+            outbox.is_held_from("b", at(59)) && !outbox.is_held_from("a", at(59)) && !outbox.is_held_from("b", at(60))
+        );
         outbox.settle(&[], &[], at(60));
         assert!(!outbox.is_held_from("b", at(0)));
     }

@@ -55,12 +55,7 @@ impl Notify for Receiver {
 
 impl Receiver {
     fn new(addresses: bool, mood: Mood) -> Arc<Self> {
-        Arc::new(Self {
-            addresses,
-            mood: Mutex::new(mood),
-            got: Mutex::default(),
-            asked: Signal::new(),
-        })
+        Arc::new(Self { addresses, mood: Mutex::new(mood), got: Mutex::default(), asked: Signal::new() })
     }
     fn titles(&self) -> Vec<String> {
         self.got.lock().iter().map(|notice| notice.title.clone()).collect()
@@ -136,11 +131,8 @@ async fn people_and_holders_of_a_role_are_told_once_and_nobody_else() {
     work(&mut worker).await;
 
     let got = channel.got.lock().clone();
-    let recipients: Vec<_> = got
-        .iter()
-        .flat_map(|notice| &notice.to)
-        .map(|to| (to.person, to.email.clone().unwrap()))
-        .collect();
+    let recipients: Vec<_> =
+        got.iter().flat_map(|notice| &notice.to).map(|to| (to.person, to.email.clone().unwrap())).collect();
     assert_eq!(recipients, [(zoe, "zoe@example.com".to_owned()), (sam, "sam@example.com".to_owned())]);
     let first = &got[0];
     assert_eq!(
@@ -177,14 +169,7 @@ async fn a_channel_for_all_gets_a_notice_once_and_no_personal_value() {
     let got = channel.got.lock().clone();
     assert_eq!(got.len(), 1);
     assert_eq!((got[0].id.as_str(), &got[0].roles), (id.as_str(), &vec![Role::Security]));
-    assert_eq!(
-        got[0].to,
-        [Recipient {
-            person: zoe,
-            name: None,
-            email: None
-        }]
-    );
+    assert_eq!(got[0].to, [Recipient { person: zoe, name: None, email: None }]);
 }
 
 #[tokio::test]
@@ -232,12 +217,7 @@ async fn what_is_refused_keeps_nothing_back() {
         work(&mut worker).await;
     }
     assert_eq!(
-        outbox(&world, "webhook")
-            .await
-            .pending
-            .iter()
-            .map(|pending| pending.attempts)
-            .collect::<Vec<_>>(),
+        outbox(&world, "webhook").await.pending.iter().map(|pending| pending.attempts).collect::<Vec<_>>(),
         [31, 31]
     );
     *channel.mood.lock() = Mood::Takes;
@@ -374,9 +354,6 @@ async fn how_delivery_stands_is_for_those_who_read_the_inventory() {
         assert_eq!((views[0].deliveries[0].event.as_str(), views[0].deliveries[0].attempts), (id.as_str(), 1));
     }
     let owner: Caller = world.person(Role::Owner).await;
-    assert!(matches!(
-        notifications::notifications(&world.engine, &owner).await,
-        Err(OpError::Refused { .. })
-    ));
+    assert!(matches!(notifications::notifications(&world.engine, &owner).await, Err(OpError::Refused { .. })));
     assert_eq!(notifications::configured_channels(&world.engine).await.unwrap()[0].pending, 1);
 }

@@ -68,11 +68,9 @@ async fn entry_bundles_hold_the_exact_leaves() {
     let world = sealed(300).await;
     let leaves = world.store.leaf_hashes(0, 300).await.unwrap();
     world.fill(400, EventKind::PersonChanged).await;
-    for (path, width, from) in [
-        ("tile/entries/000", 256, 0),
-        ("tile/entries/001.p/44", 44, 256),
-        ("tile/entries/001.p/5", 5, 256),
-    ] {
+    for (path, width, from) in
+        [("tile/entries/000", 256, 0), ("tile/entries/001.p/44", 44, 256), ("tile/entries/001.p/5", 5, 256)]
+    {
         let bundle = reading::tile(&world.engine, path).await.unwrap().unwrap();
         let found: Vec<Hash> = parse_bundle(&bundle, width).unwrap().into_iter().map(leaf_hash).collect();
         assert_eq!(found, leaves[from..from + usize::from(width)], "{path}");
@@ -126,10 +124,7 @@ async fn what_cannot_be_proven_is_said_clearly() {
     assert_eq!(code(reading::inclusion(&world.engine, 3, 11).await.unwrap_err()), "size_not_sealed");
     assert_eq!(code(reading::consistency(&world.engine, 5, 4).await.unwrap_err()), "from_above_to");
     assert_eq!(code(reading::consistency(&world.engine, 5, 20).await.unwrap_err()), "size_not_sealed");
-    assert_eq!(
-        code(reading::inclusion(&world.engine, u64::MAX - 1, u64::MAX).await.unwrap_err()),
-        "size_not_sealed"
-    );
+    assert_eq!(code(reading::inclusion(&world.engine, u64::MAX - 1, u64::MAX).await.unwrap_err()), "size_not_sealed");
 }
 
 async fn whole(mut export: Export) -> Vec<u8> {
@@ -150,10 +145,7 @@ async fn an_export_holds_everything_committed_before_and_verifies_offline() {
     assert_eq!(export.size(), 1203);
     world.fill(1300, EventKind::PersonChanged).await;
     let key = [world.key().await];
-    let expected = Expectations {
-        keys: &key,
-        ..Expectations::default()
-    };
+    let expected = Expectations { keys: &key, ..Expectations::default() };
     let verified = verify_export(whole(export).await.as_slice(), &expected).unwrap();
     assert_eq!((verified.size, verified.entries, verified.erased, verified.key_pinned), (1203, 1203, 0, true));
     assert_eq!(verified.personal_present, 3);
@@ -204,26 +196,16 @@ async fn who_may_not_audit_is_refused_and_the_refusal_recorded() {
     let before = world.size().await;
     assert!(matches!(
         reading::export(&world.engine, &owner).await,
-        Err(OpError::Refused {
-            reason: Reason::NotAllowed,
-            ..
-        })
+        Err(OpError::Refused { reason: Reason::NotAllowed, .. })
     ));
     assert!(matches!(
         reading::events_after(&world.engine, &owner, None, 10).await,
-        Err(OpError::Refused {
-            reason: Reason::NotAllowed,
-            ..
-        })
+        Err(OpError::Refused { reason: Reason::NotAllowed, .. })
     ));
-    let recorded = reading::events_after(&world.engine, &world.admin, Some(Position::at(before - 1)), 10)
-        .await
-        .unwrap();
+    let recorded =
+        reading::events_after(&world.engine, &world.admin, Some(Position::at(before - 1)), 10).await.unwrap();
     assert_eq!(
-        recorded
-            .iter()
-            .map(|event| (event.kind.as_str(), event.data["asked"].as_str().unwrap()))
-            .collect::<Vec<_>>(),
+        recorded.iter().map(|event| (event.kind.as_str(), event.data["asked"].as_str().unwrap())).collect::<Vec<_>>(),
         [("access.refused", "log.export"), ("access.refused", "log.events")]
     );
 }

@@ -82,16 +82,19 @@ impl Fetch for Web {
         let page = self.pages.lock().get(url).cloned();
         Box::pin(async move {
             tokio::task::yield_now().await;
-            page.map(String::into_bytes).ok_or_else(|| FetchError {
-                url: url.into(),
-                why: "10.0.0.7 refused the connection".into(),
-            })
+            page.map(String::into_bytes)
+                .ok_or_else(|| FetchError { url: url.into(), why: "10.0.0.7 refused the connection".into() })
         })
     }
     fn post_form<'a>(&'a self, form: Form<'a>, limit: usize) -> BoxFuture<'a, Result<Answered, FetchError>> {
         Box::pin(async move { self.get(form.url, limit).await.map(|body| Answered { status: 200, body }) })
     }
-    fn post_json<'a>(&'a self, url: &'a str, _bearer: &'a str, _body: &'a str) -> BoxFuture<'a, Result<u16, FetchError>> {
+    fn post_json<'a>(
+        &'a self,
+        url: &'a str,
+        _bearer: &'a str,
+        _body: &'a str,
+    ) -> BoxFuture<'a, Result<u16, FetchError>> {
         Box::pin(async move { self.get(url, 0).await.map(|_| 204) })
     }
 }
@@ -120,30 +123,16 @@ pub(crate) async fn world() -> World {
     };
     let engine = Arc::new(Kernel::new(ports, Settings::default()));
     let setup_token = setup::offer_setup(&engine).await.unwrap().unwrap().expose().clone();
-    let setup = Setup {
-        setup_token,
-        name: "Ada".into(),
-        email: Some("ada@example.com".into()),
-    };
+    let setup = Setup { setup_token, name: "Ada".into(), email: Some("ada@example.com".into()) };
     let done = setup::set_up(&engine, setup).await.unwrap();
     let admin = caller::authenticate_person(&engine, &done.operator_token).await.unwrap();
-    World {
-        engine,
-        store,
-        clock,
-        web,
-        admin,
-    }
+    World { engine, store, clock, web, admin }
 }
 
 impl World {
     /// Another person with this role, as a caller.
     pub(crate) async fn person(&self, role: Role) -> Caller {
-        let ask = NewPerson {
-            name: "Bob".into(),
-            roles: vec![role],
-            ..NewPerson::default()
-        };
+        let ask = NewPerson { name: "Bob".into(), roles: vec![role], ..NewPerson::default() };
         let person = roles::create_person(&self.engine, &self.admin, ask).await.unwrap().record.id;
         let token = operator_tokens::create_operator_token(&self.engine, &self.admin, person, Default::default())
             .await
@@ -168,7 +157,8 @@ impl World {
     pub(crate) async fn fill(&self, size: u64, kind: EventKind) {
         let now = self.engine.now();
         let missing = size - self.size().await;
-        let changeset = |_| Changeset::new(Actor::System { part: "test".into() }, now, self.engine.event(now, kind).fact("n", 1));
+        let changeset =
+            |_| Changeset::new(Actor::System { part: "test".into() }, now, self.engine.event(now, kind).fact("n", 1));
         let outcomes = self.store.commit_all((0..missing).map(changeset).collect());
         assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Committed(_))));
     }
@@ -176,12 +166,7 @@ impl World {
     /// The root over the first entries, made from the leaf hashes alone.
     pub(crate) async fn root(&self, size: u64) -> Hash {
         let mut tree = tenure_log::Frontier::new();
-        self.store
-            .leaf_hashes(0, size as u32)
-            .await
-            .unwrap()
-            .into_iter()
-            .for_each(|hash| tree.append(hash));
+        self.store.leaf_hashes(0, size as u32).await.unwrap().into_iter().for_each(|hash| tree.append(hash));
         assert_eq!(tree.size(), size);
         tree.root()
     }
@@ -200,9 +185,10 @@ async fn sealing_signs_the_root_of_all_entries() {
         world.fill(size, EventKind::PersonChanged).await;
         assert_eq!(sealer.seal(&world.engine).await.unwrap(), size);
         assert_eq!(sealer.seal(&world.engine).await.unwrap(), size);
-        let opened = Checkpoint::open(&reading::checkpoint(&world.engine).await.unwrap().unwrap(), &[world.key().await])
-            .unwrap()
-            .checkpoint;
+        let opened =
+            Checkpoint::open(&reading::checkpoint(&world.engine).await.unwrap().unwrap(), &[world.key().await])
+                .unwrap()
+                .checkpoint;
         assert_eq!((opened.size, opened.root), (size, world.root(size).await));
         assert_eq!(
             encode(&decode(&world.store.sealed().await.unwrap().unwrap()).unwrap()),
@@ -226,10 +212,7 @@ async fn replicas_that_seal_in_turn_agree() {
         world.fill(step * 97, EventKind::PersonChanged).await;
         let sealer = if step % 3 == 0 { &mut one } else { &mut other };
         assert_eq!(sealer.seal(&world.engine).await.unwrap(), step * 97);
-        assert_eq!(
-            decode(&world.store.sealed().await.unwrap().unwrap()).unwrap().root(),
-            world.root(step * 97).await
-        );
+        assert_eq!(decode(&world.store.sealed().await.unwrap().unwrap()).unwrap().root(), world.root(step * 97).await);
     }
     assert_eq!(seal::seal_now(&world.engine).await.unwrap(), 19 * 97);
 }
@@ -267,35 +250,16 @@ async fn damaged_sealed_state_is_refused() {
     let sealed = world.store.sealed().await.unwrap().unwrap();
     assert!(decode(&sealed).is_ok());
     for cut in [0, 1, 8, 9, 10, 12, sealed.frontier.len() - 1] {
-        assert!(
-            decode(&Sealed {
-                frontier: sealed.frontier[..cut].to_vec(),
-                ..sealed.clone()
-            })
-            .is_err(),
-            "{cut}"
-        );
+        assert!(decode(&Sealed { frontier: sealed.frontier[..cut].to_vec(), ..sealed.clone() }).is_err(), "{cut}");
     }
     assert!(decode(&Sealed { size: 299, ..sealed.clone() }).is_err());
-    assert!(
-        decode(&Sealed {
-            frontier: [sealed.frontier.as_slice(), &[0]].concat(),
-            ..sealed.clone()
-        })
-        .is_err()
-    );
+    assert!(decode(&Sealed { frontier: [sealed.frontier.as_slice(), &[0]].concat(), ..sealed.clone() }).is_err());
 
     // Well-formed, but not what was signed.
     let mut frontier = sealed.frontier.clone();
     *frontier.last_mut().unwrap() ^= 1;
-    let damage = Seal {
-        from: 300,
-        size: 300,
-        frontier,
-        checkpoint: sealed.checkpoint,
-        tiles: Vec::new(),
-        at: sealed.at,
-    };
+    let damage =
+        Seal { from: 300, size: 300, frontier, checkpoint: sealed.checkpoint, tiles: Vec::new(), at: sealed.at };
     assert!(world.store.seal(damage).await.unwrap());
     world.fill(301, EventKind::PersonChanged).await;
     let error = seal::seal_now(&world.engine).await.unwrap_err().to_string();
@@ -313,21 +277,12 @@ impl Push for Flaky {
         "flaky".into()
     }
     fn push<'a>(&'a self, checkpoint: &'a str) -> BoxFuture<'a, Result<(), FetchError>> {
-        let fails = self
-            .failures
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
-            .is_ok();
+        let fails = self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
         Box::pin(async move {
             if fails {
-                return Err(FetchError {
-                    url: "flaky".into(),
-                    why: "away".into(),
-                });
+                return Err(FetchError { url: "flaky".into(), why: "away".into() });
             }
-            self.got.send(checkpoint.to_owned()).map_err(|_| FetchError {
-                url: "flaky".into(),
-                why: "gone".into(),
-            })
+            self.got.send(checkpoint.to_owned()).map_err(|_| FetchError { url: "flaky".into(), why: "gone".into() })
         })
     }
 }
@@ -336,10 +291,7 @@ impl Push for Flaky {
 async fn the_loop_seals_and_hands_the_checkpoint_over_until_it_is_stopped() {
     let world = world().await;
     let (got, mut received) = tokio::sync::mpsc::unbounded_channel();
-    let target = Arc::new(Flaky {
-        failures: AtomicUsize::new(1),
-        got,
-    });
+    let target = Arc::new(Flaky { failures: AtomicUsize::new(1), got });
     let (stop, stopped) = watch::channel(false);
     places::keep_checkpoints_at(&world.engine, &[target]).await.unwrap();
     let sealing = tokio::spawn(run_sealer(Arc::clone(&world.engine), stopped));

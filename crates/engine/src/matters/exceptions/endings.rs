@@ -1,4 +1,5 @@
-//! How exceptions end: withdrawn, breached for too long, or by their time; and what becomes of what rests on them (R112).
+//! How exceptions end: withdrawn, breached for too long, or by their time; and what becomes of what rests on them
+//! (R112).
 
 use std::future::Future;
 
@@ -41,7 +42,12 @@ use crate::matters::request;
 ///
 /// # Errors
 /// It is over already, or the caller is neither the owner, nor security, nor who proposed it.
-pub async fn withdraw_exception(kernel: &Kernel, caller: &Caller, id: ExceptionId, reason: String) -> Result<ExceptionView, OpError> {
+pub async fn withdraw_exception(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: ExceptionId,
+    reason: String,
+) -> Result<ExceptionView, OpError> {
     check_reason(&reason)?;
     let reason = reason.as_str();
     exception_step(
@@ -51,13 +57,22 @@ pub async fn withdraw_exception(kernel: &Kernel, caller: &Caller, id: ExceptionI
         id,
         |stored, now| async move {
             let proposed = stored.state == ExceptionState::Proposed;
-            let own = exceptions::owns_exception(kernel, caller, &stored).await? || (proposed && caller.person_id() == Some(stored.proposed_by));
+            let own = exceptions::owns_exception(kernel, caller, &stored).await?
+                || (proposed && caller.person_id() == Some(stored.proposed_by));
             kernel.allow(caller, Action::Revoke, inventory("exception", id, ""), owns(own))?;
             if proposed {
                 let request = kernel.must::<Request>("request", stored.request).await?;
                 let event = kernel.event(now, EventKind::RequestWithdrawn).subject(request.id).fact("reason", reason);
                 let mut changeset = Changeset::new(caller.author(), now, event);
-                request::ended(kernel, &mut changeset, &request, RequestState::Withdrawn, "its exception was withdrawn", now).await?;
+                request::ended(
+                    kernel,
+                    &mut changeset,
+                    &request,
+                    RequestState::Withdrawn,
+                    "its exception was withdrawn",
+                    now,
+                )
+                .await?;
                 return Ok(changeset);
             }
             if !stored.state.may_become(ExceptionState::Withdrawn) {
@@ -76,7 +91,12 @@ pub async fn withdraw_exception(kernel: &Kernel, caller: &Caller, id: ExceptionI
 ///
 /// # Errors
 /// It is not active, has no such control, or the caller is neither the owner nor security.
-pub async fn report_breach(kernel: &Kernel, caller: &Caller, id: ExceptionId, ask: BreachReport) -> Result<ExceptionView, OpError> {
+pub async fn report_breach(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: ExceptionId,
+    ask: BreachReport,
+) -> Result<ExceptionView, OpError> {
     check_reason(&ask.note)?;
     let ask = &ask;
     exception_step(
@@ -120,7 +140,8 @@ pub async fn report_breach(kernel: &Kernel, caller: &Caller, id: ExceptionId, as
             let owner = exceptions::owner_of(kernel, &exception).await?;
             let event = notify(event, &owner, &[Role::Security], "A compensating control is not in place", &text);
             let mut changeset = Changeset::new(caller.author(), now, event);
-            let evidence = json!({"exception": id, "control": ask.control, "note": ask.note, "reported_by": caller.person_id()});
+            let evidence =
+                json!({"exception": id, "control": ask.control, "note": ask.note, "reported_by": caller.person_id()});
             let evidence = evidence.as_object().cloned().unwrap_or_default();
             finding::raise(
                 kernel,
@@ -144,7 +165,12 @@ pub async fn report_breach(kernel: &Kernel, caller: &Caller, id: ExceptionId, as
 ///
 /// # Errors
 /// It is not breached, or the caller is neither the owner nor security, or needs a fresh sign-in.
-pub async fn restore_controls(kernel: &Kernel, caller: &Caller, id: ExceptionId, ask: ControlsRestored) -> Result<ExceptionView, OpError> {
+pub async fn restore_controls(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: ExceptionId,
+    ask: ControlsRestored,
+) -> Result<ExceptionView, OpError> {
     check_reason(&ask.note)?;
     let ask = &ask;
     exception_step(
@@ -173,9 +199,7 @@ pub async fn restore_controls(kernel: &Kernel, caller: &Caller, id: ExceptionId,
             let mut changeset = Changeset::new(caller.author(), now, event);
             fresh.expect(&mut changeset);
             settle_breach(kernel, &mut changeset, &exception, "every control is in place again", now).await?;
-            changeset
-                .due
-                .push(DueChange::Set(DueKind::Exception, id.to_string(), next_look(&exception, now)));
+            changeset.due.push(DueChange::Set(DueKind::Exception, id.to_string(), next_look(&exception, now)));
             changeset.replace(&stored, &exception);
             Ok(changeset)
         },
@@ -206,9 +230,17 @@ async fn exception_step<Fut: Future<Output = Result<Changeset, OpError>>>(
 }
 
 /// Works off an exception's deadline: a warning, its end, or the end of a breach's grace period.
-pub(crate) async fn work_exception(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
-    let Ok(id) = claimed.subject.parse::<ExceptionId>() else { return Ok(None) };
-    let Some(stored) = kernel.one::<Exception>(id).await? else { return Ok(None) };
+pub(crate) async fn work_exception(
+    kernel: &Kernel,
+    claimed: &Claimed,
+    now: Timestamp,
+) -> Result<Option<Changeset>, OpError> {
+    let Ok(id) = claimed.subject.parse::<ExceptionId>() else {
+        return Ok(None);
+    };
+    let Some(stored) = kernel.one::<Exception>(id).await? else {
+        return Ok(None);
+    };
     let (mut changeset, next) = match plan(&stored, now) {
         Plan::Nothing => return Ok(None),
         Plan::Later(at) => return Ok(Some(work::postponed(kernel, claimed, at, now))),
@@ -244,9 +276,7 @@ pub(crate) async fn work_exception(kernel: &Kernel, claimed: &Claimed, now: Time
             return Ok(Some(changeset));
         }
     };
-    changeset
-        .due
-        .push(DueChange::Retry(DueKind::Exception, claimed.subject.clone(), claimed.fence, next));
+    changeset.due.push(DueChange::Retry(DueKind::Exception, claimed.subject.clone(), claimed.fence, next));
     Ok(Some(changeset))
 }
 
@@ -279,8 +309,7 @@ async fn over(
     let still_waived = waived.iter().any(|waived| waived == exception.kind.as_str());
     if rests_on(exception.kind, &identity.charter) && !still_waived {
         let reason = format!("the exception {} ({}) is over: {because}", exception.id, exception.kind.as_str());
-        let evidence =
-            json!({"exception": exception.id, "type": exception.kind, "because": because, "renewals": exception.renewals, "max_renewals": MAX_RENEWALS});
+        let evidence = json!({"exception": exception.id, "type": exception.kind, "because": because, "renewals": exception.renewals, "max_renewals": MAX_RENEWALS});
         let by = ByRule {
             kind: SuspensionKind::ExceptionEnded,
             releasable_by: Releaser::Security,
@@ -305,7 +334,13 @@ async fn over(
     Ok(changeset)
 }
 
-async fn settle_breach(kernel: &Kernel, changeset: &mut Changeset, exception: &Exception, how: &str, now: Timestamp) -> Result<(), OpError> {
+async fn settle_breach(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    exception: &Exception,
+    how: &str,
+    now: Timestamp,
+) -> Result<(), OpError> {
     finding::no_longer_about(
         kernel,
         changeset,

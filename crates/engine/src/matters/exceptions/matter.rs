@@ -5,7 +5,9 @@ use tenure_core::base::id::{ExceptionId, IdentityId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
 use tenure_core::identity::{CharterDraft, Identity, IdentityState, Kind};
-use tenure_core::request::exception::{CompensatingControl, Exception, ExceptionState, ExceptionSubject, ExceptionType, MAX_RENEWALS};
+use tenure_core::request::exception::{
+    CompensatingControl, Exception, ExceptionState, ExceptionSubject, ExceptionType, MAX_RENEWALS,
+};
 use tenure_core::request::{Matter, Request};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
@@ -23,7 +25,12 @@ use crate::requests::content::Subject;
 use crate::requests::facts::Facts;
 
 /// What is known about a proposed exception.
-pub(crate) async fn facts_of_exception(kernel: &Kernel, matter: &Matter, id: ExceptionId, now: Timestamp) -> Result<Facts, OpError> {
+pub(crate) async fn facts_of_exception(
+    kernel: &Kernel,
+    matter: &Matter,
+    id: ExceptionId,
+    now: Timestamp,
+) -> Result<Facts, OpError> {
     let stored = kernel.must::<Exception>("exception", id).await?;
     if stored.state != ExceptionState::Proposed {
         return Err(not_proposed(&stored));
@@ -52,10 +59,8 @@ pub(crate) async fn fulfil_exception(
         return Err(OpError::because(Reason::IllegalTransition, "another request is about this exception"));
     }
     let identity = kernel.must::<Identity>("identity", subject).await?;
-    let ends_at = identity
-        .charter
-        .expires_at
-        .map_or(now.plus(stored.duration), |end| end.min(now.plus(stored.duration)));
+    let ends_at =
+        identity.charter.expires_at.map_or(now.plus(stored.duration), |end| end.min(now.plus(stored.duration)));
     // Whoever approves has checked the compensating controls: the request's text says so.
     let exception = (*stored.value).clone().activate(request.approvers(), now, ends_at, now)?;
     let event = kernel
@@ -73,9 +78,7 @@ pub(crate) async fn fulfil_exception(
         .fact("policies", &request.policies)
         .fact("policy_version", &request.policy_version);
     changeset.event(event);
-    changeset
-        .due
-        .push(DueChange::Set(DueKind::Exception, id.to_string(), next_look(&exception, now)));
+    changeset.due.push(DueChange::Set(DueKind::Exception, id.to_string(), next_look(&exception, now)));
     let mut held = (*identity.value).clone();
     held.exceptions.push(id);
     dormancy::watch(changeset, &held, now);
@@ -84,8 +87,14 @@ pub(crate) async fn fulfil_exception(
 }
 
 /// Proposed → withdrawn: its request came to nothing.
-pub(crate) async fn drop_exception(kernel: &Kernel, changeset: &mut Changeset, id: ExceptionId, now: Timestamp) -> Result<(), OpError> {
-    let Some(stored) = kernel.one::<Exception>(id).await?.filter(|stored| stored.state == ExceptionState::Proposed) else {
+pub(crate) async fn drop_exception(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    id: ExceptionId,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    let Some(stored) = kernel.one::<Exception>(id).await?.filter(|stored| stored.state == ExceptionState::Proposed)
+    else {
         return Ok(());
     };
     let exception = (*stored.value).clone().withdraw()?;
@@ -94,7 +103,12 @@ pub(crate) async fn drop_exception(kernel: &Kernel, changeset: &mut Changeset, i
     Ok(())
 }
 
-pub(crate) async fn exception_facts(kernel: &Kernel, matter: &Matter, exception: &Exception, now: Timestamp) -> Result<Facts, OpError> {
+pub(crate) async fn exception_facts(
+    kernel: &Kernel,
+    matter: &Matter,
+    exception: &Exception,
+    now: Timestamp,
+) -> Result<Facts, OpError> {
     let ExceptionSubject::Identity(id) = exception.subject else {
         return Err(OpError::because(
             Reason::NotWaivable,
@@ -111,16 +125,14 @@ pub(crate) async fn exception_facts(kernel: &Kernel, matter: &Matter, exception:
     let granted = chain(kernel, id, exception.kind).await?.granted.len();
     // A draft may still lack facts: the exception confers nothing until its charter is judged.
     let references = references::check_references(kernel, stored.kind, &stored.charter, &mut Vec::new()).await?;
-    let mut facts = identity_facts::facts_of_identity(kernel, matter, &stored, &stored.charter, &references, now).await?;
+    let mut facts =
+        identity_facts::facts_of_identity(kernel, matter, &stored, &stored.charter, &references, now).await?;
     facts.context.kind = exception.kind.as_str();
     facts.context.duration = exception.duration;
-    facts.context.compensated =
-        missing(exception.kind, &exception.compensating).is_empty() && exception.renewals <= MAX_RENEWALS && usize::from(exception.renewals) == granted;
-    let waived = Waived {
-        id,
-        kind: stored.kind,
-        charter: stored.charter.clone(),
-    };
+    facts.context.compensated = missing(exception.kind, &exception.compensating).is_empty()
+        && exception.renewals <= MAX_RENEWALS
+        && usize::from(exception.renewals) == granted;
+    let waived = Waived { id, kind: stored.kind, charter: stored.charter.clone() };
     facts.subject = Subject::default()
         .with("identity", &waived)?
         .with("type", &exception.kind)?
@@ -162,10 +174,7 @@ pub(crate) struct Waived {
 
 pub(crate) async fn chain(kernel: &Kernel, identity: IdentityId, kind: ExceptionType) -> Result<Chain, OpError> {
     // One that can't be read counts, too.
-    let all = kernel
-        .pages(Query::of([Exception::IDENTITY.of(identity), Exception::TYPE.of(kind)]))
-        .whole()
-        .await?;
+    let all = kernel.pages(Query::of([Exception::IDENTITY.of(identity), Exception::TYPE.of(kind)])).whole().await?;
     let mut granted: Vec<_> = all.iter().filter_map(|row| row.starts_at.map(|start| (start, row.id))).collect();
     granted.sort_unstable();
     Ok(Chain {
@@ -177,7 +186,8 @@ pub(crate) async fn chain(kernel: &Kernel, identity: IdentityId, kind: Exception
 
 /// The controls that the type demands and that nobody describes.
 pub(crate) fn missing(kind: ExceptionType, controls: &[CompensatingControl]) -> Vec<&'static str> {
-    let described = |name: &str| controls.iter().any(|control| control.control == name && !control.description.trim().is_empty());
+    let described =
+        |name: &str| controls.iter().any(|control| control.control == name && !control.description.trim().is_empty());
     kind.compensating().iter().copied().filter(|name| !described(name)).collect()
 }
 

@@ -35,8 +35,12 @@ pub fn plan(exception: &Exception, now: Timestamp) -> Plan {
     };
     let grace_ends = exception.breached_at.map(|breached| breached.plus(BREACH_GRACE));
     match (exception.state.get(), grace_ends) {
-        (ExceptionState::Active | ExceptionState::Breached, _) if ends <= now => Plan::End(End::Expires, "its time is over"),
-        (ExceptionState::Breached, Some(until)) if until <= now => Plan::End(End::Withdrawn, "a compensating control was not put back in time"),
+        (ExceptionState::Active | ExceptionState::Breached, _) if ends <= now => {
+            Plan::End(End::Expires, "its time is over")
+        }
+        (ExceptionState::Breached, Some(until)) if until <= now => {
+            Plan::End(End::Withdrawn, "a compensating control was not put back in time")
+        }
         (ExceptionState::Breached, Some(until)) => Plan::Later(until.min(ends)),
         (ExceptionState::Active, _) if warns_at(starts, ends) <= now => Plan::Warn(ends),
         (ExceptionState::Active, _) => Plan::Later(warns_at(starts, ends)),

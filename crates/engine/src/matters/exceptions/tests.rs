@@ -30,10 +30,7 @@ pub(crate) fn active(id: u128, charter: CharterDraft, person: PersonId, now: Tim
         kind: Kind::Workload,
         name: format!("importer-{id}"),
         state: IdentityState::Active,
-        charter: CharterDraft {
-            owner: Some(person),
-            ..charter
-        },
+        charter: CharterDraft { owner: Some(person), ..charter },
         tier: RiskTier::High,
         tier_kept: None,
         struck: Vec::new(),
@@ -60,10 +57,7 @@ async fn breached(world: &World) -> (IdentityId, ExceptionId) {
     let now = engine.now();
     let person = world.admin.person_id().unwrap();
     let charter = CharterDraft {
-        scope: vec![Entitlement {
-            actions: vec!["*".into()],
-            resource: "*".into(),
-        }],
+        scope: vec![Entitlement { actions: vec!["*".into()], resource: "*".into() }],
         ..CharterDraft::default()
     };
     let mut identity = active(7, charter, person, now);
@@ -85,11 +79,8 @@ async fn breached(world: &World) -> (IdentityId, ExceptionId) {
         breached_at: None,
         created_at: now,
     };
-    let exception = exception
-        .activate(Vec::new(), now, now.plus(Span::from_days(90)), now)
-        .unwrap()
-        .breach(now)
-        .unwrap();
+    let exception =
+        exception.activate(Vec::new(), now, now.plus(Span::from_days(90)), now).unwrap().breach(now).unwrap();
     identity.exceptions.push(exception.id);
     let event = engine.event(now, EventKind::PersonChanged);
     let mut changeset = Changeset::new(Actor::System { part: "test".into() }, now, event);
@@ -116,10 +107,7 @@ async fn a_breach_that_lasts_withdraws_the_waiver_and_stops_what_rests_on_it() {
     assert_eq!(stopped.suspensions[0].kind, SuspensionKind::ExceptionEnded);
     let open = Query::of([Finding::SUBJECT.of(identity.to_string()), Finding::STATE.of(FindingState::Open)]);
     let found = engine.find(open).await.unwrap().whole().unwrap();
-    assert_eq!(
-        (found.len(), found[0].rule.as_str(), found[0].state),
-        (1, "exception-ended", FindingState::Open)
-    );
+    assert_eq!((found.len(), found[0].rule.as_str(), found[0].state), (1, "exception-ended", FindingState::Open));
     // Worked off twice it is as it was.
     deadlines::work_due(engine).await.unwrap();
     assert_eq!(engine.must::<Identity>("identity", identity).await.unwrap().suspensions.len(), 1);

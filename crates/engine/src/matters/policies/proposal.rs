@@ -18,7 +18,12 @@ use crate::requests::content::Subject;
 use crate::requests::facts::Facts;
 
 /// What votes on a policy set bind.
-pub(crate) fn facts_of_set(kernel: &Kernel, matter: &Matter, set: &PolicySet, proposed: Arc<dyn PolicyEngine>) -> Result<Facts, OpError> {
+pub(crate) fn facts_of_set(
+    kernel: &Kernel,
+    matter: &Matter,
+    set: &PolicySet,
+    proposed: Arc<dyn PolicyEngine>,
+) -> Result<Facts, OpError> {
     let subject = Subject::default().with("version", &set.version)?.with("based_on", &set.based_on)?;
     let mut facts = Facts::about(matter, subject);
     facts.interested = vec![set.author];
@@ -48,7 +53,13 @@ pub(crate) async fn facts_of_policy(kernel: &Kernel, matter: &Matter, id: Policy
     Ok(facts)
 }
 
-pub(crate) async fn fulfil_policy(kernel: &Kernel, changeset: &mut Changeset, request: &Request, id: PolicySetId, now: Timestamp) -> Result<(), OpError> {
+pub(crate) async fn fulfil_policy(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    request: &Request,
+    id: PolicySetId,
+    now: Timestamp,
+) -> Result<(), OpError> {
     let stored = kernel.must::<PolicySet>("policy set", id).await?;
     let mut set = (*stored.value).clone();
     put_in_force(kernel, changeset, &mut set, request, now).await?;
@@ -57,19 +68,19 @@ pub(crate) async fn fulfil_policy(kernel: &Kernel, changeset: &mut Changeset, re
 }
 
 /// The changes that put a set in force, but for its own row.
-pub(crate) async fn put_in_force(kernel: &Kernel, changeset: &mut Changeset, set: &mut PolicySet, request: &Request, now: Timestamp) -> Result<(), OpError> {
+pub(crate) async fn put_in_force(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    set: &mut PolicySet,
+    request: &Request,
+    now: Timestamp,
+) -> Result<(), OpError> {
     let row = kernel.store.load(&[InForce::row_key()]).await?.get::<InForce>(0)?;
-    let in_force = InForce {
-        policy: set.id,
-        version: set.version.clone(),
-    };
+    let in_force = InForce { policy: set.id, version: set.version.clone() };
     match &row {
         Some(row) => {
             let old = kernel.must::<PolicySet>("policy set", row.policy).await?;
-            let replaced = PolicySet {
-                state: PolicySetState::Replaced,
-                ..(*old.value).clone()
-            };
+            let replaced = PolicySet { state: PolicySetState::Replaced, ..(*old.value).clone() };
             changeset.replace(&old, &replaced).replace(row, &in_force);
         }
         None => {
@@ -92,12 +103,14 @@ pub(crate) async fn put_in_force(kernel: &Kernel, changeset: &mut Changeset, set
     Ok(())
 }
 
-pub(crate) async fn drop_policy(kernel: &Kernel, changeset: &mut Changeset, id: PolicySetId, now: Timestamp) -> Result<(), OpError> {
+pub(crate) async fn drop_policy(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    id: PolicySetId,
+    now: Timestamp,
+) -> Result<(), OpError> {
     let stored = kernel.must::<PolicySet>("policy set", id).await?;
-    let set = PolicySet {
-        state: PolicySetState::Dropped,
-        ..(*stored.value).clone()
-    };
+    let set = PolicySet { state: PolicySetState::Dropped, ..(*stored.value).clone() };
     changeset.event(kernel.event(now, EventKind::PolicyDropped).subject(id));
     changeset.replace(&stored, &set);
     Ok(())

@@ -18,7 +18,12 @@ pub enum Plan {
 }
 
 /// Decides, given until when an exception lets the answer be late.
-pub fn plan(review: &Review, identity: Option<IdentityState>, may_be_late_until: Option<Timestamp>, now: Timestamp) -> Plan {
+pub fn plan(
+    review: &Review,
+    identity: Option<IdentityState>,
+    may_be_late_until: Option<Timestamp>,
+    now: Timestamp,
+) -> Plan {
     let ended = |state| !matches!(state, IdentityState::Active | IdentityState::Suspended);
     if review.state != ReviewState::Open {
         Plan::Nothing

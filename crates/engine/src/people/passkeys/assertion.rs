@@ -1,7 +1,7 @@
 //! Signing in with a passkey: nobody says who they are, their passkey does (discoverable credentials).
 //!
-//! Refusals all read the same outside. In the record, an answer whose signature doesn't hold is a stranger's and is counted; one whose signature
-//! holds is from whoever has the passkey, and is recorded by itself.
+//! Refusals all read the same outside. In the record, an answer whose signature doesn't hold is a stranger's and is
+//! counted; one whose signature holds is from whoever has the passkey, and is recorded by itself.
 
 use serde_json::json;
 use tenure_api::passkeys::{AuthenticationResponse, PasskeyView};
@@ -16,7 +16,8 @@ use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 use tenure_core::store::secret::{Pending, Secret};
 use tenure_credentials::webauthn::{
-    Assertion, Credential, Flow, Flows, MAX_CREDENTIAL_ID, Purpose, RelyingParty, WebauthnError, credential_hash, decode, verify_assertion,
+    Assertion, Credential, Flow, Flows, MAX_CREDENTIAL_ID, Purpose, RelyingParty, WebauthnError, credential_hash,
+    decode, verify_assertion,
 };
 
 use crate::kernel::Kernel;
@@ -83,17 +84,19 @@ pub fn begin_passkey_sign_in(kernel: &Kernel) -> Result<Begun, OpError> {
         "allowCredentials": [],
         "userVerification": "required",
     });
-    Ok(Begun {
-        options,
-        flow: Secret::new(text),
-    })
+    Ok(Begun { options, flow: Secret::new(text) })
 }
 
 /// Ends a sign-in with a passkey: a session of its person's browser. `source` is where a refusal is counted.
 ///
 /// # Errors
 /// The answer proves nobody who may sign in; all such errors are alike.
-pub async fn finish_passkey_sign_in(kernel: &Kernel, flow: &str, answer: &AuthenticationResponse, source: &str) -> Result<SignedIn, OpError> {
+pub async fn finish_passkey_sign_in(
+    kernel: &Kernel,
+    flow: &str,
+    answer: &AuthenticationResponse,
+    source: &str,
+) -> Result<SignedIn, OpError> {
     let relying_party = passkeys::relying_party(kernel)?;
     for _ in 0..ATTEMPTS {
         let now = kernel.now();
@@ -114,9 +117,7 @@ pub async fn finish_passkey_sign_in(kernel: &Kernel, flow: &str, answer: &Authen
                     passkey: view(&checked.passkey),
                 });
             }
-            Err(OpError::Refused {
-                reason: Reason::ProofReplayed, ..
-            }) => {
+            Err(OpError::Refused { reason: Reason::ProofReplayed, .. }) => {
                 let code = Reason::ProofReplayed.code();
                 let passkey = checked.passkey;
                 return Err(refuse_sign_in(kernel, Refused::Holder { passkey, code }, None, source).await);
@@ -127,7 +128,12 @@ pub async fn finish_passkey_sign_in(kernel: &Kernel, flow: &str, answer: &Authen
     Err(OpError::Unavailable("too many others change the same records at once; try again".into()))
 }
 
-async fn sign_in_with(kernel: &Kernel, checked: &Checked, flow: &Flow, now: Timestamp) -> Result<(Changeset, (Pending<String>, Session)), OpError> {
+async fn sign_in_with(
+    kernel: &Kernel,
+    checked: &Checked,
+    flow: &Flow,
+    now: Timestamp,
+) -> Result<(Changeset, (Pending<String>, Session)), OpError> {
     let event = kernel
         .event(now, EventKind::SignInSucceeded)
         .subject(checked.person.id)
@@ -137,10 +143,7 @@ async fn sign_in_with(kernel: &Kernel, checked: &Checked, flow: &Flow, now: Time
     if checked.counter == checked.passkey.counter {
         changeset.expect(&checked.passkey);
     } else {
-        let counted = Passkey {
-            counter: checked.counter,
-            ..(*checked.passkey.value).clone()
-        };
+        let counted = Passkey { counter: checked.counter, ..(*checked.passkey.value).clone() };
         changeset.replace(&checked.passkey, &counted);
     }
     changeset.once.push(used(flow));
@@ -150,7 +153,12 @@ async fn sign_in_with(kernel: &Kernel, checked: &Checked, flow: &Flow, now: Time
     Ok((changeset, started))
 }
 
-async fn check_assertion(kernel: &Kernel, relying_party: &RelyingParty, flow: &Flow, answer: &AuthenticationResponse) -> Result<Checked, Refused> {
+async fn check_assertion(
+    kernel: &Kernel,
+    relying_party: &RelyingParty,
+    flow: &Flow,
+    answer: &AuthenticationResponse,
+) -> Result<Checked, Refused> {
     let part = |text: &str, max| decode(text, max).ok_or(Refused::Stranger);
     let id = part(&answer.id, MAX_CREDENTIAL_ID)?;
     let client_data = part(&answer.response.client_data, Assertion::MAX_PART)?;
@@ -166,17 +174,14 @@ async fn check_assertion(kernel: &Kernel, relying_party: &RelyingParty, flow: &F
         counter: passkey.counter,
         backup_eligible: passkey.backup_eligible,
     };
-    let assertion = Assertion {
-        client_data: &client_data,
-        authenticator_data: &authenticator_data,
-        signature: &signature,
-    };
+    let assertion =
+        Assertion { client_data: &client_data, authenticator_data: &authenticator_data, signature: &signature };
     match verify_assertion(relying_party, &flow.challenge, &credential, &assertion) {
         Ok(counter) => may_sign_in(kernel, passkey, counter).await,
         Err(WebauthnError::CounterWentBack) => Err(Refused::Copied { passkey }),
-        Err(error @ (WebauthnError::UserNotPresent | WebauthnError::UserNotVerified | WebauthnError::BackupFlagsWrong)) => {
-            Err(Refused::Holder { passkey, code: error.code() })
-        }
+        Err(
+            error @ (WebauthnError::UserNotPresent | WebauthnError::UserNotVerified | WebauthnError::BackupFlagsWrong),
+        ) => Err(Refused::Holder { passkey, code: error.code() }),
         Err(_) => Err(Refused::Stranger),
     }
 }
@@ -188,10 +193,7 @@ async fn may_sign_in(kernel: &Kernel, passkey: Stored<Passkey>, counter: u32) ->
     }
     match kernel.one::<Person>(passkey.person).await? {
         Some(person) if person.state == PersonState::Active => Ok(Checked { passkey, person, counter }),
-        _ => Err(Refused::Holder {
-            passkey,
-            code: "person_not_active",
-        }),
+        _ => Err(Refused::Holder { passkey, code: "person_not_active" }),
     }
 }
 
@@ -237,9 +239,9 @@ async fn suspect_copy(kernel: &Kernel, passkey: &Passkey, flow: Option<&Flow>) {
     changeset.spends.push(spend(passkey.person, now));
     match kernel.settle(changeset).await {
         Ok(_) => refuse_holder(kernel, passkey, WebauthnError::CounterWentBack.code()).await,
-        Err(OpError::Refused {
-            reason: Reason::ProofReplayed, ..
-        }) => refuse_holder(kernel, passkey, Reason::ProofReplayed.code()).await,
+        Err(OpError::Refused { reason: Reason::ProofReplayed, .. }) => {
+            refuse_holder(kernel, passkey, Reason::ProofReplayed.code()).await
+        }
         Err(error) => {
             tracing::warn!(%error, passkey = %passkey.id, "a passkey that may have been copied could not be recorded");
             refuse_holder(kernel, passkey, WebauthnError::CounterWentBack.code()).await;

@@ -20,10 +20,7 @@ impl Source {
             self.made.set(self.made.get() + 1);
             self.made.get()
         };
-        let fresh = Fresh {
-            person: &|| PersonId::from_u128(id()),
-            team: &|| TeamId::from_u128(id()),
-        };
+        let fresh = Fresh { person: &|| PersonId::from_u128(id()), team: &|| TeamId::from_u128(id()) };
         plan("hr", &read_csv(text).unwrap(), complete, &self.known, &fresh, NOW)
     }
 
@@ -157,23 +154,12 @@ fn nobody_is_recognised_by_an_address_and_nobody_comes_back() {
     let plan = source.import(feed, true);
     assert_eq!(plan.questions[0].kind, DifferenceKind::LooksLike { person: by_hand });
     assert!(plan.joiners.is_empty() && source.import(feed, true).items.is_empty());
-    source.known.standing[0].decision = Some(Decided {
-        what: Some(DifferenceDecision::Create),
-        by: None,
-        at: NOW,
-    });
+    source.known.standing[0].decision = Some(Decided { what: Some(DifferenceDecision::Create), by: None, at: NOW });
     let plan = source.import(feed, true);
     assert_eq!((plan.joiners.len(), plan.settled.len()), (1, 1), "they are two");
     let gone = "key,name,email,ends_at\n1,Ada,Ada@Example.com,2020-01-01\n2,Eve,,2020-01-01\n";
-    assert_eq!(
-        outcomes(&source.import(gone, true)),
-        [("1", ImportOutcome::Left), ("2", ImportOutcome::Skipped)]
-    );
-    assert_eq!(
-        outcomes(&source.import(feed, true)),
-        [("1", ImportOutcome::Asked)],
-        "who comes back is a new record"
-    );
+    assert_eq!(outcomes(&source.import(gone, true)), [("1", ImportOutcome::Left), ("2", ImportOutcome::Skipped)]);
+    assert_eq!(outcomes(&source.import(feed, true)), [("1", ImportOutcome::Asked)], "who comes back is a new record");
 }
 
 #[test]

@@ -48,16 +48,13 @@ async fn a05_a_digest_of_many_rows_is_written_in_parts_and_counts_while_it_is_wh
     let entries = seal::seal_now(engine).await.unwrap();
     assert!(verification::verify_by_itself(engine).await.unwrap().faults.is_empty());
     let dump = world.store.dump();
-    let parts = |kind: &str| dump.entries.iter().filter(|entry| String::from_utf8_lossy(&entry.leaf).contains(kind)).count();
+    let parts =
+        |kind: &str| dump.entries.iter().filter(|entry| String::from_utf8_lossy(&entry.leaf).contains(kind)).count();
     assert_eq!((parts("state.digest_begun"), parts("state.digested")), (1, 1));
     assert_eq!(verified(engine, Extent::SinceDigest).await, (entries, true));
     assert_eq!(verified(engine, Extent::Full).await, (0, true));
     // The next one has begun, and whoever wrote it is gone.
-    let chunk = |slot| DigestChunk {
-        slot,
-        number: 0,
-        rows: Vec::new(),
-    };
+    let chunk = |slot| DigestChunk { slot, number: 0, rows: Vec::new() };
     let mut changeset = change(engine.now());
     changeset.insert(&chunk(Slot::Odd));
     engine.settle(changeset).await.unwrap().unwrap();

@@ -30,7 +30,8 @@ fn ask() -> NewIssuer {
 }
 
 fn key(kid: &str) -> String {
-    json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": kid, "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}).to_string()
+    json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": kid, "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]})
+        .to_string()
 }
 
 async fn ready() -> World {
@@ -46,9 +47,7 @@ async fn ready() -> World {
     )
     .await
     .unwrap();
-    world
-        .web
-        .publish(DISCOVERY, &json!({"issuer": URL, "jwks_uri": JWKS, "token_endpoint": "https://x"}).to_string());
+    world.web.publish(DISCOVERY, &json!({"issuer": URL, "jwks_uri": JWKS, "token_endpoint": "https://x"}).to_string());
     world.web.publish(JWKS, &key("one"));
     world
 }
@@ -58,10 +57,7 @@ async fn events(world: &World, id: IssuerId) -> Vec<(String, bool)> {
     all.into_iter()
         .filter(|event| event.subjects.contains(&id.to_string()) && event.kind.starts_with("issuer."))
         .map(|event| {
-            (
-                event.kind,
-                event.data.get("single_person").and_then(serde_json::Value::as_bool).unwrap_or(false),
-            )
+            (event.kind, event.data.get("single_person").and_then(serde_json::Value::as_bool).unwrap_or(false))
         })
         .collect()
 }
@@ -84,16 +80,10 @@ fn reason(error: OpError) -> Reason {
 async fn alone_an_administrator_is_marked_as_such() {
     let world = ready().await;
     let issuer = issuers::create_issuer(&world.engine, &world.admin, ask()).await.unwrap().record;
-    assert_eq!(
-        (issuer.state.get(), issuer.single_person, issuer.confirmed_by),
-        (TrustState::Active, true, None)
-    );
+    assert_eq!((issuer.state.get(), issuer.single_person, issuer.confirmed_by), (TrustState::Active, true, None));
     assert_eq!((issuer.url.as_str(), issuer.jwks_uri.as_str()), (URL, JWKS));
     assert_eq!(issuer.algorithms, ["EdDSA", "ES256", "ES384", "RS256", "PS256"]);
-    assert_eq!(
-        events(&world, issuer.id).await,
-        [("issuer.proposed".into(), false), ("issuer.activated".into(), true)]
-    );
+    assert_eq!(events(&world, issuer.id).await, [("issuer.proposed".into(), false), ("issuer.activated".into(), true)]);
     assert!(matches!(
         issuers::create_issuer(&world.engine, &world.admin, ask()).await,
         Err(OpError::Taken { what: "url" })
@@ -106,10 +96,7 @@ async fn trust_takes_two_administrators() {
     let other = world.person(Role::Administrator).await;
     let security = world.person(Role::Security).await;
     let engine = &world.engine;
-    let ask = NewIssuer {
-        algorithms: vec!["ES256".into(), "Ed25519".into(), "ES256".into()],
-        ..ask()
-    };
+    let ask = NewIssuer { algorithms: vec!["ES256".into(), "Ed25519".into(), "ES256".into()], ..ask() };
     let proposed = issuers::create_issuer(engine, &world.admin, ask).await.unwrap().record;
     assert_eq!((proposed.state.get(), proposed.single_person), (TrustState::Proposed, false));
     assert_eq!(proposed.algorithms, ["ES256", "EdDSA"]);
@@ -118,10 +105,7 @@ async fn trust_takes_two_administrators() {
         reason(issuers::confirm_issuer(engine, &world.admin, proposed.id).await.unwrap_err()),
         Reason::SamePerson
     );
-    assert_eq!(
-        reason(issuers::confirm_issuer(engine, &security, proposed.id).await.unwrap_err()),
-        Reason::NotAllowed
-    );
+    assert_eq!(reason(issuers::confirm_issuer(engine, &security, proposed.id).await.unwrap_err()), Reason::NotAllowed);
     let confirmed = issuers::confirm_issuer(engine, &other, proposed.id).await.unwrap();
     assert_eq!(
         (confirmed.record.state.get(), confirmed.record.confirmed_by, confirmed.revision),
@@ -132,10 +116,7 @@ async fn trust_takes_two_administrators() {
         Reason::IllegalTransition
     );
 
-    assert_eq!(
-        reason(issuers::remove_issuer(engine, &security, proposed.id).await.unwrap_err()),
-        Reason::NotAllowed
-    );
+    assert_eq!(reason(issuers::remove_issuer(engine, &security, proposed.id).await.unwrap_err()), Reason::NotAllowed);
     assert_eq!(
         issuers::remove_issuer(engine, &world.admin, proposed.id).await.unwrap().record.state,
         TrustState::Removed
@@ -150,11 +131,7 @@ async fn trust_takes_two_administrators() {
     );
     assert_eq!(
         events(&world, proposed.id).await,
-        [
-            ("issuer.proposed".into(), false),
-            ("issuer.activated".into(), false),
-            ("issuer.removed".into(), false)
-        ]
+        [("issuer.proposed".into(), false), ("issuer.activated".into(), false), ("issuer.removed".into(), false)]
     );
 }
 
@@ -162,10 +139,7 @@ async fn trust_takes_two_administrators() {
 async fn only_an_administrator_causes_a_request() {
     let world = ready().await;
     let owner = world.person(Role::Owner).await;
-    assert_eq!(
-        reason(issuers::create_issuer(&world.engine, &owner, ask()).await.unwrap_err()),
-        Reason::NotAllowed
-    );
+    assert_eq!(reason(issuers::create_issuer(&world.engine, &owner, ask()).await.unwrap_err()), Reason::NotAllowed);
     assert_eq!(world.web.fetched(), 0);
 }
 
@@ -183,10 +157,7 @@ async fn all_wrong_fields_are_named_at_once_and_nothing_is_fetched() {
     };
     let found = codes(issuers::create_issuer(&world.engine, &world.admin, bad).await.unwrap_err());
     let fields: Vec<_> = found.iter().map(|(field, _)| field.as_str()).collect();
-    assert_eq!(
-        fields,
-        ["url", "audience", "required_claims", "algorithms[0]", "algorithms[1]", "environments[1]"]
-    );
+    assert_eq!(fields, ["url", "audience", "required_claims", "algorithms[0]", "algorithms[1]", "environments[1]"]);
     assert_eq!(world.web.fetched(), 0);
 }
 
@@ -197,14 +168,8 @@ async fn a_discovery_document_that_does_not_fit_is_refused() {
         (None, "discovery_failed"),
         (Some("<html>".to_owned()), "discovery_failed"),
         (Some(json!({"issuer": URL}).to_string()), "discovery_failed"),
-        (
-            Some(json!({"issuer": URL.trim_end_matches('/'), "jwks_uri": JWKS}).to_string()),
-            "issuer_mismatch",
-        ),
-        (
-            Some(json!({"issuer": URL, "jwks_uri": "http://127.0.0.1/keys"}).to_string()),
-            "jwks_uri_malformed",
-        ),
+        (Some(json!({"issuer": URL.trim_end_matches('/'), "jwks_uri": JWKS}).to_string()), "issuer_mismatch"),
+        (Some(json!({"issuer": URL, "jwks_uri": "http://127.0.0.1/keys"}).to_string()), "jwks_uri_malformed"),
         (Some(json!({"issuer": URL, "jwks_uri": "file:///etc/passwd"}).to_string()), "jwks_uri_malformed"),
     ] {
         match document {
@@ -350,12 +315,7 @@ async fn s13_the_shared_instance_demands_a_tenant_and_ones_own_does_not() {
         &format!("{gitlab}/.well-known/openid-configuration"),
         &json!({"issuer": gitlab, "jwks_uri": JWKS}).to_string(),
     );
-    let own = NewIssuer {
-        preset: Preset::Gitlab,
-        url: gitlab.into(),
-        required_claims: Vec::new(),
-        ..ask()
-    };
+    let own = NewIssuer { preset: Preset::Gitlab, url: gitlab.into(), required_claims: Vec::new(), ..ask() };
     // An instance of one's own has no other tenant; the shared one has.
     let issuer = issuers::create_issuer(&world.engine, &world.admin, own.clone()).await.unwrap().record;
     assert_eq!((issuer.preset, issuer.algorithms), (Preset::Gitlab, vec!["RS256".to_owned()]));
@@ -371,10 +331,7 @@ async fn s13_the_shared_instance_demands_a_tenant_and_ones_own_does_not() {
     }
     assert_eq!(Preset::at_shared("https://gitlab.com.example.com"), None);
     for url in ["", "https://gitlab.com", "https://gitlab.com/"] {
-        let shared = NewIssuer {
-            url: url.into(),
-            ..own.clone()
-        };
+        let shared = NewIssuer { url: url.into(), ..own.clone() };
         let refused = codes(issuers::create_issuer(&world.engine, &world.admin, shared).await.unwrap_err());
         assert_eq!(refused, [("fixed_claims".to_owned(), "tenant_claim_missing".to_owned())], "{url}");
     }

@@ -17,8 +17,9 @@ use tokio::sync::Semaphore;
 
 use super::{epoch_in, epoch_of, name_of, parse};
 
-/// Keeps checkpoints in a folder, best on another disk or machine: the newest as `checkpoint`, each as `checkpoint-<size>`. Those of a later
-/// epoch, which has a log of its own name, go into a folder beside them, `epoch-<number>`.
+/// Keeps checkpoints in a folder, best on another disk or machine: the newest as `checkpoint`, each as
+/// `checkpoint-<size>`. Those of a later epoch, which has a log of its own name, go into a folder beside them,
+/// `epoch-<number>`.
 #[derive(Debug)]
 pub struct FilePush {
     folder: PathBuf,
@@ -40,24 +41,19 @@ struct Listed {
 impl FilePush {
     /// Keeps them in this folder, which must exist: a mount that is missing is noticed.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self {
-            folder: folder.into(),
-            each: true,
-            epochs: Arc::default(),
-            turn: Arc::new(Semaphore::new(1)),
-        }
+        Self { folder: folder.into(), each: true, epochs: Arc::default(), turn: Arc::new(Semaphore::new(1)) }
     }
 
     /// Keeps the newest alone, as often as there is one: for the folder beside the database.
     pub fn newest_only(folder: impl Into<PathBuf>) -> Self {
-        Self {
-            each: false,
-            ..Self::new(folder)
-        }
+        Self { each: false, ..Self::new(folder) }
     }
 
     /// Does what may block.
-    async fn with_files<T: Send + 'static>(&self, work: impl FnOnce(&Path) -> Result<T, String> + Send + 'static) -> Result<T, FetchError> {
+    async fn with_files<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Path) -> Result<T, String> + Send + 'static,
+    ) -> Result<T, FetchError> {
         let failed = |why: String| FetchError { url: self.target(), why };
         let turn = Arc::clone(&self.turn).acquire_owned().await.map_err(|error| failed(error.to_string()))?;
         let folder = self.folder.clone();
@@ -103,7 +99,8 @@ impl Push for FilePush {
 /// The newest checkpoint's name in its folder.
 const NEWEST: &str = "checkpoint";
 
-/// How many epochs beyond the latest known one are looked for without listing the folder, which may hold a million checkpoints.
+/// How many epochs beyond the latest known one are looked for without listing the folder, which may hold a million
+/// checkpoints.
 const AHEAD: u64 = 8;
 
 /// Where the checkpoints of a log of this origin are kept.
@@ -114,7 +111,8 @@ fn folder_of(folder: &Path, origin: &str) -> PathBuf {
     }
 }
 
-/// Brings what is known of a folder's epochs up to date: by a list of it the first time, and by the next names after that.
+/// Brings what is known of a folder's epochs up to date: by a list of it the first time, and by the next names after
+/// that.
 fn look_for_epochs(folder: &Path, listed: &mut Listed, epoch: u64) -> io::Result<()> {
     let there = fs::metadata(folder)?;
     let there = Some((there.dev(), there.ino()));
@@ -165,14 +163,18 @@ fn keep(base: &Path, each: bool, note: &str) -> Result<(), String> {
         ));
     }
     match read(&newest)? {
-        Some(kept) if kept.origin != given.origin => return Err(format!("the checkpoint there is of another log, {}", kept.origin)),
+        Some(kept) if kept.origin != given.origin => {
+            return Err(format!("the checkpoint there is of another log, {}", kept.origin));
+        }
         Some(kept) if kept.size > given.size => {
             return Err(format!(
                 "the checkpoint there covers {} entries, this one {}: the log was rolled back, or another server is ahead",
                 kept.size, given.size
             ));
         }
-        Some(kept) if kept.size == given.size && kept != given => return Err(format!("another checkpoint of {} entries was kept before", given.size)),
+        Some(kept) if kept.size == given.size && kept != given => {
+            return Err(format!("another checkpoint of {} entries was kept before", given.size));
+        }
         _ => {}
     }
     let history = if each { write(folder, &of_size, note) } else { Ok(()) };
@@ -232,10 +234,8 @@ mod tests {
     }
 
     fn names(folder: &Path) -> Vec<String> {
-        let mut names: Vec<_> = fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let mut names: Vec<_> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }

@@ -1,4 +1,5 @@
-//! Where checkpoints go: a folder, or a receiver over HTTP. Whoever keeps them can show later that the log was rolled back.
+//! Where checkpoints go: a folder, or a receiver over HTTP. Whoever keeps them can show later that the log was rolled
+//! back.
 
 mod folder;
 mod receiver;

@@ -13,8 +13,8 @@ use super::{epoch_of, parse};
 
 /// Posts checkpoints as `text/plain` to a receiver, under the rules for everything outbound (S-17).
 ///
-/// A receiver gives nothing back, unless it compares for itself: then it answers a checkpoint that doesn't continue what it keeps with 409
-/// (Conflict) and the signed checkpoint that it keeps.
+/// A receiver gives nothing back, unless it compares for itself: then it answers a checkpoint that doesn't continue
+/// what it keeps with 409 (Conflict) and the signed checkpoint that it keeps.
 pub struct WebhookPush {
     outbound: Arc<Outbound>,
     url: Destination,
@@ -32,11 +32,7 @@ impl WebhookPush {
             url: "the URL for checkpoints".into(),
             why: error.to_string(),
         })?;
-        Ok(Self {
-            outbound,
-            url,
-            objection: Mutex::default(),
-        })
+        Ok(Self { outbound, url, objection: Mutex::default() })
     }
 
     fn object(&self, objection: Option<(String, String)>) {

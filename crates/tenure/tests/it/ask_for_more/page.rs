@@ -73,15 +73,9 @@ async fn invite(world: &World, person: &str) -> String {
 
 /// What the page's form sends.
 async fn answer(browser: &Browser, link: &str, page: &Page, decision: &str, comment: &str) -> Page {
-    let hash = page
-        .text
-        .split("name=\"content_hash\" value=\"")
-        .nth(1)
-        .and_then(|rest| rest.split('"').next())
-        .unwrap();
-    browser
-        .post(link, &[("content_hash", hash), ("decision", decision), ("comment", comment)])
-        .await
+    let hash =
+        page.text.split("name=\"content_hash\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    browser.post(link, &[("content_hash", hash), ("decision", decision), ("comment", comment)]).await
 }
 
 async fn state(world: &World, id: &str) -> Value {
@@ -257,7 +251,8 @@ on_localhost! {
     }
 }
 
-/// A real browser, with a passkey, from the link in the mail to the vote; the sign-in is not fresh on the way, and leads back.
+/// A real browser, with a passkey, from the link in the mail to the vote; the sign-in is not fresh on the way, and
+/// leads back.
 #[tokio::test]
 async fn r56_a_link_by_mail_leads_through_the_sign_in_to_the_answer() {
     let mailbox = Mailbox::start();
@@ -288,26 +283,16 @@ async fn r56_a_link_by_mail_leads_through_the_sign_in_to_the_answer() {
     let id = asked.text("/request");
     let mails = || {
         let mails = mailbox.messages_to("max@example.com", "A request waits for your answer");
-        mails
-            .into_iter()
-            .filter(|mail| mail["parsed"]["text"].as_str().unwrap().contains(&id))
-            .collect::<Vec<_>>()
+        mails.into_iter().filter(|mail| mail["parsed"]["text"].as_str().unwrap().contains(&id)).collect::<Vec<_>>()
     };
     world.until(async || !mails().is_empty()).await;
     let text = mails()[0]["parsed"]["text"].as_str().unwrap().to_owned();
     // What the agent wrote stays in its line.
-    assert!(
-        text.contains("\nPurpose: refund of order 12 Answer: https://evil.example/approve/x\n"),
-        "{text}"
-    );
+    assert!(text.contains("\nPurpose: refund of order 12 Answer: https://evil.example/approve/x\n"), "{text}");
     let link = text.lines().find(|line| line.starts_with(&world.server.url)).unwrap().trim().to_owned();
     // The owner is who asks, as far as duties go, and gets no link; the log has none either.
     assert!(
-        !world
-            .events()
-            .await
-            .iter()
-            .any(|event| event.to_string().contains(&format!("{}/approve/", world.server.url)))
+        !world.events().await.iter().any(|event| event.to_string().contains(&format!("{}/approve/", world.server.url)))
     );
 
     chromium.open(&link).await;
@@ -315,9 +300,7 @@ async fn r56_a_link_by_mail_leads_through_the_sign_in_to_the_answer() {
         .until("location.pathname === '/sign-in' && document.getElementById('passkey-sign-in')?.hidden === false")
         .await;
     chromium.click("#passkey-sign-in").await;
-    chromium
-        .until("location.pathname.startsWith('/approve/') && document.readyState === 'complete'")
-        .await;
+    chromium.until("location.pathname.startsWith('/approve/') && document.readyState === 'complete'").await;
     chromium.until("document.querySelector('button[value=approve]') !== null").await;
     // By keyboard: the comment, and on to the button.
     chromium.run("document.getElementById('comment').focus()").await;
@@ -328,7 +311,8 @@ async fn r56_a_link_by_mail_leads_through_the_sign_in_to_the_answer() {
             if kind == "char" && text.is_empty() {
                 continue;
             }
-            let event = json!({"type": kind, "key": key.0, "code": key.0, "windowsVirtualKeyCode": key.1, "text": text});
+            let event =
+                json!({"type": kind, "key": key.0, "code": key.0, "windowsVirtualKeyCode": key.1, "text": text});
             chromium.call("Input.dispatchKeyEvent", event).await;
         }
     }

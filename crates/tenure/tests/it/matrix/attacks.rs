@@ -1,4 +1,5 @@
-//! What no endpoint takes from anybody: other methods, other bodies, ids of other things, and what a page of another site makes a browser send.
+//! What no endpoint takes from anybody: other methods, other bodies, ids of other things, and what a page of another
+//! site makes a browser send.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +11,8 @@ use super::stage::{Cell, Stage};
 use super::{Line, lines};
 use crate::world::Store;
 
-/// Members that these don't know are let pass, as their specifications demand: AuthZEN, and Web Authentication's forms, which grow.
+/// Members that these don't know are let pass, as their specifications demand: AuthZEN, and Web Authentication's forms,
+/// which grow.
 const LENIENT: &[&str] = &["/access/v1/evaluation", "/sign-in/passkey/finish"];
 /// These never look at a cookie: a body or an enforcement point's token speaks there.
 const WITHOUT_COOKIES: &[&str] = &[
@@ -26,7 +28,8 @@ const WITHOUT_COOKIES: &[&str] = &[
 /// The largest body. Feeds of people have a limit of their own, which their tests try.
 const LIMIT: usize = 64 * 1024;
 const LARGER: &str = "/v1/people/import";
-/// Deliveries are judged by their signature before anything is read of them, and have a limit of their own: tests of signals try the rest.
+/// Deliveries are judged by their signature before anything is read of them, and have a limit of their own: tests of
+/// signals try the rest.
 const SIGNED: &str = "/signals/";
 
 /// Somebody who gets as far as the body.
@@ -68,7 +71,8 @@ async fn bodies(stage: &Stage, line: &Line, role: usize, path: &str, body: &str,
     expect("a body of another type", "{}".to_owned(), "text/plain", 415).await;
 }
 
-/// The status of an answer to a body that is longer than the limit, of which only that much is sent: what is never read could cost the answer.
+/// The status of an answer to a body that is longer than the limit, of which only that much is sent: what is never read
+/// could cost the answer.
 async fn over_the_limit(stage: &Stage, line: &Line, role: usize, path: &str, body: &str) -> String {
     let place = stage.world.server.url.trim_start_matches("http://");
     let mut stream = tokio::net::TcpStream::connect(place).await.unwrap();
@@ -89,28 +93,28 @@ async fn over_the_limit(stage: &Stage, line: &Line, role: usize, path: &str, bod
 }
 
 /// An address that names something of another sort names nothing.
-async fn other_ids(stage: &Stage, line: &Line, role: usize, cell: &mut Cell<'_>, body: &str, complaints: &mut Vec<String>) {
-    let names: Vec<String> = line
-        .path
-        .split('<')
-        .skip(1)
-        .filter_map(|rest| Some(rest.split_once('>')?.0.to_owned()))
-        .collect();
+async fn other_ids(
+    stage: &Stage,
+    line: &Line,
+    role: usize,
+    cell: &mut Cell<'_>,
+    body: &str,
+    complaints: &mut Vec<String>,
+) {
+    let names: Vec<String> =
+        line.path.split('<').skip(1).filter_map(|rest| Some(rest.split_once('>')?.0.to_owned())).collect();
     for name in names.iter().filter(|_| !line.path.contains('?')) {
         let value = cell.fill(&format!("<{name}>")).await;
         if !is_id(&value) {
             continue;
         }
-        let other = if value.starts_with("per_") {
-            &stage.world.gateway_id
-        } else {
-            &stage.world.owner_id
-        };
+        let other = if value.starts_with("per_") { &stage.world.gateway_id } else { &stage.world.owner_id };
         let before = line.path.replace(&format!("<{name}>"), other);
         let path = cell.fill(&before).await;
         let answer = stage.send(line.method.clone(), stage.token(role), &path, body).await;
         if answer.status != 404 {
-            complaints.push(format!("{} {path}, which names something else: {} {}", line.method, answer.status, answer.body));
+            complaints
+                .push(format!("{} {path}, which names something else: {} {}", line.method, answer.status, answer.body));
         }
     }
 }
@@ -128,7 +132,8 @@ async fn cookies(stage: &Stage, calls: &[(Method, String, String)], complaints: 
             ("sec-fetch-site", "same-site"),
             ("x-nothing", "said"),
         ] {
-            let request = stage.request(method.clone(), path, body).header("cookie", format!("tenure-session={session}"));
+            let request =
+                stage.request(method.clone(), path, body).header("cookie", format!("tenure-session={session}"));
             let answer = Stage::head_of(request.header(header, value)).await;
             let refused = match WITHOUT_COOKIES.contains(&&**path) || path.starts_with(SIGNED) {
                 true => (400..500).contains(&answer.status),

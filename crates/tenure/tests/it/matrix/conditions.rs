@@ -1,6 +1,8 @@
-//! `If-Match` at every change: where an address names a record at a revision, one that doesn't hold changes nothing; anywhere else a condition is refused.
+//! `If-Match` at every change: where an address names a record at a revision, one that doesn't hold changes nothing;
+//! anywhere else a condition is refused.
 //!
-//! Which operations these are is read from the contract, and that each has a line is the matrix's own check: a new one can't be forgotten.
+//! Which operations these are is read from the contract, and that each has a line is the matrix's own check: a new one
+//! can't be forgotten.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -71,7 +73,8 @@ async fn a_condition_that_does_not_hold_changes_nothing_anywhere() {
     // Once people sign in, operator tokens do less: what needs a sign-in comes last.
     let needs_a_sign_in = |line: &&Line| line.path.contains("<session>") || line.path.contains("<passkey>");
     for line in changes().filter(|line| !needs_a_sign_in(line)) {
-        // Where nobody is let in, whoever is known will do: a condition that is about nothing is told to them all the same.
+        // Where nobody is let in, whoever is known will do: a condition that is about nothing is told to them all the
+        // same.
         let heeds = heeds(&contract, line);
         let role = match who(line) {
             None if heeds => continue,
@@ -88,9 +91,7 @@ async fn a_condition_that_does_not_hold_changes_nothing_anywhere() {
         table.iter().filter(|line| heeds(&contract, line)).map(|line| line.route.clone()).collect()
     );
     assert!(routes(&heeding).len() > 55, "{}", routes(&heeding).len());
-    let unrevised = routes(&other)
-        .into_iter()
-        .chain(changes().filter(needs_a_sign_in).map(|line| line.route.clone()));
+    let unrevised = routes(&other).into_iter().chain(changes().filter(needs_a_sign_in).map(|line| line.route.clone()));
     let unrevised: BTreeSet<String> = unrevised.filter(|route| route.contains('{')).collect();
     assert_eq!(unrevised, UNREVISED.iter().map(ToString::to_string).collect());
 

@@ -1,5 +1,5 @@
-//! The contract, held against what the server answers: every status is declared, every problem bears a code that its status has, and every body in JSON is
-//! what its schema says.
+//! The contract, held against what the server answers: every status is declared, every problem bears a code that its
+//! status has, and every body in JSON is what its schema says.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -18,10 +18,7 @@ pub struct Contract {
 impl Contract {
     /// The one that the server gives.
     pub fn new() -> Self {
-        Self {
-            document: tenure_server::contract(),
-            validators: RefCell::default(),
-        }
+        Self { document: tenure_server::contract(), validators: RefCell::default() }
     }
 
     /// What is wrong with an answer to an operation; nothing for a page, which the contract leaves out.
@@ -35,7 +32,8 @@ impl Contract {
             Some(reference) => self.document.pointer(reference.trim_start_matches('#')).unwrap(),
             None => response,
         };
-        let media_type = answer.headers.get("content-type").map(|kind| kind.to_str().unwrap().split(';').next().unwrap());
+        let media_type =
+            answer.headers.get("content-type").map(|kind| kind.to_str().unwrap().split(';').next().unwrap());
         let Some(media_type) = media_type else {
             return response.get("content").map(|_| format!("{method} {route}: {status} has no body"));
         };
@@ -51,10 +49,8 @@ impl Contract {
             let whole = json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "allOf": [schema], "components": self.document["components"]});
             jsonschema::validator_for(&whole).unwrap()
         });
-        let errors: Vec<String> = validator
-            .iter_errors(&answer.body)
-            .map(|error| format!("{error} at {}", error.instance_path()))
-            .collect();
+        let errors: Vec<String> =
+            validator.iter_errors(&answer.body).map(|error| format!("{error} at {}", error.instance_path())).collect();
         (!errors.is_empty()).then(|| format!("{method} {route}: {status}: {}: {}", errors.join("; "), answer.body))
     }
 }

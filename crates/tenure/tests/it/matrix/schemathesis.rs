@@ -1,8 +1,8 @@
-//! Schemathesis, which is other people's, reads the contract and tries what it says: no request, however odd, is answered by an error of the server or by what
-//! isn't declared.
+//! Schemathesis, which is other people's, reads the contract and tries what it says: no request, however odd, is
+//! answered by an error of the server or by what isn't declared.
 //!
-//! It is given what the matrix knows of each operation: a call that is carried out, and the id of something that is there. Otherwise all that it makes up would
-//! end at an address that names nothing.
+//! It is given what the matrix knows of each operation: a call that is carried out, and the id of something that is
+//! there. Otherwise all that it makes up would end at an address that names nothing.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -119,12 +119,7 @@ async fn schemathesis(stage: &Stage, run: &Run, token: &str, folder: &Path) -> (
 /// A few examples of each operation, by an administrator.
 #[tokio::test]
 async fn what_schemathesis_makes_up_is_answered_as_declared() {
-    tried(Run {
-        role: "administrator",
-        phases: "examples,fuzzing",
-        examples: 2,
-    })
-    .await;
+    tried(Run { role: "administrator", phases: "examples,fuzzing", examples: 2 }).await;
 }
 
 /// The same with many, all that follows from the schemas, and by other callers.

@@ -44,7 +44,8 @@ const SIGN_INS: usize = 8;
 
 impl Stage {
     pub async fn new(store: Store) -> Self {
-        let much = ["TENURE_REFUSAL_BUDGET", "TENURE_WRITE_BUDGET", "TENURE_WRITE_BUDGET_KIB"].map(|budget| (budget, "1000000"));
+        let much = ["TENURE_REFUSAL_BUDGET", "TENURE_WRITE_BUDGET", "TENURE_WRITE_BUDGET_KIB"]
+            .map(|budget| (budget, "1000000"));
         let world = World::on_localhost(store, &much).await;
         let staging = world.resource("https://orders.staging", "staging", "online").await;
         let (rita_id, rita) = world.person("Rita", &["requester"]).await;
@@ -75,10 +76,7 @@ impl Stage {
             let (id, token) = world.person(name, roles).await;
             Caller { token, id }
         };
-        let known = |token: &str, id: &str| Caller {
-            token: token.to_owned(),
-            id: id.to_owned(),
-        };
+        let known = |token: &str, id: &str| Caller { token: token.to_owned(), id: id.to_owned() };
         let auditor = world.get(&world.auditor, "/v1/me").await.expect(200).text("/person/id");
         let suspended = person("Sue", &["security", "manager"]).await;
         self.step(&world.security, &format!("/v1/people/{}/suspend", suspended.id)).await.expect(200);
@@ -129,10 +127,7 @@ impl Stage {
         let mut charter = world.charter(key.jwk());
         charter["scope"] = json!([{"actions": ["import"], "resource": tenure}]);
         let id = world.active("hr-feed", charter).await;
-        Caller {
-            token: world.token(&key, &id, "production").await,
-            id,
-        }
+        Caller { token: world.token(&key, &id, "production").await, id }
     }
 
     pub fn token(&self, role: usize) -> &str {
@@ -146,7 +141,9 @@ impl Stage {
 
     /// Calls an address; of a stream, only its head.
     pub async fn send(&self, method: Method, token: &str, path: &str, body: &str) -> Answer {
-        let replaces = path.ends_with("/charter") || path.starts_with("/v1/data-domains/") || path.starts_with("/v1/naming-standards/");
+        let replaces = path.ends_with("/charter")
+            || path.starts_with("/v1/data-domains/")
+            || path.starts_with("/v1/naming-standards/");
         let is_change = method == Method::PATCH || (method == Method::PUT && replaces);
         let mut request = self.request(method, path, body);
         if is_change {
@@ -174,11 +171,7 @@ impl Stage {
         let is_stream = response.headers().get("content-type").is_some_and(|kind| kind == "text/event-stream");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = if is_stream { String::new() } else { response.text().await.unwrap() };
-        Answer {
-            status,
-            body: serde_json::from_str(&text).unwrap_or(Value::String(text)),
-            headers,
-        }
+        Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::String(text)), headers }
     }
 
     fn new_name(&self) -> String {
@@ -243,11 +236,7 @@ impl Stage {
 
     async fn credential(&self) -> String {
         let id = self.used().await;
-        let held = self
-            .world
-            .get(&self.world.security, &format!("/v1/identities/{id}/credentials"))
-            .await
-            .expect(200);
+        let held = self.world.get(&self.world.security, &format!("/v1/identities/{id}/credentials")).await.expect(200);
         held.text("/items/0/id")
     }
 
@@ -284,8 +273,7 @@ impl Stage {
                     .text("/id")
             }
             "policy" => {
-                self.made(&world.admin, "/v1/policies", json!({"text": self.policy().await, "purpose": "test"}))
-                    .await
+                self.made(&world.admin, "/v1/policies", json!({"text": self.policy().await, "purpose": "test"})).await
             }
             "exception" => {
                 let identity = self.identity().await;
@@ -341,10 +329,7 @@ impl Stage {
     async fn breached(&self) -> String {
         let id = self.exception(true).await;
         let breach = json!({"control": "monitoring", "note": "test"});
-        self.world
-            .post(&self.sib, &format!("/v1/exceptions/{id}/report-breach"), breach)
-            .await
-            .expect(200);
+        self.world.post(&self.sib, &format!("/v1/exceptions/{id}/report-breach"), breach).await.expect(200);
         id
     }
 
@@ -357,22 +342,14 @@ impl Stage {
 
     async fn person_grant(&self) -> String {
         let request = self.request_for("person").await;
-        self.world
-            .approve(&self.world.manager, &request)
-            .await
-            .expect(200)
-            .text("/outcome/person_grants/0")
+        self.world.approve(&self.world.manager, &request).await.expect(200).text("/outcome/person_grants/0")
     }
 
     /// An identity that is offered to the owner of other things.
     async fn transfer(&self) -> String {
         let identity = self.identity().await;
-        self.made(
-            &self.world.owner,
-            &format!("/v1/identities/{identity}/transfer"),
-            json!({"to": self.callers[3].id}),
-        )
-        .await
+        self.made(&self.world.owner, &format!("/v1/identities/{identity}/transfer"), json!({"to": self.callers[3].id}))
+            .await
     }
 
     /// An identity that enrols its key with a join token.
@@ -387,19 +364,15 @@ impl Stage {
         let mut charter = self.charter();
         charter["credential_types"] = json!(["access_token", "api_key"]);
         let id = self.registered(charter, "draft").await.text("/id");
-        let controls = ["vaulting", "rotation", "ownership", "revalidation"].map(|control| json!({"control": control, "description": "runbook 12"}));
-        let ask =
-            json!({"type": "weaker_credential", "subject": {"type": "identity", "id": id}, "reason": "legacy", "compensating": controls, "duration": "20d"});
+        let controls = ["vaulting", "rotation", "ownership", "revalidation"]
+            .map(|control| json!({"control": control, "description": "runbook 12"}));
+        let ask = json!({"type": "weaker_credential", "subject": {"type": "identity", "id": id}, "reason": "legacy", "compensating": controls, "duration": "20d"});
         let request = self.world.post(&self.rita, "/v1/exceptions", ask).await.expect(201).text("/request");
         self.world.approve(&self.world.owner, &request).await.expect(200);
         assert_eq!(self.world.approve(&self.sib, &request).await.expect(200).text("/state"), "fulfilled");
         self.step(&self.rita, &format!("/v1/identities/{id}/submit")).await.expect(200);
-        let request = self
-            .world
-            .get(&self.world.security, &format!("/v1/identities/{id}"))
-            .await
-            .expect(200)
-            .text("/request");
+        let request =
+            self.world.get(&self.world.security, &format!("/v1/identities/{id}")).await.expect(200).text("/request");
         self.world.approve(&self.world.manager, &request).await.expect(200);
         id
     }
@@ -411,11 +384,8 @@ impl Stage {
             let ask = self.enrolment(&id).await;
             self.world.post("", "/v1/enrol", ask).await.expect(201);
         }
-        let open = self
-            .world
-            .get(&self.world.security, &format!("/v1/reviews?identity={id}&state=open"))
-            .await
-            .expect(200);
+        let open =
+            self.world.get(&self.world.security, &format!("/v1/reviews?identity={id}&state=open")).await.expect(200);
         open.text("/items/0/id")
     }
 
@@ -446,15 +416,13 @@ impl Stage {
     async fn difference(&self) -> String {
         let source = self.new_name();
         for count in [8, 7] {
-            let people: Vec<Value> = (0..count).map(|n| json!({"key": n.to_string(), "name": format!("{source} {n}")})).collect();
+            let people: Vec<Value> =
+                (0..count).map(|n| json!({"key": n.to_string(), "name": format!("{source} {n}")})).collect();
             let body = json!({"source": source, "complete": true, "people": people});
             self.world.post(&self.world.admin, "/v1/people/import", body).await.expect(200);
         }
-        let open = self
-            .world
-            .get(&self.world.admin, &format!("/v1/differences?state=open&source={source}"))
-            .await
-            .expect(200);
+        let open =
+            self.world.get(&self.world.admin, &format!("/v1/differences?state=open&source={source}")).await.expect(200);
         open.text("/items/0/id")
     }
 
@@ -472,7 +440,8 @@ impl Stage {
         let confirm = format!("/v1/sources/{}/confirm", source.id);
         self.step_bare(&self.callers[7].token, &confirm).await.expect(200);
         let body = signals::event(&self.new_name(), "application.retired", &format!("application:{}", self.new_name()));
-        let taken = signals::deliver(&self.world, &source.name, &signals::cloud_headers(&source.secret, &body), &body).await;
+        let taken =
+            signals::deliver(&self.world, &source.name, &signals::cloud_headers(&source.secret, &body), &body).await;
         taken.expect(202).text("/signals/0/id")
     }
 
@@ -486,12 +455,11 @@ impl Stage {
         let confirm = format!("/v1/sources/{}/confirm", source.id);
         self.step_bare(&self.callers[7].token, &confirm).await.expect(200);
         let body = signals::event(&self.new_name(), "workload.removed", &format!("identity:{}", self.identity().await));
-        let taken = signals::deliver(&self.world, &source.name, &signals::cloud_headers(&source.secret, &body), &body).await;
+        let taken =
+            signals::deliver(&self.world, &source.name, &signals::cloud_headers(&source.secret, &body), &body).await;
         let path = format!("/v1/signals/{}", taken.expect(202).text("/signals/0/id"));
         let security = &self.world.security;
-        self.world
-            .until(async || self.world.get(security, &path).await.expect(200).text("/state") == "done")
-            .await;
+        self.world.until(async || self.world.get(security, &path).await.expect(200).text("/state") == "done").await;
         self.world.get(security, &path).await.expect(200).text("/outcome/removal")
     }
 
@@ -505,8 +473,7 @@ impl Stage {
     }
 
     async fn data_domain(&self) -> String {
-        self.named("/v1/data-domains", json!({"name": self.new_name(), "sensitivity": "internal"}))
-            .await
+        self.named("/v1/data-domains", json!({"name": self.new_name(), "sensitivity": "internal"})).await
     }
 
     async fn package(&self) -> String {
@@ -518,15 +485,11 @@ impl Stage {
 
     async fn template_in_force(&self) -> String {
         let request = self.request_for("template").await;
-        self.world
-            .approve(&self.callers[7].token, &request)
-            .await
-            .expect(200)
-            .text("/matter/template/name")
+        self.world.approve(&self.callers[7].token, &request).await.expect(200).text("/matter/template/name")
     }
 
-    /// A browser in which somebody has signed in, and their passkey. From the first on, operator tokens neither approve nor confirm: all are
-    /// invited before.
+    /// A browser in which somebody has signed in, and their passkey. From the first on, operator tokens neither approve
+    /// nor confirm: all are invited before.
     pub async fn signed_in(&self) -> (Visitor, String) {
         let mut invited = self.invited.lock().await;
         while invited.len() < SIGN_INS && self.signed_in.fetch_add(1, Ordering::Relaxed) < SIGN_INS {
@@ -545,11 +508,7 @@ impl Stage {
     }
 
     async fn hash(&self, request: &str) -> String {
-        self.world
-            .get(&self.world.security, &format!("/v1/requests/{request}"))
-            .await
-            .expect(200)
-            .text("/content_hash")
+        self.world.get(&self.world.security, &format!("/v1/requests/{request}")).await.expect(200).text("/content_hash")
     }
 }
 
@@ -588,7 +547,8 @@ impl<'a> Cell<'a> {
                 // Of the identity's request.
                 Some("pending") => {
                     let path = format!("/v1/identities/{}", self.made["pending"]);
-                    let request = self.stage.world.get(&self.stage.world.security, &path).await.expect(200).text("/request");
+                    let request =
+                        self.stage.world.get(&self.stage.world.security, &path).await.expect(200).text("/request");
                     self.stage.hash(&request).await
                 }
                 Some(request) => self.stage.hash(&self.made[request].clone()).await,
@@ -653,7 +613,9 @@ impl<'a> Cell<'a> {
                 world.get(&token, "/v1/me").await.expect(200).text("/via/operator_token")
             }
             "application" => world.application(&stage.new_name()).await,
-            "environment" => stage.named("/v1/environments", json!({"name": stage.new_name(), "production": false})).await,
+            "environment" => {
+                stage.named("/v1/environments", json!({"name": stage.new_name(), "production": false})).await
+            }
             "identity" => stage.identity().await,
             "draft" => stage.registered(stage.charter(), "draft").await.text("/id"),
             "pending" => stage.registered(stage.charter(), "pending").await.text("/id"),

@@ -1,5 +1,5 @@
-//! An authenticator in software (CTAP 2.1 as far as a relying party sees it), and the browser's half of a ceremony. Written from the
-//! specification and independent of what it tests.
+//! An authenticator in software (CTAP 2.1 as far as a relying party sees it), and the browser's half of a ceremony.
+//! Written from the specification and independent of what it tests.
 
 use std::sync::Arc;
 
@@ -89,8 +89,7 @@ impl Authenticator {
         let length = u16::try_from(data.len()).unwrap().to_be_bytes();
         // {"fmt": "none", "attStmt": {}, "authData": …}
         let object = [b"\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData\x59".as_slice(), &length, &data].concat();
-        let response =
-            json!({"clientDataJSON": text(&self.client_data("webauthn.create", options)), "attestationObject": text(&object), "transports": ["internal"]});
+        let response = json!({"clientDataJSON": text(&self.client_data("webauthn.create", options)), "attestationObject": text(&object), "transports": ["internal"]});
         self.credential(response)
     }
 
@@ -110,7 +109,8 @@ impl Authenticator {
     }
 
     fn client_data(&self, ceremony: &str, options: &Value) -> Vec<u8> {
-        let data = json!({"type": ceremony, "challenge": options["challenge"], "origin": self.origin, "crossOrigin": false});
+        let data =
+            json!({"type": ceremony, "challenge": options["challenge"], "origin": self.origin, "crossOrigin": false});
         data.to_string().into_bytes()
     }
 
@@ -125,16 +125,13 @@ impl Authenticator {
             Key::Es256(key) => {
                 let point = key.public_key().as_ref();
                 // {1: 2, 3: -7, -1: 1, -2: x, -3: y}
-                [
-                    b"\xa5\x01\x02\x03\x26\x20\x01\x21\x58\x20".as_slice(),
-                    &point[1..33],
-                    b"\x22\x58\x20",
-                    &point[33..],
-                ]
-                .concat()
+                [b"\xa5\x01\x02\x03\x26\x20\x01\x21\x58\x20".as_slice(), &point[1..33], b"\x22\x58\x20", &point[33..]]
+                    .concat()
             }
             // {1: 1, 3: -8, -1: 6, -2: x}
-            Key::Ed25519(key) => [b"\xa4\x01\x01\x03\x27\x20\x06\x21\x58\x20".as_slice(), key.public_key().as_ref()].concat(),
+            Key::Ed25519(key) => {
+                [b"\xa4\x01\x01\x03\x27\x20\x06\x21\x58\x20".as_slice(), key.public_key().as_ref()].concat()
+            }
         }
     }
 

@@ -43,9 +43,7 @@ async fn press_sign_in(browser: &mut Chromium, world: &World) {
 }
 
 async fn told(browser: &mut Chromium, what: &str) {
-    browser
-        .until(&format!("document.getElementById('message').textContent.includes({what:?})"))
-        .await;
+    browser.until(&format!("document.getElementById('message').textContent.includes({what:?})")).await;
     assert!(browser.run(ME).await.is_null());
 }
 
@@ -120,21 +118,18 @@ async fn s7_a_copy_of_a_passkey_on_another_device_is_noticed() {
     sign_out(&mut browser, &world).await;
 
     // The private key, as it was before that sign-in, in another authenticator.
-    browser
-        .call("WebAuthn.removeVirtualAuthenticator", json!({"authenticatorId": authenticator}))
-        .await;
+    browser.call("WebAuthn.removeVirtualAuthenticator", json!({"authenticatorId": authenticator})).await;
     let other = browser.authenticator().await;
     copy["signCount"] = json!(0);
-    browser
-        .call("WebAuthn.addCredential", json!({"authenticatorId": other, "credential": copy}))
-        .await;
+    browser.call("WebAuthn.addCredential", json!({"authenticatorId": other, "credential": copy})).await;
     press_sign_in(&mut browser, &world).await;
     told(&mut browser, "proof").await;
     assert_eq!(world.events_of("passkey.copy_suspected", &passkey).await.len(), 1);
     assert_eq!(refusals(&world, &passkey).await, ["webauthn_counter_went_back"]);
 }
 
-/// Relying parties know hosts, not ports: the browser lets a page on another port of this host use the passkeys. The origin gives it away.
+/// Relying parties know hosts, not ports: the browser lets a page on another port of this host use the passkeys. The
+/// origin gives it away.
 #[tokio::test]
 async fn s7_an_answer_made_on_another_origins_page_is_refused() {
     let world = World::binary_on_localhost(Store::Sqlite, &[]).await;

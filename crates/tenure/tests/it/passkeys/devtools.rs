@@ -37,7 +37,8 @@ impl Chromium {
             "--remote-debugging-pipe",
             "about:blank",
         ];
-        // The protocol is spoken over file descriptors 3 and 4: no port that somebody else could use, and the end of the pipe ends the browser.
+        // The protocol is spoken over file descriptors 3 and 4: no port that somebody else could use, and the end of
+        // the pipe ends the browser.
         let mut child = Command::new("sh")
             .args(["-c", "exec chromium \"$@\" 3<&0 4>&1 </dev/null >/dev/null", "chromium"])
             .args(arguments)
@@ -81,9 +82,7 @@ impl Chromium {
             .write_all(format!("{command}\0").as_bytes())
             .await
             .expect("Chromium runs; `cargo xtask peers` installs it");
-        tokio::time::timeout(PATIENCE, self.reply(id, method))
-            .await
-            .unwrap_or_else(|_| panic!("{method} did not end"))
+        tokio::time::timeout(PATIENCE, self.reply(id, method)).await.unwrap_or_else(|_| panic!("{method} did not end"))
     }
 
     async fn reply(&mut self, id: u64, method: &str) -> Result<Value, Value> {
@@ -106,7 +105,9 @@ impl Chromium {
         for url in ["about:blank", url] {
             let went = self.call("Page.navigate", json!({"url": url})).await;
             assert!(went["errorText"].is_null(), "{url}: {went}");
-            let there = format!("document.readyState === 'complete' && {url:?}.startsWith(location.protocol + '//' + location.host)");
+            let there = format!(
+                "document.readyState === 'complete' && {url:?}.startsWith(location.protocol + '//' + location.host)"
+            );
             let blank = "location.href === 'about:blank'";
             self.until(if url == "about:blank" { blank } else { &there }).await;
         }
@@ -114,7 +115,8 @@ impl Chromium {
 
     /// What a script says, as JSON; its promise is waited for. What it throws is a failed test.
     pub async fn run(&mut self, script: &str) -> Value {
-        let parameters = json!({"expression": script, "awaitPromise": true, "returnByValue": true, "userGesture": true});
+        let parameters =
+            json!({"expression": script, "awaitPromise": true, "returnByValue": true, "userGesture": true});
         let mut said = self.call("Runtime.evaluate", parameters).await;
         assert!(said["exceptionDetails"].is_null(), "{script}: {}", said["exceptionDetails"]);
         said["result"]["value"].take()

@@ -17,11 +17,7 @@ pub struct Visitor {
 impl Visitor {
     pub fn new(world: &World) -> Self {
         Self {
-            http: reqwest::Client::builder()
-                .no_proxy()
-                .redirect(reqwest::redirect::Policy::none())
-                .build()
-                .unwrap(),
+            http: reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
             url: world.server.url.clone(),
             cookies: Mutex::default(),
         }
@@ -55,12 +51,9 @@ impl Visitor {
     }
 
     async fn send(&self, request: RequestBuilder) -> Answer {
-        let pairs: Vec<String> = self.cookies.lock().unwrap().iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let request = if pairs.is_empty() {
-            request
-        } else {
-            request.header(header::COOKIE, pairs.join("; "))
-        };
+        let pairs: Vec<String> =
+            self.cookies.lock().unwrap().iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let request = if pairs.is_empty() { request } else { request.header(header::COOKIE, pairs.join("; ")) };
         let answer = World::answer(request).await;
         for line in answer.headers.get_all(header::SET_COOKIE) {
             let line = line.to_str().unwrap();

@@ -21,8 +21,8 @@ fn with(field: &'static str, value: Value) -> impl Fn(&mut Value) {
     move |charter| charter[field] = value.clone()
 }
 
-/// The changed charter is refused for this field and nothing else: as pending, as active at once, by whoever asks, and as a
-/// draft on its way. Nothing gets a credential of it, and the log has each refusal.
+/// The changed charter is refused for this field and nothing else: as pending, as active at once, by whoever asks, and
+/// as a draft on its way. Nothing gets a credential of it, and the log has each refusal.
 async fn is_refused(world: &World, change: impl Fn(&mut Value), field: &str, code: &str) {
     let key = Key::new();
     let mut charter = world.charter(key.jwk());
@@ -48,14 +48,13 @@ async fn is_refused(world: &World, change: impl Fn(&mut Value), field: &str, cod
     }
     assert_ne!(world.ask_token(&key, &draft, "production").await.status, 200);
     let events = world.events().await;
-    let recorded = events
-        .iter()
-        .filter(|event| event["kind"] == "access.refused" && event["data"]["fields"][0] == json!({"field": field, "code": code}));
+    let recorded = events.iter().filter(|event| {
+        event["kind"] == "access.refused" && event["data"]["fields"][0] == json!({"field": field, "code": code})
+    });
     assert!(recorded.count() >= 4, "{field} {code}");
     assert!(
-        !events
-            .iter()
-            .any(|event| event["kind"] == "credential.issued" && event["subjects"].as_array().unwrap().contains(&json!(draft)))
+        !events.iter().any(|event| event["kind"] == "credential.issued"
+            && event["subjects"].as_array().unwrap().contains(&json!(draft)))
     );
 }
 

@@ -11,11 +11,8 @@ const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-be
 /// RFC 7009, by a client that proves itself.
 async fn revoke_by_client(world: &World, key: &Key, client: &str, token: &str) -> u16 {
     let assertion = key.assertion(client, &world.issuer("production"));
-    let fields = [
-        ("token", token),
-        ("client_assertion_type", ASSERTION_TYPE),
-        ("client_assertion", assertion.as_str()),
-    ];
+    let fields =
+        [("token", token), ("client_assertion_type", ASSERTION_TYPE), ("client_assertion", assertion.as_str())];
     world.form("", "/env/production/revoke", &fields).await.status
 }
 

@@ -125,8 +125,8 @@ on_both! { because "deadlines are claimed from the engine";
 
     async fn r42_every_illegal_transition_is_refused_and_recorded(world: World) {
         const STEPS: [&str; 7] = ["submit", "activate", "suspend", "resume", "retire", "close", "complete-task"];
-        // Each by somebody whose role allows the step, so that the state alone refuses it. Two people of security share the
-        // refusals, so that each is recorded one by one.
+        // Each by somebody whose role allows the step, so that the state alone refuses it. Two people of security share
+        // the refusals, so that each is recorded one by one.
         let (_, second) = world.person("Sid", &["security"]).await;
         for (state, way, illegal) in [
             ("draft", &[][..], &["activate", "suspend", "resume", "retire", "complete-task"][..]),
@@ -196,7 +196,8 @@ on_both! { because "deadlines are claimed from the engine";
         world.revoke("credential", &revoked.text("/credential")).await.expect(201);
         // A second cause keeps it suspended when the first is released.
         assert_eq!(step(&world, &world.owner, &id, "suspend").await.expect(200).body["suspensions"].as_array().unwrap().len(), 2);
-        // With more than one cause, a release names the revision that it was read in: its place alone may be another's by now.
+        // With more than one cause, a release names the revision that it was read in: its place alone may be another's
+        // by now.
         let blind = json!({"cause": 0, "reason": "looked at"});
         assert_eq!(world.post(&second, &format!("{path}/resume"), blind).await.expect(422).field_codes(), ["revision_missing"]);
         let revision = world.get(&world.owner, &path).await.expect(200).body["revision"].as_u64().unwrap();

@@ -30,7 +30,8 @@ fn with(charter: &Value, parts: Value) -> Value {
 
 /// The charter is refused for exactly these fields, handed in as pending and on its way from a draft.
 async fn is_refused(world: &World, kind: &str, charter: &Value, expected: &[(&str, &str)]) {
-    let expected: Vec<(String, String)> = expected.iter().map(|(field, code)| (format!("charter.{field}"), (*code).to_owned())).collect();
+    let expected: Vec<(String, String)> =
+        expected.iter().map(|(field, code)| (format!("charter.{field}"), (*code).to_owned())).collect();
     for stage in ["pending", "active"] {
         let answer = hand_in(world, kind, &format!("x-{}", now()), charter, stage).await.expect(422);
         assert_eq!(problems(&answer), expected, "{kind} {stage}: {}", answer.body);
@@ -67,18 +68,15 @@ async fn gateway(world: &World, name: &str, resource: &str, environment: &str) -
 }
 
 async fn decide(world: &World, gateway: &str, id: &str, resource: &str, action: &str, context: Value) -> Answer {
-    let body =
-        json!({"subject": {"type": "identity", "id": id}, "resource": {"type": "database", "id": resource}, "action": {"name": action}, "context": context});
+    let body = json!({"subject": {"type": "identity", "id": id}, "resource": {"type": "database", "id": resource}, "action": {"name": action}, "context": context});
     world.post(gateway, "/access/v1/evaluation", body).await.expect(200)
 }
 
 /// A vendor's integration, asked for by somebody else than its owner; and the request about it.
 async fn integration(world: &World, name: &str, charter: &Value) -> (String, String) {
     let (requester, token) = world.person("Rae", &["requester"]).await;
-    let charter = with(
-        charter,
-        json!({"parties": {"requester": requester, "operator": "acme", "beneficiary": "finance"}}),
-    );
+    let charter =
+        with(charter, json!({"parties": {"requester": requester, "operator": "acme", "beneficiary": "finance"}}));
     let body = json!({"kind": "integration", "name": name, "charter": charter, "stage": "pending"});
     let answer = world.post(&token, "/v1/identities", body).await.expect(201);
     (answer.text("/id"), answer.text("/request"))

@@ -40,9 +40,7 @@ impl<'a> Jobs<'a> {
             template[field] = value.clone();
         }
         let body = json!({"template": template, "purpose": "jobs"});
-        world
-            .call(reqwest::Method::PUT, &world.admin, &format!("/v1/templates/{name}"), Some(body))
-            .await
+        world.call(reqwest::Method::PUT, &world.admin, &format!("/v1/templates/{name}"), Some(body)).await
     }
 
     fn ask(&self, name: &str, key: &Key, charter: Value) -> Value {
@@ -59,7 +57,8 @@ impl<'a> Jobs<'a> {
 
     /// The proof that comes with a registration, with parts replaced.
     fn proof(&self, key: &Key, name: &str, with: Value) -> String {
-        let mut claims = json!({"sub": name, "aud": self.world.issuer("staging"), "jti": random(), "iat": now(), "exp": now() + 60});
+        let mut claims =
+            json!({"sub": name, "aud": self.world.issuer("staging"), "jti": random(), "iat": now(), "exp": now() + 60});
         for (field, value) in with.as_object().unwrap() {
             claims[field] = value.clone();
         }
@@ -191,7 +190,8 @@ on_one! {
         assert!((1..=300).contains(&made.body["token"]["expires_in"].as_i64().unwrap()));
         let request = made.text("/activation/request");
         assert_eq!(world.get(&world.security, &format!("/v1/requests/{request}")).await.expect(200).text("/state"), "fulfilled");
-        // It is a credential like any other: in the inventory, durable before it was handed over, and dead with its identity.
+        // It is a credential like any other: in the inventory, durable before it was handed over, and dead with its
+        // identity.
         let listed = world.get(&world.owner, &format!("/v1/identities/{id}/credentials")).await.expect(200);
         assert_eq!((listed.text("/items/0/state"), listed.text("/items/0/id")), ("live".to_owned(), made.text("/token/credential")));
         let issued = world.events_of("credential.issued", &id).await;
@@ -243,7 +243,8 @@ on_one! {
         let issued = world.events_of("credential.issued", &made.text("/token/credential")).await;
         assert_eq!((issued.len(), &issued[0]["data"]["task"]), (1, &json!("report")));
         assert_eq!(world.get(&world.security, &format!("/v1/requests/{}", made.text("/activation/request"))).await.expect(200).text("/route"), "auto");
-        // Without a task where several would do, with another's, or for more than its task takes, there is an identity and no credential; both are on record.
+        // Without a task where several would do, with another's, or for more than its task takes, there is an identity
+        // and no credential; both are on record.
         for (name, token, code) in [
             ("helper-2", json!({}), "intent_missing"),
             ("helper-3", json!({"task": "rob"}), "outside_intent"),

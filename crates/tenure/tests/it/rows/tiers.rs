@@ -1,4 +1,5 @@
-//! R119, R53, R20: the risk tier is derived and followed, use is bounded by its context, and ten thousand short lives are kept track of.
+//! R119, R53, R20: the risk tier is derived and followed, use is bounded by its context, and ten thousand short lives
+//! are kept track of.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,9 @@ async fn domain(world: &World, name: &str, sensitivity: &str) {
 
 async fn until_tier(world: &World, id: &str, tier: &str) {
     world
-        .until(async || world.get(&world.security, &format!("/v1/identities/{id}")).await.expect(200).text("/tier") == tier)
+        .until(async || {
+            world.get(&world.security, &format!("/v1/identities/{id}")).await.expect(200).text("/tier") == tier
+        })
         .await;
 }
 
@@ -176,7 +179,8 @@ on_one! {
     }
 }
 
-/// How late an identity may end after its time, in seconds, when as many end within less than a minute: as docs/reference/charter.md states it.
+/// How late an identity may end after its time, in seconds, when as many end within less than a minute: as
+/// docs/reference/charter.md states it.
 const TOLERANCE: i64 = 45;
 
 /// So many identities of seconds are made, listed, and ended in time.
@@ -216,10 +220,8 @@ async fn short_lives(world: World, count: usize, life: i64) {
     let (mut after, mut listed) = (String::new(), 0);
     loop {
         let asked = Instant::now();
-        let page = world
-            .get(&world.security, &format!("/v1/identities?kind=workload&limit=100{after}"))
-            .await
-            .expect(200);
+        let page =
+            world.get(&world.security, &format!("/v1/identities?kind=workload&limit=100{after}")).await.expect(200);
         slowest = slowest.max(asked.elapsed());
         listed += page.body["items"].as_array().unwrap().len();
         match page.body["next"].as_str() {
@@ -230,11 +232,7 @@ async fn short_lives(world: World, count: usize, life: i64) {
     assert!(listed >= count, "{listed}");
     // All of them end. What the log says of each is within the tolerance of its own end.
     let left = async || {
-        world
-            .get(&world.security, "/v1/identities?state=active&environment=staging&limit=1")
-            .await
-            .expect(200)
-            .body["items"]
+        world.get(&world.security, "/v1/identities?state=active&environment=staging&limit=1").await.expect(200).body["items"]
             == json!([])
     };
     world.until_within(Duration::from_secs(120), left).await;

@@ -1,5 +1,5 @@
-//! Authority that was handed on, and answers that were waited for, in tokens that are bound to the key of whoever asks (S-14, RFC 8693,
-//! RFC 9449, RFC 8705); and actors that a foreign issuer proves.
+//! Authority that was handed on, and answers that were waited for, in tokens that are bound to the key of whoever asks
+//! (S-14, RFC 8693, RFC 9449, RFC 8705); and actors that a foreign issuer proves.
 
 use super::mutual_tls::{Certificates, aliases, certified};
 use super::*;
@@ -37,19 +37,13 @@ async fn constrained(chain: &Chain, name: &str, part: Part<'_>) -> Party {
     let key = Key::new();
     let mut charter = chain.charter(&key, &part);
     charter["sender_constrained"] = json!(true);
-    Party {
-        id: chain.world.active(name, charter).await,
-        key,
-    }
+    Party { id: chain.world.active(name, charter).await, key }
 }
 
 /// The form by which a party that a key of its own proves takes up what a token hands on.
 fn taken_up<'a>(assertion: &'a str, subject_token: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-    let mut form = vec![
-        ("client_assertion_type", ASSERTION_TYPE),
-        ("client_assertion", assertion),
-        ("grant_type", EXCHANGE),
-    ];
+    let mut form =
+        vec![("client_assertion_type", ASSERTION_TYPE), ("client_assertion", assertion), ("grant_type", EXCHANGE)];
     form.extend([("subject_token", subject_token), ("subject_token_type", ACCESS_TOKEN)]);
     form.extend_from_slice(more);
     form
@@ -67,7 +61,8 @@ on_one! {
         let delegates: &[(&str, &[&str], u8)] = &[(&actor.id, ALL, 0)];
         let subject = constrained(&chain, "subject", Part { actions: ALL, delegates, ..PLAIN }).await;
         let (of_subject, of_actor) = (Key::new(), Key::new());
-        // What names its actor serves that one alone, and is bound by that: it is handed over, so that no key of the subject's goes with it.
+        // What names its actor serves that one alone, and is bound by that: it is handed over, so that no key of the
+        // subject's goes with it.
         let assertion = subject.key.assertion(&subject.id, &world.issuer("production"));
         let details = crate::agents::delegation(&actor.id, &[], None).to_string();
         let form = [("client_assertion_type", ASSERTION_TYPE), ("client_assertion", &assertion), ("grant_type", "client_credentials"), ("authorization_details", &details)];
@@ -198,22 +193,14 @@ async fn exchanged_over_certificates(store: Store) {
     let chain = Chain::new(certificates.world_on(store).await).await;
     let world = &chain.world;
     let aliases = aliases(world).await;
-    let (endpoint, introspection) = (aliases["token_endpoint"].as_str().unwrap(), aliases["introspection_endpoint"].as_str().unwrap());
+    let (endpoint, introspection) =
+        (aliases["token_endpoint"].as_str().unwrap(), aliases["introspection_endpoint"].as_str().unwrap());
     let mut charter = certified(world, &certificates.self_signed("actor"));
     charter["scope"] = json!([{"actions": ALL, "resource": world.orders}]);
     charter["sender_constrained"] = json!(true);
     let actor = world.active("actor", charter).await;
     let delegates: &[(&str, &[&str], u8)] = &[(&actor, ALL, 0)];
-    let subject = chain
-        .party(
-            "subject",
-            Part {
-                actions: ALL,
-                delegates,
-                ..PLAIN
-            },
-        )
-        .await;
+    let subject = chain.party("subject", Part { actions: ALL, delegates, ..PLAIN }).await;
     let token = chain.delegate(&subject, &actor, &[], None).await.expect(200).text("/access_token");
     certificates.self_signed("thief");
     let exchange = async |certificate: Option<&str>, scope: &str| {

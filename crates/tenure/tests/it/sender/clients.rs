@@ -1,4 +1,5 @@
-//! Stock clients: openid-client with DPoP, authlib with assertions as they were before rfc7523bis, requests with a certificate.
+//! Stock clients: openid-client with DPoP, authlib with assertions as they were before rfc7523bis, requests with a
+//! certificate.
 
 use super::mutual_tls::{Certificates, aliases, certified};
 use super::*;
@@ -118,8 +119,10 @@ async fn the_command_line_binds_tokens() {
         }
     };
     let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-    let jwk: Value = serde_json::from_str(&run(words(&format!("key generate --out {}", path("gate.key")))).await).unwrap();
-    let bound_to: Value = serde_json::from_str(&run(words(&format!("key generate --out {}", path("dpop.key")))).await).unwrap();
+    let jwk: Value =
+        serde_json::from_str(&run(words(&format!("key generate --out {}", path("gate.key")))).await).unwrap();
+    let bound_to: Value =
+        serde_json::from_str(&run(words(&format!("key generate --out {}", path("dpop.key")))).await).unwrap();
     let mut charter = world.charter(jwk);
     charter["scope"] = json!([{"actions": ["enforce"], "resource": world.orders}]);
     charter["sender_constrained"] = json!(true);
@@ -143,10 +146,7 @@ async fn the_command_line_binds_tokens() {
         path("token")
     );
     let proof = run(words(&make)).await;
-    world
-        .show(Method::POST, INTROSPECT, "DPoP", token, &[proof.trim()], about(&world.gateway))
-        .await
-        .expect(200);
+    world.show(Method::POST, INTROSPECT, "DPoP", token, &[proof.trim()], about(&world.gateway)).await.expect(200);
 }
 
 /// Keys as files: as they are made, as OpenSSL reads and makes them, and as earlier releases wrote them.
@@ -169,10 +169,7 @@ async fn e04_the_command_line_reads_and_writes_keys_and_bare_tokens() {
     // RFC 8037, appendix A: what earlier releases wrote.
     std::fs::write(path("old"), "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A\n").unwrap();
     let mut keys = vec![("openssl", foreign_jwk)];
-    keys.push((
-        "old",
-        json!({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}),
-    ));
+    keys.push(("old", json!({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"})));
     for (name, options) in [
         ("ed25519-pem", ""),
         ("p256-pem", " --type p256"),
@@ -182,10 +179,8 @@ async fn e04_the_command_line_reads_and_writes_keys_and_bare_tokens() {
         let made = said(run(format!("key generate --out {}{options}", path(name))).await);
         keys.push((name, serde_json::from_str(&made).unwrap()));
         if name.ends_with("pem") {
-            let read = std::process::Command::new("openssl")
-                .args(["pkey", "-noout", "-in", &path(name)])
-                .output()
-                .unwrap();
+            let read =
+                std::process::Command::new("openssl").args(["pkey", "-noout", "-in", &path(name)]).output().unwrap();
             assert!(read.status.success(), "{name}");
         }
     }
@@ -205,11 +200,8 @@ async fn e04_the_command_line_reads_and_writes_keys_and_bare_tokens() {
         let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path("token")).unwrap().permissions());
         assert_eq!(mode & 0o777, 0o600);
     }
-    std::fs::write(
-        path("none"),
-        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
-    )
-    .unwrap();
+    std::fs::write(path("none"), "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n")
+        .unwrap();
     let refused = run(format!("key public {}", path("none"))).await;
     assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("without a passphrase"));
 }

@@ -16,7 +16,9 @@ impl Certificates {
         made.self_signed("ca");
         made.openssl(&format!("req -newkey {EC} -subj /CN=server -keyout server.key -out server.csr"));
         std::fs::write(made.path("san"), "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n").unwrap();
-        made.openssl("x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile san -out server.pem");
+        made.openssl(
+            "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile san -out server.pem",
+        );
         made
     }
 
@@ -76,7 +78,13 @@ impl Certificates {
     }
 
     /// What curl gets: with a client certificate or without, with headers, and a form or JSON.
-    pub async fn curl(&self, url: &str, certificate: Option<&str>, headers: &[&str], body: &[&str]) -> (u16, Value, String) {
+    pub async fn curl(
+        &self,
+        url: &str,
+        certificate: Option<&str>,
+        headers: &[&str],
+        body: &[&str],
+    ) -> (u16, Value, String) {
         let mut command = Command::new("curl");
         command.args(["--silent", "--show-error", "--dump-header", "-", "--http1.1", "--noproxy", "*", "--cacert"]);
         command.arg(self.path("ca.pem"));
@@ -105,15 +113,13 @@ const EC: &str = "ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
 /// The charter of an identity that proves itself with this certificate.
 pub(super) fn certified(world: &World, certificate: &str) -> Value {
     let mut charter = world.charter(json!({}));
-    charter["workload_binding"] = json!({"type": "certificate", "workload": "deployment/exporter", "certificate": certificate});
+    charter["workload_binding"] =
+        json!({"type": "certificate", "workload": "deployment/exporter", "certificate": certificate});
     charter
 }
 
 fn code(body: &Value) -> &str {
-    ["code", "reason_code", "error"]
-        .iter()
-        .find_map(|name| body[*name].as_str())
-        .unwrap_or_default()
+    ["code", "reason_code", "error"].iter().find_map(|name| body[*name].as_str()).unwrap_or_default()
 }
 
 /// Where the listener with certificates is, as the metadata say it.
@@ -130,7 +136,8 @@ async fn curl_gets_and_uses_a_token_that_is_bound_to_its_certificate() {
     let certificates = Certificates::new();
     let world = certificates.world().await;
     let aliases = aliases(&world).await;
-    let (endpoint, introspection) = (aliases["token_endpoint"].as_str().unwrap(), aliases["introspection_endpoint"].as_str().unwrap());
+    let (endpoint, introspection) =
+        (aliases["token_endpoint"].as_str().unwrap(), aliases["introspection_endpoint"].as_str().unwrap());
     assert!(!endpoint.starts_with(&world.server.url));
     let evaluation = introspection.replace(INTROSPECT, EVALUATION);
     let id = world.active("exporter", certified(&world, &certificates.self_signed("exporter"))).await;
@@ -161,7 +168,8 @@ async fn curl_gets_and_uses_a_token_that_is_bound_to_its_certificate() {
         let (status, body, _) = own(who, certificate).await;
         assert_eq!((status, code(&body)), (401, why), "{certificate:?}");
     }
-    let (status, body, _) = certificates.curl(endpoint, Some("exporter"), &[], &["grant_type=client_credentials"]).await;
+    let (status, body, _) =
+        certificates.curl(endpoint, Some("exporter"), &[], &["grant_type=client_credentials"]).await;
     assert_eq!((status, code(&body)), (401, "proof_missing"), "a proof names its identity");
     let taken = world
         .register(
@@ -180,7 +188,8 @@ async fn curl_gets_and_uses_a_token_that_is_bound_to_its_certificate() {
     assert_eq!((status, &told["active"], &told["cnf"]), (200, &json!(true), &json!({"x5t#S256": thumbprint})));
     let question = |cnf: Value| {
         let subject = json!({"type": "identity", "id": id, "properties": {"access_token": token, "cnf": cnf}});
-        json!({"subject": subject, "resource": {"type": "database", "id": world.orders}, "action": {"name": "read"}}).to_string()
+        json!({"subject": subject, "resource": {"type": "database", "id": world.orders}, "action": {"name": "read"}})
+            .to_string()
     };
     let json_body = "content-type: application/json";
     let good = question(json!({"x5t#S256": thumbprint}));
@@ -203,17 +212,14 @@ async fn curl_gets_and_uses_a_token_that_is_bound_to_its_certificate() {
         ("no certificate", introspection, None, &spoofed[..1]),
         ("headers in place of one", introspection, None, &spoofed[..]),
         ("headers and another one", introspection, Some("stranger"), &spoofed[..]),
-        (
-            "the listener that asks for none",
-            &format!("{}{INTROSPECT}", world.server.url),
-            Some("gate"),
-            &spoofed[..],
-        ),
+        ("the listener that asks for none", &format!("{}{INTROSPECT}", world.server.url), Some("gate"), &spoofed[..]),
     ] {
         let (status, body, head) = certificates.curl(url, certificate, headers, &[&about]).await;
         assert_eq!((status, code(&body)), (401, "token_bound"), "{what}");
         assert!(
-            head.contains(r#"www-authenticate: bearer error="invalid_token", error_description="the token is bound to a tls"#),
+            head.contains(
+                r#"www-authenticate: bearer error="invalid_token", error_description="the token is bound to a tls"#
+            ),
             "{what}: {head}"
         );
     }
@@ -230,7 +236,8 @@ async fn curl_gets_and_uses_a_token_that_is_bound_to_its_certificate() {
     assert_eq!((status, code(&body)), (401, "proof_missing"), "headers prove nobody");
 }
 
-/// How a client proves itself and what its token is bound to are two things: any client on this listener gets bound tokens.
+/// How a client proves itself and what its token is bound to are two things: any client on this listener gets bound
+/// tokens.
 #[tokio::test]
 async fn a_certificate_binds_whatever_proved_the_client() {
     let certificates = Certificates::new();
@@ -273,10 +280,7 @@ async fn a_certificate_binds_whatever_proved_the_client() {
     let plain = World::start(Store::Sqlite).await;
     let metadata = plain.get("", "/.well-known/oauth-authorization-server/env/production").await.expect(200);
     assert_eq!(
-        (
-            &metadata.body["tls_client_certificate_bound_access_tokens"],
-            &metadata.body["mtls_endpoint_aliases"]
-        ),
+        (&metadata.body["tls_client_certificate_bound_access_tokens"], &metadata.body["mtls_endpoint_aliases"]),
         (&json!(false), &Value::Null)
     );
     assert_eq!(metadata.body["dpop_signing_alg_values_supported"], json!(["EdDSA", "Ed25519", "ES256"]));
@@ -318,16 +322,21 @@ async fn an_older_connection_is_an_older_proof(store: Store) {
     assert_eq!((verified.len(), &verified[0]["data"]["signal"]), (1, &json!(heard.text("/signals/0/id"))));
     ask(&open).await.expect(200);
 
-    // No handshake stands on an earlier one: sessions are not resumed here, by none of TLS's two ways. Where nobody is proven, they are.
+    // No handshake stands on an earlier one: sessions are not resumed here, by none of TLS's two ways. Where nobody is
+    // proven, they are.
     let handshakes = async |url: &str, version: &'static str| {
         let address = url.trim_start_matches("https://").split('/').next().unwrap().to_owned();
         let mut command = Command::new("openssl");
-        command
-            .current_dir(certificates.path(""))
-            .args(["s_client", "-connect", &address, "-CAfile", "ca.pem", version, "-reconnect"]);
-        command
-            .args(["-cert", "exporter.pem", "-key", "exporter.key"])
-            .stdin(std::process::Stdio::null());
+        command.current_dir(certificates.path("")).args([
+            "s_client",
+            "-connect",
+            &address,
+            "-CAfile",
+            "ca.pem",
+            version,
+            "-reconnect",
+        ]);
+        command.args(["-cert", "exporter.pem", "-key", "exporter.key"]).stdin(std::process::Stdio::null());
         let said = tokio::task::spawn_blocking(move || command.output().unwrap().stdout).await.unwrap();
         String::from_utf8_lossy(&said).into_owned()
     };

@@ -21,7 +21,8 @@ on_both! { because "a delivery is known by a key that the engine holds once";
         asked["rate_per_minute"] = json!(1_000);
         let cluster = source(&world, asked).await;
         let headers = vec![("content-type", "application/json".to_owned()), ("authorization", format!("Bearer {}", cluster.secret))];
-        // Somebody who may do as they like in a namespace of their own, in the same batch as the end of another's workload.
+        // Somebody who may do as they like in a namespace of their own, in the same batch as the end of another's
+        // workload.
         let mixed = batch(&[removal("playground", "a"), removal("prod", "billing"), removal("playground", &"n".repeat(200))]);
         let taken = deliver(&world, &cluster.name, &headers, &mixed).await.expect(202);
         assert_eq!(taken.body["signals"].as_array().unwrap().len(), 1, "{}", taken.body);

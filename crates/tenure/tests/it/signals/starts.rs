@@ -11,12 +11,7 @@ use crate::world::{Key, World, now, random};
 async fn outcome(world: &World, source: &str) -> Value {
     let path = format!("/v1/signals?source={source}");
     let newest = async || {
-        world.get(&world.security, &path).await.expect(200).body["items"]
-            .as_array()
-            .unwrap()
-            .last()
-            .cloned()
-            .unwrap()
+        world.get(&world.security, &path).await.expect(200).body["items"].as_array().unwrap().last().cloned().unwrap()
     };
     world.until(async || newest().await["state"] != "received").await;
     newest().await

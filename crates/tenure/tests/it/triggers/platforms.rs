@@ -1,5 +1,5 @@
-//! What GitHub tells of repositories, signed by octokit's library, and what becomes of pipelines that prove themselves by tokens with
-//! GitHub's claims: drafts (R8, R80), ends (R82), moves (R86).
+//! What GitHub tells of repositories, signed by octokit's library, and what becomes of pipelines that prove themselves
+//! by tokens with GitHub's claims: drafts (R8, R80), ends (R82), moves (R86).
 
 use std::io::Write;
 use std::process::Stdio;
@@ -43,9 +43,7 @@ async fn tell(world: &World, hook: &Source, event: &str, payload: &Value) -> Val
         "{answer}"
     );
     let path = format!("/v1/signals/{}", answer["body"]["signals"][0]["id"].as_str().unwrap());
-    world
-        .until(async || world.get(&world.security, &path).await.expect(200).text("/state") != "received")
-        .await;
+    world.until(async || world.get(&world.security, &path).await.expect(200).text("/state") != "received").await;
     world.get(&world.security, &path).await.expect(200).body
 }
 

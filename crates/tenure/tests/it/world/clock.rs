@@ -1,6 +1,7 @@
 //! The time of a test: the machine's, moved by what the test lets pass, or held.
 //!
-//! A deadline of hours is reached in one call, and while the time is held a slow machine brings none nearer. It is a value that the test hands to
+//! A deadline of hours is reached in one call, and while the time is held a slow machine brings none nearer. It is a
+//! value that the test hands to
 //! [`tenure::server::start`]: no flag, variable or header of the product leads here, since the product doesn't hold it
 //! (`the_servers_time_can_not_be_moved_from_outside`).
 
@@ -93,7 +94,5 @@ pub fn set_thread_time(clock: Option<TestClock>) {
 
 /// The time as the server of this thread's test has it; the machine's if it runs by that.
 pub fn thread_time() -> Timestamp {
-    CLOCK
-        .with_borrow(|clock| clock.as_ref().map(TestClock::looked_at))
-        .unwrap_or_else(TestClock::of_the_machine)
+    CLOCK.with_borrow(|clock| clock.as_ref().map(TestClock::looked_at)).unwrap_or_else(TestClock::of_the_machine)
 }

@@ -14,22 +14,21 @@ use super::Store;
 use super::clock::{self, TestClock};
 
 /// What every server of a test is told.
-const SETTINGS: [(&str, &str); 3] = [
-    ("TENURE_LISTEN", "127.0.0.1:0"),
-    ("TENURE_OUTBOUND_ALLOW", "127.0.0.0/8"),
-    ("TENURE_KEY_OVERLAP", "2s"),
-];
+const SETTINGS: [(&str, &str); 3] =
+    [("TENURE_LISTEN", "127.0.0.1:0"), ("TENURE_OUTBOUND_ALLOW", "127.0.0.0/8"), ("TENURE_KEY_OVERLAP", "2s")];
 /// How long a server may take to start or to stop.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How a server runs.
 #[derive(Debug, Clone)]
 pub enum Host {
-    /// The real binary in a process of its own, by the machine's clock: what is killed, read from its output, or met by others' clients.
+    /// The real binary in a process of its own, by the machine's clock: what is killed, read from its output, or met by
+    /// others' clients.
     Binary,
     /// Another build of it.
     Program(PathBuf),
-    /// Inside this process by that clock: the same wiring (`tenure::server::start`), with no process to start and no time to wait for.
+    /// Inside this process by that clock: the same wiring (`tenure::server::start`), with no process to start and no
+    /// time to wait for.
     Inside(TestClock),
 }
 
@@ -82,17 +81,16 @@ impl Server {
     }
 
     /// Starts a server on what these hold.
-    pub fn on(host: &Host, data: tempfile::TempDir, database: Option<TestPostgres>, environment: &[(&str, &str)]) -> Self {
+    pub fn on(
+        host: &Host,
+        data: tempfile::TempDir,
+        database: Option<TestPostgres>,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let said = Arc::default();
-        let (running, url) = Running::start(host, data.path(), database.as_ref().map(TestPostgres::url), environment, &said);
-        Self {
-            host: host.clone(),
-            running: Mutex::new(running),
-            url,
-            data,
-            said,
-            database,
-        }
+        let (running, url) =
+            Running::start(host, data.path(), database.as_ref().map(TestPostgres::url), environment, &said);
+        Self { host: host.clone(), running: Mutex::new(running), url, data, said, database }
     }
 
     /// Starts a server that was stopped or killed, on the same data and address.
@@ -145,7 +143,8 @@ impl Server {
         self.database.as_ref().map(TestPostgres::url)
     }
 
-    /// What it has written to its standard error so far. Only of the binary: what is logged inside a test is the test's own output.
+    /// What it has written to its standard error so far. Only of the binary: what is logged inside a test is the test's
+    /// own output.
     pub fn said(&self) -> String {
         assert!(
             matches!(self.host, Host::Binary),
@@ -179,16 +178,19 @@ impl Drop for Server {
 }
 
 impl Running {
-    fn start(host: &Host, data: &Path, database: Option<&str>, environment: &[(&str, &str)], said: &Arc<Mutex<String>>) -> (Self, String) {
+    fn start(
+        host: &Host,
+        data: &Path,
+        database: Option<&str>,
+        environment: &[(&str, &str)],
+        said: &Arc<Mutex<String>>,
+    ) -> (Self, String) {
         match host {
             Host::Binary => Self::launched(Path::new(env!("CARGO_BIN_EXE_tenure")), data, database, environment, said),
             Host::Program(program) => Self::launched(program, data, database, environment, said),
             Host::Inside(clock) => {
-                let mut settings: Vec<(String, String)> = SETTINGS
-                    .iter()
-                    .chain(environment)
-                    .map(|(name, value)| ((*name).into(), (*value).into()))
-                    .collect();
+                let mut settings: Vec<(String, String)> =
+                    SETTINGS.iter().chain(environment).map(|(name, value)| ((*name).into(), (*value).into())).collect();
                 settings.push(("TENURE_DATA".into(), data.to_str().unwrap().into()));
                 settings.extend(database.map(|url| ("TENURE_STORE".into(), url.into())));
                 let config = Config::read(None, settings).unwrap();
@@ -198,7 +200,13 @@ impl Running {
         }
     }
 
-    fn launched(program: &Path, data: &Path, database: Option<&str>, environment: &[(&str, &str)], said: &Arc<Mutex<String>>) -> (Self, String) {
+    fn launched(
+        program: &Path,
+        data: &Path,
+        database: Option<&str>,
+        environment: &[(&str, &str)],
+        said: &Arc<Mutex<String>>,
+    ) -> (Self, String) {
         let (child, url) = launch(program, data, database, environment, said);
         (Self::Binary(child), url)
     }
@@ -243,15 +251,15 @@ pub fn clean(program: &Path) -> Command {
     command
 }
 
-fn launch(program: &Path, data: &Path, database: Option<&str>, environment: &[(&str, &str)], said: &Arc<Mutex<String>>) -> (Child, String) {
+fn launch(
+    program: &Path,
+    data: &Path,
+    database: Option<&str>,
+    environment: &[(&str, &str)],
+    said: &Arc<Mutex<String>>,
+) -> (Child, String) {
     let mut command = clean(program);
-    command
-        .arg("server")
-        .arg("--data")
-        .arg(data)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
+    command.arg("server").arg("--data").arg(data).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     command.envs(SETTINGS);
     if let Some(database) = database {
         command.env("TENURE_STORE", database);
@@ -263,9 +271,7 @@ fn launch(program: &Path, data: &Path, database: Option<&str>, environment: &[(&
     let note = move |line: &str| said.lock().unwrap().push_str(&format!("{line}\n"));
     let mut start = String::new();
     let url = loop {
-        let Some(Ok(line)) = lines.next() else {
-            panic!("the server did not start: {start}")
-        };
+        let Some(Ok(line)) = lines.next() else { panic!("the server did not start: {start}") };
         note(&line);
         match line.strip_prefix("Tenure serves ") {
             Some(url) => break url.to_owned(),

@@ -1,8 +1,9 @@
 //! A ready world that is copied: its folder, or its database, instead of some 25 calls a test.
 //!
-//! Tests run beside each other in processes of their own. Each takes the first place that is free (a lock that its process holds), and with it
-//! that place's address: a deployment keeps the public URL that it was set up under. What is missing or too old is made, so a place serves
-//! one test after another, and no test depends on who was there before: nothing is ever written to what is copied.
+//! Tests run beside each other in processes of their own. Each takes the first place that is free (a lock that its
+//! process holds), and with it that place's address: a deployment keeps the public URL that it was set up under. What
+//! is missing or too old is made, so a place serves one test after another, and no test depends on who was there
+//! before: nothing is ever written to what is copied.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -68,8 +69,8 @@ pub struct Copy {
 }
 
 impl Place {
-    /// The first free place for worlds on this store that are reached under this host name. `None` where nothing can be kept for others: on
-    /// a PostgreSQL of this process's own.
+    /// The first free place for worlds on this store that are reached under this host name. `None` where nothing can be
+    /// kept for others: on a PostgreSQL of this process's own.
     pub fn take(store: Store, host: &'static str) -> Option<Self> {
         if store == Store::Postgres && shared_postgres().is_none() {
             return None;
@@ -83,13 +84,7 @@ impl Place {
             // Somebody else's server may stand here, one of another clone's tests for instance.
             drop(std::net::TcpListener::bind(("127.0.0.1", port)).ok()?);
             let folder = base.join(format!("{number}-{store:?}-{host}").to_lowercase());
-            Some(Self {
-                folder,
-                store,
-                host,
-                port,
-                _lock: lock,
-            })
+            Some(Self { folder, store, host, port, _lock: lock })
         })
     }
 
@@ -112,11 +107,7 @@ impl Place {
         for file in fs::read_dir(self.folder.join("data")).unwrap().flatten() {
             fs::copy(file.path(), data.path().join(file.file_name())).unwrap();
         }
-        Some(Copy {
-            data,
-            database: made.database.as_deref().map(copied_postgres),
-            handed: made.handed,
-        })
+        Some(Copy { data, database: made.database.as_deref().map(copied_postgres), handed: made.handed })
     }
 
     /// Keeps a world, whose server has stopped, for those who come after.
