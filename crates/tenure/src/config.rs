@@ -220,7 +220,7 @@ pub enum Role {
     All,
     /// Serves the API and the pages, and works off nothing.
     Api,
-    /// Works off what falls due, seals the log, sends notices; serves its own health and nothing else.
+    /// Works off what falls due, verifies the state, sends notices; serves its own health and nothing else.
     Worker,
 }
 

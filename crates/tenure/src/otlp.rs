@@ -90,7 +90,7 @@ pub(crate) fn start(endpoint: &str, allowed: &[Cidr], json: bool) -> anyhow::Res
         }));
     let lines = log::layer().with_writer(std::io::stderr);
     let lines = if json { lines.json().boxed() } else { lines.with_ansi(false).boxed() };
-    let started = tracing_subscriber::registry().with(lines.with_filter(filter())).with(spans).try_init();
+    let started = tracing_subscriber::registry().with(lines.with_filter(filter()?)).with(spans).try_init();
     started.map_err(|error| anyhow::anyhow!("{error}"))?;
     Ok(Spans(provider))
 }

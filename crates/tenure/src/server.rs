@@ -267,7 +267,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Run
         tokio::spawn(tenure_server::serve(listener, router.clone(), proxies, places, stopped.clone()))
     };
     let mut tasks: Vec<_> = listeners.into_iter().chain(mutual).map(serve).collect();
-    tasks.push(tokio::spawn(run::upkeep::run(Arc::clone(&engine), stopped.clone())));
+    tasks.push(tokio::spawn(run::keep(Arc::clone(&engine), stopped.clone())));
     if config.role.works() {
         tasks.push(tokio::spawn(run::work(engine, channels, stopped)));
     }

@@ -1,7 +1,7 @@
 //! What the server says of itself while it runs: the log on standard error, and its spans to a collector, where the
 //! build and the settings have it.
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::Config;
@@ -60,12 +60,19 @@ pub(crate) fn start(config: &Config) -> anyhow::Result<Telemetry> {
 /// # Errors
 /// Something logs already.
 pub fn start_log(json: bool) -> anyhow::Result<()> {
-    let builder = tracing_subscriber::fmt().with_env_filter(filter()).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter()?).with_writer(std::io::stderr);
     let started = if json { builder.json().try_init() } else { builder.with_ansi(false).try_init() };
     started.map_err(|error| anyhow::anyhow!("{error}"))
 }
 
 /// What is logged: what `TENURE_LOG` says, or else what is worth a line.
-pub(crate) fn filter() -> EnvFilter {
-    EnvFilter::try_from_env("TENURE_LOG").unwrap_or_else(|_| EnvFilter::new("info"))
+///
+/// # Errors
+/// `TENURE_LOG` is no filter.
+pub(crate) fn filter() -> anyhow::Result<EnvFilter> {
+    let said = std::env::var("TENURE_LOG").unwrap_or_else(|_| "info".to_owned());
+    // What the driver of PostgreSQL logs below a warning holds rows, and with them what people's erasure doesn't reach.
+    let quiet = "tokio_postgres=warn,postgres_protocol=warn";
+    EnvFilter::try_new(format!("{said},{quiet}"))
+        .context("the variable TENURE_LOG is wrong: info,tenure_engine=debug is one")
 }

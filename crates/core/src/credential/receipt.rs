@@ -117,6 +117,18 @@ pub struct Progress {
     pub longest_life: Span,
 }
 
+/// An identity that left the scope while its receipt wasn't signed: what was issued to it before is revoked all the
+/// same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Left {
+    /// The identity.
+    pub identity: IdentityId,
+    /// The check, by its number, that had looked at it before it left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_in: Option<u32>,
+}
+
 /// A receipt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -142,6 +154,9 @@ pub struct Receipt {
     /// How far a check of the points has come that isn't over yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
+    /// The identities that left the scope since the revocation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<Left>,
     /// What could come back by itself when the points were last checked; none until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub returning: Option<Returning>,

@@ -287,7 +287,7 @@ event_kinds! {
     /// A request was changed by who asked.
     RequestAmended = "request.amended" at Change;
     /// The answer to a request with an idempotency key was kept.
-    RequestAnswered = "request.answered" at Administer;
+    RequestAnswered = "request.answered" at Administer does Notes;
     /// A request was approved.
     RequestApproved = "request.approved" at Approve;
     /// An identity was told of the answer to its request.

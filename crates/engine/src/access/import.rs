@@ -26,7 +26,7 @@ use tenure_core::store::row::Stored;
 use crate::access::departures;
 use crate::kernel::Kernel;
 use crate::kernel::authority::{administration, inventory, owns};
-use crate::kernel::caller::Caller;
+use crate::kernel::caller::{self, Caller};
 use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
 use crate::kernel::query::{Listed, Query};
@@ -61,7 +61,7 @@ struct Read {
 pub async fn import_people(kernel: &Kernel, caller: &Caller, ask: ImportPeople) -> Result<ImportReport, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "people.import", ""), async {
-            kernel.allow(caller, Action::Import, inventory("person", "", ""), owns(false))?;
+            may_import(kernel, caller)?;
             let rows = read_feed(&ask)?;
             let mut report: Option<ImportReport> = None;
             for _ in 0..ROUNDS {
@@ -228,7 +228,7 @@ async fn follow(
         }));
     }
     for changeset in changesets.into_iter().flatten() {
-        if !done(kernel, changeset).await? {
+        if !done(kernel, caller, changeset).await? {
             return Ok(false);
         }
     }
@@ -239,7 +239,7 @@ async fn follow(
             .fact("ends_at", person.ends_at);
         let mut changeset = Changeset::new(caller.author(), now, event);
         departures::depart(kernel, &mut changeset, stored, person, now).await?;
-        if !done(kernel, changeset).await? {
+        if !done(kernel, caller, changeset).await? {
             return Ok(false);
         }
     }
@@ -251,13 +251,22 @@ async fn follow(
         .fact("items", report.items.len())
         .fact("unchanged", report.unchanged)
         .fact("digest", &report.digest);
-    let done = done(kernel, Changeset::new(caller.author(), now, event)).await?;
+    let done = done(kernel, caller, Changeset::new(caller.author(), now, event)).await?;
     kernel.poke.send_replace(());
     Ok(done)
 }
 
-/// Commits; false if it has to be decided again, be it that a key or a name was taken at the same moment.
-async fn done(kernel: &Kernel, changeset: Changeset) -> Result<bool, OpError> {
+fn may_import(kernel: &Kernel, caller: &Caller) -> Result<(), OpError> {
+    kernel.allow(caller, Action::Import, inventory("person", "", ""), owns(false)).map(drop)
+}
+
+/// Commits; false if it has to be decided again, be it that a key or a name was taken at the same moment. Who hands a
+/// feed in may stand in it: what the commits before did to their own record doesn't stop the others, as long as they
+/// still may.
+async fn done(kernel: &Kernel, caller: &Caller, mut changeset: Changeset) -> Result<bool, OpError> {
+    let caller = caller::renewed(kernel, caller).await?;
+    may_import(kernel, &caller)?;
+    changeset.as_of = caller.author().as_of;
     match kernel.settle(changeset).await {
         Ok(committed) => Ok(committed.is_some()),
         Err(OpError::Taken { .. }) => Ok(false),

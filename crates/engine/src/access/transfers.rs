@@ -27,6 +27,7 @@ use tenure_core::store::row::{Position, Stored};
 
 use crate::access::leavers;
 use crate::access::transfers::plan::has_lapsed;
+use crate::credentials::receipts;
 use crate::identities::{dormancy, review_opening};
 use crate::kernel::Kernel;
 use crate::kernel::authority::{self, inventory};
@@ -263,6 +264,9 @@ async fn change_owner_scope(
                 at: now,
             })?;
         }
+    }
+    if left.scope != scope {
+        receipts::note_leaving(kernel, changeset, &left, identity.id).await?;
     }
     let head = Position::at(snapshot.head);
     if let Some(membership) = identity.memberships.get_mut(n) {

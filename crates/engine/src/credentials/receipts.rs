@@ -4,10 +4,10 @@ mod check;
 pub mod plan;
 
 use tenure_api::views::{Names, ReceiptView};
-use tenure_core::base::id::ReceiptId;
+use tenure_core::base::id::{IdentityId, ReceiptId};
 use tenure_core::base::time::Timestamp;
-use tenure_core::credential::receipt::{Receipt, ReceiptState, Target};
-use tenure_core::identity::scope::Scope;
+use tenure_core::credential::receipt::{Left, Receipt, ReceiptState, Target};
+use tenure_core::identity::scope::{Membership, Scope};
 use tenure_core::identity::{Identity, IdentityState};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
@@ -129,6 +129,30 @@ pub(crate) async fn work_receipt(
         }
     }
     Ok(Some(changeset))
+}
+
+/// An identity leaves a scope: receipts of that scope that aren't signed yet follow it, as what was issued to it before
+/// their revocations is revoked.
+pub(crate) async fn note_leaving(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    membership: &Membership,
+    identity: IdentityId,
+) -> Result<(), OpError> {
+    let mut receipts = kernel.pages(Query::of([Receipt::TARGET.of(Target::Scope(membership.scope.clone()))]));
+    while let Some(found) = receipts.next().await? {
+        for stored in found.whole()? {
+            if stored.signed.is_some() || !stored.created.is_after(membership.joined) {
+                continue;
+            }
+            let mut receipt = (*stored.value).clone();
+            let looked_at = receipt.progress.as_ref().is_some_and(|progress| identity.to_string() <= progress.after);
+            receipt.left.retain(|left| left.identity != identity);
+            receipt.left.push(Left { identity, seen_in: looked_at.then_some(receipt.attempts) });
+            changeset.replace(&stored, &receipt);
+        }
+    }
+    Ok(())
 }
 
 /// Whether no other receipt of the same target is open: `retired` waits for the last one, also of revocations before

@@ -187,6 +187,7 @@ fn ask_receipt(
         previous,
         points: Vec::new(),
         progress: None,
+        left: Vec::new(),
         returning: None,
         attempts: 0,
         signed: None,

@@ -14,7 +14,7 @@ use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::freshness::Freshness;
 use crate::kernel::operation::Asked;
-use crate::kernel::{Kernel, reserved};
+use crate::kernel::{Kernel, if_match, reserved};
 
 pub(crate) use tenure_core::credential::gate::{identity_entity as identity, resource_entity as resource};
 
@@ -93,6 +93,7 @@ impl Kernel {
     ) -> Result<Answer, OpError> {
         caller.token_allows(action)?;
         if reserved::allows(caller, action, &resource, &context) {
+            if_match::note_allowed();
             #[expect(
                 clippy::disallowed_methods,
                 reason = "the compiled kernel allows it, so that no policy is asked (S-9)"
@@ -105,6 +106,7 @@ impl Kernel {
         };
         let answer = set.decide(&Question { principal, action, resource, context });
         if answer.allowed() {
+            if_match::note_allowed();
             Ok(answer)
         } else {
             let silent = answer.policies().is_empty() && !answer.errored();

@@ -2,7 +2,7 @@
 
 use tenure_core::base::id::{OperatorTokenId, OperatorTokenKind, PersonId, SessionId, SessionKind};
 use tenure_core::base::problem::Reason;
-use tenure_core::identity::Identity;
+use tenure_core::identity::{Identity, IdentityState};
 use tenure_core::people::person::{OperatorToken, Person, PersonState, Role};
 use tenure_core::people::sign_in::{Assurance, Session};
 use tenure_core::policy::Action;
@@ -106,6 +106,8 @@ impl Caller {
 pub(crate) struct Standing {
     pub person: Stored<Person>,
     proof: StandingProof,
+    /// Whether a checkpoint outside contradicts the log, by its row.
+    pub contradicted: bool,
 }
 
 enum StandingProof {
@@ -151,6 +153,18 @@ pub async fn still(kernel: &Kernel, caller: &Caller) -> Result<Caller, OpError> 
     Ok(stands(kernel, person.id, *via).await?.into_caller())
 }
 
+/// The caller as they are now, for an operation of several commits.
+///
+/// # Errors
+/// They aren't who may call any more.
+pub(crate) async fn renewed(kernel: &Kernel, caller: &Caller) -> Result<Caller, OpError> {
+    let Caller::Identity { identity, actions } = caller else { return still(kernel, caller).await };
+    let identity =
+        kernel.one::<Identity>(identity.id).await?.filter(|identity| identity.state == IdentityState::Active);
+    let identity = identity.ok_or(OpError::Unauthenticated(Reason::IdentityNotActive))?;
+    Ok(Caller::Identity { identity, actions: actions.clone() })
+}
+
 /// What stands for a person, if it does now.
 pub(crate) async fn stands(kernel: &Kernel, person: PersonId, via: Via) -> Result<Standing, OpError> {
     let invalid = || OpError::Unauthenticated(Reason::ProofInvalid);
@@ -194,7 +208,7 @@ pub(crate) async fn stands(kernel: &Kernel, person: PersonId, via: Via) -> Resul
     if kernel.now() >= expires_at {
         return Err(OpError::Unauthenticated(Reason::CredentialExpired));
     }
-    Ok(Standing { person, proof })
+    Ok(Standing { person, proof, contradicted: trust.contradicted })
 }
 
 /// The person for whom an operator token or a session stands.

@@ -137,6 +137,10 @@ impl Kernel {
         if changes_something(changeset) {
             must_be_as_authenticated(changeset.as_of, Some(standing.person.revision))?;
         }
+        // By the row, and not by what this process remembers of it: another one may have found it.
+        if standing.contradicted && !changeset.confers_nothing() && !begins_an_epoch(changeset) {
+            return Err(OpError::refused(Reason::LogContradicted));
+        }
         standing.expect(changeset);
         let person = standing.person;
         let takes = changeset.is_essential();

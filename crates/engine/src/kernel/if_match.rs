@@ -65,12 +65,14 @@ pub struct Precondition {
     record: RowKey,
     if_match: IfMatch,
     is_met: AtomicBool,
+    /// Whether a policy let the caller do, or read, anything that the request asks for.
+    is_allowed: AtomicBool,
 }
 
 impl Precondition {
     /// A condition on a record, be it there or not.
     pub fn on(record: RowKey, if_match: IfMatch) -> Arc<Self> {
-        Arc::new(Self { record, if_match, is_met: AtomicBool::new(false) })
+        Arc::new(Self { record, if_match, is_met: AtomicBool::new(false), is_allowed: AtomicBool::new(false) })
     }
 
     /// Makes it a precondition of what carries the request out.
@@ -101,12 +103,12 @@ impl Precondition {
         self.is_met.store(true, Ordering::Release);
     }
 
-    /// Holds it against the record as it is now, if nothing was committed under it.
+    /// Holds it against the record as it is now, if nothing was committed under it. Whom no policy has let in yet is told nothing of the record.
     ///
     /// # Errors
     /// It doesn't hold, or the store can't be read.
     pub async fn check(&self, kernel: &Kernel) -> Result<(), OpError> {
-        if self.is_met.load(Ordering::Acquire) {
+        if self.is_met.load(Ordering::Acquire) || !self.is_allowed.load(Ordering::Acquire) {
             return Ok(());
         }
         self.if_match.heed(self.revision(kernel).await?)
@@ -121,6 +123,11 @@ impl Precondition {
 /// Carries a request out under a condition.
 pub fn under<F: Future>(precondition: Arc<Precondition>, request: F) -> impl Future<Output = F::Output> {
     PRECONDITION.scope(precondition, request)
+}
+
+/// A policy has let the caller of this request do something.
+pub(crate) fn note_allowed() {
+    let _ = PRECONDITION.try_with(|condition| condition.is_allowed.store(true, Ordering::Release));
 }
 
 /// The condition of the request that is being carried out, while nothing was committed under it.

@@ -16,13 +16,17 @@ use crate::kernel::notice::Notify;
 use crate::log::{outbox, sealer};
 use crate::state::verification;
 
-/// Works for the whole deployment until `stop` turns true. One process has to; of several, each does a part. Beside it,
-/// as beside whatever serves the API, [`upkeep`] runs.
+/// What every process does, whatever its role: it keeps up what it holds by itself, learns of epochs and contradictions,
+/// seals what is committed, hands checkpoints over and looks at those that are kept (S-1). Until `stop` turns true.
+pub async fn keep(kernel: Arc<Kernel>, stop: watch::Receiver<bool>) {
+    tokio::join!(upkeep::run(Arc::clone(&kernel), stop.clone()), sealer::run_sealer(kernel, stop));
+}
+
+/// Works for the whole deployment until `stop` turns true. One process has to; of several, each does a part.
 pub async fn work(kernel: Arc<Kernel>, channels: Vec<Arc<dyn Notify>>, stop: watch::Receiver<bool>) {
     tokio::join!(
         deadlines::run(Arc::clone(&kernel), stop.clone()),
         callbacks::run(Arc::clone(&kernel), stop.clone()),
-        sealer::run_sealer(Arc::clone(&kernel), stop.clone()),
         outbox::run(Arc::clone(&kernel), channels, stop.clone()),
         verification::run(Arc::clone(&kernel), stop.clone()),
         ownership::run(Arc::clone(&kernel), stop.clone()),

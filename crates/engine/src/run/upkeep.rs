@@ -34,7 +34,7 @@ pub async fn flush_used(kernel: &Kernel) -> Result<(), OpError> {
 }
 
 /// Keeps up what this process holds until `stop` turns true, and writes it down then.
-pub async fn run(engine: Arc<Kernel>, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn run(engine: Arc<Kernel>, mut stop: watch::Receiver<bool>) {
     loop {
         let stopping = *stop.borrow();
         for result in

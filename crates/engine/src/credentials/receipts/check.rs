@@ -52,12 +52,20 @@ pub(super) async fn step(kernel: &Kernel, stored: &Stored<Receipt>, now: Timesta
     let (batch, next) = next_batch(kernel, &receipt.target, begun.as_ref()).await?;
     let mut check = Check::new(receipt, begun);
     for identity in &batch {
-        check.look(kernel, identity, now).await?;
+        if was_cut(&check.receipt, identity) {
+            check.look(kernel, identity, now).await?;
+        }
     }
-    match next {
-        Some(after) => Ok(check.paused(after)),
-        None => check.finished(kernel, now).await,
+    if let Some(after) = next {
+        return Ok(check.paused(after));
     }
+    let attempt = check.receipt.attempts;
+    for left in check.receipt.left.clone().iter().filter(|left| left.seen_in != Some(attempt)) {
+        if let Some(identity) = kernel.one::<Identity>(left.identity).await? {
+            check.look(kernel, &identity, now).await?;
+        }
+    }
+    check.finished(kernel, now).await
 }
 
 /// A check that is under way.
@@ -198,6 +206,12 @@ fn unanswered(resource: &Resource) -> Point {
 async fn committed_at(kernel: &Kernel, position: Position) -> Result<Option<Timestamp>, OpError> {
     let entries = kernel.store.entries(position.index, 1).await?;
     Ok(entries.first().and_then(|entry| Leaf::parse(&entry.leaf).ok()).map(|leaf| Timestamp::from_micros(leaf.at)))
+}
+
+/// Whether an identity of the scope was there when it was cut: who joined since lost nothing.
+fn was_cut(receipt: &Receipt, identity: &Identity) -> bool {
+    let (Target::Scope(scope), Some(cut)) = (&receipt.target, receipt.position) else { return true };
+    !identity.memberships.iter().any(|membership| membership.scope == *scope && !cut.is_after(membership.joined))
 }
 
 /// The next identities that a revocation concerned, and behind which to go on if there may be more.

@@ -3,10 +3,12 @@ use tenure_core::base::id::{ApplicationId, BindingId, ResourceId};
 use tenure_core::base::time::Span;
 use tenure_core::credential::receipt::PointState;
 use tenure_core::identity::CharterDraft;
+
 use tenure_core::inventory::application::Application;
 use tenure_core::inventory::entitlement::Entitlement;
 use tenure_core::inventory::resource::{Resource, Verification, WhenUnreachable};
 use tenure_core::inventory::third_party::Standing;
+use tenure_core::store::row::Position;
 use tenure_credentials::key::VerifyingKey;
 use tenure_credentials::receipt::verify_receipt;
 
@@ -40,6 +42,10 @@ fn resource(id: u128, application: ApplicationId, verification: Verification) ->
         signing_algorithm: None,
         created_at: Timestamp::from_secs(1),
     }
+}
+
+fn member(application: ApplicationId, joined: Position) -> Membership {
+    Membership { scope: Scope::Application(application), joined }
 }
 
 /// An application with over a thousand identities that may read one resource that asks Tenure and one that doesn't; the
@@ -80,6 +86,7 @@ async fn large(world: &World) -> Application {
                 };
                 let mut identity = active(id, charter, owner, now);
                 identity.bindings = vec![BindingId::from_u128(id)];
+                identity.memberships = vec![member(application.id, Position::at(0))];
                 changeset.insert(&identity);
             }
         })
@@ -162,4 +169,44 @@ async fn what_is_too_long_to_be_signed_is_signed_by_its_digest() {
     assert_eq!(claims["points_count"], 5_000);
     assert_eq!(claims["points_sha256"].as_str().unwrap().len(), 64);
     assert!(claims.get("points").is_none());
+}
+
+#[tokio::test]
+async fn r72_who_leaves_while_it_is_checked_is_followed_and_who_joins_is_none_of_it() {
+    let world = world().await;
+    let engine = &world.engine;
+    let application = large(&world).await;
+    let first = cut(&world, &application).await;
+    // The check has come to the two hundredth: one of those before and one of those behind leave, another joins.
+    for leaver in [5, 1_000] {
+        let now = engine.now();
+        let stored = engine.must::<Identity>("identity", IdentityId::from_u128(leaver)).await.unwrap();
+        let event = engine.event(now, EventKind::IdentityTransferred);
+        let mut changeset = Changeset::new(system(), now, event);
+        note_leaving(engine, &mut changeset, &stored.memberships[0], stored.id).await.unwrap();
+        let mut left = (*stored.value).clone();
+        left.charter.application = None;
+        left.memberships.clear();
+        changeset.replace(&stored, &left);
+        assert!(engine.settle(changeset).await.unwrap().is_some());
+    }
+    let joined = Position::at(world.size().await);
+    put(&world, |changeset| {
+        let charter = CharterDraft {
+            application: Some(application.id),
+            expires_at: Some(engine.now().plus(Span::from_days(1))),
+            ..CharterDraft::default()
+        };
+        let mut joiner = active(IDENTITIES + 1, charter, world.admin.person_id().unwrap(), engine.now());
+        joiner.bindings = vec![BindingId::from_u128(IDENTITIES + 1)];
+        joiner.memberships = vec![member(application.id, joined)];
+        changeset.insert(&joiner);
+    })
+    .await;
+    while deadlines::work_due(engine).await.unwrap() > 0 {}
+    let receipt = engine.must::<Receipt>("receipt", first.id).await.unwrap();
+    let followed: Vec<_> = receipt.left.iter().map(|left| (left.identity, left.seen_in)).collect();
+    assert_eq!(followed, [(IdentityId::from_u128(5), Some(1)), (IdentityId::from_u128(1_000), None)]);
+    assert_eq!(u128::from(receipt.returning.as_ref().unwrap().count), IDENTITIES, "each that was cut, once");
+    assert!(receipt.signed.is_some());
 }
