@@ -104,15 +104,15 @@ pub(crate) async fn next_nonce(State(app): State<App>, request: Request, next: N
     response
 }
 
-/// The header that names a request; whoever sends one is given it back.
+/// The header that names a request.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Gives each request a name, its client's own if that is fit for a log: it stands in every line that is logged
 /// meanwhile, in every problem, and in the reply. Counts how long the request took.
 pub(crate) async fn name_request(State(app): State<App>, request: Request, next: Next) -> Response {
     let watch = app.kernel.stopwatch();
-    let given = request.headers().get(REQUEST_ID).cloned();
-    let id: Arc<str> = match given.as_ref().and_then(|given| given.to_str().ok()).filter(|given| is_loggable(given)) {
+    let given = request.headers().get(REQUEST_ID).and_then(|given| given.to_str().ok());
+    let id: Arc<str> = match given.filter(|given| is_loggable(given)) {
         Some(given) => given.into(),
         None => request_id::fresh().into(),
     };
@@ -135,7 +135,7 @@ pub(crate) async fn name_request(State(app): State<App>, request: Request, next:
     app.timings.answered(method, route, response.status(), took);
     span.record("status", i64::from(response.status().as_u16()));
     span.in_scope(|| tracing::debug!(micros = took.as_micros(), "answered"));
-    if let Some(value) = given.or_else(|| HeaderValue::try_from(&*id).ok()) {
+    if let Ok(value) = HeaderValue::try_from(&*id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response

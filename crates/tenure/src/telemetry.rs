@@ -1,7 +1,10 @@
 //! What the server says of itself while it runs: the log on standard error, and its spans to a collector, where the
 //! build and the settings have it.
 
-use anyhow::{Context as _, bail};
+use std::env::VarError;
+use std::error::Error as _;
+
+use anyhow::bail;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::Config;
@@ -70,9 +73,13 @@ pub fn start_log(json: bool) -> anyhow::Result<()> {
 /// # Errors
 /// `TENURE_LOG` is no filter.
 pub(crate) fn filter() -> anyhow::Result<EnvFilter> {
-    let said = std::env::var("TENURE_LOG").unwrap_or_else(|_| "info".to_owned());
-    // What the driver of PostgreSQL logs below a warning holds rows, and with them what people's erasure doesn't reach.
-    let quiet = "tokio_postgres=warn,postgres_protocol=warn";
-    EnvFilter::try_new(format!("{said},{quiet}"))
-        .context("the variable TENURE_LOG is wrong: info,tenure_engine=debug is one")
+    let said = match EnvFilter::try_from_env("TENURE_LOG") {
+        Ok(said) => said,
+        Err(error) if matches!(error.source().and_then(|source| source.downcast_ref()), Some(VarError::NotPresent)) => {
+            EnvFilter::new("info")
+        }
+        Err(error) => bail!("the variable TENURE_LOG is wrong: {error}\nhint: info,tenure_engine=debug is one"),
+    };
+    // What the driver of PostgreSQL logs below a warning holds rows, and with them what erasure doesn't reach.
+    Ok(said.add_directive("tokio_postgres=warn".parse()?))
 }

@@ -319,8 +319,12 @@ fn used_up(space: &'static str) -> OpError {
 #[cfg(test)]
 mod tests {
     use tenure_api::people::NewTeam;
+    use tenure_api::requests::NewHold;
+    use tenure_core::identity::scope::Scope;
+    use tenure_core::store::epoch::Contradiction;
 
     use super::*;
+    use crate::credentials::holds;
     use crate::kernel::work::system;
     use crate::log::seal::tests::world;
     use crate::people::person;
@@ -350,5 +354,31 @@ mod tests {
         person::create_team(engine, &world.admin, NewTeam { name: "one".into() }).await.unwrap_err();
         world.clock.advance(Span::from_micros(1));
         person::create_team(engine, &world.admin, NewTeam { name: "one".into() }).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn s1_what_another_process_found_against_the_log_counts_here_by_its_row() {
+        let world = world().await;
+        let engine = &world.engine;
+        let now = engine.now();
+        let found = Contradiction {
+            kept_at: "file:///kept".into(),
+            kept: String::new(),
+            kept_entries: 1_000,
+            kept_epoch: 0,
+            entries: 10,
+            found_at: now,
+            ended_by: None,
+        };
+        let mut changeset = Changeset::new(system(), now, engine.event(now, EventKind::LogContradicted));
+        changeset.insert(&found);
+        engine.settle(changeset).await.unwrap().unwrap();
+        assert!(!epoch::is_contradicted(engine), "this process hasn't been told");
+        let made = person::create_team(engine, &world.admin, NewTeam { name: "one".into() }).await;
+        assert!(matches!(made, Err(OpError::Refused { reason: Reason::LogContradicted, .. })), "{:?}", made.err());
+        // What takes authority away goes on.
+        let hold =
+            NewHold { scope: Scope::Owner(world.admin.person_id().unwrap()), reason: "drill".into(), dry_run: false };
+        holds::hold(engine, &world.admin, hold).await.unwrap();
     }
 }

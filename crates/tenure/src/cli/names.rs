@@ -7,6 +7,7 @@ use std::any::TypeId;
 use std::ffi::{OsStr, OsString};
 
 use clap::builder::{StringValueParser, ValueParser};
+use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches};
 use tenure_core::base::id::{
     ApplicationId, CloudAccountId, IdentityId, IssuerId, NeedId, PersonId, ResourceId, SourceId, TeamId, VendorId,
@@ -58,8 +59,11 @@ pub async fn resolved(arguments: Vec<OsString>) -> anyhow::Result<Vec<OsString>>
     let mut command = Cli::command();
     command.build();
     let loose = loosened(command.clone());
-    let Ok(matches) = loose.try_get_matches_from(&arguments) else {
-        return Ok(arguments);
+    let matches = match loose.try_get_matches_from(&arguments) {
+        Ok(matches) => matches,
+        // Help is asked for beside a name: of what takes names, the strict command would say that it is no id.
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => error.exit(),
+        Err(_) => return Ok(arguments),
     };
     let mut given = Vec::new();
     find(&command, &matches, &mut given);

@@ -38,7 +38,7 @@ Examples:
   tenure request list --state open
   tenure request show req_…
   tenure request approve req_… --comment \"agreed with the team\"
-  tenure request approve req_… --content-hash sha256:… --comment \"agreed\"      by a script
+  tenure request approve req_… --content-hash v2:sha256:… --comment \"agreed\"      by a script
   tenure request deny req_… --comment \"use the staging copy\"")]
 pub enum Request {
     /// Asks for something by a file: JSON as `POST /v1/requests` takes it.
@@ -281,7 +281,7 @@ async fn voted_on(
     let said = ask(&format!("{shown}\n{question}?")).ok_or_else(|| {
         Failure::usage(format!("{id}: there is no terminal to show it and ask on, and a vote is about what was read"))
             .hint(format!(
-                "read it with `tenure request show {id}`, then give the hash that stands there: --content-hash sha256:…"
+                "read it with `tenure request show {id}`, then give the hash that stands there: --content-hash v2:sha256:…"
             ))
     })?;
     if said? { Ok(view.request.content_hash) } else { Err(Failure::new("nothing was voted").into()) }

@@ -326,7 +326,7 @@ impl Hold {
                 context.out.list(&paging, query, HOLDS, async |query| client.holds(&query).await).await
             }
             Self::Place { kind, id, reason, dry_run, yes } => {
-                let mut ask = NewHold { scope: scope(kind, &id)?, reason, dry_run: true };
+                let mut ask = NewHold { scope: scope(&client, kind, &id).await?, reason, dry_run: true };
                 let planned = client.place_hold(&ask).await?;
                 say_who_releases(&planned.releasers, yes || dry_run)?;
                 if dry_run {
@@ -336,15 +336,16 @@ impl Hold {
                 context.out.record(&client.place_hold(&ask).await?)
             }
             Self::Release { kind, id, reason, placed_by } => {
-                let ask = HoldRelease { scope: scope(kind, &id)?, reason, placed_by };
+                let ask = HoldRelease { scope: scope(&client, kind, &id).await?, reason, placed_by };
                 context.out.record(&client.release_hold(&ask).await?)
             }
         }
     }
 }
 
-fn scope(kind: ScopeKind, id: &str) -> anyhow::Result<Scope> {
-    let parsed = match kind {
+/// The scope that is named by its id, or by any name that an address takes.
+async fn scope(client: &Client, kind: ScopeKind, name: &str) -> anyhow::Result<Scope> {
+    let parse = |id: &str| match kind {
         ScopeKind::Identity => id.parse().map(Scope::Identity),
         ScopeKind::Owner => id.parse().map(Scope::Owner),
         ScopeKind::Application => id.parse().map(Scope::Application),
@@ -352,7 +353,19 @@ fn scope(kind: ScopeKind, id: &str) -> anyhow::Result<Scope> {
         ScopeKind::Vendor => id.parse().map(Scope::Vendor),
         ScopeKind::CloudAccount => id.parse().map(Scope::CloudAccount),
     };
-    parsed.map_err(|error| Failure::usage(format!("{id}: {error}")).into())
+    if let Ok(scope) = parse(name) {
+        return Ok(scope);
+    }
+    let list = match kind {
+        ScopeKind::Identity => "identities",
+        ScopeKind::Owner => "people",
+        ScopeKind::Application => "applications",
+        ScopeKind::Environment => "environments",
+        ScopeKind::Vendor => "vendors",
+        ScopeKind::CloudAccount => "cloud-accounts",
+    };
+    let id = client.id_of(list, name).await?;
+    parse(&id).map_err(|error| Failure::usage(format!("{id}: {error}")).into())
 }
 
 /// Receipts: signed proofs of what a revocation did at each enforcement point.

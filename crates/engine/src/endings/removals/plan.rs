@@ -194,19 +194,21 @@ mod tests {
             cursor: cursor.map(str::to_owned),
         };
         let then = Timestamp::from_secs(1);
-        let steps: [fn(Removal, Timestamp, Option<Timestamp>) -> Removal; 3] = [
-            |removal, now, at| removal.hold(now, at).unwrap(),
-            |removal, _, _| removal.retire().unwrap(),
-            |removal, now, _| removal.done(now).unwrap(),
-        ];
-        let steps_to = match state {
+        let steps = match state {
             RemovalState::Waiting => 0,
             RemovalState::Held => 1,
             RemovalState::Retiring => 2,
             RemovalState::Done => 3,
             RemovalState::Released => return waiting.release(PersonId::from_u128(1), "kept").unwrap(),
         };
-        steps.iter().take(steps_to).fold(waiting, |removal, step| step(removal, then, retire_at))
+        (0..steps).fold(waiting, |removal, step| {
+            let next = match step {
+                0 => removal.hold(then, retire_at),
+                1 => removal.retire(),
+                _ => removal.done(then),
+            };
+            next.unwrap()
+        })
     }
 
     #[test]
