@@ -37,7 +37,7 @@ on_one! {
         // The key stands for that request, at that address, of that caller.
         let other = world.once(&world.admin, "k-1", "/v1/applications", &application(&world, "other")).await.expect(422);
         assert_eq!(other.code(), "idempotency_key_reused");
-        let second = world.person("Bert", &["administrator"]).await.1;
+        let (bert, second) = world.person("Bert", &["administrator"]).await;
         assert_eq!(world.once(&second, "k-1", "/v1/applications", &application(&world, "berts")).await.expect(201).text("/name"), "berts");
         let need = json!({"type": "project", "name": "acme", "owner": world.owner_id});
         world.once(&world.admin, "k-1", "/v1/needs", &need).await.expect(201);
@@ -46,6 +46,25 @@ on_one! {
         assert_eq!(other.code(), "idempotency_key_reused", "in another form it is another request");
         // Without a key the name is taken.
         world.post(&world.admin, "/v1/applications", body).await.expect(409);
+        // What changes the caller's own record is answered again as well.
+        let own = format!("/v1/people/{bert}/change");
+        let first = world.once(&second, "k-own", &own, &json!({"name": "Bert B."})).await.expect(200);
+        let again = world.once(&second, "k-own", &own, &json!({"name": "Bert B."})).await.expect(200);
+        assert_eq!((&again.body, again.headers.contains_key("idempotency-replayed")), (&first.body, true));
+    }
+
+    async fn e04_whom_no_policy_lets_in_learns_no_revision(world: World) {
+        let (id, _) = world.exporter("exporter").await;
+        let (_, stranger) = world.person("Rex", &[]).await;
+        world.get(&stranger, &format!("/v1/identities/{id}")).await.expect(403);
+        for step in ["submit", "activate", "suspend"] {
+            let url = format!("{}/v1/identities/{id}/{step}", world.server.url);
+            let body = json!({"reason": "curious", "content_hash": "v2:sha256:00", "comment": ""});
+            let request = world.http.post(url).bearer_auth(&stranger).header("if-match", "\"1\"").json(&body);
+            let answer = World::answer(request).await;
+            assert!(answer.status != 412 && !answer.headers.contains_key("etag"), "{step}: {}", answer.body);
+            assert!(!answer.body.to_string().contains("revision"), "{step}: {}", answer.body);
+        }
     }
 
     async fn a_condition_is_part_of_the_request_that_is_repeated(world: World) {
@@ -218,6 +237,13 @@ on_one! {
         assert!(code == Some(0) && shown.contains("billing-exporter") && shown.contains("Olu") && !shown.contains("idn_"), "{shown}");
         let (_, shown, _) = run(&["identity", "list", "--owner=Olu", "--ids"]);
         assert!(shown.contains(&id) && shown.contains(&world.owner_id), "{shown}");
+        let hold = ["hold", "place", "owner", "Olu", "--reason", "drill", "--yes"];
+        let held = world.by_hand(&world.security, folder.path(), &hold, None);
+        let shown = String::from_utf8(held.stdout).unwrap();
+        assert!(held.status.success() && shown.contains(&world.owner_id), "{shown}");
+        // Help is there beside a name, too.
+        let (code, shown, said) = run(&["person", "show", "Olu", "--help"]);
+        assert!(code == Some(0) && shown.contains("Usage:"), "{shown}{said}");
         let (code, _, said) = run(&["identity", "show", "nobody-bears-it"]);
         assert!(code != Some(0) && said.contains("no such"), "{said}");
     }

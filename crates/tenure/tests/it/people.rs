@@ -543,6 +543,25 @@ on_both! { because "transfers and imports find their rows by terms, deadlines ar
         assert_eq!(world.step_without_body(&world.owner, &format!("/v1/transfers/{transfer}/accept")).await.expect(409).code(), "illegal_transition");
     }
 
+    async fn who_hands_a_feed_in_may_stand_in_it(world: World) {
+        let feed = |name: &str| json!({"source": "hr", "format": "json", "people": [
+            {"key": "1", "name": name, "email": "ida@x.example"},
+        ]});
+        world.import(feed("Ida")).await.expect(200);
+        let ida = world.of_source("hr", "1").await["id"].as_str().unwrap().to_owned();
+        let roles = json!({"roles": ["administrator"], "purpose": "imports"});
+        world.post(&world.admin, &format!("/v1/people/{ida}/roles"), roles).await;
+        let tokens = format!("/v1/people/{ida}/operator-tokens");
+        let token = world.post(&world.admin, &tokens, json!({})).await.expect(201).text("/operator_token");
+        // Their own record changes in the first of several commits.
+        let body = json!({"source": "hr", "format": "json", "people": [
+            {"key": "1", "name": "Ida Imports", "email": "ida@x.example", "teams": ["news"]},
+            {"key": "2", "name": "Jo"},
+        ]});
+        world.post(&token, "/v1/people/import", body).await.expect(200);
+        assert_eq!(world.of_source("hr", "1").await["name"], "Ida Imports");
+    }
+
     async fn an_owner_hands_over_and_goes_on_until_it_is_taken(world: World) {
         let (heir, heir_token) = world.person("Hal", &["owner"]).await;
         let (id, key) = world.exporter("exporter").await;

@@ -58,6 +58,31 @@ async fn s17_who_serves_the_api_works_nothing_off_and_who_works_serves_none() {
     assert!(!worker.data().join("setup-token").exists());
 }
 
+#[tokio::test]
+async fn what_is_logged_of_postgresql_holds_nothing_about_people() {
+    let world = World::binary(Store::Postgres, &[("TENURE_LOG", "trace")]).await;
+    let body = json!({"name": "Zorro Personal", "email": "zorro@personal.example"});
+    let id = world.post(&world.admin, "/v1/people", body).await.expect(201).text("/id");
+    world.get(&world.admin, &format!("/v1/people/{id}")).await.expect(200);
+    let logged = async || world.server.said().contains("answered");
+    world.until(logged).await;
+    let said = world.server.said();
+    let bytes = |text: &str| text.bytes().map(|byte| byte.to_string()).collect::<Vec<_>>().join(", ");
+    for text in ["Zorro", "zorro@"] {
+        assert!(!said.contains(text) && !said.contains(&bytes(text)), "{text} is in the log");
+    }
+}
+
+#[test]
+fn a_filter_of_the_log_that_is_none_is_refused_at_the_start() {
+    let data = tempfile::tempdir().unwrap();
+    let mut command = tenure();
+    command.args(["server", "--listen", "127.0.0.1:0", "--data"]).arg(data.path()).env("TENURE_LOG", "tenure=loud");
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains("the variable TENURE_LOG is wrong"), "{said}");
+}
+
 #[test]
 fn roles_that_cannot_be_are_refused_at_the_start() {
     let data = tempfile::tempdir().unwrap();
