@@ -107,4 +107,20 @@ mod tests {
             assert!(document.pointer(reference.strip_prefix('#').unwrap()).is_some(), "{reference}");
         }
     }
+
+    #[test]
+    fn the_reference_speaks_of_every_address() {
+        let page =
+            std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/api.md")).unwrap();
+        let document = contract();
+        for (path, _, _) in operations(&document) {
+            let Some(rest) = path.strip_prefix("/v1/") else { continue };
+            let words: Vec<&str> = rest.split('/').filter(|word| !word.starts_with('{')).collect();
+            let noun = format!("/v1/{}", words[0]);
+            assert!(page.contains(&noun), "docs/reference/api.md doesn't know {noun}");
+            for verb in &words[1..] {
+                assert!(page.contains(verb), "docs/reference/api.md doesn't know {verb} of {path}");
+            }
+        }
+    }
 }

@@ -127,7 +127,7 @@ pub struct Outbox {
     pub failures: u32,
     /// Until when nothing is tried after such rounds.
     pub resting_until: Option<Timestamp>,
-    /// What is still to be delivered, in the order of the log; at most [`crate::plan::notice::MAX_PENDING`], or one
+    /// What is still to be delivered, in the order of the log; at most `log::outbox::plan::MAX_PENDING`, or one
     /// notice's.
     pub pending: Vec<Pending>,
 }

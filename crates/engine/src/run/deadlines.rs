@@ -1,4 +1,4 @@
-//! Deadlines: claimed by lease, decided by [`crate::plan`], acknowledged in the same commit as their effect.
+//! Deadlines: claimed by lease, decided by the `plan` beside its subject, acknowledged in the same commit as their effect.
 
 use std::future::Future;
 use std::sync::Arc;
