@@ -211,7 +211,8 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Run
     make_folder(&config.data)?;
     // A new key would be none of a database that exists.
     let exists = matches!(config.location()?, Location::Sqlite(database) if database.exists());
-    let root = root_key(config, !exists)?;
+    // A worker works for a deployment that somebody has set up.
+    let root = root_key(config, !exists && config.role.serves())?;
     let store = open_store(config, &root).await?;
     let tls = config.tls.as_ref().map(|tls| Tls { certificate: tls.certificate.clone(), key: tls.key.clone() });
     let listeners = bind(config.listen, tls.as_ref()).await?;
@@ -490,7 +491,12 @@ pub(crate) fn root_key(config: &Config, create: bool) -> anyhow::Result<RootKey>
     }
     let path = config.root_key_file.clone().unwrap_or_else(|| config.data.join("root-key"));
     let key = if create { RootKey::open_or_create_file(&path, &OsEntropy) } else { RootKey::open_file(&path) };
-    key.with_context(|| format!("can't use the root key {}", path.display()))
+    key.with_context(|| {
+        format!(
+            "can't use the root key {}\nhint: every process of a deployment has the same one: TENURE_ROOT_KEY_FILE, or TENURE_ROOT_KEY",
+            path.display()
+        )
+    })
 }
 
 async fn open_store(config: &Config, root: &RootKey) -> anyhow::Result<Arc<dyn Store>> {
