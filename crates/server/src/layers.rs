@@ -15,7 +15,7 @@ use tenure_core::base::problem::Reason;
 use tenure_core::store::idempotency::KeptAnswer;
 use tenure_core::store::row::RowKey;
 use tenure_engine::credentials::token::sender;
-use tenure_engine::kernel::idempotency::{self, Claim, Known};
+use tenure_engine::kernel::idempotency::{self, Claim, KnownRequest};
 use tenure_engine::kernel::{budgets as engine_budgets, if_match, names};
 use tracing::{Instrument as _, field};
 
@@ -219,15 +219,15 @@ async fn repeated(app: &App, request: Request, next: Next) -> Result<Response, F
     let query = parts.uri.query().unwrap_or_default();
     let claim = Claim::new(&caller, &address, &key, [query.as_bytes(), &condition, form, &body]);
     match idempotency::known(&app.kernel, &claim).await? {
-        Known::Nothing => {}
-        Known::Other => {
+        KnownRequest::Nothing => {}
+        KnownRequest::Other => {
             return Err(Failure::of(
                 Problem::new(422, "idempotency_key_reused", "the key stands for another request")
                     .hint("use a new key for a new request"),
             ));
         }
-        Known::Answered(answer) => return Ok(given_again(answer)),
-        Known::Unanswered => {
+        KnownRequest::Answered(answer) => return Ok(given_again(answer)),
+        KnownRequest::Unanswered => {
             return Err(Failure::of(
                 Problem::new(409, "answer_not_kept", "the request was carried out before")
                     .detail("its answer held a secret, which is given once, or was lost")

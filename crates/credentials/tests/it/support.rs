@@ -12,7 +12,7 @@ use tenure_core::base::id::{
     ApplicationId, BindingId, CredentialId, EventId, GrantId, IdentityId, PersonId, RequestId, ResourceId, SigningKeyId,
 };
 use tenure_core::base::time::{Span, Timestamp};
-use tenure_core::credential::gate::{Ask, Facts, Permit, standing};
+use tenure_core::credential::gate::{Ask, IdentityFacts, Permit, standing};
 use tenure_core::credential::liveness::Scopes;
 use tenure_core::identity::delegation::MayAct;
 use tenure_core::identity::grant::{Grant, GrantState};
@@ -198,7 +198,7 @@ pub fn permit_bound(
         signing_algorithm: None,
         created_at: start,
     };
-    let facts = Facts {
+    let facts = IdentityFacts {
         identity: &identity,
         owner: Some(&person),
         scopes: Scopes { cuts: &[], holds: &[], trust: Trust::default() },

@@ -28,7 +28,7 @@ use crate::kernel::freshness::{self, assurance_fact};
 use crate::kernel::notice::notify;
 use crate::kernel::operation::{Asked, check_reason};
 use crate::kernel::work::{self, acknowledge, system};
-use crate::people::dates::{self, Plan};
+use crate::people::dates::{self, DatesPlan};
 use crate::people::person::{self, JOINER, LEAVER};
 use crate::people::teams::{look_at_groups, moved_between};
 
@@ -284,9 +284,9 @@ pub(crate) async fn work_person(
         return Ok(None);
     };
     let mut changeset = match dates::plan(&stored, now) {
-        Plan::Nothing => return Ok(None),
-        Plan::Later(at) => return Ok(Some(work::postponed(kernel, claimed, at, now))),
-        Plan::Start => {
+        DatesPlan::Nothing => return Ok(None),
+        DatesPlan::Later(at) => return Ok(Some(work::postponed(kernel, claimed, at, now))),
+        DatesPlan::Start => {
             let person = person::stepped(&stored, PersonState::Active)?;
             let event = kernel.event(now, EventKind::PersonStarted).subject(id).fact("workflow", JOINER);
             let mut changeset = Changeset::new(system(), now, event.fact("starts_at", person.starts_at));
@@ -299,7 +299,7 @@ pub(crate) async fn work_person(
             }
             changeset
         }
-        Plan::Depart => {
+        DatesPlan::Depart => {
             let mut changeset = Changeset::new(
                 system(),
                 now,

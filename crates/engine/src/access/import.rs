@@ -32,7 +32,7 @@ use crate::kernel::operation::Asked;
 use crate::kernel::query::{Listed, Query};
 use crate::people::feed::{self, Row, is_plain};
 use crate::people::person::{self, MOVER, make_team};
-use crate::people::reconcile::{self, Fresh, Known, Plan, Question};
+use crate::people::reconcile::{self, Fresh, ImportPlan, KnownPeople, Question};
 use crate::people::setup::personal;
 use crate::people::teams;
 
@@ -48,7 +48,7 @@ impl Listed for Difference {
 
 /// What is known, with the rows as they were read.
 struct Read {
-    known: Known,
+    known: KnownPeople,
     people: BTreeMap<String, Stored<Person>>,
     standing: BTreeMap<DifferenceId, Stored<Difference>>,
 }
@@ -97,7 +97,7 @@ async fn compare_feed(
     ask: &ImportPeople,
     rows: &[Row],
     now: Timestamp,
-) -> Result<(Read, Plan), OpError> {
+) -> Result<(Read, ImportPlan), OpError> {
     let read = who_is_known(kernel, &ask.source).await?;
     let fresh = Fresh {
         person: &|| PersonId::generate(now, kernel.entropy.as_ref()),
@@ -114,7 +114,7 @@ async fn compare_feed(
 
 /// Reads who is known. Of those of other sources only their managers are kept.
 async fn who_is_known(kernel: &Kernel, source: &str) -> Result<Read, OpError> {
-    let mut read = Read { known: Known::default(), people: BTreeMap::new(), standing: BTreeMap::new() };
+    let mut read = Read { known: KnownPeople::default(), people: BTreeMap::new(), standing: BTreeMap::new() };
     let mut people = kernel.pages::<Person>(Query::every().limit(PAGE));
     while let Some(found) = people.next().await? {
         let (rows, unreadable) = found.apart();
@@ -164,7 +164,7 @@ async fn follow(
     caller: &Caller,
     ask: &ImportPeople,
     read: &Read,
-    plan: Plan,
+    plan: ImportPlan,
     report: &ImportReport,
     now: Timestamp,
 ) -> Result<bool, OpError> {

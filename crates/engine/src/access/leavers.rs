@@ -14,7 +14,7 @@ use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
 
-use crate::access::transfers::plan::{self, Plan};
+use crate::access::transfers::plan::{self, TransferPlan};
 use crate::access::transfers::{self, needs_window, tell_offered};
 use crate::credentials::revocation;
 use crate::identities::{charter, lifecycle};
@@ -314,10 +314,10 @@ pub(crate) async fn work_transfer(
     let owner = kernel.one::<Person>(stored.from).await?;
     let owner_active = owner.as_ref().is_some_and(|owner| owner.is_active());
     let mut changeset = match plan::plan(&stored, &identity, owner_active, kernel.settings.lapsed_grace, now) {
-        Plan::Nothing => return Ok(None),
-        Plan::Later(at) => return Ok(Some(work::postponed(kernel, claimed, at, now))),
-        Plan::Close => closed(kernel, &stored, &identity, now)?,
-        Plan::Lapse { stops } => {
+        TransferPlan::Nothing => return Ok(None),
+        TransferPlan::Later(at) => return Ok(Some(work::postponed(kernel, claimed, at, now))),
+        TransferPlan::Close => closed(kernel, &stored, &identity, now)?,
+        TransferPlan::Lapse { stops } => {
             let mut changeset = lapsed_transfer(kernel, &stored, &identity, stops, now).await?;
             if let Some(owner) = &owner {
                 changeset.expect(owner);
@@ -334,7 +334,9 @@ pub(crate) async fn work_transfer(
             }
             changeset
         }
-        Plan::Retire => lifecycle::retire_by_deadline(kernel, &identity, "owner_left_without_successor", now).await?,
+        TransferPlan::Retire => {
+            lifecycle::retire_by_deadline(kernel, &identity, "owner_left_without_successor", now).await?
+        }
     };
     acknowledge(&mut changeset, claimed);
     Ok(Some(changeset))

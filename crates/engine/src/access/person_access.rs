@@ -26,7 +26,7 @@ use tenure_core::store::event::Event;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 
-use crate::access::person_access::plan::{Plan, plan};
+use crate::access::person_access::plan::{AccessPlan, plan};
 use crate::identities::identity_facts;
 use crate::inventory::entitlements::{self, MAX_PARTS, SHORTEST};
 use crate::kernel::Kernel;
@@ -34,7 +34,7 @@ use crate::kernel::error::OpError;
 use crate::kernel::load::expect;
 use crate::kernel::query::Query;
 use crate::requests::content::Subject;
-use crate::requests::facts::Facts;
+use crate::requests::facts::MatterFacts;
 
 /// Grants that a person can hold at once.
 const MAX_HELD: u16 = 200;
@@ -84,7 +84,11 @@ struct Content {
 ///
 /// # Errors
 /// The person has left, or what is asked for isn't there, is too much or too long.
-pub(crate) async fn facts_of_person_access(kernel: &Kernel, matter: &Matter, now: Timestamp) -> Result<Facts, OpError> {
+pub(crate) async fn facts_of_person_access(
+    kernel: &Kernel,
+    matter: &Matter,
+    now: Timestamp,
+) -> Result<MatterFacts, OpError> {
     let wanted = Wanted::of(matter)?;
     let person = kernel.must::<Person>("person", wanted.person).await?;
     if person.state == PersonState::Departed {
@@ -116,7 +120,8 @@ pub(crate) async fn facts_of_person_access(kernel: &Kernel, matter: &Matter, now
         check_box(kernel, &person, wanted.duration).await?;
     }
     let package = content.package.as_ref().map(|package| (*package.value).clone());
-    let mut facts = Facts::about(matter, Subject::default().with("package", &package)?.with("class", &person.class)?);
+    let mut facts =
+        MatterFacts::about(matter, Subject::default().with("package", &package)?.with("class", &person.class)?);
     facts.manager = approving_manager(kernel, &person).await?;
     facts.interested = vec![person.id];
     facts.starts_at = start;
@@ -185,7 +190,7 @@ pub(crate) async fn fulfil_person_access(
         request.outcome.person_grants.push(grant.id);
         changeset.event(person_grant_opened(kernel, &grant, now)).insert(&grant);
         let at = match plan(&grant, Some(person.state), false, now) {
-            Plan::Later(at) => at,
+            AccessPlan::Later(at) => at,
             _ => now,
         };
         changeset.due.push(DueChange::Set(DueKind::PersonGrant, grant.id.to_string(), at));

@@ -22,7 +22,7 @@ use crate::kernel::authority::{bootstrap, inventory, owns_identity};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::exceptional::{self, About};
-use crate::kernel::load::{Known, expect};
+use crate::kernel::load::{KnownIdentity, expect};
 use crate::kernel::operation::Asked;
 
 /// Issues an API key, shown this once. It ends with the exception that allows it, at the latest.
@@ -133,7 +133,12 @@ async fn decide_api_key(
     Ok((changeset, (key.token, view)))
 }
 
-async fn api_key_context(kernel: &Kernel, known: &Known, ttl: Span, now: Timestamp) -> Result<Attributes, OpError> {
+async fn api_key_context(
+    kernel: &Kernel,
+    known: &KnownIdentity,
+    ttl: Span,
+    now: Timestamp,
+) -> Result<Attributes, OpError> {
     Ok(Attributes::from([
         ("method", Value::Text("api_key".to_owned())),
         ("ttl_secs", Value::Long(ttl.as_secs())),

@@ -16,12 +16,12 @@ use tenure_core::store::row::Stored;
 use tenure_core::trust::confirmation::Confirmation;
 
 use crate::credentials::enforcer::{self, Enforcer};
-use crate::credentials::liveness::{self, Held};
+use crate::credentials::liveness::{self, LiveCredential};
 use crate::credentials::token::ask;
 use crate::credentials::{introspection, misuse};
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
-use crate::kernel::load::Known;
+use crate::kernel::load::KnownIdentity;
 use crate::kernel::query::Query;
 use crate::kernel::refusals::Refusal;
 use crate::kernel::work::use_stamp;
@@ -198,7 +198,7 @@ async fn use_verdict(
 
 fn decide_use(
     kernel: &Kernel,
-    known: &Known,
+    known: &KnownIdentity,
     handed_on: Attributes,
     environment: &str,
     asked: Use<'_>,
@@ -276,7 +276,7 @@ struct Rest {
 }
 
 impl Rest {
-    fn of(held: &Held, asked: Use<'_>) -> Self {
+    fn of(held: &LiveCredential, asked: Use<'_>) -> Self {
         let credential = &held.credential;
         let declared = |task: &str| {
             credential.delegation.iter().any(|delegation| delegation.declared().any(|(_, declared)| declared == task))

@@ -3,11 +3,11 @@
 use tenure_core::identity::Identity;
 use tenure_core::store::row::Stored;
 
-use crate::kernel::load::Known;
+use crate::kernel::load::KnownIdentity;
 
 /// An enforcement point that has proven itself.
 pub struct Enforcer {
-    pub(crate) known: Known,
+    pub(crate) known: KnownIdentity,
     /// The resource that its access token is for, if it came with one: it may ask about no other.
     pub(crate) bound_to: Option<String>,
 }

@@ -15,7 +15,7 @@ use tenure_core::store::row::Stored;
 use tenure_credentials::token::{AccessClaims, actors, task_details, verify_access_token};
 
 use crate::credentials::enforcer::Enforcer;
-use crate::credentials::liveness::{self, Held};
+use crate::credentials::liveness::{self, LiveCredential};
 use crate::credentials::token::{Presented, TokenUse, ask, sender};
 use crate::credentials::{misuse, receipts, revocation};
 use crate::kernel::counters::count;
@@ -217,7 +217,7 @@ pub async fn revoke_token(kernel: &Kernel, environment: &str, client: &Identity,
 }
 
 /// Whether the record is what the token says it is.
-fn fits(held: &Held, claims: &AccessClaims, resource: &Resource) -> bool {
+fn fits(held: &LiveCredential, claims: &AccessClaims, resource: &Resource) -> bool {
     held.credential.identity == claims.identity
         && resource.uri == claims.audience
         && held.credential.actions == claims.scope

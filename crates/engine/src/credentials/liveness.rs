@@ -20,14 +20,14 @@ use tenure_credentials::token::AccessClaims;
 use crate::kernel::authority::{self, owns_identity};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::load::Known;
+use crate::kernel::load::KnownIdentity;
 use crate::kernel::query::ListAsk;
 use crate::kernel::{Kernel, keys, work};
 
 /// A credential with what its life depends on.
-pub(crate) struct Held {
+pub(crate) struct LiveCredential {
     pub credential: Stored<Credential>,
-    pub known: Known,
+    pub known: KnownIdentity,
     /// Alive, or why not.
     pub status: Result<(), Reason>,
     /// What it may still be used for: what it was issued with ∩ what is held now ∩ the task ∩ what every link of its
@@ -37,7 +37,7 @@ pub(crate) struct Held {
     pub ancestors: Vec<Ancestor>,
 }
 
-impl Held {
+impl LiveCredential {
     /// Bounds of use of its holder, and of everybody for whom the holder acts.
     pub(crate) fn usages(&self) -> impl Iterator<Item = &Usage> {
         let ancestors = self.ancestors.iter().map(|ancestor| &ancestor.known);
@@ -48,7 +48,7 @@ impl Held {
 /// Reads a credential and everything that its life depends on, and says whether it is alive.
 ///
 /// Introspection, decisions and the checks behind receipts all come through here.
-pub(crate) async fn held(kernel: &Kernel, id: CredentialId, now: Timestamp) -> Result<Option<Held>, OpError> {
+pub(crate) async fn held(kernel: &Kernel, id: CredentialId, now: Timestamp) -> Result<Option<LiveCredential>, OpError> {
     let Some(credential) = kernel.one::<Credential>(id).await? else {
         return Ok(None);
     };
@@ -67,7 +67,7 @@ pub(crate) async fn held(kernel: &Kernel, id: CredentialId, now: Timestamp) -> R
         Ok(left) => (Ok(()), left),
         Err(reason) => (Err(reason), Vec::new()),
     };
-    Ok(Some(Held { credential, known, status, actions, ancestors: ancestors.unwrap_or_default() }))
+    Ok(Some(LiveCredential { credential, known, status, actions, ancestors: ancestors.unwrap_or_default() }))
 }
 
 /// One credential of the inventory. Its secret is not stored anywhere (R5).
@@ -81,7 +81,7 @@ pub async fn credential(kernel: &Kernel, caller: &Caller, id: CredentialId) -> R
     credential_view(kernel, &held).await
 }
 
-pub(crate) async fn credential_view(kernel: &Kernel, held: &Held) -> Result<CredentialView, OpError> {
+pub(crate) async fn credential_view(kernel: &Kernel, held: &LiveCredential) -> Result<CredentialView, OpError> {
     let identity: &Identity = &held.known.identity;
     let id = held.credential.id.to_string();
     Ok(CredentialView {
@@ -98,7 +98,7 @@ pub(crate) async fn credential_view(kernel: &Kernel, held: &Held) -> Result<Cred
 
 /// What a credential may still be used for: each of those whose authority it is still has it, and still hands it on.
 fn left(
-    known: &Known,
+    known: &KnownIdentity,
     credential: &Stored<Credential>,
     ancestors: Option<&[Ancestor]>,
     now: Timestamp,
@@ -131,7 +131,7 @@ fn left(
 
 fn handed_on(
     links: &[gate::Link<'_>],
-    holder: &Known,
+    holder: &KnownIdentity,
     resource: &Resource,
     actions: &[String],
     further: usize,
@@ -169,7 +169,7 @@ pub(crate) async fn presented(
     kernel: &Kernel,
     token: &str,
     now: Timestamp,
-) -> Result<Option<(AccessClaims, Held)>, OpError> {
+) -> Result<Option<(AccessClaims, LiveCredential)>, OpError> {
     if let Some(claims) = api_key_claims(kernel, token).await? {
         let held = held(kernel, claims.credential, now).await?;
         if held.as_ref().is_some_and(|held| held.status.is_ok()) {
@@ -191,7 +191,7 @@ pub(crate) async fn presented(
 
 /// A link of a chain, with everything that its standing rests on.
 pub(crate) struct Ancestor {
-    pub known: Known,
+    pub known: KnownIdentity,
     pub credential: Stored<Credential>,
 }
 

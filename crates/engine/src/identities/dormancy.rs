@@ -24,7 +24,7 @@ use tenure_core::store::row::Stored;
 use tenure_core::store::term::Term;
 
 use crate::credentials::revocation;
-use crate::identities::dormancy::plan::{Plan, plan};
+use crate::identities::dormancy::plan::{DormancyPlan, plan};
 use crate::identities::findings;
 use crate::identities::posture::Broken;
 use crate::identities::review_opening::{self, reviewer_of};
@@ -84,9 +84,9 @@ pub(crate) async fn work_dormancy(
     }
     let limit = dormant_after(kernel, &stored);
     let next = match plan(&stored, work::last_used(kernel, &stored.id.to_string()).await?, limit, now) {
-        Plan::Nothing => None,
-        Plan::Later(at) => Some(at),
-        Plan::Dormant(_)
+        DormancyPlan::Nothing => None,
+        DormancyPlan::Later(at) => Some(at),
+        DormancyPlan::Dormant(_)
             if exceptional::waived(kernel, &stored, now)
                 .await?
                 .iter()
@@ -95,7 +95,7 @@ pub(crate) async fn work_dormancy(
             ask_whether_needed(kernel, &mut changeset, &stored, now).await?;
             Some(now.plus(limit))
         }
-        Plan::Dormant(since) => {
+        DormancyPlan::Dormant(since) => {
             let reason =
                 format!("not used since {since}, for as long as its risk tier {} allows", stored.tier.as_str());
             let by = ByRule {

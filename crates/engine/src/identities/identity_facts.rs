@@ -17,7 +17,7 @@ use crate::kernel::error::OpError;
 use crate::kernel::{Kernel, exceptional};
 use crate::requests::content::Subject;
 use crate::requests::eligible;
-use crate::requests::facts::{AskContext, Facts, Served, Touches};
+use crate::requests::facts::{AskContext, MatterFacts, Served, Touches};
 
 /// What is known about an identity and a charter for it, be it its own.
 pub(crate) async fn facts_of_identity(
@@ -27,10 +27,10 @@ pub(crate) async fn facts_of_identity(
     charter: &CharterDraft,
     references: &References,
     now: Timestamp,
-) -> Result<Facts, OpError> {
+) -> Result<MatterFacts, OpError> {
     let subject =
         Subject::default().with("name", &identity.name)?.with("kind", &identity.kind)?.with("charter", charter)?;
-    let mut facts = Facts::about(matter, subject);
+    let mut facts = MatterFacts::about(matter, subject);
     let by_rule = references.tier(identity.kind, charter);
     Box::pin(templates::within_template(kernel, identity, charter, by_rule, now)).await?;
     let tier = identity.judged_tier(by_rule);
@@ -98,7 +98,7 @@ pub(crate) async fn touches_of(
     kernel: &Kernel,
     charter: &CharterDraft,
     scope: &[Entitlement],
-    facts: &Facts,
+    facts: &MatterFacts,
 ) -> Result<Touches, OpError> {
     let mut touches = Touches::default();
     add_touched(kernel, &mut touches, scope).await?;

@@ -28,7 +28,7 @@ use crate::kernel::error::OpError;
 use crate::kernel::if_match::IfMatch;
 use crate::kernel::operation::Asked;
 use crate::kernel::query::ListAsk;
-use crate::requests::facts::Facts;
+use crate::requests::facts::MatterFacts;
 use crate::requests::route;
 
 /// Registers an identity: as a draft; handed in, with its request open; or active at once where a named rule approves
@@ -149,7 +149,7 @@ pub(crate) fn new_identity(
 fn registered_event(
     kernel: &Kernel,
     identity: &Identity,
-    facts: &Facts,
+    facts: &MatterFacts,
     now: Timestamp,
 ) -> tenure_core::store::event::Event {
     let mut event = kernel
@@ -175,7 +175,7 @@ pub(crate) async fn ask_for_activation(
     caller: &Caller,
     changeset: &mut Changeset,
     mut identity: Identity,
-    facts: Facts,
+    facts: MatterFacts,
     now: Timestamp,
 ) -> Result<Identity, OpError> {
     let purpose = identity.charter.purpose.clone().unwrap_or_default();

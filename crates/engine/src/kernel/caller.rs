@@ -103,7 +103,7 @@ impl Caller {
 }
 
 /// A person and what stands for them, both as read.
-pub(crate) struct Standing {
+pub(crate) struct PersonProof {
     pub person: Stored<Person>,
     proof: StandingProof,
     /// Whether a checkpoint outside contradicts the log, by its row.
@@ -115,7 +115,7 @@ enum StandingProof {
     Session(Stored<Session>),
 }
 
-impl Standing {
+impl PersonProof {
     /// Demands that they still stand when the commit happens.
     pub(crate) fn expect(&self, changeset: &mut Changeset) {
         changeset.expect(&self.person);
@@ -166,7 +166,7 @@ pub(crate) async fn renewed(kernel: &Kernel, caller: &Caller) -> Result<Caller, 
 }
 
 /// What stands for a person, if it does now.
-pub(crate) async fn stands(kernel: &Kernel, person: PersonId, via: Via) -> Result<Standing, OpError> {
+pub(crate) async fn stands(kernel: &Kernel, person: PersonId, via: Via) -> Result<PersonProof, OpError> {
     let invalid = || OpError::Unauthenticated(Reason::ProofInvalid);
     let key = match via {
         Via::OperatorToken(token) => RowKey::new(RowKind::OperatorToken, token),
@@ -208,7 +208,7 @@ pub(crate) async fn stands(kernel: &Kernel, person: PersonId, via: Via) -> Resul
     if kernel.now() >= expires_at {
         return Err(OpError::Unauthenticated(Reason::CredentialExpired));
     }
-    Ok(Standing { person, proof, contradicted: trust.contradicted })
+    Ok(PersonProof { person, proof, contradicted: trust.contradicted })
 }
 
 /// The person for whom an operator token or a session stands.

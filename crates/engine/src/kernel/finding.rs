@@ -21,7 +21,7 @@ use crate::kernel::query::Query;
 pub(crate) const COUNTED_EVERY: Span = Span::from_mins(1);
 
 /// A finding as somebody meets it who sees its rule broken.
-pub(crate) struct Known {
+pub(crate) struct KnownFinding {
     pub(crate) open: Option<Stored<Finding>>,
     /// The last one, open or not, of this rule, subject and detail.
     last: Option<FindingId>,
@@ -100,8 +100,13 @@ pub(crate) fn count_again(
     changeset.replace(open, &finding);
 }
 
-pub(crate) async fn known_finding(kernel: &Kernel, rule: &Rule, subject: &str, detail: &str) -> Result<Known, OpError> {
-    let mut known = Known { open: None, last: None };
+pub(crate) async fn known_finding(
+    kernel: &Kernel,
+    rule: &Rule,
+    subject: &str,
+    detail: &str,
+) -> Result<KnownFinding, OpError> {
+    let mut known = KnownFinding { open: None, last: None };
     let mut pages = kernel.pages(Query::of([Finding::SUBJECT.of(subject), Finding::RULE.of(rule.id)]));
     while let Some(found) = pages.next().await? {
         for row in found.readable().into_iter().filter(|row| row.detail == detail) {

@@ -35,7 +35,7 @@ pub struct Claim {
 
 /// What is known of a key.
 #[derive(Debug)]
-pub enum Known {
+pub enum KnownRequest {
     /// Nothing: the request is new.
     Nothing,
     /// It stands for another request.
@@ -81,18 +81,18 @@ fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
 ///
 /// # Errors
 /// The store can't be read.
-pub async fn known(kernel: &Kernel, claim: &Claim) -> Result<Known, OpError> {
+pub async fn known(kernel: &Kernel, claim: &Claim) -> Result<KnownRequest, OpError> {
     let Some(row) = kernel.one::<Idempotency>(&claim.id).await? else {
-        return Ok(Known::Nothing);
+        return Ok(KnownRequest::Nothing);
     };
     // What may be dropped at any moment stands for nothing any more.
     if kernel.now() >= row.at.plus(Idempotency::LIFE) {
-        return Ok(Known::Nothing);
+        return Ok(KnownRequest::Nothing);
     }
     Ok(match &row.answer {
-        _ if row.request != claim.request => Known::Other,
-        Some(answer) => Known::Answered(answer.clone()),
-        None => Known::Unanswered,
+        _ if row.request != claim.request => KnownRequest::Other,
+        Some(answer) => KnownRequest::Answered(answer.clone()),
+        None => KnownRequest::Unanswered,
     })
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use tenure_core::base::id::{IdentityId, ResourceId};
 use tenure_core::base::time::Timestamp;
-use tenure_core::credential::gate::Facts;
+use tenure_core::credential::gate::IdentityFacts;
 use tenure_core::credential::liveness::Scopes;
 use tenure_core::identity::binding::Binding;
 use tenure_core::identity::grant::Grant;
@@ -22,7 +22,7 @@ use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 
 /// An identity with everything that its decisions rest on, read in one snapshot.
-pub(crate) struct Known {
+pub(crate) struct KnownIdentity {
     pub identity: Stored<Identity>,
     pub owner: Option<Stored<Person>>,
     pub cuts: Vec<Option<Stored<Cut>>>,
@@ -34,7 +34,7 @@ pub(crate) struct Known {
     pub contradiction: Option<Stored<Contradiction>>,
 }
 
-impl Known {
+impl KnownIdentity {
     pub(crate) fn scopes(&self) -> Scopes<'_> {
         Scopes { cuts: &self.cuts, holds: &self.holds, trust: self.trust() }
     }
@@ -44,8 +44,14 @@ impl Known {
         Trust::of(self.epoch.as_ref(), self.contradiction.as_ref())
     }
 
-    pub(crate) fn facts(&self, now: Timestamp) -> Facts<'_> {
-        Facts { identity: &self.identity, owner: self.owner.as_ref(), scopes: self.scopes(), grants: &self.grants, now }
+    pub(crate) fn facts(&self, now: Timestamp) -> IdentityFacts<'_> {
+        IdentityFacts {
+            identity: &self.identity,
+            owner: self.owner.as_ref(),
+            scopes: self.scopes(),
+            grants: &self.grants,
+            now,
+        }
     }
 
     /// A resource of the charter's scope.
@@ -90,7 +96,7 @@ impl Kernel {
     }
 
     /// The identity with all that its decisions rest on.
-    pub(crate) async fn know(&self, id: IdentityId) -> Result<Option<Known>, OpError> {
+    pub(crate) async fn know(&self, id: IdentityId) -> Result<Option<KnownIdentity>, OpError> {
         match self.one::<Identity>(id).await? {
             Some(identity) => Ok(Some(self.know_rest(identity).await?)),
             None => Ok(None),
@@ -98,7 +104,7 @@ impl Kernel {
     }
 
     /// What an identity's decisions rest on besides its own row.
-    pub(crate) async fn know_rest(&self, identity: Stored<Identity>) -> Result<Known, OpError> {
+    pub(crate) async fn know_rest(&self, identity: Stored<Identity>) -> Result<KnownIdentity, OpError> {
         self.look().await?;
         let resources = scope_resources(&identity.charter.scope);
         let scopes = identity.memberships.len();
@@ -118,7 +124,7 @@ impl Kernel {
         let snapshot = self.store.load(&keys).await?;
         let mut place = 3..;
         let mut next = || place.next().unwrap_or(usize::MAX);
-        Ok(Known {
+        Ok(KnownIdentity {
             owner: snapshot.get(0)?,
             epoch: snapshot.get(1)?,
             contradiction: snapshot.get(2)?,

@@ -51,13 +51,13 @@ struct Places(RwLock<Vec<Arc<Place>>>);
 /// A place that keeps checkpoints, and what is known of it.
 pub(crate) struct Place {
     pub push: Arc<dyn Push>,
-    known: Mutex<Known>,
+    known: Mutex<PlaceState>,
     /// Held while it is looked at.
     looking: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
-struct Known {
+struct PlaceState {
     /// The newest checkpoint there that the log continues: it isn't held against the log again.
     continued: Option<String>,
     /// When it was last looked at, by the monotonic clock.

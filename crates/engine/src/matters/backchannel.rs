@@ -26,7 +26,7 @@ use crate::credentials::token::{Proof, ask, prove};
 use crate::kernel::Kernel;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::load::Known;
+use crate::kernel::load::KnownIdentity;
 use crate::kernel::query::Query;
 use crate::matters::callbacks::{self, SEALED_AS};
 use crate::matters::{matter_facts, request};
@@ -237,7 +237,7 @@ fn check_message(message: &str) -> Result<(), OpError> {
 
 /// The request's matter: access for the identity itself, on a resource of its charter, under a task where the charter
 /// declares some.
-fn wanted(known: &Known, text: &str) -> Result<Matter, OpError> {
+fn wanted(known: &KnownIdentity, text: &str) -> Result<Matter, OpError> {
     let problem = |code, hint| OpError::field("authorization_details", code, hint);
     let form = "send one element {\"type\":\"tenure_access\",\"locations\":[uri],\"actions\":[…],\"duration_secs\":n} and, where the charter declares tasks, \"task\"";
     if text.len() > MAX_DETAILS {

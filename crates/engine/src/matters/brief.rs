@@ -25,7 +25,7 @@ use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::matters::matter_facts;
 use crate::requests::content::is_hash_of;
-use crate::requests::facts::Facts;
+use crate::requests::facts::MatterFacts;
 
 /// How many names one brief looks up; ids beyond them stand alone. A charter names fewer.
 const MAX_NAMES: usize = 512;
@@ -120,7 +120,7 @@ pub(crate) async fn brief(kernel: &Kernel, request: &Request) -> Result<Brief, O
 }
 
 /// What a request asks for and is about, and what of it stands today.
-async fn content_of(kernel: &Kernel, request: &Request, facts: Option<&Facts>) -> Result<Content, OpError> {
+async fn content_of(kernel: &Kernel, request: &Request, facts: Option<&MatterFacts>) -> Result<Content, OpError> {
     let subject = facts.map(|facts| facts.subject.whole()).unwrap_or_default();
     let part = |name: &str| object(subject.get(name).cloned().unwrap_or_default());
     let matter = facts.map_or(&request.matter, |facts| &facts.matter);

@@ -28,7 +28,7 @@ use crate::kernel::load::expect;
 use crate::kernel::notice::notify;
 use crate::matters::tiers::Cause;
 use crate::requests::content::Subject;
-use crate::requests::facts::Facts;
+use crate::requests::facts::MatterFacts;
 
 pub(crate) const MAX_STEPS: usize = 8;
 pub(crate) const LONGEST: Span = Span::from_days(366);
@@ -39,8 +39,8 @@ pub(crate) async fn facts_of_inventory(
     matter: &Matter,
     revision: u64,
     change: &InventoryChange,
-) -> Result<Facts, OpError> {
-    let mut facts = Facts::about(matter, Subject::default());
+) -> Result<MatterFacts, OpError> {
+    let mut facts = MatterFacts::about(matter, Subject::default());
     facts.subjects = vec![change.id()];
     match change {
         InventoryChange::DataDomain { name, .. } => {
@@ -120,7 +120,7 @@ pub(crate) async fn fulfil_inventory(
 }
 
 /// That the record still is what was read, now and at the commit.
-pub(crate) fn rests_on<T: Record>(facts: &mut Facts, stored: &Stored<T>, revision: u64) -> Result<(), OpError> {
+pub(crate) fn rests_on<T: Record>(facts: &mut MatterFacts, stored: &Stored<T>, revision: u64) -> Result<(), OpError> {
     if stored.revision != revision {
         let detail = format!(
             "it was asked of revision {revision}, and the record is at {} now: read it, and ask again",
@@ -135,7 +135,7 @@ pub(crate) fn rests_on<T: Record>(facts: &mut Facts, stored: &Stored<T>, revisio
 /// What is known about a contract that is to allow more.
 pub(crate) async fn facts_of_contract(
     kernel: &Kernel,
-    facts: &mut Facts,
+    facts: &mut MatterFacts,
     id: VendorId,
     revision: u64,
     change: &InventoryChange,
@@ -183,7 +183,7 @@ pub(crate) async fn fulfil_contract(
 /// What is known about a package that is to give more.
 pub(crate) async fn facts_of_package(
     kernel: &Kernel,
-    facts: &mut Facts,
+    facts: &mut MatterFacts,
     name: &str,
     revision: u64,
     change: &InventoryChange,

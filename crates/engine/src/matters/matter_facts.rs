@@ -23,13 +23,18 @@ use crate::matters::exceptions::matter;
 use crate::matters::inventory_matter;
 use crate::matters::policies::proposal;
 use crate::requests::content::Subject;
-use crate::requests::facts::{Facts, distinct};
+use crate::requests::facts::{MatterFacts, distinct};
 
 /// What is known about what is asked.
 ///
 /// # Errors
 /// It names what isn't there, or can't be asked for as things stand.
-pub(crate) async fn facts(kernel: &Kernel, asker: Asker, matter: &Matter, now: Timestamp) -> Result<Facts, OpError> {
+pub(crate) async fn facts(
+    kernel: &Kernel,
+    asker: Asker,
+    matter: &Matter,
+    now: Timestamp,
+) -> Result<MatterFacts, OpError> {
     let mut facts = match matter {
         Matter::Activation { identity } => facts_of_activation(kernel, matter, *identity, now).await?,
         Matter::Access { identity, entitlement, starts_at, duration, .. } => {
@@ -69,7 +74,7 @@ async fn facts_of_activation(
     matter: &Matter,
     id: IdentityId,
     now: Timestamp,
-) -> Result<Facts, OpError> {
+) -> Result<MatterFacts, OpError> {
     let stored = kernel.must::<Identity>("identity", id).await?;
     if stored.state != IdentityState::Pending {
         return Err(BadTransition { from: stored.state, step: Step::Activate }.into());
@@ -94,7 +99,7 @@ async fn facts_of_access(
     starts_at: Option<Timestamp>,
     duration: Span,
     now: Timestamp,
-) -> Result<Facts, OpError> {
+) -> Result<MatterFacts, OpError> {
     let known = kernel.know(id).await?.ok_or(OpError::NotFound("identity"))?;
     let standing = gate::standing(known.facts(now))?;
     if duration < Span::from_secs(10) {
@@ -151,7 +156,7 @@ async fn facts_of_charter(
     id: IdentityId,
     charter: &CharterDraft,
     now: Timestamp,
-) -> Result<Facts, OpError> {
+) -> Result<MatterFacts, OpError> {
     let stored = kernel.must::<Identity>("identity", id).await?;
     if !matches!(stored.state, IdentityState::Active | IdentityState::Suspended) {
         return Err(OpError::because(
@@ -185,7 +190,7 @@ async fn facts_of_renewal(
     id: IdentityId,
     until: Timestamp,
     now: Timestamp,
-) -> Result<Facts, OpError> {
+) -> Result<MatterFacts, OpError> {
     let stored = kernel.must::<Identity>("identity", id).await?;
     let end = stored.complete_charter().map_err(OpError::Invalid)?.expires_at;
     if until <= end {
@@ -208,7 +213,7 @@ async fn facts_of_renewal(
 /// active, no more than its ceiling, and a need that is verified.
 async fn may_end_later(
     kernel: &Kernel,
-    facts: &mut Facts,
+    facts: &mut MatterFacts,
     stored: &Identity,
     tier: RiskTier,
     until: Timestamp,
@@ -237,26 +242,31 @@ async fn may_end_later(
     Ok(())
 }
 
-async fn facts_of_roles(kernel: &Kernel, matter: &Matter, person: PersonId, roles: &[Role]) -> Result<Facts, OpError> {
+async fn facts_of_roles(
+    kernel: &Kernel,
+    matter: &Matter,
+    person: PersonId,
+    roles: &[Role],
+) -> Result<MatterFacts, OpError> {
     let stored = kernel.must::<Person>("person", person).await?;
     if roles.len() > 8 {
         return Err(OpError::field("matter.roles", "too_many", "name each role once"));
     }
-    let mut facts = Facts::about(matter, Subject::default().with("from", &stored.roles)?);
+    let mut facts = MatterFacts::about(matter, Subject::default().with("from", &stored.roles)?);
     facts.interested = vec![person];
     facts.expects = vec![load::expect(&stored)];
     facts.subjects = vec![person.to_string()];
     Ok(facts)
 }
 
-async fn facts_of_template(kernel: &Kernel, matter: &Matter, template: &Template) -> Result<Facts, OpError> {
+async fn facts_of_template(kernel: &Kernel, matter: &Matter, template: &Template) -> Result<MatterFacts, OpError> {
     let problems = crate::inventory::templates::check(template);
     if !problems.is_empty() {
         return Err(OpError::Invalid(problems));
     }
     let stored = kernel.one::<Template>(&template.name).await?;
     let replaced = stored.as_ref().map(|stored| stored.version);
-    let mut facts = Facts::about(matter, Subject::default().with("replaces", &replaced)?);
+    let mut facts = MatterFacts::about(matter, Subject::default().with("replaces", &replaced)?);
     facts.context.kind = template.kind.as_str();
     facts.expects = vec![match &stored {
         Some(stored) => load::expect(stored),

@@ -26,7 +26,7 @@ use crate::kernel::{Kernel, authority, policy};
 use crate::matters::lockouts::lockouts;
 use crate::matters::{request, votes};
 use crate::requests::content::Subject;
-use crate::requests::facts::Facts;
+use crate::requests::facts::MatterFacts;
 use crate::requests::route;
 
 /// A set with what its review needs.
@@ -76,7 +76,7 @@ pub async fn propose_policy(kernel: &Kernel, caller: &Caller, ask: NewPolicySet)
             let id = PolicySetId::generate(kernel.now(), kernel.entropy.as_ref());
             let matter = Matter::Policy { policy: id };
             // What somebody wrote who may not ask is not read.
-            let mut asking = Facts::about(&matter, Subject::default());
+            let mut asking = MatterFacts::about(&matter, Subject::default());
             asking.context.single_person = administrators::is_alone(kernel).await?;
             asking.judge = kernel.policy.way_back(&ask.text);
             route::may_ask(kernel, caller, &asking)?;

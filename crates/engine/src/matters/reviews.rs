@@ -31,7 +31,7 @@ use crate::kernel::notice::notify;
 use crate::kernel::operation::Asked;
 use crate::kernel::query::{ListAsk, Listed};
 use crate::kernel::work::{self, acknowledge, system};
-use crate::matters::reviews::plan::{Plan, plan};
+use crate::matters::reviews::plan::{ReviewPlan, plan};
 
 impl Listed for Review {
     const NAME: &'static str = "review";
@@ -231,13 +231,13 @@ pub(crate) async fn work_review(
     };
     let mut review = (*stored.value).clone();
     let kind = match plan(&stored, identity.as_ref().map(|identity| identity.state), late, now) {
-        Plan::Nothing => return Ok(None),
-        Plan::Later(at) => return Ok(Some(work::postponed(kernel, claimed, at, now))),
-        Plan::Close => {
+        ReviewPlan::Nothing => return Ok(None),
+        ReviewPlan::Later(at) => return Ok(Some(work::postponed(kernel, claimed, at, now))),
+        ReviewPlan::Close => {
             review = review.close()?;
             EventKind::ReviewClosed
         }
-        Plan::Lapse => {
+        ReviewPlan::Lapse => {
             review = review.lapse()?;
             EventKind::ReviewLapsed
         }

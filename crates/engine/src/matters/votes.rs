@@ -27,7 +27,7 @@ use crate::kernel::operation::Asked;
 use crate::matters::policies::proposal;
 use crate::matters::{fulfilment, matter_facts};
 use crate::requests::content::is_hash_of;
-use crate::requests::facts::Facts;
+use crate::requests::facts::MatterFacts;
 use crate::requests::route::{self, not_open};
 use crate::requests::vote::{self, Voter};
 
@@ -120,7 +120,11 @@ pub async fn vote(
 /// The request with only those votes that still count: of persons who would be let vote so today, under the policy set
 /// in force (S-8). Another policy set may mean another route, and so may the facts: an exception that has ended,
 /// another risk tier.
-pub(crate) async fn as_it_stands(kernel: &Kernel, stored: &Request, facts: &mut Facts) -> Result<Request, OpError> {
+pub(crate) async fn as_it_stands(
+    kernel: &Kernel,
+    stored: &Request,
+    facts: &mut MatterFacts,
+) -> Result<Request, OpError> {
     let mut request = stored.clone();
     let mut judged = facts.clone();
     judged.context.owns = facts.owns(stored.requested_by);
@@ -183,7 +187,7 @@ pub(crate) async fn vote_alone_on_policy(
     changeset: &mut Changeset,
     request: &mut Request,
     set: &mut PolicySet,
-    facts: &Facts,
+    facts: &MatterFacts,
     now: Timestamp,
 ) -> Result<(), OpError> {
     let Caller::Person { person, .. } = caller else {

@@ -5,7 +5,7 @@ use tenure_core::people::person::{Person, PersonState};
 
 /// What a person's dates demand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Plan {
+pub enum DatesPlan {
     /// They start.
     Start,
     /// They leave.
@@ -17,17 +17,17 @@ pub enum Plan {
 }
 
 /// Decides.
-pub fn plan(person: &Person, now: Timestamp) -> Plan {
+pub fn plan(person: &Person, now: Timestamp) -> DatesPlan {
     if person.state == PersonState::Departed {
-        return Plan::Nothing;
+        return DatesPlan::Nothing;
     }
     if person.ends_at.is_some_and(|end| end <= now) {
-        return Plan::Depart;
+        return DatesPlan::Depart;
     }
     if person.state == PersonState::Preboarding && person.starts_at.is_none_or(|start| start <= now) {
-        return Plan::Start;
+        return DatesPlan::Start;
     }
-    next(person).map_or(Plan::Nothing, Plan::Later)
+    next(person).map_or(DatesPlan::Nothing, DatesPlan::Later)
 }
 
 /// When a person's dates have to be looked at next; at once, if that is past.
@@ -50,16 +50,20 @@ mod tests {
     fn dates_lead_in_and_out_and_nothing_leads_back() {
         let at = Timestamp::from_secs;
         let mut person = Person::new(PersonId::from_u128(1), "Ada".into(), None, Vec::new(), at(0));
-        assert_eq!(plan(&person, at(5)), Plan::Nothing);
+        assert_eq!(plan(&person, at(5)), DatesPlan::Nothing);
         (person.state, person.starts_at, person.ends_at) = (PersonState::Preboarding, Some(at(10)), Some(at(20)));
-        assert_eq!(plan(&person, at(9)), Plan::Later(at(10)));
-        assert_eq!(plan(&person, at(10)), Plan::Start);
-        assert_eq!(plan(&person, at(20)), Plan::Depart, "a start that was missed is not made up for after the end");
+        assert_eq!(plan(&person, at(9)), DatesPlan::Later(at(10)));
+        assert_eq!(plan(&person, at(10)), DatesPlan::Start);
+        assert_eq!(
+            plan(&person, at(20)),
+            DatesPlan::Depart,
+            "a start that was missed is not made up for after the end"
+        );
         for state in [PersonState::Active, PersonState::Suspended] {
             person.state = state;
-            assert_eq!((plan(&person, at(9)), plan(&person, at(20))), (Plan::Later(at(20)), Plan::Depart));
+            assert_eq!((plan(&person, at(9)), plan(&person, at(20))), (DatesPlan::Later(at(20)), DatesPlan::Depart));
         }
         person.state = PersonState::Departed;
-        assert_eq!((plan(&person, at(99)), next(&person)), (Plan::Nothing, None));
+        assert_eq!((plan(&person, at(99)), next(&person)), (DatesPlan::Nothing, None));
     }
 }

@@ -23,7 +23,7 @@ const ENDED_LATELY: Span = Span::from_days(1);
 
 /// What is known before the feed is read.
 #[derive(Debug, Default)]
-pub struct Known {
+pub struct KnownPeople {
     /// People of this source, by key.
     pub people: BTreeMap<String, Person>,
     /// Keys of people of this source whose records can't be read: they stay as they are.
@@ -59,7 +59,7 @@ pub struct Question {
 
 /// What a feed demands.
 #[derive(Debug, Default)]
-pub struct Plan {
+pub struct ImportPlan {
     /// Teams to make.
     pub teams: BTreeMap<String, TeamId>,
     /// People to make; managers come before those whom they manage.
@@ -95,15 +95,16 @@ pub fn plan(
     source: &str,
     rows: &[Row],
     complete: bool,
-    known: &Known,
+    known: &KnownPeople,
     fresh: &Fresh<'_>,
     now: Timestamp,
-) -> Result<Plan, TooShort> {
+) -> Result<ImportPlan, TooShort> {
     let keys: BTreeSet<&str> = rows.iter().map(|row| row.key.as_str()).collect();
     if complete {
         check_length(&keys, known)?;
     }
-    let mut work = Work { source, known, now, plan: Plan::default(), wanted: BTreeMap::new(), next: BTreeMap::new() };
+    let mut work =
+        Work { source, known, now, plan: ImportPlan::default(), wanted: BTreeMap::new(), next: BTreeMap::new() };
     for row in rows {
         work.row(row, fresh);
     }
@@ -132,14 +133,14 @@ pub fn plan(
     Ok(work.plan)
 }
 
-fn check_length(keys: &BTreeSet<&str>, known: &Known) -> Result<(), TooShort> {
+fn check_length(keys: &BTreeSet<&str>, known: &KnownPeople) -> Result<(), TooShort> {
     // Those that are asked about already count too: a feed that shrinks by a little each time must not pass.
     let expected: Vec<&str> = live(known).collect();
     let missing = expected.iter().filter(|key| !keys.contains(*key)).count();
     within_cap(expected.len(), if keys.is_empty() { usize::MAX } else { missing })
 }
 
-fn live(known: &Known) -> impl Iterator<Item = &str> {
+fn live(known: &KnownPeople) -> impl Iterator<Item = &str> {
     let live = known.people.iter().filter(|(_, person)| person.state != PersonState::Departed);
     live.map(|(key, _)| key.as_str())
 }
@@ -154,7 +155,7 @@ fn within_cap(expected: usize, missing: usize) -> Result<(), TooShort> {
 }
 
 /// The hash of what a plan does and of the rows that it follows.
-pub fn digest(source: &str, complete: bool, rows: &[Row], plan: &Plan) -> String {
+pub fn digest(source: &str, complete: bool, rows: &[Row], plan: &ImportPlan) -> String {
     let bound = serde_json::json!({"source": source, "complete": complete, "rows": rows, "teams": plan.teams.keys().collect::<Vec<_>>(), "items": plan.items});
     let digest = Sha256::digest(bound.to_string().as_bytes());
     format!("sha256:{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
@@ -162,9 +163,9 @@ pub fn digest(source: &str, complete: bool, rows: &[Row], plan: &Plan) -> String
 
 struct Work<'a> {
     source: &'a str,
-    known: &'a Known,
+    known: &'a KnownPeople,
     now: Timestamp,
-    plan: Plan,
+    plan: ImportPlan,
     /// Questions that the feed raises, by key and what they are about.
     wanted: BTreeMap<(String, String), Question>,
     /// People as they are to be, by key.

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::kernel::error::OpError;
-use crate::requests::facts::Facts;
+use crate::requests::facts::MatterFacts;
 
 /// What stands before a hash of the second form.
 const FORM_2: &str = "v2:";
@@ -42,7 +42,7 @@ impl Subject {
 ///
 /// # Errors
 /// It can't be JSON.
-pub(crate) fn content_hash(facts: &Facts, purpose: &str) -> Result<String, OpError> {
+pub(crate) fn content_hash(facts: &MatterFacts, purpose: &str) -> Result<String, OpError> {
     let mut bound = Map::from_iter([
         ("matter".to_owned(), json(&facts.matter)?),
         ("purpose".to_owned(), Value::from(purpose)),
@@ -60,12 +60,12 @@ pub(crate) fn content_hash(facts: &Facts, purpose: &str) -> Result<String, OpErr
 ///
 /// # Errors
 /// The content can't be JSON.
-pub(crate) fn is_hash_of(hash: &str, facts: &Facts, purpose: &str) -> Result<bool, OpError> {
+pub(crate) fn is_hash_of(hash: &str, facts: &MatterFacts, purpose: &str) -> Result<bool, OpError> {
     let ours = if hash.starts_with(FORM_2) { content_hash(facts, purpose)? } else { first_form(facts, purpose)? };
     Ok(ours == hash)
 }
 
-fn first_form(facts: &Facts, purpose: &str) -> Result<String, OpError> {
+fn first_form(facts: &MatterFacts, purpose: &str) -> Result<String, OpError> {
     let bound = Map::from_iter([
         ("matter".to_owned(), json(&facts.matter)?),
         ("purpose".to_owned(), Value::from(purpose)),
@@ -153,8 +153,8 @@ mod tests {
         }
     }
 
-    fn facts(subject: Subject) -> Facts {
-        Facts::about(&Matter::Activation { identity: IdentityId::from_u128(7) }, subject)
+    fn facts(subject: Subject) -> MatterFacts {
+        MatterFacts::about(&Matter::Activation { identity: IdentityId::from_u128(7) }, subject)
     }
 
     /// Open requests hold such hashes.

@@ -11,7 +11,7 @@ use crate::kernel::authority::{self, inventory};
 use crate::kernel::error::OpError;
 use crate::kernel::freshness::Freshness;
 use crate::kernel::query::Query;
-use crate::requests::facts::Facts;
+use crate::requests::facts::MatterFacts;
 use crate::requests::route;
 use crate::requests::vote::Voter;
 use crate::requests::vote::vote_context;
@@ -91,7 +91,7 @@ impl Approvers {
 }
 
 /// Who could fill the places of the routes.
-pub(crate) async fn approvers_of(kernel: &Kernel, facts: &Facts) -> Result<Approvers, OpError> {
+pub(crate) async fn approvers_of(kernel: &Kernel, facts: &MatterFacts) -> Result<Approvers, OpError> {
     let one = async |person: Option<PersonId>, place: Place| -> Result<Vec<PersonId>, OpError> {
         let Some(id) = person else { return Ok(Vec::new()) };
         let person = kernel.one::<Person>(id).await?;
@@ -114,7 +114,7 @@ async fn holders(
     kernel: &Kernel,
     role: Role,
     place: Place,
-    facts: &Facts,
+    facts: &MatterFacts,
     wanted: bool,
 ) -> Result<Vec<PersonId>, OpError> {
     let mut found = Vec::new();
@@ -129,7 +129,7 @@ async fn holders(
 }
 
 /// Whether somebody could fill a place of a request about this, were their sign-in fresh.
-fn could_vote(kernel: &Kernel, person: &Person, place: Place, facts: &Facts) -> bool {
+fn could_vote(kernel: &Kernel, person: &Person, place: Place, facts: &MatterFacts) -> bool {
     let holds = match place {
         Place::Owner => person.is_active(),
         Place::Manager => person.holds(Role::Manager),

@@ -15,7 +15,7 @@ use crate::requests::content::Subject;
 
 /// What is known about what is asked.
 #[derive(Clone)]
-pub(crate) struct Facts {
+pub(crate) struct MatterFacts {
     /// What is asked for, cut down to ceilings where a template says so.
     pub matter: Matter,
     pub class: Class,
@@ -178,8 +178,8 @@ impl AskContext {
     }
 }
 
-impl Facts {
-    /// Facts about a matter of which nothing is known yet: what would enable is not so.
+impl MatterFacts {
+    /// MatterFacts about a matter of which nothing is known yet: what would enable is not so.
     pub(crate) fn about(matter: &Matter, subject: Subject) -> Self {
         Self {
             matter: matter.clone(),

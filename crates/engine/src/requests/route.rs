@@ -23,7 +23,7 @@ use crate::kernel::error::OpError;
 use crate::kernel::notice::{ANSWER, notify};
 use crate::requests::content::content_hash;
 use crate::requests::eligible::{self, Approvers};
-use crate::requests::facts::{self, Facts, distinct};
+use crate::requests::facts::{self, MatterFacts, distinct};
 
 pub(crate) const MAX_PURPOSE: usize = 1_000;
 
@@ -31,7 +31,7 @@ pub(crate) const NO_ROUTE_FOR_INVENTORY: &str = "the policy set in force permits
                                       route_administrator for the matter inventory, as the default set's two-administrators does";
 
 /// That the caller may ask for this at all.
-pub(crate) fn may_ask(kernel: &Kernel, caller: &Caller, facts: &Facts) -> Result<Answer, OpError> {
+pub(crate) fn may_ask(kernel: &Kernel, caller: &Caller, facts: &MatterFacts) -> Result<Answer, OpError> {
     let mut context = facts.context.clone();
     context.owns = facts.owns(asker(caller));
     let resource = inventory("request", "", &facts.environment);
@@ -39,7 +39,7 @@ pub(crate) fn may_ask(kernel: &Kernel, caller: &Caller, facts: &Facts) -> Result
 }
 
 /// The set that judges a request: the one in force, but for the way back to the built-in one, which no set bars (S-9).
-pub(crate) fn judging_set(kernel: &Kernel, facts: &Facts) -> Arc<dyn PolicyEngine> {
+pub(crate) fn judging_set(kernel: &Kernel, facts: &MatterFacts) -> Arc<dyn PolicyEngine> {
     facts.judge.clone().unwrap_or_else(|| kernel.policy.engine())
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn judging_set(kernel: &Kernel, facts: &Facts) -> Arc<dyn PolicyEngin
 pub(crate) async fn draft_request(
     kernel: &Kernel,
     caller: &Caller,
-    facts: &Facts,
+    facts: &MatterFacts,
     purpose: &str,
     now: Timestamp,
 ) -> Result<Request, OpError> {
@@ -90,7 +90,7 @@ pub(crate) async fn draft_request(
 pub(crate) async fn choose_route(
     kernel: &Kernel,
     principal: Entity,
-    facts: &Facts,
+    facts: &MatterFacts,
 ) -> Result<(Route, Answer), OpError> {
     let mut denials = Vec::new();
     let mut unfilled = Vec::new();
@@ -143,7 +143,7 @@ pub(crate) async fn choose_route(
 pub(crate) fn longest_with_a_route(
     kernel: &Kernel,
     principal: &Entity,
-    facts: &Facts,
+    facts: &MatterFacts,
     approvers: &Approvers,
 ) -> Option<Span> {
     let judge = judging_set(kernel, facts);
@@ -174,7 +174,7 @@ pub(crate) fn longest_with_a_route(
 pub(crate) fn opened_event(
     kernel: &Kernel,
     request: &Request,
-    facts: &Facts,
+    facts: &MatterFacts,
     now: Timestamp,
 ) -> tenure_core::store::event::Event {
     let mut event = kernel.event(now, EventKind::RequestOpened).subject(request.id);
@@ -261,7 +261,7 @@ pub(crate) async fn request_view(
 }
 
 /// Which field is beyond the bound of every route, and what it is.
-pub(crate) fn over_bound(facts: &Facts, longest: Span) -> String {
+pub(crate) fn over_bound(facts: &MatterFacts, longest: Span) -> String {
     let field = match facts.matter {
         Matter::Activation { .. } => "charter.expires_at",
         Matter::Charter { .. } => "matter.charter.expires_at",

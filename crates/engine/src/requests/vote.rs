@@ -15,7 +15,7 @@ use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::freshness::{Freshness, assurance_fact};
 use crate::kernel::notice::notify;
-use crate::requests::facts::Facts;
+use crate::requests::facts::MatterFacts;
 use crate::requests::route::{self, not_open};
 
 impl From<BadVote> for OpError {
@@ -71,7 +71,13 @@ pub(crate) fn vote_event(
 }
 
 /// Whether policy would let somebody vote so today, were their sign-in fresh.
-pub(crate) fn may_still_vote(kernel: &Kernel, person: &Person, place: Place, request: &Request, facts: &Facts) -> bool {
+pub(crate) fn may_still_vote(
+    kernel: &Kernel,
+    person: &Person,
+    place: Place,
+    request: &Request,
+    facts: &MatterFacts,
+) -> bool {
     let answer = route::judging_set(kernel, facts).decide(&Question {
         principal: authority::person(person),
         action: Action::Approve,
@@ -96,7 +102,7 @@ pub(crate) fn place_of(
     caller: &Caller,
     fresh: Freshness,
     request: &Request,
-    facts: &Facts,
+    facts: &MatterFacts,
 ) -> Result<(Place, Answer), OpError> {
     let Caller::Person { person, .. } = caller else {
         return Err(OpError::because(Reason::NotAllowed, "only a person votes"));
@@ -151,7 +157,7 @@ pub(crate) fn place_of(
 pub(crate) fn allowed_by_proposed(
     person: &Person,
     request: &Request,
-    facts: &Facts,
+    facts: &MatterFacts,
     context: Attributes,
 ) -> Result<(), OpError> {
     let Some(proposed) = &facts.proposed_policy else {
@@ -167,7 +173,7 @@ pub(crate) fn allowed_by_proposed(
 }
 
 /// Whether a person fills a place today.
-pub(crate) fn fills(person: &Person, place: Place, request: &Request, facts: &Facts) -> bool {
+pub(crate) fn fills(person: &Person, place: Place, request: &Request, facts: &MatterFacts) -> bool {
     person.is_active()
         && match place {
             Place::Owner => facts.owner == Some(person.id),
@@ -191,7 +197,7 @@ pub(crate) struct Voter {
     pub fresh: Freshness,
 }
 
-pub(crate) fn context_of(voter: Voter, request: &Request, facts: &Facts) -> Attributes {
+pub(crate) fn context_of(voter: Voter, request: &Request, facts: &MatterFacts) -> Attributes {
     vote_context(voter, &request.matter, request.class, facts.tier, request.single_person)
 }
 

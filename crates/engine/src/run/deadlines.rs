@@ -23,7 +23,7 @@ use crate::credentials::receipts;
 use crate::endings::need_end;
 use crate::endings::removals::steps;
 use crate::identities::grants::{self, end_grant};
-use crate::identities::lifecycle::expiry::{self, Plan};
+use crate::identities::lifecycle::expiry::{self, ExpiryPlan};
 use crate::identities::lifecycle::{self, idle};
 use crate::identities::{dormancy, renewals};
 use crate::kernel::counters::count;
@@ -137,7 +137,7 @@ async fn work(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Chan
     Ok(changeset.unwrap_or_else(|| work::nothing_left(kernel, claimed, now)))
 }
 
-async fn work_identity<Fut: Future<Output = Result<Plan, OpError>>>(
+async fn work_identity<Fut: Future<Output = Result<ExpiryPlan, OpError>>>(
     kernel: &Kernel,
     claimed: &Claimed,
     now: Timestamp,
@@ -150,9 +150,9 @@ async fn work_identity<Fut: Future<Output = Result<Plan, OpError>>>(
         return Ok(None);
     };
     Ok(match plan(stored.clone()).await? {
-        Plan::Nothing => None,
-        Plan::Later(at) => Some(work::postponed(kernel, claimed, at, now)),
-        Plan::Retire(because) => {
+        ExpiryPlan::Nothing => None,
+        ExpiryPlan::Later(at) => Some(work::postponed(kernel, claimed, at, now)),
+        ExpiryPlan::Retire(because) => {
             let mut changeset = lifecycle::retire_by_deadline(kernel, &stored, because, now).await?;
             // The end clears every deadline of the identity; the claimed one goes by its fence, so that a lost lease
             // conflicts.
@@ -171,9 +171,9 @@ async fn work_grant(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Resul
         return Ok(None);
     };
     Ok(match grants::plan::plan(&stored, now) {
-        Plan::Nothing => None,
-        Plan::Later(at) => Some(work::postponed(kernel, claimed, at, now)),
-        Plan::Retire(_) => {
+        ExpiryPlan::Nothing => None,
+        ExpiryPlan::Later(at) => Some(work::postponed(kernel, claimed, at, now)),
+        ExpiryPlan::Retire(_) => {
             let Some(identity) = kernel.one::<Identity>(stored.identity).await? else {
                 return Ok(None);
             };

@@ -77,7 +77,7 @@ impl Listed for Signal {
 
 /// Which source has a name. Names are never reassigned, so what is known stays true.
 #[derive(Default)]
-pub(crate) struct Known(Mutex<HashMap<String, SourceId>>);
+pub(crate) struct SourceNames(Mutex<HashMap<String, SourceId>>);
 
 /// A key as it is kept, and the secret behind it, if Tenure made one: out once the commit that keeps it is durable.
 type FreshKey = (SourceKey, Option<Pending<String>>);
@@ -239,7 +239,7 @@ pub(crate) async fn find_source(kernel: &Kernel, id_or_name: &str) -> Result<Opt
     if let Ok(id) = id_or_name.parse::<SourceId>() {
         return kernel.one::<Source>(id).await;
     }
-    let known = kernel.memory.of::<Known>().0.lock().get(id_or_name).copied();
+    let known = kernel.memory.of::<SourceNames>().0.lock().get(id_or_name).copied();
     if let Some(id) = known {
         return kernel.one::<Source>(id).await;
     }
@@ -249,7 +249,7 @@ pub(crate) async fn find_source(kernel: &Kernel, id_or_name: &str) -> Result<Opt
     let Some(source) = kernel.first(Query::of([Source::NAME.of(id_or_name)])).await? else {
         return Ok(None);
     };
-    let known = kernel.memory.of::<Known>();
+    let known = kernel.memory.of::<SourceNames>();
     let mut known = known.0.lock();
     if known.len() >= MAX_KNOWN {
         known.clear();

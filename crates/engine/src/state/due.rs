@@ -115,11 +115,12 @@ pub fn wanted(row: &Arc<Row>, now: Timestamp) -> Result<Vec<Wanted>, BadRow> {
 fn of_identity(identity: &Identity, now: Timestamp) -> Vec<Wanted> {
     let mut wanted = Vec::new();
     let mut want = |kind, latest| wanted.push(Wanted { kind, latest });
-    if let (expiry::Plan::Later(at), _) | (expiry::Plan::Retire(_), at) = (expiry::plan(identity, now), now) {
+    if let (expiry::ExpiryPlan::Later(at), _) | (expiry::ExpiryPlan::Retire(_), at) = (expiry::plan(identity, now), now)
+    {
         want(DueKind::IdentityExpiry, at);
     }
     // As if it were used now: it can't end later than that.
-    if let expiry::Plan::Later(at) = idle::plan(identity, Some(now), now) {
+    if let expiry::ExpiryPlan::Later(at) = idle::plan(identity, Some(now), now) {
         want(DueKind::IdentityIdle, at);
     }
     wanted

@@ -8,7 +8,7 @@ use crate::base::id::{IdentityId, ResourceId};
 use crate::base::problem::Reason;
 use crate::base::time::Timestamp;
 use crate::credential::Credential;
-use crate::credential::gate::{Facts, Held, Standing, standing};
+use crate::credential::gate::{Held, IdentityFacts, Standing, standing};
 use crate::credential::liveness::credential_is_live;
 use crate::identity::delegation::{DELEGATE, Delegation, MAX_DEPTH, MayAct, Task};
 use crate::inventory::resource::Resource;
@@ -18,7 +18,7 @@ use crate::store::row::Stored;
 #[derive(Debug, Clone, Copy)]
 pub struct Link<'a> {
     /// What the identity's standing rests on.
-    pub facts: Facts<'a>,
+    pub facts: IdentityFacts<'a>,
     /// Its credential, with `may_act`.
     pub credential: &'a Stored<Credential>,
     /// The resource that the credential is for: Tenure.

@@ -26,7 +26,7 @@ use crate::trust::confirmation::Confirmation;
 
 /// What the gate looks at, as it was read in one snapshot; the commit demands that it is still so.
 #[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
+pub struct IdentityFacts<'a> {
     /// The identity.
     pub identity: &'a Stored<Identity>,
     /// Its accountable owner.
@@ -42,7 +42,7 @@ pub struct Facts<'a> {
 /// An identity that stands: active, complete, owned, not held.
 #[derive(Debug)]
 pub struct Standing<'a> {
-    facts: Facts<'a>,
+    facts: IdentityFacts<'a>,
     charter: Charter,
     /// Whether its accountable owner is active.
     owned: bool,
@@ -52,7 +52,7 @@ pub struct Standing<'a> {
 ///
 /// # Errors
 /// Why it may do nothing at all now.
-pub fn standing(facts: Facts<'_>) -> Result<Standing<'_>, Reason> {
+pub fn standing(facts: IdentityFacts<'_>) -> Result<Standing<'_>, Reason> {
     identity_may_act(facts.identity, facts.scopes, facts.now)?;
     let charter = facts.identity.complete_charter().map_err(|_| Reason::CharterIncomplete)?;
     if facts.now >= charter.end() {

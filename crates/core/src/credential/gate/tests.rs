@@ -167,8 +167,8 @@ fn kept(n: usize, drawn: &Drawn) -> Kept {
 }
 
 /// The facts of one of the chain, with the owner that all of them have.
-fn facts<'a>(kept: &'a Kept, owner: &'a Stored<Person>) -> Facts<'a> {
-    Facts {
+fn facts<'a>(kept: &'a Kept, owner: &'a Stored<Person>) -> IdentityFacts<'a> {
+    IdentityFacts {
         identity: &kept.identity,
         owner: Some(owner),
         scopes: Scopes { cuts: &[], holds: &[], trust: Trust::default() },

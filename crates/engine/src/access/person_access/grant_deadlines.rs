@@ -13,7 +13,7 @@ use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
 
 use crate::access::person_access;
-use crate::access::person_access::plan::{Plan, plan, started};
+use crate::access::person_access::plan::{AccessPlan, plan, started};
 use crate::identities::review_opening;
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
@@ -37,12 +37,12 @@ pub(crate) async fn work_person_grant(
     let state = person.as_ref().map(|person| person.state);
     let reviews = kernel.find(Query::of([Review::PERSON_GRANT.of(id)]).limit(1)).await?.readable();
     Ok(match (plan(&stored, state, !reviews.is_empty(), now), person) {
-        (Plan::Nothing, _) => None,
-        (Plan::Later(at), _) => Some(work::postponed(kernel, claimed, at, now)),
-        (Plan::Start, Some(person)) => Some(begun(kernel, claimed, &stored, &person, now)),
-        (Plan::Review, Some(person)) => Some(early_review(kernel, claimed, &stored, &person, now).await?),
-        (Plan::Start | Plan::Review, None) => None,
-        (Plan::End { because, unreviewed }, _) => {
+        (AccessPlan::Nothing, _) => None,
+        (AccessPlan::Later(at), _) => Some(work::postponed(kernel, claimed, at, now)),
+        (AccessPlan::Start, Some(person)) => Some(begun(kernel, claimed, &stored, &person, now)),
+        (AccessPlan::Review, Some(person)) => Some(early_review(kernel, claimed, &stored, &person, now).await?),
+        (AccessPlan::Start | AccessPlan::Review, None) => None,
+        (AccessPlan::End { because, unreviewed }, _) => {
             let event = person_access::person_grant_event(kernel, &stored, EventKind::PersonGrantExpired, now)
                 .fact("because", because);
             let text = format!("{}: {because}. Ask for it again if it is still needed.", stored.id);
@@ -73,7 +73,7 @@ fn begun(
         .fact("review_by", grant.review_by);
     let mut changeset = Changeset::new(system(), now, event);
     let next = match plan(&grant, Some(person.state), false, now) {
-        Plan::Later(at) => at,
+        AccessPlan::Later(at) => at,
         _ => now,
     };
     changeset.expect(person).replace(stored, &grant);

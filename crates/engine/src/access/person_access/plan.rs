@@ -9,7 +9,7 @@ const ASK_AGAIN: (Span, Span) = (Span::from_secs(1), Span::from_mins(60));
 
 /// What a person's grant demands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Plan {
+pub enum AccessPlan {
     /// It ended already.
     Nothing,
     /// Nothing until then.
@@ -28,10 +28,10 @@ pub enum Plan {
 }
 
 /// Decides, given where its person stands and whether its early review was opened.
-pub fn plan(grant: &PersonGrant, person: Option<PersonState>, review_opened: bool, now: Timestamp) -> Plan {
-    let end = |because, unreviewed| Plan::End { because, unreviewed };
+pub fn plan(grant: &PersonGrant, person: Option<PersonState>, review_opened: bool, now: Timestamp) -> AccessPlan {
+    let end = |because, unreviewed| AccessPlan::End { because, unreviewed };
     if grant.state.is_terminal() {
-        return Plan::Nothing;
+        return AccessPlan::Nothing;
     }
     if grant.ends_at <= now {
         return end("its time is over", false);
@@ -41,28 +41,28 @@ pub fn plan(grant: &PersonGrant, person: Option<PersonState>, review_opened: boo
     }
     if grant.state == PersonGrantState::Scheduled {
         return if grant.starts_at > now {
-            Plan::Later(grant.starts_at)
+            AccessPlan::Later(grant.starts_at)
         } else if person == Some(PersonState::Active) {
-            Plan::Start
+            AccessPlan::Start
         } else {
             // Asked again after as long as it was held already, so that a start by a minute late costs seconds and a
             // long wait little.
             let (soon, late) = ASK_AGAIN;
-            Plan::Later(now.plus(now.since(grant.starts_at).clamp(soon, late)).min(grant.ends_at))
+            AccessPlan::Later(now.plus(now.since(grant.starts_at).clamp(soon, late)).min(grant.ends_at))
         };
     }
     if !grant.needs_review() {
-        return Plan::Later(grant.ends_at);
+        return AccessPlan::Later(grant.ends_at);
     }
     if grant.review_by <= now {
         return end("its early review was not answered", true);
     }
     if review_opened {
-        Plan::Later(grant.review_by)
+        AccessPlan::Later(grant.review_by)
     } else if grant.review_opens_at() <= now {
-        Plan::Review
+        AccessPlan::Review
     } else {
-        Plan::Later(grant.review_opens_at())
+        AccessPlan::Later(grant.review_opens_at())
     }
 }
 
@@ -109,15 +109,21 @@ mod tests {
     #[test]
     fn it_begins_at_its_start_and_only_for_who_is_at_work() {
         let scheduled = grant(PersonGrantState::Scheduled);
-        assert_eq!(plan(&scheduled, Some(PersonState::Active), false, day(9)), Plan::Later(day(10)));
-        assert_eq!(plan(&scheduled, Some(PersonState::Active), false, day(10)), Plan::Start);
+        assert_eq!(plan(&scheduled, Some(PersonState::Active), false, day(9)), AccessPlan::Later(day(10)));
+        assert_eq!(plan(&scheduled, Some(PersonState::Active), false, day(10)), AccessPlan::Start);
         for state in [PersonState::Preboarding, PersonState::Suspended] {
-            assert_eq!(plan(&scheduled, Some(state), false, day(10)), Plan::Later(day(10).plus(Span::from_secs(1))));
-            assert_eq!(plan(&scheduled, Some(state), false, day(12)), Plan::Later(day(12).plus(Span::from_mins(60))));
+            assert_eq!(
+                plan(&scheduled, Some(state), false, day(10)),
+                AccessPlan::Later(day(10).plus(Span::from_secs(1)))
+            );
+            assert_eq!(
+                plan(&scheduled, Some(state), false, day(12)),
+                AccessPlan::Later(day(12).plus(Span::from_mins(60)))
+            );
         }
         assert_eq!(
             plan(&scheduled, Some(PersonState::Preboarding), false, day(100)),
-            Plan::End { because: "its time is over", unreviewed: false }
+            AccessPlan::End { because: "its time is over", unreviewed: false }
         );
         let late = started(&scheduled, day(20));
         assert_eq!((late.starts_at, late.review_by, late.ends_at), (day(20), day(50), day(100)));
@@ -128,24 +134,24 @@ mod tests {
     fn it_lapses_without_its_early_review_and_goes_on_with_it() {
         let live = grant(PersonGrantState::Live);
         let at = |review_opened, day| plan(&live, Some(PersonState::Active), review_opened, day);
-        assert_eq!(at(false, day(11)), Plan::Later(day(25)));
-        assert_eq!(at(false, day(25)), Plan::Review);
-        assert_eq!(at(true, day(26)), Plan::Later(day(40)));
-        let missed = Plan::End { because: "its early review was not answered", unreviewed: true };
+        assert_eq!(at(false, day(11)), AccessPlan::Later(day(25)));
+        assert_eq!(at(false, day(25)), AccessPlan::Review);
+        assert_eq!(at(true, day(26)), AccessPlan::Later(day(40)));
+        let missed = AccessPlan::End { because: "its early review was not answered", unreviewed: true };
         assert_eq!((at(true, day(40)), at(false, day(40))), (missed, missed));
         assert!(live.is_live(day(39)) && !live.is_live(day(40)));
         let kept = PersonGrant { reviewed: true, ..live };
-        assert_eq!(plan(&kept, Some(PersonState::Active), true, day(40)), Plan::Later(day(100)));
+        assert_eq!(plan(&kept, Some(PersonState::Active), true, day(40)), AccessPlan::Later(day(100)));
         assert!(kept.is_live(day(99)) && !kept.is_live(day(100)));
     }
 
     #[test]
     fn what_ends_before_its_review_needs_none_and_who_left_holds_nothing() {
         let short = PersonGrant { ends_at: day(20), ..grant(PersonGrantState::Live) };
-        assert_eq!(plan(&short, Some(PersonState::Active), false, day(19)), Plan::Later(day(20)));
+        assert_eq!(plan(&short, Some(PersonState::Active), false, day(19)), AccessPlan::Later(day(20)));
         for person in [None, Some(PersonState::Departed)] {
-            assert!(matches!(plan(&short, person, false, day(11)), Plan::End { unreviewed: false, .. }));
+            assert!(matches!(plan(&short, person, false, day(11)), AccessPlan::End { unreviewed: false, .. }));
         }
-        assert_eq!(plan(&grant(PersonGrantState::Revoked), None, false, day(200)), Plan::Nothing);
+        assert_eq!(plan(&grant(PersonGrantState::Revoked), None, false, day(200)), AccessPlan::Nothing);
     }
 }

@@ -6,7 +6,7 @@ use tenure_core::identity::{Identity, IdentityState, SuspensionKind};
 
 /// What a transfer demands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Plan {
+pub enum TransferPlan {
     /// It is over.
     Nothing,
     /// Nothing until then.
@@ -23,13 +23,15 @@ pub enum Plan {
 }
 
 /// Decides, given whether the owner from whom it goes is active.
-pub fn plan(transfer: &Transfer, identity: &Identity, owner_active: bool, grace: Span, now: Timestamp) -> Plan {
+pub fn plan(transfer: &Transfer, identity: &Identity, owner_active: bool, grace: Span, now: Timestamp) -> TransferPlan {
     let lives = matches!(identity.state, IdentityState::Active | IdentityState::Suspended);
     let same_owner = identity.charter.owner == Some(transfer.from);
     match transfer.state.get() {
-        TransferState::Open | TransferState::Offered if !lives || !same_owner => Plan::Close,
-        TransferState::Open | TransferState::Offered if transfer.deadline > now => Plan::Later(transfer.deadline),
-        TransferState::Open | TransferState::Offered => Plan::Lapse {
+        TransferState::Open | TransferState::Offered if !lives || !same_owner => TransferPlan::Close,
+        TransferState::Open | TransferState::Offered if transfer.deadline > now => {
+            TransferPlan::Later(transfer.deadline)
+        }
+        TransferState::Open | TransferState::Offered => TransferPlan::Lapse {
             // Of what has stopped already nothing more is to be stopped.
             stops: !owner_active && !has_lapsed(identity),
         },
@@ -37,12 +39,12 @@ pub fn plan(transfer: &Transfer, identity: &Identity, owner_active: bool, grace:
             let abandoned = lives && same_owner && !owner_active && has_lapsed(identity);
             let end = transfer.deadline.plus(grace);
             match abandoned {
-                false => Plan::Nothing,
-                true if end > now => Plan::Later(end),
-                true => Plan::Retire,
+                false => TransferPlan::Nothing,
+                true if end > now => TransferPlan::Later(end),
+                true => TransferPlan::Retire,
             }
         }
-        TransferState::Accepted | TransferState::Closed => Plan::Nothing,
+        TransferState::Accepted | TransferState::Closed => TransferPlan::Nothing,
     }
 }
 

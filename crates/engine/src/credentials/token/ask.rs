@@ -17,7 +17,7 @@ use crate::credentials::token::intent::TaskBy;
 use crate::kernel::Kernel;
 use crate::kernel::aggregates::window;
 use crate::kernel::error::OpError;
-use crate::kernel::load::Known;
+use crate::kernel::load::KnownIdentity;
 use crate::kernel::refusals::Refusal;
 
 /// What is asked of the token endpoint.
@@ -119,7 +119,7 @@ pub(crate) async fn refuse_identity(
 
 /// The resource that a token is for: the one that is named, or the only one that the identity holds something on.
 pub(crate) fn wanted_resource(
-    known: &Known,
+    known: &KnownIdentity,
     uri: Option<&str>,
     standing: &gate::Standing<'_>,
 ) -> Result<Stored<Resource>, OpError> {

@@ -9,7 +9,7 @@ use serde_json::json;
 use tenure_core::base::id::{CredentialId, IdentityId, RequestId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
-use tenure_core::credential::gate::{self, Facts};
+use tenure_core::credential::gate::{self, IdentityFacts};
 use tenure_core::identity::Identity;
 use tenure_core::identity::binding::BindingState;
 use tenure_core::identity::grant::Grant as GrantRecord;
@@ -26,7 +26,7 @@ use crate::credentials::token::intent::{PARAMETER, TaskBy};
 use crate::credentials::token::prove;
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
-use crate::kernel::load::Known;
+use crate::kernel::load::KnownIdentity;
 
 /// The type of what is asked for, in the form of RFC 9396.
 pub const TENURE_ACCESS: &str = "tenure_access";
@@ -100,7 +100,7 @@ async fn decide_wait(
 pub(crate) async fn wanted_backchannel(
     kernel: &Kernel,
     ask: &TokenAsk,
-    known: &Known,
+    known: &KnownIdentity,
     auth_req_id: &str,
     now: Timestamp,
 ) -> Result<Wanted, OpError> {
@@ -124,7 +124,7 @@ pub(crate) async fn wanted_backchannel(
     if given.is_empty() {
         return Err(OpError::because(Reason::RequestExpired, "the grant that came of it has ended"));
     }
-    let standing = gate::standing(Facts { grants: &given, ..known.facts(now) })?;
+    let standing = gate::standing(IdentityFacts { grants: &given, ..known.facts(now) })?;
     let resource = known.resources.iter().flatten().find(|resource| resource.id.to_string() == entitlement.resource);
     let resource = resource.filter(|resource| ask.resource.as_ref().is_none_or(|uri| resource.is_at(uri)));
     let resource = resource

@@ -16,7 +16,7 @@ use crate::credentials::token::ask::{TokenAsk, Wanted};
 use crate::credentials::token::intent::{DELEGATION_DETAIL, DelegationDetail, Intent, Wish, granted_task};
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
-use crate::kernel::load::Known;
+use crate::kernel::load::KnownIdentity;
 
 /// What an access token is called in an exchange (RFC 8693 §3).
 pub const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
@@ -30,7 +30,7 @@ pub(crate) fn is_tenure(kernel: &Kernel, resource: &Resource) -> bool {
 pub(crate) fn wanted_hand_on(
     kernel: &Kernel,
     ask: &TokenAsk,
-    known: &Known,
+    known: &KnownIdentity,
     standing: &gate::Standing<'_>,
     ancestors: Vec<Ancestor>,
     detail: &DelegationDetail,
@@ -92,7 +92,7 @@ pub(crate) async fn wanted_exchange(
     kernel: &Kernel,
     ask: &TokenAsk,
     subject_token: &str,
-    known: &Known,
+    known: &KnownIdentity,
     standing: &gate::Standing<'_>,
     now: Timestamp,
 ) -> Result<Wanted, OpError> {
@@ -141,7 +141,7 @@ async fn subject(
     kernel: &Kernel,
     ask: &TokenAsk,
     token: &str,
-    actor: &Known,
+    actor: &KnownIdentity,
     now: Timestamp,
 ) -> Result<Vec<Ancestor>, OpError> {
     let (claims, held) = liveness::presented(kernel, token, now).await?.ok_or_else(|| {

@@ -32,7 +32,7 @@ use crate::credentials::token::ask::{Grant, TokenAsk, Wanted};
 use crate::credentials::token::sender::token_type;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
-use crate::kernel::load::{self, Known};
+use crate::kernel::load::{self, KnownIdentity};
 use crate::kernel::{Kernel, exceptional, keys};
 
 pub use self::exchange::ACCESS_TOKEN_TYPE;
@@ -272,7 +272,7 @@ async fn decide_issuance(
 async fn wanted(
     kernel: &Kernel,
     ask: &TokenAsk,
-    known: &Known,
+    known: &KnownIdentity,
     standing: &gate::Standing<'_>,
     now: Timestamp,
 ) -> Result<Wanted, OpError> {
@@ -289,7 +289,7 @@ async fn wanted(
 fn wanted_own(
     kernel: &Kernel,
     ask: &TokenAsk,
-    known: &Known,
+    known: &KnownIdentity,
     standing: &gate::Standing<'_>,
     now: Timestamp,
 ) -> Result<Wanted, OpError> {

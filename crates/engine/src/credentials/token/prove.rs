@@ -19,7 +19,7 @@ use tenure_credentials::jose::{Algorithm, JoseError, Jwk, JwkSet, read_unverifie
 
 use crate::credentials::token::ask::{self, Proof};
 use crate::kernel::error::OpError;
-use crate::kernel::load::Known;
+use crate::kernel::load::KnownIdentity;
 use crate::kernel::{Kernel, keys};
 use crate::trust::issuers;
 
@@ -60,7 +60,7 @@ pub(crate) fn claimed_identity(
 /// Checks a proof against the bindings of the identity that it names: exactly one must match (S-13).
 pub(crate) async fn prove(
     kernel: &Kernel,
-    known: &Known,
+    known: &KnownIdentity,
     proof: &Proof,
     issuer: &str,
     environment: &str,
@@ -74,7 +74,13 @@ pub(crate) async fn prove(
     }
 }
 
-fn prove_key(kernel: &Kernel, known: &Known, assertion: &str, issuer: &str, now: Timestamp) -> Result<Proven, OpError> {
+fn prove_key(
+    kernel: &Kernel,
+    known: &KnownIdentity,
+    assertion: &str,
+    issuer: &str,
+    now: Timestamp,
+) -> Result<Proven, OpError> {
     let (keys, bindings) = bound_keys(kernel, known)?;
     let endpoint = format!("{issuer}/token");
     let keys: Vec<ClientKey<'_>> = keys
@@ -94,7 +100,7 @@ fn prove_key(kernel: &Kernel, known: &Known, assertion: &str, issuer: &str, now:
 
 fn prove_registration(
     kernel: &Kernel,
-    known: &Known,
+    known: &KnownIdentity,
     proof: &str,
     issuer: &str,
     now: Timestamp,
@@ -106,7 +112,7 @@ fn prove_registration(
 }
 
 /// The keys that an identity's bindings name, each at the place of its binding.
-fn bound_keys(kernel: &Kernel, known: &Known) -> Result<BoundKeys, OpError> {
+fn bound_keys(kernel: &Kernel, known: &KnownIdentity) -> Result<BoundKeys, OpError> {
     let mut keys = Vec::new();
     let mut bindings = Vec::new();
     for binding in known.bindings.iter().flatten().filter(|binding| binding.state != BindingState::Removed) {
@@ -120,7 +126,7 @@ fn bound_keys(kernel: &Kernel, known: &Known) -> Result<BoundKeys, OpError> {
 
 async fn prove_external(
     kernel: &Kernel,
-    known: &Known,
+    known: &KnownIdentity,
     token: &str,
     environment: &str,
     now: Timestamp,
@@ -309,7 +315,7 @@ fn in_its_repositories(identity: &Identity, issuer: &Issuer, external: &External
 }
 
 /// The one binding with this certificate, whose key the handshake has proven.
-fn prove_certificate(known: &Known, shown: &str, proven_at: Timestamp) -> Result<Proven, OpError> {
+fn prove_certificate(known: &KnownIdentity, shown: &str, proven_at: Timestamp) -> Result<Proven, OpError> {
     let is_shown = |binding: &&Stored<Binding>| match &binding.matches {
         BindingMatch::Certificate { thumbprint } => binding.state != BindingState::Removed && thumbprint == shown,
         _ => false,
@@ -332,7 +338,7 @@ type BoundKeys = (Vec<std::sync::Arc<Jwk>>, Vec<Stored<Binding>>);
 
 /// The proof that one of an identity's keys gave, with the id that it uses up.
 fn proven_by(
-    known: &Known,
+    known: &KnownIdentity,
     bindings: &[Stored<Binding>],
     key_index: usize,
     jti: &str,

@@ -3,13 +3,13 @@
 use tenure_core::base::time::Timestamp;
 use tenure_core::identity::grant::{Grant, GrantState};
 
-use crate::identities::lifecycle::expiry::Plan;
+use crate::identities::lifecycle::expiry::ExpiryPlan;
 
 /// Decides. A grant that was revoked meanwhile needs nothing.
-pub fn plan(grant: &Grant, now: Timestamp) -> Plan {
+pub fn plan(grant: &Grant, now: Timestamp) -> ExpiryPlan {
     match grant.state {
-        GrantState::Live if grant.ends_at <= now => Plan::Retire("expired"),
-        GrantState::Live => Plan::Later(grant.ends_at),
-        GrantState::Expired | GrantState::Revoked => Plan::Nothing,
+        GrantState::Live if grant.ends_at <= now => ExpiryPlan::Retire("expired"),
+        GrantState::Live => ExpiryPlan::Later(grant.ends_at),
+        GrantState::Expired | GrantState::Revoked => ExpiryPlan::Nothing,
     }
 }

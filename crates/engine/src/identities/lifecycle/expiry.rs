@@ -5,7 +5,7 @@ use tenure_core::identity::{Identity, IdentityState, RetirementCondition};
 
 /// What an identity's expiry demands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Plan {
+pub enum ExpiryPlan {
     /// It ends, for this reason.
     Retire(&'static str),
     /// It ends then.
@@ -15,12 +15,12 @@ pub enum Plan {
 }
 
 /// Decides; the earliest true condition wins.
-pub fn plan(identity: &Identity, now: Timestamp) -> Plan {
+pub fn plan(identity: &Identity, now: Timestamp) -> ExpiryPlan {
     if !matches!(identity.state, IdentityState::Active | IdentityState::Suspended) {
-        return Plan::Nothing;
+        return ExpiryPlan::Nothing;
     }
     let Some(expiry) = identity.charter.expires_at else {
-        return Plan::Nothing;
+        return ExpiryPlan::Nothing;
     };
     let date = identity
         .charter
@@ -32,9 +32,9 @@ pub fn plan(identity: &Identity, now: Timestamp) -> Plan {
         })
         .min();
     match date {
-        Some(date) if date <= now && date <= expiry => Plan::Retire("date"),
-        _ if expiry <= now => Plan::Retire("expiry"),
-        Some(date) => Plan::Later(date.min(expiry)),
-        None => Plan::Later(expiry),
+        Some(date) if date <= now && date <= expiry => ExpiryPlan::Retire("date"),
+        _ if expiry <= now => ExpiryPlan::Retire("expiry"),
+        Some(date) => ExpiryPlan::Later(date.min(expiry)),
+        None => ExpiryPlan::Later(expiry),
     }
 }

@@ -3,12 +3,12 @@
 use tenure_core::base::time::Timestamp;
 use tenure_core::identity::{Identity, IdentityState, RetirementCondition};
 
-use crate::identities::lifecycle::expiry::Plan;
+use crate::identities::lifecycle::expiry::ExpiryPlan;
 
 /// Decides, given when the identity was last used. An identity that was never used counts from its activation.
-pub fn plan(identity: &Identity, last_used: Option<Timestamp>, now: Timestamp) -> Plan {
+pub fn plan(identity: &Identity, last_used: Option<Timestamp>, now: Timestamp) -> ExpiryPlan {
     if !matches!(identity.state, IdentityState::Active | IdentityState::Suspended) {
-        return Plan::Nothing;
+        return ExpiryPlan::Nothing;
     }
     let limit = identity
         .charter
@@ -20,8 +20,8 @@ pub fn plan(identity: &Identity, last_used: Option<Timestamp>, now: Timestamp) -
         })
         .min();
     let (Some(limit), Some(activation)) = (limit, &identity.activation) else {
-        return Plan::Nothing;
+        return ExpiryPlan::Nothing;
     };
     let end = last_used.unwrap_or(activation.at).max(activation.at).plus(limit);
-    if end <= now { Plan::Retire("idle") } else { Plan::Later(end) }
+    if end <= now { ExpiryPlan::Retire("idle") } else { ExpiryPlan::Later(end) }
 }

@@ -34,7 +34,7 @@ use crate::kernel::notice::notify;
 use crate::kernel::operation::{Asked, check_reason};
 use crate::kernel::work::{self, acknowledge, system};
 use crate::matters::exceptions::matter::{self, subject_of};
-use crate::matters::exceptions::plan::{End, Plan, next_look, plan};
+use crate::matters::exceptions::plan::{End, ExceptionPlan, next_look, plan};
 use crate::matters::exceptions::{self};
 use crate::matters::request;
 
@@ -242,9 +242,9 @@ pub(crate) async fn work_exception(
         return Ok(None);
     };
     let (mut changeset, next) = match plan(&stored, now) {
-        Plan::Nothing => return Ok(None),
-        Plan::Later(at) => return Ok(Some(work::postponed(kernel, claimed, at, now))),
-        Plan::Warn(ends) => {
+        ExceptionPlan::Nothing => return Ok(None),
+        ExceptionPlan::Later(at) => return Ok(Some(work::postponed(kernel, claimed, at, now))),
+        ExceptionPlan::Warn(ends) => {
             let event = kernel
                 .event(now, EventKind::ExceptionEnding)
                 .subject(id)
@@ -265,7 +265,7 @@ pub(crate) async fn work_exception(
             );
             (Changeset::new(system(), now, event), ends)
         }
-        Plan::End(end, because) => {
+        ExceptionPlan::End(end, because) => {
             let exception = (*stored.value).clone();
             let ended = match end {
                 End::Expires => exception.expire()?,

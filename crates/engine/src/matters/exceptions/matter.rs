@@ -22,7 +22,7 @@ use crate::kernel::load::expect;
 use crate::kernel::query::Query;
 use crate::matters::exceptions::plan::next_look;
 use crate::requests::content::Subject;
-use crate::requests::facts::Facts;
+use crate::requests::facts::MatterFacts;
 
 /// What is known about a proposed exception.
 pub(crate) async fn facts_of_exception(
@@ -30,7 +30,7 @@ pub(crate) async fn facts_of_exception(
     matter: &Matter,
     id: ExceptionId,
     now: Timestamp,
-) -> Result<Facts, OpError> {
+) -> Result<MatterFacts, OpError> {
     let stored = kernel.must::<Exception>("exception", id).await?;
     if stored.state != ExceptionState::Proposed {
         return Err(not_proposed(&stored));
@@ -108,7 +108,7 @@ pub(crate) async fn exception_facts(
     matter: &Matter,
     exception: &Exception,
     now: Timestamp,
-) -> Result<Facts, OpError> {
+) -> Result<MatterFacts, OpError> {
     let ExceptionSubject::Identity(id) = exception.subject else {
         return Err(OpError::because(
             Reason::NotWaivable,

@@ -8,7 +8,7 @@ const WARNED_BEFORE: Span = Span::from_days(7);
 
 /// What comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Plan {
+pub enum ExceptionPlan {
     /// Nothing: it is over, or was never in force.
     Nothing,
     /// Another look then.
@@ -29,30 +29,30 @@ pub enum End {
 }
 
 /// Decides.
-pub fn plan(exception: &Exception, now: Timestamp) -> Plan {
+pub fn plan(exception: &Exception, now: Timestamp) -> ExceptionPlan {
     let (Some(starts), Some(ends)) = (exception.starts_at, exception.ends_at) else {
-        return Plan::Nothing;
+        return ExceptionPlan::Nothing;
     };
     let grace_ends = exception.breached_at.map(|breached| breached.plus(BREACH_GRACE));
     match (exception.state.get(), grace_ends) {
         (ExceptionState::Active | ExceptionState::Breached, _) if ends <= now => {
-            Plan::End(End::Expires, "its time is over")
+            ExceptionPlan::End(End::Expires, "its time is over")
         }
         (ExceptionState::Breached, Some(until)) if until <= now => {
-            Plan::End(End::Withdrawn, "a compensating control was not put back in time")
+            ExceptionPlan::End(End::Withdrawn, "a compensating control was not put back in time")
         }
-        (ExceptionState::Breached, Some(until)) => Plan::Later(until.min(ends)),
-        (ExceptionState::Active, _) if warns_at(starts, ends) <= now => Plan::Warn(ends),
-        (ExceptionState::Active, _) => Plan::Later(warns_at(starts, ends)),
-        _ => Plan::Nothing,
+        (ExceptionState::Breached, Some(until)) => ExceptionPlan::Later(until.min(ends)),
+        (ExceptionState::Active, _) if warns_at(starts, ends) <= now => ExceptionPlan::Warn(ends),
+        (ExceptionState::Active, _) => ExceptionPlan::Later(warns_at(starts, ends)),
+        _ => ExceptionPlan::Nothing,
     }
 }
 
 /// When an exception that has just changed is looked at next. A warning that is due was given before the change.
 pub fn next_look(exception: &Exception, now: Timestamp) -> Timestamp {
     match plan(exception, now) {
-        Plan::Later(at) | Plan::Warn(at) => at,
-        Plan::Nothing | Plan::End(..) => now,
+        ExceptionPlan::Later(at) | ExceptionPlan::Warn(at) => at,
+        ExceptionPlan::Nothing | ExceptionPlan::End(..) => now,
     }
 }
 
@@ -101,28 +101,28 @@ mod tests {
     #[test]
     fn it_warns_a_week_before_its_end_and_ends_at_its_time() {
         let exception = active_until(day(80));
-        assert_eq!(plan(&exception, day(0)), Plan::Later(day(73)));
-        assert_eq!(plan(&exception, day(73)), Plan::Warn(day(80)));
+        assert_eq!(plan(&exception, day(0)), ExceptionPlan::Later(day(73)));
+        assert_eq!(plan(&exception, day(73)), ExceptionPlan::Warn(day(80)));
         assert_eq!(next_look(&exception, day(75)), day(80));
-        assert_eq!(plan(&exception, day(80)), Plan::End(End::Expires, "its time is over"));
-        assert_eq!(plan(&active_until(day(4)), day(0)), Plan::Later(day(3)));
+        assert_eq!(plan(&exception, day(80)), ExceptionPlan::End(End::Expires, "its time is over"));
+        assert_eq!(plan(&active_until(day(4)), day(0)), ExceptionPlan::Later(day(3)));
     }
 
     #[test]
     fn a_breach_that_lasts_ends_it_and_never_puts_its_end_off() {
         let breached = |on| active_until(day(80)).breach(day(on)).unwrap();
-        assert_eq!(plan(&breached(10), day(11)), Plan::Later(day(12)));
-        assert!(matches!(plan(&breached(10), day(12)), Plan::End(End::Withdrawn, _)));
-        assert_eq!(plan(&breached(79), day(79)), Plan::Later(day(80)));
-        assert!(matches!(plan(&breached(79), day(80)), Plan::End(End::Expires, _)));
+        assert_eq!(plan(&breached(10), day(11)), ExceptionPlan::Later(day(12)));
+        assert!(matches!(plan(&breached(10), day(12)), ExceptionPlan::End(End::Withdrawn, _)));
+        assert_eq!(plan(&breached(79), day(79)), ExceptionPlan::Later(day(80)));
+        assert!(matches!(plan(&breached(79), day(80)), ExceptionPlan::End(End::Expires, _)));
     }
 
     #[test]
     fn what_is_not_in_force_has_no_deadline() {
         let active = active_until(day(80));
         for over in [active.clone().expire(), active.withdraw()] {
-            assert_eq!(plan(&over.unwrap(), day(90)), Plan::Nothing);
+            assert_eq!(plan(&over.unwrap(), day(90)), ExceptionPlan::Nothing);
         }
-        assert_eq!(plan(&proposed(), day(90)), Plan::Nothing);
+        assert_eq!(plan(&proposed(), day(90)), ExceptionPlan::Nothing);
     }
 }

@@ -15,7 +15,7 @@ use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::load::expect;
 use crate::requests::content::Subject;
-use crate::requests::facts::Facts;
+use crate::requests::facts::MatterFacts;
 
 /// What votes on a policy set bind.
 pub(crate) fn facts_of_set(
@@ -23,9 +23,9 @@ pub(crate) fn facts_of_set(
     matter: &Matter,
     set: &PolicySet,
     proposed: Arc<dyn PolicyEngine>,
-) -> Result<Facts, OpError> {
+) -> Result<MatterFacts, OpError> {
     let subject = Subject::default().with("version", &set.version)?.with("based_on", &set.based_on)?;
-    let mut facts = Facts::about(matter, subject);
+    let mut facts = MatterFacts::about(matter, subject);
     facts.interested = vec![set.author];
     facts.subjects = vec![set.id.to_string()];
     facts.proposed_policy = Some(proposed);
@@ -33,7 +33,7 @@ pub(crate) fn facts_of_set(
     Ok(facts)
 }
 
-pub(crate) async fn facts_of_policy(kernel: &Kernel, matter: &Matter, id: PolicySetId) -> Result<Facts, OpError> {
+pub(crate) async fn facts_of_policy(kernel: &Kernel, matter: &Matter, id: PolicySetId) -> Result<MatterFacts, OpError> {
     let set = kernel.must::<PolicySet>("policy set", id).await?;
     if set.state != PolicySetState::Proposed {
         return Err(OpError::because(

@@ -6,7 +6,7 @@ use tenure_core::request::review::{Review, ReviewState};
 
 /// What a review demands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Plan {
+pub enum ReviewPlan {
     /// It is no longer open.
     Nothing,
     /// Nothing until then.
@@ -23,18 +23,18 @@ pub fn plan(
     identity: Option<IdentityState>,
     may_be_late_until: Option<Timestamp>,
     now: Timestamp,
-) -> Plan {
+) -> ReviewPlan {
     let ended = |state| !matches!(state, IdentityState::Active | IdentityState::Suspended);
     if review.state != ReviewState::Open {
-        Plan::Nothing
+        ReviewPlan::Nothing
     } else if identity.is_none_or(ended) {
-        Plan::Close
+        ReviewPlan::Close
     } else if review.due_at > now {
-        Plan::Later(review.due_at)
+        ReviewPlan::Later(review.due_at)
     } else {
         match may_be_late_until.filter(|until| *until > now) {
-            Some(until) => Plan::Later(until),
-            None => Plan::Lapse,
+            Some(until) => ReviewPlan::Later(until),
+            None => ReviewPlan::Lapse,
         }
     }
 }
@@ -64,12 +64,12 @@ mod tests {
         };
         let active = Some(IdentityState::Active);
         let later = review.due_at.plus(Span::from_days(30));
-        assert_eq!(plan(&review, active, None, opened), Plan::Later(review.due_at));
-        assert_eq!(plan(&review, active, None, review.due_at), Plan::Lapse);
-        assert_eq!(plan(&review, active, Some(later), review.due_at), Plan::Later(later));
-        assert_eq!(plan(&review, active, Some(later), later), Plan::Lapse);
+        assert_eq!(plan(&review, active, None, opened), ReviewPlan::Later(review.due_at));
+        assert_eq!(plan(&review, active, None, review.due_at), ReviewPlan::Lapse);
+        assert_eq!(plan(&review, active, Some(later), review.due_at), ReviewPlan::Later(later));
+        assert_eq!(plan(&review, active, Some(later), later), ReviewPlan::Lapse);
         for gone in [None, Some(IdentityState::Retiring)] {
-            assert_eq!(plan(&review, gone, None, review.due_at), Plan::Close);
+            assert_eq!(plan(&review, gone, None, review.due_at), ReviewPlan::Close);
         }
         let answered = review
             .answer(Answered {
@@ -79,6 +79,6 @@ mod tests {
                 comment: String::new(),
             })
             .unwrap();
-        assert_eq!(plan(&answered, active, None, later), Plan::Nothing);
+        assert_eq!(plan(&answered, active, None, later), ReviewPlan::Nothing);
     }
 }

@@ -10,12 +10,12 @@ const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 /// A source whose people are what the feeds before have made of them.
 #[derive(Default)]
 struct Source {
-    known: Known,
+    known: KnownPeople,
     made: Cell<u128>,
 }
 
 impl Source {
-    fn plan(&self, text: &str, complete: bool) -> Result<Plan, TooShort> {
+    fn plan(&self, text: &str, complete: bool) -> Result<ImportPlan, TooShort> {
         let id = || {
             self.made.set(self.made.get() + 1);
             self.made.get()
@@ -24,7 +24,7 @@ impl Source {
         plan("hr", &read_csv(text).unwrap(), complete, &self.known, &fresh, NOW)
     }
 
-    fn import(&mut self, text: &str, complete: bool) -> Plan {
+    fn import(&mut self, text: &str, complete: bool) -> ImportPlan {
         let plan = self.plan(text, complete).unwrap();
         self.known.teams.extend(plan.teams.clone());
         let joined = plan.joiners.iter().map(|person| (person.source.clone().unwrap().key, person.clone()));
@@ -62,7 +62,7 @@ impl Source {
     }
 }
 
-fn outcomes(plan: &Plan) -> Vec<(&str, ImportOutcome)> {
+fn outcomes(plan: &ImportPlan) -> Vec<(&str, ImportOutcome)> {
     plan.items.iter().map(|item| (item.key.as_str(), item.outcome)).collect()
 }
 
