@@ -8,7 +8,7 @@ use tenure_core::people::difference::DifferenceDecision;
 use tenure_core::people::person::{Person, PersonClass, Role};
 
 use crate::given;
-use crate::views::{Logged, Names, Resource};
+use crate::views::{Logged, Names, Revised};
 
 /// A class as a caller names it. That of non-human identities is known so that it can be refused by name (R1).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -236,7 +236,7 @@ pub struct NewDeparture {
 pub struct Departure {
     /// The person as they are after it.
     #[serde(flatten)]
-    pub person: Resource<Person>,
+    pub person: Revised<Person>,
     /// Whether nothing was done.
     pub dry_run: bool,
     /// The identities that they answer for, with what becomes of each.

@@ -17,12 +17,12 @@ use crate::templates::Registered;
 use crate::third_party::VendorEnded;
 use crate::views::{
     AccessReport, CredentialView, Decision, HoldView, IdentityView, IssuerTrial, JoinTokenIssued, OperatorTokenIssued,
-    Page, Plain, ReceiptView, Resource, SetupDone,
+    Page, Plain, ReceiptView, Revised, SetupDone,
 };
 use crate::why::{PastAccessReport, Refusals};
 
 /// A reply that may be one record at one revision.
-pub trait Revised {
+pub trait HasRevision {
     /// Whether it is one.
     const IS_REVISED: bool = false;
     /// Whether it may hold a secret, which is given once and never kept.
@@ -34,7 +34,7 @@ pub trait Revised {
     }
 }
 
-impl<T> Revised for Resource<T> {
+impl<T> HasRevision for Revised<T> {
     const IS_REVISED: bool = true;
 
     fn revision(&self) -> Option<u64> {
@@ -44,7 +44,7 @@ impl<T> Revised for Resource<T> {
 
 macro_rules! revised {
     ($($reply:ty),* $(,)?) => {$(
-        impl Revised for $reply {
+        impl HasRevision for $reply {
             const IS_REVISED: bool = true;
 
             fn revision(&self) -> Option<u64> {
@@ -57,11 +57,11 @@ macro_rules! revised {
 revised!(IdentityView, RequestView, ExceptionView, FindingView, PersonMade);
 
 macro_rules! unrevised {
-    ($($reply:ty),* $(,)?) => {$(impl Revised for $reply {})*};
+    ($($reply:ty),* $(,)?) => {$(impl HasRevision for $reply {})*};
 }
 
-impl<T> Revised for Page<T> {}
-impl<T> Revised for Plain<T> {}
+impl<T> HasRevision for Page<T> {}
+impl<T> HasRevision for Plain<T> {}
 
 unrevised!(
     AccessReport,
@@ -91,7 +91,7 @@ unrevised!(
 
 macro_rules! secret {
     ($($reply:ty),* $(,)?) => {$(
-        impl Revised for $reply {
+        impl HasRevision for $reply {
             const HOLDS_A_SECRET: bool = true;
         }
     )*};

@@ -6,7 +6,7 @@ use tenure_core::base::time::Timestamp;
 use tenure_core::signal::{Format, SignalKind, SignalState, SignalSubject};
 use tenure_core::trust::state::TrustState;
 
-use crate::views::Resource;
+use crate::views::Revised;
 
 /// `POST /v1/sources`.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
@@ -113,7 +113,7 @@ pub struct SourceView {
 pub struct SourceMade {
     /// The source.
     #[serde(flatten)]
-    pub source: Resource<SourceView>,
+    pub source: Revised<SourceView>,
     /// The HMAC key or the token, as the source has to hold it; none where the source signs with its own keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,

@@ -5,7 +5,7 @@ use tenure_core::base::id::{PersonId, ReceiptId};
 use tenure_core::base::time::Timestamp;
 use tenure_core::inventory::third_party::{Sensitivity, Vendor};
 
-use crate::views::Resource;
+use crate::views::Revised;
 
 /// `POST /v1/vendors`.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
@@ -29,7 +29,7 @@ pub struct NewVendor {
 pub struct VendorEnded {
     /// The vendor.
     #[serde(flatten)]
-    pub vendor: Resource<Vendor>,
+    pub vendor: Revised<Vendor>,
     /// The receipt of the cut of everything that its identities held.
     pub receipt: ReceiptId,
 }

@@ -54,7 +54,7 @@ pub struct Logged {
 
 /// A record with where it stands.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Resource<T> {
+pub struct Revised<T> {
     /// The record.
     #[serde(flatten)]
     pub record: T,

@@ -5,7 +5,7 @@ use tenure_api::ownership::{ApplicationEdit, Edited, EnvironmentEdit, ResourceEd
 use tenure_api::requests::{
     IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup, SignWith,
 };
-use tenure_api::views::{IssuerTrial, OperatorTokenIssued, Page, Resource as View, SetupDone};
+use tenure_api::views::{IssuerTrial, OperatorTokenIssued, Page, Revised, SetupDone};
 use tenure_core::base::id::{ApplicationId, IssuerId, OperatorTokenId, PersonId, ResourceId};
 use tenure_core::inventory::application::Application;
 use tenure_core::inventory::environment::Environment;
@@ -37,7 +37,7 @@ impl Client {
     }
 
     /// `POST /v1/applications`.
-    pub async fn create_application(&self, ask: &NewApplication) -> Result<View<Application>, ClientError> {
+    pub async fn create_application(&self, ask: &NewApplication) -> Result<Revised<Application>, ClientError> {
         self.post("/v1/applications", ask).await
     }
 
@@ -47,42 +47,42 @@ impl Client {
         id: ApplicationId,
         revision: u64,
         ask: &ApplicationEdit,
-    ) -> Result<View<Application>, ClientError> {
+    ) -> Result<Revised<Application>, ClientError> {
         self.patch(&format!("/v1/applications/{id}"), revision, ask).await
     }
 
     /// `GET /v1/applications`; filters: `name`, `owner`.
-    pub async fn applications(&self, query: &ListQuery) -> Result<Page<View<Application>>, ClientError> {
+    pub async fn applications(&self, query: &ListQuery) -> Result<Page<Revised<Application>>, ClientError> {
         self.list("/v1/applications", query).await
     }
 
     /// `GET /v1/applications/{id}`.
-    pub async fn application(&self, id: ApplicationId) -> Result<View<Application>, ClientError> {
+    pub async fn application(&self, id: ApplicationId) -> Result<Revised<Application>, ClientError> {
         self.get(&format!("/v1/applications/{id}")).await
     }
 
     /// `POST /v1/environments`.
-    pub async fn create_environment(&self, ask: &NewEnvironment) -> Result<View<Environment>, ClientError> {
+    pub async fn create_environment(&self, ask: &NewEnvironment) -> Result<Revised<Environment>, ClientError> {
         self.post("/v1/environments", ask).await
     }
 
     /// `GET /v1/environments`.
-    pub async fn environments(&self, query: &ListQuery) -> Result<Page<View<Environment>>, ClientError> {
+    pub async fn environments(&self, query: &ListQuery) -> Result<Page<Revised<Environment>>, ClientError> {
         self.list("/v1/environments", query).await
     }
 
     /// `GET /v1/environments/{name}`.
-    pub async fn environment(&self, name: &str) -> Result<View<Environment>, ClientError> {
+    pub async fn environment(&self, name: &str) -> Result<Revised<Environment>, ClientError> {
         self.get(&format!("/v1/environments/{}", segment(name))).await
     }
 
     /// `POST /v1/environments/{name}/rotate-key`: publishes a new signing key, which signs after the overlap.
-    pub async fn rotate_key(&self, name: &str) -> Result<View<Environment>, ClientError> {
+    pub async fn rotate_key(&self, name: &str) -> Result<Revised<Environment>, ClientError> {
         self.step(&format!("/v1/environments/{}/rotate-key", segment(name))).await
     }
 
     /// `POST /v1/resources`.
-    pub async fn create_resource(&self, ask: &NewResource) -> Result<View<Resource>, ClientError> {
+    pub async fn create_resource(&self, ask: &NewResource) -> Result<Revised<Resource>, ClientError> {
         self.post("/v1/resources", ask).await
     }
 
@@ -93,7 +93,7 @@ impl Client {
         name: &str,
         revision: u64,
         ask: &EnvironmentEdit,
-    ) -> Result<Edited<View<Environment>>, ClientError> {
+    ) -> Result<Edited<Revised<Environment>>, ClientError> {
         self.patch_or_ask(&format!("/v1/environments/{}", segment(name)), revision, ask).await
     }
 
@@ -103,42 +103,42 @@ impl Client {
         id: ResourceId,
         revision: u64,
         ask: &ResourceEdit,
-    ) -> Result<Edited<View<Resource>>, ClientError> {
+    ) -> Result<Edited<Revised<Resource>>, ClientError> {
         self.patch_or_ask(&format!("/v1/resources/{id}"), revision, ask).await
     }
 
     /// `GET /v1/resources`; filters: `uri`, `environment`, `application`.
-    pub async fn resources(&self, query: &ListQuery) -> Result<Page<View<Resource>>, ClientError> {
+    pub async fn resources(&self, query: &ListQuery) -> Result<Page<Revised<Resource>>, ClientError> {
         self.list("/v1/resources", query).await
     }
 
     /// `GET /v1/resources/{id}`.
-    pub async fn resource(&self, id: ResourceId) -> Result<View<Resource>, ClientError> {
+    pub async fn resource(&self, id: ResourceId) -> Result<Revised<Resource>, ClientError> {
         self.get(&format!("/v1/resources/{id}")).await
     }
 
     /// `POST /v1/resources/{id}/sign-with`: what its tokens are signed with from now on.
-    pub async fn sign_with(&self, id: ResourceId, ask: &SignWith) -> Result<View<Resource>, ClientError> {
+    pub async fn sign_with(&self, id: ResourceId, ask: &SignWith) -> Result<Revised<Resource>, ClientError> {
         self.post(&format!("/v1/resources/{id}/sign-with"), ask).await
     }
 
     /// `POST /v1/issuers`: proposes an issuer; a second person confirms it.
-    pub async fn create_issuer(&self, ask: &NewIssuer) -> Result<View<Issuer>, ClientError> {
+    pub async fn create_issuer(&self, ask: &NewIssuer) -> Result<Revised<Issuer>, ClientError> {
         self.post("/v1/issuers", ask).await
     }
 
     /// `GET /v1/issuers`; filter: `url`.
-    pub async fn issuers(&self, query: &ListQuery) -> Result<Page<View<Issuer>>, ClientError> {
+    pub async fn issuers(&self, query: &ListQuery) -> Result<Page<Revised<Issuer>>, ClientError> {
         self.list("/v1/issuers", query).await
     }
 
     /// `GET /v1/issuers/{id}`.
-    pub async fn issuer(&self, id: IssuerId) -> Result<View<Issuer>, ClientError> {
+    pub async fn issuer(&self, id: IssuerId) -> Result<Revised<Issuer>, ClientError> {
         self.get(&format!("/v1/issuers/{id}")).await
     }
 
     /// `POST /v1/issuers/{id}/confirm`.
-    pub async fn confirm_issuer(&self, id: IssuerId) -> Result<View<Issuer>, ClientError> {
+    pub async fn confirm_issuer(&self, id: IssuerId) -> Result<Revised<Issuer>, ClientError> {
         self.step(&format!("/v1/issuers/{id}/confirm")).await
     }
 
@@ -148,7 +148,7 @@ impl Client {
     }
 
     /// `POST /v1/issuers/{id}/remove`: its proofs no longer count, and it never comes back.
-    pub async fn remove_issuer(&self, id: IssuerId) -> Result<View<Issuer>, ClientError> {
+    pub async fn remove_issuer(&self, id: IssuerId) -> Result<Revised<Issuer>, ClientError> {
         self.step(&format!("/v1/issuers/{id}/remove")).await
     }
 }

@@ -4,7 +4,7 @@ use tenure_api::exceptions::{BreachReport, ControlsRestored, ExceptionView, NewE
 use tenure_api::findings::{FindingSummary, FindingView, PostureView, Resolve, RuleList};
 use tenure_api::ownership::OwnerEdit;
 use tenure_api::requests::Because;
-use tenure_api::views::{Page, Resource as View};
+use tenure_api::views::{Page, Revised};
 use tenure_core::base::id::{ExceptionId, FindingId, IdentityId, NeedId};
 use tenure_core::inventory::third_party::Need;
 
@@ -82,27 +82,27 @@ impl Client {
     }
 
     /// `POST /v1/needs`.
-    pub async fn create_need(&self, ask: &NewNeed) -> Result<View<Need>, ClientError> {
+    pub async fn create_need(&self, ask: &NewNeed) -> Result<Revised<Need>, ClientError> {
         self.post("/v1/needs", ask).await
     }
 
     /// `PATCH /v1/needs/{id}` with `If-Match`: fails if it is at another revision.
-    pub async fn update_need(&self, id: NeedId, revision: u64, ask: &OwnerEdit) -> Result<View<Need>, ClientError> {
+    pub async fn update_need(&self, id: NeedId, revision: u64, ask: &OwnerEdit) -> Result<Revised<Need>, ClientError> {
         self.patch(&format!("/v1/needs/{id}"), revision, ask).await
     }
 
     /// `GET /v1/needs`; filters: `name`, `owner`, `standing`.
-    pub async fn needs(&self, query: &ListQuery) -> Result<Page<View<Need>>, ClientError> {
+    pub async fn needs(&self, query: &ListQuery) -> Result<Page<Revised<Need>>, ClientError> {
         self.list("/v1/needs", query).await
     }
 
     /// `GET /v1/needs/{id}`.
-    pub async fn need(&self, id: NeedId) -> Result<View<Need>, ClientError> {
+    pub async fn need(&self, id: NeedId) -> Result<Revised<Need>, ClientError> {
         self.get(&format!("/v1/needs/{id}")).await
     }
 
     /// `POST /v1/needs/{id}/close`: the identities that serve it are suspended.
-    pub async fn close_need(&self, id: NeedId, because: &Because) -> Result<View<Need>, ClientError> {
+    pub async fn close_need(&self, id: NeedId, because: &Because) -> Result<Revised<Need>, ClientError> {
         self.post(&format!("/v1/needs/{id}/close"), because).await
     }
 }

@@ -5,7 +5,7 @@ use tenure_api::api_keys::{ApiKeyIssued, NewApiKey};
 use tenure_api::request::NewVote;
 use tenure_api::requests::{Because, Enrol, NewIdentity, NewSuspension, Resume, TaskCompleted};
 use tenure_api::templates::Registered;
-use tenure_api::views::{AccessReport, CredentialView, IdentityView, JoinTokenIssued, Page, Resource as View};
+use tenure_api::views::{AccessReport, CredentialView, IdentityView, JoinTokenIssued, Page, Revised};
 use tenure_core::base::id::{CredentialId, GrantId, IdentityId};
 use tenure_core::identity::CharterDraft;
 use tenure_core::identity::binding::Binding;
@@ -83,7 +83,7 @@ impl Client {
     }
 
     /// `POST /v1/grants/{id}/revoke`.
-    pub async fn revoke_grant(&self, id: GrantId, because: &Because) -> Result<View<Grant>, ClientError> {
+    pub async fn revoke_grant(&self, id: GrantId, because: &Because) -> Result<Revised<Grant>, ClientError> {
         self.post(&format!("/v1/grants/{id}/revoke"), because).await
     }
 
@@ -109,7 +109,7 @@ impl Client {
 
     /// `POST /v1/enrol`: binds a key of the workload's own; [`crate::assertion::WorkloadKey::enrolment_proof`] makes
     /// the proof.
-    pub async fn enrol(&self, ask: &Enrol) -> Result<View<Binding>, ClientError> {
+    pub async fn enrol(&self, ask: &Enrol) -> Result<Revised<Binding>, ClientError> {
         self.post("/v1/enrol", ask).await
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::{Method, Response};
 use tenure_api::log::{ConsistencyProof, InclusionProof, StateReport};
-use tenure_api::views::{Page, Resource};
+use tenure_api::views::{Page, Revised};
 use tenure_core::finding::exceptional::ExceptionalAccess;
 
 use crate::transport::{chunk, json, open, send, text};
@@ -60,7 +60,7 @@ impl Client {
     pub async fn exceptional_accesses(
         &self,
         query: &ListQuery,
-    ) -> Result<Page<Resource<ExceptionalAccess>>, ClientError> {
+    ) -> Result<Page<Revised<ExceptionalAccess>>, ClientError> {
         self.list("/v1/log/exceptional", query).await
     }
 

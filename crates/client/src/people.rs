@@ -6,7 +6,7 @@ use tenure_api::people::{
 };
 use tenure_api::request::RequestView;
 use tenure_api::requests::{Because, ResumePerson};
-use tenure_api::views::{Page, Resource as View};
+use tenure_api::views::{Page, Revised};
 use tenure_core::base::id::{DifferenceId, IdentityId, PersonId, TransferId};
 use tenure_core::identity::transfer::Transfer;
 use tenure_core::people::difference::Difference;
@@ -23,17 +23,17 @@ impl Client {
     }
 
     /// `GET /v1/people`; filters: `state`, `role`, `class`, `manager`, `team`, `source`.
-    pub async fn people(&self, query: &ListQuery) -> Result<Page<View<Person>>, ClientError> {
+    pub async fn people(&self, query: &ListQuery) -> Result<Page<Revised<Person>>, ClientError> {
         self.list("/v1/people", query).await
     }
 
     /// `GET /v1/people/{id}`.
-    pub async fn person(&self, id: PersonId) -> Result<View<Person>, ClientError> {
+    pub async fn person(&self, id: PersonId) -> Result<Revised<Person>, ClientError> {
         self.get(&format!("/v1/people/{id}")).await
     }
 
     /// `POST /v1/people/{id}/change`.
-    pub async fn change_person(&self, id: PersonId, ask: &PersonChange) -> Result<View<Person>, ClientError> {
+    pub async fn change_person(&self, id: PersonId, ask: &PersonChange) -> Result<Revised<Person>, ClientError> {
         self.post(&format!("/v1/people/{id}/change"), ask).await
     }
 
@@ -43,12 +43,12 @@ impl Client {
     }
 
     /// `POST /v1/people/{id}/suspend`.
-    pub async fn suspend_person(&self, id: PersonId, reason: &str) -> Result<View<Person>, ClientError> {
+    pub async fn suspend_person(&self, id: PersonId, reason: &str) -> Result<Revised<Person>, ClientError> {
         self.person_step(id, "suspend", reason).await
     }
 
     /// `POST /v1/people/{id}/resume`.
-    pub async fn resume_person(&self, id: PersonId, ask: &ResumePerson) -> Result<View<Person>, ClientError> {
+    pub async fn resume_person(&self, id: PersonId, ask: &ResumePerson) -> Result<Revised<Person>, ClientError> {
         self.post(&format!("/v1/people/{id}/resume"), ask).await
     }
 
@@ -57,13 +57,13 @@ impl Client {
         self.post(&format!("/v1/people/{id}/depart"), ask).await
     }
 
-    async fn person_step(&self, id: PersonId, step: &str, reason: &str) -> Result<View<Person>, ClientError> {
+    async fn person_step(&self, id: PersonId, step: &str, reason: &str) -> Result<Revised<Person>, ClientError> {
         let ask = Because { reason: reason.to_owned() };
         self.post(&format!("/v1/people/{id}/{step}"), &ask).await
     }
 
     /// `POST /v1/people/{id}/erase`: erases the personal values; the record and every proof stay.
-    pub async fn erase_person(&self, id: PersonId) -> Result<View<Person>, ClientError> {
+    pub async fn erase_person(&self, id: PersonId) -> Result<Revised<Person>, ClientError> {
         self.step(&format!("/v1/people/{id}/erase")).await
     }
 
@@ -73,17 +73,17 @@ impl Client {
     }
 
     /// `POST /v1/teams`.
-    pub async fn create_team(&self, ask: &NewTeam) -> Result<View<Team>, ClientError> {
+    pub async fn create_team(&self, ask: &NewTeam) -> Result<Revised<Team>, ClientError> {
         self.post("/v1/teams", ask).await
     }
 
     /// `GET /v1/teams`; filter: `name`.
-    pub async fn teams(&self, query: &ListQuery) -> Result<Page<View<Team>>, ClientError> {
+    pub async fn teams(&self, query: &ListQuery) -> Result<Page<Revised<Team>>, ClientError> {
         self.list("/v1/teams", query).await
     }
 
     /// `GET /v1/differences`; filters: `state` (open, decided), `source`, `person`.
-    pub async fn differences(&self, query: &ListQuery) -> Result<Page<View<Difference>>, ClientError> {
+    pub async fn differences(&self, query: &ListQuery) -> Result<Page<Revised<Difference>>, ClientError> {
         self.list("/v1/differences", query).await
     }
 
@@ -92,37 +92,37 @@ impl Client {
         &self,
         id: DifferenceId,
         ask: &NewDecision,
-    ) -> Result<View<Difference>, ClientError> {
+    ) -> Result<Revised<Difference>, ClientError> {
         self.post(&format!("/v1/differences/{id}/decide"), ask).await
     }
 
     /// `POST /v1/identities/{id}/transfer`: offers it to another owner.
-    pub async fn start_transfer(&self, id: IdentityId, ask: &NewOffer) -> Result<View<Transfer>, ClientError> {
+    pub async fn start_transfer(&self, id: IdentityId, ask: &NewOffer) -> Result<Revised<Transfer>, ClientError> {
         self.post(&format!("/v1/identities/{id}/transfer"), ask).await
     }
 
     /// `GET /v1/transfers`; filters: `state`, `identity`, `from`, `offered_to`.
-    pub async fn transfers(&self, query: &ListQuery) -> Result<Page<View<Transfer>>, ClientError> {
+    pub async fn transfers(&self, query: &ListQuery) -> Result<Page<Revised<Transfer>>, ClientError> {
         self.list("/v1/transfers", query).await
     }
 
     /// `POST /v1/transfers/{id}/offer`.
-    pub async fn offer_transfer(&self, id: TransferId, ask: &NewOffer) -> Result<View<Transfer>, ClientError> {
+    pub async fn offer_transfer(&self, id: TransferId, ask: &NewOffer) -> Result<Revised<Transfer>, ClientError> {
         self.post(&format!("/v1/transfers/{id}/offer"), ask).await
     }
 
     /// `POST /v1/transfers/{id}/accept`.
-    pub async fn accept_transfer(&self, id: TransferId) -> Result<View<Transfer>, ClientError> {
+    pub async fn accept_transfer(&self, id: TransferId) -> Result<Revised<Transfer>, ClientError> {
         self.step(&format!("/v1/transfers/{id}/accept")).await
     }
 
     /// `POST /v1/transfers/{id}/decline`.
-    pub async fn decline_transfer(&self, id: TransferId) -> Result<View<Transfer>, ClientError> {
+    pub async fn decline_transfer(&self, id: TransferId) -> Result<Revised<Transfer>, ClientError> {
         self.step(&format!("/v1/transfers/{id}/decline")).await
     }
 
     /// `POST /v1/transfers/{id}/withdraw`.
-    pub async fn withdraw_transfer(&self, id: TransferId) -> Result<View<Transfer>, ClientError> {
+    pub async fn withdraw_transfer(&self, id: TransferId) -> Result<Revised<Transfer>, ClientError> {
         self.step(&format!("/v1/transfers/{id}/withdraw")).await
     }
 }

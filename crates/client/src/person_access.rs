@@ -4,7 +4,7 @@ use reqwest::Method;
 use tenure_api::ownership::Edited;
 use tenure_api::person_access::{PersonAccessReport, PutPackage, ReviewCompleted};
 use tenure_api::requests::Because;
-use tenure_api::views::{Page, Resource as View};
+use tenure_api::views::{Page, Revised};
 use tenure_core::base::id::{PersonGrantId, PersonId, ReviewId};
 use tenure_core::people::person_grant::{Package, PersonGrant};
 use tenure_core::request::review::Review;
@@ -15,12 +15,12 @@ use crate::{Client, ClientError, ListQuery};
 /// Every method fails with [`ClientError`]: a problem if the server refuses, else what broke.
 impl Client {
     /// `GET /v1/packages`.
-    pub async fn packages(&self, query: &ListQuery) -> Result<Page<View<Package>>, ClientError> {
+    pub async fn packages(&self, query: &ListQuery) -> Result<Page<Revised<Package>>, ClientError> {
         self.list("/v1/packages", query).await
     }
 
     /// `GET /v1/packages/{name}`.
-    pub async fn package(&self, name: &str) -> Result<View<Package>, ClientError> {
+    pub async fn package(&self, name: &str) -> Result<Revised<Package>, ClientError> {
         self.get(&format!("/v1/packages/{}", segment(name))).await
     }
 
@@ -31,7 +31,7 @@ impl Client {
         name: &str,
         revision: Option<u64>,
         ask: &PutPackage,
-    ) -> Result<Edited<View<Package>>, ClientError> {
+    ) -> Result<Edited<Revised<Package>>, ClientError> {
         let request = self.request(Method::PUT, &format!("/v1/packages/{}", segment(name)));
         edited(at_revision(request, revision).json(ask)).await
     }
@@ -46,22 +46,22 @@ impl Client {
         &self,
         id: PersonGrantId,
         reason: String,
-    ) -> Result<View<PersonGrant>, ClientError> {
+    ) -> Result<Revised<PersonGrant>, ClientError> {
         self.post(&format!("/v1/person-grants/{id}/revoke"), &Because { reason }).await
     }
 
     /// `GET /v1/reviews`; filters: `state`, `identity`, `person_grant`, `reviewer`, `trigger`.
-    pub async fn reviews(&self, query: &ListQuery) -> Result<Page<View<Review>>, ClientError> {
+    pub async fn reviews(&self, query: &ListQuery) -> Result<Page<Revised<Review>>, ClientError> {
         self.list("/v1/reviews", query).await
     }
 
     /// `GET /v1/reviews/{id}`.
-    pub async fn review(&self, id: ReviewId) -> Result<View<Review>, ClientError> {
+    pub async fn review(&self, id: ReviewId) -> Result<Revised<Review>, ClientError> {
         self.get(&format!("/v1/reviews/{id}")).await
     }
 
     /// `POST /v1/reviews/{id}/complete`.
-    pub async fn complete_review(&self, id: ReviewId, ask: &ReviewCompleted) -> Result<View<Review>, ClientError> {
+    pub async fn complete_review(&self, id: ReviewId, ask: &ReviewCompleted) -> Result<Revised<Review>, ClientError> {
         self.post(&format!("/v1/reviews/{id}/complete"), ask).await
     }
 }

@@ -2,7 +2,7 @@
 
 use tenure_api::removals::{ConfirmRemoval, NewRemoval};
 use tenure_api::requests::Because;
-use tenure_api::views::{Page, Resource as View};
+use tenure_api::views::{Page, Revised};
 use tenure_core::base::id::RemovalId;
 use tenure_core::signal::removal::Removal;
 
@@ -12,27 +12,27 @@ use crate::{Client, ClientError, ListQuery};
 impl Client {
     /// `POST /v1/removals`: what ended, and everything with it, is cut and held when this returns; nothing is done in a
     /// dry run.
-    pub async fn raise_removal(&self, ask: &NewRemoval) -> Result<View<Removal>, ClientError> {
+    pub async fn raise_removal(&self, ask: &NewRemoval) -> Result<Revised<Removal>, ClientError> {
         self.post("/v1/removals", ask).await
     }
 
     /// `GET /v1/removals`; filters: `state`, `subject`, `kind`, `identity`.
-    pub async fn removals(&self, query: &ListQuery) -> Result<Page<View<Removal>>, ClientError> {
+    pub async fn removals(&self, query: &ListQuery) -> Result<Page<Revised<Removal>>, ClientError> {
         self.list("/v1/removals", query).await
     }
 
     /// `GET /v1/removals/{id}`.
-    pub async fn removal(&self, id: RemovalId) -> Result<View<Removal>, ClientError> {
+    pub async fn removal(&self, id: RemovalId) -> Result<Revised<Removal>, ClientError> {
         self.get(&format!("/v1/removals/{id}")).await
     }
 
     /// `POST /v1/removals/{id}/confirm`.
-    pub async fn confirm_removal(&self, id: RemovalId, ask: &ConfirmRemoval) -> Result<View<Removal>, ClientError> {
+    pub async fn confirm_removal(&self, id: RemovalId, ask: &ConfirmRemoval) -> Result<Revised<Removal>, ClientError> {
         self.post(&format!("/v1/removals/{id}/confirm"), ask).await
     }
 
     /// `POST /v1/removals/{id}/release`.
-    pub async fn release_removal(&self, id: RemovalId, because: &Because) -> Result<View<Removal>, ClientError> {
+    pub async fn release_removal(&self, id: RemovalId, because: &Because) -> Result<Revised<Removal>, ClientError> {
         self.post(&format!("/v1/removals/{id}/release"), because).await
     }
 }

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use tenure_api::policies::{NewPolicySet, PolicyInForceView};
 use tenure_api::request::{Amendment, NewRequest, NewVote, RequestView};
-use tenure_api::views::{Page, Resource as View};
+use tenure_api::views::{Page, Revised};
 use tenure_api::why::{PastAccessReport, Refusals};
 use tenure_core::base::id::{PolicySetId, RequestId, ResourceId};
 use tenure_core::base::time::Timestamp;
@@ -72,7 +72,7 @@ impl Client {
     }
 
     /// `GET /v1/policies`; filter: `state`.
-    pub async fn policy_sets(&self, query: &ListQuery) -> Result<Page<View<PolicySet>>, ClientError> {
+    pub async fn policy_sets(&self, query: &ListQuery) -> Result<Page<Revised<PolicySet>>, ClientError> {
         self.list("/v1/policies", query).await
     }
 

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tenure_api::requests::{HoldRelease, NewHold, Revocation};
-use tenure_api::views::{HoldView, Page, Plain, ReceiptView, Resource as View};
+use tenure_api::views::{HoldView, Page, Plain, ReceiptView, Revised};
 use tenure_core::base::id::ReceiptId;
 use tenure_core::credential::receipt::Receipt;
 use tenure_core::identity::scope::Hold;
@@ -29,7 +29,7 @@ impl Client {
     }
 
     /// `GET /v1/receipts`; filter: `target`, e.g. `owner/per_…`.
-    pub async fn receipts(&self, query: &ListQuery) -> Result<Page<View<Receipt>>, ClientError> {
+    pub async fn receipts(&self, query: &ListQuery) -> Result<Page<Revised<Receipt>>, ClientError> {
         self.list("/v1/receipts", query).await
     }
 

@@ -5,7 +5,7 @@ use tenure_api::sign_in::{
     CliExchange, CliSession, InvitationMade, InvitationView, Me, NewInvitation, NewSignInProvider, SessionView,
     SignInProviderView,
 };
-use tenure_api::views::{Page, Resource as View};
+use tenure_api::views::{Page, Revised};
 use tenure_core::base::id::{InvitationId, SessionId, SignInProviderId};
 
 use crate::{Client, ClientError, ListQuery};
@@ -43,17 +43,17 @@ impl Client {
     }
 
     /// `GET /v1/invitations`.
-    pub async fn invitations(&self, query: &ListQuery) -> Result<Page<View<InvitationView>>, ClientError> {
+    pub async fn invitations(&self, query: &ListQuery) -> Result<Page<Revised<InvitationView>>, ClientError> {
         self.list("/v1/invitations", query).await
     }
 
     /// `POST /v1/invitations/{id}/confirm`.
-    pub async fn confirm_invitation(&self, id: InvitationId) -> Result<View<InvitationView>, ClientError> {
+    pub async fn confirm_invitation(&self, id: InvitationId) -> Result<Revised<InvitationView>, ClientError> {
         self.step(&format!("/v1/invitations/{id}/confirm")).await
     }
 
     /// `POST /v1/invitations/{id}/revoke`.
-    pub async fn revoke_invitation(&self, id: InvitationId) -> Result<View<InvitationView>, ClientError> {
+    pub async fn revoke_invitation(&self, id: InvitationId) -> Result<Revised<InvitationView>, ClientError> {
         self.step(&format!("/v1/invitations/{id}/revoke")).await
     }
 
@@ -61,12 +61,12 @@ impl Client {
     pub async fn create_sign_in_provider(
         &self,
         ask: &NewSignInProvider,
-    ) -> Result<View<SignInProviderView>, ClientError> {
+    ) -> Result<Revised<SignInProviderView>, ClientError> {
         self.post("/v1/sign-in-providers", ask).await
     }
 
     /// `GET /v1/sign-in-providers`.
-    pub async fn sign_in_providers(&self) -> Result<Page<View<SignInProviderView>>, ClientError> {
+    pub async fn sign_in_providers(&self) -> Result<Page<Revised<SignInProviderView>>, ClientError> {
         self.get("/v1/sign-in-providers").await
     }
 
@@ -74,12 +74,15 @@ impl Client {
     pub async fn confirm_sign_in_provider(
         &self,
         id: SignInProviderId,
-    ) -> Result<View<SignInProviderView>, ClientError> {
+    ) -> Result<Revised<SignInProviderView>, ClientError> {
         self.step(&format!("/v1/sign-in-providers/{id}/confirm")).await
     }
 
     /// `POST /v1/sign-in-providers/{id}/remove`.
-    pub async fn remove_sign_in_provider(&self, id: SignInProviderId) -> Result<View<SignInProviderView>, ClientError> {
+    pub async fn remove_sign_in_provider(
+        &self,
+        id: SignInProviderId,
+    ) -> Result<Revised<SignInProviderView>, ClientError> {
         self.step(&format!("/v1/sign-in-providers/{id}/remove")).await
     }
 }

@@ -4,7 +4,7 @@ use reqwest::Method;
 use tenure_api::ownership::OwnerEdit;
 use tenure_api::requests::Because;
 use tenure_api::signals::{DeliveryTaken, NewSource, SourceMade, SourceView};
-use tenure_api::views::{Page, Resource as View};
+use tenure_api::views::{Page, Revised};
 use tenure_core::base::id::{SignalId, SourceId};
 use tenure_core::signal::Signal;
 
@@ -19,12 +19,12 @@ impl Client {
     }
 
     /// `GET /v1/sources`; filters: `name`, `format`, `owner`, `state`.
-    pub async fn sources(&self, query: &ListQuery) -> Result<Page<View<SourceView>>, ClientError> {
+    pub async fn sources(&self, query: &ListQuery) -> Result<Page<Revised<SourceView>>, ClientError> {
         self.list("/v1/sources", query).await
     }
 
     /// `GET /v1/sources/{id}`.
-    pub async fn source(&self, id: SourceId) -> Result<View<SourceView>, ClientError> {
+    pub async fn source(&self, id: SourceId) -> Result<Revised<SourceView>, ClientError> {
         self.get(&format!("/v1/sources/{id}")).await
     }
 
@@ -34,17 +34,17 @@ impl Client {
         id: SourceId,
         revision: u64,
         ask: &OwnerEdit,
-    ) -> Result<View<SourceView>, ClientError> {
+    ) -> Result<Revised<SourceView>, ClientError> {
         self.patch(&format!("/v1/sources/{id}"), revision, ask).await
     }
 
     /// `POST /v1/sources/{id}/confirm`: by another administrator than who proposed it.
-    pub async fn confirm_source(&self, id: SourceId) -> Result<View<SourceView>, ClientError> {
+    pub async fn confirm_source(&self, id: SourceId) -> Result<Revised<SourceView>, ClientError> {
         self.step(&format!("/v1/sources/{id}/confirm")).await
     }
 
     /// `POST /v1/sources/{id}/remove`: for ever.
-    pub async fn remove_source(&self, id: SourceId, because: &Because) -> Result<View<SourceView>, ClientError> {
+    pub async fn remove_source(&self, id: SourceId, because: &Because) -> Result<Revised<SourceView>, ClientError> {
         self.post(&format!("/v1/sources/{id}/remove"), because).await
     }
 
@@ -54,12 +54,12 @@ impl Client {
     }
 
     /// `GET /v1/signals`; filters: `source`, `kind`, `subject` as `type:name`, `state`.
-    pub async fn signals(&self, query: &ListQuery) -> Result<Page<View<Signal>>, ClientError> {
+    pub async fn signals(&self, query: &ListQuery) -> Result<Page<Revised<Signal>>, ClientError> {
         self.list("/v1/signals", query).await
     }
 
     /// `GET /v1/signals/{id}`.
-    pub async fn signal(&self, id: SignalId) -> Result<View<Signal>, ClientError> {
+    pub async fn signal(&self, id: SignalId) -> Result<Revised<Signal>, ClientError> {
         self.get(&format!("/v1/signals/{id}")).await
     }
 

@@ -8,7 +8,7 @@ use tenure_api::templates::TemplateChange;
 use tenure_api::third_party::{
     Classification, NewCloudAccount, NewDataDomain, NewNamingStandard, NewVendor, VendorEnded,
 };
-use tenure_api::views::{Page, Resource as View};
+use tenure_api::views::{Page, Revised};
 use tenure_core::base::id::{CloudAccountId, VendorId};
 use tenure_core::identity::Kind;
 use tenure_core::identity::naming::NamingStandard;
@@ -21,7 +21,7 @@ use crate::{Client, ClientError, ListQuery};
 /// Every method fails with [`ClientError`]: a problem if the server refuses, else what broke.
 impl Client {
     /// `POST /v1/vendors`.
-    pub async fn create_vendor(&self, ask: &NewVendor) -> Result<View<Vendor>, ClientError> {
+    pub async fn create_vendor(&self, ask: &NewVendor) -> Result<Revised<Vendor>, ClientError> {
         self.post("/v1/vendors", ask).await
     }
 
@@ -32,17 +32,17 @@ impl Client {
         id: VendorId,
         revision: u64,
         ask: &VendorEdit,
-    ) -> Result<Edited<View<Vendor>>, ClientError> {
+    ) -> Result<Edited<Revised<Vendor>>, ClientError> {
         self.patch_or_ask(&format!("/v1/vendors/{id}"), revision, ask).await
     }
 
     /// `GET /v1/vendors`; filters: `name`, `owner`, `standing`.
-    pub async fn vendors(&self, query: &ListQuery) -> Result<Page<View<Vendor>>, ClientError> {
+    pub async fn vendors(&self, query: &ListQuery) -> Result<Page<Revised<Vendor>>, ClientError> {
         self.list("/v1/vendors", query).await
     }
 
     /// `GET /v1/vendors/{id}`.
-    pub async fn vendor(&self, id: VendorId) -> Result<View<Vendor>, ClientError> {
+    pub async fn vendor(&self, id: VendorId) -> Result<Revised<Vendor>, ClientError> {
         self.get(&format!("/v1/vendors/{id}")).await
     }
 
@@ -52,7 +52,7 @@ impl Client {
     }
 
     /// `POST /v1/cloud-accounts`.
-    pub async fn create_cloud_account(&self, ask: &NewCloudAccount) -> Result<View<CloudAccount>, ClientError> {
+    pub async fn create_cloud_account(&self, ask: &NewCloudAccount) -> Result<Revised<CloudAccount>, ClientError> {
         self.post("/v1/cloud-accounts", ask).await
     }
 
@@ -62,32 +62,32 @@ impl Client {
         id: CloudAccountId,
         revision: u64,
         ask: &OwnerEdit,
-    ) -> Result<View<CloudAccount>, ClientError> {
+    ) -> Result<Revised<CloudAccount>, ClientError> {
         self.patch(&format!("/v1/cloud-accounts/{id}"), revision, ask).await
     }
 
     /// `GET /v1/cloud-accounts`; filters: `provider`, `account`, `environment`, `standing`.
-    pub async fn cloud_accounts(&self, query: &ListQuery) -> Result<Page<View<CloudAccount>>, ClientError> {
+    pub async fn cloud_accounts(&self, query: &ListQuery) -> Result<Page<Revised<CloudAccount>>, ClientError> {
         self.list("/v1/cloud-accounts", query).await
     }
 
     /// `GET /v1/cloud-accounts/{id}`.
-    pub async fn cloud_account(&self, id: CloudAccountId) -> Result<View<CloudAccount>, ClientError> {
+    pub async fn cloud_account(&self, id: CloudAccountId) -> Result<Revised<CloudAccount>, ClientError> {
         self.get(&format!("/v1/cloud-accounts/{id}")).await
     }
 
     /// `POST /v1/data-domains`.
-    pub async fn create_data_domain(&self, ask: &NewDataDomain) -> Result<View<DataDomain>, ClientError> {
+    pub async fn create_data_domain(&self, ask: &NewDataDomain) -> Result<Revised<DataDomain>, ClientError> {
         self.post("/v1/data-domains", ask).await
     }
 
     /// `GET /v1/data-domains`.
-    pub async fn data_domains(&self, query: &ListQuery) -> Result<Page<View<DataDomain>>, ClientError> {
+    pub async fn data_domains(&self, query: &ListQuery) -> Result<Page<Revised<DataDomain>>, ClientError> {
         self.list("/v1/data-domains", query).await
     }
 
     /// `GET /v1/data-domains/{name}`.
-    pub async fn data_domain(&self, name: &str) -> Result<View<DataDomain>, ClientError> {
+    pub async fn data_domain(&self, name: &str) -> Result<Revised<DataDomain>, ClientError> {
         self.get(&format!("/v1/data-domains/{}", segment(name))).await
     }
 
@@ -98,18 +98,18 @@ impl Client {
         name: &str,
         revision: u64,
         ask: &Classification,
-    ) -> Result<Edited<View<DataDomain>>, ClientError> {
+    ) -> Result<Edited<Revised<DataDomain>>, ClientError> {
         let request = self.request(Method::PUT, &format!("/v1/data-domains/{}", segment(name)));
         edited(at_revision(request, Some(revision)).json(ask)).await
     }
 
     /// `GET /v1/naming-standards`.
-    pub async fn naming_standards(&self, query: &ListQuery) -> Result<Page<View<NamingStandard>>, ClientError> {
+    pub async fn naming_standards(&self, query: &ListQuery) -> Result<Page<Revised<NamingStandard>>, ClientError> {
         self.list("/v1/naming-standards", query).await
     }
 
     /// `GET /v1/naming-standards/{kind}`.
-    pub async fn naming_standard(&self, kind: Kind) -> Result<View<NamingStandard>, ClientError> {
+    pub async fn naming_standard(&self, kind: Kind) -> Result<Revised<NamingStandard>, ClientError> {
         self.get(&format!("/v1/naming-standards/{}", kind.as_str())).await
     }
 
@@ -119,18 +119,18 @@ impl Client {
         kind: Kind,
         revision: Option<u64>,
         ask: &NewNamingStandard,
-    ) -> Result<View<NamingStandard>, ClientError> {
+    ) -> Result<Revised<NamingStandard>, ClientError> {
         let request = self.request(Method::PUT, &format!("/v1/naming-standards/{}", kind.as_str()));
         json(at_revision(request, revision).json(ask)).await
     }
 
     /// `GET /v1/templates`; filter: `kind`.
-    pub async fn templates(&self, query: &ListQuery) -> Result<Page<View<Template>>, ClientError> {
+    pub async fn templates(&self, query: &ListQuery) -> Result<Page<Revised<Template>>, ClientError> {
         self.list("/v1/templates", query).await
     }
 
     /// `GET /v1/templates/{name}`.
-    pub async fn template(&self, name: &str) -> Result<View<Template>, ClientError> {
+    pub async fn template(&self, name: &str) -> Result<Revised<Template>, ClientError> {
         self.get(&format!("/v1/templates/{}", segment(name))).await
     }
 

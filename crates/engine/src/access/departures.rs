@@ -2,7 +2,7 @@
 
 use tenure_api::people::{Departure, LeftBehind, NewDeparture};
 use tenure_api::requests::ResumePerson;
-use tenure_api::views::{Names, Resource as Changed};
+use tenure_api::views::{Names, Revised};
 use tenure_core::base::id::PersonId;
 use tenure_core::base::placed::Placed;
 use tenure_core::base::problem::Reason;
@@ -59,7 +59,7 @@ pub(crate) fn departure_of(changeset: &Changeset, person: Person, revision: u64)
         left_behind,
         ended_grants: ended.iter().map(|grant| grant.id).collect(),
         dry_run: false,
-        person: Changed { record: person, revision, hold: None, log: None, names: Names::new() },
+        person: Revised { record: person, revision, hold: None, log: None, names: Names::new() },
         names: Names::new(),
     })
 }
@@ -74,7 +74,7 @@ pub async fn suspend_person(
     caller: &Caller,
     id: PersonId,
     reason: String,
-) -> Result<Changed<Person>, OpError> {
+) -> Result<Revised<Person>, OpError> {
     check_reason(&reason)?;
     let changed = person::person_step(
         kernel,
@@ -133,7 +133,7 @@ pub async fn resume_person(
     caller: &Caller,
     id: PersonId,
     ask: ResumePerson,
-) -> Result<Changed<Person>, OpError> {
+) -> Result<Revised<Person>, OpError> {
     let ResumePerson { reason, placed_by: named } = ask;
     check_reason(&reason)?;
     let changed = person::person_step(
@@ -317,7 +317,7 @@ pub(crate) async fn work_person(
 ///
 /// # Errors
 /// No such person, or the caller may not.
-pub async fn erase_person(kernel: &Kernel, caller: &Caller, id: PersonId) -> Result<Changed<Person>, OpError> {
+pub async fn erase_person(kernel: &Kernel, caller: &Caller, id: PersonId) -> Result<Revised<Person>, OpError> {
     person::person_step(
         kernel,
         caller,

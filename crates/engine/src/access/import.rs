@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use tenure_api::people::{FeedFormat, ImportPeople, ImportReport, NewDecision};
-use tenure_api::views::Resource as Changed;
+use tenure_api::views::Revised;
 use tenure_core::base::id::{DifferenceId, PersonId, TeamId};
 use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::time::Timestamp;
@@ -314,7 +314,7 @@ pub async fn decide_difference(
     caller: &Caller,
     id: DifferenceId,
     ask: NewDecision,
-) -> Result<Changed<Difference>, OpError> {
+) -> Result<Revised<Difference>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "difference.decide", id), async {
             let ((difference, revision), committed) = kernel

@@ -8,7 +8,7 @@
 pub mod plan;
 
 use tenure_api::people::NewOffer;
-use tenure_api::views::{Names, Page, Resource as Changed};
+use tenure_api::views::{Names, Page, Revised};
 use tenure_core::base::id::{IdentityId, PersonId, TransferId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::state::InState;
@@ -62,7 +62,7 @@ pub async fn start_transfer(
     caller: &Caller,
     id: IdentityId,
     ask: NewOffer,
-) -> Result<Changed<Transfer>, OpError> {
+) -> Result<Revised<Transfer>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Transfer, "identity.transfer", id), async {
             let ((transfer, revision), committed) = kernel
@@ -104,7 +104,7 @@ pub async fn offer_transfer(
     caller: &Caller,
     id: TransferId,
     ask: NewOffer,
-) -> Result<Changed<Transfer>, OpError> {
+) -> Result<Revised<Transfer>, OpError> {
     transfer_step(kernel, caller, "transfer.offer", id, |offering, now| async move {
         let answer = may_offer(kernel, caller, &offering.identity)?;
         offered(kernel, caller, &offering, ask.to, &answer, now).await
@@ -135,7 +135,7 @@ async fn offered(
 ///
 /// # Errors
 /// It wasn't offered to the caller, who can't own it, or needs a fresh sign-in.
-pub async fn accept_transfer(kernel: &Kernel, caller: &Caller, id: TransferId) -> Result<Changed<Transfer>, OpError> {
+pub async fn accept_transfer(kernel: &Kernel, caller: &Caller, id: TransferId) -> Result<Revised<Transfer>, OpError> {
     transfer_step(kernel, caller, "transfer.accept", id, |offering, now| async move {
         let to = must_be_addressed(caller, &offering.transfer)?;
         let fresh = freshness::freshness(kernel, caller, now).await?;
@@ -279,7 +279,7 @@ async fn change_owner_scope(
 ///
 /// # Errors
 /// It wasn't offered to the caller.
-pub async fn decline_transfer(kernel: &Kernel, caller: &Caller, id: TransferId) -> Result<Changed<Transfer>, OpError> {
+pub async fn decline_transfer(kernel: &Kernel, caller: &Caller, id: TransferId) -> Result<Revised<Transfer>, OpError> {
     transfer_step(kernel, caller, "transfer.decline", id, |offering, now| async move {
         must_be_addressed(caller, &offering.transfer)?;
         may_answer_offer(kernel, caller, &offering)?;
@@ -302,7 +302,7 @@ pub async fn decline_transfer(kernel: &Kernel, caller: &Caller, id: TransferId) 
 ///
 /// # Errors
 /// It isn't open, its owner is away, or the caller may not.
-pub async fn withdraw_transfer(kernel: &Kernel, caller: &Caller, id: TransferId) -> Result<Changed<Transfer>, OpError> {
+pub async fn withdraw_transfer(kernel: &Kernel, caller: &Caller, id: TransferId) -> Result<Revised<Transfer>, OpError> {
     transfer_step(kernel, caller, "transfer.withdraw", id, |offering, now| async move {
         may_offer(kernel, caller, &offering.identity)?;
         must_be_open(&offering.transfer)?;
@@ -328,7 +328,7 @@ pub async fn transfers(
     kernel: &Kernel,
     caller: &Caller,
     mut ask: ListAsk<Transfer>,
-) -> Result<Page<Changed<Transfer>>, OpError> {
+) -> Result<Page<Revised<Transfer>>, OpError> {
     if authority::can_read(kernel, caller, Transfer::NAME, "", false).is_err() {
         authority::may_read(kernel, caller, Transfer::NAME, "", true).await?;
         let me = kernel.only_person(caller, "transfer.list").await?;
@@ -337,7 +337,7 @@ pub async fn transfers(
         }
     }
     let (rows, end) = kernel.page(ask).await?;
-    let view = |row: Stored<Transfer>| Changed {
+    let view = |row: Stored<Transfer>| Revised {
         record: (*row.value).clone(),
         revision: row.revision,
         hold: None,
@@ -351,11 +351,11 @@ pub async fn transfers(
 ///
 /// # Errors
 /// No such transfer, or it isn't the caller's to read.
-pub async fn transfer(kernel: &Kernel, caller: &Caller, id: TransferId) -> Result<Changed<Transfer>, OpError> {
+pub async fn transfer(kernel: &Kernel, caller: &Caller, id: TransferId) -> Result<Revised<Transfer>, OpError> {
     let stored = kernel.must::<Transfer>("transfer", id).await?;
     let own = caller.person_id().is_some_and(|me| stored.from == me || stored.offered_to == Some(me));
     authority::may_read(kernel, caller, Transfer::NAME, &id.to_string(), own).await?;
-    Ok(Changed {
+    Ok(Revised {
         record: (*stored.value).clone(),
         revision: stored.revision,
         hold: None,
@@ -370,7 +370,7 @@ async fn transfer_step<Fut: Future<Output = Result<(Changeset, Transfer), OpErro
     operation: &'static str,
     id: TransferId,
     decide: impl Fn(Offering, Timestamp) -> Fut,
-) -> Result<Changed<Transfer>, OpError> {
+) -> Result<Revised<Transfer>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Transfer, operation, id), async {
             let ((transfer, revision), committed) = kernel

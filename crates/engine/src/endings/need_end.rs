@@ -1,7 +1,7 @@
 //! A need ends: the identities that serve it are suspended (R76).
 
 use serde_json::json;
-use tenure_api::views::Resource as Changed;
+use tenure_api::views::Revised;
 use tenure_core::base::id::{NeedId, PersonId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
@@ -34,7 +34,7 @@ pub async fn close_need(
     caller: &Caller,
     id: NeedId,
     reason: String,
-) -> Result<Changed<Need>, OpError> {
+) -> Result<Revised<Need>, OpError> {
     check_reason(&reason)?;
     let closed = kernel
         .recorded(caller, Asked::new(ControlPoint::Suspend, "need.close", id), async {

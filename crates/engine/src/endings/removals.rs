@@ -12,7 +12,7 @@ pub mod steps;
 mod tests;
 
 use tenure_api::removals::{ConfirmRemoval, NewRemoval};
-use tenure_api::views::{Names, Page, Resource as View};
+use tenure_api::views::{Names, Page, Revised};
 use tenure_core::base::id::{IdentityId, PersonId, RemovalId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
@@ -52,7 +52,7 @@ impl Listed for Removal {
 /// # Errors
 /// There is no such thing, it has ended already, the effect isn't the one that was looked at, or the caller is neither
 /// its owner nor of security nor an administrator.
-pub async fn raise_removal(kernel: &Kernel, caller: &Caller, ask: NewRemoval) -> Result<View<Removal>, OpError> {
+pub async fn raise_removal(kernel: &Kernel, caller: &Caller, ask: NewRemoval) -> Result<Revised<Removal>, OpError> {
     check_reason(&ask.reason)?;
     let kind = kind_of(&ask)?;
     let raised = kernel
@@ -61,7 +61,7 @@ pub async fn raise_removal(kernel: &Kernel, caller: &Caller, ask: NewRemoval) ->
             if ask.dry_run {
                 let now = kernel.now();
                 let (removal, ..) = to_raise(kernel, caller, &ask, kind, by, now).await?;
-                return Ok(View { record: removal, revision: 0, hold: None, log: None, names: Names::new() });
+                return Ok(Revised { record: removal, revision: 0, hold: None, log: None, names: Names::new() });
             }
             let ((removal, revision), committed) = kernel
                 .decide(|| async {
@@ -155,7 +155,7 @@ pub(crate) async fn open_removal(
 ///
 /// # Errors
 /// No such removal, or the caller may not read it.
-pub async fn removal(kernel: &Kernel, caller: &Caller, id: RemovalId) -> Result<View<Removal>, OpError> {
+pub async fn removal(kernel: &Kernel, caller: &Caller, id: RemovalId) -> Result<Revised<Removal>, OpError> {
     let mut view = kernel.get::<Removal>(caller, &id.to_string()).await?;
     if view.record.state == RemovalState::Waiting
         && let Some(ending) = blast::ending(kernel, &view.record.subject, &view.record.environments).await?
@@ -172,7 +172,11 @@ pub async fn removal(kernel: &Kernel, caller: &Caller, id: RemovalId) -> Result<
 ///
 /// # Errors
 /// The caller may not read them.
-pub async fn removals(kernel: &Kernel, caller: &Caller, ask: ListAsk<Removal>) -> Result<Page<View<Removal>>, OpError> {
+pub async fn removals(
+    kernel: &Kernel,
+    caller: &Caller,
+    ask: ListAsk<Removal>,
+) -> Result<Page<Revised<Removal>>, OpError> {
     let Some(wanted) = ask.value_of(Removal::IDENTITY.field()).map(str::to_owned) else {
         return kernel.list(caller, ask).await;
     };
@@ -182,7 +186,7 @@ pub async fn removals(kernel: &Kernel, caller: &Caller, ask: ListAsk<Removal>) -
     let mut items = Vec::new();
     for row in rows {
         if concerns(kernel, &row, wanted.parse().ok(), identity.as_deref()).await? {
-            items.push(View {
+            items.push(Revised {
                 record: (*row.value).clone(),
                 revision: row.revision,
                 hold: None,
@@ -226,7 +230,7 @@ pub async fn confirm_removal(
     caller: &Caller,
     id: RemovalId,
     ask: ConfirmRemoval,
-) -> Result<View<Removal>, OpError> {
+) -> Result<Revised<Removal>, OpError> {
     let confirmed = kernel
         .recorded(caller, Asked::new(ControlPoint::Suspend, "removal.confirm", id), async {
             let by = security(caller)?;
@@ -278,7 +282,7 @@ pub async fn release_removal(
     caller: &Caller,
     id: RemovalId,
     reason: String,
-) -> Result<View<Removal>, OpError> {
+) -> Result<Revised<Removal>, OpError> {
     check_reason(&reason)?;
     let released = kernel
         .recorded(caller, Asked::new(ControlPoint::Resume, "removal.release", id), async {

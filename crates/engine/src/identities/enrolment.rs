@@ -1,7 +1,7 @@
 //! Enrolling a key of the workload's own with a one-time join token (S-15).
 
 use tenure_api::requests::Enrol;
-use tenure_api::views::{JoinTokenIssued, Resource as Changed};
+use tenure_api::views::{JoinTokenIssued, Revised};
 use tenure_core::base::id::{BindingId, IdentityId, JoinTokenId, JoinTokenKind};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Span;
@@ -99,7 +99,7 @@ pub async fn create_join_token(kernel: &Kernel, caller: &Caller, id: IdentityId)
 ///
 /// # Errors
 /// The token is unknown, spent or over, the proof fails, or the key is another identity's.
-pub async fn enrol(kernel: &Kernel, ask: Enrol, source: &str) -> Result<Changed<Binding>, OpError> {
+pub async fn enrol(kernel: &Kernel, ask: Enrol, source: &str) -> Result<Revised<Binding>, OpError> {
     let stranger = |reason| {
         kernel.count_stranger(reason, source);
         OpError::Unauthenticated(reason)

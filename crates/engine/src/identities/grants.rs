@@ -2,7 +2,7 @@
 
 pub mod plan;
 
-use tenure_api::views::{Access, AccessReport, Names, Resource as Changed};
+use tenure_api::views::{Access, AccessReport, Names, Revised};
 use tenure_core::base::id::{GrantId, IdentityId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::{Span, Timestamp};
@@ -37,7 +37,7 @@ pub async fn revoke_grant(
     caller: &Caller,
     id: GrantId,
     reason: String,
-) -> Result<Changed<Grant>, OpError> {
+) -> Result<Revised<Grant>, OpError> {
     check_reason(&reason)?;
     kernel
         .recorded(caller, Asked::new(ControlPoint::Revoke, "grant.revoke", id), async {

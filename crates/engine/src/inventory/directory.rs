@@ -1,7 +1,7 @@
 //! Plain records: operator tokens, applications, environments, resources.
 
 use tenure_api::requests::{NewApplication, NewEnvironment, NewResource, SignWith};
-use tenure_api::views::Resource as Changed;
+use tenure_api::views::Revised;
 use tenure_core::base::id::{ApplicationId, ResourceId};
 use tenure_core::base::problem::FieldProblem;
 use tenure_core::base::time::Timestamp;
@@ -36,7 +36,7 @@ pub async fn create_application(
     kernel: &Kernel,
     caller: &Caller,
     ask: NewApplication,
-) -> Result<Changed<Application>, OpError> {
+) -> Result<Revised<Application>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "application.create", ""), async {
             kernel.allow(caller, Action::Administer, inventory("application", "", ""), administration(false, false))?;
@@ -84,7 +84,7 @@ pub async fn create_environment(
     kernel: &Kernel,
     caller: &Caller,
     ask: NewEnvironment,
-) -> Result<Changed<Environment>, OpError> {
+) -> Result<Revised<Environment>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "environment.create", ""), async {
             kernel.allow(
@@ -133,7 +133,7 @@ pub async fn create_environment(
 ///
 /// # Errors
 /// No such environment, or the caller is no administrator.
-pub async fn rotate_key(kernel: &Kernel, caller: &Caller, name: &str) -> Result<Changed<Environment>, OpError> {
+pub async fn rotate_key(kernel: &Kernel, caller: &Caller, name: &str) -> Result<Revised<Environment>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "environment.rotate_key", name), async {
             kernel.allow(
@@ -172,7 +172,7 @@ pub async fn rotate_key(kernel: &Kernel, caller: &Caller, name: &str) -> Result<
 ///
 /// # Errors
 /// The fields are wrong, the URI is taken, or the caller is no administrator.
-pub async fn create_resource(kernel: &Kernel, caller: &Caller, ask: NewResource) -> Result<Changed<Resource>, OpError> {
+pub async fn create_resource(kernel: &Kernel, caller: &Caller, ask: NewResource) -> Result<Revised<Resource>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "resource.create", ""), async {
             kernel.allow(
@@ -257,7 +257,7 @@ pub async fn sign_with(
     caller: &Caller,
     id: ResourceId,
     ask: &SignWith,
-) -> Result<Changed<Resource>, OpError> {
+) -> Result<Revised<Resource>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "resource.sign_with", id), async {
             may_administer_resource(kernel, caller, id).await?;

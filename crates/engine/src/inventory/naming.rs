@@ -2,7 +2,7 @@
 
 use regex::{Regex, RegexBuilder};
 use tenure_api::third_party::NewNamingStandard;
-use tenure_api::views::Resource as Changed;
+use tenure_api::views::Revised;
 use tenure_core::base::problem::FieldProblem;
 use tenure_core::identity::Kind;
 use tenure_core::identity::naming::NamingStandard;
@@ -40,7 +40,7 @@ pub async fn set_naming_standard(
     kind: Kind,
     if_match: IfMatch,
     ask: NewNamingStandard,
-) -> Result<Changed<NamingStandard>, OpError> {
+) -> Result<Revised<NamingStandard>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "naming_standard.set", kind.as_str()), async {
             kernel.allow(

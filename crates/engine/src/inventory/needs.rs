@@ -1,7 +1,7 @@
 //! Business needs: what identities serve, and what becomes of them when it ends (R76).
 
 use tenure_api::exceptions::NewNeed;
-use tenure_api::views::Resource as Changed;
+use tenure_api::views::Revised;
 use tenure_core::base::id::{NeedId, PersonId};
 use tenure_core::base::problem::FieldProblem;
 use tenure_core::inventory::environment::parse_name;
@@ -31,7 +31,7 @@ impl Listed for Need {
 ///
 /// # Errors
 /// The fields are wrong, the name is taken, or the caller is no administrator.
-pub async fn create_need(kernel: &Kernel, caller: &Caller, ask: NewNeed) -> Result<Changed<Need>, OpError> {
+pub async fn create_need(kernel: &Kernel, caller: &Caller, ask: NewNeed) -> Result<Revised<Need>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "need.create", ""), async {
             kernel.allow(caller, Action::Administer, inventory("need", "", ""), administration(false, false))?;

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 use tenure_api::ownership::{ApplicationEdit, OwnerEdit};
-use tenure_api::views::Resource as Changed;
+use tenure_api::views::Revised;
 use tenure_core::base::id::{ApplicationId, CloudAccountId, NeedId, PersonId, TeamId};
 use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::time::Timestamp;
@@ -115,7 +115,7 @@ pub async fn update_application(
     id: ApplicationId,
     if_match: IfMatch,
     ask: ApplicationEdit,
-) -> Result<Changed<Application>, OpError> {
+) -> Result<Revised<Application>, OpError> {
     let named = Named { owner: ask.owner, removal_group: ask.removal_group };
     let problems = nothing_to_change("owner", ask.owner.is_none() && ask.removal_group.is_none());
     update(kernel, caller, &id.to_string(), if_match, named, problems, |application: Application| Application {
@@ -136,7 +136,7 @@ pub async fn update_cloud_account(
     id: CloudAccountId,
     if_match: IfMatch,
     ask: OwnerEdit,
-) -> Result<Changed<CloudAccount>, OpError> {
+) -> Result<Revised<CloudAccount>, OpError> {
     let named = Named::owner(ask.owner);
     update(kernel, caller, &id.to_string(), if_match, named, Vec::new(), |account: CloudAccount| CloudAccount {
         owner: ask.owner,
@@ -155,7 +155,7 @@ pub async fn update_need(
     id: NeedId,
     if_match: IfMatch,
     ask: OwnerEdit,
-) -> Result<Changed<Need>, OpError> {
+) -> Result<Revised<Need>, OpError> {
     let named = Named::owner(ask.owner);
     update(kernel, caller, &id.to_string(), if_match, named, Vec::new(), |need: Need| Need { owner: ask.owner, ..need })
         .await
@@ -169,7 +169,7 @@ pub(crate) async fn update<T: Owned>(
     named: Named,
     problems: Vec<FieldProblem>,
     edit: impl Fn(T) -> T,
-) -> Result<Changed<T>, OpError> {
+) -> Result<Revised<T>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, T::OPERATION, id), async {
             kernel.allow(caller, T::ACTION, inventory(T::NAME, id, ""), administration(false, false))?;

@@ -1,7 +1,7 @@
 //! What lies outside: vendors, cloud accounts, and the data domains that bound them (R12, R35).
 
 use tenure_api::third_party::{NewCloudAccount, NewDataDomain, NewVendor};
-use tenure_api::views::Resource as Changed;
+use tenure_api::views::Revised;
 use tenure_core::base::id::{CloudAccountId, PersonId, RemovalId, VendorId};
 use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::time::Timestamp;
@@ -54,7 +54,7 @@ impl Listed for DataDomain {
 ///
 /// # Errors
 /// The fields are wrong, the name is taken, or the caller is no administrator.
-pub async fn create_vendor(kernel: &Kernel, caller: &Caller, ask: NewVendor) -> Result<Changed<Vendor>, OpError> {
+pub async fn create_vendor(kernel: &Kernel, caller: &Caller, ask: NewVendor) -> Result<Revised<Vendor>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "vendor.create", ""), async {
             kernel.allow(caller, Action::Administer, inventory("vendor", "", ""), administration(false, false))?;
@@ -131,7 +131,7 @@ pub async fn create_cloud_account(
     kernel: &Kernel,
     caller: &Caller,
     ask: NewCloudAccount,
-) -> Result<Changed<CloudAccount>, OpError> {
+) -> Result<Revised<CloudAccount>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "cloud_account.create", ""), async {
             kernel.allow(
@@ -207,7 +207,7 @@ pub async fn create_data_domain(
     kernel: &Kernel,
     caller: &Caller,
     ask: NewDataDomain,
-) -> Result<Changed<DataDomain>, OpError> {
+) -> Result<Revised<DataDomain>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "data_domain.create", &ask.name), async {
             kernel.allow(caller, Action::Administer, inventory("data_domain", "", ""), administration(false, false))?;

@@ -1,6 +1,6 @@
 //! The log of exceptional access (R106): written by the commit that it is about, listed for those who may audit.
 
-use tenure_api::views::{Names, Page, Resource as View};
+use tenure_api::views::{Names, Page, Revised};
 use tenure_core::base::id::{ExceptionalAccessId, IdentityId};
 use tenure_core::base::time::Timestamp;
 use tenure_core::finding::exceptional::{Access, ExceptionalAccess};
@@ -49,10 +49,10 @@ pub async fn exceptional_accesses(
     kernel: &Kernel,
     caller: &Caller,
     ask: ListAsk<ExceptionalAccess>,
-) -> Result<Page<View<ExceptionalAccess>>, OpError> {
+) -> Result<Page<Revised<ExceptionalAccess>>, OpError> {
     authority::may_audit(kernel, caller).await?;
     let (rows, end) = kernel.page(ask).await?;
-    let view = |row: tenure_core::store::row::Stored<ExceptionalAccess>| View {
+    let view = |row: tenure_core::store::row::Stored<ExceptionalAccess>| Revised {
         record: (*row.value).clone(),
         revision: row.revision,
         hold: None,

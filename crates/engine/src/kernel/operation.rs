@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use tenure_api::views::{Names, Resource};
+use tenure_api::views::{Names, Revised};
 use tenure_core::base::id::PersonId;
 use tenure_core::store::event::ControlPoint;
 use tenure_core::store::port::Committed;
@@ -64,8 +64,8 @@ impl Kernel {
         record: T,
         revision: u64,
         committed: &Committed,
-    ) -> Result<Resource<T>, OpError> {
-        Ok(Resource { record, revision, hold: None, log: Some(self.logged(committed).await?), names: Names::new() })
+    ) -> Result<Revised<T>, OpError> {
+        Ok(Revised { record, revision, hold: None, log: Some(self.logged(committed).await?), names: Names::new() })
     }
 }
 

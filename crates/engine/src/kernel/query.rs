@@ -16,7 +16,7 @@
 
 use std::collections::BTreeMap;
 
-use tenure_api::views::{Names, Page, Resource as View};
+use tenure_api::views::{Names, Page, Revised};
 use tenure_core::base::id::PersonId;
 use tenure_core::base::problem::FieldProblem;
 use tenure_core::credential::receipt::Receipt;
@@ -430,7 +430,7 @@ impl Kernel {
     ///
     /// # Errors
     /// The caller may not read them.
-    pub async fn list<T: Listed>(&self, caller: &Caller, ask: ListAsk<T>) -> Result<Page<View<T>>, OpError> {
+    pub async fn list<T: Listed>(&self, caller: &Caller, ask: ListAsk<T>) -> Result<Page<Revised<T>>, OpError> {
         authority::may_read(self, caller, T::NAME, "", T::OPEN).await?;
         let (rows, end) = self.page(ask).await?;
         let mut items = Vec::with_capacity(rows.len());
@@ -444,7 +444,7 @@ impl Kernel {
     ///
     /// # Errors
     /// No such record, or the caller may not read it.
-    pub async fn get<T: Listed>(&self, caller: &Caller, id: &str) -> Result<View<T>, OpError> {
+    pub async fn get<T: Listed>(&self, caller: &Caller, id: &str) -> Result<Revised<T>, OpError> {
         let row = self.one::<T>(id).await?;
         let own = row.as_ref().and_then(|row| row.accountable()).is_some_and(|owner| caller.person_id() == Some(owner));
         // Also of what isn't there: whether it is, is not everybody's to learn.
@@ -452,8 +452,8 @@ impl Kernel {
         self.record_view(&row.ok_or(OpError::NotFound(T::NAME))?).await
     }
 
-    async fn record_view<T: Listed>(&self, row: &Stored<T>) -> Result<View<T>, OpError> {
-        Ok(View {
+    async fn record_view<T: Listed>(&self, row: &Stored<T>) -> Result<Revised<T>, OpError> {
+        Ok(Revised {
             record: (*row.value).clone(),
             revision: row.revision,
             hold: match row.scope() {

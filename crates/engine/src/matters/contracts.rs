@@ -5,7 +5,7 @@
 //! narrows their charters, and suspends what can't be narrowed to it.
 
 use tenure_api::ownership::{Edited, VendorEdit};
-use tenure_api::views::Resource as View;
+use tenure_api::views::Revised;
 use tenure_core::base::id::VendorId;
 use tenure_core::inventory::third_party::Vendor;
 use tenure_core::policy::Action;
@@ -36,7 +36,7 @@ pub async fn update_vendor(
     id: VendorId,
     if_match: IfMatch,
     ask: VendorEdit,
-) -> Result<Edited<View<Vendor>>, OpError> {
+) -> Result<Edited<Revised<Vendor>>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "vendor.update", id), async {
             kernel.allow(caller, Action::Administer, inventory("vendor", id, ""), administration(false, false))?;

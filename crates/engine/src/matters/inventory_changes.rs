@@ -8,7 +8,7 @@
 
 use tenure_api::ownership::{Edited, EnvironmentEdit, ResourceEdit};
 use tenure_api::third_party::Classification;
-use tenure_api::views::Resource as View;
+use tenure_api::views::Revised;
 use tenure_core::base::id::ResourceId;
 use tenure_core::base::time::Timestamp;
 use tenure_core::inventory::environment::Environment;
@@ -50,7 +50,7 @@ pub async fn classify(
     name: &str,
     if_match: IfMatch,
     ask: Classification,
-) -> Result<Edited<View<DataDomain>>, OpError> {
+) -> Result<Edited<Revised<DataDomain>>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "data_domain.classify", name), async {
             kernel.allow_changing(caller, &inventory("data_domain", name, ""))?;
@@ -92,7 +92,7 @@ pub async fn update_resource(
     id: ResourceId,
     if_match: IfMatch,
     ask: ResourceEdit,
-) -> Result<Edited<View<Resource>>, OpError> {
+) -> Result<Edited<Revised<Resource>>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "resource.update", id), async {
             let environment =
@@ -151,7 +151,7 @@ pub async fn update_environment(
     name: &str,
     if_match: IfMatch,
     ask: EnvironmentEdit,
-) -> Result<Edited<View<Environment>>, OpError> {
+) -> Result<Edited<Revised<Environment>>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "environment.update", name), async {
             let what = inventory("environment", name, name);
@@ -195,7 +195,7 @@ pub(crate) async fn edited<T>(
     kernel: &Kernel,
     made: Made<T>,
     committed: &Committed,
-) -> Result<Edited<View<T>>, OpError> {
+) -> Result<Edited<Revised<T>>, OpError> {
     kernel.poke.send_replace(());
     Ok(match made {
         Made::Record(record, revision) => Edited::Changed(kernel.changed(record, revision, committed).await?),

@@ -3,7 +3,7 @@
 
 use tenure_api::ownership::Edited;
 use tenure_api::person_access::PutPackage;
-use tenure_api::views::Resource as View;
+use tenure_api::views::Revised;
 use tenure_core::inventory::environment::parse_name;
 use tenure_core::people::person_grant::Package;
 use tenure_core::policy::Action;
@@ -37,7 +37,7 @@ pub async fn put_package(
     name: &str,
     if_match: IfMatch,
     ask: PutPackage,
-) -> Result<Edited<View<Package>>, OpError> {
+) -> Result<Edited<Revised<Package>>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "package.put", name), async {
             kernel.allow(caller, Action::Administer, inventory("package", name, ""), administration(false, false))?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tenure_api::policies::{NewPolicySet, PolicyInForceView};
 use tenure_api::request::{NewRequest, RequestView};
 use tenure_api::templates::TemplateChange;
-use tenure_api::views::{Names, Page, Resource as View};
+use tenure_api::views::{Names, Page, Revised};
 use tenure_core::base::id::PolicySetId;
 use tenure_core::base::problem::FieldProblem;
 use tenure_core::policy::set::{InForce, PolicySet, PolicySetState};
@@ -32,7 +32,7 @@ use crate::requests::route;
 /// A set with what its review needs.
 pub struct ToReview {
     /// The set.
-    pub set: View<PolicySet>,
+    pub set: Revised<PolicySet>,
     /// The text that it is based on.
     pub in_force: String,
     /// What was asked lately, with the answers of the set in force.
@@ -156,7 +156,13 @@ pub async fn policy_to_review(kernel: &Kernel, caller: &Caller, id: PolicySetId)
     let set = kernel.must::<PolicySet>("policy set", id).await?;
     Ok(ToReview {
         in_force: text_of(kernel, &set.based_on).await?,
-        set: View { record: (*set.value).clone(), revision: set.revision, hold: None, log: None, names: Names::new() },
+        set: Revised {
+            record: (*set.value).clone(),
+            revision: set.revision,
+            hold: None,
+            log: None,
+            names: Names::new(),
+        },
         recent: kernel.policy.engine().recent(),
     })
 }
@@ -178,7 +184,7 @@ pub async fn policy_sets(
     kernel: &Kernel,
     caller: &Caller,
     mut ask: ListAsk<PolicySet>,
-) -> Result<Page<View<PolicySet>>, OpError> {
+) -> Result<Page<Revised<PolicySet>>, OpError> {
     authority::may_read(kernel, caller, "policy", "", false).await?;
     // Every set has a version; the row that says which one is in force has none of these terms.
     let mut items = Vec::new();
@@ -187,7 +193,7 @@ pub async fn policy_sets(
     }
     let (rows, end) = kernel.page(ask).await?;
     for row in rows {
-        items.push(View {
+        items.push(Revised {
             record: (*row.value).clone(),
             revision: row.revision,
             hold: None,

@@ -3,7 +3,7 @@
 pub mod plan;
 
 use tenure_api::person_access::ReviewCompleted;
-use tenure_api::views::{Names, Page, Resource as View};
+use tenure_api::views::{Names, Page, Revised};
 use tenure_core::base::id::{IdentityId, PersonGrantId, PersonId, ReviewId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
@@ -45,14 +45,14 @@ pub async fn reviews(
     kernel: &Kernel,
     caller: &Caller,
     mut ask: ListAsk<Review>,
-) -> Result<Page<View<Review>>, OpError> {
+) -> Result<Page<Revised<Review>>, OpError> {
     if authority::can_read(kernel, caller, "review", "", false).is_err() {
         authority::may_read(kernel, caller, "review", "", true).await?;
         let mine = kernel.only_person(caller, "review.list").await?;
         ask = ask.only(Review::REVIEWER.of(mine));
     }
     let (rows, end) = kernel.page(ask).await?;
-    let items = rows.into_iter().map(|row| View {
+    let items = rows.into_iter().map(|row| Revised {
         record: (*row.value).clone(),
         revision: row.revision,
         hold: None,
@@ -66,11 +66,17 @@ pub async fn reviews(
 ///
 /// # Errors
 /// No such review, or the caller may not read it.
-pub async fn review(kernel: &Kernel, caller: &Caller, id: ReviewId) -> Result<View<Review>, OpError> {
+pub async fn review(kernel: &Kernel, caller: &Caller, id: ReviewId) -> Result<Revised<Review>, OpError> {
     let stored = kernel.must::<Review>("review", id).await?;
     let mine = caller.person_id().is_some() && stored.reviewer == caller.person_id();
     authority::may_read(kernel, caller, "review", &id.to_string(), mine).await?;
-    Ok(View { record: (*stored.value).clone(), revision: stored.revision, hold: None, log: None, names: Names::new() })
+    Ok(Revised {
+        record: (*stored.value).clone(),
+        revision: stored.revision,
+        hold: None,
+        log: None,
+        names: Names::new(),
+    })
 }
 
 /// Answers a review. To keep needs a fresh sign-in, since it enables; to revoke takes effect in the same commit.
@@ -82,7 +88,7 @@ pub async fn complete_review(
     caller: &Caller,
     id: ReviewId,
     ask: ReviewCompleted,
-) -> Result<View<Review>, OpError> {
+) -> Result<Revised<Review>, OpError> {
     let done = kernel
         .recorded(caller, Asked::new(ControlPoint::Review, "review.complete", id), async {
             let by = caller.must_be_person()?;

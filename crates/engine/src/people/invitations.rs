@@ -2,7 +2,7 @@
 //! (S-10).
 
 use tenure_api::sign_in::{InvitationMade, InvitationView, NewInvitation};
-use tenure_api::views::{Names, Page, Resource as View};
+use tenure_api::views::{Names, Page, Revised};
 use tenure_core::base::id::{EventId, InvitationId, PersonId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
@@ -84,7 +84,7 @@ pub async fn confirm_invitation(
     kernel: &Kernel,
     caller: &Caller,
     id: InvitationId,
-) -> Result<View<InvitationView>, OpError> {
+) -> Result<Revised<InvitationView>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "invitation.confirm", id), async {
             let ((invitation, revision), committed) = kernel
@@ -133,7 +133,7 @@ pub async fn revoke_invitation(
     kernel: &Kernel,
     caller: &Caller,
     id: InvitationId,
-) -> Result<View<InvitationView>, OpError> {
+) -> Result<Revised<InvitationView>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Revoke, "invitation.revoke", id), async {
             kernel.allow_taking_back(caller, Action::Trust, &inventory(KIND, id, ""))?;
@@ -167,11 +167,11 @@ pub async fn invitations(
     kernel: &Kernel,
     caller: &Caller,
     ask: ListAsk<Invitation>,
-) -> Result<Page<View<InvitationView>>, OpError> {
+) -> Result<Page<Revised<InvitationView>>, OpError> {
     authority::may_read(kernel, caller, KIND, "", false).await?;
     let (rows, end) = kernel.page(ask).await?;
     let now = kernel.now();
-    let items = rows.iter().map(|stored| View {
+    let items = rows.iter().map(|stored| Revised {
         record: view(stored, now),
         revision: stored.revision,
         hold: None,

@@ -2,7 +2,7 @@
 //! control points (R1, R43), and no step of it touches what an identity may do (R3, R94).
 
 use tenure_api::people::{NewTeam, PersonChange};
-use tenure_api::views::Resource as Changed;
+use tenure_api::views::Revised;
 use tenure_core::base::id::{PersonId, TeamId};
 use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::text;
@@ -111,7 +111,7 @@ pub async fn change_person(
     caller: &Caller,
     id: PersonId,
     ask: PersonChange,
-) -> Result<Changed<Person>, OpError> {
+) -> Result<Revised<Person>, OpError> {
     person_step(kernel, caller, Asked::new(ControlPoint::Change, "person.change", id), id, |stored, now| {
         let ask = &ask;
         async move {
@@ -223,7 +223,7 @@ pub(crate) async fn person_step<Fut: Future<Output = Result<(Changeset, Person),
     asked: Asked,
     id: PersonId,
     decide: impl Fn(Stored<Person>, Timestamp) -> Fut,
-) -> Result<Changed<Person>, OpError> {
+) -> Result<Revised<Person>, OpError> {
     kernel
         .recorded(caller, asked, async {
             let ((person, revision), committed) = kernel
@@ -242,7 +242,7 @@ pub(crate) async fn person_step<Fut: Future<Output = Result<(Changeset, Person),
 ///
 /// # Errors
 /// The name is wrong or taken, or the caller is no administrator.
-pub async fn create_team(kernel: &Kernel, caller: &Caller, ask: NewTeam) -> Result<Changed<Team>, OpError> {
+pub async fn create_team(kernel: &Kernel, caller: &Caller, ask: NewTeam) -> Result<Revised<Team>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "team.create", ""), async {
             kernel.allow(caller, Action::Administer, inventory("team", "", ""), administration(false, false))?;

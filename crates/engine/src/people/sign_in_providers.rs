@@ -2,7 +2,7 @@
 //! only (R18).
 
 use tenure_api::sign_in::{NewSignInProvider, SignInProviderView};
-use tenure_api::views::{Page, Resource as View};
+use tenure_api::views::{Page, Revised};
 use tenure_core::base::id::{PersonId, SignInProviderId};
 use tenure_core::base::problem::FieldProblem;
 use tenure_core::base::state::{BadStep, InState};
@@ -64,7 +64,7 @@ pub async fn create_sign_in_provider(
     kernel: &Kernel,
     caller: &Caller,
     ask: NewSignInProvider,
-) -> Result<View<SignInProviderView>, OpError> {
+) -> Result<Revised<SignInProviderView>, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "sign_in_provider.create", ""), async {
             kernel.allow(caller, Action::Trust, inventory(KIND, "", ""), administration(false, false))?;
@@ -138,7 +138,7 @@ pub async fn confirm_sign_in_provider(
     kernel: &Kernel,
     caller: &Caller,
     id: SignInProviderId,
-) -> Result<View<SignInProviderView>, OpError> {
+) -> Result<Revised<SignInProviderView>, OpError> {
     let confirmed = records::confirm_trusted(kernel, caller, &id.to_string()).await?;
     Ok(changed_provider(kernel, &confirmed))
 }
@@ -151,7 +151,7 @@ pub async fn remove_sign_in_provider(
     kernel: &Kernel,
     caller: &Caller,
     id: SignInProviderId,
-) -> Result<View<SignInProviderView>, OpError> {
+) -> Result<Revised<SignInProviderView>, OpError> {
     let removed = records::remove_trusted(kernel, caller, &id.to_string(), None).await?;
     Ok(changed_provider(kernel, &removed))
 }
@@ -160,10 +160,10 @@ pub async fn remove_sign_in_provider(
 ///
 /// # Errors
 /// The caller may not read them.
-pub async fn sign_in_providers(kernel: &Kernel, caller: &Caller) -> Result<Page<View<SignInProviderView>>, OpError> {
+pub async fn sign_in_providers(kernel: &Kernel, caller: &Caller) -> Result<Page<Revised<SignInProviderView>>, OpError> {
     authority::may_read(kernel, caller, KIND, "", false).await?;
     let (rows, unreadable) = kernel.find::<SignInProvider>(Query::every()).await?.apart();
-    let items = rows.into_iter().map(|stored| View {
+    let items = rows.into_iter().map(|stored| Revised {
         record: provider_view(kernel, &stored),
         revision: stored.revision,
         hold: None,
@@ -215,8 +215,8 @@ pub(crate) fn redirect_uri(kernel: &Kernel) -> String {
     format!("{}/sign-in/oidc/callback", kernel.settings.public_url)
 }
 
-fn changed_provider(kernel: &Kernel, changed: &View<SignInProvider>) -> View<SignInProviderView> {
-    View {
+fn changed_provider(kernel: &Kernel, changed: &Revised<SignInProvider>) -> Revised<SignInProviderView> {
+    Revised {
         record: provider_view(kernel, &changed.record),
         revision: changed.revision,
         hold: None,

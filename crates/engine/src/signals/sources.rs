@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 use tenure_api::ownership::OwnerEdit;
 use tenure_api::signals::{NewSource, SourceAuth, SourceMade, SourceView};
-use tenure_api::views::{Page, Resource as Changed, Resource as View};
+use tenure_api::views::{Page, Revised};
 use tenure_core::base::id::{EventId, PersonId, SourceId};
 use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::state::{BadStep, InState};
@@ -150,7 +150,7 @@ pub async fn create_source(kernel: &Kernel, caller: &Caller, ask: NewSource) -> 
 ///
 /// # Errors
 /// No such source, it isn't proposed, or the caller proposed it, may not, or hasn't just signed in.
-pub async fn confirm_source(kernel: &Kernel, caller: &Caller, id: SourceId) -> Result<View<SourceView>, OpError> {
+pub async fn confirm_source(kernel: &Kernel, caller: &Caller, id: SourceId) -> Result<Revised<SourceView>, OpError> {
     let confirmed = records::confirm_trusted::<Source>(kernel, caller, &id.to_string()).await?;
     Ok(seen(kernel, confirmed))
 }
@@ -164,7 +164,7 @@ pub async fn remove_source(
     caller: &Caller,
     id: SourceId,
     reason: &str,
-) -> Result<View<SourceView>, OpError> {
+) -> Result<Revised<SourceView>, OpError> {
     let removed = records::remove_trusted::<Source>(kernel, caller, &id.to_string(), Some(reason)).await?;
     Ok(seen(kernel, removed))
 }
@@ -217,7 +217,7 @@ pub async fn sources(
     kernel: &Kernel,
     caller: &Caller,
     ask: ListAsk<Source>,
-) -> Result<Page<View<SourceView>>, OpError> {
+) -> Result<Page<Revised<SourceView>>, OpError> {
     authority::may_read(kernel, caller, KIND, "", false).await?;
     let (rows, end) = kernel.page(ask).await?;
     Ok(end.page(rows.into_iter().map(|row| read(kernel, &row)).collect()))
@@ -227,7 +227,7 @@ pub async fn sources(
 ///
 /// # Errors
 /// No such source, or the caller may not read it.
-pub async fn source(kernel: &Kernel, caller: &Caller, id: SourceId) -> Result<View<SourceView>, OpError> {
+pub async fn source(kernel: &Kernel, caller: &Caller, id: SourceId) -> Result<Revised<SourceView>, OpError> {
     let row = kernel.one::<Source>(id).await?;
     let own = row.as_ref().is_some_and(|row| caller.person_id() == Some(row.owner));
     authority::may_read(kernel, caller, KIND, &id.to_string(), own).await?;
@@ -361,8 +361,8 @@ async fn checked_source(kernel: &Kernel, mut ask: NewSource) -> Result<NewSource
     Ok(ask)
 }
 
-fn read(kernel: &Kernel, row: &Stored<Source>) -> View<SourceView> {
-    View {
+fn read(kernel: &Kernel, row: &Stored<Source>) -> Revised<SourceView> {
+    Revised {
         record: source_view(kernel, row),
         revision: row.revision,
         hold: None,
@@ -371,8 +371,8 @@ fn read(kernel: &Kernel, row: &Stored<Source>) -> View<SourceView> {
     }
 }
 
-pub(crate) fn seen(kernel: &Kernel, changed: View<Source>) -> View<SourceView> {
-    View {
+pub(crate) fn seen(kernel: &Kernel, changed: Revised<Source>) -> Revised<SourceView> {
+    Revised {
         record: source_view(kernel, &changed.record),
         revision: changed.revision,
         hold: None,
@@ -535,7 +535,7 @@ pub async fn update_source(
     id: SourceId,
     if_match: IfMatch,
     ask: OwnerEdit,
-) -> Result<Changed<SourceView>, OpError> {
+) -> Result<Revised<SourceView>, OpError> {
     let named = Named::owner(ask.owner);
     let changed = ownership::update(kernel, caller, &id.to_string(), if_match, named, Vec::new(), |source: Source| {
         Source { owner: ask.owner, ..source }

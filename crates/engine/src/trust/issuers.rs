@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::Value;
 use tenure_api::requests::NewIssuer;
-use tenure_api::views::Resource as Changed;
+use tenure_api::views::Revised;
 use tenure_core::base::id::{IssuerId, PersonId};
 use tenure_core::base::problem::FieldProblem;
 use tenure_core::base::state::{BadStep, InState};
@@ -173,7 +173,7 @@ impl Trusted for Issuer {
 /// # Errors
 /// The fields are wrong, the issuer's discovery document doesn't fit, its URL was registered before, or the caller is
 /// no administrator.
-pub async fn create_issuer(kernel: &Kernel, caller: &Caller, mut ask: NewIssuer) -> Result<Changed<Issuer>, OpError> {
+pub async fn create_issuer(kernel: &Kernel, caller: &Caller, mut ask: NewIssuer) -> Result<Revised<Issuer>, OpError> {
     if ask.url.is_empty() {
         ask.url = ask.preset.default_url().unwrap_or_default().to_owned();
     }
@@ -281,7 +281,7 @@ pub(crate) async fn earlier_registrations(kernel: &Kernel, url: &str, wanted: Is
 ///
 /// # Errors
 /// No such issuer, it isn't proposed, or the caller proposed it or is no administrator.
-pub async fn confirm_issuer(kernel: &Kernel, caller: &Caller, id: IssuerId) -> Result<Changed<Issuer>, OpError> {
+pub async fn confirm_issuer(kernel: &Kernel, caller: &Caller, id: IssuerId) -> Result<Revised<Issuer>, OpError> {
     records::confirm_trusted(kernel, caller, &id.to_string()).await
 }
 
@@ -289,7 +289,7 @@ pub async fn confirm_issuer(kernel: &Kernel, caller: &Caller, id: IssuerId) -> R
 ///
 /// # Errors
 /// No such issuer, it was removed before, or the caller is no administrator.
-pub async fn remove_issuer(kernel: &Kernel, caller: &Caller, id: IssuerId) -> Result<Changed<Issuer>, OpError> {
+pub async fn remove_issuer(kernel: &Kernel, caller: &Caller, id: IssuerId) -> Result<Revised<Issuer>, OpError> {
     records::remove_trusted(kernel, caller, &id.to_string(), None).await
 }
 

@@ -2,7 +2,7 @@
 //! removed by any (S-12, S-13). Where there never was a second administrator, proposing is confirming, and the record
 //! says so (S-10).
 
-use tenure_api::views::Resource as Changed;
+use tenure_api::views::Revised;
 use tenure_core::base::id::PersonId;
 use tenure_core::base::problem::Reason;
 use tenure_core::base::state::BadStep;
@@ -91,7 +91,7 @@ pub(crate) async fn confirm_trusted<T: Trusted>(
     kernel: &Kernel,
     caller: &Caller,
     id: &str,
-) -> Result<Changed<T>, OpError> {
+) -> Result<Revised<T>, OpError> {
     let Names { what, kind, confirm, activated, .. } = T::NAMES;
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, confirm, id), async {
@@ -131,7 +131,7 @@ pub(crate) async fn remove_trusted<T: Trusted>(
     caller: &Caller,
     id: &str,
     reason: Option<&str>,
-) -> Result<Changed<T>, OpError> {
+) -> Result<Revised<T>, OpError> {
     let Names { what, kind, remove, removed, .. } = T::NAMES;
     kernel
         .recorded(caller, Asked::new(ControlPoint::Revoke, remove, id), async {

@@ -1,6 +1,6 @@
 //! Records by id or by name, as an address names them.
 
-use tenure_api::views::Resource as View;
+use tenure_api::views::Revised;
 use tenure_core::identity::Identity;
 use tenure_core::identity::naming::NamingStandard;
 use tenure_core::identity::template::Template;
@@ -75,7 +75,7 @@ addressed!(Application, CloudAccount, Issuer, Need, Person, Resource, Team, Vend
 addressed_by_itself!(DataDomain, Difference, Environment, NamingStandard, Package, Signal, Template);
 
 /// One plain record, by id or by name.
-pub(crate) async fn get<T: Addressed>(app: &App, caller: &Caller, text: &str) -> Result<View<T>, Failure> {
+pub(crate) async fn get<T: Addressed>(app: &App, caller: &Caller, text: &str) -> Result<Revised<T>, Failure> {
     let key = T::meant_by(app, caller, text).await?;
     Ok(app.kernel.get::<T>(caller, &key).await?)
 }

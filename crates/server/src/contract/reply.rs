@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use tenure_api::ownership::Edited;
-use tenure_api::revised::Revised;
+use tenure_api::revised::HasRevision;
 use tenure_engine::kernel::error::OpError;
 
 use crate::contract::api::{Gives, Operation};
@@ -58,7 +58,7 @@ pub(crate) fn tried<T>(nothing_made: bool, body: T) -> Tried<T> {
     Ok(if nothing_made { Trial::Planned(body) } else { Trial::Made(body) })
 }
 
-impl<T: Serialize + Revised> IntoResponse for Trial<T> {
+impl<T: Serialize + HasRevision> IntoResponse for Trial<T> {
     fn into_response(self) -> Response {
         match self {
             Self::Planned(body) => answer(StatusCode::OK, body),
@@ -67,7 +67,7 @@ impl<T: Serialize + Revised> IntoResponse for Trial<T> {
     }
 }
 
-impl<T: JsonSchema + Revised> Gives for Trial<T> {
+impl<T: JsonSchema + HasRevision> Gives for Trial<T> {
     fn describe(operation: &mut Operation<'_>) {
         says::<T>(operation, StatusCode::OK);
         says::<T>(operation, StatusCode::CREATED);
@@ -83,7 +83,7 @@ pub(crate) fn id<T: std::str::FromStr>(text: &str, what: &'static str) -> Result
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct GivenOnce;
 
-fn answer<T: Serialize + Revised>(status: StatusCode, body: T) -> Response {
+fn answer<T: Serialize + HasRevision>(status: StatusCode, body: T) -> Response {
     let tag = body.revision().and_then(|revision| HeaderValue::try_from(format!("\"{revision}\"")).ok());
     let mut response = (status, Json(body)).into_response();
     if let Some(tag) = tag {
@@ -95,19 +95,19 @@ fn answer<T: Serialize + Revised>(status: StatusCode, body: T) -> Response {
     response
 }
 
-impl<T: Serialize + Revised> IntoResponse for Done<T> {
+impl<T: Serialize + HasRevision> IntoResponse for Done<T> {
     fn into_response(self) -> Response {
         answer(StatusCode::OK, self.0)
     }
 }
 
-impl<T: Serialize + Revised> IntoResponse for Created<T> {
+impl<T: Serialize + HasRevision> IntoResponse for Created<T> {
     fn into_response(self) -> Response {
         answer(StatusCode::CREATED, self.0)
     }
 }
 
-impl<T: Serialize + Revised> IntoResponse for Changed<T> {
+impl<T: Serialize + HasRevision> IntoResponse for Changed<T> {
     fn into_response(self) -> Response {
         match self.0 {
             Edited::Changed(record) => answer(StatusCode::OK, record),
@@ -116,26 +116,26 @@ impl<T: Serialize + Revised> IntoResponse for Changed<T> {
     }
 }
 
-impl<T: JsonSchema + Revised> Gives for Done<T> {
+impl<T: JsonSchema + HasRevision> Gives for Done<T> {
     fn describe(operation: &mut Operation<'_>) {
         says::<T>(operation, StatusCode::OK);
     }
 }
 
-impl<T: JsonSchema + Revised> Gives for Created<T> {
+impl<T: JsonSchema + HasRevision> Gives for Created<T> {
     fn describe(operation: &mut Operation<'_>) {
         says::<T>(operation, StatusCode::CREATED);
     }
 }
 
-impl<T: JsonSchema + Revised> Gives for Changed<T> {
+impl<T: JsonSchema + HasRevision> Gives for Changed<T> {
     fn describe(operation: &mut Operation<'_>) {
         says::<T>(operation, StatusCode::OK);
         says::<tenure_api::request::RequestView>(operation, StatusCode::CREATED);
     }
 }
 
-fn says<T: JsonSchema + Revised>(operation: &mut Operation<'_>, status: StatusCode) {
+fn says<T: JsonSchema + HasRevision>(operation: &mut Operation<'_>, status: StatusCode) {
     let schema = operation.schema::<T>();
     operation.answer(status, "application/json", &schema);
     if T::IS_REVISED {

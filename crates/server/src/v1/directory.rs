@@ -5,7 +5,7 @@ use tenure_api::ownership::{ApplicationEdit, EnvironmentEdit, ResourceEdit};
 use tenure_api::requests::{
     IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup, SignWith,
 };
-use tenure_api::views::{IssuerTrial, OperatorTokenIssued, Page, Resource as View, SetupDone};
+use tenure_api::views::{IssuerTrial, OperatorTokenIssued, Page, Revised, SetupDone};
 use tenure_core::inventory::application::Application;
 use tenure_core::inventory::environment::Environment;
 use tenure_core::inventory::resource::Resource;
@@ -65,7 +65,7 @@ async fn list<T: Listed + Filtered>(
     State(app): State<App>,
     Operator(caller): Operator,
     list: List<T>,
-) -> Reply<Page<View<T>>> {
+) -> Reply<Page<Revised<T>>> {
     ok(app.kernel.list::<T>(&caller, list.ask).await?)
 }
 
@@ -73,7 +73,7 @@ async fn one<T: Addressed>(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(text): Path<String>,
-) -> Reply<View<T>> {
+) -> Reply<Revised<T>> {
     ok(get::<T>(&app, &caller, &text).await?)
 }
 
@@ -118,7 +118,7 @@ async fn update_application(
     Path(application): Path<String>,
     Condition(if_match): Condition,
     Body(ask): Body<ApplicationEdit>,
-) -> Reply<View<Application>> {
+) -> Reply<Revised<Application>> {
     let id = meant::<Application>(&app, &caller, &application).await?;
     ok(ownership::update_application(&app.kernel, &caller, id, if_match, ask).await?)
 }
@@ -127,7 +127,7 @@ async fn create_application(
     State(app): State<App>,
     Operator(caller): Operator,
     Body(ask): Body<NewApplication>,
-) -> New<View<Application>> {
+) -> New<Revised<Application>> {
     created(directory::create_application(&app.kernel, &caller, ask).await?)
 }
 
@@ -135,7 +135,7 @@ async fn create_environment(
     State(app): State<App>,
     Operator(caller): Operator,
     Body(ask): Body<NewEnvironment>,
-) -> New<View<Environment>> {
+) -> New<Revised<Environment>> {
     created(directory::create_environment(&app.kernel, &caller, ask).await?)
 }
 
@@ -143,7 +143,7 @@ async fn rotate_key(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(name): Path<String>,
-) -> Reply<View<Environment>> {
+) -> Reply<Revised<Environment>> {
     ok(directory::rotate_key(&app.kernel, &caller, &name).await?)
 }
 
@@ -151,7 +151,7 @@ async fn create_resource(
     State(app): State<App>,
     Operator(caller): Operator,
     Body(ask): Body<NewResource>,
-) -> New<View<Resource>> {
+) -> New<Revised<Resource>> {
     created(directory::create_resource(&app.kernel, &caller, ask).await?)
 }
 
@@ -161,7 +161,7 @@ async fn update_environment(
     Path(name): Path<String>,
     Condition(if_match): Condition,
     Body(ask): Body<EnvironmentEdit>,
-) -> Edit<View<Environment>> {
+) -> Edit<Revised<Environment>> {
     edited(inventory_changes::update_environment(&app.kernel, &caller, &name, if_match, ask).await?)
 }
 
@@ -171,7 +171,7 @@ async fn update_resource(
     Path(resource): Path<String>,
     Condition(if_match): Condition,
     Body(ask): Body<ResourceEdit>,
-) -> Edit<View<Resource>> {
+) -> Edit<Revised<Resource>> {
     edited(
         inventory_changes::update_resource(
             &app.kernel,
@@ -189,7 +189,7 @@ async fn sign_with(
     Operator(caller): Operator,
     Path(resource): Path<String>,
     Body(ask): Body<SignWith>,
-) -> Reply<View<Resource>> {
+) -> Reply<Revised<Resource>> {
     ok(directory::sign_with(&app.kernel, &caller, meant::<Resource>(&app, &caller, &resource).await?, &ask).await?)
 }
 
@@ -197,7 +197,7 @@ async fn create_issuer(
     State(app): State<App>,
     Operator(caller): Operator,
     Body(ask): Body<NewIssuer>,
-) -> New<View<Issuer>> {
+) -> New<Revised<Issuer>> {
     created(issuers::create_issuer(&app.kernel, &caller, ask).await?)
 }
 
@@ -205,7 +205,7 @@ async fn confirm_issuer(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(issuer): Path<String>,
-) -> Reply<View<Issuer>> {
+) -> Reply<Revised<Issuer>> {
     ok(issuers::confirm_issuer(&app.kernel, &caller, meant::<Issuer>(&app, &caller, &issuer).await?).await?)
 }
 
@@ -223,6 +223,6 @@ async fn remove_issuer(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(issuer): Path<String>,
-) -> Reply<View<Issuer>> {
+) -> Reply<Revised<Issuer>> {
     ok(issuers::remove_issuer(&app.kernel, &caller, meant::<Issuer>(&app, &caller, &issuer).await?).await?)
 }

@@ -7,7 +7,7 @@ use tenure_api::problem::Problem;
 use tenure_api::request::NewVote;
 use tenure_api::requests::{Because, Enrol, NewIdentity, NewSuspension, Resume, TaskCompleted};
 use tenure_api::templates::Registered;
-use tenure_api::views::{AccessReport, CredentialView, IdentityView, JoinTokenIssued, Page, Resource as View};
+use tenure_api::views::{AccessReport, CredentialView, IdentityView, JoinTokenIssued, Page, Revised};
 use tenure_core::credential::Credential;
 use tenure_core::identity::binding::Binding;
 use tenure_core::identity::grant::Grant;
@@ -205,7 +205,7 @@ async fn revoke_grant(
     Operator(caller): Operator,
     Path(grant): Path<String>,
     Body(because): Body<Because>,
-) -> Reply<View<Grant>> {
+) -> Reply<Revised<Grant>> {
     ok(grants::revoke_grant(&app.kernel, &caller, id(&grant, "grant")?, because.reason).await?)
 }
 
@@ -247,7 +247,7 @@ async fn create_api_key(
     created(api_keys::create_api_key(&app.kernel, &caller, meant::<Identity>(&app, &caller, &who).await?, ask).await?)
 }
 
-async fn enrol(State(app): State<App>, Source(source): Source, Body(ask): Body<Enrol>) -> New<View<Binding>> {
+async fn enrol(State(app): State<App>, Source(source): Source, Body(ask): Body<Enrol>) -> New<Revised<Binding>> {
     created(enrolment::enrol(&app.kernel, ask, &source).await.map_err(|error| match error {
         // Who holds no token learns nothing about what it would have been for.
         OpError::Unauthenticated(reason) => Failure::of(Problem::refusal(401, reason)),

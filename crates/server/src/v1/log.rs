@@ -11,7 +11,7 @@ use axum::response::IntoResponse;
 use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use tenure_api::log::{ConsistencyProof, InclusionProof, StateReport};
-use tenure_api::views::{Page, Resource as View};
+use tenure_api::views::{Page, Revised};
 use tenure_core::finding::exceptional::ExceptionalAccess;
 use tenure_core::store::row::Position;
 use tenure_engine::kernel::error::OpError;
@@ -117,7 +117,7 @@ async fn exceptional(
     State(app): State<App>,
     Operator(caller): Operator,
     list: List<ExceptionalAccess>,
-) -> Reply<Page<View<ExceptionalAccess>>> {
+) -> Reply<Page<Revised<ExceptionalAccess>>> {
     ok(exceptional::exceptional_accesses(&app.kernel, &caller, list.ask).await?)
 }
 

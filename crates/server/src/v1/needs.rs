@@ -4,7 +4,7 @@ use axum::extract::State;
 use tenure_api::exceptions::NewNeed;
 use tenure_api::ownership::OwnerEdit;
 use tenure_api::requests::Because;
-use tenure_api::views::{Page, Resource as View};
+use tenure_api::views::{Page, Revised};
 use tenure_core::inventory::third_party::Need;
 use tenure_engine::endings::need_end;
 use tenure_engine::inventory::{needs, ownership};
@@ -27,15 +27,15 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         .post("/v1/needs/{id}/close", "Closes a business need.", close)
 }
 
-async fn create(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewNeed>) -> New<View<Need>> {
+async fn create(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewNeed>) -> New<Revised<Need>> {
     created(needs::create_need(&app.kernel, &caller, ask).await?)
 }
 
-async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Need>) -> Reply<Page<View<Need>>> {
+async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Need>) -> Reply<Page<Revised<Need>>> {
     ok(app.kernel.list::<Need>(&caller, list.ask).await?)
 }
 
-async fn one(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>) -> Reply<View<Need>> {
+async fn one(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>) -> Reply<Revised<Need>> {
     ok(get::<Need>(&app, &caller, &which).await?)
 }
 
@@ -45,7 +45,7 @@ async fn update(
     Path(which): Path<String>,
     Condition(if_match): Condition,
     Body(ask): Body<OwnerEdit>,
-) -> Reply<View<Need>> {
+) -> Reply<Revised<Need>> {
     ok(ownership::update_need(&app.kernel, &caller, meant::<Need>(&app, &caller, &which).await?, if_match, ask).await?)
 }
 
@@ -54,6 +54,6 @@ async fn close(
     Operator(caller): Operator,
     Path(which): Path<String>,
     Body(because): Body<Because>,
-) -> Reply<View<Need>> {
+) -> Reply<Revised<Need>> {
     ok(need_end::close_need(&app.kernel, &caller, meant::<Need>(&app, &caller, &which).await?, because.reason).await?)
 }

@@ -9,7 +9,7 @@ use tenure_api::people::{
 };
 use tenure_api::request::RequestView;
 use tenure_api::requests::{Because, ResumePerson};
-use tenure_api::views::{Page, Resource as View};
+use tenure_api::views::{Page, Revised};
 use tenure_core::people::difference::Difference;
 use tenure_core::people::person::Person;
 use tenure_core::people::team::Team;
@@ -49,11 +49,11 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         .post("/v1/differences/{id}/decide", "Decides a difference.", decide)
 }
 
-async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Person>) -> Reply<Page<View<Person>>> {
+async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Person>) -> Reply<Page<Revised<Person>>> {
     ok(app.kernel.list::<Person>(&caller, list.ask).await?)
 }
 
-async fn one(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>) -> Reply<View<Person>> {
+async fn one(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>) -> Reply<Revised<Person>> {
     ok(get::<Person>(&app, &caller, &person).await?)
 }
 
@@ -66,7 +66,7 @@ async fn change(
     Operator(caller): Operator,
     Path(person): Path<String>,
     Body(ask): Body<PersonChange>,
-) -> Reply<View<Person>> {
+) -> Reply<Revised<Person>> {
     ok(person::change_person(&app.kernel, &caller, meant::<Person>(&app, &caller, &person).await?, ask).await?)
 }
 
@@ -84,7 +84,7 @@ async fn suspend(
     Operator(caller): Operator,
     Path(person): Path<String>,
     Body(ask): Body<Because>,
-) -> Reply<View<Person>> {
+) -> Reply<Revised<Person>> {
     ok(departures::suspend_person(&app.kernel, &caller, meant::<Person>(&app, &caller, &person).await?, ask.reason)
         .await?)
 }
@@ -94,7 +94,7 @@ async fn resume(
     Operator(caller): Operator,
     Path(person): Path<String>,
     Body(ask): Body<ResumePerson>,
-) -> Reply<View<Person>> {
+) -> Reply<Revised<Person>> {
     ok(departures::resume_person(&app.kernel, &caller, meant::<Person>(&app, &caller, &person).await?, ask).await?)
 }
 
@@ -107,7 +107,11 @@ async fn depart(
     ok(departures::depart_person(&app.kernel, &caller, meant::<Person>(&app, &caller, &person).await?, ask).await?)
 }
 
-async fn erase(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>) -> Reply<View<Person>> {
+async fn erase(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(person): Path<String>,
+) -> Reply<Revised<Person>> {
     ok(departures::erase_person(&app.kernel, &caller, meant::<Person>(&app, &caller, &person).await?).await?)
 }
 
@@ -179,15 +183,19 @@ async fn import(
     ok(import::import_people(&app.kernel, &caller, ask).await?)
 }
 
-async fn create_team(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewTeam>) -> New<View<Team>> {
+async fn create_team(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Body(ask): Body<NewTeam>,
+) -> New<Revised<Team>> {
     created(person::create_team(&app.kernel, &caller, ask).await?)
 }
 
-async fn teams(State(app): State<App>, Operator(caller): Operator, list: List<Team>) -> Reply<Page<View<Team>>> {
+async fn teams(State(app): State<App>, Operator(caller): Operator, list: List<Team>) -> Reply<Page<Revised<Team>>> {
     ok(app.kernel.list::<Team>(&caller, list.ask).await?)
 }
 
-async fn team(State(app): State<App>, Operator(caller): Operator, Path(team): Path<String>) -> Reply<View<Team>> {
+async fn team(State(app): State<App>, Operator(caller): Operator, Path(team): Path<String>) -> Reply<Revised<Team>> {
     ok(get::<Team>(&app, &caller, &team).await?)
 }
 
@@ -195,7 +203,7 @@ async fn differences(
     State(app): State<App>,
     Operator(caller): Operator,
     list: List<Difference>,
-) -> Reply<Page<View<Difference>>> {
+) -> Reply<Page<Revised<Difference>>> {
     ok(app.kernel.list::<Difference>(&caller, list.ask).await?)
 }
 
@@ -203,7 +211,7 @@ async fn difference(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(difference): Path<String>,
-) -> Reply<View<Difference>> {
+) -> Reply<Revised<Difference>> {
     ok(get::<Difference>(&app, &caller, &difference).await?)
 }
 
@@ -212,6 +220,6 @@ async fn decide(
     Operator(caller): Operator,
     Path(difference): Path<String>,
     Body(ask): Body<NewDecision>,
-) -> Reply<View<Difference>> {
+) -> Reply<Revised<Difference>> {
     ok(import::decide_difference(&app.kernel, &caller, id(&difference, "difference")?, ask).await?)
 }

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use tenure_api::person_access::{PersonAccessReport, PutPackage};
 use tenure_api::requests::Because;
-use tenure_api::views::{Page, Resource as View};
+use tenure_api::views::{Page, Revised};
 use tenure_core::people::person::Person;
 use tenure_core::people::person_grant::{Package, PersonGrant};
 use tenure_engine::access::person_access::report;
@@ -31,11 +31,15 @@ async fn packages(
     State(app): State<App>,
     Operator(caller): Operator,
     list: List<Package>,
-) -> Reply<Page<View<Package>>> {
+) -> Reply<Page<Revised<Package>>> {
     ok(app.kernel.list::<Package>(&caller, list.ask).await?)
 }
 
-async fn package(State(app): State<App>, Operator(caller): Operator, Path(name): Path<String>) -> Reply<View<Package>> {
+async fn package(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(name): Path<String>,
+) -> Reply<Revised<Package>> {
     ok(get::<Package>(&app, &caller, &name).await?)
 }
 
@@ -45,7 +49,7 @@ async fn put_package(
     Path(name): Path<String>,
     Condition(if_match): Condition,
     Body(ask): Body<PutPackage>,
-) -> Edit<View<Package>> {
+) -> Edit<Revised<Package>> {
     edited(packages::put_package(&app.kernel, &caller, &name, if_match, ask).await?)
 }
 
@@ -62,6 +66,6 @@ async fn revoke(
     Operator(caller): Operator,
     Path(grant): Path<String>,
     Body(ask): Body<Because>,
-) -> Reply<View<PersonGrant>> {
+) -> Reply<Revised<PersonGrant>> {
     ok(report::revoke_person_grant(&app.kernel, &caller, id(&grant, "person grant")?, ask.reason).await?)
 }

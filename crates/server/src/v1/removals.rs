@@ -3,7 +3,7 @@
 use axum::extract::State;
 use tenure_api::removals::{ConfirmRemoval, NewRemoval};
 use tenure_api::requests::Because;
-use tenure_api::views::{Page, Resource as View};
+use tenure_api::views::{Page, Revised};
 use tenure_core::signal::removal::Removal;
 use tenure_engine::endings::removals;
 
@@ -27,17 +27,25 @@ async fn raise(
     State(app): State<App>,
     Operator(caller): Operator,
     Body(ask): Body<NewRemoval>,
-) -> Tried<View<Removal>> {
+) -> Tried<Revised<Removal>> {
     let nothing_made = ask.dry_run;
     let removal = removals::raise_removal(&app.kernel, &caller, ask).await?;
     tried(nothing_made, removal)
 }
 
-async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Removal>) -> Reply<Page<View<Removal>>> {
+async fn list(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    list: List<Removal>,
+) -> Reply<Page<Revised<Removal>>> {
     ok(removals::removals(&app.kernel, &caller, list.ask).await?)
 }
 
-async fn one(State(app): State<App>, Operator(caller): Operator, Path(removal): Path<String>) -> Reply<View<Removal>> {
+async fn one(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(removal): Path<String>,
+) -> Reply<Revised<Removal>> {
     ok(removals::removal(&app.kernel, &caller, id(&removal, "removal")?).await?)
 }
 
@@ -46,7 +54,7 @@ async fn confirm(
     Operator(caller): Operator,
     Path(removal): Path<String>,
     Body(ask): Body<ConfirmRemoval>,
-) -> Reply<View<Removal>> {
+) -> Reply<Revised<Removal>> {
     ok(removals::confirm_removal(&app.kernel, &caller, id(&removal, "removal")?, ask).await?)
 }
 
@@ -55,6 +63,6 @@ async fn release(
     Operator(caller): Operator,
     Path(removal): Path<String>,
     Body(because): Body<Because>,
-) -> Reply<View<Removal>> {
+) -> Reply<Revised<Removal>> {
     ok(removals::release_removal(&app.kernel, &caller, id(&removal, "removal")?, because.reason).await?)
 }

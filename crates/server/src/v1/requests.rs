@@ -6,7 +6,7 @@ use axum::extract::State;
 use serde::Serialize;
 use tenure_api::policies::{NewPolicySet, PolicyInForceView};
 use tenure_api::request::{Amendment, NewRequest, NewVote, RequestView};
-use tenure_api::views::{Page, Resource as View};
+use tenure_api::views::{Page, Revised};
 use tenure_core::policy::set::PolicySet;
 use tenure_core::request::Request;
 use tenure_engine::kernel::error::OpError;
@@ -93,7 +93,7 @@ async fn policies(
     State(app): State<App>,
     Operator(caller): Operator,
     list: List<PolicySet>,
-) -> Reply<Page<View<PolicySet>>> {
+) -> Reply<Page<Revised<PolicySet>>> {
     ok(policies::policy_sets(&app.kernel, &caller, list.ask).await?)
 }
 
@@ -102,11 +102,11 @@ async fn policies(
 #[derive(Serialize, schemars::JsonSchema)]
 struct Reviewed {
     #[serde(flatten)]
-    set: View<PolicySet>,
+    set: Revised<PolicySet>,
     review: PolicyReview,
 }
 
-impl tenure_api::revised::Revised for Reviewed {}
+impl tenure_api::revised::HasRevision for Reviewed {}
 
 async fn reviewed(State(app): State<App>, Operator(caller): Operator, Path(set): Path<String>) -> Reply<Reviewed> {
     let ask = policies::policy_to_review(&app.kernel, &caller, id(&set, "policy set")?).await?;

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use tenure_api::person_access::ReviewCompleted;
-use tenure_api::views::{Page, Resource as View};
+use tenure_api::views::{Page, Revised};
 use tenure_core::request::review::Review;
 use tenure_engine::matters::reviews;
 
@@ -22,11 +22,11 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
     )
 }
 
-async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Review>) -> Reply<Page<View<Review>>> {
+async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Review>) -> Reply<Page<Revised<Review>>> {
     ok(reviews::reviews(&app.kernel, &caller, list.ask).await?)
 }
 
-async fn one(State(app): State<App>, Operator(caller): Operator, Path(review): Path<String>) -> Reply<View<Review>> {
+async fn one(State(app): State<App>, Operator(caller): Operator, Path(review): Path<String>) -> Reply<Revised<Review>> {
     ok(reviews::review(&app.kernel, &caller, id(&review, "review")?).await?)
 }
 
@@ -35,6 +35,6 @@ async fn complete(
     Operator(caller): Operator,
     Path(review): Path<String>,
     Body(ask): Body<ReviewCompleted>,
-) -> Reply<View<Review>> {
+) -> Reply<Revised<Review>> {
     ok(reviews::complete_review(&app.kernel, &caller, id(&review, "review")?, ask).await?)
 }

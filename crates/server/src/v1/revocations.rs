@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tenure_api::requests::{HoldRelease, NewHold, Revocation};
-use tenure_api::views::{HoldView, Names, Page, Plain, ReceiptView, Resource as View};
+use tenure_api::views::{HoldView, Names, Page, Plain, ReceiptView, Revised};
 use tenure_core::credential::receipt::Receipt;
 use tenure_core::identity::scope::Hold;
 use tenure_engine::credentials::{holds, receipts, revocation};
@@ -38,7 +38,11 @@ async fn revoke(State(app): State<App>, Operator(caller): Operator, Body(ask): B
     created(revocation::revoke(&app.kernel, &caller, ask).await?)
 }
 
-async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Receipt>) -> Reply<Page<View<Receipt>>> {
+async fn list(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    list: List<Receipt>,
+) -> Reply<Page<Revised<Receipt>>> {
     ok(app.kernel.list::<Receipt>(&caller, list.ask).await?)
 }
 

@@ -4,7 +4,7 @@ use axum::extract::State;
 use tenure_api::sign_in::{
     InvitationMade, InvitationView, Me, NewInvitation, NewSignInProvider, SessionView, SignInProviderView,
 };
-use tenure_api::views::{Page, Resource as View};
+use tenure_api::views::{Page, Revised};
 use tenure_core::people::sign_in::Invitation;
 use tenure_engine::people::{invitations, sign_in, sign_in_providers};
 
@@ -62,7 +62,7 @@ async fn invitations(
     State(app): State<App>,
     Operator(caller): Operator,
     list: List<Invitation>,
-) -> Reply<Page<View<InvitationView>>> {
+) -> Reply<Page<Revised<InvitationView>>> {
     ok(invitations::invitations(&app.kernel, &caller, list.ask).await?)
 }
 
@@ -70,7 +70,7 @@ async fn confirm_invitation(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(invitation): Path<String>,
-) -> Reply<View<InvitationView>> {
+) -> Reply<Revised<InvitationView>> {
     ok(invitations::confirm_invitation(&app.kernel, &caller, id(&invitation, "invitation")?).await?)
 }
 
@@ -78,7 +78,7 @@ async fn revoke_invitation(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(invitation): Path<String>,
-) -> Reply<View<InvitationView>> {
+) -> Reply<Revised<InvitationView>> {
     ok(invitations::revoke_invitation(&app.kernel, &caller, id(&invitation, "invitation")?).await?)
 }
 
@@ -86,7 +86,7 @@ async fn create_provider(
     State(app): State<App>,
     Operator(caller): Operator,
     Body(ask): Body<NewSignInProvider>,
-) -> New<View<SignInProviderView>> {
+) -> New<Revised<SignInProviderView>> {
     created(sign_in_providers::create_sign_in_provider(&app.kernel, &caller, ask).await?)
 }
 
@@ -94,7 +94,7 @@ async fn providers(
     State(app): State<App>,
     Operator(caller): Operator,
     _: Query<NoParameters>,
-) -> Reply<Page<View<SignInProviderView>>> {
+) -> Reply<Page<Revised<SignInProviderView>>> {
     ok(sign_in_providers::sign_in_providers(&app.kernel, &caller).await?)
 }
 
@@ -102,7 +102,7 @@ async fn confirm_provider(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(provider): Path<String>,
-) -> Reply<View<SignInProviderView>> {
+) -> Reply<Revised<SignInProviderView>> {
     ok(sign_in_providers::confirm_sign_in_provider(&app.kernel, &caller, id(&provider, "sign-in provider")?).await?)
 }
 
@@ -110,6 +110,6 @@ async fn remove_provider(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(provider): Path<String>,
-) -> Reply<View<SignInProviderView>> {
+) -> Reply<Revised<SignInProviderView>> {
     ok(sign_in_providers::remove_sign_in_provider(&app.kernel, &caller, id(&provider, "sign-in provider")?).await?)
 }

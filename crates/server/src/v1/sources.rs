@@ -4,7 +4,7 @@ use axum::extract::State;
 use tenure_api::ownership::OwnerEdit;
 use tenure_api::requests::Because;
 use tenure_api::signals::{NewSource, SourceMade, SourceView};
-use tenure_api::views::{Page, Resource as View};
+use tenure_api::views::{Page, Revised};
 use tenure_core::signal::{Signal, Source};
 use tenure_engine::signals::sources;
 
@@ -38,7 +38,7 @@ async fn sources(
     State(app): State<App>,
     Operator(caller): Operator,
     list: List<Source>,
-) -> Reply<Page<View<SourceView>>> {
+) -> Reply<Page<Revised<SourceView>>> {
     ok(sources::sources(&app.kernel, &caller, list.ask).await?)
 }
 
@@ -46,7 +46,7 @@ async fn source(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(source): Path<String>,
-) -> Reply<View<SourceView>> {
+) -> Reply<Revised<SourceView>> {
     ok(sources::source(&app.kernel, &caller, meant::<Source>(&app, &caller, &source).await?).await?)
 }
 
@@ -56,7 +56,7 @@ async fn update(
     Path(source): Path<String>,
     Condition(if_match): Condition,
     Body(ask): Body<OwnerEdit>,
-) -> Reply<View<SourceView>> {
+) -> Reply<Revised<SourceView>> {
     ok(sources::update_source(&app.kernel, &caller, meant::<Source>(&app, &caller, &source).await?, if_match, ask)
         .await?)
 }
@@ -65,7 +65,7 @@ async fn confirm(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(source): Path<String>,
-) -> Reply<View<SourceView>> {
+) -> Reply<Revised<SourceView>> {
     ok(sources::confirm_source(&app.kernel, &caller, meant::<Source>(&app, &caller, &source).await?).await?)
 }
 
@@ -74,7 +74,7 @@ async fn remove(
     Operator(caller): Operator,
     Path(source): Path<String>,
     Body(because): Body<Because>,
-) -> Reply<View<SourceView>> {
+) -> Reply<Revised<SourceView>> {
     ok(sources::remove_source(&app.kernel, &caller, meant::<Source>(&app, &caller, &source).await?, &because.reason)
         .await?)
 }
@@ -87,10 +87,18 @@ async fn rotate_key(
     ok(sources::rotate_source_key(&app.kernel, &caller, meant::<Source>(&app, &caller, &source).await?).await?)
 }
 
-async fn signals(State(app): State<App>, Operator(caller): Operator, list: List<Signal>) -> Reply<Page<View<Signal>>> {
+async fn signals(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    list: List<Signal>,
+) -> Reply<Page<Revised<Signal>>> {
     ok(app.kernel.list::<Signal>(&caller, list.ask).await?)
 }
 
-async fn signal(State(app): State<App>, Operator(caller): Operator, Path(signal): Path<String>) -> Reply<View<Signal>> {
+async fn signal(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(signal): Path<String>,
+) -> Reply<Revised<Signal>> {
     ok(get::<Signal>(&app, &caller, &signal).await?)
 }

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use tenure_api::request::RequestView;
 use tenure_api::templates::TemplateChange;
-use tenure_api::views::{Page, Resource as View};
+use tenure_api::views::{Page, Revised};
 use tenure_core::identity::template::Template;
 use tenure_engine::matters::policies;
 
@@ -24,11 +24,15 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
     )
 }
 
-async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Template>) -> Reply<Page<View<Template>>> {
+async fn list(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    list: List<Template>,
+) -> Reply<Page<Revised<Template>>> {
     ok(app.kernel.list::<Template>(&caller, list.ask).await?)
 }
 
-async fn one(State(app): State<App>, Operator(caller): Operator, Path(name): Path<String>) -> Reply<View<Template>> {
+async fn one(State(app): State<App>, Operator(caller): Operator, Path(name): Path<String>) -> Reply<Revised<Template>> {
     ok(get::<Template>(&app, &caller, &name).await?)
 }
 

@@ -6,7 +6,7 @@ use tenure_api::requests::Because;
 use tenure_api::third_party::{
     Classification, NewCloudAccount, NewDataDomain, NewNamingStandard, NewVendor, VendorEnded,
 };
-use tenure_api::views::{Page, Resource as View};
+use tenure_api::views::{Page, Revised};
 use tenure_core::identity::Kind;
 use tenure_core::identity::naming::NamingStandard;
 use tenure_core::inventory::third_party::{CloudAccount, DataDomain, Vendor};
@@ -50,7 +50,7 @@ async fn list<T: Listed + Filtered>(
     State(app): State<App>,
     Operator(caller): Operator,
     list: List<T>,
-) -> Reply<Page<View<T>>> {
+) -> Reply<Page<Revised<T>>> {
     ok(app.kernel.list::<T>(&caller, list.ask).await?)
 }
 
@@ -58,7 +58,7 @@ async fn one<T: Addressed>(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(text): Path<String>,
-) -> Reply<View<T>> {
+) -> Reply<Revised<T>> {
     ok(get::<T>(&app, &caller, &text).await?)
 }
 
@@ -66,7 +66,7 @@ async fn create_vendor(
     State(app): State<App>,
     Operator(caller): Operator,
     Body(ask): Body<NewVendor>,
-) -> New<View<Vendor>> {
+) -> New<Revised<Vendor>> {
     created(third_party::create_vendor(&app.kernel, &caller, ask).await?)
 }
 
@@ -86,7 +86,7 @@ async fn update_vendor(
     Path(vendor): Path<String>,
     Condition(if_match): Condition,
     Body(ask): Body<VendorEdit>,
-) -> Edit<View<Vendor>> {
+) -> Edit<Revised<Vendor>> {
     edited(
         contracts::update_vendor(&app.kernel, &caller, meant::<Vendor>(&app, &caller, &vendor).await?, if_match, ask)
             .await?,
@@ -99,7 +99,7 @@ async fn update_cloud_account(
     Path(account): Path<String>,
     Condition(if_match): Condition,
     Body(ask): Body<OwnerEdit>,
-) -> Reply<View<CloudAccount>> {
+) -> Reply<Revised<CloudAccount>> {
     let id = id(&account, "cloud account")?;
     ok(ownership::update_cloud_account(&app.kernel, &caller, id, if_match, ask).await?)
 }
@@ -108,7 +108,7 @@ async fn create_cloud_account(
     State(app): State<App>,
     Operator(caller): Operator,
     Body(ask): Body<NewCloudAccount>,
-) -> New<View<CloudAccount>> {
+) -> New<Revised<CloudAccount>> {
     created(third_party::create_cloud_account(&app.kernel, &caller, ask).await?)
 }
 
@@ -116,7 +116,7 @@ async fn create_data_domain(
     State(app): State<App>,
     Operator(caller): Operator,
     Body(ask): Body<NewDataDomain>,
-) -> New<View<DataDomain>> {
+) -> New<Revised<DataDomain>> {
     created(third_party::create_data_domain(&app.kernel, &caller, ask).await?)
 }
 
@@ -126,7 +126,7 @@ async fn classify(
     Path(name): Path<String>,
     Condition(if_match): Condition,
     Body(ask): Body<Classification>,
-) -> Edit<View<DataDomain>> {
+) -> Edit<Revised<DataDomain>> {
     edited(inventory_changes::classify(&app.kernel, &caller, &name, if_match, ask).await?)
 }
 
@@ -136,7 +136,7 @@ async fn set_naming_standard(
     Path(kind): Path<String>,
     Condition(if_match): Condition,
     Body(ask): Body<NewNamingStandard>,
-) -> Reply<View<NamingStandard>> {
+) -> Reply<Revised<NamingStandard>> {
     let kind = Kind::ALL.iter().find(|known| known.as_str() == kind);
     let kind = kind.ok_or_else(|| Failure::from(OpError::NotFound("kind of identities")))?;
     ok(naming::set_naming_standard(&app.kernel, &caller, *kind, if_match, ask).await?)

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use tenure_api::people::NewOffer;
-use tenure_api::views::{Page, Resource as View};
+use tenure_api::views::{Page, Revised};
 use tenure_core::identity::Identity;
 use tenure_core::identity::transfer::Transfer;
 use tenure_engine::access::transfers;
@@ -26,7 +26,11 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         .post("/v1/transfers/{id}/withdraw", "Withdraws a transfer.", withdraw)
 }
 
-async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Transfer>) -> Reply<Page<View<Transfer>>> {
+async fn list(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    list: List<Transfer>,
+) -> Reply<Page<Revised<Transfer>>> {
     ok(transfers::transfers(&app.kernel, &caller, list.ask).await?)
 }
 
@@ -34,7 +38,7 @@ async fn one(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(transfer): Path<String>,
-) -> Reply<View<Transfer>> {
+) -> Reply<Revised<Transfer>> {
     ok(transfers::transfer(&app.kernel, &caller, id(&transfer, "transfer")?).await?)
 }
 
@@ -43,7 +47,7 @@ async fn start(
     Operator(caller): Operator,
     Path(identity): Path<String>,
     Body(ask): Body<NewOffer>,
-) -> New<View<Transfer>> {
+) -> New<Revised<Transfer>> {
     created(
         transfers::start_transfer(&app.kernel, &caller, meant::<Identity>(&app, &caller, &identity).await?, ask)
             .await?,
@@ -55,7 +59,7 @@ async fn offer(
     Operator(caller): Operator,
     Path(transfer): Path<String>,
     Body(ask): Body<NewOffer>,
-) -> Reply<View<Transfer>> {
+) -> Reply<Revised<Transfer>> {
     ok(transfers::offer_transfer(&app.kernel, &caller, id(&transfer, "transfer")?, ask).await?)
 }
 
@@ -63,7 +67,7 @@ async fn accept(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(transfer): Path<String>,
-) -> Reply<View<Transfer>> {
+) -> Reply<Revised<Transfer>> {
     ok(transfers::accept_transfer(&app.kernel, &caller, id(&transfer, "transfer")?).await?)
 }
 
@@ -71,7 +75,7 @@ async fn decline(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(transfer): Path<String>,
-) -> Reply<View<Transfer>> {
+) -> Reply<Revised<Transfer>> {
     ok(transfers::decline_transfer(&app.kernel, &caller, id(&transfer, "transfer")?).await?)
 }
 
@@ -79,6 +83,6 @@ async fn withdraw(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(transfer): Path<String>,
-) -> Reply<View<Transfer>> {
+) -> Reply<Revised<Transfer>> {
     ok(transfers::withdraw_transfer(&app.kernel, &caller, id(&transfer, "transfer")?).await?)
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use serde::de::DeserializeOwned;
-use tenure_api::views::Resource as View;
+use tenure_api::views::Revised;
 use tenure_client::{Builder, Client, ClientError};
 use tenure_core::base::time::Timestamp;
 
@@ -71,7 +71,7 @@ pub struct Context {
 /// The revision that a change is meant for: the one that was given, or else what the record is at now.
 pub async fn revision_or<T>(
     given: Option<u64>,
-    read: impl Future<Output = Result<View<T>, ClientError>>,
+    read: impl Future<Output = Result<Revised<T>, ClientError>>,
 ) -> Result<u64, ClientError> {
     match given {
         Some(revision) => Ok(revision),
@@ -82,7 +82,7 @@ pub async fn revision_or<T>(
 /// As [`revision_or`], of a record that may not be there yet.
 pub async fn revision_if_any<T>(
     given: Option<u64>,
-    read: impl Future<Output = Result<View<T>, ClientError>>,
+    read: impl Future<Output = Result<Revised<T>, ClientError>>,
 ) -> Result<Option<u64>, ClientError> {
     match revision_or(given, read).await {
         Ok(revision) => Ok(Some(revision)),

@@ -1,7 +1,7 @@
 //! What a person holds, with the three answers of R46; and taking it back.
 
 use tenure_api::person_access::{PersonAccess, PersonAccessReport};
-use tenure_api::views::{Names, Resource as Changed};
+use tenure_api::views::{Names, Revised};
 use tenure_core::base::id::{PersonGrantId, PersonId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
@@ -44,7 +44,7 @@ pub async fn revoke_person_grant(
     caller: &Caller,
     id: PersonGrantId,
     reason: String,
-) -> Result<Changed<PersonGrant>, OpError> {
+) -> Result<Revised<PersonGrant>, OpError> {
     check_reason(&reason)?;
     kernel
         .recorded(caller, Asked::new(ControlPoint::Revoke, "person_grant.revoke", id), async {

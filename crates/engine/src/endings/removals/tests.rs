@@ -235,7 +235,7 @@ async fn s12_many_small_signals_come_to_the_same_as_a_large_one() {
     assert_eq!(state(&world, 4).await, IdentityState::Active);
     assert_eq!(engine.must::<Removal>("removal", waiting).await.unwrap().state, RemovalState::Waiting);
     // It waits for a person of security who has seen what it does, however long, and for no time.
-    let digest = |view: View<Removal>| ConfirmRemoval { digest: view.record.digest };
+    let digest = |view: Revised<Removal>| ConfirmRemoval { digest: view.record.digest };
     let security = world.person(Role::Security).await;
     let old = digest(removals::removal(engine, &security, waiting).await.unwrap());
     put(&world, |changeset| {
