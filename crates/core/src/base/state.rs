@@ -49,6 +49,14 @@ impl<S: StateTable> InState<S> {
     pub(crate) fn step(self, next: S) -> Result<Self, BadStep> {
         if self.0.may_become(next) { Ok(Self(next)) } else { Err(BadStep { from: self.0.as_str(), to: next.as_str() }) }
     }
+
+    /// The next state, where only one state leads to it here although the table has others that do.
+    ///
+    /// # Errors
+    /// It is in another state, or the table has no such step.
+    pub(crate) fn step_from(self, from: S, next: S) -> Result<Self, BadStep> {
+        if self.0 == from { self.step(next) } else { Err(BadStep { from: self.0.as_str(), to: next.as_str() }) }
+    }
 }
 
 impl<S> Deref for InState<S> {

@@ -209,11 +209,8 @@ impl Exception {
         ends_at: Timestamp,
         now: Timestamp,
     ) -> Result<Self, BadStep> {
-        if self.state != ExceptionState::Proposed {
-            return Err(BadStep { from: self.state.as_str(), to: ExceptionState::Active.as_str() });
-        }
         let next = Self {
-            state: self.state.step(ExceptionState::Active)?,
+            state: self.state.step_from(ExceptionState::Proposed, ExceptionState::Active)?,
             starts_at: Some(starts_at),
             ends_at: Some(ends_at),
             approved_by,
@@ -235,10 +232,8 @@ impl Exception {
     /// # Errors
     /// It isn't breached.
     pub fn restore(self, now: Timestamp) -> Result<Self, BadStep> {
-        if self.state != ExceptionState::Breached {
-            return Err(BadStep { from: self.state.as_str(), to: ExceptionState::Active.as_str() });
-        }
-        let next = Self { state: self.state.step(ExceptionState::Active)?, breached_at: None, ..self };
+        let state = self.state.step_from(ExceptionState::Breached, ExceptionState::Active)?;
+        let next = Self { state, breached_at: None, ..self };
         Ok(next.checked(now))
     }
 

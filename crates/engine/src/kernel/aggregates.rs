@@ -74,6 +74,11 @@ pub(crate) fn window(now: Timestamp) -> Timestamp {
     floor(now, WINDOW)
 }
 
+/// The beginning of the window after the one that begins then.
+pub(crate) fn next_window(start: Timestamp) -> Timestamp {
+    start.plus(WINDOW)
+}
+
 pub(crate) fn floor(now: Timestamp, width: Span) -> Timestamp {
     let width = width.as_micros();
     Timestamp::from_micros(now.as_micros().div_euclid(width) * width)

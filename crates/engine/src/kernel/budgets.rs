@@ -10,8 +10,7 @@ use tenure_core::store::changeset::{Changeset, Spend};
 use tenure_core::store::event::Actor;
 
 use crate::kernel::Kernel;
-use crate::kernel::aggregates::WINDOW;
-use crate::kernel::refusals::next_window;
+use crate::kernel::aggregates::{WINDOW, next_window};
 
 tokio::task_local! {
     /// What the request that is being carried out counted against.

@@ -17,10 +17,9 @@ use tenure_core::store::row::{RowKey, RowKind};
 use tenure_core::store::secret::{Pending, Secret};
 use tracing::{Instrument as _, field};
 
-use crate::kernel::aggregates::window;
+use crate::kernel::aggregates::{next_window, window};
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
-use crate::kernel::refusals::next_window;
 use crate::kernel::{Kernel, administrators, caller, epoch, idempotency, if_match, keys, refresh, spans};
 
 /// How often a decision is made again when what it rested on changed.
@@ -57,8 +56,10 @@ impl Kernel {
             must_be_as_authenticated(Some(as_of), now)?;
             changeset.expects.push(Expect::Revision(RowKey::new(RowKind::Identity, id), as_of));
         }
+        let mut contradicted = epoch::is_contradicted(self);
         match changeset.actor {
-            Actor::Person { id, via } => self.stand_by(&mut changeset, id, via).await?,
+            // By the row, and not by what this process remembers of it: another one may have found it.
+            Actor::Person { id, via } => contradicted |= self.stand_by(&mut changeset, id, via).await?,
             // What an identity gets as a credential has a budget of its own; this is for what it writes by the API.
             Actor::Identity { id } if !issues_or_uses(&changeset) && !changeset.is_essential() => {
                 let spends = self.write_spends(&id, &changeset);
@@ -66,7 +67,7 @@ impl Kernel {
             }
             _ => {}
         }
-        if epoch::is_contradicted(self) && !changeset.confers_nothing() && !begins_an_epoch(&changeset) {
+        if contradicted && !changeset.confers_nothing() && !begins_an_epoch(&changeset) {
             return Err(OpError::refused(Reason::LogContradicted));
         }
         let takes = changeset.is_essential();
@@ -131,24 +132,19 @@ impl Kernel {
 
     /// A person's change commits only while their session or token stands for them and they are who was authenticated:
     /// roles that they have lost since count no more. What is revoked meanwhile makes the decision come back here. What
-    /// a person writes is bounded; what takes authority away is not.
-    async fn stand_by(&self, changeset: &mut Changeset, person: PersonId, via: Via) -> Result<(), OpError> {
+    /// a person writes is bounded; what takes authority away is not. Gives whether a checkpoint outside contradicts the
+    /// log, as read with what stands for them.
+    async fn stand_by(&self, changeset: &mut Changeset, person: PersonId, via: Via) -> Result<bool, OpError> {
         let standing = caller::stands(self, person, via).await?;
         if changes_something(changeset) {
             must_be_as_authenticated(changeset.as_of, Some(standing.person.revision))?;
         }
-        // By the row, and not by what this process remembers of it: another one may have found it.
-        if standing.contradicted && !changeset.confers_nothing() && !begins_an_epoch(changeset) {
-            return Err(OpError::refused(Reason::LogContradicted));
-        }
         standing.expect(changeset);
-        let person = standing.person;
-        let takes = changeset.is_essential();
-        if !takes {
-            let spends = self.write_spends(&person.id, changeset);
+        if !changeset.is_essential() {
+            let spends = self.write_spends(&person, changeset);
             changeset.spends.extend(spends);
         }
-        Ok(())
+        Ok(standing.contradicted)
     }
 
     /// Which budget is spent, as its owner may know it, and when it has room again.

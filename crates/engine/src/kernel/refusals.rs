@@ -3,7 +3,6 @@
 
 use serde_json::json;
 use tenure_core::base::problem::{FieldProblem, Reason};
-use tenure_core::base::time::Timestamp;
 use tenure_core::policy::Answer;
 use tenure_core::store::changeset::{Changeset, Spend};
 use tenure_core::store::event::{Actor, ControlPoint};
@@ -34,11 +33,6 @@ pub(crate) struct Refusal<'a> {
     pub fields: &'a [FieldProblem],
     /// What the policy said.
     pub answer: Option<&'a Answer>,
-}
-
-/// The beginning of the window after the one that begins then.
-pub(crate) fn next_window(start: Timestamp) -> Timestamp {
-    start.plus(WINDOW)
 }
 
 impl Kernel {

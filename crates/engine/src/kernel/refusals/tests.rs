@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tenure_api::request::NewVote;
 use tenure_api::requests::{Enrol, NewIdentity, Revocation};
 use tenure_core::base::id::{IdentityId, JoinTokenId};
-use tenure_core::base::time::Span;
+use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::identity::IdentityState;
 use tenure_core::people::person::Role;
 use tenure_core::store::row::Position;
