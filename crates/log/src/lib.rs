@@ -17,6 +17,7 @@ pub mod fault;
 pub mod leaf;
 pub mod merkle;
 pub mod note;
+pub mod packed;
 pub mod personal;
 pub mod promise;
 pub mod tile;

@@ -67,7 +67,7 @@ proptest! {
 
     #[test]
     fn a_leaf_survives_its_bytes_which_are_sorted_json(leaf in any_leaf()) {
-        let bytes = leaf.encode().unwrap();
+        let bytes = leaf.encode_json().unwrap();
         prop_assert_eq!(&Leaf::parse(&bytes).unwrap(), &leaf);
         // serde_json sorts keys and escapes minimally by itself: an encoder that is not ours agrees.
         let value: Value = serde_json::from_slice(&bytes).unwrap();
@@ -75,14 +75,20 @@ proptest! {
     }
 
     #[test]
-    fn a_changed_bit_makes_another_leaf_or_none(bit in any::<prop::sample::Index>()) {
-        let bytes = leaf(1).encode().unwrap();
-        let mut changed = bytes.clone();
-        let at = bit.index(bytes.len() * 8);
+    fn a_leaf_survives_its_packing(leaf in any_leaf()) {
+        let bytes = leaf.encode().unwrap();
+        prop_assert_eq!(&Leaf::parse(&bytes).unwrap(), &leaf);
+    }
+
+    #[test]
+    fn a_changed_bit_makes_another_leaf_or_none(bit in any::<prop::sample::Index>(), packed in any::<bool>()) {
+        let encode = |leaf: &Leaf| if packed { leaf.encode().unwrap() } else { leaf.encode_json().unwrap() };
+        let mut changed = encode(&leaf(1));
+        let at = bit.index(changed.len() * 8);
         changed[at / 8] ^= 1 << (at % 8);
         if let Ok(other) = Leaf::parse(&changed) {
             prop_assert_ne!(&other, &leaf(1));
-            prop_assert_eq!(other.encode().unwrap(), changed);
+            prop_assert_eq!(encode(&other), changed);
         }
     }
 
@@ -105,11 +111,12 @@ proptest! {
     }
 
     #[test]
-    fn no_parser_panics_on_near_misses(which in 0usize..6, at in any::<prop::sample::Index>(), byte in any::<u8>(),
+    fn no_parser_panics_on_near_misses(which in 0usize..7, at in any::<prop::sample::Index>(), byte in any::<u8>(),
         cut in any::<prop::sample::Index>(), truncate in any::<bool>()) {
         let entries = leaves(3);
         let mut sample = [
             leaf(1).encode().unwrap(),
+            leaf(1).encode_json().unwrap(),
             checkpoint(&entries).to_string().into_bytes(),
             signer().verifier_key().to_string().into_bytes(),
             signer().promise(1, [1; 32], 2).to_text().into_bytes(),

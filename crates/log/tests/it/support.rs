@@ -32,8 +32,10 @@ pub fn leaf(index: u64) -> Leaf {
     }
 }
 
+/// Leaves of both versions, as a log holds them that an earlier release began.
 pub fn leaves(count: u64) -> Vec<Vec<u8>> {
-    (0..count).map(|index| leaf(index).encode().unwrap()).collect()
+    let in_a_version = |index| if index % 2 == 0 { leaf(index).encode_json() } else { leaf(index).encode() };
+    (0..count).map(|index| in_a_version(index).unwrap()).collect()
 }
 
 pub fn root(leaves: &[Vec<u8>]) -> Hash {
