@@ -188,8 +188,16 @@ async fn it_is_set_up_and_measured_through_the_public_api() {
     assert_eq!(tenure.enforcement_point.id, "idn_enforcement-point");
     let load = Load { connections: 2, warm_up: Duration::from_millis(60), measured: Duration::from_millis(60) };
     for work in [Work::Issuance, Work::Dpop, Work::Exchange, Work::Introspection, Work::Decision] {
-        let measured = tenure.measure(work, load).await.unwrap();
-        assert!(measured.answers > 0 && measured.errors == 0, "{work:?}: {measured:?}");
+        let mut measured = tenure.measure(work, load).await.unwrap();
+        // A machine that has other things to do may answer nothing in so short a time.
+        for _ in 0..100 {
+            assert_eq!(measured.errors, 0, "{work:?}: {measured:?}");
+            if measured.answers > 0 {
+                break;
+            }
+            measured = tenure.measure(work, load).await.unwrap();
+        }
+        assert!(measured.answers > 0, "{work:?}: {measured:?}");
     }
     let burst = tenure.burst(3, 2).await.unwrap();
     assert_eq!((burst.measured.answers, burst.measured.errors), (3, 0));

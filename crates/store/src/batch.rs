@@ -17,9 +17,11 @@ use tenure_core::store::changeset::{Changeset, DueChange, Expect, Once, Put, Spe
 use tenure_core::store::due::DueKind;
 use tenure_core::store::port::{Committed, Conflict, EntryPersonal, Head, Outcome, RowSealer, StoreError};
 use tenure_core::store::row::{Position, RowKey};
+use tenure_log::packed::pack_key;
 use tenure_log::{Hash, Leaf, RowDigest, leaf_hash};
 
 use crate::leaf::leaf_of;
+use crate::row::{kept_body, terms_column};
 
 /// The longest id, term, key, budget, subject or field in bytes: what every engine's index takes.
 const MAX_KEY_BYTES: usize = 512;
@@ -30,13 +32,41 @@ pub(crate) struct Prepared {
     pub(crate) at: Timestamp,
     pub(crate) events: Vec<PreparedEvent>,
     pub(crate) expects: Vec<Expect>,
-    pub(crate) puts: Vec<(Put, [u8; 32])>,
+    pub(crate) puts: Vec<PreparedPut>,
     pub(crate) once: Vec<Once>,
     pub(crate) spends: Vec<Spend>,
     pub(crate) due: Vec<DueChange>,
     erase: Vec<String>,
     /// Whether space is reserved for it (S-16).
     pub(crate) essential: bool,
+}
+
+/// A row to write, with the digest that its leaf carries and the form in which it is kept.
+pub(crate) struct PreparedPut {
+    pub(crate) put: Put,
+    digest: [u8; 32],
+    pub(crate) kept: Kept,
+}
+
+/// A row's columns as an engine keeps them; empty for one that keeps the row itself.
+#[derive(Default)]
+pub(crate) struct Kept {
+    pub(crate) id: Vec<u8>,
+    pub(crate) terms: Vec<u8>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Kept {
+    fn of(put: &Put) -> Self {
+        Self { id: pack_key(&put.key.id), terms: terms_column(&put.terms), body: kept_body(&put.key, &put.body) }
+    }
+}
+
+/// Whether an engine keeps rows in columns.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keeps {
+    Columns,
+    Rows,
 }
 
 /// An event whose leaf was encoded with the time of the decision.
@@ -54,23 +84,24 @@ impl PreparedEvent {
 }
 
 /// Does the work on a changeset that needs no lock, or says why no engine can take it.
-pub(crate) fn prepare(changeset: Changeset, sealer: &dyn RowSealer) -> Result<Prepared, Outcome> {
+pub(crate) fn prepare(changeset: Changeset, sealer: &dyn RowSealer, keeps: Keeps) -> Result<Prepared, Outcome> {
     if let Some(unwritable) = changeset.unwritable() {
         return Err(Outcome::Unwritable(unwritable.to_string()));
     }
     check_lengths(&changeset).map_err(|what| Outcome::Unwritable(format!("{what} of the changeset is too long")))?;
     let essential = changeset.is_essential();
-    let puts: Vec<(Put, [u8; 32])> = changeset
+    let puts: Vec<PreparedPut> = changeset
         .puts
         .into_iter()
         .map(|put| {
             let digest = sealer.digest(&put.key, put.replaces.saturating_add(1), &put.body);
-            (put, digest)
+            let kept = if keeps == Keeps::Columns { Kept::of(&put) } else { Kept::default() };
+            PreparedPut { put, digest, kept }
         })
         .collect();
     let mut digests: Vec<RowDigest> = puts
         .iter()
-        .map(|(put, digest)| RowDigest {
+        .map(|PreparedPut { put, digest, .. }| RowDigest {
             kind: put.key.kind.as_str().to_owned(),
             id: put.key.id.clone(),
             revision: put.replaces.saturating_add(1),
@@ -160,6 +191,8 @@ pub(crate) trait View {
 pub(crate) struct NewEntry<'a> {
     pub(crate) index: u64,
     pub(crate) id: &'a str,
+    /// Whether it is its commit's first one.
+    pub(crate) begins: bool,
     pub(crate) hash: Hash,
     pub(crate) leaf: Cow<'a, [u8]>,
     pub(crate) personal: Vec<&'a EntryPersonal>,
@@ -168,6 +201,7 @@ pub(crate) struct NewEntry<'a> {
 /// A row as the batch leaves it.
 pub(crate) struct NewRow<'a> {
     pub(crate) put: &'a Put,
+    pub(crate) kept: &'a Kept,
     pub(crate) revision: u64,
     pub(crate) created: Position,
     pub(crate) position: Position,
@@ -210,7 +244,7 @@ pub(crate) fn judge<'a>(
         sealer,
         writes,
         rows: HashMap::new(),
-        events: HashMap::new(),
+        commits: HashMap::new(),
         outcomes: Vec::with_capacity(batch.len()),
     };
     for changeset in batch {
@@ -257,8 +291,8 @@ struct Judge<'a, 'v> {
     writes: Writes<'a>,
     /// Where in `writes.rows` a row stands.
     rows: HashMap<&'a RowKey, usize>,
-    /// The commits of this batch by event id: the outcome's number, and whether it is the commit's first event.
-    events: HashMap<&'a str, (usize, bool)>,
+    /// The commits of this batch by their first event's id: the outcome's number.
+    commits: HashMap<&'a str, usize>,
     outcomes: Vec<Outcome>,
 }
 
@@ -278,31 +312,19 @@ impl<'a> Judge<'a, '_> {
         Ok(Outcome::Committed(committed))
     }
 
+    /// How the changeset ended, if it was written before: a commit is known by its first event's id.
     fn settled(&mut self, changeset: &'a Prepared) -> Result<Option<Outcome>, Stop> {
-        for (n, event) in changeset.events.iter().enumerate() {
-            let first = n == 0;
-            let known = match self.events.get(event.id()) {
-                Some((outcome, true)) if first => self.outcomes.get(*outcome).cloned(),
-                Some(_) => Some(reused(event)),
-                None => match self.view.original(event.id(), changeset.events.len())? {
-                    Some(original) if first => Some(Outcome::Committed(durable(
-                        changeset.id,
-                        Position::at(original.index),
-                        original.at,
-                        original.leaf_hashes,
-                    ))),
-                    Some(_) => Some(reused(event)),
-                    None => None,
-                },
-            };
-            if known.is_some() {
-                return Ok(known);
-            }
-        }
-        if changeset.events.is_empty() {
+        let Some(first) = changeset.events.first() else {
             return Ok(Some(Outcome::Unwritable("a changeset without an event".into())));
+        };
+        if let Some(outcome) = self.commits.get(first.id()) {
+            return Ok(self.outcomes.get(*outcome).cloned());
         }
-        Ok(None)
+        let original = self.view.original(first.id(), changeset.events.len())?;
+        Ok(original.map(|original| {
+            let position = Position::at(original.index);
+            Outcome::Committed(durable(changeset.id, position, original.at, original.leaf_hashes))
+        }))
     }
 
     fn revision(&mut self, key: &RowKey) -> Result<Option<u64>, StoreError> {
@@ -327,10 +349,10 @@ impl<'a> Judge<'a, '_> {
 
     fn check_puts(&mut self, changeset: &'a Prepared) -> Result<Vec<Base>, Stop> {
         let mut bases = Vec::with_capacity(changeset.puts.len());
-        for (n, (put, _)) in changeset.puts.iter().enumerate() {
+        for (n, PreparedPut { put, .. }) in changeset.puts.iter().enumerate() {
             let conflict = || Stop::from(Conflict::Row(put.key.clone()));
             // A changeset writes a row once: of a second write, the revision that it replaces is gone.
-            if changeset.puts.iter().take(n).any(|(earlier, _)| earlier.key == put.key) {
+            if changeset.puts.iter().take(n).any(|earlier| earlier.put.key == put.key) {
                 return Err(conflict());
             }
             let written = self.rows.get(&put.key).and_then(|place| self.writes.rows.get(*place));
@@ -426,10 +448,11 @@ impl<'a> Judge<'a, '_> {
                 let hash = leaf_hash(&bytes);
                 (Cow::Owned(bytes), hash)
             };
-            entries.push(NewEntry { index, id: event.id(), hash, leaf, personal: event.personal.iter().collect() });
+            let (id, begins) = (event.id(), index == from);
+            entries.push(NewEntry { index, id, begins, hash, leaf, personal: event.personal.iter().collect() });
         }
-        for (n, event) in changeset.events.iter().enumerate() {
-            self.events.insert(event.id(), (self.outcomes.len(), n == 0));
+        if let Some(first) = changeset.events.first() {
+            self.commits.insert(first.id(), self.outcomes.len());
         }
         let leaf_hashes = entries.iter().map(|entry| entry.hash).collect();
         self.writes.head = Head { size: from + entries.len() as u64, last_at: at };
@@ -438,10 +461,11 @@ impl<'a> Judge<'a, '_> {
     }
 
     fn write(&mut self, changeset: &'a Prepared, position: Position, bases: Vec<Base>, spent: Vec<Spent<'a>>) {
-        for ((put, digest), base) in changeset.puts.iter().zip(bases) {
+        for (PreparedPut { put, digest, kept }, base) in changeset.puts.iter().zip(bases) {
             let created = base.created.unwrap_or(position);
             let mac = self.sealer.mac(digest, created, position);
-            let row = NewRow { put, revision: put.replaces + 1, created, position, mac, held_terms: base.held_terms };
+            let (revision, held_terms) = (put.replaces + 1, base.held_terms);
+            let row = NewRow { put, kept, revision, created, position, mac, held_terms };
             match self.rows.get(&put.key).and_then(|place| self.writes.rows.get_mut(*place)) {
                 Some(place) => *place = row,
                 None => {
@@ -477,8 +501,4 @@ impl<'a> Judge<'a, '_> {
 #[expect(clippy::disallowed_methods, reason = "here the stores prove it")]
 const fn durable(id: EventId, position: Position, at: Timestamp, leaf_hashes: Vec<[u8; 32]>) -> Committed {
     Committed::by_store(id, position, at, leaf_hashes)
-}
-
-fn reused(event: &PreparedEvent) -> Outcome {
-    Outcome::Unavailable(format!("the event id {} was used before", event.id()))
 }

@@ -28,6 +28,14 @@ pub enum OpenError {
     /// The schema is edited or too new.
     #[error("the database's schema can't be used")]
     Schema(#[from] MigrationError),
+    /// The disk filled while the database was brought into the form of this version.
+    #[error("the disk is full: {moved} of {of} rows are upgraded, and nothing is lost. Make room and start this version again")]
+    FullWhileUpgrading {
+        /// Rows in the new form.
+        moved: u64,
+        /// All that are to be moved.
+        of: u64,
+    },
     /// SQLite refused.
     #[error("SQLite can't open the database")]
     Sqlite(#[from] rusqlite::Error),

@@ -12,6 +12,7 @@ mod pace;
 mod postgres;
 mod row;
 mod sqlite;
+mod upgrade;
 
 pub use error::OpenError;
 pub use leaf::OPERATOR_TOKEN;

@@ -14,9 +14,10 @@ use tenure_core::store::port::{
     Seal, Sealed, Snapshot, Store, StoreError,
 };
 use tenure_core::store::row::{Row, RowKey};
+use tenure_log::leaf_hash;
 
-use crate::batch::{self, Original, Replaced, View, Writes};
-use crate::row::{limit_of, verify};
+use crate::batch::{self, Keeps, Original, Replaced, View, Writes};
+use crate::row::{Listed, kept_mac, leaf_of_entry, limit_of, verify};
 
 /// A store that lives as long as its process.
 pub struct MemoryStore {
@@ -53,7 +54,7 @@ struct State {
     head: Head,
     rows: BTreeMap<RowKey, Held>,
     entries: Vec<Arc<LogEntry>>,
-    by_event: BTreeMap<String, u64>,
+    by_commit: BTreeMap<String, u64>,
     due: BTreeMap<(DueKind, String), Deadline>,
     fences: u64,
     once: BTreeMap<(String, String), Option<Timestamp>>,
@@ -87,7 +88,7 @@ impl MemoryStore {
         let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(changesets.len());
         let mut prepared = Vec::with_capacity(changesets.len());
         for changeset in changesets {
-            match batch::prepare(changeset, &*self.sealer) {
+            match batch::prepare(changeset, &*self.sealer, Keeps::Rows) {
                 Ok(ready) => {
                     prepared.push(ready);
                     outcomes.push(None);
@@ -128,13 +129,13 @@ impl MemoryStore {
             .filter(|(key, _)| query.after.as_ref().is_none_or(|after| key.id > *after))
             .filter(|(_, held)| query.terms.iter().all(|term| held.terms.contains(term)))
             .take(limit)
-            .map(|(_, held)| self.checked(held))
-            .collect::<Vec<_>>();
+            .map(|(key, held)| Listed { id: key.id.clone(), bears: true, row: self.checked(held) })
+            .collect();
         crate::row::page(rows, limit)
     }
 
     fn checked(&self, held: &Held) -> Result<Arc<Row>, StoreError> {
-        verify(&*self.sealer, &held.row, &held.mac)?;
+        verify(&*self.sealer, &held.row, kept_mac(&held.mac))?;
         Ok(Arc::clone(&held.row))
     }
 }
@@ -149,11 +150,12 @@ impl State {
             }
         }
         for entry in writes.entries {
-            self.by_event.insert(entry.id.to_owned(), entry.index);
+            if entry.begins {
+                self.by_commit.insert(entry.id.to_owned(), entry.index);
+            }
             let personal = entry.personal.into_iter().cloned().collect();
             self.entries.push(Arc::new(LogEntry {
                 index: entry.index,
-                hash: entry.hash,
                 leaf: entry.leaf.into_owned(),
                 personal,
             }));
@@ -262,12 +264,12 @@ impl State {
 
 impl View for State {
     fn original(&mut self, id: &str, events: usize) -> Result<Option<Original>, StoreError> {
-        let Some(index) = self.by_event.get(id).copied() else {
+        let Some(index) = self.by_commit.get(id).copied() else {
             return Ok(None);
         };
         let first = self.range(index, 1).next().map(|entry| entry.leaf.clone()).unwrap_or_default();
-        let leaf_hashes = self.range(index, events).map(|entry| entry.hash).collect();
-        Ok(Some(Original { index, at: crate::row::leaf_time(&first)?, leaf_hashes }))
+        let leaf_hashes = self.range(index, events).map(|entry| leaf_hash(&entry.leaf)).collect();
+        Ok(Some(Original { index, at: Timestamp::from_micros(leaf_of_entry(&first)?.at), leaf_hashes }))
     }
 
     fn revision(&mut self, key: &RowKey) -> Result<Option<u64>, StoreError> {
@@ -358,7 +360,7 @@ impl Store for MemoryStore {
     }
 
     fn leaf_hashes(&self, from: u64, n: u32) -> BoxFuture<'_, Result<Vec<[u8; 32]>, StoreError>> {
-        Box::pin(async move { Ok(self.state.lock().range(from, n as usize).map(|entry| entry.hash).collect()) })
+        Box::pin(async move { Ok(self.state.lock().range(from, n as usize).map(|entry| leaf_hash(&entry.leaf)).collect()) })
     }
 
     fn head(&self) -> BoxFuture<'_, Result<Head, StoreError>> {

@@ -13,17 +13,25 @@ pub(crate) struct Migration {
 /// The one after which the last uses of before get their MACs: that takes the key.
 pub(crate) const LAST_USES: u32 = 3;
 
+/// The one after which what was there is moved into the form of now, before any later one: that takes a while, and may
+/// be interrupted.
+pub(crate) const COMPACT: u32 = 5;
+
 pub(crate) const SQLITE: &[Migration] = &[
     Migration { number: 1, sql: include_str!("../migrations/sqlite/0001_start.sql") },
     Migration { number: 2, sql: include_str!("../migrations/sqlite/0002_total_terms.sql") },
     Migration { number: LAST_USES, sql: include_str!("../migrations/sqlite/0003_last_uses.sql") },
     Migration { number: 4, sql: include_str!("../migrations/sqlite/0004_terms_of_answering.sql") },
+    Migration { number: COMPACT, sql: include_str!("../migrations/sqlite/0005_compact.sql") },
+    Migration { number: 6, sql: include_str!("../migrations/sqlite/0006_compacted.sql") },
 ];
 pub(crate) const POSTGRES: &[Migration] = &[
     Migration { number: 1, sql: include_str!("../migrations/postgres/0001_start.sql") },
     Migration { number: 2, sql: include_str!("../migrations/postgres/0002_total_terms.sql") },
     Migration { number: LAST_USES, sql: include_str!("../migrations/postgres/0003_last_uses.sql") },
     Migration { number: 4, sql: include_str!("../migrations/postgres/0004_terms_of_answering.sql") },
+    Migration { number: COMPACT, sql: include_str!("../migrations/postgres/0005_compact.sql") },
+    Migration { number: 6, sql: include_str!("../migrations/postgres/0006_compacted.sql") },
 ];
 
 impl Migration {

@@ -1,20 +1,95 @@
-//! What the engines share about rows, pages and times.
+//! What the engines share about rows, pages and times: how a row is kept, and how it is checked when it is read.
+//!
+//! Of every record, its JSON is what is under the MAC and what the log's digest is of. What stands in a column is the
+//! packed form of it, which gives the same bytes back. Ids are 17 bytes ([`pack_key`]), MACs are cut to 16, and what is
+//! only ever looked up whole, terms and keys that are used once, stands as a digest of itself.
 
 use std::sync::Arc;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::{Context, SHA256};
 use tenure_core::base::time::Timestamp;
 use tenure_core::store::port::{ListQuery, Page, RowSealer, StoreError};
-use tenure_core::store::row::{BadRow, Row, RowKey};
+use tenure_core::store::row::{BadRow, Position, Row, RowKey};
 use tenure_log::Leaf;
+use tenure_log::packed::{pack, pack_key, unpack};
+
+/// Bytes of a MAC that are kept (NIST SP 800-107r1, 5.3.1: a MAC may be cut to its leftmost bits; nobody has 2^64 tries
+/// at one that is checked by the server alone).
+const MAC_BYTES: usize = 16;
+
+/// The part of a MAC that is kept.
+pub(crate) fn kept_mac(mac: &[u8; 32]) -> &[u8] {
+    mac.get(..MAC_BYTES).unwrap_or_default()
+}
+
+/// What an engine has read of a row.
+pub(crate) struct Found<'a> {
+    pub(crate) revision: u64,
+    pub(crate) created: u64,
+    pub(crate) position: u64,
+    pub(crate) mac: &'a [u8],
+    pub(crate) body: &'a [u8],
+}
+
+/// A row as it was read, if a holder of the key wrote it (S-2).
+pub(crate) fn opened(sealer: &dyn RowSealer, key: RowKey, found: &Found<'_>) -> Result<Row, StoreError> {
+    // What can't be unpacked was written by nobody who holds the key either.
+    let Ok(body) = unpack(found.body, &key.id) else { return Err(StoreError::Tampered(key)) };
+    let (created, position) = (Position::at(found.created), Position::at(found.position));
+    let row = Row::new(key, found.revision, created, position, body);
+    verify(sealer, &row, found.mac)?;
+    Ok(row)
+}
 
 /// Refuses a row that was not written by a holder of the key (S-2).
 pub(crate) fn verify(sealer: &dyn RowSealer, row: &Row, mac: &[u8]) -> Result<(), StoreError> {
     let digest = sealer.digest(&row.key, row.revision, &row.body);
     let expected = sealer.mac(&digest, row.created, row.position);
-    match aws_lc_rs::constant_time::verify_slices_are_equal(&expected, mac) {
+    match verify_slices_are_equal(kept_mac(&expected), mac) {
         Ok(()) => Ok(()),
         Err(_) => Err(StoreError::Tampered(row.key.clone())),
     }
+}
+
+/// A record's JSON as it is kept.
+pub(crate) fn kept_body(key: &RowKey, body: &[u8]) -> Vec<u8> {
+    pack(body, &key.id)
+}
+
+/// A term in the index: rows that are found by it are held against the terms beside them, so that another term of the
+/// same digest finds nothing more.
+pub(crate) fn term_key(kind: u8, term: &str) -> Vec<u8> {
+    digest_of::<8>(&[&[kind], term.as_bytes()])
+}
+
+/// A key that can be used once.
+pub(crate) fn once_key(space: &str, key: &str) -> Vec<u8> {
+    digest_of::<16>(&[space.as_bytes(), &[0], key.as_bytes()])
+}
+
+/// The first bytes of a digest.
+fn digest_of<const N: usize>(parts: &[&[u8]]) -> Vec<u8> {
+    let mut context = Context::new(&SHA256);
+    parts.iter().for_each(|part| context.update(part));
+    context.finish().as_ref().get(..N).unwrap_or_default().to_vec()
+}
+
+/// What a commit is found by: the last 8 bytes of its id, of which 62 bits are random. Whoever finds an entry by it
+/// compares the whole id.
+pub(crate) fn commit_key(id: &str) -> i64 {
+    let key = pack_key(id);
+    key.last_chunk::<8>().map_or(0, |bytes| i64::from_be_bytes(*bytes))
+}
+
+/// The id of an entry's event.
+pub(crate) fn leaf_of_entry(leaf: &[u8]) -> Result<Leaf, StoreError> {
+    Leaf::parse(leaf).map_err(|error| StoreError::Unavailable(format!("an entry of the log can't be read: {error}")))
+}
+
+/// Where an entry stands: the shard's number is above it.
+pub(crate) fn place(index: u64) -> i64 {
+    signed(index)
 }
 
 /// How many rows a page may have.
@@ -22,45 +97,38 @@ pub(crate) fn limit_of(query: &ListQuery) -> usize {
     usize::from(query.limit.clamp(1, 1000))
 }
 
+/// A row of a list as it was found.
+pub(crate) struct Listed {
+    pub(crate) id: String,
+    /// Whether it bears the terms that it was found by.
+    pub(crate) bears: bool,
+    pub(crate) row: Result<Arc<Row>, StoreError>,
+}
+
 /// A page of the rows that were found, each checked: a full one may have a next one.
-pub(crate) fn page(found: Vec<Result<Arc<Row>, StoreError>>, limit: usize) -> Result<Page, StoreError> {
-    let full = found.len() >= limit;
-    let mut page = Page { rows: Vec::with_capacity(found.len()), next: None, altered: Vec::new() };
-    for row in found {
-        let id = match row {
-            Ok(row) => {
-                page.rows.push(row);
-                page.rows.last().map(|row| row.key.id.clone())
-            }
-            Err(StoreError::Tampered(key)) => {
-                page.altered.push(key);
-                page.altered.last().map(|key| key.id.clone())
-            }
+pub(crate) fn page(found: Vec<Listed>, limit: usize) -> Result<Page, StoreError> {
+    let next = found.last().filter(|_| found.len() >= limit).map(|last| last.id.clone());
+    let mut page = Page { rows: Vec::with_capacity(found.len()), next, altered: Vec::new() };
+    for listed in found.into_iter().filter(|listed| listed.bears) {
+        match listed.row {
+            Ok(row) => page.rows.push(row),
+            Err(StoreError::Tampered(key)) => page.altered.push(key),
             Err(other) => return Err(other),
-        };
-        page.next = id.filter(|_| full);
+        }
     }
     Ok(page)
 }
 
 /// Whether a last use was noted by a holder of the key.
-pub(crate) fn is_genuine(sealer: &dyn RowSealer, subject: &[u8], at: i64, mac: &[u8]) -> bool {
-    let expected = std::str::from_utf8(subject).map(|subject| sealer.last_use(subject, Timestamp::from_micros(at)));
-    expected.is_ok_and(|expected| aws_lc_rs::constant_time::verify_slices_are_equal(&expected, mac).is_ok())
+pub(crate) fn is_genuine(sealer: &dyn RowSealer, subject: &str, at: i64, mac: &[u8]) -> bool {
+    let expected = sealer.last_use(subject, Timestamp::from_micros(at));
+    verify_slices_are_equal(kept_mac(&expected), mac).is_ok()
 }
 
-/// Whether a column of terms holds a term.
-pub(crate) fn bears(column: Option<&[u8]>, term: &[u8]) -> bool {
-    let terms: Option<Vec<String>> = column.and_then(|column| serde_json::from_slice(column).ok());
-    terms.is_some_and(|terms| terms.iter().any(|held| held.as_bytes() == term))
-}
-
-/// The time that an entry carries.
-pub(crate) fn leaf_time(leaf: &[u8]) -> Result<Timestamp, StoreError> {
-    match Leaf::parse(leaf) {
-        Ok(leaf) => Ok(Timestamp::from_micros(leaf.at)),
-        Err(error) => Err(StoreError::Unavailable(format!("an entry of the log can't be read: {error}"))),
-    }
+/// Whether a column of terms holds one of this digest.
+pub(crate) fn bears(kind: u8, column: Option<&[u8]>, term: &[u8]) -> bool {
+    let terms = column.and_then(|column| read_terms(column).ok());
+    terms.is_some_and(|terms| terms.iter().any(|held| term_key(kind, held) == term))
 }
 
 /// A number of the domain as the engines' signed column. What doesn't fit is larger than any that they hold.
@@ -81,19 +149,33 @@ pub(crate) fn text(bytes: Vec<u8>) -> String {
 /// Terms as the column beside a row, from which a later write learns what to remove.
 pub(crate) fn terms_column(terms: &[String]) -> Vec<u8> {
     // As a value of JSON it has no way to fail, so that no row stands in the index without its terms.
-    serde_json::Value::from(terms).to_string().into_bytes()
+    pack(serde_json::Value::from(terms).to_string().as_bytes(), "")
+}
+
+fn read_terms(column: &[u8]) -> Result<Vec<String>, String> {
+    let json = unpack(column, "").map_err(|error| error.to_string())?;
+    serde_json::from_slice(&json).map_err(|error| error.to_string())
 }
 
 /// The inverse of [`terms_column`].
 pub(crate) fn terms_of(key: &RowKey, column: &[u8]) -> Result<Vec<String>, StoreError> {
-    serde_json::from_slice(column)
-        .map_err(|error| BadRow { key: key.clone(), why: format!("its terms: {error}") }.into())
+    read_terms(column).map_err(|error| BadRow { key: key.clone(), why: format!("its terms: {error}") }.into())
+}
+
+/// The terms that a row bore, by what is in the index; `None` where the column can't be read.
+pub(crate) fn term_keys_of(kind: u8, column: &[u8]) -> Option<Vec<Vec<u8>>> {
+    Some(read_terms(column).ok()?.iter().map(|term| term_key(kind, term)).collect())
+}
+
+/// Whether a row that was found by terms bears all of them: two terms may have one digest.
+pub(crate) fn bears_all(column: &[u8], terms: &[String]) -> bool {
+    terms.is_empty() || read_terms(column).is_ok_and(|held| terms.iter().all(|term| held.contains(term)))
 }
 
 /// Terms as they stand beside a row, for whoever holds them against it: a column that can't be read stands as a term
 /// that no row bears.
 pub(crate) fn terms_beside(column: &[u8]) -> Vec<String> {
-    serde_json::from_slice(column).unwrap_or_else(|_| vec![format!("unreadable={}", String::from_utf8_lossy(column))])
+    read_terms(column).unwrap_or_else(|_| vec![format!("unreadable={}", String::from_utf8_lossy(column))])
 }
 
 /// The database holds less than was acknowledged: it was rolled back or replaced (S-1).

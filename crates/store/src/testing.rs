@@ -17,6 +17,7 @@ use aws_lc_rs::hmac;
 use parking_lot::Mutex;
 use tempfile::TempDir;
 use tenure_core::base::time::Timestamp;
+use tenure_core::store::changeset::Put;
 use tenure_core::store::port::RowSealer;
 use tenure_core::store::row::{Position, RowKey};
 
@@ -348,4 +349,57 @@ fn as_user(user: Option<&(String, u32)>, program: &Path) -> Command {
         }
         None => Command::new(program),
     }
+}
+
+/// What a term of a row of this kind is in the index, for tests that alter it by hand.
+pub fn index_term(kind: u8, term: &str) -> Vec<u8> {
+    crate::row::term_key(kind, term)
+}
+
+/// The SQL that makes a database as the version before a migration left it, with these rows in it.
+///
+/// # Panics
+/// If there is no such migration.
+pub fn older_database(dialect: Dialect, before: u32, puts: &[Put]) -> String {
+    let (migrations, bytes): (_, fn(&[u8]) -> String) = match dialect {
+        Dialect::Sqlite => (crate::migrations::SQLITE, |bytes| format!("x'{}'", hex(bytes))),
+        Dialect::Postgres => (crate::migrations::POSTGRES, |bytes| format!("'\\x{}'", hex(bytes))),
+    };
+    let (strict, blob) = if dialect == Dialect::Sqlite { ("STRICT", "BLOB") } else { ("", "BYTEA") };
+    let mut sql = format!("CREATE TABLE migration (number INTEGER NOT NULL PRIMARY KEY, checksum {blob} NOT NULL) {strict};");
+    for migration in migrations.iter().filter(|migration| migration.number < before) {
+        let checksum = bytes(&migration.checksum());
+        sql.push_str(&format!("BEGIN; {}; COMMIT;", migration.sql));
+        sql.push_str(&format!("INSERT INTO migration (number, checksum) VALUES ({}, {checksum});", migration.number));
+    }
+    let sealer = TestSealer::new();
+    for (index, put) in puts.iter().enumerate() {
+        let (kind, id, at) = (put.key.kind.code(), bytes(put.key.id.as_bytes()), Position::at(index as u64));
+        let mac = bytes(&sealer.mac(&sealer.digest(&put.key, 1, &put.body), at, at));
+        let terms = bytes(serde_json::Value::from(put.terms.clone()).to_string().as_bytes());
+        sql.push_str(&format!(
+            "INSERT INTO record (shard, kind, id, revision, created, position, mac, drop_after, terms, body)
+             VALUES (0, {kind}, {id}, 1, {index}, {index}, {mac}, NULL, {terms}, {});",
+            bytes(&put.body)
+        ));
+        for term in &put.terms {
+            let term = bytes(term.as_bytes());
+            sql.push_str(&format!("INSERT INTO term (shard, kind, term, id) VALUES (0, {kind}, {term}, {id});"));
+        }
+    }
+    sql.push_str(&format!("UPDATE head SET size = {};", puts.len()));
+    sql
+}
+
+/// Whose SQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// SQLite's.
+    Sqlite,
+    /// PostgreSQL's.
+    Postgres,
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

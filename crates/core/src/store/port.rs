@@ -284,9 +284,7 @@ impl std::fmt::Debug for EntryPersonal {
 pub struct LogEntry {
     /// Its number.
     pub index: u64,
-    /// Its leaf hash (RFC 6962).
-    pub hash: [u8; 32],
-    /// Its exact leaf bytes.
+    /// Its exact leaf bytes: its hash is theirs (RFC 6962).
     pub leaf: Vec<u8>,
     /// Personal fields still present.
     pub personal: Vec<EntryPersonal>,

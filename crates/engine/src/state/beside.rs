@@ -8,6 +8,7 @@ use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::port::{Deadline, IndexEntry, StoreError};
 use tenure_core::store::row::{Row, RowKey, RowKind};
+use tenure_log::packed::unpack_key;
 
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
@@ -112,7 +113,7 @@ pub(crate) async fn check_index(kernel: &Kernel, report: &mut StateReport) -> Re
     loop {
         let entries = kernel.store.index(&after, PAGE).await?;
         for entry in entries.iter().filter(|entry| !entry.borne) {
-            let id = String::from_utf8_lossy(&entry.id).into_owned();
+            let id = unpack_key(&entry.id);
             match RowKind::from_code(entry.kind) {
                 Some(kind) => fault(report, &RowKey { kind, id }, StateFault::Misindexed),
                 None => report_fault(report, format!("kind {}", entry.kind), id, StateFault::Misindexed),
@@ -131,7 +132,7 @@ pub(crate) async fn check_last_uses(kernel: &Kernel, report: &mut StateReport) -
     loop {
         let uses = kernel.store.last_uses(&after, PAGE).await?;
         for forged in uses.iter().filter(|used| !used.genuine) {
-            let subject = String::from_utf8_lossy(&forged.subject).into_owned();
+            let subject = unpack_key(&forged.subject);
             report_fault(report, "last_use".to_owned(), subject, StateFault::Altered);
         }
         match uses.into_iter().next_back() {

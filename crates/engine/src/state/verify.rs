@@ -50,7 +50,8 @@ use tenure_core::store::state_digest::{DigestChunk, StateDigest};
 use tenure_core::trust::issuer::Issuer;
 use tenure_core::trust::signing_key::SigningKey;
 use tenure_credentials::row_sealer::RowMac;
-use tenure_log::{Checkpoint, Frontier, Leaf, leaf_hash};
+use tenure_log::tile::TILE_WIDTH;
+use tenure_log::{Checkpoint, Frontier, Hash, Leaf, leaf_hash};
 
 use crate::kernel::administrators::Administrators;
 use crate::kernel::authority::{inventory, owns};
@@ -175,13 +176,14 @@ async fn replay(kernel: &Kernel, extent: Extent) -> Result<(StateReport, Replay)
     while report.entries < signed.size {
         let entries = kernel.store.entries(report.entries, PAGE).await?;
         let before = report.entries;
+        let tiles = SealedHashes::read(kernel, before, PAGE).await?;
         for entry in entries.into_iter().filter(|entry| entry.index < signed.size) {
             if entry.index > report.entries {
                 replay.lacks(&mut report, entry.index);
             }
             let hash = leaf_hash(&entry.leaf);
             match Leaf::parse(&entry.leaf) {
-                Ok(leaf) if hash == entry.hash => leaf.rows.into_iter().for_each(|row| note(&mut replay.said, row)),
+                Ok(leaf) if tiles.agree(entry.index, &hash) => leaf.rows.into_iter().for_each(|row| note(&mut replay.said, row)),
                 _ => report_log(&mut report, entry.index, StateFault::Altered),
             }
             replay.frontier.append(hash);
@@ -195,6 +197,33 @@ async fn replay(kernel: &Kernel, extent: Extent) -> Result<(StateReport, Replay)
         report_log(&mut report, signed.size, StateFault::Altered);
     }
     Ok((report, replay))
+}
+
+/// What the log was sealed with, tile by tile: names an entry that was altered since. Of the newest ones, which fill no
+/// tile, only the root says that one was.
+struct SealedHashes {
+    first: u64,
+    tiles: Vec<Option<Vec<u8>>>,
+}
+
+impl SealedHashes {
+    async fn read(kernel: &Kernel, from: u64, n: u16) -> Result<Self, OpError> {
+        let width = u64::from(TILE_WIDTH);
+        let first = from / width;
+        let mut tiles = Vec::new();
+        for index in first..=from.saturating_add(u64::from(n)) / width {
+            tiles.push(kernel.store.tile(0, index).await?);
+        }
+        Ok(Self { first, tiles })
+    }
+
+    fn agree(&self, index: u64, hash: &Hash) -> bool {
+        let width = u64::from(TILE_WIDTH);
+        let tile = usize::try_from(index / width - self.first).ok().and_then(|tile| self.tiles.get(tile));
+        let Some(Some(tile)) = tile else { return true };
+        let hashes: (&[Hash], &[u8]) = tile.as_chunks();
+        usize::try_from(index % width).ok().and_then(|place| hashes.0.get(place)) == Some(hash)
+    }
 }
 
 /// The newest checkpoint, its signature checked.

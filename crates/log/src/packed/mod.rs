@@ -28,7 +28,7 @@ mod text;
 mod words;
 mod writer;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 pub(crate) use self::reader::Reader;
 pub(crate) use self::words::Words;
@@ -71,28 +71,42 @@ pub enum PackedError {
 }
 
 /// What a packed record begins with: no JSON does.
-pub const PACKED: u8 = 0x01;
+const PACKED: u8 = 0x01;
+
+/// What stands before a record that is kept as it is, where it begins with this or with [`PACKED`] itself.
+const PLAIN: u8 = 0x00;
 
 /// Packs a record's JSON, as `serde_json` writes it. `about` is the text that it is kept under, which it needn't
-/// repeat. `None` where the JSON wouldn't come back byte by byte: then it has to be kept as it is.
+/// repeat. What wouldn't come back byte by byte is kept as it is.
 #[must_use]
-pub fn pack(json: &[u8], about: &str) -> Option<Vec<u8>> {
+pub fn pack(json: &[u8], about: &str) -> Vec<u8> {
+    if let Some(packed) = packed(json, about).filter(|packed| unpack(packed, about).is_ok_and(|back| back == json)) {
+        return packed;
+    }
+    match json.first() {
+        Some(&(PLAIN | PACKED)) => [&[PLAIN], json].concat(),
+        _ => json.to_vec(),
+    }
+}
+
+fn packed(json: &[u8], about: &str) -> Option<Vec<u8>> {
     let mut writer = Writer::about(about, Vec::with_capacity(json.len() / 2));
     writer.raw(PACKED);
     let mut input = serde_json::Deserializer::from_slice(json);
     Item { writer: &mut writer, depth: 0 }.deserialize(&mut input).ok()?;
     input.end().ok()?;
-    let packed = writer.finish();
-    (unpack(&packed, about).ok()? == json).then_some(packed)
+    Some(writer.finish())
 }
 
-/// The JSON that was packed. What doesn't begin with [`PACKED`] is JSON already.
+/// What was packed: the inverse of [`pack`]. JSON of before stands for itself.
 ///
 /// # Errors
 /// The bytes are cut, or nothing that [`pack`] makes.
 pub fn unpack(bytes: &[u8], about: &str) -> Result<Vec<u8>, PackedError> {
-    let Some((&PACKED, item)) = bytes.split_first() else {
-        return Ok(bytes.to_vec());
+    let item = match bytes.split_first() {
+        Some((&PACKED, item)) => item,
+        Some((&PLAIN, plain)) => return Ok(plain.to_vec()),
+        _ => return Ok(bytes.to_vec()),
     };
     let mut reader = Reader::about(about, item);
     let mut json = Vec::with_capacity(bytes.len().saturating_mul(3));

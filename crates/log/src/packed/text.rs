@@ -49,31 +49,34 @@ pub(super) fn text_of(form: &[u8], known: u16) -> Result<String, PackedError> {
     text.ok_or(PackedError::Form)
 }
 
-/// A row's or another key as bytes: 17 for an id, whose first is none that a text begins with; what else it is, as it
-/// is. Ids sort as their texts do.
+/// A key as bytes: an id at its end takes 17, the first of which can't stand there in a text; what else it is stands as
+/// it is. Keys of ids sort as their texts do.
 #[must_use]
 pub fn pack_key(key: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(17);
-    if key.len() == ID_TEXT && push_id(&mut out, &[], key) {
-        // From 0x80 to 0xbf: a text of UTF-8 begins with none of these.
-        if let Some(first) = out.first_mut() {
-            *first |= 0x80;
+    let (before, id) = key.len().checked_sub(ID_TEXT).and_then(|at| key.split_at_checked(at)).unwrap_or((key, ""));
+    let mut out = Vec::with_capacity(before.len() + 17);
+    out.extend_from_slice(before.as_bytes());
+    match parse_id(id).filter(|_| !before.ends_with(|last: char| last.is_ascii_alphanumeric())) {
+        Some((prefix, value)) => {
+            // From 0x80 to 0xbf: no character of UTF-8 begins with any of these.
+            out.push(prefix | 0x80);
+            out.extend_from_slice(&value.to_be_bytes());
         }
-        return out;
+        None => out.extend_from_slice(id.as_bytes()),
     }
-    key.as_bytes().to_vec()
+    out
 }
 
-/// The inverse of [`pack_key`]. What it didn't make matches nothing.
+/// The inverse of [`pack_key`]. Bytes that it didn't make give a text that matches nothing.
 #[must_use]
 pub fn unpack_key(bytes: &[u8]) -> String {
-    let packed = match bytes.split_first() {
-        Some((first, id)) if (0x80..0xc0).contains(first) => WORDS
-            .prefix(first & 0x3f)
-            .zip(<[u8; 16]>::try_from(id).ok())
-            .map(|(prefix, id)| spelled(prefix, u128::from_be_bytes(id))),
-        _ => None,
-    };
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return text.to_owned();
+    }
+    let packed = bytes.split_last_chunk::<17>().and_then(|(before, [first, id @ ..])| {
+        let prefix = WORDS.prefix(first & 0x3f).filter(|_| (0x80..0xc0).contains(first))?;
+        Some(format!("{}{}", std::str::from_utf8(before).ok()?, spelled(prefix, u128::from_be_bytes(*id))))
+    });
     packed.unwrap_or_else(|| String::from_utf8_lossy(bytes).into_owned())
 }
 

@@ -1,9 +1,12 @@
 //! The schema, brought up to date under an advisory lock, so that replicas that start together don't collide.
 
+use std::ops::RangeBounds;
+
 use tenure_core::base::time::Timestamp;
 use tenure_core::store::port::RowSealer;
-use tokio_postgres::Transaction;
+use tokio_postgres::{Client, Transaction};
 
+use super::compact;
 use super::session::Address;
 use crate::error::OpenError;
 use crate::migrations::{self, pending};
@@ -12,12 +15,25 @@ use crate::row::text;
 /// Names the lock among those of other programs: "tenure" in ASCII.
 const LOCK: i64 = 0x74_65_6e_75_72_65;
 
+/// Brings the database into the form of this version. What takes long goes in steps: stopped in the middle, the next
+/// start goes on.
 pub(super) async fn migrate(address: &Address, sealer: &dyn RowSealer) -> Result<(), OpenError> {
     let mut client = address.connect(|_| ()).await?;
-    // Another replica may be at a long migration.
-    client.batch_execute("SET lock_timeout = 0; SET statement_timeout = 0").await?;
+    // Another replica may be at a long migration. The lock ends with the connection.
+    client.batch_execute("SET lock_timeout = 0; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0").await?;
+    client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await?;
+    run_migrations(&mut client, sealer, ..=migrations::COMPACT).await?;
+    compact::move_rows(&mut client).await?;
+    run_migrations(&mut client, sealer, ..).await
+}
+
+/// Runs those of the migrations in a range that are still to run.
+async fn run_migrations(
+    client: &mut Client,
+    sealer: &dyn RowSealer,
+    range: impl RangeBounds<u32>,
+) -> Result<(), OpenError> {
     let transaction = client.transaction().await?;
-    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
     transaction
         .batch_execute(
             "CREATE TABLE IF NOT EXISTS migration (number INTEGER NOT NULL PRIMARY KEY, checksum BYTEA NOT NULL)",
@@ -29,7 +45,7 @@ pub(super) async fn migrate(address: &Address, sealer: &dyn RowSealer) -> Result
         .iter()
         .map(|row| (u32::try_from(row.get::<_, i32>(0)).unwrap_or_default(), row.get(1)))
         .collect();
-    for migration in pending(migrations::POSTGRES, &ran)? {
+    for migration in pending(migrations::POSTGRES, &ran)?.into_iter().filter(|step| range.contains(&step.number)) {
         transaction.batch_execute(migration.sql).await?;
         if migration.number == migrations::LAST_USES {
             seal_last_uses(&transaction, sealer).await?;

@@ -1,6 +1,7 @@
 //! The store on PostgreSQL, for several replicas. Each process batches its waiting changesets; whoever locks the
 //! log's head writes. There is no row cache: every decision reads the database, so replicas are exact.
 
+mod compact;
 mod migrate;
 mod reader;
 mod session;
@@ -26,7 +27,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::AsyncMessage;
 use writer::{Job, Writer};
 
-use crate::batch;
+use crate::batch::{self, Keeps};
 use crate::error::OpenError;
 use crate::row::behind;
 
@@ -90,7 +91,7 @@ impl PostgresStore {
     }
 
     async fn write(&self, changeset: Changeset) -> Outcome {
-        let prepared = match batch::prepare(changeset, &*self.sealer) {
+        let prepared = match batch::prepare(changeset, &*self.sealer, Keeps::Columns) {
             Ok(prepared) => prepared,
             Err(outcome) => return outcome,
         };

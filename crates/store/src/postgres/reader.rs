@@ -9,12 +9,17 @@ use tenure_core::store::port::{
     Beside, Claimed, Deadline, EntryPersonal, Head, IndexEntry, LastUse, ListQuery, LogEntry, Page, RowSealer, Seal,
     Sealed, Snapshot, StoreError,
 };
-use tenure_core::store::row::{Position, Row, RowKey};
+use tenure_core::store::row::{Row, RowKey};
+use tenure_log::leaf_hash;
+use tenure_log::packed::{pack_key, unpack_key};
 use tokio_postgres::types::ToSql;
 
 use super::Highest;
 use super::session::{Address, Pool};
-use crate::row::{bears, hash, is_genuine, limit_of, page, signed, terms_beside, text, unsigned, verify};
+use crate::row::{
+    Found, Listed, bears, bears_all, hash, is_genuine, kept_mac, limit_of, opened, page, place, signed, term_key,
+    terms_beside, text, unsigned,
+};
 
 pub(super) struct Reader {
     pool: Pool,
@@ -36,7 +41,7 @@ const CLAIM: &str = "WITH ready AS MATERIALIZED (
     UPDATE due SET fence = nextval('fence'), lease_until = $3 FROM ready
     WHERE due.shard = 0 AND due.kind = $1 AND due.subject = ready.subject RETURNING due.subject, due.due_at, due.fence";
 
-const ENTRIES: &str = "SELECT idx, hash, leaf FROM entry WHERE shard = 0 AND idx >= $1 ORDER BY idx LIMIT $2";
+const ENTRIES: &str = "SELECT place, leaf FROM entry WHERE place >= $1 ORDER BY place LIMIT $2";
 
 const PERSONAL: &str = "SELECT idx, subject, field, salt, value FROM personal WHERE shard = 0 AND idx BETWEEN $1 AND $2 ORDER BY idx, field";
 
@@ -83,7 +88,7 @@ impl Reader {
             return Ok(Snapshot { rows: Vec::new(), head: self.head().await?.size });
         }
         let kinds: Vec<i16> = keys.iter().map(|key| i16::from(key.kind.code())).collect();
-        let ids: Vec<&[u8]> = keys.iter().map(|key| key.id.as_bytes()).collect();
+        let ids: Vec<Vec<u8>> = keys.iter().map(|key| pack_key(&key.id)).collect();
         let known = self.highest.known();
         let found = self.pool.query(LOAD, &[&kinds, &ids]).await?;
         let mut rows: Vec<Option<Arc<Row>>> = vec![None; keys.len()];
@@ -104,25 +109,31 @@ impl Reader {
     pub(super) async fn page(&self, query: &ListQuery) -> Result<Page, StoreError> {
         let limit = limit_of(query);
         let kind = i16::from(query.kind.code());
-        let after = query.after.as_deref().unwrap_or_default().as_bytes();
+        let after = pack_key(query.after.as_deref().unwrap_or_default());
         let bound = signed(limit as u64);
-        let terms: Vec<&[u8]> = query.terms.iter().map(|term| term.as_bytes()).collect();
+        let terms: Vec<Vec<u8>> = query.terms.iter().map(|term| term_key(query.kind.code(), term)).collect();
         let mut params: Vec<&(dyn ToSql + Sync)> = vec![&kind, &after, &bound];
         params.extend(terms.iter().map(|term| term as &(dyn ToSql + Sync)));
         let found = self.pool.query(&list_sql(terms.len(), query.after.is_some()), &params).await?;
-        let rows = found
-            .iter()
-            .map(|row| self.checked(RowKey { kind: query.kind, id: text(row.get(5)) }, row, 0))
-            .collect::<Vec<_>>();
-        page(rows, limit)
+        let listed = |row: &tokio_postgres::Row| {
+            let id = unpack_key(row.get(5));
+            let key = RowKey { kind: query.kind, id: id.clone() };
+            Listed { id, bears: bears_all(row.get(6), &query.terms), row: self.checked(key, row, 0) }
+        };
+        page(found.iter().map(listed).collect(), limit)
     }
 
     /// A row from the columns `revision, created, position, mac, body` that start at `first`.
     fn checked(&self, key: RowKey, found: &tokio_postgres::Row, first: usize) -> Result<Arc<Row>, StoreError> {
         let number = |n: usize| unsigned(found.get(first + n));
-        let row = Row::new(key, number(0), Position::at(number(1)), Position::at(number(2)), found.get(first + 4));
-        verify(&*self.sealer, &row, found.get(first + 3))?;
-        Ok(Arc::new(row))
+        let columns = Found {
+            revision: number(0),
+            created: number(1),
+            position: number(2),
+            mac: found.get(first + 3),
+            body: found.get(first + 4),
+        };
+        Ok(Arc::new(opened(&*self.sealer, key, &columns)?))
     }
 
     pub(super) async fn head(&self) -> Result<Head, StoreError> {
@@ -149,7 +160,7 @@ impl Reader {
             .iter()
             .map(|row| Claimed {
                 kind,
-                subject: text(row.get(0)),
+                subject: unpack_key(row.get(0)),
                 due_at: Timestamp::from_micros(row.get(1)),
                 fence: unsigned(row.get(2)),
             })
@@ -159,26 +170,19 @@ impl Reader {
     }
 
     pub(super) async fn entries(&self, from: u64, n: u16) -> Result<Vec<LogEntry>, StoreError> {
-        let found = self.pool.query(ENTRIES, &[&signed(from), &i64::from(n)]).await?;
-        let mut entries = found
-            .iter()
-            .map(|row| {
-                Ok(LogEntry {
-                    index: unsigned(row.get(0)),
-                    hash: hash(row.get(1))?,
-                    leaf: row.get(2),
-                    personal: Vec::new(),
-                })
-            })
-            .collect::<Result<Vec<_>, StoreError>>()?;
+        let found = self.pool.query(ENTRIES, &[&place(from), &i64::from(n)]).await?;
+        let entry = |row: &tokio_postgres::Row| {
+            LogEntry { index: unsigned(row.get(0)), leaf: row.get(1), personal: Vec::new() }
+        };
+        let mut entries: Vec<LogEntry> = found.iter().map(entry).collect();
         let (Some(first), Some(last)) =
             (entries.first().map(|entry| entry.index), entries.last().map(|entry| entry.index))
         else {
             return Ok(entries);
         };
         for row in self.pool.query(PERSONAL, &[&signed(first), &signed(last)]).await? {
-            let place = usize::try_from(unsigned(row.get(0)) - first).unwrap_or(usize::MAX);
-            if let Some(entry) = entries.get_mut(place) {
+            let offset = usize::try_from(unsigned(row.get(0)) - first).unwrap_or(usize::MAX);
+            if let Some(entry) = entries.get_mut(offset) {
                 let (subject, field, value) = (text(row.get(1)), text(row.get(2)), text(row.get(4)));
                 entry.personal.push(EntryPersonal { subject, field, salt: hash(row.get(3))?, value });
             }
@@ -187,8 +191,9 @@ impl Reader {
     }
 
     pub(super) async fn leaf_hashes(&self, from: u64, n: u32) -> Result<Vec<[u8; 32]>, StoreError> {
-        let sql = "SELECT hash FROM entry WHERE shard = 0 AND idx >= $1 ORDER BY idx LIMIT $2";
-        self.pool.query(sql, &[&signed(from), &i64::from(n)]).await?.iter().map(|row| hash(row.get(0))).collect()
+        let sql = "SELECT leaf FROM entry WHERE place >= $1 ORDER BY place LIMIT $2";
+        let found = self.pool.query(sql, &[&place(from), &i64::from(n)]).await?;
+        Ok(found.iter().map(|row| leaf_hash(row.get(0))).collect())
     }
 
     pub(super) async fn sealed(&self) -> Result<Option<Sealed>, StoreError> {
@@ -221,12 +226,12 @@ impl Reader {
 
     pub(super) async fn beside(&self, rows: &[(RowKey, Vec<String>)]) -> Result<Vec<Option<Beside>>, StoreError> {
         let kinds: Vec<i16> = rows.iter().map(|(key, _)| i16::from(key.kind.code())).collect();
-        let ids: Vec<&[u8]> = rows.iter().map(|(key, _)| key.id.as_bytes()).collect();
+        let ids: Vec<Vec<u8>> = rows.iter().map(|(key, _)| pack_key(&key.id)).collect();
         let asked = || (1_i64..).zip(rows).flat_map(|(n, (key, terms))| terms.iter().map(move |term| (n, key, term)));
         let places: Vec<i64> = asked().map(|(n, ..)| n).collect();
         let term_kinds: Vec<i16> = asked().map(|(_, key, _)| i16::from(key.kind.code())).collect();
-        let term_ids: Vec<&[u8]> = asked().map(|(_, key, _)| key.id.as_bytes()).collect();
-        let terms: Vec<&[u8]> = asked().map(|(.., term)| term.as_bytes()).collect();
+        let term_ids: Vec<Vec<u8>> = asked().map(|(_, key, _)| pack_key(&key.id)).collect();
+        let terms: Vec<Vec<u8>> = asked().map(|(_, key, term)| term_key(key.kind.code(), term)).collect();
         let found = self.pool.query(BESIDE, &[&kinds, &ids, &places, &term_kinds, &term_ids, &terms]).await?;
         let mut beside = vec![None; rows.len()];
         for row in &found {
@@ -244,18 +249,17 @@ impl Reader {
 
     pub(super) async fn index(&self, after: &IndexEntry, n: u16) -> Result<Vec<IndexEntry>, StoreError> {
         let found = self.pool.query(INDEX, &[&i16::from(after.kind), &after.term, &after.id, &i64::from(n)]).await?;
-        let entry = |row: &tokio_postgres::Row| IndexEntry {
-            kind: u8::try_from(row.get::<_, i16>(0)).unwrap_or(u8::MAX),
-            term: row.get(1),
-            id: row.get(2),
-            borne: bears(row.get(3), row.get(1)),
+        let entry = |row: &tokio_postgres::Row| {
+            let kind = u8::try_from(row.get::<_, i16>(0)).unwrap_or(u8::MAX);
+            let borne = bears(kind, row.get(3), row.get(1));
+            IndexEntry { kind, term: row.get(1), id: row.get(2), borne }
         };
         Ok(found.iter().map(entry).collect())
     }
 
     pub(super) async fn deadlines(&self, of: &[(DueKind, String)]) -> Result<Vec<Option<Deadline>>, StoreError> {
         let kinds: Vec<i16> = of.iter().map(|(kind, _)| i16::from(kind.code())).collect();
-        let subjects: Vec<&[u8]> = of.iter().map(|(_, subject)| subject.as_bytes()).collect();
+        let subjects: Vec<Vec<u8>> = of.iter().map(|(_, subject)| pack_key(subject)).collect();
         let found = self.pool.query(DEADLINES, &[&kinds, &subjects]).await?;
         let mut deadlines = vec![None; of.len()];
         for row in &found {
@@ -275,17 +279,17 @@ impl Reader {
         for (subject, at) in used {
             latest.entry(subject).and_modify(|known| *known = (*known).max(*at)).or_insert(*at);
         }
-        let subjects: Vec<&[u8]> = latest.keys().map(|subject| subject.as_bytes()).collect();
+        let subjects: Vec<Vec<u8>> = latest.keys().map(|subject| pack_key(subject)).collect();
         let times: Vec<i64> = latest.values().map(|at| at.as_micros()).collect();
         let macs: Vec<Vec<u8>> =
-            latest.iter().map(|(subject, at)| self.sealer.last_use(subject, *at).to_vec()).collect();
+            latest.iter().map(|(subject, at)| kept_mac(&self.sealer.last_use(subject, *at)).to_vec()).collect();
         let noted = self
             .pool
             .query("SELECT subject, at, mac FROM last_use WHERE shard = 0 AND subject = ANY($1::bytea[])", &[&subjects])
             .await?;
         let forged: Vec<&[u8]> = noted
             .iter()
-            .filter(|row| !is_genuine(&*self.sealer, row.get(0), row.get(1), row.get(2)))
+            .filter(|row| !is_genuine(&*self.sealer, &unpack_key(row.get(0)), row.get(1), row.get(2)))
             .map(|row| row.get(0))
             .collect();
         self.pool.query(TOUCH, &[&subjects, &times, &macs, &forged]).await.map(drop)
@@ -294,9 +298,9 @@ impl Reader {
     pub(super) async fn last_used(&self, subject: &str) -> Result<Option<Timestamp>, StoreError> {
         let found = self
             .pool
-            .query("SELECT at, mac FROM last_use WHERE shard = 0 AND subject = $1", &[&subject.as_bytes()])
+            .query("SELECT at, mac FROM last_use WHERE shard = 0 AND subject = $1", &[&pack_key(subject)])
             .await?;
-        let genuine = found.first().filter(|row| is_genuine(&*self.sealer, subject.as_bytes(), row.get(0), row.get(1)));
+        let genuine = found.first().filter(|row| is_genuine(&*self.sealer, subject, row.get(0), row.get(1)));
         Ok(genuine.map(|row| Timestamp::from_micros(row.get(0))))
     }
 
@@ -305,7 +309,7 @@ impl Reader {
         let found = self.pool.query(sql, &[&after, &i64::from(n)]).await?;
         let stamp = |row: &tokio_postgres::Row| LastUse {
             subject: row.get(0),
-            genuine: is_genuine(&*self.sealer, row.get(0), row.get(1), row.get(2)),
+            genuine: is_genuine(&*self.sealer, &unpack_key(row.get(0)), row.get(1), row.get(2)),
         };
         Ok(found.iter().map(stamp).collect())
     }
@@ -317,7 +321,7 @@ fn place_of(row: &tokio_postgres::Row) -> usize {
 }
 
 fn list_sql(terms: usize, after: bool) -> String {
-    let columns = "SELECT r.revision, r.created, r.position, r.mac, r.body, r.id FROM";
+    let columns = "SELECT r.revision, r.created, r.position, r.mac, r.body, r.id, r.terms FROM";
     let greater = if after { ">" } else { ">=" };
     if terms == 0 {
         return format!(

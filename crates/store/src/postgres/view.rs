@@ -6,12 +6,14 @@ use tenure_core::base::time::Timestamp;
 use tenure_core::store::changeset::{DueChange, Expect};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::port::{Head, RowSealer, StoreError};
-use tenure_core::store::row::{Position, Row, RowKey, RowKind};
+use tenure_core::store::row::{RowKey, RowKind};
+use tenure_log::leaf_hash;
+use tenure_log::packed::{pack_key, unpack_key};
 use tokio_postgres::Error;
 
 use super::session::{Session, describe, down, is_ended, part};
-use crate::batch::{Original, Prepared, Replaced, View};
-use crate::row::{hash, leaf_time, signed, terms_of, text, unsigned, verify};
+use crate::batch::{Original, Prepared, PreparedPut, Replaced, View};
+use crate::row::{Found, commit_key, leaf_of_entry, once_key, opened, place, signed, terms_of, text, unsigned};
 
 /// Begins for whoever takes authority away.
 const LOCK_OR_ACT: &str = "BEGIN; SET LOCAL lock_timeout = '400ms'";
@@ -45,10 +47,10 @@ impl From<StoreError> for NotBegun {
 const HEAD: &str = "SELECT size, last_at FROM head WHERE shard = 0 FOR UPDATE";
 
 // Each key is looked up by itself: as a plain join, the planner may rather scan all that the constant shard selects.
-const ORIGINALS: &str = "SELECT k.id, e.idx, e.leaf FROM UNNEST($1::bytea[]) AS k (id)
-    CROSS JOIN LATERAL (SELECT idx, leaf FROM entry WHERE shard = 0 AND id = k.id LIMIT 1) AS e";
+const ORIGINALS: &str = "SELECT e.place, e.leaf FROM UNNEST($1::bigint[]) AS k (commit_key)
+    CROSS JOIN LATERAL (SELECT place, leaf FROM entry WHERE commit_key = k.commit_key) AS e";
 
-const HASHES: &str = "SELECT hash FROM entry WHERE shard = 0 AND idx >= $1 ORDER BY idx LIMIT $2";
+const HASHES: &str = "SELECT leaf FROM entry WHERE place >= $1 ORDER BY place LIMIT $2";
 
 const REVISIONS: &str = "SELECT k.kind, k.id, r.revision FROM UNNEST($1::smallint[], $2::bytea[]) AS k (kind, id)
     CROSS JOIN LATERAL (SELECT revision FROM record WHERE shard = 0 AND kind = k.kind AND id = k.id LIMIT 1) AS r";
@@ -56,8 +58,8 @@ const REVISIONS: &str = "SELECT k.kind, k.id, r.revision FROM UNNEST($1::smallin
 const REPLACED: &str = "SELECT k.kind, k.id, r.* FROM UNNEST($1::smallint[], $2::bytea[]) AS k (kind, id) CROSS JOIN LATERAL
     (SELECT revision, created, position, mac, body, terms FROM record WHERE shard = 0 AND kind = k.kind AND id = k.id LIMIT 1) AS r";
 
-const ONCE: &str = "SELECT k.space, k.key, o.until FROM UNNEST($1::bytea[], $2::bytea[]) AS k (space, key)
-    CROSS JOIN LATERAL (SELECT until FROM once WHERE shard = 0 AND space = k.space AND key = k.key LIMIT 1) AS o";
+const ONCE: &str = "SELECT k.key, o.until FROM UNNEST($1::bytea[]) AS k (key)
+    CROSS JOIN LATERAL (SELECT until FROM once WHERE shard = 0 AND key = k.key LIMIT 1) AS o";
 
 const SPENT: &str = "SELECT k.budget, k.since, s.spent, s.until FROM UNNEST($1::bytea[], $2::bigint[]) AS k (budget, since)
     CROSS JOIN LATERAL (SELECT spent, until FROM spend WHERE shard = 0 AND budget = k.budget AND since = k.since LIMIT 1) AS s";
@@ -74,7 +76,8 @@ pub(super) struct PostgresView {
     originals: HashMap<String, Original>,
     revisions: HashMap<RowKey, u64>,
     replaced: HashMap<RowKey, Result<Replaced, StoreError>>,
-    once: HashMap<(String, String), Option<Timestamp>>,
+    /// By the digest of a key.
+    once: HashMap<Vec<u8>, Option<Timestamp>>,
     spent: HashMap<(String, Timestamp), (u32, Timestamp)>,
     fences: HashMap<(DueKind, String), u64>,
 }
@@ -82,12 +85,12 @@ pub(super) struct PostgresView {
 /// What a batch asks.
 #[derive(Default)]
 struct Wanted<'a> {
-    events: Vec<&'a [u8]>,
-    rows: (Vec<i16>, Vec<&'a [u8]>),
-    replaced: (Vec<i16>, Vec<&'a [u8]>),
-    once: (Vec<&'a [u8]>, Vec<&'a [u8]>),
+    commits: Vec<i64>,
+    rows: (Vec<i16>, Vec<Vec<u8>>),
+    replaced: (Vec<i16>, Vec<Vec<u8>>),
+    once: Vec<Vec<u8>>,
     spends: (Vec<&'a [u8]>, Vec<i64>),
-    due: (Vec<i16>, Vec<&'a [u8]>),
+    due: (Vec<i16>, Vec<Vec<u8>>),
 }
 
 impl<'a> Wanted<'a> {
@@ -97,9 +100,9 @@ impl<'a> Wanted<'a> {
         let mut replaced: HashSet<&RowKey> = HashSet::new();
         let mut spends = HashSet::new();
         for changeset in batch {
-            wanted.events.extend(changeset.events.iter().map(|event| event.id().as_bytes()));
+            wanted.commits.extend(changeset.events.first().map(|event| commit_key(event.id())));
             rows.extend(changeset.expects.iter().map(|(Expect::Revision(key, _) | Expect::Absent(key))| key));
-            for (put, _) in &changeset.puts {
+            for PreparedPut { put, .. } in &changeset.puts {
                 if put.replaces == 0 {
                     rows.insert(&put.key)
                 } else {
@@ -107,14 +110,13 @@ impl<'a> Wanted<'a> {
                 };
             }
             for once in &changeset.once {
-                wanted.once.0.push(once.space.as_bytes());
-                wanted.once.1.push(once.key.as_bytes());
+                wanted.once.push(once_key(once.space, &once.key));
             }
             spends.extend(changeset.spends.iter().map(|spend| (spend.budget.as_bytes(), spend.window.as_micros())));
             for change in &changeset.due {
                 if let DueChange::Ack(kind, subject, _) | DueChange::Retry(kind, subject, ..) = change {
                     wanted.due.0.push(i16::from(kind.code()));
-                    wanted.due.1.push(subject.as_bytes());
+                    wanted.due.1.push(pack_key(subject));
                 }
             }
         }
@@ -125,8 +127,8 @@ impl<'a> Wanted<'a> {
     }
 }
 
-fn columns<'a>(keys: impl IntoIterator<Item = &'a RowKey>) -> (Vec<i16>, Vec<&'a [u8]>) {
-    keys.into_iter().map(|key| (i16::from(key.kind.code()), key.id.as_bytes())).unzip()
+fn columns<'a>(keys: impl IntoIterator<Item = &'a RowKey>) -> (Vec<i16>, Vec<Vec<u8>>) {
+    keys.into_iter().map(|key| (i16::from(key.kind.code()), pack_key(&key.id))).unzip()
 }
 
 /// Begins a transaction, locks the head, and reads all that judging the batch takes.
@@ -146,10 +148,10 @@ pub(super) async fn begin(
         biased;
         session.client.batch_execute(begin),
         session.query(HEAD, &[]),
-        part(session, true, ORIGINALS, [&w.events]),
+        part(session, true, ORIGINALS, [&w.commits]),
         part(session, !w.rows.0.is_empty(), REVISIONS, [&w.rows.0, &w.rows.1]),
         part(session, !w.replaced.0.is_empty(), REPLACED, [&w.replaced.0, &w.replaced.1]),
-        part(session, !w.once.0.is_empty(), ONCE, [&w.once.0, &w.once.1]),
+        part(session, !w.once.is_empty(), ONCE, [&w.once]),
         part(session, !w.spends.0.is_empty(), SPENT, [&w.spends.0, &w.spends.1]),
         part(session, !w.due.0.is_empty(), FENCES, [&w.due.0, &w.due.1]),
     );
@@ -161,10 +163,9 @@ pub(super) async fn begin(
     };
     let mut view = PostgresView::default();
     for row in originals.map_err(failed)? {
-        let (index, at) = (unsigned(row.get(1)), leaf_time(row.get(2))?);
-        let id = text(row.get(0));
-        let leaf_hashes = original_hashes(session, batch, &id, index).await?;
-        view.originals.insert(id, Original { index, at, leaf_hashes });
+        let (index, leaf) = (unsigned(row.get(0)), leaf_of_entry(row.get(1))?);
+        let leaf_hashes = original_hashes(session, batch, &leaf.id, index).await?;
+        view.originals.insert(leaf.id, Original { index, at: Timestamp::from_micros(leaf.at), leaf_hashes });
     }
     for row in rows.map_err(failed)? {
         view.revisions.extend(key(&row).map(|key| (key, unsigned(row.get(2)))));
@@ -175,7 +176,7 @@ pub(super) async fn begin(
     view.once = once
         .map_err(failed)?
         .iter()
-        .map(|row| ((text(row.get(0)), text(row.get(1))), row.get::<_, Option<i64>>(2).map(Timestamp::from_micros)))
+        .map(|row| (row.get(0), row.get::<_, Option<i64>>(1).map(Timestamp::from_micros)))
         .collect();
     view.spent = spends
         .map_err(failed)?
@@ -188,7 +189,7 @@ pub(super) async fn begin(
     for row in fences.map_err(failed)? {
         let code: i16 = row.get(0);
         let kind = DueKind::ALL.iter().find(|kind| i16::from(kind.code()) == code);
-        view.fences.extend(kind.map(|kind| ((*kind, text(row.get(1))), unsigned(row.get(2)))));
+        view.fences.extend(kind.map(|kind| ((*kind, unpack_key(row.get(1))), unsigned(row.get(2)))));
     }
     Ok((head, view))
 }
@@ -204,20 +205,26 @@ async fn original_hashes(
         .iter()
         .find(|changeset| changeset.events.first().is_some_and(|event| event.id() == id))
         .map_or(0, |changeset| changeset.events.len());
-    let found = session.query(HASHES, &[&signed(index), &signed(events as u64)]).await.map_err(|error| down(&error))?;
-    found.iter().map(|row| hash(row.get(0))).collect()
+    let found = session.query(HASHES, &[&place(index), &signed(events as u64)]).await.map_err(|error| down(&error))?;
+    Ok(found.iter().map(|row| leaf_hash(row.get(0))).collect())
 }
 
 /// The key in the columns `kind, id`.
 fn key(row: &tokio_postgres::Row) -> Option<RowKey> {
     let kind = u8::try_from(row.get::<_, i16>(0)).ok().and_then(RowKind::from_code)?;
-    Some(RowKey { kind, id: text(row.get(1)) })
+    Some(RowKey { kind, id: unpack_key(row.get(1)) })
 }
 
 fn checked(key: &RowKey, found: &tokio_postgres::Row, sealer: &dyn RowSealer) -> Result<Replaced, StoreError> {
     let number = |n: usize| unsigned(found.get(n));
-    let row = Row::new(key.clone(), number(2), Position::at(number(3)), Position::at(number(4)), found.get(6));
-    verify(sealer, &row, found.get(5))?;
+    let columns = Found {
+        revision: number(2),
+        created: number(3),
+        position: number(4),
+        mac: found.get(5),
+        body: found.get(6),
+    };
+    let row = opened(sealer, key.clone(), &columns)?;
     Ok(Replaced { revision: row.revision, created: row.created, terms: terms_of(key, found.get(7))? })
 }
 
@@ -235,7 +242,7 @@ impl View for PostgresView {
     }
 
     fn once(&mut self, space: &str, key: &str) -> Result<Option<Option<Timestamp>>, StoreError> {
-        Ok(self.once.get(&(space.to_owned(), key.to_owned())).copied())
+        Ok(self.once.get(&once_key(space, key)).copied())
     }
 
     fn spent(&mut self, budget: &str, window: Timestamp) -> Result<Option<(u32, Timestamp)>, StoreError> {

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use tenure_core::base::time::Timestamp;
 use tenure_core::store::port::{Head, Outcome, RowSealer, StoreError};
+use tenure_log::packed::pack_key;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tokio_postgres::Error;
@@ -18,7 +19,7 @@ use super::view::{self, NotBegun};
 use super::{CHANNEL, Highest};
 use crate::batch::{self, Prepared, Writes};
 use crate::pace::Pace;
-use crate::row::{signed, terms_column};
+use crate::row::{commit_key, kept_mac, once_key, place, signed, term_key, term_keys_of};
 
 /// The most changesets in one transaction.
 const BATCH: usize = 512;
@@ -274,8 +275,8 @@ impl Writer {
 
 const ERASE: &str = "DELETE FROM personal WHERE shard = 0 AND subject = ANY($1::bytea[])";
 
-const ENTRIES: &str = "INSERT INTO entry (shard, idx, id, hash, leaf)
-    SELECT 0, * FROM UNNEST($1::bigint[], $2::bytea[], $3::bytea[], $4::bytea[])";
+const ENTRIES: &str = "INSERT INTO entry (place, commit_key, leaf)
+    SELECT * FROM UNNEST($1::bigint[], $2::bigint[], $3::bytea[])";
 
 const PERSONAL: &str = "INSERT INTO personal (shard, idx, field, subject, salt, value)
     SELECT 0, * FROM UNNEST($1::bigint[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[])";
@@ -296,8 +297,8 @@ const TERMS: &str =
     ON CONFLICT DO NOTHING";
 
 const ONCE: &str =
-    "INSERT INTO once (shard, space, key, until) SELECT 0, * FROM UNNEST($1::bytea[], $2::bytea[], $3::bigint[])
-    ON CONFLICT (shard, space, key) DO UPDATE SET until = excluded.until";
+    "INSERT INTO once (shard, key, until) SELECT 0, * FROM UNNEST($1::bytea[], $2::bigint[])
+    ON CONFLICT (shard, key) DO UPDATE SET until = excluded.until";
 
 const SPENDS: &str = "INSERT INTO spend (shard, budget, since, spent, until) SELECT 0, * FROM UNNEST($1::bytea[], $2::bigint[], $3::bigint[], $4::bigint[])
     ON CONFLICT (shard, budget, since) DO UPDATE SET spent = excluded.spent, until = excluded.until";
@@ -320,12 +321,11 @@ const STATEMENTS: &[&str] =
 async fn put(session: &Session, writes: &Writes<'_>) -> Result<(), Failed> {
     let log = Log::of(writes);
     let rows = Rows::of(writes);
-    let (spaces, keys, untils) = unzip3(
-        writes
-            .once
-            .iter()
-            .map(|((space, key), until)| (space.as_bytes(), key.as_bytes(), until.map(Timestamp::as_micros))),
-    );
+    let (keys, untils): (Vec<Vec<u8>>, Vec<Option<i64>>) = writes
+        .once
+        .iter()
+        .map(|((space, key), until)| (once_key(space, key), until.map(Timestamp::as_micros)))
+        .unzip();
     let budgets: Vec<&[u8]> = writes.spends.keys().map(|(budget, _)| budget.as_bytes()).collect();
     let windows: Vec<i64> = writes.spends.keys().map(|(_, window)| window.as_micros()).collect();
     let (spent, kept): (Vec<i64>, Vec<i64>) =
@@ -334,12 +334,12 @@ async fn put(session: &Session, writes: &Writes<'_>) -> Result<(), Failed> {
     let due: BTreeMap<_, _> = writes.due.iter().collect();
     let (set_kinds, set_subjects, set_at) =
         unzip3(due.iter().filter_map(|((kind, subject), at)| {
-            Some((i16::from(kind.code()), subject.as_bytes(), (**at)?.as_micros()))
+            Some((i16::from(kind.code()), pack_key(subject), (**at)?.as_micros()))
         }));
-    let (clear_kinds, clear_subjects): (Vec<i16>, Vec<&[u8]>) = due
+    let (clear_kinds, clear_subjects): (Vec<i16>, Vec<Vec<u8>>) = due
         .iter()
         .filter(|(_, at)| at.is_none())
-        .map(|((kind, subject), _)| (i16::from(kind.code()), subject.as_bytes()))
+        .map(|((kind, subject), _)| (i16::from(kind.code()), pack_key(subject)))
         .unzip();
     let erase: Vec<&[u8]> = writes.erase.iter().map(|subject| subject.as_bytes()).collect();
     let (size, last_at) = (signed(writes.head.size), writes.head.last_at.as_micros());
@@ -349,14 +349,14 @@ async fn put(session: &Session, writes: &Writes<'_>) -> Result<(), Failed> {
     let (a, b, c, d, e, f, g, h, i, j, k, l, committed) = tokio::join!(
         biased;
         part(session, !erase.is_empty(), ERASE, [&erase]),
-        part(session, true, ENTRIES, [&log.indexes, &log.ids, &log.hashes, &log.leaves]),
+        part(session, true, ENTRIES, [&log.places, &log.commit_keys, &log.leaves]),
         part(session, !log.fields.is_empty(), PERSONAL, [&log.owners, &log.fields, &log.subjects, &log.salts, &log.values]),
         part(session, !rows.ids.is_empty(), RECORDS, [
             &rows.kinds, &rows.ids, &rows.revisions, &rows.created, &rows.positions, &rows.macs, &rows.drop_after, &rows.term_columns, &rows.bodies,
         ]),
         part(session, !rows.dropped.0.is_empty(), DROP_TERMS, [&rows.dropped.0, &rows.dropped.1, &rows.dropped.2]),
         part(session, !rows.added.0.is_empty(), TERMS, [&rows.added.0, &rows.added.1, &rows.added.2]),
-        part(session, !keys.is_empty(), ONCE, [&spaces, &keys, &untils]),
+        part(session, !keys.is_empty(), ONCE, [&keys, &untils]),
         part(session, !budgets.is_empty(), SPENDS, [&budgets, &windows, &spent, &kept]),
         part(session, !set_at.is_empty(), SET_DUE, [&set_kinds, &set_subjects, &set_at]),
         part(session, !clear_kinds.is_empty(), CLEAR_DUE, [&clear_kinds, &clear_subjects]),
@@ -397,9 +397,8 @@ fn unzip3<A, B, C>(items: impl Iterator<Item = (A, B, C)>) -> (Vec<A>, Vec<B>, V
 /// The columns of the entries and of the values beside them.
 #[derive(Default)]
 struct Log<'a> {
-    indexes: Vec<i64>,
-    ids: Vec<&'a [u8]>,
-    hashes: Vec<&'a [u8]>,
+    places: Vec<i64>,
+    commit_keys: Vec<Option<i64>>,
     leaves: Vec<&'a [u8]>,
     owners: Vec<i64>,
     fields: Vec<&'a [u8]>,
@@ -412,9 +411,8 @@ impl<'a> Log<'a> {
     fn of(writes: &'a Writes<'_>) -> Self {
         let mut log = Self::default();
         for entry in &writes.entries {
-            log.indexes.push(signed(entry.index));
-            log.ids.push(entry.id.as_bytes());
-            log.hashes.push(&entry.hash);
+            log.places.push(place(entry.index));
+            log.commit_keys.push(entry.begins.then(|| commit_key(entry.id)));
             log.leaves.push(&entry.leaf);
             for personal in &entry.personal {
                 log.owners.push(signed(entry.index));
@@ -429,7 +427,7 @@ impl<'a> Log<'a> {
 }
 
 /// The columns of terms: kind, term, id.
-type Terms<'a> = (Vec<i16>, Vec<&'a [u8]>, Vec<&'a [u8]>);
+type Terms<'a> = (Vec<i16>, Vec<Vec<u8>>, Vec<&'a [u8]>);
 
 /// The columns of the rows and of their terms.
 #[derive(Default)]
@@ -441,7 +439,7 @@ struct Rows<'a> {
     positions: Vec<i64>,
     macs: Vec<&'a [u8]>,
     drop_after: Vec<Option<i64>>,
-    term_columns: Vec<Vec<u8>>,
+    term_columns: Vec<&'a [u8]>,
     bodies: Vec<&'a [u8]>,
     dropped: Terms<'a>,
     added: Terms<'a>,
@@ -452,21 +450,21 @@ impl<'a> Rows<'a> {
         let mut rows = Self::default();
         for row in &writes.rows {
             let put = row.put;
-            let (kind, id) = (i16::from(put.key.kind.code()), put.key.id.as_bytes());
+            let (kind, id) = (i16::from(put.key.kind.code()), row.kept.id.as_slice());
             rows.kinds.push(kind);
             rows.ids.push(id);
             rows.revisions.push(signed(row.revision));
             rows.created.push(signed(row.created.index));
             rows.positions.push(signed(row.position.index));
-            rows.macs.push(&row.mac);
+            rows.macs.push(kept_mac(&row.mac));
             rows.drop_after.push(put.droppable_after.map(Timestamp::as_micros));
-            rows.term_columns.push(terms_column(&put.terms));
-            rows.bodies.push(&put.body);
+            rows.term_columns.push(&row.kept.terms);
+            rows.bodies.push(&row.kept.body);
             let held = row.held_terms.as_deref().unwrap_or_default();
-            let mut add = |columns: fn(&mut Self) -> &mut Terms<'a>, term: &'a str| {
+            let mut add = |columns: fn(&mut Self) -> &mut Terms<'a>, term: &str| {
                 let columns = columns(&mut rows);
                 columns.0.push(kind);
-                columns.1.push(term.as_bytes());
+                columns.1.push(term_key(put.key.kind.code(), term));
                 columns.2.push(id);
             };
             for term in held.iter().filter(|term| !put.terms.contains(term)) {
@@ -481,13 +479,13 @@ impl<'a> Rows<'a> {
 }
 
 const OLD_ROWS: &str =
-    "SELECT kind, id, terms FROM record WHERE shard = 0 AND drop_after < $1 ORDER BY drop_after, kind, id LIMIT $2";
+    "SELECT kind, id, terms FROM record WHERE drop_after < $1 ORDER BY drop_after, kind, id LIMIT $2";
 
 const DROP_ROWS: &str = "DELETE FROM record r USING UNNEST($1::smallint[], $2::bytea[]) AS k (kind, id)
     WHERE r.shard = 0 AND r.kind = k.kind AND r.id = k.id";
 
-const DROP_ONCE: &str = "DELETE FROM once WHERE (shard, space, key) IN
-    (SELECT shard, space, key FROM once WHERE shard = 0 AND until < $1 ORDER BY until, space, key LIMIT $2)";
+const DROP_ONCE: &str = "DELETE FROM once WHERE (shard, key) IN
+    (SELECT shard, key FROM once WHERE until < $1 ORDER BY until, shard, key LIMIT $2)";
 
 const DROP_SPENDS: &str = "DELETE FROM spend WHERE (shard, budget, since) IN
     (SELECT shard, budget, since FROM spend WHERE shard = 0 AND until < $1 ORDER BY until, budget, since LIMIT $2)";
@@ -502,14 +500,15 @@ async fn purge(session: &mut Session, now: Timestamp, n: u32) -> Result<u64, Err
     let ids: Vec<&[u8]> = old.iter().map(|row| row.get(1)).collect();
     let mut terms: (Vec<i16>, Vec<Vec<u8>>, Vec<&[u8]>) = (Vec::new(), Vec::new(), Vec::new());
     for row in &old {
-        let Ok(borne) = serde_json::from_slice::<Vec<String>>(row.get(2)) else {
+        let kind = u8::try_from(row.get::<_, i16>(0)).unwrap_or(u8::MAX);
+        let Some(borne) = term_keys_of(kind, row.get(2)) else {
             // Altered: what it bore is looked for, so that nothing of it is left in the index.
             transaction.execute(DROP_ALL_TERMS, &[&row.get::<_, i16>(0), &row.get::<_, &[u8]>(1)]).await?;
             continue;
         };
         for term in borne {
             terms.0.push(row.get(0));
-            terms.1.push(term.into_bytes());
+            terms.1.push(term);
             terms.2.push(row.get(1));
         }
     }

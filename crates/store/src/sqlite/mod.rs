@@ -4,6 +4,7 @@
 mod backup;
 mod cache;
 mod checkpoint;
+mod compact;
 mod open;
 mod reader;
 mod reserve;
@@ -32,7 +33,7 @@ use tenure_core::store::row::RowKey;
 use tokio::sync::{mpsc, oneshot, watch};
 use writer::{Job, Task, Writer};
 
-use crate::batch;
+use crate::batch::{self, Keeps};
 use crate::error::OpenError;
 
 pub use self::backup::{back_up, head_of, put_back};
@@ -133,7 +134,7 @@ impl SqliteStore {
     }
 
     async fn write(&self, changeset: Changeset) -> Outcome {
-        let prepared = match batch::prepare(changeset, &*self.sealer) {
+        let prepared = match batch::prepare(changeset, &*self.sealer, Keeps::Columns) {
             Ok(prepared) => prepared,
             Err(outcome) => return outcome,
         };

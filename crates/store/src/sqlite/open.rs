@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions, TryLockError};
+use std::ops::RangeBounds;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 use tenure_core::base::time::Timestamp;
 use tenure_core::store::port::RowSealer;
 
+use super::compact;
 use crate::error::OpenError;
 use crate::migrations::{self, MigrationError, pending};
 use crate::row::text;
@@ -102,14 +104,31 @@ pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// Brings the database into the form of this version. What takes long goes in steps: stopped in the middle, the next
+/// start goes on.
 pub(super) fn migrate(connection: &mut Connection, sealer: &dyn RowSealer) -> Result<(), OpenError> {
+    let was_there = run_migrations(connection, sealer, ..=migrations::COMPACT)?;
+    compact::move_rows(connection)?;
+    run_migrations(connection, sealer, ..)?;
+    if was_there {
+        compare_schema(connection)?;
+    }
+    Ok(())
+}
+
+/// Runs those of the migrations in a range that are still to run; whether any had run before.
+fn run_migrations(
+    connection: &mut Connection,
+    sealer: &dyn RowSealer,
+    range: impl RangeBounds<u32>,
+) -> Result<bool, OpenError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch(TABLE_OF_MIGRATIONS)?;
     let ran = transaction
         .prepare("SELECT number, checksum FROM migration ORDER BY number")?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<Vec<(u32, Vec<u8>)>, _>>()?;
-    for migration in pending(migrations::SQLITE, &ran)? {
+    for migration in pending(migrations::SQLITE, &ran)?.into_iter().filter(|step| range.contains(&step.number)) {
         transaction.execute_batch(migration.sql)?;
         if migration.number == migrations::LAST_USES {
             seal_last_uses(&transaction, sealer)?;
@@ -119,11 +138,8 @@ pub(super) fn migrate(connection: &mut Connection, sealer: &dyn RowSealer) -> Re
             params![migration.number, migration.checksum()],
         )?;
     }
-    if !ran.is_empty() {
-        compare_schema(&transaction)?;
-    }
     transaction.commit()?;
-    Ok(())
+    Ok(!ran.is_empty())
 }
 
 const TABLE_OF_MIGRATIONS: &str =

@@ -11,11 +11,16 @@ use tenure_core::store::port::{
     Beside, Deadline, EntryPersonal, Head, IndexEntry, LastUse, ListQuery, LogEntry, Page, RowSealer, Sealed, Snapshot,
     StoreError,
 };
-use tenure_core::store::row::{Position, Row, RowKey};
+use tenure_core::store::row::{Row, RowKey};
+use tenure_log::leaf_hash;
+use tenure_log::packed::{pack_key, unpack_key};
 
 use super::cache::{self, Cache};
 use super::open;
-use crate::row::{bears, behind, is_genuine, limit_of, page, signed, terms_beside, text, unsigned, verify};
+use crate::row::{
+    Found, Listed, bears, bears_all, behind, is_genuine, limit_of, opened, page, place, signed, term_key, terms_beside, text,
+    unsigned,
+};
 
 /// Idle reader connections that are kept.
 const IDLE: usize = 8;
@@ -126,30 +131,39 @@ pub(super) fn row(
         .prepare_cached("SELECT revision, created, position, mac, body, terms FROM record WHERE shard = 0 AND kind = $1 AND id = $2")
         .and_then(|mut statement| {
             statement
-                .query_row(params![key.kind.code(), key.id.as_bytes()], |found| {
-                    Ok((raw(key.clone(), found)?, found.get(5)?))
+                .query_row(params![key.kind.code(), pack_key(&key.id)], |found| {
+                    Ok((of_columns(sealer, key.clone(), found)?, found.get(5)?))
                 })
                 .optional()
         })
         .map_err(Down)?;
-    let Some(((row, mac), terms)) = found else {
-        return Ok(None);
-    };
-    verify(sealer, &row, &mac)?;
-    Ok(Some((Arc::new(row), terms)))
+    match found {
+        Some((row, terms)) => Ok(Some((Arc::new(row?), terms))),
+        None => Ok(None),
+    }
 }
 
-/// A row from the columns `revision, created, position, mac, body`.
-fn raw(key: RowKey, found: &rusqlite::Row<'_>) -> rusqlite::Result<(Row, Vec<u8>)> {
-    let (revision, created, position) = (unsigned(found.get(0)?), unsigned(found.get(1)?), unsigned(found.get(2)?));
-    Ok((Row::new(key, revision, Position::at(created), Position::at(position), found.get(4)?), found.get(3)?))
+/// A row from the columns `revision, created, position, mac, body`, its MAC checked.
+fn of_columns(
+    sealer: &dyn RowSealer,
+    key: RowKey,
+    found: &rusqlite::Row<'_>,
+) -> rusqlite::Result<Result<Row, StoreError>> {
+    let columns = Found {
+        revision: unsigned(found.get(0)?),
+        created: unsigned(found.get(1)?),
+        position: unsigned(found.get(2)?),
+        mac: found.get_ref(3)?.as_blob()?,
+        body: found.get_ref(4)?.as_blob()?,
+    };
+    Ok(opened(sealer, key, &columns))
 }
 
 pub(super) fn page_of(connection: &Connection, sealer: &dyn RowSealer, query: &ListQuery) -> Result<Page, StoreError> {
     let limit = limit_of(query);
-    let after = query.after.as_deref().unwrap_or_default().as_bytes();
+    let after = pack_key(query.after.as_deref().unwrap_or_default());
     let kind = query.kind.code();
-    let terms: Vec<&[u8]> = query.terms.iter().map(|term| term.as_bytes()).collect();
+    let terms: Vec<Vec<u8>> = query.terms.iter().map(|term| term_key(kind, term)).collect();
     let bound = signed(limit as u64);
     let mut params: Vec<&dyn ToSql> = vec![&kind, &after, &bound];
     params.extend(terms.iter().map(|term| term as &dyn ToSql));
@@ -158,25 +172,20 @@ pub(super) fn page_of(connection: &Connection, sealer: &dyn RowSealer, query: &L
         .and_then(|mut statement| {
             statement
                 .query_map(params.as_slice(), |found| {
-                    let id = text(found.get(5)?);
-                    raw(RowKey { kind: query.kind, id }, found)
+                    let id = unpack_key(found.get_ref(5)?.as_blob()?);
+                    let bears = bears_all(found.get_ref(6)?.as_blob()?, &query.terms);
+                    let row = of_columns(sealer, RowKey { kind: query.kind, id: id.clone() }, found)?;
+                    Ok(Listed { id, bears, row: row.map(Arc::new) })
                 })?
                 .collect::<Result<Vec<_>, _>>()
         })
         .map_err(Down)?;
-    let rows = found
-        .into_iter()
-        .map(|(row, mac)| {
-            verify(sealer, &row, &mac)?;
-            Ok(Arc::new(row))
-        })
-        .collect::<Vec<_>>();
-    page(rows, limit)
+    page(found, limit)
 }
 
 /// The first term leads, in the order of ids; the others are looked up for each of its rows.
 fn list_sql(terms: usize, after: bool) -> String {
-    let columns = "SELECT r.revision, r.created, r.position, r.mac, r.body, r.id FROM";
+    let columns = "SELECT r.revision, r.created, r.position, r.mac, r.body, r.id, r.terms FROM";
     let greater = if after { ">" } else { ">=" };
     if terms == 0 {
         return format!(
@@ -207,14 +216,9 @@ pub(super) fn entries(connection: &Connection, from: u64, n: u16) -> Result<Vec<
     // One transaction, so that an erasure between the two reads doesn't show.
     let transaction = connection.unchecked_transaction()?;
     let mut entries = transaction
-        .prepare_cached("SELECT idx, hash, leaf FROM entry WHERE shard = 0 AND idx >= $1 ORDER BY idx LIMIT $2")?
-        .query_map(params![signed(from), n], |found| {
-            Ok(LogEntry {
-                index: unsigned(found.get(0)?),
-                hash: found.get(1)?,
-                leaf: found.get(2)?,
-                personal: Vec::new(),
-            })
+        .prepare_cached("SELECT place, leaf FROM entry WHERE place >= $1 ORDER BY place LIMIT $2")?
+        .query_map(params![place(from), n], |found| {
+            Ok(LogEntry { index: unsigned(found.get(0)?), leaf: found.get(1)?, personal: Vec::new() })
         })?
         .collect::<Result<Vec<_>, _>>()?;
     if let (Some(first), Some(last)) =
@@ -230,8 +234,8 @@ pub(super) fn entries(connection: &Connection, from: u64, n: u16) -> Result<Vec<
                 salt: row.get(3)?,
                 value: text(row.get(4)?),
             };
-            let place = usize::try_from(unsigned(row.get(0)?) - first).unwrap_or(usize::MAX);
-            if let Some(entry) = entries.get_mut(place) {
+            let offset = usize::try_from(unsigned(row.get(0)?) - first).unwrap_or(usize::MAX);
+            if let Some(entry) = entries.get_mut(offset) {
                 entry.personal.push(personal);
             }
         }
@@ -242,8 +246,10 @@ pub(super) fn entries(connection: &Connection, from: u64, n: u16) -> Result<Vec<
 
 pub(super) fn leaf_hashes(connection: &Connection, from: u64, n: u32) -> Result<Vec<[u8; 32]>, Down> {
     let mut statement =
-        connection.prepare_cached("SELECT hash FROM entry WHERE shard = 0 AND idx >= $1 ORDER BY idx LIMIT $2")?;
-    let hashes = statement.query_map(params![signed(from), n], |found| found.get(0))?.collect::<Result<_, _>>()?;
+        connection.prepare_cached("SELECT leaf FROM entry WHERE place >= $1 ORDER BY place LIMIT $2")?;
+    let hashes = statement
+        .query_map(params![place(from), n], |found| Ok(leaf_hash(found.get_ref(0)?.as_blob()?)))?
+        .collect::<Result<_, _>>()?;
     Ok(hashes)
 }
 
@@ -285,11 +291,12 @@ pub(super) fn beside(
 fn beside_one(connection: &Connection, key: &RowKey, terms: &[String]) -> rusqlite::Result<Option<Beside>> {
     let mut statement = connection
         .prepare_cached("SELECT revision, terms, drop_after FROM record WHERE shard = 0 AND kind = $1 AND id = $2")?;
+    let id = pack_key(&key.id);
     let found = statement
-        .query_row(params![key.kind.code(), key.id.as_bytes()], |found| {
+        .query_row(params![key.kind.code(), id], |found| {
             Ok(Beside {
                 revision: unsigned(found.get(0)?),
-                terms: terms_beside(&found.get::<_, Vec<u8>>(1)?),
+                terms: terms_beside(found.get_ref(1)?.as_blob()?),
                 indexed: true,
                 droppable_after: found.get::<_, Option<i64>>(2)?.map(Timestamp::from_micros),
             })
@@ -299,7 +306,7 @@ fn beside_one(connection: &Connection, key: &RowKey, terms: &[String]) -> rusqli
     let mut indexed =
         connection.prepare_cached("SELECT 1 FROM term WHERE shard = 0 AND kind = $1 AND term = $2 AND id = $3")?;
     for term in terms {
-        beside.indexed &= indexed.exists(params![key.kind.code(), term.as_bytes(), key.id.as_bytes()])?;
+        beside.indexed &= indexed.exists(params![key.kind.code(), term_key(key.kind.code(), term), id])?;
     }
     Ok(Some(beside))
 }
@@ -311,14 +318,10 @@ pub(super) fn index(connection: &Connection, after: &IndexEntry, n: u16) -> Resu
              WHERE t.shard = 0 AND (t.kind, t.term, t.id) > ($1, $2, $3) ORDER BY t.kind, t.term, t.id LIMIT $4",
         )?
         .query_map(params![after.kind, after.term, after.id, n], |found| {
-            let term: Vec<u8> = found.get(1)?;
-            let column: Option<Vec<u8>> = found.get(3)?;
-            Ok(IndexEntry {
-                kind: found.get(0)?,
-                borne: bears(column.as_deref(), &term),
-                term,
-                id: found.get(2)?,
-            })
+            let (kind, term): (u8, Vec<u8>) = (found.get(0)?, found.get(1)?);
+            let column = found.get_ref(3)?.as_blob_or_null()?;
+            let borne = bears(kind, column, &term);
+            Ok(IndexEntry { kind, term, id: found.get(2)?, borne })
         })?
         .collect::<Result<_, _>>()?;
     Ok(entries)
@@ -329,7 +332,7 @@ pub(super) fn deadlines(connection: &Connection, of: &[(DueKind, String)]) -> Re
         .prepare_cached("SELECT due_at, fence, lease_until FROM due WHERE shard = 0 AND kind = $1 AND subject = $2")?;
     let mut found = Vec::with_capacity(of.len());
     for (kind, subject) in of {
-        let deadline = statement.query_row(params![kind.code(), subject.as_bytes()], |found| {
+        let deadline = statement.query_row(params![kind.code(), pack_key(subject)], |found| {
             Ok(Deadline {
                 due_at: Timestamp::from_micros(found.get(0)?),
                 fence: unsigned(found.get(1)?),
@@ -348,10 +351,10 @@ pub(super) fn last_used(
 ) -> Result<Option<Timestamp>, Down> {
     let found = connection
         .prepare_cached("SELECT at, mac FROM last_use WHERE shard = 0 AND subject = $1")?
-        .query_row(params![subject.as_bytes()], |found| Ok((found.get(0)?, found.get::<_, Vec<u8>>(1)?)))
+        .query_row(params![pack_key(subject)], |found| Ok((found.get(0)?, found.get::<_, Vec<u8>>(1)?)))
         .optional()?;
     Ok(found
-        .filter(|(at, mac)| is_genuine(sealer, subject.as_bytes(), *at, mac))
+        .filter(|(at, mac)| is_genuine(sealer, subject, *at, mac))
         .map(|(at, _)| Timestamp::from_micros(at)))
 }
 
@@ -366,8 +369,8 @@ pub(super) fn last_uses(
             "SELECT subject, at, mac FROM last_use WHERE shard = 0 AND subject > $1 ORDER BY subject LIMIT $2",
         )?
         .query_map(params![after, n], |found| {
-            let (subject, mac): (Vec<u8>, Vec<u8>) = (found.get(0)?, found.get(2)?);
-            let genuine = is_genuine(sealer, &subject, found.get(1)?, &mac);
+            let subject: Vec<u8> = found.get(0)?;
+            let genuine = is_genuine(sealer, &unpack_key(&subject), found.get(1)?, found.get_ref(2)?.as_blob()?);
             Ok(LastUse { subject, genuine })
         })?
         .collect::<Result<_, _>>()?;

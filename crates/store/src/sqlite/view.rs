@@ -8,11 +8,12 @@ use tenure_core::base::time::Timestamp;
 use tenure_core::store::due::DueKind;
 use tenure_core::store::port::{RowSealer, StoreError};
 use tenure_core::store::row::RowKey;
+use tenure_log::packed::pack_key;
 
 use super::cache::{self, Cache};
 use super::reader::{self, Down};
 use crate::batch::{Original, Replaced, View};
-use crate::row::{leaf_time, signed, terms_of, unsigned};
+use crate::row::{commit_key, leaf_of_entry, once_key, terms_of, unsigned};
 
 pub(super) struct SqliteView<'c> {
     connection: &'c Connection,
@@ -34,10 +35,10 @@ impl<'c> SqliteView<'c> {
             connection,
             cache,
             sealer,
-            original: connection.prepare_cached("SELECT idx FROM entry WHERE shard = 0 AND id = $1")?,
+            original: connection.prepare_cached("SELECT place, leaf FROM entry WHERE commit_key = $1")?,
             revision: connection
                 .prepare_cached("SELECT revision FROM record WHERE shard = 0 AND kind = $1 AND id = $2")?,
-            once: connection.prepare_cached("SELECT until FROM once WHERE shard = 0 AND space = $1 AND key = $2")?,
+            once: connection.prepare_cached("SELECT until FROM once WHERE shard = 0 AND key = $1")?,
             spent: connection
                 .prepare_cached("SELECT spent, until FROM spend WHERE shard = 0 AND budget = $1 AND since = $2")?,
         })
@@ -46,28 +47,27 @@ impl<'c> SqliteView<'c> {
 
 impl View for SqliteView<'_> {
     fn original(&mut self, id: &str, events: usize) -> Result<Option<Original>, StoreError> {
-        let index = self.original.query_row([id.as_bytes()], |found| found.get(0)).optional().map_err(Down)?;
-        let Some(index) = index.map(unsigned) else {
-            return Ok(None);
-        };
-        let leaf: Vec<u8> = self
-            .connection
-            .prepare_cached("SELECT leaf FROM entry WHERE shard = 0 AND idx = $1")
-            .and_then(|mut statement| statement.query_row([signed(index)], |found| found.get(0)))
+        let same = self
+            .original
+            .query_map([commit_key(id)], |found| Ok((unsigned(found.get(0)?), found.get::<_, Vec<u8>>(1)?)))
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
             .map_err(Down)?;
-        let events = u32::try_from(events).unwrap_or(u32::MAX);
-        Ok(Some(Original {
-            index,
-            at: leaf_time(&leaf)?,
-            leaf_hashes: reader::leaf_hashes(self.connection, index, events)?,
-        }))
+        for (index, leaf) in same {
+            let leaf = leaf_of_entry(&leaf)?;
+            if leaf.id == id {
+                let events = u32::try_from(events).unwrap_or(u32::MAX);
+                let leaf_hashes = reader::leaf_hashes(self.connection, index, events)?;
+                return Ok(Some(Original { index, at: Timestamp::from_micros(leaf.at), leaf_hashes }));
+            }
+        }
+        Ok(None)
     }
 
     fn revision(&mut self, key: &RowKey) -> Result<Option<u64>, StoreError> {
         if !cache::keeps_written(key.kind) {
             let revision = self
                 .revision
-                .query_row(params![key.kind.code(), key.id.as_bytes()], |found| found.get(0))
+                .query_row(params![key.kind.code(), pack_key(&key.id)], |found| found.get(0))
                 .optional()
                 .map_err(Down)?;
             return Ok(revision.map(unsigned));
@@ -94,7 +94,7 @@ impl View for SqliteView<'_> {
     fn once(&mut self, space: &str, key: &str) -> Result<Option<Option<Timestamp>>, StoreError> {
         let until = self
             .once
-            .query_row([space.as_bytes(), key.as_bytes()], |found| found.get::<_, Option<i64>>(0))
+            .query_row([once_key(space, key)], |found| found.get::<_, Option<i64>>(0))
             .optional()
             .map_err(Down)?;
         Ok(until.map(|until| until.map(Timestamp::from_micros)))
@@ -116,7 +116,7 @@ impl View for SqliteView<'_> {
             .connection
             .prepare_cached("SELECT fence FROM due WHERE shard = 0 AND kind = $1 AND subject = $2")
             .and_then(|mut statement| {
-                statement.query_row(params![kind.code(), subject.as_bytes()], |found| found.get(0)).optional()
+                statement.query_row(params![kind.code(), pack_key(subject)], |found| found.get(0)).optional()
             })
             .map_err(Down)?;
         Ok(fence.map(unsigned))

@@ -10,6 +10,7 @@ use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::port::{Claimed, Head, Outcome, RowSealer, Seal, StoreError};
 use tenure_core::store::row::{Row, RowKey, RowKind};
+use tenure_log::packed::{pack_key, unpack_key};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::cache::{self, Cache};
@@ -19,7 +20,7 @@ use super::view::SqliteView;
 use super::{checkpoint, open};
 use crate::batch::{self, NewRow, Prepared, Writes};
 use crate::pace::Pace;
-use crate::row::{behind, signed, terms_column, text, unsigned};
+use crate::row::{behind, commit_key, kept_mac, once_key, place, signed, term_key, term_keys_of, unsigned};
 
 /// The most changesets in one transaction: a bound on how long a caller waits for others.
 const BATCH: usize = 1_024;
@@ -262,7 +263,7 @@ impl Writer {
                      AND (lease_until IS NULL OR lease_until <= $2) ORDER BY due_at, subject LIMIT $3",
                 )?
                 .query_map(params![kind.code(), now.as_micros(), n], |found| {
-                    Ok((text(found.get(0)?), Timestamp::from_micros(found.get(1)?)))
+                    Ok((unpack_key(found.get_ref(0)?.as_blob()?), Timestamp::from_micros(found.get(1)?)))
                 })?
                 .collect::<Result<Vec<_>, _>>()?;
             let mut update = transaction.prepare_cached(
@@ -271,7 +272,7 @@ impl Writer {
             let mut claimed = Vec::with_capacity(due.len());
             for (subject, due_at) in due {
                 fence += 1;
-                update.execute(params![fence, now.plus(lease).as_micros(), kind.code(), subject.as_bytes()])?;
+                update.execute(params![fence, now.plus(lease).as_micros(), kind.code(), pack_key(&subject)])?;
                 claimed.push(Claimed { kind, subject, due_at, fence: unsigned(fence) });
             }
             transaction.prepare_cached("UPDATE head SET fences = $1 WHERE shard = 0")?.execute([fence])?;
@@ -309,7 +310,7 @@ impl Writer {
             for (subject, at) in used {
                 // What somebody else wrote there counts for nothing, however late it is.
                 if reader::last_used(transaction, &*sealer, subject)?.is_none_or(|known| known < *at) {
-                    put.execute(params![subject.as_bytes(), at.as_micros(), sealer.last_use(subject, *at)])?;
+                    put.execute(params![pack_key(subject), at.as_micros(), kept_mac(&sealer.last_use(subject, *at))])?;
                 }
             }
             Ok(())
@@ -321,26 +322,26 @@ impl Writer {
             let mut gone = 0;
             let mut keys = Vec::new();
             let rows = transaction
-                .prepare_cached("SELECT kind, id, terms FROM record WHERE shard = 0 AND drop_after < $1 ORDER BY drop_after, kind, id LIMIT $2")?
+                .prepare_cached("SELECT kind, id, terms FROM record WHERE drop_after < $1 ORDER BY drop_after, kind, id LIMIT $2")?
                 .query_map(params![now.as_micros(), n], |found| Ok((found.get(0)?, found.get(1)?, found.get(2)?)))?
                 .collect::<Result<Vec<(u8, Vec<u8>, Vec<u8>)>, _>>()?;
             for (kind, id, terms) in rows {
-                match serde_json::from_slice::<Vec<String>>(&terms) {
-                    Ok(terms) => drop_terms(transaction, kind, &id, terms.iter())?,
+                match term_keys_of(kind, &terms) {
+                    Some(terms) => drop_terms(transaction, kind, &id, terms)?,
                     // Altered: what it bore is looked for, so that nothing of it is left in the index.
-                    Err(_) => {
+                    None => {
                         transaction.execute("DELETE FROM term WHERE shard = 0 AND kind = $1 AND id = $2", params![kind, id])?;
                     }
                 }
                 gone += transaction
                     .prepare_cached("DELETE FROM record WHERE shard = 0 AND kind = $1 AND id = $2")?
                     .execute(params![kind, id])?;
-                keys.extend(RowKind::from_code(kind).map(|kind| RowKey { kind, id: text(id) }));
+                keys.extend(RowKind::from_code(kind).map(|kind| RowKey { kind, id: unpack_key(&id) }));
             }
             gone += transaction
                 .prepare_cached(
-                    "DELETE FROM once WHERE (shard, space, key) IN
-                     (SELECT shard, space, key FROM once WHERE shard = 0 AND until < $1 ORDER BY until, space, key LIMIT $2)",
+                    "DELETE FROM once WHERE (shard, key) IN
+                     (SELECT shard, key FROM once WHERE until < $1 ORDER BY until, shard, key LIMIT $2)",
                 )?
                 .execute(params![now.as_micros(), n])?;
             gone += transaction
@@ -396,9 +397,9 @@ fn put(transaction: &Transaction<'_>, writes: &Writes<'_>, fences: i64) -> rusql
     put_log(transaction, writes)?;
     put_rows(transaction, writes)?;
     let mut once =
-        transaction.prepare_cached("INSERT OR REPLACE INTO once (shard, space, key, until) VALUES (0, $1, $2, $3)")?;
+        transaction.prepare_cached("INSERT OR REPLACE INTO once (shard, key, until) VALUES (0, $1, $2)")?;
     for ((space, key), until) in &writes.once {
-        once.execute(params![space.as_bytes(), key.as_bytes(), until.map(Timestamp::as_micros)])?;
+        once.execute(params![once_key(space, key), until.map(Timestamp::as_micros)])?;
     }
     // Most spends are one more in a window whose end stands: that leaves the index of ends alone.
     let mut spend_more = transaction
@@ -426,9 +427,10 @@ fn put_log(transaction: &Transaction<'_>, writes: &Writes<'_>) -> rusqlite::Resu
             .execute([subject.as_bytes()])?;
     }
     let mut insert =
-        transaction.prepare_cached("INSERT INTO entry (shard, idx, id, hash, leaf) VALUES (0, $1, $2, $3, $4)")?;
+        transaction.prepare_cached("INSERT INTO entry (place, commit_key, leaf) VALUES ($1, $2, $3)")?;
     for entry in &writes.entries {
-        insert.execute(params![signed(entry.index), entry.id.as_bytes(), entry.hash, entry.leaf.as_ref()])?;
+        let commit_key = entry.begins.then(|| commit_key(entry.id));
+        insert.execute(params![place(entry.index), commit_key, entry.leaf.as_ref()])?;
         for personal in &entry.personal {
             transaction
                 .prepare_cached(
@@ -457,37 +459,38 @@ fn put_rows(transaction: &Transaction<'_>, writes: &Writes<'_>) -> rusqlite::Res
         transaction.prepare_cached("INSERT OR IGNORE INTO term (shard, kind, term, id) VALUES (0, $1, $2, $3)")?;
     for row in &writes.rows {
         let put = row.put;
-        let (kind, id) = (put.key.kind.code(), put.key.id.as_bytes());
+        let (kind, id) = (put.key.kind.code(), row.kept.id.as_slice());
         upsert.execute(params![
             kind,
             id,
             signed(row.revision),
             signed(row.created.index),
             signed(row.position.index),
-            row.mac,
+            kept_mac(&row.mac),
             put.droppable_after.map(Timestamp::as_micros),
-            terms_column(&put.terms),
-            put.body
+            row.kept.terms,
+            row.kept.body
         ])?;
         let held = row.held_terms.as_deref().unwrap_or_default();
-        drop_terms(transaction, kind, id, held.iter().filter(|term| !put.terms.contains(term)))?;
+        let gone = held.iter().filter(|term| !put.terms.contains(term));
+        drop_terms(transaction, kind, id, gone.map(|term| term_key(kind, term)))?;
         for term in put.terms.iter().filter(|term| !held.contains(term)) {
-            add.execute(params![kind, term.as_bytes(), id])?;
+            add.execute(params![kind, term_key(kind, term), id])?;
         }
     }
     Ok(())
 }
 
-fn drop_terms<'t>(
+fn drop_terms(
     transaction: &Transaction<'_>,
     kind: u8,
     id: &[u8],
-    terms: impl Iterator<Item = &'t String>,
+    terms: impl IntoIterator<Item = Vec<u8>>,
 ) -> rusqlite::Result<()> {
     for term in terms {
         transaction
             .prepare_cached("DELETE FROM term WHERE shard = 0 AND kind = $1 AND term = $2 AND id = $3")?
-            .execute(params![kind, term.as_bytes(), id])?;
+            .execute(params![kind, term, id])?;
     }
     Ok(())
 }
@@ -504,12 +507,12 @@ fn put_due(transaction: &Transaction<'_>, writes: &Writes<'_>, mut fences: i64) 
                         "INSERT INTO due (shard, kind, subject, due_at, fence, lease_until) VALUES (0, $1, $2, $3, $4, NULL)
                          ON CONFLICT (shard, kind, subject) DO UPDATE SET due_at = excluded.due_at, fence = excluded.fence, lease_until = NULL",
                     )?
-                    .execute(params![kind.code(), subject.as_bytes(), at.as_micros(), fences])?;
+                    .execute(params![kind.code(), pack_key(subject), at.as_micros(), fences])?;
             }
             None => {
                 transaction
                     .prepare_cached("DELETE FROM due WHERE shard = 0 AND kind = $1 AND subject = $2")?
-                    .execute(params![kind.code(), subject.as_bytes()])?;
+                    .execute(params![kind.code(), pack_key(subject)])?;
             }
         }
     }

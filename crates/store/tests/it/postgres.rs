@@ -7,7 +7,7 @@ use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::store::changeset::{DueChange, Expect};
 use tenure_core::store::port::{Conflict, Outcome, Store, StoreError};
 use tenure_core::store::row::RowKind;
-use tenure_store::testing::{TestPostgres, TestSealer, postgres};
+use tenure_store::testing::{Dialect, TestPostgres, TestSealer, index_term, older_database, postgres};
 use tenure_store::{MigrationError, OpenError, PostgresStore};
 
 use crate::support::*;
@@ -36,11 +36,8 @@ async fn d08_who_answers_for_older_records_is_found() {
 
 async fn is_found_after(migration: u32) {
     let database = postgres();
-    let store = connect(&database).await;
-    for (n, (put, _, _)) in partial_terms(migration).into_iter().enumerate() {
-        committed(store.commit(writes(n as u128 + 1, 1, put)).await);
-    }
-    by_hand(&database, &format!("DELETE FROM migration WHERE number = {migration}")).await;
+    let puts: Vec<_> = partial_terms(migration).into_iter().map(|(put, _, _)| put).collect();
+    by_hand(&database, &older_database(Dialect::Postgres, migration, &puts)).await;
     let store = connect(&database).await;
     for (n, (put, missing, kept)) in partial_terms(migration).into_iter().enumerate() {
         finds(&store, &put, &[missing, kept]).await;
@@ -53,14 +50,8 @@ async fn is_found_after(migration: u32) {
 #[tokio::test]
 async fn a05_last_uses_of_before_get_their_macs() {
     let database = postgres();
-    drop(connect(&database).await);
-    for statement in [
-        "DROP TABLE last_use",
-        "DELETE FROM migration WHERE number = 3",
-        "INSERT INTO last_used (shard, subject, at) VALUES (0, 'idn_1', 7)",
-    ] {
-        by_hand(&database, statement).await;
-    }
+    by_hand(&database, &older_database(Dialect::Postgres, 3, &[])).await;
+    by_hand(&database, "INSERT INTO last_used (shard, subject, at) VALUES (0, 'idn_1', 7)").await;
     let store = connect(&database).await;
     assert_eq!(store.last_used("idn_1").await.unwrap(), Some(Timestamp::from_micros(7)));
     assert!(store.last_uses(b"", 10).await.unwrap().iter().all(|used| used.genuine));
@@ -232,7 +223,8 @@ async fn terms_that_cannot_be_read_are_never_taken_for_none() {
     assert_eq!(store.purge(secs(3), 10).await.unwrap(), 2);
     let left = store.index(&tenure_core::store::port::IndexEntry::default(), 10).await.unwrap();
     let left: Vec<_> = left.iter().map(|entry| (entry.term.as_slice(), entry.id.as_slice())).collect();
-    assert_eq!(left, [(b"t=1".as_slice(), b"a".as_slice())]);
+    let kept = index_term(RowKind::Identity.code(), "t=1");
+    assert_eq!(left, [(kept.as_slice(), b"a".as_slice())]);
 }
 
 #[tokio::test]
@@ -242,7 +234,7 @@ async fn a_database_that_went_back_is_refused() {
     for n in 1..4 {
         committed(store.commit(changeset(n, secs(1))).await);
     }
-    by_hand(&database, "UPDATE head SET size = 2; DELETE FROM entry WHERE idx = 2").await;
+    by_hand(&database, "UPDATE head SET size = 2; DELETE FROM entry WHERE place = 2").await;
     let outcome = store.commit(changeset(4, secs(1))).await;
     assert!(matches!(&outcome, Outcome::Unavailable(why) if why.contains("S-1")), "{outcome:?}");
     let read = store.load(&[identity("a")]).await;

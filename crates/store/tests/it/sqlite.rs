@@ -4,7 +4,7 @@ use rusqlite::Connection;
 use tenure_core::base::time::Timestamp;
 use tenure_core::store::port::{Outcome, Store, StoreError};
 use tenure_core::store::row::RowKind;
-use tenure_store::testing::TestSealer;
+use tenure_store::testing::{Dialect, TestSealer, index_term, older_database};
 use tenure_store::{MigrationError, OpenError, SqliteStore};
 
 use crate::support::*;
@@ -49,12 +49,8 @@ async fn d08_who_answers_for_older_records_is_found() {
 
 async fn is_found_after(migration: u32) {
     let (_folder, path) = database_file();
-    let store = sqlite(&path);
-    for (n, (put, _, _)) in partial_terms(migration).into_iter().enumerate() {
-        committed(store.commit(writes(n as u128 + 1, 1, put)).await);
-    }
-    drop(store);
-    Connection::open(&path).unwrap().execute("DELETE FROM migration WHERE number = ?1", [migration]).unwrap();
+    let puts: Vec<_> = partial_terms(migration).into_iter().map(|(put, _, _)| put).collect();
+    Connection::open(&path).unwrap().execute_batch(&older_database(Dialect::Sqlite, migration, &puts)).unwrap();
     let store = sqlite(&path);
     for (n, (put, missing, kept)) in partial_terms(migration).into_iter().enumerate() {
         finds(&store, &put, &[missing, kept]).await;
@@ -68,13 +64,10 @@ async fn is_found_after(migration: u32) {
 #[tokio::test]
 async fn a05_last_uses_of_before_get_their_macs() {
     let (_folder, path) = database_file();
-    drop(sqlite(&path));
+    let older = older_database(Dialect::Sqlite, 3, &[]);
     Connection::open(&path)
         .unwrap()
-        .execute_batch(
-            "DROP TABLE last_use; DELETE FROM migration WHERE number = 3;
-             INSERT INTO last_used (shard, subject, at) VALUES (0, CAST('idn_1' AS BLOB), 7)",
-        )
+        .execute_batch(&format!("{older} INSERT INTO last_used (shard, subject, at) VALUES (0, CAST('idn_1' AS BLOB), 7)"))
         .unwrap();
     let store = sqlite(&path);
     assert_eq!(store.last_used("idn_1").await.unwrap(), Some(Timestamp::from_micros(7)));
@@ -140,7 +133,7 @@ async fn an_altered_row_is_refused_by_name() {
         "UPDATE record SET revision = revision + 1",
         "UPDATE record SET created = created + 1",
         "UPDATE record SET position = position + 1",
-        "UPDATE record SET mac = zeroblob(32)",
+        "UPDATE record SET mac = zeroblob(16)",
     ];
     for alteration in alterations {
         let (_folder, path) = database_file();
@@ -190,7 +183,8 @@ async fn terms_that_cannot_be_read_are_never_taken_for_none() {
     assert_eq!(store.purge(secs(3), 10).await.unwrap(), 1);
     let left = store.index(&tenure_core::store::port::IndexEntry::default(), 10).await.unwrap();
     let left: Vec<_> = left.iter().map(|entry| (entry.term.as_slice(), entry.id.as_slice())).collect();
-    assert_eq!(left, [(b"t=1".as_slice(), b"a".as_slice())]);
+    let kept = index_term(RowKind::Identity.code(), "t=1");
+    assert_eq!(left, [(kept.as_slice(), b"a".as_slice())]);
 }
 
 #[tokio::test]
@@ -202,7 +196,7 @@ async fn a_database_that_went_back_is_refused() {
     }
     let by_hand = Connection::open(&path).unwrap();
     by_hand.execute("UPDATE head SET size = 2", []).unwrap();
-    by_hand.execute("DELETE FROM entry WHERE idx = 2", []).unwrap();
+    by_hand.execute("DELETE FROM entry WHERE place = 2", []).unwrap();
     let outcome = store.commit(changeset(4, secs(1))).await;
     assert!(matches!(&outcome, Outcome::Unavailable(why) if why.contains("S-1")), "{outcome:?}");
     let read = store.load(&[key(RowKind::Credential, "crd_1")]).await;

@@ -9,12 +9,11 @@ CREATE TABLE due (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE entry (
-  shard INTEGER NOT NULL,
-  idx INTEGER NOT NULL,
-  id BLOB NOT NULL,
-  hash BLOB NOT NULL,
-  leaf BLOB NOT NULL,
-  PRIMARY KEY (shard, idx)
+  -- The shard in the bits from 48 on, and the entry's number.
+  place INTEGER NOT NULL PRIMARY KEY,
+  -- The last 8 bytes of the commit's id, beside its first entry.
+  commit_key INTEGER,
+  leaf BLOB NOT NULL
 ) STRICT;
 
 CREATE TABLE head (
@@ -33,21 +32,13 @@ CREATE TABLE last_use (
   PRIMARY KEY (shard, subject)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE last_used (
-  shard INTEGER NOT NULL,
-  subject BLOB NOT NULL,
-  at INTEGER NOT NULL,
-  PRIMARY KEY (shard, subject)
-) STRICT, WITHOUT ROWID;
-
 CREATE TABLE migration (number INTEGER NOT NULL PRIMARY KEY, checksum BLOB NOT NULL) STRICT;
 
 CREATE TABLE once (
   shard INTEGER NOT NULL,
-  space BLOB NOT NULL,
   key BLOB NOT NULL,
   until INTEGER,
-  PRIMARY KEY (shard, space, key)
+  PRIMARY KEY (shard, key)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE personal (
@@ -107,14 +98,14 @@ CREATE TABLE tile (
   PRIMARY KEY (shard, level, idx)
 ) STRICT;
 
-CREATE INDEX due_at ON due (shard, kind, due_at, subject);
+CREATE INDEX due_next ON due (shard, kind, due_at, subject);
 
-CREATE UNIQUE INDEX entry_id ON entry (shard, id);
+CREATE INDEX entry_commit ON entry (commit_key) WHERE commit_key IS NOT NULL;
 
-CREATE INDEX once_until ON once (shard, until) WHERE until IS NOT NULL;
+CREATE INDEX once_forgotten ON once (until) WHERE until IS NOT NULL;
 
 CREATE INDEX personal_subject ON personal (shard, subject);
 
-CREATE INDEX record_drop_after ON record (shard, drop_after) WHERE drop_after IS NOT NULL;
+CREATE INDEX record_droppable ON record (drop_after) WHERE drop_after IS NOT NULL;
 
 CREATE INDEX spend_until ON spend (shard, until);

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tenure_credentials::key::VerifyingKey;
 use tenure_credentials::receipt::verify_receipt;
-use tenure_log::{Expectations, FaultCode, VerifierKey, verify_export};
+use tenure_log::{Expectations, FaultCode, Leaf, VerifierKey, verify_export};
 
 use super::organisation::Organisation;
 use super::page::{Ink, exchange, inked, say, step};
@@ -134,11 +134,10 @@ fn tamper(export: &[u8], index: u64) -> anyhow::Result<Vec<u8>> {
     let (before, rest) = text.split_once("\"leaf\":\"").context("the entry has no leaf")?;
     let (leaf, after) = rest.split_once('"').context("the entry's leaf has no end")?;
     let base64 = base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    let mut bytes = base64.decode(leaf)?;
-    let id = b"\"id\":\"evt_";
-    let place = bytes.windows(id.len()).position(|window| window == id).context("the leaf has no id")? + id.len() + 25;
-    let digit = bytes.get_mut(place).context("the leaf's id is short")?;
-    *digit = if *digit == b'0' { b'1' } else { b'0' };
+    let mut leaf = Leaf::parse(&base64.decode(leaf)?)?;
+    let digit = leaf.id.pop().context("the leaf has no id")?;
+    leaf.id.push(if digit == '0' { '1' } else { '0' });
+    let bytes = leaf.encode()?;
     *line = format!("{before}\"leaf\":\"{}\"{after}", base64.encode(&bytes)).into_bytes();
     Ok(lines.concat())
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
+use tenure_log::packed::{pack_key, unpack, unpack_key};
 
 use crate::on_both;
 use crate::world::{Key, Store, World};
@@ -133,16 +134,16 @@ async fn a_row_that_was_edited_by_hand_is_not_trusted() {
     world.server.stop();
     let database = Connection::open(world.server.data().join("tenure.db")).unwrap();
     let body: Vec<u8> = database
-        .query_row("SELECT body FROM record WHERE kind = ?1 AND id = ?2", (IDENTITY, id.as_bytes()), |row| row.get(0))
+        .query_row("SELECT body FROM record WHERE kind = ?1 AND id = ?2", (IDENTITY, pack_key(&id)), |row| row.get(0))
         .unwrap();
-    let mut identity: Value = serde_json::from_slice(&body).unwrap();
+    let mut identity: Value = serde_json::from_slice(&unpack(&body, &id).unwrap()).unwrap();
     assert_eq!(identity["state"], "suspended");
     identity["state"] = json!("active");
     identity["suspensions"] = json!([]);
     let edited = serde_json::to_vec(&identity).unwrap();
     assert_eq!(
         database
-            .execute("UPDATE record SET body = ?1 WHERE kind = ?2 AND id = ?3", (edited, IDENTITY, id.as_bytes()))
+            .execute("UPDATE record SET body = ?1 WHERE kind = ?2 AND id = ?3", (edited, IDENTITY, pack_key(&id)))
             .unwrap(),
         1
     );
@@ -206,12 +207,13 @@ async fn a07_a_replica_that_sleeps_on_the_logs_head_delays_no_revocation() {
 fn rows_of(data: &std::path::Path, kind: i64, part: &str) -> Vec<(String, Vec<rusqlite::types::Value>)> {
     let database = Connection::open(data.join("tenure.db")).unwrap();
     let mut statement = database
-        .prepare("SELECT CAST(id AS TEXT), revision, position, mac, body FROM record WHERE kind = ?1 AND CAST(id AS TEXT) LIKE ?2")
+        .prepare("SELECT id, revision, position, mac, body FROM record WHERE kind = ?1 ORDER BY id")
         .unwrap();
-    let rows = statement.query_map(rusqlite::params![kind, format!("%{part}%")], |row| {
-        Ok((row.get(0)?, (1..5).map(|n| row.get(n)).collect::<Result<_, _>>()?))
+    let rows = statement.query_map([kind], |row| {
+        let id: Vec<u8> = row.get(0)?;
+        Ok((unpack_key(&id), (1..5).map(|n| row.get(n)).collect::<Result<_, _>>()?))
     });
-    rows.unwrap().collect::<Result<_, _>>().unwrap()
+    rows.unwrap().map(Result::unwrap).filter(|(id, _): &(String, _)| id.contains(part)).collect()
 }
 
 /// Puts rows back to what they were, each with the MAC that it had; those that were not there yet go.
@@ -222,10 +224,10 @@ fn put_rows_back(data: &std::path::Path, kind: i64, part: &str, before: &[(Strin
     for (id, _) in &now {
         let changed = match before.iter().find(|(known, _)| known == id) {
             Some((_, columns)) => database.execute(
-                "UPDATE record SET revision = ?3, position = ?4, mac = ?5, body = ?6 WHERE kind = ?1 AND CAST(id AS TEXT) = ?2",
-                rusqlite::params![kind, id, columns[0], columns[1], columns[2], columns[3]],
+                "UPDATE record SET revision = ?3, position = ?4, mac = ?5, body = ?6 WHERE kind = ?1 AND id = ?2",
+                rusqlite::params![kind, pack_key(id), columns[0], columns[1], columns[2], columns[3]],
             ),
-            None => database.execute("DELETE FROM record WHERE kind = ?1 AND CAST(id AS TEXT) = ?2", rusqlite::params![kind, id]),
+            None => database.execute("DELETE FROM record WHERE kind = ?1 AND id = ?2", rusqlite::params![kind, pack_key(id)]),
         };
         assert_eq!(changed.unwrap(), 1);
     }

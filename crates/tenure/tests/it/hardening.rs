@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tenure_log::Leaf;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -120,16 +121,17 @@ async fn a_log_that_was_rewritten_in_the_database_vouches_for_nothing() {
     );
     world.server.stop();
     let database = rusqlite::Connection::open(world.server.data().join("tenure.db")).unwrap();
-    let (index, leaf): (i64, Vec<u8>) = database
-        .query_row("SELECT idx, leaf FROM entry WHERE instr(leaf, CAST('identity.suspended' AS BLOB)) > 0", [], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
+    let mut read = database.prepare("SELECT place, leaf FROM entry ORDER BY place").unwrap();
+    let leaves = read.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))).unwrap();
+    let (place, mut leaf) = leaves
+        .map(|found| found.map(|(place, leaf)| (place, Leaf::parse(&leaf).unwrap())).unwrap())
+        .find(|(_, leaf)| leaf.kind == "identity.suspended")
         .unwrap();
-    let mut leaf: serde_json::Value = serde_json::from_slice(&leaf).unwrap();
-    leaf["rows"] = json!([]);
+    leaf.rows.clear();
     database
-        .execute("UPDATE entry SET leaf = $1 WHERE idx = $2", rusqlite::params![leaf.to_string().into_bytes(), index])
+        .execute("UPDATE entry SET leaf = $1 WHERE place = $2", rusqlite::params![leaf.encode().unwrap(), place])
         .unwrap();
+    drop(read);
     drop(database);
     world.restart();
     let report = world.post(&world.auditor, "/v1/log/verify-state", json!({})).await.expect(200);

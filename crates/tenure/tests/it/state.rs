@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tenure_log::packed::pack_key;
+use tenure_store::testing::index_term;
 
 use crate::world::{Key, World, in_secs};
 use crate::{on_both, on_one};
@@ -13,9 +15,19 @@ const IDENTITY: u8 = 7;
 const DIGEST: u8 = 50;
 const EXPIRY: u8 = 1;
 
-/// Bytes as SQLite writes them in a statement.
+/// A key as it stands in the database.
 fn bytes(text: &str) -> String {
-    let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+    literal(&pack_key(text))
+}
+
+/// A term as it stands in the index.
+fn term(kind: u8, text: &str) -> String {
+    literal(&index_term(kind, text))
+}
+
+/// Bytes as SQLite writes them in a statement.
+fn literal(bytes: &[u8]) -> String {
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("x'{hex}'")
 }
 
@@ -95,9 +107,9 @@ on_both! {
             .alter(&[
                 format!("DELETE FROM due WHERE kind = {EXPIRY} AND subject = {}", bytes(&emptied)),
                 format!("UPDATE due SET due_at = due_at + 86400000000 WHERE kind = {EXPIRY} AND subject = {}", bytes(&late)),
-                format!("DELETE FROM term WHERE kind = {IDENTITY} AND term = {} AND id = {}", bytes(&owner), bytes(&gateway)),
-                format!("INSERT INTO term (shard, kind, term, id) VALUES (0, {PERSON}, {}, {})", bytes("team=forged"), bytes(&person)),
-                format!("INSERT INTO term (shard, kind, term, id) VALUES (0, {PERSON}, {}, {})", bytes("team=forged"), bytes("per_nobody")),
+                format!("DELETE FROM term WHERE kind = {IDENTITY} AND term = {} AND id = {}", term(IDENTITY, &owner), bytes(&gateway)),
+                format!("INSERT INTO term (shard, kind, term, id) VALUES (0, {PERSON}, {}, {})", term(PERSON, "team=forged"), bytes(&person)),
+                format!("INSERT INTO term (shard, kind, term, id) VALUES (0, {PERSON}, {}, {})", term(PERSON, "team=forged"), bytes("per_nobody")),
                 format!("INSERT INTO last_use (shard, subject, at, mac) VALUES (0, {}, 4000000000000000, {})", bytes(&emptied), bytes("forged")),
             ])
             .await;
@@ -166,7 +178,7 @@ on_one! {
         let suspend = format!("/v1/identities/{id}/suspend");
         world.post(&world.security, &suspend, json!({"reason": "incident 7"})).await.expect(200);
         let entries = world.digest().await;
-        world.alter(&[format!("DELETE FROM entry WHERE idx < {entries}")]).await;
+        world.alter(&[format!("DELETE FROM entry WHERE place < {entries}")]).await;
         let report = world.verified("").await;
         assert_eq!((named(&report), &report["from"]), (vec![], &json!(entries)));
         // Who asks for all of it is told that it isn't there.

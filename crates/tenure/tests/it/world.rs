@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tenure_log::Leaf;
 use tenure_core::base::time::Span;
 
 use self::clock::thread_time;
@@ -244,6 +245,8 @@ pub struct World {
 }
 
 pub const ORDERS: &str = "https://orders.internal";
+/// How long a condition is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a condition is looked at.
 const POLL: Duration = Duration::from_millis(POLL_MILLIS as u64);
 const POLL_MILLIS: i64 = 50;
@@ -732,7 +735,7 @@ impl World {
             .map(|line| {
                 let line: Value = serde_json::from_str(line).unwrap();
                 let leaf = URL_SAFE_NO_PAD.decode(line["leaf"].as_str().unwrap()).unwrap();
-                serde_json::from_slice(&leaf).unwrap()
+                serde_json::from_slice(&Leaf::parse(&leaf).unwrap().encode_json().unwrap()).unwrap()
             })
             .collect()
     }
@@ -790,9 +793,9 @@ impl World {
         .await;
     }
 
-    /// Waits for a condition, at most 20 seconds.
+    /// Waits for a condition, at most for a minute: a machine that is busy takes its time.
     pub async fn until(&self, condition: impl AsyncFnMut() -> bool) {
-        self.until_within(Duration::from_secs(20), condition).await;
+        self.until_within(PATIENCE, condition).await;
     }
 
     /// Waits for a condition, at most this long.
@@ -803,7 +806,7 @@ impl World {
 
     /// Waits for a condition that needs no time to pass: a time that is held stands still, whatever the machine takes.
     pub async fn until_at_once(&self, condition: impl AsyncFnMut() -> bool) {
-        self.poll(Duration::from_secs(20), Span::from_secs(0), condition).await;
+        self.poll(PATIENCE, Span::from_secs(0), condition).await;
     }
 
     async fn poll(&self, limit: Duration, passes: Span, mut condition: impl AsyncFnMut() -> bool) {
