@@ -16,10 +16,12 @@ use std::time::{Duration, Instant};
 use aws_lc_rs::hmac;
 use parking_lot::Mutex;
 use tempfile::TempDir;
+use tenure_core::base::id::EventId;
 use tenure_core::base::time::Timestamp;
 use tenure_core::store::changeset::Put;
 use tenure_core::store::port::RowSealer;
 use tenure_core::store::row::{Position, RowKey};
+use tenure_log::{Leaf, RowDigest, leaf_hash};
 
 /// Names the server to use; without it, each process starts a private one.
 const SERVER: &str = "TENURE_TEST_POSTGRES";
@@ -356,26 +358,30 @@ pub fn index_term(kind: u8, term: &str) -> Vec<u8> {
     crate::row::term_key(kind, term)
 }
 
-/// The SQL that makes a database as the version before a migration left it, with these rows in it.
+/// The SQL that makes a database as the version before a migration left it: with these rows, each written by an entry of
+/// its own, at the head of which stands a key that was used once, and with a deadline and a last use.
 ///
 /// # Panics
-/// If there is no such migration.
+/// If a leaf can't be written.
 pub fn older_database(dialect: Dialect, before: u32, puts: &[Put]) -> String {
     let (migrations, bytes): (_, fn(&[u8]) -> String) = match dialect {
         Dialect::Sqlite => (crate::migrations::SQLITE, |bytes| format!("x'{}'", hex(bytes))),
         Dialect::Postgres => (crate::migrations::POSTGRES, |bytes| format!("'\\x{}'", hex(bytes))),
     };
     let (strict, blob) = if dialect == Dialect::Sqlite { ("STRICT", "BLOB") } else { ("", "BYTEA") };
-    let mut sql = format!("CREATE TABLE migration (number INTEGER NOT NULL PRIMARY KEY, checksum {blob} NOT NULL) {strict};");
+    let mut sql =
+        format!("CREATE TABLE migration (number INTEGER NOT NULL PRIMARY KEY, checksum {blob} NOT NULL) {strict};");
     for migration in migrations.iter().filter(|migration| migration.number < before) {
         let checksum = bytes(&migration.checksum());
         sql.push_str(&format!("BEGIN; {}; COMMIT;", migration.sql));
         sql.push_str(&format!("INSERT INTO migration (number, checksum) VALUES ({}, {checksum});", migration.number));
     }
     let sealer = TestSealer::new();
+    sql.push_str("BEGIN;");
     for (index, put) in puts.iter().enumerate() {
         let (kind, id, at) = (put.key.kind.code(), bytes(put.key.id.as_bytes()), Position::at(index as u64));
-        let mac = bytes(&sealer.mac(&sealer.digest(&put.key, 1, &put.body), at, at));
+        let digest = sealer.digest(&put.key, 1, &put.body);
+        let mac = bytes(&sealer.mac(&digest, at, at));
         let terms = bytes(serde_json::Value::from(put.terms.clone()).to_string().as_bytes());
         sql.push_str(&format!(
             "INSERT INTO record (shard, kind, id, revision, created, position, mac, drop_after, terms, body)
@@ -386,8 +392,37 @@ pub fn older_database(dialect: Dialect, before: u32, puts: &[Put]) -> String {
             let term = bytes(term.as_bytes());
             sql.push_str(&format!("INSERT INTO term (shard, kind, term, id) VALUES (0, {kind}, {term}, {id});"));
         }
+        let event = EventId::from_u128(index as u128 + 1).to_string();
+        let row = RowDigest { kind: put.key.kind.as_str().into(), id: put.key.id.clone(), revision: 1, digest };
+        let leaf = Leaf {
+            actor: tenure_log::Actor { id: "before".into(), kind: "system".into() },
+            at: 0,
+            control: "administer".into(),
+            data: serde_json::Map::new(),
+            id: event.clone(),
+            kind: "team.created".into(),
+            personal: std::collections::BTreeMap::new(),
+            rows: vec![row],
+            subjects: vec![put.key.id.clone()],
+        };
+        let leaf = leaf.encode_json().expect("a leaf");
+        sql.push_str(&format!(
+            "INSERT INTO entry (shard, idx, id, hash, leaf) VALUES (0, {index}, {}, {}, {});",
+            bytes(event.as_bytes()),
+            bytes(&leaf_hash(&leaf)),
+            bytes(&leaf)
+        ));
+        sql.push_str(&format!(
+            "INSERT INTO once (shard, space, key, until) VALUES (0, {}, {id}, NULL);
+             INSERT INTO due (shard, kind, subject, due_at, fence, lease_until) VALUES (0, 1, {id}, {index}, 1, NULL);",
+            bytes(b"used")
+        ));
+        if before > crate::migrations::LAST_USES {
+            let mac = bytes(&sealer.last_use(&put.key.id, Timestamp::from_micros(7)));
+            sql.push_str(&format!("INSERT INTO last_use (shard, subject, at, mac) VALUES (0, {id}, 7, {mac});"));
+        }
     }
-    sql.push_str(&format!("UPDATE head SET size = {};", puts.len()));
+    sql.push_str(&format!("UPDATE head SET size = {}; COMMIT;", puts.len()));
     sql
 }
 

@@ -9,6 +9,7 @@
 )]
 
 mod commits;
+mod compact;
 mod conformance;
 mod deadlines;
 mod full;
