@@ -22,10 +22,15 @@ fn main() {
         write(&path, entries);
     }
     let started = Instant::now();
-    let verified = verify_export(BufReader::new(File::open(&path).unwrap()), &Expectations::default()).unwrap();
+    let verdict = verify_export(BufReader::new(File::open(&path).unwrap()), &Expectations::default());
     let seconds = started.elapsed().as_secs_f64();
-    let rate = verified.entries as f64 / seconds;
-    println!("{} entries in {seconds:.2} s: {rate:.0} entries/s", verified.entries);
+    match verdict {
+        Ok(verified) => {
+            let rate = verified.entries as f64 / seconds;
+            println!("{} entries in {seconds:.2} s: {rate:.0} entries/s", verified.entries);
+        }
+        Err(faults) => println!("{} faults in {seconds:.2} s", faults.list.len() as u64 + faults.further),
+    }
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     status.lines().filter(|line| line.starts_with("VmHWM")).for_each(|line| println!("{line}"));
 }
