@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 /// The most faults that are listed; more are counted.
-const MAX_FAULTS: usize = 100;
+pub(crate) const MAX_FAULTS: usize = 100;
 
 /// The stable name of what is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -12,7 +12,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::Expectations;
-use super::walk::{MAX_GAPS, Stand};
+use super::walk::{MAX_SPLIT_GAPS, Stand};
 use crate::encoding::{Text32, TextBytes, sha256, url64};
 use crate::fault::{Collector, Fault, FaultCode};
 use crate::merkle::{Frontier, Hash};
@@ -145,7 +145,7 @@ impl Bookmark {
     }
 
     fn from_wire(wire: Wire) -> Option<Self> {
-        if wire.format != FORMAT || wire.gaps.len() > MAX_GAPS {
+        if wire.format != FORMAT || wire.gaps.len() > MAX_SPLIT_GAPS {
             return None;
         }
         let faults = wire.faults.into_iter().map(|(code, entries, detail)| {

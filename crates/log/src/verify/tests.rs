@@ -283,6 +283,22 @@ fn a_number_at_the_end_of_all_numbers_is_a_fault_and_no_panic() {
 }
 
 #[test]
+fn gaps_are_split_by_a_bounded_number_of_entries() {
+    let header = String::from_utf8(lines(&export(&leaves(2))).swap_remove(0)).unwrap();
+    let line = |index: u64| format!("{{\"i\":{index},\"leaf\":\"\"}}\n");
+    // Every second one of those that were skipped comes late: each splits what is left.
+    let numbers = (0..90).map(|gap| gap * 1_000_000 + 7).chain((0..20_000).map(|at| 1_000_008 + 2 * at));
+    let export = header + &numbers.map(line).collect::<String>();
+    let (made, verdict) = bookmarks(export.as_bytes(), &Expectations::default());
+    let (faults, before) =
+        (verdict.unwrap_err(), verify_one_by_one(export.as_bytes(), &Expectations::default()).unwrap_err());
+    assert_eq!(faults.list, before.list);
+    assert!(made.iter().all(|bookmark| bookmark.stand.gaps.len() <= walk::MAX_SPLIT_GAPS));
+    let last = made.last().unwrap();
+    assert_eq!(go_on(export.as_bytes(), &Expectations::default(), last).unwrap(), Err(faults));
+}
+
+#[test]
 fn a_stop_leaves_a_bookmark_from_which_it_goes_on() {
     let whole = export(&leaves(SIZE));
     let expected = Expectations::default();

@@ -5,11 +5,14 @@ use std::ops::Range;
 
 use super::line::{Content, Line, Summary};
 use crate::checkpoint::Checkpoint;
-use crate::fault::{Collector, FaultCode};
+use crate::fault::{Collector, FaultCode, MAX_FAULTS};
 use crate::merkle::{Frontier, Hash};
 
 /// The most gaps in the numbering that are remembered, to tell moved entries from removed ones.
-pub(super) const MAX_GAPS: usize = 100;
+const MAX_GAPS: usize = 100;
+
+/// The most with those that moved entries split: by then as many faults are listed as there can be.
+pub(super) const MAX_SPLIT_GAPS: usize = MAX_GAPS + MAX_FAULTS;
 
 /// A walk along the entries in order.
 pub(super) struct Walk<'a> {
@@ -106,7 +109,13 @@ impl<'a> Walk<'a> {
         if let Some(position) = self.stand.gaps.iter().position(|gap| gap.contains(&index)) {
             let gap = self.stand.gaps.swap_remove(position);
             let rest = [gap.start..index, index + 1..gap.end];
-            self.stand.gaps.extend(rest.into_iter().filter(|gap| !gap.is_empty()));
+            for gap in rest.into_iter().filter(|gap| !gap.is_empty()) {
+                if self.stand.gaps.len() < MAX_SPLIT_GAPS {
+                    self.stand.gaps.push(gap);
+                } else {
+                    faults.add(FaultCode::EntryRemoved, Some(gap), "entries are missing here");
+                }
+            }
             faults.add(FaultCode::EntryReordered, place, "the entry comes after later ones");
         } else {
             faults.add(FaultCode::EntryInserted, place, "an entry with this number was there before");

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::ops::Range;
 
-use super::super::walk::MAX_GAPS;
 use super::super::{
     Expectations, Verified, kept_checkpoints, signed_checkpoint, trusted_keys, unreadable, usable_promises,
 };
@@ -66,6 +65,8 @@ pub(super) fn verify_one_by_one<R: BufRead>(input: R, expected: &Expectations<'_
         promises_pending: (expected.promises.len() - promises.len()) as u64,
     })
 }
+
+const MAX_GAPS: usize = 100;
 
 /// The state of reading entries in order.
 struct Walk<'a> {
