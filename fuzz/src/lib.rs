@@ -50,6 +50,7 @@ targets! {
     jose_token => crate::credentials::tokens,
     credentials_certificate => crate::credentials::certificate,
     credentials_opaque => crate::credentials::opaque,
+    log_bookmark => crate::log::bookmark,
     log_bundle => crate::log::bundle,
     log_export => crate::log::export,
     log_export_edited => crate::log::edited_export,

@@ -1,12 +1,13 @@
 //! The log's bytes, as an auditor reads them.
 
+use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
 use tenure_log::note::VerifierKey;
 use tenure_log::tile::{encode_bundle, entries_path, parse_bundle, parse_entries_path};
 use tenure_log::{
-    Actor, Checkpoint, Expectations, ExportWriter, Frontier, Hash, Header, Leaf, LogSigner, PersonalValue, SignedNote,
-    SignedPromise, Tile, leaf_hash, verify_export,
+    Actor, Bookmark, Checkpoint, Expectations, ExportWriter, Frontier, Hash, Header, Leaf, LogSigner, PersonalValue,
+    Progress, Run, SignedNote, SignedPromise, Tile, leaf_hash, verify_export, verify_export_with,
 };
 
 use crate::edit::edited;
@@ -126,6 +127,31 @@ fn verify(export: &[u8]) -> bool {
             true
         }
         Err(_) => false,
+    }
+}
+
+/// Where a verification of the log's export was left off.
+static BOOKMARK: LazyLock<String> = LazyLock::new(|| {
+    let mut left = None;
+    let mut watch = |progress: &Progress<'_>| {
+        left = progress.bookmark();
+        ControlFlow::Continue(())
+    };
+    let run = Run { threads: 1, from: None, bookmarks: true, watch: &mut watch };
+    verify_export_with(&LOG.export[..], &Expectations::default(), run).unwrap().unwrap();
+    left.unwrap().to_text()
+});
+
+/// Bookmarks: one text for each, and none that no run left is one.
+pub(crate) fn bookmark(bytes: &[u8]) {
+    for given in [bytes.to_vec(), edited(BOOKMARK.as_bytes(), bytes)] {
+        let Ok(text) = std::str::from_utf8(&given) else {
+            continue;
+        };
+        if let Ok(bookmark) = Bookmark::parse(text) {
+            assert_eq!(bookmark.to_text(), text);
+            assert_eq!(text, *BOOKMARK, "a bookmark that no run left");
+        }
     }
 }
 

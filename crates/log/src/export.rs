@@ -9,6 +9,8 @@
 //! Bytes are base64url without padding. `personal` is present where values are not erased. `h` only helps to name a
 //! changed entry; what is trusted is the signed root. Each line has one exact form and ends with a newline.
 
+mod plain;
+
 use std::io::{self, BufRead, Read as _, Write};
 
 use serde::Deserialize;
@@ -18,6 +20,8 @@ use crate::encoding::{Text32, TextBytes, push_hash, push_string, push_unsigned, 
 use crate::merkle::{Hash, leaf_hash};
 use crate::note::{SignedNote, VerifierKey};
 use crate::personal::PersonalValue;
+
+pub(crate) use plain::plain_line;
 
 /// The format that this crate writes and reads.
 pub const FORMAT: &str = "tenure-log-export/v1";
@@ -160,9 +164,7 @@ impl<R: BufRead> ExportReader<R> {
     /// # Errors
     /// When the stream fails or doesn't start with a header.
     pub fn new(mut input: R) -> Result<Self, ExportError> {
-        let mut line = Vec::new();
-        read_line(&mut input, &mut line)?;
-        let header = parse_header(&line).ok_or(ExportError::Header)?;
+        let (header, line) = read_header(&mut input)?;
         Ok(Self { input, header, line, canonical: Vec::new() })
     }
 
@@ -180,17 +182,26 @@ impl<R: BufRead> ExportReader<R> {
         if !read_line(&mut self.input, &mut self.line)? {
             return Ok(None);
         }
-        let wire: EntryWire = serde_json::from_slice(&self.line).map_err(|_| ExportError::Entry)?;
-        let entry = Entry {
-            index: wire.i,
-            claimed_hash: wire.h.map(|hash| hash.0),
-            leaf: wire.leaf.0,
-            personal: wire.personal,
-        };
-        self.canonical.clear();
-        push_entry(&mut self.canonical, entry.index, entry.claimed_hash.as_ref(), &entry.leaf, &entry.personal);
-        if self.canonical == self.line { Ok(Some(entry)) } else { Err(ExportError::Entry) }
+        parse_entry(&self.line, &mut self.canonical).map(Some)
     }
+}
+
+/// Reads the first line, and gives its bytes, too.
+pub(crate) fn read_header<R: BufRead>(input: &mut R) -> Result<(Header, Vec<u8>), ExportError> {
+    let mut line = Vec::new();
+    read_line(input, &mut line)?;
+    let header = parse_header(&line).ok_or(ExportError::Header)?;
+    Ok((header, line))
+}
+
+/// Reads an entry's line with its newline. `canonical` is room for the line's one form.
+pub(crate) fn parse_entry(line: &[u8], canonical: &mut Vec<u8>) -> Result<Entry, ExportError> {
+    let wire: EntryWire = serde_json::from_slice(line).map_err(|_| ExportError::Entry)?;
+    let entry =
+        Entry { index: wire.i, claimed_hash: wire.h.map(|hash| hash.0), leaf: wire.leaf.0, personal: wire.personal };
+    canonical.clear();
+    push_entry(canonical, entry.index, entry.claimed_hash.as_ref(), &entry.leaf, &entry.personal);
+    if canonical == line { Ok(entry) } else { Err(ExportError::Entry) }
 }
 
 #[derive(Deserialize)]

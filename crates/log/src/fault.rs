@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 /// The most faults that are listed; more are counted.
-const MAX_FAULTS: usize = 100;
+pub(crate) const MAX_FAULTS: usize = 100;
 
 /// The stable name of what is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,6 +56,32 @@ pub enum FaultCode {
 }
 
 impl FaultCode {
+    /// Every code, in the order in which they are described.
+    pub const ALL: [Self; 22] = [
+        Self::Unreadable,
+        Self::HeaderMalformed,
+        Self::WrongOrigin,
+        Self::UnknownKey,
+        Self::BadSignature,
+        Self::SizeMismatch,
+        Self::EntryMalformed,
+        Self::EntryChanged,
+        Self::EntryRemoved,
+        Self::EntryInserted,
+        Self::EntryReordered,
+        Self::EntriesTruncated,
+        Self::LeafMalformed,
+        Self::TimeBackwards,
+        Self::PersonalMismatch,
+        Self::PersonalUnknown,
+        Self::RootMismatch,
+        Self::Rollback,
+        Self::Fork,
+        Self::KeptUnusable,
+        Self::PromiseUnusable,
+        Self::PromiseBroken,
+    ];
+
     /// The code as text.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -107,7 +133,7 @@ pub struct Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.entries {
-            Some(at) if at.end == at.start + 1 => {
+            Some(at) if at.start.checked_add(1) == Some(at.end) => {
                 write!(formatter, "{} at entry {}: {}", self.code, at.start, self.detail)
             }
             Some(at) => write!(formatter, "{} in entries {}..{}: {}", self.code, at.start, at.end, self.detail),
@@ -140,7 +166,7 @@ impl fmt::Display for Faults {
 impl std::error::Error for Faults {}
 
 /// Gathers faults while an export is read.
-#[derive(Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Collector {
     list: Vec<Fault>,
     further: u64,
@@ -151,8 +177,21 @@ impl Collector {
         if self.list.len() < MAX_FAULTS {
             self.list.push(Fault { code, entries, detail: detail.into() });
         } else {
-            self.further += 1;
+            self.further = self.further.saturating_add(1);
         }
+    }
+
+    /// What was gathered before; `None` if it isn't what can have been.
+    pub(crate) fn restored(list: Vec<Fault>, further: u64) -> Option<Self> {
+        (list.len() == MAX_FAULTS || (list.len() < MAX_FAULTS && further == 0)).then_some(Self { list, further })
+    }
+
+    pub(crate) fn list(&self) -> &[Fault] {
+        &self.list
+    }
+
+    pub(crate) const fn further(&self) -> u64 {
+        self.further
     }
 
     pub(crate) fn whole(&mut self, code: FaultCode, detail: impl Into<String>) {

@@ -21,6 +21,8 @@
 //! In each version there is exactly one encoding of a [`Leaf`], and [`Leaf::parse`] accepts nothing else. The bytes are
 //! what is hashed and stored; they are never rebuilt from parts. A new shape is a new version beside these.
 
+pub(crate) mod scan;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;

@@ -35,4 +35,6 @@ pub use note::{KeyAlgorithm, NoteError, NoteSignature, NoteSigner, SignedNote, V
 pub use personal::{PersonalValue, commit};
 pub use promise::{Inclusion, Promise, PromiseError, SignedPromise, Standing};
 pub use tile::{Tile, TileBuilder, TileError, TileHashes, TileReader};
-pub use verify::{Expectations, Verified, verify_export};
+pub use verify::{
+    Bookmark, BookmarkError, Expectations, Progress, Run, Unfinished, Verified, verify_export, verify_export_with,
+};

@@ -25,8 +25,10 @@ use crate::kernel::keys::{self, base64url};
 use crate::kernel::operation::Asked;
 use crate::log::seal::{self, SealedLog};
 
-/// Entries read at once for an export: with the largest leaves some 32 MiB.
-const EXPORT_PAGE: u16 = 500;
+/// Entries read at once for an export: with the largest leaves 16 MiB.
+const EXPORT_PAGE: u16 = 256;
+/// An export is handed out in pieces of about so many bytes, a line more at most.
+const EXPORT_CHUNK_BYTES: usize = 256 << 10;
 /// Events handed out at once.
 const FEED_PAGE: u16 = 500;
 
@@ -229,9 +231,11 @@ fn feed_event(entry: &LogEntry) -> Result<FeedEvent, OpError> {
     })
 }
 
-/// An export under way. It holds one page of entries in memory.
+/// An export under way. It holds one page of entries in memory, and a piece of the file.
 pub struct Export {
     store: Arc<dyn Store>,
+    /// What was read and not written yet.
+    unwritten: std::vec::IntoIter<LogEntry>,
     page: Page,
     /// `None` once everything is written.
     writer: Option<ExportWriter<Page>>,
@@ -243,7 +247,7 @@ impl Export {
     fn new(store: Arc<dyn Store>, header: &Header) -> Result<Self, OpError> {
         let page = Page::default();
         let writer = ExportWriter::new(page.clone(), header).map_err(|error| OpError::Internal(error.to_string()))?;
-        Ok(Self { store, page, writer: Some(writer), next: 0, size: header.size })
+        Ok(Self { store, unwritten: Vec::new().into_iter(), page, writer: Some(writer), next: 0, size: header.size })
     }
 
     /// How many entries the whole export has.
@@ -260,15 +264,14 @@ impl Export {
             return Ok(None);
         };
         let failed = |error: tenure_log::ExportError| OpError::Internal(error.to_string());
-        let n = u16::try_from(self.size - self.next).unwrap_or(u16::MAX).min(EXPORT_PAGE);
-        let entries = self.store.entries(self.next, n).await?;
-        if entries.is_empty() && n > 0 {
-            return Err(OpError::Internal(format!("the entry {} is missing from the log", self.next)));
-        }
-        for entry in entries {
-            if entry.index != self.next {
-                return Err(OpError::Internal(format!("the entry {} is missing from the log", self.next)));
+        while self.next < self.size && self.page.len() < EXPORT_CHUNK_BYTES {
+            if self.unwritten.as_slice().is_empty() {
+                let n = u16::try_from(self.size - self.next).unwrap_or(u16::MAX).min(EXPORT_PAGE);
+                self.unwritten = self.store.entries(self.next, n).await?.into_iter();
             }
+            let entry = self.unwritten.next().filter(|entry| entry.index == self.next);
+            let entry =
+                entry.ok_or_else(|| OpError::Internal(format!("the entry {} is missing from the log", self.next)))?;
             let personal: Vec<PersonalValue> = entry.personal.into_iter().map(opened).collect();
             writer.entry(&entry.leaf, &personal).map_err(failed)?;
             self.next += 1;
@@ -291,6 +294,10 @@ fn opened(personal: EntryPersonal) -> PersonalValue {
 struct Page(Arc<Mutex<Vec<u8>>>);
 
 impl Page {
+    fn len(&self) -> usize {
+        self.0.lock().len()
+    }
+
     fn take(&self) -> Vec<u8> {
         std::mem::take(&mut *self.0.lock())
     }

@@ -67,28 +67,48 @@ async fn misfits(kernel: &Kernel, rows: &[Arc<Row>]) -> Result<Vec<Misfit>, OpEr
         let (Ok(own), Ok(deadlines)) = (read(row), wanted(row, now)) else {
             continue;
         };
-        asked.push((row.key.clone(), Vec::new()));
+        asked.push((row.key.clone(), own.terms.clone()));
         derived.push((row, own));
         due.extend(deadlines.into_iter().map(|wanted| (row, wanted)));
     }
     let columns = kernel.store.beside(&asked).await?;
-    // The index has to hold what the column says, and the column what follows from the row.
-    for ((_, terms), column) in asked.iter_mut().zip(&columns) {
-        terms.extend(column.iter().flat_map(|column| column.terms.iter().cloned()));
+    // The index has to hold what the column says, and the column what follows from the row: mostly the same terms, about
+    // which the index was asked already.
+    let otherwise: Vec<(RowKey, Vec<String>)> = derived
+        .iter()
+        .zip(&columns)
+        .filter_map(|((row, own), column)| {
+            let column = column.as_ref()?;
+            (!same(&column.terms, &own.terms)).then(|| (row.key.clone(), column.terms.clone()))
+        })
+        .collect();
+    let mut indexed_otherwise = match otherwise.as_slice() {
+        [] => Vec::new(),
+        otherwise => kernel.store.beside(otherwise).await?,
     }
-    let indexed = kernel.store.beside(&asked).await?;
+    .into_iter();
     let mut misfits = Vec::new();
-    for (((row, own), column), indexed) in derived.iter().zip(columns).zip(indexed) {
-        let (Some(column), Some(indexed)) = (column, indexed) else {
+    for ((row, own), column) in derived.iter().zip(columns) {
+        let Some(column) = column else {
             continue;
+        };
+        let same = same(&column.terms, &own.terms);
+        let indexed = if same {
+            column.indexed
+        } else {
+            match indexed_otherwise.next().flatten() {
+                Some(beside) => beside.indexed,
+                None => continue,
+            }
         };
         let mut misfit = |fault| misfits.push((row.key.clone(), column.revision, fault));
         let (lacks, has_more) = match row.key.kind {
             // To v0.1 they had no terms.
             RowKind::Hold => (false, false),
+            _ if same => (false, false),
             _ => differences(&column.terms, &own.terms),
         };
-        if lacks || !indexed.indexed {
+        if lacks || !indexed {
             misfit(StateFault::Unindexed);
         }
         if has_more {
@@ -140,6 +160,11 @@ pub(crate) async fn check_last_uses(kernel: &Kernel, report: &mut StateReport) -
             None => return Ok(()),
         }
     }
+}
+
+/// Whether two lists hold the same terms.
+fn same(one: &[String], other: &[String]) -> bool {
+    one == other || one.iter().collect::<BTreeSet<_>>() == other.iter().collect::<BTreeSet<_>>()
 }
 
 /// Whether a column lacks a term of its row, and whether it has one that is none.

@@ -1,5 +1,6 @@
 //! The command line: what it prints where, with which exit code, and a whole life of an identity by it.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::Output;
 
@@ -354,6 +355,66 @@ fn an_export_is_verified_without_a_server() {
 
     let wrong_key = tenure(&["log", "verify", file, "--key", "nonsense"], &[]);
     assert_eq!(code(&wrong_key), 2);
+}
+
+#[test]
+fn a_verification_goes_on_where_it_was_left_off() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let (key, sound) = export(3000);
+    let path = folder.path().join("copy.ndjson");
+    let state = folder.path().join("copy.state");
+    let (file, state_file) = (path.to_str().unwrap(), state.to_str().unwrap());
+    std::fs::write(&path, &sound).unwrap();
+    let arguments = ["log", "verify", file, "--key", &key, "--resume", state_file];
+
+    let whole = tenure(&arguments, &[]);
+    assert_eq!(code(&whole), 0, "{}", text(&whole.stderr));
+    assert!(whole.stderr.is_empty(), "no terminal is told how far it is");
+    assert!(!state.exists(), "nothing is left to go on from");
+
+    let keys = [tenure_log::VerifierKey::parse(&key).unwrap()];
+    let mut left = None;
+    let mut watch = |progress: &tenure_log::Progress<'_>| {
+        left = progress.bookmark();
+        if progress.entries < 1000 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    };
+    let run = tenure_log::Run { threads: 2, from: None, bookmarks: true, watch: &mut watch };
+    let expected = tenure_log::Expectations { keys: &keys, ..Default::default() };
+    tenure_log::verify_export_with(&sound[..], &expected, run).unwrap_err();
+    let left = left.unwrap().to_text();
+    let leave = |text: &str, mode: u32| {
+        std::fs::write(&state, text).unwrap();
+        std::fs::set_permissions(&state, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+
+    leave(&left, 0o600);
+    let further = tenure(&arguments, &[]);
+    assert_eq!((code(&further), &further.stdout), (0, &whole.stdout), "{}", text(&further.stderr));
+    assert!(text(&further.stderr).starts_with("going on behind entry 1"), "{}", text(&further.stderr));
+    assert!(!state.exists());
+
+    let refused = |arguments: &[&str], why: &str| {
+        let output = tenure(arguments, &[]);
+        assert_eq!(code(&output), 2, "{why}");
+        assert!(text(&output.stderr).contains(why), "{}", text(&output.stderr));
+        assert!(output.stdout.is_empty(), "there is no verdict");
+    };
+    leave(&left, 0o622);
+    refused(&arguments, "others than you may have written");
+    leave(&left[..left.len() - 9], 0o600);
+    refused(&arguments, "cut, damaged, or none at all");
+    leave("\u{fffd}", 0o600);
+    refused(&arguments, "cut, damaged, or none at all");
+    leave(&left, 0o600);
+    refused(&["log", "verify", file, "--resume", state_file], "other keys");
+    refused(&["log", "verify", "-", "--resume", state_file], "standard input");
+    let mut changed = sound.clone();
+    let at = sound.len() / 6;
+    changed[at] ^= 1;
+    std::fs::write(&path, &changed).unwrap();
+    refused(&arguments, "of another export, or the export was changed since");
+    assert!(state.exists());
 }
 
 on_one! {

@@ -130,6 +130,7 @@ async fn what_cannot_be_proven_is_said_clearly() {
 async fn whole(mut export: Export) -> Vec<u8> {
     let mut file = Vec::new();
     while let Some(chunk) = export.next_chunk().await.unwrap() {
+        assert!(chunk.len() < 400 << 10, "a piece of it, whatever it holds: {}", chunk.len());
         file.extend(chunk);
     }
     assert_eq!(export.next_chunk().await.unwrap(), None);
