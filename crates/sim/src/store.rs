@@ -303,6 +303,14 @@ impl Store for FaultyStore {
         Box::pin(self.read(self.shared.inner.tile(level, index)))
     }
 
+    fn archived(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(self.read(self.shared.inner.archived()))
+    }
+
+    fn archive(&self, bundle: u64) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(self.read(self.shared.inner.archive(bundle)))
+    }
+
     fn touch<'a>(&'a self, used: &'a [(String, Timestamp)]) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(self.read(self.shared.inner.touch(used)))
     }

@@ -3,6 +3,7 @@
 //! An engine only finds and keeps rows. What a commit may do is judged by one piece of code (`batch`), and what the
 //! log records is made by one piece of code (`leaf`), so that the engines can't drift apart.
 
+mod archive;
 mod batch;
 mod error;
 mod leaf;

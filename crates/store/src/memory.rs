@@ -61,6 +61,7 @@ struct State {
     spends: BTreeMap<(String, Timestamp), (u32, Timestamp)>,
     sealed: Option<Sealed>,
     tiles: BTreeMap<(u8, u64), Vec<u8>>,
+    archived: u64,
     used: BTreeMap<String, Timestamp>,
 }
 
@@ -377,6 +378,22 @@ impl Store for MemoryStore {
 
     fn tile(&self, level: u8, index: u64) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
         Box::pin(async move { Ok(self.state.lock().tiles.get(&(level, index)).cloned()) })
+    }
+
+    fn archived(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async move { Ok(self.state.lock().archived) })
+    }
+
+    /// Memory has nothing to save: it only notes how far the archive goes.
+    fn archive(&self, bundle: u64) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let mut state = self.state.lock();
+            let sealed = state.tiles.contains_key(&(0, bundle));
+            if sealed {
+                state.archived = state.archived.max(bundle + 1);
+            }
+            Ok(sealed)
+        })
     }
 
     fn touch<'a>(&'a self, used: &'a [(String, Timestamp)]) -> BoxFuture<'a, Result<(), StoreError>> {

@@ -24,6 +24,7 @@ pub(crate) const SQLITE: &[Migration] = &[
     Migration { number: 4, sql: include_str!("../migrations/sqlite/0004_terms_of_answering.sql") },
     Migration { number: COMPACT, sql: include_str!("../migrations/sqlite/0005_compact.sql") },
     Migration { number: 6, sql: include_str!("../migrations/sqlite/0006_compacted.sql") },
+    Migration { number: 8, sql: include_str!("../migrations/sqlite/0008_archive.sql") },
 ];
 pub(crate) const POSTGRES: &[Migration] = &[
     Migration { number: 1, sql: include_str!("../migrations/postgres/0001_start.sql") },
@@ -32,6 +33,7 @@ pub(crate) const POSTGRES: &[Migration] = &[
     Migration { number: 4, sql: include_str!("../migrations/postgres/0004_terms_of_answering.sql") },
     Migration { number: COMPACT, sql: include_str!("../migrations/postgres/0005_compact.sql") },
     Migration { number: 6, sql: include_str!("../migrations/postgres/0006_compacted.sql") },
+    Migration { number: 8, sql: include_str!("../migrations/postgres/0008_archive.sql") },
 ];
 
 impl Migration {

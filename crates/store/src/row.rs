@@ -9,7 +9,7 @@ use std::sync::Arc;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{Context, SHA256};
 use tenure_core::base::time::Timestamp;
-use tenure_core::store::port::{ListQuery, Page, RowSealer, StoreError};
+use tenure_core::store::port::{EntryPersonal, ListQuery, LogEntry, Page, RowSealer, StoreError};
 use tenure_core::store::row::{BadRow, Position, Row, RowKey};
 use tenure_log::Leaf;
 use tenure_log::packed::{pack, pack_key, unpack};
@@ -85,6 +85,15 @@ pub(crate) fn commit_key(id: &str) -> i64 {
 /// The id of an entry's event.
 pub(crate) fn leaf_of_entry(leaf: &[u8]) -> Result<Leaf, StoreError> {
     Leaf::parse(leaf).map_err(|error| StoreError::Unavailable(format!("an entry of the log can't be read: {error}")))
+}
+
+/// Puts a value beside its entry, if that is among these.
+pub(crate) fn add_personal(entries: &mut [LogEntry], index: u64, personal: EntryPersonal) {
+    if let Ok(found) = entries.binary_search_by_key(&index, |entry| entry.index)
+        && let Some(entry) = entries.get_mut(found)
+    {
+        entry.personal.push(personal);
+    }
 }
 
 /// Where an entry stands: the shard's number is above it.

@@ -75,6 +75,8 @@ pub struct Config {
     pub lapsed_grace: Span,
     /// How long what a removal holds can be released before it retires.
     pub removal_hold: Span,
+    /// How old the log's entries get before they are archived.
+    pub archive_after: Span,
     /// How long every identity may go unused, in place of what its risk tier allows.
     pub dormant_after: Option<Span>,
     /// Log as JSON.
@@ -204,6 +206,7 @@ impl Default for Config {
             transfer_window: engine.transfer_window,
             lapsed_grace: engine.lapsed_grace,
             removal_hold: engine.removal_hold,
+            archive_after: engine.archive_after,
             dormant_after: engine.dormant_after,
             json_logs: false,
             otlp_endpoint: None,
@@ -305,6 +308,7 @@ impl Config {
             "TRANSFER_WINDOW" => self.transfer_window = value.parse()?,
             "LAPSED_GRACE" => self.lapsed_grace = value.parse()?,
             "REMOVAL_HOLD" => self.removal_hold = value.parse()?,
+            "ARCHIVE_AFTER" => self.archive_after = value.parse()?,
             "DORMANT_AFTER" => self.dormant_after = Some(value.parse()?),
             "JSON_LOGS" => self.json_logs = value.parse()?,
             "OTLP_ENDPOINT" => self.otlp_endpoint = Some(value.to_owned()),

@@ -381,6 +381,11 @@ pub trait Store: Send + Sync {
     fn seal(&self, seal: Seal) -> BoxFuture<'_, Result<bool, StoreError>>;
     /// A full tile, if it is sealed.
     fn tile(&self, level: u8, index: u64) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>>;
+    /// How many bundles of 256 entries are archived: those from the log's first entry on.
+    fn archived(&self) -> BoxFuture<'_, Result<u64, StoreError>>;
+    /// Archives the bundle of this number: its entries are compressed, and are read as before. False if it isn't sealed
+    /// yet.
+    fn archive(&self, bundle: u64) -> BoxFuture<'_, Result<bool, StoreError>>;
     /// Notes when subjects were last used; later times win. Write-behind: it may be lost in a crash.
     fn touch<'a>(&'a self, used: &'a [(String, Timestamp)]) -> BoxFuture<'a, Result<(), StoreError>>;
     /// When a subject was last used. What nobody with the key has noted is no use.

@@ -150,6 +150,14 @@ impl Store for Floored {
         self.store.tile(level, index)
     }
 
+    fn archived(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.store.archived()
+    }
+
+    fn archive(&self, bundle: u64) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.store.archive(bundle)
+    }
+
     fn touch<'a>(&'a self, used: &'a [(String, Timestamp)]) -> BoxFuture<'a, Result<(), StoreError>> {
         self.store.touch(used)
     }

@@ -85,6 +85,8 @@ pub struct Settings {
     pub lapsed_grace: Span,
     /// How long what a removal holds can be released before it retires (S-12).
     pub removal_hold: Span,
+    /// How old the log's entries get before they are archived.
+    pub archive_after: Span,
     /// How far the wall clock may step before issuance stops (S-4).
     pub clock_tolerance: Span,
     /// How long a request stays open.
@@ -113,6 +115,7 @@ impl Default for Settings {
             transfer_window: tenure_core::identity::transfer::TRANSFER_WINDOW,
             lapsed_grace: tenure_core::identity::transfer::LAPSED_GRACE,
             removal_hold: tenure_core::signal::removal::HOLD,
+            archive_after: Span::from_days(30),
             clock_tolerance: Span::from_mins(5),
             request_open_for: tenure_core::request::OPEN_FOR,
             request_remind_after: tenure_core::request::REMIND_AFTER,

@@ -1,6 +1,7 @@
 //! The loops that work off what falls due. Each may run on every replica: work is leased, and acknowledged with a
 //! fencing token.
 
+pub mod archiving;
 pub mod callbacks;
 pub mod deadlines;
 pub mod ownership;
@@ -30,6 +31,7 @@ pub async fn work(kernel: Arc<Kernel>, channels: Vec<Arc<dyn Notify>>, stop: wat
         outbox::run(Arc::clone(&kernel), channels, stop.clone()),
         verification::run(Arc::clone(&kernel), stop.clone()),
         ownership::run(Arc::clone(&kernel), stop.clone()),
+        archiving::run(Arc::clone(&kernel), stop.clone()),
         purging::run(kernel, stop),
     );
 }

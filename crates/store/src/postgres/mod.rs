@@ -1,6 +1,7 @@
 //! The store on PostgreSQL, for several replicas. Each process batches its waiting changesets; whoever locks the
 //! log's head writes. There is no row cache: every decision reads the database, so replicas are exact.
 
+mod archive;
 mod compact;
 mod migrate;
 mod reader;
@@ -202,6 +203,14 @@ impl Store for PostgresStore {
 
     fn tile(&self, level: u8, index: u64) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
         Box::pin(self.reader.tile(level, index))
+    }
+
+    fn archived(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(self.reader.archived())
+    }
+
+    fn archive(&self, bundle: u64) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(self.reader.archive(bundle))
     }
 
     fn touch<'a>(&'a self, used: &'a [(String, Timestamp)]) -> BoxFuture<'a, Result<(), StoreError>> {

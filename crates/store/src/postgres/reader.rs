@@ -14,10 +14,11 @@ use tenure_log::leaf_hash;
 use tenure_log::packed::{pack_key, unpack_key};
 use tokio_postgres::types::ToSql;
 
-use super::Highest;
 use super::session::{Address, Pool};
+use super::{Highest, archive};
+use crate::archive::joined;
 use crate::row::{
-    Found, Listed, bears, bears_all, hash, is_genuine, kept_mac, limit_of, opened, page, place, signed, term_key,
+    Found, Listed, add_personal, bears, bears_all, hash, is_genuine, kept_mac, limit_of, opened, page, place, signed, term_key,
     terms_beside, text, unsigned,
 };
 
@@ -175,19 +176,31 @@ impl Reader {
             LogEntry { index: unsigned(row.get(0)), leaf: row.get(1), personal: Vec::new() }
         };
         let mut entries: Vec<LogEntry> = found.iter().map(entry).collect();
+        let until = entries.first().map_or(u64::MAX, |first| first.index);
+        // Whoever waits for what comes next asks for nothing that is archived.
+        if until > from && from < self.highest.known() {
+            let archived = archive::entries(&self.pool, from, until, n).await?;
+            entries = joined(from, usize::from(n), archived, entries);
+        }
         let (Some(first), Some(last)) =
             (entries.first().map(|entry| entry.index), entries.last().map(|entry| entry.index))
         else {
             return Ok(entries);
         };
         for row in self.pool.query(PERSONAL, &[&signed(first), &signed(last)]).await? {
-            let offset = usize::try_from(unsigned(row.get(0)) - first).unwrap_or(usize::MAX);
-            if let Some(entry) = entries.get_mut(offset) {
-                let (subject, field, value) = (text(row.get(1)), text(row.get(2)), text(row.get(4)));
-                entry.personal.push(EntryPersonal { subject, field, salt: hash(row.get(3))?, value });
-            }
+            let (subject, field, value) = (text(row.get(1)), text(row.get(2)), text(row.get(4)));
+            let personal = EntryPersonal { subject, field, salt: hash(row.get(3))?, value };
+            add_personal(&mut entries, unsigned(row.get(0)), personal);
         }
         Ok(entries)
+    }
+
+    pub(super) async fn archived(&self) -> Result<u64, StoreError> {
+        archive::archived(&self.pool).await
+    }
+
+    pub(super) async fn archive(&self, bundle: u64) -> Result<bool, StoreError> {
+        archive::archive(&self.pool, bundle, self.tile(0, bundle).await?).await
     }
 
     pub(super) async fn leaf_hashes(&self, from: u64, n: u32) -> Result<Vec<[u8; 32]>, StoreError> {

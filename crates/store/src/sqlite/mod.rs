@@ -2,6 +2,7 @@
 //! waiting changesets with one fsync, readers beside it, and an exact row [cache](cache::Cache).
 
 mod backup;
+mod archive;
 mod cache;
 mod checkpoint;
 mod compact;
@@ -234,6 +235,20 @@ impl Store for SqliteStore {
 
     fn tile(&self, level: u8, index: u64) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
         Box::pin(async move { self.readers.with(|connection| Ok(reader::tile(connection, level, index)?)) })
+    }
+
+    fn archived(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async move { self.readers.with(|connection| Ok(archive::archived(connection)?)) })
+    }
+
+    fn archive(&self, bundle: u64) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let Some(bytes) = self.readers.with(|connection| archive::packed(connection, bundle))? else {
+                return Ok(false);
+            };
+            self.on_writer(move |writer| writer.archive(bundle, &bytes)).await?;
+            Ok(true)
+        })
     }
 
     fn touch<'a>(&'a self, used: &'a [(String, Timestamp)]) -> BoxFuture<'a, Result<(), StoreError>> {

@@ -15,10 +15,12 @@ use tenure_core::store::row::{Row, RowKey};
 use tenure_log::leaf_hash;
 use tenure_log::packed::{pack_key, unpack_key};
 
+use super::archive;
 use super::cache::{self, Cache};
 use super::open;
+use crate::archive::joined;
 use crate::row::{
-    Found, Listed, bears, bears_all, behind, is_genuine, limit_of, opened, page, place, signed, term_key, terms_beside, text,
+    Found, Listed, add_personal, bears, bears_all, behind, is_genuine, limit_of, opened, page, place, signed, term_key, terms_beside, text,
     unsigned,
 };
 
@@ -213,14 +215,20 @@ pub(super) fn head(connection: &Connection) -> rusqlite::Result<Head> {
 }
 
 pub(super) fn entries(connection: &Connection, from: u64, n: u16) -> Result<Vec<LogEntry>, Down> {
-    // One transaction, so that an erasure between the two reads doesn't show.
+    // One transaction, so that neither an erasure nor the archive comes between the reads.
     let transaction = connection.unchecked_transaction()?;
-    let mut entries = transaction
+    let hot = transaction
         .prepare_cached("SELECT place, leaf FROM entry WHERE place >= $1 ORDER BY place LIMIT $2")?
         .query_map(params![place(from), n], |found| {
             Ok(LogEntry { index: unsigned(found.get(0)?), leaf: found.get(1)?, personal: Vec::new() })
         })?
         .collect::<Result<Vec<_>, _>>()?;
+    let until = hot.first().map_or(u64::MAX, |first| first.index);
+    let mut entries = hot;
+    if until > from {
+        let archived = archive::entries(&transaction, from, until, n)?;
+        entries = joined(from, usize::from(n), archived, entries);
+    }
     if let (Some(first), Some(last)) =
         (entries.first().map(|entry| entry.index), entries.last().map(|entry| entry.index))
     {
@@ -234,10 +242,7 @@ pub(super) fn entries(connection: &Connection, from: u64, n: u16) -> Result<Vec<
                 salt: row.get(3)?,
                 value: text(row.get(4)?),
             };
-            let offset = usize::try_from(unsigned(row.get(0)?) - first).unwrap_or(usize::MAX);
-            if let Some(entry) = entries.get_mut(offset) {
-                entry.personal.push(personal);
-            }
+            add_personal(&mut entries, unsigned(row.get(0)?), personal);
         }
     }
     transaction.commit()?;

@@ -17,7 +17,7 @@ use super::cache::{self, Cache};
 use super::reader::{self, Down};
 use super::reserve::Reserve;
 use super::view::SqliteView;
-use super::{checkpoint, open};
+use super::{archive, checkpoint, open};
 use crate::batch::{self, NewRow, Prepared, Writes};
 use crate::pace::Pace;
 use crate::row::{behind, commit_key, kept_mac, once_key, place, signed, term_key, term_keys_of, unsigned};
@@ -297,6 +297,10 @@ impl Writer {
                 .execute(params![signed(seal.size), seal.frontier, seal.checkpoint.as_bytes(), seal.at.as_micros()])?;
             Ok(true)
         })
+    }
+
+    pub(super) fn archive(&mut self, bundle: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        self.task(false, |transaction| archive::put(transaction, bundle, bytes))
     }
 
     pub(super) fn touch(&mut self, used: &[(String, Timestamp)]) -> Result<(), StoreError> {

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, also in its helpers"
 )]
 
+mod archive;
 mod commits;
 mod compact;
 mod conformance;
