@@ -237,7 +237,7 @@ on_both! { because "tiles, checkpoints and feeds are read from the engine";
         removed.remove(4);
         let mut swapped = lines.clone();
         swapped.swap(4, 5);
-        let changed = export.replacen("\"leaf\":\"ey", "\"leaf\":\"eY", 1);
+        let changed = export.replacen("\"leaf\":\"Ao", "\"leaf\":\"Ap", 1);
         for tampered in [removed.join("\n") + "\n", swapped.join("\n") + "\n", changed, lines[..lines.len() - 1].join("\n") + "\n"] {
             assert_ne!(tampered, export);
             assert!(verify_export(tampered.as_bytes(), &expected).is_err());
