@@ -2,6 +2,8 @@
 //!
 //! Every future is ready when it is first polled, and nothing is read but the arguments.
 
+mod log_index;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,6 +17,7 @@ use tenure_core::store::port::{
 };
 use tenure_core::store::row::{Row, RowKey};
 
+use self::log_index::KeptIndex;
 use crate::batch::{self, Original, Replaced, View, Writes};
 use crate::row::{limit_of, verify};
 
@@ -61,6 +64,7 @@ struct State {
     sealed: Option<Sealed>,
     tiles: BTreeMap<(u8, u64), Vec<u8>>,
     used: BTreeMap<String, Timestamp>,
+    log_index: KeptIndex,
 }
 
 impl MemoryStore {

@@ -18,12 +18,14 @@ pub(crate) const SQLITE: &[Migration] = &[
     Migration { number: 2, sql: include_str!("../migrations/sqlite/0002_total_terms.sql") },
     Migration { number: LAST_USES, sql: include_str!("../migrations/sqlite/0003_last_uses.sql") },
     Migration { number: 4, sql: include_str!("../migrations/sqlite/0004_terms_of_answering.sql") },
+    Migration { number: 6, sql: include_str!("../migrations/sqlite/0006_log_index.sql") },
 ];
 pub(crate) const POSTGRES: &[Migration] = &[
     Migration { number: 1, sql: include_str!("../migrations/postgres/0001_start.sql") },
     Migration { number: 2, sql: include_str!("../migrations/postgres/0002_total_terms.sql") },
     Migration { number: LAST_USES, sql: include_str!("../migrations/postgres/0003_last_uses.sql") },
     Migration { number: 4, sql: include_str!("../migrations/postgres/0004_terms_of_answering.sql") },
+    Migration { number: 6, sql: include_str!("../migrations/postgres/0006_log_index.sql") },
 ];
 
 impl Migration {

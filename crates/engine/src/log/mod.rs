@@ -2,6 +2,7 @@
 
 pub mod contradiction;
 pub mod epochs;
+pub mod indexing;
 pub mod notifications;
 pub mod outbox;
 pub mod places;

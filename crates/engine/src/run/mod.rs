@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::kernel::Kernel;
 use crate::kernel::notice::Notify;
-use crate::log::{outbox, sealer};
+use crate::log::{indexing, outbox, sealer};
 use crate::state::verification;
 
 /// What every process does, whatever its role: it keeps up what it holds by itself, learns of epochs and contradictions,
@@ -30,6 +30,7 @@ pub async fn work(kernel: Arc<Kernel>, channels: Vec<Arc<dyn Notify>>, stop: wat
         outbox::run(Arc::clone(&kernel), channels, stop.clone()),
         verification::run(Arc::clone(&kernel), stop.clone()),
         ownership::run(Arc::clone(&kernel), stop.clone()),
+        indexing::run(Arc::clone(&kernel), stop.clone()),
         purging::run(kernel, stop),
     );
 }

@@ -89,6 +89,13 @@ pub(crate) fn problem_of(error: OpError) -> Problem {
         OpError::DiskFull => Problem::new(503, "disk_full", "the disk is full")
             .detail("only suspensions, revocations and retirements are written now")
             .hint("an operator has to make room; nothing was changed"),
+        OpError::IndexBuilding { covered, size, retry_after } => {
+            let mut problem = Problem::new(503, "index_building", "the log is being indexed")
+                .detail(format!("{covered} of {size} entries are covered so far"))
+                .hint("ask again in a few seconds; `tenure log index` says how far it has come");
+            problem.retry_after = u64::try_from(retry_after.as_secs()).ok();
+            problem
+        }
         OpError::Unavailable(why) => {
             tracing::warn!(why, "a request was turned away");
             Problem::new(503, "unavailable", "unavailable for the moment").hint("try again in a second; nothing was changed")

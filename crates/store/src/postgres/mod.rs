@@ -1,6 +1,7 @@
 //! The store on PostgreSQL, for several replicas. Each process batches its waiting changesets; whoever locks the
 //! log's head writes. There is no row cache: every decision reads the database, so replicas are exact.
 
+mod log_index;
 mod migrate;
 mod reader;
 mod session;

@@ -17,7 +17,7 @@ use super::session::{Address, Pool};
 use crate::row::{bears, hash, is_genuine, limit_of, page, signed, terms_beside, text, unsigned, verify};
 
 pub(super) struct Reader {
-    pool: Pool,
+    pub(super) pool: Pool,
     sealer: Arc<dyn RowSealer>,
     highest: Arc<Highest>,
 }

@@ -4,6 +4,7 @@
 mod backup;
 mod cache;
 mod checkpoint;
+mod log_index;
 mod open;
 mod reader;
 mod reserve;

@@ -1,6 +1,6 @@
 //! Who could touch a resource at a moment that has passed, told from the log alone: a fold over its leaves.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde_json::Value;
 use tenure_api::why::{PastAccess, Reach};
@@ -64,15 +64,27 @@ impl History {
         }
     }
 
-    /// Who could touch a resource at `at`, the moment up to which leaves were taken in.
-    pub fn reach(&self, resource: &str, at: Timestamp) -> Vec<PastAccess> {
+    /// The grants on a resource that were open at `at`, the moment up to which leaves were taken in.
+    pub fn open(&self, resource: &str, at: Timestamp) -> Vec<PastAccess> {
         let open = |grant: &&PastAccess| {
             (grant.resource == resource || grant.resource == WILDCARD)
                 && grant.starts_at <= at
                 && at < grant.until
                 && grant.ended_at.is_none_or(|end| at < end)
         };
-        let mut found: Vec<PastAccess> = self.grants.values().filter(open).cloned().collect();
+        self.grants.values().filter(open).cloned().collect()
+    }
+
+    /// The ids of the scopes that whoever holds these grants belongs to.
+    pub fn scopes(&self, grants: &[PastAccess]) -> BTreeSet<String> {
+        let holders = grants.iter().filter_map(|grant| self.holders.get(&grant.holder));
+        let id = |scope: &String| scope.split_once('/').map_or_else(String::new, |(_, id)| id.to_owned());
+        holders.flat_map(|holder| holder.scopes.iter().map(id)).collect()
+    }
+
+    /// Who could touch a resource at `at`, the moment up to which leaves were taken in.
+    pub fn reach(&self, resource: &str, at: Timestamp) -> Vec<PastAccess> {
+        let mut found = self.open(resource, at);
         for grant in &mut found {
             let holder = self.holders.get(&grant.holder);
             let held = holder.and_then(|holder| holder.scopes.iter().find(|scope| self.holds.contains(*scope)));
