@@ -17,7 +17,7 @@ use tenure_log::Leaf;
 
 use crate::identities::why::history::History;
 use crate::kernel::Kernel;
-use crate::kernel::authority::{inventory, owns};
+use crate::kernel::authority::{inventory, owns, owns_subject};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::log_index::search::Search;
@@ -58,14 +58,6 @@ pub async fn refusals(
         .await
 }
 
-async fn owns_subject(kernel: &Kernel, caller: &Caller, subject: &str) -> Result<bool, OpError> {
-    let Ok(id) = subject.parse::<tenure_core::base::id::IdentityId>() else {
-        return Ok(false);
-    };
-    let identity = kernel.one::<tenure_core::identity::Identity>(id).await?;
-    Ok(identity.is_some_and(|identity| crate::kernel::authority::owns_identity(caller, &identity)))
-}
-
 /// Who could touch a resource at a moment, and why: each grant that was in force then, with the need, the approval and
 /// what had ended or blocked it. It is told from the entries that concern these grants and whoever held them, and is what
 /// the whole log up to that moment says.
@@ -96,7 +88,7 @@ pub async fn past_access(
 }
 
 /// Who could touch a resource at a moment, the first `entries` of the log being those up to it.
-async fn reach_at(
+pub(crate) async fn reach_at(
     search: &mut Search<'_>,
     resource: &str,
     at: Timestamp,
@@ -144,6 +136,3 @@ fn refusal(index: u64, leaf: Leaf) -> RefusalView {
         reason,
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -9,17 +9,25 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tenure_api::log::Reindexed;
 use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::policy::Action;
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::log_index::{Segment, SegmentChange};
 use tenure_credentials::log_index::LogIndexKeys;
 use tokio::sync::watch;
 
 use crate::kernel::Kernel;
+use crate::kernel::authority::{inventory, owns};
+use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::log_index::page::{self, Header, PageWriter, Posting};
 use crate::kernel::log_index::search::{leaf_of, read_entries};
 use crate::kernel::log_index::terms;
 use crate::kernel::log_index::view::{IndexMemory, View, view};
+use crate::kernel::operation::Asked;
 
 /// Entries that the shortest segments cover.
 const SHORTEST: u64 = 1_024;
@@ -117,6 +125,35 @@ pub async fn index_all(kernel: &Kernel) -> Result<(), OpError> {
     Ok(())
 }
 
+/// Throws the index away. Whoever works for the deployment makes it again, and meanwhile questions are answered as far
+/// as that takes no long reading.
+///
+/// # Errors
+/// The caller may not audit, or the store can't be written.
+pub async fn reindex(kernel: &Kernel, caller: &Caller) -> Result<Reindexed, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "log.reindex", ""), async {
+            kernel.allow(caller, Action::Audit, inventory("log", "index", ""), owns(false))?;
+            let (entries, _) = kernel
+                .decide(|| async {
+                    let now = kernel.now();
+                    let entries = kernel.store.head().await?.size;
+                    let event = kernel.event(now, EventKind::LogReindexed).subject("log").fact("entries", entries);
+                    Ok((Changeset::new(caller.author(), now, event), entries))
+                })
+                .await?;
+            loop {
+                let list = kernel.store.segments(&[]).await?;
+                let remove = list.segments.iter().map(|segment| segment.build).collect();
+                let change = SegmentChange { version: list.version, add: None, remove };
+                if kernel.store.change_segments(change).await? {
+                    return Ok(Reindexed { entries });
+                }
+            }
+        })
+        .await
+}
+
 /// How many entries the index covers, of how many.
 ///
 /// # Errors
@@ -163,10 +200,29 @@ impl<'k> Draft<'k> {
     }
 }
 
+/// Puts a segment in the place of the one that covers these entries, made as a defect would make it.
+#[cfg(test)]
+pub(crate) async fn make_wrongly(kernel: &Kernel, entries: Range<u64>) {
+    let list = kernel.store.segments(&[]).await.unwrap();
+    let remove = list.segments.iter().filter(|segment| segment.from == entries.start).map(|segment| segment.build);
+    let change = SegmentChange { version: list.version, add: None, remove: remove.collect() };
+    assert!(kernel.store.change_segments(change).await.unwrap());
+    let index = entries.start;
+    make_of(kernel, list.version + 1, entries, vec![Posting { term: 7, index }]).await.unwrap();
+}
+
 async fn make(kernel: &Kernel, version: u64, entries: Range<u64>) -> Result<(), OpError> {
+    make_of(kernel, version, entries, Vec::new()).await
+}
+
+async fn make_of(
+    kernel: &Kernel,
+    version: u64,
+    entries: Range<u64>,
+    mut postings: Vec<Posting>,
+) -> Result<(), OpError> {
     let memory = kernel.memory.of::<IndexMemory>();
     let keys = memory.keys(kernel);
-    let mut postings: Vec<Posting> = Vec::new();
     let (mut first_at, mut last_at, mut anchor) = (None, 0, [0; 32]);
     read_entries(kernel, entries.clone(), |entry| {
         let leaf = leaf_of(&entry)?;

@@ -10,3 +10,4 @@ pub mod push;
 pub mod reading;
 pub mod seal;
 pub mod sealer;
+pub mod timeline;

@@ -92,8 +92,8 @@ pub(crate) fn problem_of(error: OpError) -> Problem {
         OpError::IndexBuilding { covered, size, retry_after } => {
             let mut problem = Problem::new(503, "index_building", "the log is being indexed")
                 .detail(format!("{covered} of {size} entries are covered so far"))
-                .hint("ask again in a few seconds; `tenure log index` says how far it has come");
-            problem.retry_after = u64::try_from(retry_after.as_secs()).ok();
+                .hint("ask again in a few seconds: the log is read once, at some 100,000 entries a second");
+            problem.retry_after = Some(whole_seconds(retry_after));
             problem
         }
         OpError::Unavailable(why) => {

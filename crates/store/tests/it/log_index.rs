@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tenure_core::store::log_index::{LogIndexStore, Segment, SegmentChange};
+use tenure_core::store::log_index::{Segment, SegmentChange};
 use tenure_core::store::port::Store;
 
 use crate::support::*;
