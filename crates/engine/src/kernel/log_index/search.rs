@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use tenure_core::base::time::Span;
-use tenure_core::store::port::LogEntry;
+use tenure_core::store::port::{BoxFuture, LogEntry};
 use tenure_log::Leaf;
 
 use crate::kernel::Kernel;
@@ -60,7 +60,11 @@ impl<'k> Search<'k> {
     ///
     /// # Errors
     /// So much is not covered yet that it isn't read ([`OpError::IndexBuilding`]), or the store can't be read.
-    pub(crate) async fn begin(kernel: &'k Kernel) -> Result<Self, OpError> {
+    pub(crate) fn begin(kernel: &'k Kernel) -> BoxFuture<'k, Result<Self, OpError>> {
+        Box::pin(Self::begin_now(kernel))
+    }
+
+    async fn begin_now(kernel: &'k Kernel) -> Result<Self, OpError> {
         let view = view(kernel).await?;
         let uncovered = view.uncovered();
         if uncovered > READABLE {
@@ -85,15 +89,20 @@ impl<'k> Search<'k> {
     ///
     /// # Errors
     /// The store can't be read, or the log lacks an entry.
-    pub(crate) async fn all(&mut self, asked: &[(Class, &str)]) -> Result<BTreeMap<u64, Leaf>, OpError> {
-        for _ in 0..ATTEMPTS {
-            match self.try_all(asked).await {
-                Ok(found) => return Ok(found),
-                Err(Interrupted::Failed(error)) => return Err(error),
-                Err(Interrupted::Again) => *self = Self::begin(self.kernel).await?,
+    pub(crate) fn all<'s>(
+        &'s mut self,
+        asked: &'s [(Class, &'s str)],
+    ) -> BoxFuture<'s, Result<BTreeMap<u64, Leaf>, OpError>> {
+        Box::pin(async move {
+            for _ in 0..ATTEMPTS {
+                match self.try_all(asked).await {
+                    Ok(found) => return Ok(found),
+                    Err(Interrupted::Failed(error)) => return Err(error),
+                    Err(Interrupted::Again) => *self = Self::begin(self.kernel).await?,
+                }
             }
-        }
-        Err(restless())
+            Err(restless())
+        })
     }
 
     async fn try_all(&self, asked: &[(Class, &str)]) -> Result<BTreeMap<u64, Leaf>, Interrupted> {
@@ -101,9 +110,12 @@ impl<'k> Search<'k> {
         let asked: HashSet<(Class, &str)> = asked.iter().copied().collect();
         let numbers: BTreeSet<u64> =
             asked.iter().map(|(class, subject)| terms::number(keys, *class, subject)).collect();
-        let meant = |leaf: &Leaf| terms::terms_of(leaf).iter().any(|term| asked.contains(term));
-        let mut found: BTreeMap<u64, Leaf> =
-            self.tail.iter().filter(|(_, leaf)| meant(leaf)).map(|(index, leaf)| (*index, leaf.clone())).collect();
+        let mut found: BTreeMap<u64, Leaf> = self
+            .tail
+            .iter()
+            .filter(|(_, leaf)| is_meant(leaf, &asked))
+            .map(|(index, leaf)| (*index, leaf.clone()))
+            .collect();
         let pages: Vec<(&Header, u32)> = self
             .view
             .segments
@@ -121,7 +133,8 @@ impl<'k> Search<'k> {
         }
         let indexes: Vec<u64> = indexes.into_iter().collect();
         for indexes in indexes.chunks(ENTRIES) {
-            found.extend(self.entries(indexes).await?.into_iter().filter(|(_, leaf)| meant(leaf)));
+            let entries = self.entries(indexes).await?;
+            found.extend(entries.into_iter().filter(|(_, leaf)| is_meant(leaf, &asked)));
         }
         Ok(found)
     }
@@ -130,21 +143,23 @@ impl<'k> Search<'k> {
     ///
     /// # Errors
     /// The store can't be read, or the log lacks an entry.
-    pub(crate) async fn newest(
-        &mut self,
+    pub(crate) fn newest<'s>(
+        &'s mut self,
         class: Class,
-        subject: &str,
+        subject: &'s str,
         below: u64,
         limit: usize,
-    ) -> Result<Vec<(u64, Leaf)>, OpError> {
-        for _ in 0..ATTEMPTS {
-            match self.try_newest(class, subject, below, limit).await {
-                Ok(found) => return Ok(found),
-                Err(Interrupted::Failed(error)) => return Err(error),
-                Err(Interrupted::Again) => *self = Self::begin(self.kernel).await?,
+    ) -> BoxFuture<'s, Result<Vec<(u64, Leaf)>, OpError>> {
+        Box::pin(async move {
+            for _ in 0..ATTEMPTS {
+                match self.try_newest(class, subject, below, limit).await {
+                    Ok(found) => return Ok(found),
+                    Err(Interrupted::Failed(error)) => return Err(error),
+                    Err(Interrupted::Again) => *self = Self::begin(self.kernel).await?,
+                }
             }
-        }
-        Err(restless())
+            Err(restless())
+        })
     }
 
     async fn try_newest(
@@ -159,11 +174,18 @@ impl<'k> Search<'k> {
         let mut pages: Vec<(&Header, u32)> = Vec::new();
         let mut at_once = FIRST_PAGES;
         // What no segment covers is at hand, and is merged with what the segments hold.
-        let mut tail = self.tail.range(..below).rev().filter(|(_, leaf)| terms::bears(leaf, class, subject)).peekable();
-        let mut segments = self.view.segments.iter().rev().filter(|header| header.from < below);
+        let tail: Vec<(u64, &Leaf)> = self
+            .tail
+            .range(..below)
+            .rev()
+            .filter(|(_, leaf)| terms::bears(leaf, class, subject))
+            .map(|(index, leaf)| (*index, leaf))
+            .collect();
+        let mut tail = tail.into_iter().peekable();
+        let mut segments = self.view.segments.iter().rev();
         loop {
             let next = segments.next();
-            if let Some(header) = next {
+            if let Some(header) = next.filter(|header| header.from < below) {
                 pages.extend(header.pages_of(term, below).rev().map(|page| (&**header, page)));
             }
             while (next.is_none() && !pages.is_empty()) || pages.len() >= at_once {
@@ -179,8 +201,8 @@ impl<'k> Search<'k> {
                     let (some, others) = indexes.split_at(indexes.len().min(limit - found.len()).min(ENTRIES));
                     indexes = others;
                     for (index, leaf) in self.entries(some).await?.into_iter().rev() {
-                        while let Some((newer, leaf)) = tail.next_if(|(newer, _)| **newer > index) {
-                            found.push((*newer, leaf.clone()));
+                        while let Some((newer, leaf)) = tail.next_if(|(newer, _)| *newer > index) {
+                            found.push((newer, leaf.clone()));
                         }
                         if terms::bears(&leaf, class, subject) {
                             found.push((index, leaf));
@@ -193,7 +215,7 @@ impl<'k> Search<'k> {
                 }
             }
             if next.is_none() {
-                found.extend(tail.map(|(index, leaf)| (*index, leaf.clone())));
+                found.extend(tail.map(|(index, leaf)| (index, leaf.clone())));
                 found.truncate(limit);
                 return Ok(found);
             }
@@ -205,7 +227,11 @@ impl<'k> Search<'k> {
     ///
     /// # Errors
     /// The store can't be read, or the log lacks an entry.
-    pub(crate) async fn first_after(&self, at: i64) -> Result<u64, OpError> {
+    pub(crate) fn first_after(&self, at: i64) -> BoxFuture<'_, Result<u64, OpError>> {
+        Box::pin(self.search_time(at))
+    }
+
+    async fn search_time(&self, at: i64) -> Result<u64, OpError> {
         // Times never decrease along the log.
         let (mut low, mut high) = (0, self.view.size);
         for header in &self.view.segments {
@@ -289,6 +315,11 @@ impl<'k> Search<'k> {
         let entries = exactly(self.kernel, indexes).await?;
         entries.iter().map(|entry| Ok((entry.index, leaf_of(entry)?))).collect()
     }
+}
+
+/// Whether an entry bears any of these terms.
+fn is_meant(leaf: &Leaf, asked: &HashSet<(Class, &str)>) -> bool {
+    terms::terms_of(leaf).iter().any(|term| asked.contains(term))
 }
 
 /// Reads a stretch of the log.
