@@ -3,7 +3,7 @@
 use std::fmt;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::digest::{Context as Digest, SHA256};
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac::{Context, HMAC_SHA256, Key, Tag};
 
 use crate::root::RootKey;
@@ -32,11 +32,11 @@ impl LogIndexKeys {
     /// The number of a term: the same for the same class and subject, below 2^63, and to be foretold by nobody without
     /// the key. Two terms that share a number cost a look at an entry that is neither's.
     pub fn term(&self, class: u8, subject: &str) -> u64 {
-        let mut digest = Digest::new(&SHA256);
-        digest.update(&self.terms);
-        digest.update(&[class]);
-        digest.update(subject.as_bytes());
-        let first = digest.finish().as_ref().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+        let mut input = Vec::with_capacity(TERM_KEY + 1 + subject.len());
+        input.extend_from_slice(&self.terms);
+        input.push(class);
+        input.extend_from_slice(subject.as_bytes());
+        let first = digest(&SHA256, &input).as_ref().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
         first >> 1
     }
 

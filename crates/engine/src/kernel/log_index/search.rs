@@ -13,7 +13,7 @@ use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::log_index::page::{self, Header};
 use crate::kernel::log_index::terms::{self, Class};
-use crate::kernel::log_index::view::{IndexMemory, PageKey, View, view};
+use crate::kernel::log_index::view::{IndexMemory, PageKey, Tail, View, view};
 
 /// Entries that no segment covers and a question reads; with more, it is answered once they are covered. It takes a
 /// tenth of a second.
@@ -39,7 +39,7 @@ pub(crate) struct Search<'k> {
     memory: Arc<IndexMemory>,
     view: View,
     /// The entries that no segment covers.
-    tail: BTreeMap<u64, Leaf>,
+    tail: BTreeMap<u64, Arc<Leaf>>,
 }
 
 /// Why a question is not answered yet.
@@ -74,15 +74,14 @@ impl<'k> Search<'k> {
                 retry_after: AGAIN_AFTER,
             });
         }
+        let memory = kernel.memory.of::<IndexMemory>();
         let mut tail = BTreeMap::new();
         for hole in &view.holes {
-            read_entries(kernel, hole.clone(), |entry| {
-                tail.insert(entry.index, leaf_of(&entry)?);
-                Ok(())
-            })
-            .await?;
+            read_uncovered(kernel, &memory, hole.clone(), &mut tail).await?;
         }
-        Ok(Self { kernel, memory: kernel.memory.of::<IndexMemory>(), view, tail })
+        memory.keep_tail(&tail);
+        let tail = tail.into_iter().map(|(index, (_, leaf))| (index, leaf)).collect();
+        Ok(Self { kernel, memory, view, tail })
     }
 
     /// Every entry that bears any of these terms, by its number.
@@ -114,7 +113,7 @@ impl<'k> Search<'k> {
             .tail
             .iter()
             .filter(|(_, leaf)| is_meant(leaf, &asked))
-            .map(|(index, leaf)| (*index, leaf.clone()))
+            .map(|(index, leaf)| (*index, Leaf::clone(leaf)))
             .collect();
         let pages: Vec<(&Header, u32)> = self
             .view
@@ -179,7 +178,7 @@ impl<'k> Search<'k> {
             .range(..below)
             .rev()
             .filter(|(_, leaf)| terms::bears(leaf, class, subject))
-            .map(|(index, leaf)| (*index, leaf))
+            .map(|(index, leaf)| (*index, &**leaf))
             .collect();
         let mut tail = tail.into_iter().peekable();
         let mut segments = self.view.segments.iter().rev();
@@ -315,6 +314,36 @@ impl<'k> Search<'k> {
         let entries = exactly(self.kernel, indexes).await?;
         entries.iter().map(|entry| Ok((entry.index, leaf_of(entry)?))).collect()
     }
+}
+
+/// Reads entries that no segment covers: those that were read before, and are still these, are in memory.
+async fn read_uncovered(
+    kernel: &Kernel,
+    memory: &IndexMemory,
+    stretch: Range<u64>,
+    tail: &mut Tail,
+) -> Result<(), OpError> {
+    let n = u32::try_from(stretch.end - stretch.start).unwrap_or(u32::MAX);
+    let hashes = kernel.store.leaf_hashes(stretch.start, n).await?;
+    let mut missing: Vec<Range<u64>> = Vec::new();
+    for index in stretch.clone() {
+        let place = usize::try_from(index - stretch.start).unwrap_or(usize::MAX);
+        match hashes.get(place).and_then(|hash| memory.uncovered(index, hash)) {
+            Some(known) => drop(tail.insert(index, known)),
+            None => match missing.last_mut().filter(|missing| missing.end == index) {
+                Some(missing) => missing.end += 1,
+                None => missing.push(index..index + 1),
+            },
+        }
+    }
+    for stretch in missing {
+        read_entries(kernel, stretch, |entry| {
+            tail.insert(entry.index, (entry.hash, Arc::new(leaf_of(&entry)?)));
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 /// Whether an entry bears any of these terms.

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tenure_core::store::log_index::Segment;
 use tenure_core::store::port::StoreError;
 use tenure_credentials::log_index::LogIndexKeys;
+use tenure_log::Leaf;
 
 use crate::kernel::Kernel;
 use crate::kernel::log_index::page::{Found, Header};
@@ -21,9 +22,14 @@ pub(crate) struct IndexMemory {
     keys: OnceLock<LogIndexKeys>,
     headers: Mutex<BTreeMap<u64, Arc<Header>>>,
     pages: Mutex<Recent>,
+    /// The entries that no segment covered when somebody asked, by their numbers.
+    tail: Mutex<Tail>,
     /// Builds of segments that lack a page, or hold one that is not theirs.
     suspects: Mutex<BTreeSet<u64>>,
 }
+
+/// Entries with their leaf hashes, by number.
+pub(crate) type Tail = BTreeMap<u64, ([u8; 32], Arc<Leaf>)>;
 
 /// A page of a build, by number.
 pub(crate) type PageKey = (u64, u32);
@@ -67,6 +73,16 @@ impl IndexMemory {
     /// Keeps a page that was checked.
     pub(crate) fn keep_page(&self, key: PageKey, page: Arc<Vec<u8>>) {
         self.pages.lock().put(key, page);
+    }
+
+    /// An entry that no segment covered lately, if it is the one with this leaf hash.
+    pub(crate) fn uncovered(&self, index: u64, hash: &[u8; 32]) -> Option<([u8; 32], Arc<Leaf>)> {
+        self.tail.lock().get(&index).filter(|(known, _)| known == hash).cloned()
+    }
+
+    /// Keeps the entries that no segment covers now.
+    pub(crate) fn keep_tail(&self, tail: &Tail) {
+        *self.tail.lock() = tail.clone();
     }
 
     /// Notes that a segment is not to be relied on: whoever makes segments makes it again.
@@ -118,7 +134,9 @@ impl View {
 pub(crate) async fn view(kernel: &Kernel) -> Result<View, StoreError> {
     let memory = kernel.memory.of::<IndexMemory>();
     let keys = memory.keys(kernel);
-    let known: Vec<u64> = memory.headers.lock().keys().copied().collect();
+    // As it is now: whoever reads a newer list meanwhile forgets what that has no more.
+    let mut headers = memory.headers.lock().clone();
+    let known: Vec<u64> = headers.keys().copied().collect();
     let list = kernel.store.segments(&known).await?;
     // Behind the list, so that no segment is of entries that are still to come.
     let size = kernel.store.head().await?.size;
@@ -143,9 +161,10 @@ pub(crate) async fn view(kernel: &Kernel) -> Result<View, StoreError> {
             && header.to <= size
             && header.to.checked_sub(1).is_some_and(|last| anchors.get(&last) == Some(&header.anchor))
     });
-    memory.headers.lock().extend(fresh.into_iter().map(|(build, header)| (build, Arc::new(header))));
+    let fresh: Vec<_> = fresh.into_iter().map(|(build, header)| (build, Arc::new(header))).collect();
+    headers.extend(fresh.iter().cloned());
+    memory.headers.lock().extend(fresh);
     let suspects = memory.suspects();
-    let headers = memory.headers.lock().clone();
     let mut view = View {
         version: list.version,
         size,
