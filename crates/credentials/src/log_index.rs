@@ -99,7 +99,11 @@ mod tests {
     fn a_term_is_of_one_class_and_subject_under_one_key() {
         let base = keys("1").term(1, "idn_1");
         assert_eq!(base, keys("1").term(1, "idn_1"));
-        assert!([keys("1").term(2, "idn_1"), keys("1").term(1, "idn_2"), keys("2").term(1, "idn_1")].iter().all(|other| *other != base));
+        assert!(
+            [keys("1").term(2, "idn_1"), keys("1").term(1, "idn_2"), keys("2").term(1, "idn_1")]
+                .iter()
+                .all(|other| *other != base)
+        );
         assert!(base < 1 << 63);
     }
 
@@ -107,7 +111,8 @@ mod tests {
     fn a_page_is_one_of_one_build_and_no_header() {
         let page = keys("1").seal_page(7, 2, b"postings".to_vec());
         assert_eq!(keys("1").open_page(7, 2, &page), Some(b"postings".as_slice()));
-        let others = [keys("1").open_page(8, 2, &page), keys("1").open_page(7, 3, &page), keys("2").open_page(7, 2, &page)];
+        let others =
+            [keys("1").open_page(8, 2, &page), keys("1").open_page(7, 3, &page), keys("2").open_page(7, 2, &page)];
         assert!(others.iter().all(Option::is_none));
         assert_eq!(keys("1").open_header(&page), None);
         let header = keys("1").seal_header(b"header".to_vec());

@@ -44,17 +44,10 @@ pub trait LogIndexStore: Send + Sync {
     /// The segments that count, without the headers of the builds that are known.
     fn segments<'a>(&'a self, known: &'a [u64]) -> BoxFuture<'a, Result<SegmentList, StoreError>>;
     /// Pages by build and number, those that aren't there being `None`; one round trip.
-    fn segment_pages<'a>(
-        &'a self,
-        pages: &'a [(u64, u32)],
-    ) -> BoxFuture<'a, Result<Vec<Option<Vec<u8>>>, StoreError>>;
+    fn segment_pages<'a>(&'a self, pages: &'a [(u64, u32)]) -> BoxFuture<'a, Result<Vec<Option<Vec<u8>>>, StoreError>>;
     /// Puts pages down under a build, from a number on. They count for nothing until a segment names the build.
-    fn stage_pages<'a>(
-        &'a self,
-        build: u64,
-        first: u32,
-        pages: &'a [Vec<u8>],
-    ) -> BoxFuture<'a, Result<(), StoreError>>;
+    fn stage_pages<'a>(&'a self, build: u64, first: u32, pages: &'a [Vec<u8>])
+    -> BoxFuture<'a, Result<(), StoreError>>;
     /// Changes the list of segments; false if it is at another version by now, and nothing was changed.
     fn change_segments(&self, change: SegmentChange) -> BoxFuture<'_, Result<bool, StoreError>>;
     /// Drops up to `n` pages of builds that count for nothing and have smaller numbers than `before`; returns how many.

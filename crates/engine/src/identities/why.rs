@@ -99,7 +99,8 @@ pub(crate) async fn reach_at(
     let mut history = History::default();
     told.values().for_each(|leaf| history.apply(leaf));
     let open = history.open(resource, at);
-    let concerned: BTreeSet<&str> = open.iter().flat_map(|grant| [grant.grant.as_str(), grant.holder.as_str()]).collect();
+    let concerned: BTreeSet<&str> =
+        open.iter().flat_map(|grant| [grant.grant.as_str(), grant.holder.as_str()]).collect();
     let concerned: Vec<(Class, &str)> = concerned.into_iter().map(|id| (Class::Authority, id)).collect();
     told.extend(search.all(&concerned).await?.into_iter().filter(|(index, _)| *index < entries));
     let mut history = History::default();

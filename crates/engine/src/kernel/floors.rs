@@ -84,10 +84,7 @@ impl LogIndexStore for Floored {
         self.store.segments(known)
     }
 
-    fn segment_pages<'a>(
-        &'a self,
-        pages: &'a [(u64, u32)],
-    ) -> BoxFuture<'a, Result<Vec<Option<Vec<u8>>>, StoreError>> {
+    fn segment_pages<'a>(&'a self, pages: &'a [(u64, u32)]) -> BoxFuture<'a, Result<Vec<Option<Vec<u8>>>, StoreError>> {
         self.store.segment_pages(pages)
     }
 

@@ -82,7 +82,8 @@ fn plan(view: &View) -> Plan {
     let mut length = SHORTEST * FANOUT;
     while length <= LONGEST {
         for group in view.segments.chunk_by(|a, b| a.to == b.from && a.from / length == b.from / length) {
-            let covers = |first: &Header, last: &Header| first.from.is_multiple_of(length) && last.to == first.from + length;
+            let covers =
+                |first: &Header, last: &Header| first.from.is_multiple_of(length) && last.to == first.from + length;
             if let [first, .., last] = group
                 && covers(first, last)
             {
@@ -103,7 +104,9 @@ pub async fn index_more(kernel: &Kernel) -> Result<bool, OpError> {
     match plan(&view) {
         Plan::Rest => {
             let before = kernel.now().minus(KEPT);
-            return Ok(kernel.store.drop_pages(build_at(before, 0), u32::try_from(STAGED).unwrap_or(u32::MAX)).await? > 0);
+            return Ok(
+                kernel.store.drop_pages(build_at(before, 0), u32::try_from(STAGED).unwrap_or(u32::MAX)).await? > 0
+            );
         }
         Plan::Drop(builds) => {
             tracing::warn!(segments = builds.len(), "segments that are not of this log are dropped from its index");
@@ -187,7 +190,12 @@ impl<'k> Draft<'k> {
         Ok(())
     }
 
-    async fn put(mut self, version: u64, remove: Vec<u64>, header: impl FnOnce(u64, PageWriter<'k>) -> Header) -> Result<(), OpError> {
+    async fn put(
+        mut self,
+        version: u64,
+        remove: Vec<u64>,
+        header: impl FnOnce(u64, PageWriter<'k>) -> Header,
+    ) -> Result<(), OpError> {
         self.writer.finish();
         self.stage().await?;
         let header = header(self.build, self.writer);
@@ -391,8 +399,6 @@ async fn step(kernel: &Kernel, begun: &mut Option<(Timestamp, u64)>) -> Result<b
     }
     Ok(more)
 }
-
-
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tenure_api::log::{StateFault, StateReport};
+use tenure_api::log::StateFault;
 use tenure_core::store::log_index::SegmentChange;
 use tenure_log::Leaf;
 
@@ -16,7 +16,6 @@ use crate::kernel::error::OpError;
 use crate::kernel::log_index::page::{self, Header, Posting, Sum};
 use crate::kernel::log_index::terms;
 use crate::kernel::log_index::view::{IndexMemory, view};
-use crate::state::verify::report_fault;
 
 /// Pages that are read at once.
 const PAGES: u32 = 64;
@@ -63,8 +62,8 @@ impl IndexCheck {
         segment.read += 1;
     }
 
-    /// Names the segments that don't follow from the log; they count no more.
-    pub(crate) async fn end(self, kernel: &Kernel, report: &mut StateReport) -> Result<(), OpError> {
+    /// Names the segments that don't follow from the log, by what they cover; they count no more.
+    pub(crate) async fn end(self, kernel: &Kernel) -> Result<Vec<(String, StateFault)>, OpError> {
         let mut faulty = self.bad;
         let mut altered: BTreeSet<u64> = faulty.iter().map(|(build, _)| *build).collect();
         for segment in &self.segments {
@@ -83,19 +82,16 @@ impl IndexCheck {
             }
         }
         if faulty.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         // What was merged meanwhile is not there any more, and that is no fault.
         let list = kernel.store.segments(&[]).await?;
         faulty.retain(|(build, _)| list.segments.iter().any(|listed| listed.build == *build));
-        for (build, name) in &faulty {
-            let fault = if altered.contains(build) { StateFault::Altered } else { StateFault::Misindexed };
-            report_fault(report, "log_index".to_owned(), name.clone(), fault);
-        }
-        let remove = faulty.into_iter().map(|(build, _)| build).collect();
+        let remove = faulty.iter().map(|(build, _)| *build).collect();
         // Where somebody else changed the list, the next verification looks again.
         kernel.store.change_segments(SegmentChange { version: list.version, add: None, remove }).await?;
-        Ok(())
+        let fault = |build| if altered.contains(&build) { StateFault::Altered } else { StateFault::Misindexed };
+        Ok(faulty.into_iter().map(|(build, name)| (name, fault(build))).collect())
     }
 }
 

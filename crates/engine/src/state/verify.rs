@@ -133,7 +133,9 @@ pub async fn verify_state(kernel: &Kernel, caller: &Caller, extent: Extent) -> R
 pub(crate) async fn check_state(kernel: &Kernel, extent: Extent) -> Result<(StateReport, LoggedState), OpError> {
     let mut index = IndexCheck::begin(kernel).await?;
     let (mut report, mut replay) = replay(kernel, extent, &mut index).await?;
-    index.end(kernel, &mut report).await?;
+    for (covered, fault) in index.end(kernel).await? {
+        report_fault(&mut report, "log_index".to_owned(), covered, fault);
+    }
     for kind in RowKind::ALL {
         compare(kernel, *kind, &mut report, &mut replay).await?;
     }
@@ -158,11 +160,7 @@ pub(crate) async fn check_state(kernel: &Kernel, extent: Extent) -> Result<(Stat
 
 /// Reads the log as far as it is signed, and holds it against its own hashes and that signature: what was rewritten in
 /// the database must not vouch for rows. What was written since is no matter of this verification.
-async fn replay(
-    kernel: &Kernel,
-    extent: Extent,
-    index: &mut IndexCheck,
-) -> Result<(StateReport, Replay), OpError> {
+async fn replay(kernel: &Kernel, extent: Extent, index: &mut IndexCheck) -> Result<(StateReport, Replay), OpError> {
     let mut report = StateReport::default();
     let mut replay = match extent {
         Extent::SinceDigest => digest::digested(kernel).await?.unwrap_or_default(),

@@ -58,10 +58,7 @@ impl LogIndexStore for MemoryStore {
         })
     }
 
-    fn segment_pages<'a>(
-        &'a self,
-        pages: &'a [(u64, u32)],
-    ) -> BoxFuture<'a, Result<Vec<Option<Vec<u8>>>, StoreError>> {
+    fn segment_pages<'a>(&'a self, pages: &'a [(u64, u32)]) -> BoxFuture<'a, Result<Vec<Option<Vec<u8>>>, StoreError>> {
         Box::pin(async move {
             let state = self.state.lock();
             Ok(pages.iter().map(|page| state.log_index.pages.get(page).cloned()).collect())

@@ -87,8 +87,7 @@ impl PostgresStore {
         let stops: Vec<i64> = add.iter().map(|segment| signed(segment.to)).collect();
         let headers: Vec<&[u8]> = add.iter().map(|segment| segment.header.as_deref().unwrap_or_default()).collect();
         let version = signed(change.version);
-        let found =
-            self.reader.pool.query(CHANGE, &[&version, &remove, &builds, &starts, &stops, &headers]).await?;
+        let found = self.reader.pool.query(CHANGE, &[&version, &remove, &builds, &starts, &stops, &headers]).await?;
         Ok(found.first().is_some_and(|row| row.get::<_, i64>(0) == 1))
     }
 
@@ -120,10 +119,7 @@ impl LogIndexStore for PostgresStore {
         Box::pin(self.segment_list(known))
     }
 
-    fn segment_pages<'a>(
-        &'a self,
-        pages: &'a [(u64, u32)],
-    ) -> BoxFuture<'a, Result<Vec<Option<Vec<u8>>>, StoreError>> {
+    fn segment_pages<'a>(&'a self, pages: &'a [(u64, u32)]) -> BoxFuture<'a, Result<Vec<Option<Vec<u8>>>, StoreError>> {
         Box::pin(self.pages_of_segments(pages))
     }
 

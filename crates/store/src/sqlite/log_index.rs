@@ -19,7 +19,9 @@ fn segments(connection: &Connection, known: &[u64]) -> Result<SegmentList, Down>
     let transaction = connection.unchecked_transaction()?;
     let version = version(&transaction)?;
     let mut segments = transaction
-        .prepare_cached("SELECT build, start, stop FROM log_index_segment WHERE shard = 0 AND live = 1 ORDER BY start, stop DESC")?
+        .prepare_cached(
+            "SELECT build, start, stop FROM log_index_segment WHERE shard = 0 AND live = 1 ORDER BY start, stop DESC",
+        )?
         .query_map([], |found| {
             let (build, from, to) = (unsigned(found.get(0)?), unsigned(found.get(1)?), unsigned(found.get(2)?));
             Ok(Segment { build, from, to, header: None })
@@ -36,8 +38,8 @@ fn segments(connection: &Connection, known: &[u64]) -> Result<SegmentList, Down>
 }
 
 fn pages(connection: &Connection, pages: &[(u64, u32)]) -> Result<Vec<Option<Vec<u8>>>, Down> {
-    let mut statement = connection
-        .prepare_cached("SELECT bytes FROM log_index_page WHERE shard = 0 AND build = $1 AND page = $2")?;
+    let mut statement =
+        connection.prepare_cached("SELECT bytes FROM log_index_page WHERE shard = 0 AND build = $1 AND page = $2")?;
     let mut found = Vec::with_capacity(pages.len());
     for (build, page) in pages {
         found.push(statement.query_row(params![signed(*build), page], |row| row.get(0)).optional()?);
@@ -100,9 +102,7 @@ fn drop_pages(transaction: &Transaction<'_>, before: u64, n: u32) -> Result<u64,
         )?
         .execute(params![build, n])?;
     if gone < n as usize {
-        transaction
-            .prepare_cached("DELETE FROM log_index_segment WHERE shard = 0 AND build = $1")?
-            .execute([build])?;
+        transaction.prepare_cached("DELETE FROM log_index_segment WHERE shard = 0 AND build = $1")?.execute([build])?;
     }
     // The last one of a build counts, so that whoever asks for more until nothing went goes on with the next.
     Ok(gone.max(1) as u64)
@@ -128,10 +128,7 @@ impl LogIndexStore for SqliteStore {
         Box::pin(async move { self.readers.with(|connection| Ok(segments(connection, known)?)) })
     }
 
-    fn segment_pages<'a>(
-        &'a self,
-        asked: &'a [(u64, u32)],
-    ) -> BoxFuture<'a, Result<Vec<Option<Vec<u8>>>, StoreError>> {
+    fn segment_pages<'a>(&'a self, asked: &'a [(u64, u32)]) -> BoxFuture<'a, Result<Vec<Option<Vec<u8>>>, StoreError>> {
         Box::pin(async move { self.readers.with(|connection| Ok(pages(connection, asked)?)) })
     }
 
@@ -142,9 +139,9 @@ impl LogIndexStore for SqliteStore {
         pages: &'a [Vec<u8>],
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         let pages = pages.to_vec();
-        Box::pin(self.on_writer(move |writer| {
-            writer.task(false, |transaction| stage(transaction, build, first, &pages))
-        }))
+        Box::pin(
+            self.on_writer(move |writer| writer.task(false, |transaction| stage(transaction, build, first, &pages))),
+        )
     }
 
     fn change_segments(&self, asked: SegmentChange) -> BoxFuture<'_, Result<bool, StoreError>> {

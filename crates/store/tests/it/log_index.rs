@@ -39,7 +39,11 @@ async fn segments_count_from_one_decision_on() {
 
         assert!(store.change_segments(adds(1, segment(3, 8, 16), &[])).await.unwrap(), "{name}");
         assert!(store.change_segments(adds(2, segment(2, 0, 4), &[])).await.unwrap(), "{name}");
-        assert_eq!(listed(store, &[]).await, (3, vec![segment(1, 0, 8), segment(2, 0, 4), segment(3, 8, 16)]), "{name}");
+        assert_eq!(
+            listed(store, &[]).await,
+            (3, vec![segment(1, 0, 8), segment(2, 0, 4), segment(3, 8, 16)]),
+            "{name}"
+        );
         assert!(store.change_segments(adds(3, segment(4, 0, 16), &[1, 2, 3, 77])).await.unwrap(), "{name}");
         assert_eq!(listed(store, &[]).await, (4, vec![segment(4, 0, 16)]), "{name}");
         let nothing = SegmentChange { version: 4, add: None, remove: vec![4] };
@@ -83,10 +87,13 @@ async fn single_entries_come_in_their_order() {
         let found = store.entries_at(&[4, 9, 0, 2, 4]).await.unwrap();
         assert_eq!(found.iter().map(|entry| entry.index).collect::<Vec<_>>(), [0, 2, 4], "{name}");
         let all = store.entries(0, 10).await.unwrap();
-        assert!(found.iter().all(|entry| {
-            let whole = &all[usize::try_from(entry.index).unwrap()];
-            (&whole.leaf, whole.hash) == (&entry.leaf, entry.hash) && entry.personal.is_empty()
-        }), "{name}");
+        assert!(
+            found.iter().all(|entry| {
+                let whole = &all[usize::try_from(entry.index).unwrap()];
+                (&whole.leaf, whole.hash) == (&entry.leaf, entry.hash) && entry.personal.is_empty()
+            }),
+            "{name}"
+        );
         assert!(store.entries_at(&[]).await.unwrap().is_empty(), "{name}");
     }
 }

@@ -109,8 +109,7 @@ impl Header {
     }
 
     fn read(mut rest: &[u8]) -> Option<Self> {
-        let [build, from, to, count] =
-            [number(&mut rest)?, number(&mut rest)?, number(&mut rest)?, number(&mut rest)?];
+        let [build, from, to, count] = [number(&mut rest)?, number(&mut rest)?, number(&mut rest)?, number(&mut rest)?];
         let (first_at, last_at) = (i64::from_be_bytes(take(&mut rest)?), i64::from_be_bytes(take(&mut rest)?));
         let sum = Sum { count, sum: u128::from_be_bytes(take(&mut rest)?) };
         let anchor = take(&mut rest)?;

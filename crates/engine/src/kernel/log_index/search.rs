@@ -127,7 +127,9 @@ impl<'k> Search<'k> {
         let mut indexes = BTreeSet::new();
         for pages in pages.chunks(PAGES) {
             for postings in self.postings(pages).await? {
-                indexes.extend(postings.iter().filter(|posting| numbers.contains(&posting.term)).map(|posting| posting.index));
+                indexes.extend(
+                    postings.iter().filter(|posting| numbers.contains(&posting.term)).map(|posting| posting.index),
+                );
             }
         }
         let indexes: Vec<u64> = indexes.into_iter().collect();
@@ -249,7 +251,8 @@ impl<'k> Search<'k> {
         }
         while low < high {
             let step = ((high - low) / (PROBES + 1)).max(1);
-            let probes: Vec<u64> = (0..PROBES).map(|n| low + n * step + step / 2).filter(|index| *index < high).collect();
+            let probes: Vec<u64> =
+                (0..PROBES).map(|n| low + n * step + step / 2).filter(|index| *index < high).collect();
             for entry in exactly(self.kernel, &probes).await? {
                 let leaf = leaf_of(&entry)?;
                 if leaf.at <= at {
@@ -382,8 +385,7 @@ pub(crate) async fn read_entries(
 
 /// The entry's leaf.
 pub(crate) fn leaf_of(entry: &LogEntry) -> Result<Leaf, OpError> {
-    Leaf::parse(&entry.leaf)
-        .map_err(|error| OpError::Internal(format!("entry {} can't be read: {error}", entry.index)))
+    Leaf::parse(&entry.leaf).map_err(|error| OpError::Internal(format!("entry {} can't be read: {error}", entry.index)))
 }
 
 async fn exactly(kernel: &Kernel, indexes: &[u64]) -> Result<Vec<LogEntry>, OpError> {

@@ -62,9 +62,7 @@ pub(crate) fn terms_of(leaf: &Leaf) -> Vec<(Class, &str)> {
             | EventKind::PersonResumed
             | EventKind::PersonDeparted,
         ) => terms.extend(first.map(|id| (Class::Authority, id))),
-        Some(
-            EventKind::IdentityRegistered | EventKind::IdentityCharterWritten | EventKind::IdentityCharterChanged,
-        ) => {
+        Some(EventKind::IdentityRegistered | EventKind::IdentityCharterWritten | EventKind::IdentityCharterChanged) => {
             terms.extend(first.map(|id| (Class::Authority, id)));
             let named = ["owner", "application", "environment", "vendor", "cloud_account"];
             let named = named.iter().filter_map(|name| text(leaf.data.get("charter"), name));

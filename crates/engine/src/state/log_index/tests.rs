@@ -105,7 +105,11 @@ async fn happens(world: &World, dice: &mut Dice, events: u64, busy: bool) {
         world.clock.advance(Span::from_secs(7));
         let n = left.min(1 + dice.below(40));
         let event = |dice: &mut Dice| match busy && dice.below(50) > 0 {
-            true => world.engine.event(world.engine.now(), EventKind::CredentialIssued).subject("crd_a").subject(dice.one(&IDENTITIES)),
+            true => world
+                .engine
+                .event(world.engine.now(), EventKind::CredentialIssued)
+                .subject("crd_a")
+                .subject(dice.one(&IDENTITIES)),
             false => happening(world, dice),
         };
         let mut changeset = Changeset::new(system(), world.engine.now(), event(dice));
@@ -147,7 +151,8 @@ async fn agrees(world: &World, dice: &mut Dice) {
     let span = leaves.last().unwrap().1.at - leaves[0].1.at;
     let mut held = 0;
     for _ in 0..12 {
-        let at = leaves[0].1.at - 1_000_000 + i64::try_from(dice.below(u64::try_from(span + 2_000_000).unwrap())).unwrap();
+        let at =
+            leaves[0].1.at - 1_000_000 + i64::try_from(dice.below(u64::try_from(span + 2_000_000).unwrap())).unwrap();
         let (at, resource) = (Timestamp::from_micros(at), dice.one(&RESOURCES[..3]));
         let told = folded(&leaves, resource, at);
         assert_eq!(found(world, resource, at).await, told, "{resource} at {at}");
@@ -155,7 +160,9 @@ async fn agrees(world: &World, dice: &mut Dice) {
     }
     assert!(held > 0);
     for subject in ["idn_a", "res_a", "anything at all", "idn_b"] {
-        let is = |leaf: &Leaf| leaf.kind == "access.refused" && (leaf.actor.id == subject || leaf.subjects.iter().any(|s| s == subject));
+        let is = |leaf: &Leaf| {
+            leaf.kind == "access.refused" && (leaf.actor.id == subject || leaf.subjects.iter().any(|s| s == subject))
+        };
         let all: Vec<u64> = leaves.iter().rev().filter(|(_, leaf)| is(leaf)).map(|(index, _)| *index).collect();
         let mut pages = Vec::new();
         let mut before = None;
@@ -206,7 +213,8 @@ async fn r97_segments_are_merged_and_say_the_same() {
     // What was merged is dropped once nobody can be reading it.
     world.clock.advance(Span::from_mins(61));
     index_all(&world.engine).await.unwrap();
-    let live: Vec<u64> = world.store.segments(&[]).await.unwrap().segments.iter().map(|segment| segment.build).collect();
+    let live: Vec<u64> =
+        world.store.segments(&[]).await.unwrap().segments.iter().map(|segment| segment.build).collect();
     world.store.alter_index_pages(|pages| assert!(pages.keys().all(|(build, _)| live.contains(build))));
     // Thrown away, it is made again: of what is there by then, the longest segments first.
     let list = world.store.segments(&[]).await.unwrap();
@@ -255,7 +263,11 @@ async fn r97_an_altered_index_never_makes_an_answer_incomplete() {
                 index_all(&other.engine).await.unwrap();
                 let theirs = other.store.segments(&[]).await.unwrap().segments[0].clone();
                 let mut pages = Vec::new();
-                other.store.alter_index_pages(|all| pages.extend(all.iter().filter(|((build, _), _)| *build == theirs.build).map(|(_, page)| page.clone())));
+                other.store.alter_index_pages(|all| {
+                    pages.extend(
+                        all.iter().filter(|((build, _), _)| *build == theirs.build).map(|(_, page)| page.clone()),
+                    )
+                });
                 world.store.stage_pages(theirs.build, 0, &pages).await.unwrap();
                 let change = SegmentChange { version: list.version, add: Some(theirs), remove: vec![first.build] };
                 assert!(world.store.change_segments(change).await.unwrap());
@@ -301,12 +313,16 @@ async fn r97_a_timeline_tells_all_that_concerns_a_subject() {
     let leaves = leaves(&world);
     // What a fact names concerns it, too: whose charter it is, and on what a grant is.
     let named = |leaf: &Leaf, subject: &str| {
-        let fact = |object: &str, name: &str| leaf.data.get(object).and_then(|object| object.get(name)) == Some(&json!(subject));
+        let fact = |object: &str, name: &str| {
+            leaf.data.get(object).and_then(|object| object.get(name)) == Some(&json!(subject))
+        };
         ["owner", "application"].iter().any(|name| fact("charter", name))
             || (leaf.kind == "identity.transferred" && leaf.data["to"] == subject)
     };
     for subject in ["idn_a", "app_a", "res_a", "per_a", "gra_3", "anything at all"] {
-        let concerns = |leaf: &Leaf| leaf.subjects.iter().any(|s| s == subject) || leaf.actor.id == subject || named(leaf, subject);
+        let concerns = |leaf: &Leaf| {
+            leaf.subjects.iter().any(|s| s == subject) || leaf.actor.id == subject || named(leaf, subject)
+        };
         let all: Vec<u64> = leaves.iter().rev().filter(|(_, leaf)| concerns(leaf)).map(|(index, _)| *index).collect();
         assert_eq!(told(&world, subject, None, 40).await, all, "{subject}");
         let middle: Vec<u64> = all.iter().copied().filter(|index| *index < 1_300).collect();
@@ -320,7 +336,13 @@ async fn r97_a_timeline_tells_all_that_concerns_a_subject() {
     assert!(matches!(refused, OpError::Refused { .. }), "{refused}");
     assert!(matches!(reindex(&world.engine, &other).await.unwrap_err(), OpError::Refused { .. }));
     let own = other.person_id().unwrap().to_string();
-    let asked: Vec<String> = refusals(&world.engine, &world.admin, &own, None, 9).await.unwrap().items.into_iter().map(|item| item.asked).collect();
+    let asked: Vec<String> = refusals(&world.engine, &world.admin, &own, None, 9)
+        .await
+        .unwrap()
+        .items
+        .into_iter()
+        .map(|item| item.asked)
+        .collect();
     assert_eq!(asked, ["log.reindex", "log.timeline"]);
 }
 
@@ -336,7 +358,13 @@ async fn r97_the_index_is_thrown_away_and_made_again() {
     index_all(&world.engine).await.unwrap();
     assert!(indexing::covered(&world.engine).await.unwrap().0 >= 2_048);
     assert_eq!(told(&world, "idn_b", None, 100).await, before);
-    let kinds: Vec<String> = timeline(&world.engine, &world.admin, "log", None, 1).await.unwrap().items.into_iter().map(|event| event.kind).collect();
+    let kinds: Vec<String> = timeline(&world.engine, &world.admin, "log", None, 1)
+        .await
+        .unwrap()
+        .items
+        .into_iter()
+        .map(|event| event.kind)
+        .collect();
     assert_eq!(kinds, ["log.reindexed"]);
 }
 
@@ -478,7 +506,11 @@ async fn r97_figures_of_a_large_log() {
     index_all(&kernel).await.unwrap();
     let took = begun.elapsed();
     let segments = store.segments(&[]).await.unwrap().segments;
-    println!("indexed in {took:?}: {:.0} entries a second, {} segments", written as f64 / took.as_secs_f64(), segments.len());
+    println!(
+        "indexed in {took:?}: {:.0} entries a second, {} segments",
+        written as f64 / took.as_secs_f64(),
+        segments.len()
+    );
     let span = kernel.now().since(start).as_secs();
     for cold in [true, false] {
         let mut access = Vec::new();
@@ -504,7 +536,10 @@ async fn r97_figures_of_a_large_log() {
             let found = search.newest(Class::Refused, &identity, u64::MAX, 50).await.unwrap().len();
             refused.push((begun.elapsed(), found));
             if cold && n == 0 {
-                println!("first in this process: access {:?}, timeline {:?}, refusals {:?}", access[0], lines[0], refused[0]);
+                println!(
+                    "first in this process: access {:?}, timeline {:?}, refusals {:?}",
+                    access[0], lines[0], refused[0]
+                );
             }
         }
         for (what, times) in [("access", &mut access), ("timeline", &mut lines), ("refusals", &mut refused)] {
