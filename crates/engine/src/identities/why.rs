@@ -106,9 +106,16 @@ pub(crate) async fn reach_at(
     let mut history = History::default();
     told.values().for_each(|leaf| history.apply(leaf));
     let scopes = history.scopes(&history.open(resource, at));
-    let held: Vec<(Class, &str)> = scopes.iter().map(|id| (Class::Held, id.as_str())).collect();
-    // Holds concern nothing else: they can be taken in behind the rest.
-    search.all(&held).await?.range(..entries).for_each(|(_, leaf)| history.apply(leaf));
+    let held: Vec<(Class, &str)> =
+        scopes.iter().filter_map(|scope| scope.split_once('/')).map(|(_, id)| (Class::Held, id)).collect();
+    // Holds concern nothing else, so they can be taken in behind the rest; and the last word on a scope is what counts.
+    // Of scopes of two kinds with one id it may be on the other one: then all of them are read.
+    let ids: BTreeSet<&str> = held.iter().map(|(_, id)| *id).collect();
+    let mut words = search.last(&held, entries).await?;
+    if ids.len() < scopes.len() || words.values().any(|leaf| !scopes.contains(&History::scope_of(leaf))) {
+        words = search.all(&held).await?;
+    }
+    words.range(..entries).for_each(|(_, leaf)| history.apply(leaf));
     Ok(history.reach(resource, at))
 }
 

@@ -52,7 +52,7 @@ impl History {
             EventKind::IdentityRetiring | EventKind::IdentityRetired => self.block(subject(0), Some("retired")),
             EventKind::PersonDeparted => self.block(subject(0), Some("departed")),
             EventKind::ScopeHeld | EventKind::ScopeReleased => {
-                let scope = format!("{}/{}", text(&leaf.data, "scope"), subject(0));
+                let scope = Self::scope_of(leaf);
                 if kind == EventKind::ScopeHeld {
                     self.holds.insert(scope);
                 } else {
@@ -75,11 +75,15 @@ impl History {
         self.grants.values().filter(open).cloned().collect()
     }
 
-    /// The ids of the scopes that whoever holds these grants belongs to.
+    /// The scopes that whoever holds these grants belongs to, as holds name them.
     pub fn scopes(&self, grants: &[PastAccess]) -> BTreeSet<String> {
         let holders = grants.iter().filter_map(|grant| self.holders.get(&grant.holder));
-        let id = |scope: &String| scope.split_once('/').map_or_else(String::new, |(_, id)| id.to_owned());
-        holders.flat_map(|holder| holder.scopes.iter().map(id)).collect()
+        holders.flat_map(|holder| holder.scopes.iter().cloned()).collect()
+    }
+
+    /// The scope that a leaf holds or releases.
+    pub fn scope_of(leaf: &Leaf) -> String {
+        format!("{}/{}", text(&leaf.data, "scope"), leaf.subjects.first().map(String::as_str).unwrap_or_default())
     }
 
     /// Who could touch a resource at `at`, the moment up to which leaves were taken in.

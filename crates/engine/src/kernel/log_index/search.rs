@@ -140,6 +140,83 @@ impl<'k> Search<'k> {
         Ok(found)
     }
 
+    /// Of each of these terms the newest entry below `below` that bears it, by its number.
+    ///
+    /// # Errors
+    /// The store can't be read, or the log lacks an entry.
+    pub(crate) fn last<'s>(
+        &'s mut self,
+        asked: &'s [(Class, &'s str)],
+        below: u64,
+    ) -> BoxFuture<'s, Result<BTreeMap<u64, Leaf>, OpError>> {
+        Box::pin(async move {
+            for _ in 0..ATTEMPTS {
+                match self.try_last(asked, below).await {
+                    Ok(found) => return Ok(found),
+                    Err(Interrupted::Failed(error)) => return Err(error),
+                    Err(Interrupted::Again) => *self = Self::begin(self.kernel).await?,
+                }
+            }
+            Err(restless())
+        })
+    }
+
+    async fn try_last(&self, asked: &[(Class, &str)], below: u64) -> Result<BTreeMap<u64, Leaf>, Interrupted> {
+        let keys = self.memory.keys(self.kernel);
+        let terms: BTreeSet<(Class, &str)> = asked.iter().copied().collect();
+        let numbers: BTreeMap<u64, (Class, &str)> =
+            terms.iter().map(|(class, subject)| (terms::number(keys, *class, subject), (*class, *subject))).collect();
+        // A group's newest entry is on the last page that may hold it.
+        let pages: Vec<(&Header, u32)> = self
+            .view
+            .segments
+            .iter()
+            .flat_map(|header| {
+                let pages = numbers.keys().filter_map(|number| header.pages_of(*number, below).next_back());
+                pages.collect::<BTreeSet<u32>>().into_iter().map(|page| (&**header, page))
+            })
+            .collect();
+        let mut newest: BTreeMap<u64, u64> = BTreeMap::new();
+        for pages in pages.chunks(PAGES) {
+            for posting in self.postings(pages).await?.into_iter().flatten() {
+                if posting.index < below && numbers.contains_key(&posting.term) {
+                    let known = newest.entry(posting.term).or_default();
+                    *known = (*known).max(posting.index);
+                }
+            }
+        }
+        let indexes: Vec<u64> = newest.values().copied().collect::<BTreeSet<u64>>().into_iter().collect();
+        let mut read = BTreeMap::new();
+        for indexes in indexes.chunks(ENTRIES) {
+            read.extend(self.entries(indexes).await?);
+        }
+        let is_read = |(number, index): (&u64, &u64)| {
+            let leaf = read.get(index);
+            numbers.get(number).zip(leaf).is_some_and(|((class, subject), leaf)| terms::bears(leaf, *class, subject))
+        };
+        let mut found = BTreeMap::new();
+        if numbers.len() == terms.len() && newest.iter().all(is_read) {
+            found.extend(read);
+            let meant = asked.iter().copied().collect();
+            let tail = self.tail.range(..below).filter(|(_, leaf)| is_meant(leaf, &meant));
+            found.extend(tail.map(|(index, leaf)| (*index, Leaf::clone(leaf))));
+        } else {
+            // Two terms share a number: all that bear it are looked at.
+            found.extend(self.try_all(asked).await?.into_iter().filter(|(index, _)| *index < below));
+        }
+        let mut last: BTreeMap<(Class, &str), u64> = BTreeMap::new();
+        for (index, leaf) in &found {
+            for term in terms::terms_of(leaf) {
+                if let Some(term) = terms.get(&term) {
+                    last.insert(*term, *index);
+                }
+            }
+        }
+        let kept: BTreeSet<u64> = last.into_values().collect();
+        found.retain(|index, _| kept.contains(index));
+        Ok(found)
+    }
+
     /// The newest entries below `below` that bear a term, the newest first, at most `limit`.
     ///
     /// # Errors

@@ -40,7 +40,7 @@ const GRANTS: [&str; 12] =
     ["gra_0", "gra_1", "gra_2", "gra_3", "gra_4", "gra_5", "gra_6", "gra_7", "pgr_0", "pgr_1", "pgr_2", "pgr_3"];
 
 fn charter(dice: &mut Dice) -> Value {
-    json!({"owner": dice.one(&PEOPLE), "application": dice.one(&APPLICATIONS), "environment": "production", "vendor": ""})
+    json!({"owner": dice.one(&PEOPLE), "application": dice.one(&APPLICATIONS), "environment": dice.one(&["production", "app_a"]), "vendor": ""})
 }
 
 /// Something that can happen to access, or beside it.
@@ -79,8 +79,10 @@ fn happening(world: &World, dice: &mut Dice) -> Event {
         11 if dice.below(4) == 0 => event(EventKind::IdentityRetired).subject(identity),
         12 => event(EventKind::IdentityTransferred).subject(identity).fact("to", dice.one(&PEOPLE)),
         13 | 14 => {
-            let (scope, id) = match dice.below(3) {
+            let (scope, id) = match dice.below(4) {
                 0 => ("application", dice.one(&APPLICATIONS)),
+                // Called as an application is.
+                3 => ("environment", "app_a"),
                 1 => ("owner", dice.one(&PEOPLE)),
                 _ => ("identity", identity),
             };
@@ -316,7 +318,7 @@ async fn r97_a_timeline_tells_all_that_concerns_a_subject() {
         let fact = |object: &str, name: &str| {
             leaf.data.get(object).and_then(|object| object.get(name)) == Some(&json!(subject))
         };
-        ["owner", "application"].iter().any(|name| fact("charter", name))
+        ["owner", "application", "environment"].iter().any(|name| fact("charter", name))
             || (leaf.kind == "identity.transferred" && leaf.data["to"] == subject)
     };
     for subject in ["idn_a", "app_a", "res_a", "per_a", "gra_3", "anything at all"] {
