@@ -5,6 +5,8 @@ use serde_json::{Map, Value};
 use tenure_core::base::time::Timestamp;
 use tenure_core::store::row::Position;
 
+use crate::views::Names;
+
 /// That an entry is in the log (RFC 9162 §2.1.3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct InclusionProof {
@@ -66,6 +68,26 @@ pub struct FeedEvent {
     pub data: Map<String, Value>,
 }
 
+/// `GET /v1/log/timeline`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Timeline {
+    /// What happened to the subject, or was done by it, the newest first.
+    pub items: Vec<FeedEvent>,
+    /// Give it as `before` to look further back; absent at the beginning.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub before: Option<u64>,
+    /// The names of the records whose ids it holds.
+    #[serde(skip_serializing_if = "Names::is_empty", default)]
+    pub names: Names,
+}
+
+/// `POST /v1/log/reindex`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Reindexed {
+    /// The entries of which the index is made again.
+    pub entries: u64,
+}
+
 /// What is wrong with a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -95,9 +117,10 @@ pub enum StateFault {
 /// A row that doesn't fit the log, or that what stands beside it doesn't fit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct FaultyRow {
-    /// The kind of row; `log_entry` is an entry of the log, and `last_use` the time at which something was last used.
+    /// The kind of row; `log_entry` is an entry of the log, `log_index` a segment of its index, and `last_use` the time at which
+    /// something was last used.
     pub kind: String,
-    /// Its id, an entry's index, or what was used.
+    /// Its id, an entry's index, the entries that a segment covers (`0..1024`), or what was used.
     pub id: String,
     /// What is wrong.
     pub fault: StateFault,

@@ -90,6 +90,11 @@ pub const OTHER_CODES: &[OtherCode] = &[
     ),
     other(
         503,
+        "index_building",
+        "more than 16,384 entries of the log are in no segment of its index yet: the problem says how far it has come, and `Retry-After` when to ask again",
+    ),
+    other(
+        503,
         "unavailable",
         "nothing was changed: try again in a second; if it stays so, an operator finds the cause in the server's log",
     ),

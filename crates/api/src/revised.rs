@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::api_keys::ApiKeyIssued;
 use crate::exceptions::ExceptionView;
 use crate::findings::{FindingSummary, FindingView, PostureView, RuleList};
-use crate::log::{ConsistencyProof, InclusionProof, StateReport};
+use crate::log::{ConsistencyProof, InclusionProof, Reindexed, StateReport, Timeline};
 use crate::passkeys::PasskeyView;
 use crate::people::{Departure, ImportReport, PersonMade};
 use crate::person_access::PersonAccessReport;
@@ -82,9 +82,11 @@ unrevised!(
     PostureView,
     ReceiptView,
     Refusals,
+    Reindexed,
     RuleList,
     SessionView,
     StateReport,
+    Timeline,
     Value,
     VendorEnded,
 );

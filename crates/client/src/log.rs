@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::{Method, Response};
-use tenure_api::log::{ConsistencyProof, InclusionProof, StateReport};
+use tenure_api::log::{ConsistencyProof, InclusionProof, Reindexed, StateReport, Timeline};
 use tenure_api::views::{Page, Revised};
 use tenure_core::finding::exceptional::ExceptionalAccess;
 
@@ -69,6 +69,18 @@ impl Client {
     pub async fn verify_state(&self, full: bool) -> Result<StateReport, ClientError> {
         let request = self.stream_request(Method::POST, "/v1/log/verify-state").query(&[("full", full)]);
         json(request.timeout(REPLAY)).await
+    }
+
+    /// `GET /v1/log/timeline`: what happened to a subject and what it did, the newest first.
+    pub async fn timeline(&self, subject: &str, before: Option<u64>, limit: u16) -> Result<Timeline, ClientError> {
+        let mut query = vec![("subject", subject.to_owned()), ("limit", limit.to_string())];
+        query.extend(before.map(|before| ("before", before.to_string())));
+        json(self.request(Method::GET, "/v1/log/timeline").query(&query)).await
+    }
+
+    /// `POST /v1/log/reindex`: throws the index of the log away, to be made again.
+    pub async fn reindex(&self) -> Result<Reindexed, ClientError> {
+        json(self.request(Method::POST, "/v1/log/reindex")).await
     }
 
     /// `GET /v1/log/export`: everything that is committed, for an auditor to verify offline.

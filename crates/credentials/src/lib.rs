@@ -16,6 +16,7 @@ pub mod external;
 pub mod id_token;
 pub mod jose;
 pub mod key;
+pub mod log_index;
 pub mod nonce;
 pub mod opaque;
 pub mod receipt;

@@ -12,6 +12,7 @@ use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event_kind::EventKind;
+use tenure_core::store::log_index::{LogIndexStore, SegmentChange, SegmentList};
 use tenure_core::store::port::{
     Beside, BoxFuture, Claimed, Committed, Conflict, Deadline, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome,
     Page, Seal, Sealed, Snapshot, Store, StoreError,
@@ -231,6 +232,40 @@ fn spoiled(mut changeset: Changeset, planted: Option<Planted>) -> Changeset {
         _ => {}
     }
     changeset
+}
+
+impl LogIndexStore for FaultyStore {
+    fn segments<'a>(&'a self, known: &'a [u64]) -> BoxFuture<'a, Result<SegmentList, StoreError>> {
+        Box::pin(self.read(self.shared.inner.segments(known)))
+    }
+
+    fn segment_pages<'a>(
+        &'a self,
+        pages: &'a [(u64, u32)],
+    ) -> BoxFuture<'a, Result<Vec<Option<Vec<u8>>>, StoreError>> {
+        Box::pin(self.read(self.shared.inner.segment_pages(pages)))
+    }
+
+    fn stage_pages<'a>(
+        &'a self,
+        build: u64,
+        first: u32,
+        pages: &'a [Vec<u8>],
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(self.read(self.shared.inner.stage_pages(build, first, pages)))
+    }
+
+    fn change_segments(&self, change: SegmentChange) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(self.read(self.shared.inner.change_segments(change)))
+    }
+
+    fn drop_pages(&self, before: u64, n: u32) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(self.read(self.shared.inner.drop_pages(before, n)))
+    }
+
+    fn entries_at<'a>(&'a self, indexes: &'a [u64]) -> BoxFuture<'a, Result<Vec<LogEntry>, StoreError>> {
+        Box::pin(self.read(self.shared.inner.entries_at(indexes)))
+    }
 }
 
 impl Store for FaultyStore {

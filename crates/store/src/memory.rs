@@ -2,6 +2,8 @@
 //!
 //! Every future is ready when it is first polled, and nothing is read but the arguments.
 
+mod log_index;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,6 +18,7 @@ use tenure_core::store::port::{
 use tenure_core::store::row::{Row, RowKey};
 use tenure_log::leaf_hash;
 
+use self::log_index::KeptIndex;
 use crate::batch::{self, Keeps, Original, Replaced, View, Writes};
 use crate::row::{Listed, kept_mac, leaf_of_entry, limit_of, verify};
 
@@ -63,6 +66,7 @@ struct State {
     tiles: BTreeMap<(u8, u64), Vec<u8>>,
     archived: u64,
     used: BTreeMap<String, Timestamp>,
+    log_index: KeptIndex,
 }
 
 impl MemoryStore {

@@ -24,6 +24,7 @@ pub(crate) const SQLITE: &[Migration] = &[
     Migration { number: 4, sql: include_str!("../migrations/sqlite/0004_terms_of_answering.sql") },
     Migration { number: COMPACT, sql: include_str!("../migrations/sqlite/0005_compact.sql") },
     Migration { number: 6, sql: include_str!("../migrations/sqlite/0006_compacted.sql") },
+    Migration { number: 7, sql: include_str!("../migrations/sqlite/0007_log_index.sql") },
     Migration { number: 8, sql: include_str!("../migrations/sqlite/0008_archive.sql") },
 ];
 pub(crate) const POSTGRES: &[Migration] = &[
@@ -33,6 +34,7 @@ pub(crate) const POSTGRES: &[Migration] = &[
     Migration { number: 4, sql: include_str!("../migrations/postgres/0004_terms_of_answering.sql") },
     Migration { number: COMPACT, sql: include_str!("../migrations/postgres/0005_compact.sql") },
     Migration { number: 6, sql: include_str!("../migrations/postgres/0006_compacted.sql") },
+    Migration { number: 7, sql: include_str!("../migrations/postgres/0007_log_index.sql") },
     Migration { number: 8, sql: include_str!("../migrations/postgres/0008_archive.sql") },
 ];
 

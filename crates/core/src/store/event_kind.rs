@@ -194,6 +194,8 @@ event_kinds! {
     LogPlaceFailed = "log.place_failed" at Review;
     /// A place outside takes checkpoints again.
     LogPlaceRecovered = "log.place_recovered" at Review;
+    /// The log's index was thrown away, to be made again.
+    LogReindexed = "log.reindexed" at Administer does Notes;
     /// The naming standard of a kind was set.
     NamingStandardSet = "naming_standard.set" at Administer;
     /// A business need ended.

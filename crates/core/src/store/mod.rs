@@ -7,6 +7,7 @@ pub mod event;
 pub mod event_kind;
 pub mod floor;
 pub mod idempotency;
+pub mod log_index;
 pub mod port;
 pub mod row;
 pub mod secret;

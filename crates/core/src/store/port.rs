@@ -8,6 +8,7 @@ use crate::base::id::EventId;
 use crate::base::time::{Span, Timestamp};
 use crate::store::changeset::Changeset;
 use crate::store::due::DueKind;
+use crate::store::log_index::LogIndexStore;
 use crate::store::row::{BadRow, Position, Record, Row, RowKey, RowKind, Stored};
 
 /// A boxed future: the port is used as `dyn Store`.
@@ -340,7 +341,7 @@ pub trait RowSealer: Send + Sync {
 }
 
 /// A store. Every method is one short transaction; none spans a network call to anything but the store.
-pub trait Store: Send + Sync {
+pub trait Store: LogIndexStore {
     /// Reads rows by key, each with its MAC checked.
     fn load<'a>(&'a self, keys: &'a [RowKey]) -> BoxFuture<'a, Result<Snapshot, StoreError>>;
     /// Lists rows; those that were altered are left out and named.

@@ -2,28 +2,28 @@
 
 pub mod history;
 
+use std::collections::BTreeSet;
+
 use tenure_api::views::Names;
-use tenure_api::why::{PastAccessReport, RefusalView, Refusals};
+use tenure_api::why::{PastAccess, PastAccessReport, RefusalView, Refusals};
 use tenure_core::base::id::ResourceId;
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
+use tenure_core::inventory::entitlement::WILDCARD;
 use tenure_core::inventory::resource::Resource;
 use tenure_core::policy::Action;
 use tenure_core::store::event::ControlPoint;
-use tenure_core::store::event_kind::EventKind;
 use tenure_log::Leaf;
 
 use crate::identities::why::history::History;
 use crate::kernel::Kernel;
-use crate::kernel::authority::{inventory, owns};
+use crate::kernel::authority::{inventory, owns, owns_subject};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+use crate::kernel::log_index::search::Search;
+use crate::kernel::log_index::terms::Class;
 use crate::kernel::operation::Asked;
 use crate::kernel::query::MAX_PAGE;
-
-/// Entries that one call looks through for refusals; the reply says where it stopped.
-const WINDOW: u64 = 20_000;
-const PAGE: u16 = 1_000;
 
 /// Refusals that concern a subject, the newest first: what was asked, which rule said no, and what to do.
 ///
@@ -49,50 +49,21 @@ pub async fn refusals(
                 return Err(OpError::field("limit", "limit_unfit", &format!("ask for 1 to {MAX_PAGE} refusals")));
             }
             let limit = usize::from(limit);
-            let end = before.unwrap_or(u64::MAX).min(kernel.store.head().await?.size);
-            let floor = end.saturating_sub(WINDOW);
-            let mut found = Vec::new();
-            let mut at = end;
-            while at > floor && found.len() < limit {
-                let from = at.saturating_sub(u64::from(PAGE)).max(floor);
-                let n = u16::try_from(at - from).unwrap_or(PAGE);
-                let mut page: Vec<RefusalView> = Vec::new();
-                for entry in kernel.store.entries(from, n).await? {
-                    if let Ok(leaf) = Leaf::parse(&entry.leaf)
-                        && leaf.kind == EventKind::AccessRefused.as_str()
-                        && (leaf.actor.id == subject || leaf.subjects.iter().any(|s| s == subject))
-                    {
-                        page.push(refusal(entry.index, leaf));
-                    }
-                }
-                page.reverse();
-                found.extend(page);
-                at = from;
-            }
-            found.truncate(limit);
-            let next = match found.last() {
-                Some(last) if found.len() == limit => Some(last.index),
-                _ if at > 0 => Some(at),
-                _ => None,
-            };
-            Ok(Refusals { items: found, before: next, names: Names::new() })
+            let mut search = Search::begin(kernel).await?;
+            let found = search.newest(Class::Refused, subject, before.unwrap_or(u64::MAX), limit).await?;
+            let next = found.last().filter(|_| found.len() == limit).map(|(index, _)| *index);
+            let items = found.into_iter().map(|(index, leaf)| refusal(index, leaf)).collect();
+            Ok(Refusals { items, before: next, names: Names::new() })
         })
         .await
 }
 
-async fn owns_subject(kernel: &Kernel, caller: &Caller, subject: &str) -> Result<bool, OpError> {
-    let Ok(id) = subject.parse::<tenure_core::base::id::IdentityId>() else {
-        return Ok(false);
-    };
-    let identity = kernel.one::<tenure_core::identity::Identity>(id).await?;
-    Ok(identity.is_some_and(|identity| crate::kernel::authority::owns_identity(caller, &identity)))
-}
-
 /// Who could touch a resource at a moment, and why: each grant that was in force then, with the need, the approval and
-/// what had ended or blocked it. The whole log up to that moment is read.
+/// what had ended or blocked it. It is told from the entries that concern these grants and whoever held them, and is what
+/// the whole log up to that moment says.
 ///
 /// # Errors
-/// No such resource, the moment is ahead, or the caller may not read the log.
+/// No such resource, the moment is ahead, the caller may not read the log, or its index is being made.
 pub async fn past_access(
     kernel: &Kernel,
     caller: &Caller,
@@ -108,32 +79,44 @@ pub async fn past_access(
             if at > now {
                 return Err(OpError::field("at", "time_ahead", "name a moment that has passed"));
             }
-            let mut history = History::default();
-            let mut read = 0_u64;
-            'log: loop {
-                let entries = kernel.store.entries(read, PAGE).await?;
-                if entries.is_empty() {
-                    break;
-                }
-                for entry in entries {
-                    let leaf = Leaf::parse(&entry.leaf)
-                        .map_err(|error| OpError::Internal(format!("entry {} can't be read: {error}", entry.index)))?;
-                    if leaf.at > at.as_micros() {
-                        break 'log;
-                    }
-                    history.apply(&leaf);
-                    read = entry.index + 1;
-                }
-            }
-            Ok(PastAccessReport {
-                resource: id,
-                at,
-                entries: read,
-                access: history.reach(&id.to_string(), at),
-                names: Names::new(),
-            })
+            let mut search = Search::begin(kernel).await?;
+            let entries = search.first_after(at.as_micros()).await?;
+            let access = reach_at(&mut search, &id.to_string(), at, entries).await?;
+            Ok(PastAccessReport { resource: id, at, entries, access, names: Names::new() })
         })
         .await
+}
+
+/// Who could touch a resource at a moment, the first `entries` of the log being those up to it.
+pub(crate) async fn reach_at(
+    search: &mut Search<'_>,
+    resource: &str,
+    at: Timestamp,
+    entries: u64,
+) -> Result<Vec<PastAccess>, OpError> {
+    let mut told = search.all(&[(Class::Opened, resource), (Class::Opened, WILDCARD)]).await?;
+    told.retain(|index, _| *index < entries);
+    let mut history = History::default();
+    told.values().for_each(|leaf| history.apply(leaf));
+    let open = history.open(resource, at);
+    let concerned: BTreeSet<&str> =
+        open.iter().flat_map(|grant| [grant.grant.as_str(), grant.holder.as_str()]).collect();
+    let concerned: Vec<(Class, &str)> = concerned.into_iter().map(|id| (Class::Authority, id)).collect();
+    told.extend(search.all(&concerned).await?.into_iter().filter(|(index, _)| *index < entries));
+    let mut history = History::default();
+    told.values().for_each(|leaf| history.apply(leaf));
+    let scopes = history.scopes(&history.open(resource, at));
+    let held: Vec<(Class, &str)> =
+        scopes.iter().filter_map(|scope| scope.split_once('/')).map(|(_, id)| (Class::Held, id)).collect();
+    // Holds concern nothing else, so they can be taken in behind the rest; and the last word on a scope is what counts.
+    // Of scopes of two kinds with one id it may be on the other one: then all of them are read.
+    let ids: BTreeSet<&str> = held.iter().map(|(_, id)| *id).collect();
+    let mut words = search.last(&held, entries).await?;
+    if ids.len() < scopes.len() || words.values().any(|leaf| !scopes.contains(&History::scope_of(leaf))) {
+        words = search.all(&held).await?;
+    }
+    words.range(..entries).for_each(|(_, leaf)| history.apply(leaf));
+    Ok(history.reach(resource, at))
 }
 
 fn refusal(index: u64, leaf: Leaf) -> RefusalView {

@@ -1,6 +1,6 @@
 //! Questions to the policy, with exactly the attributes that its schema knows.
 
-use tenure_core::base::id::PersonId;
+use tenure_core::base::id::{IdentityId, PersonId};
 use tenure_core::base::placed::Placed;
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Span;
@@ -196,6 +196,14 @@ pub(crate) fn second_person(
 }
 
 /// Whether the caller is the identity's accountable owner, or the identity itself.
+/// Whether a subject is an identity that the caller is, or answers for.
+pub(crate) async fn owns_subject(kernel: &Kernel, caller: &Caller, subject: &str) -> Result<bool, OpError> {
+    let Ok(id) = subject.parse::<IdentityId>() else {
+        return Ok(false);
+    };
+    Ok(kernel.one::<Identity>(id).await?.is_some_and(|identity| owns_identity(caller, &identity)))
+}
+
 pub(crate) fn owns_identity(caller: &Caller, identity: &Identity) -> bool {
     match caller {
         Caller::Person { person, .. } => identity.charter.owner == Some(person.id),

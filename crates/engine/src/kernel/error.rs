@@ -52,6 +52,16 @@ pub enum OpError {
     /// The disk is full: only what takes authority away is written (S-16). Nothing was changed.
     #[error("the disk is full: only what takes authority away is written")]
     DiskFull,
+    /// The log's index doesn't cover enough of the log yet to answer in time; it is being made.
+    #[error("the log's index covers {covered} of {size} entries")]
+    IndexBuilding {
+        /// Entries that it covers.
+        covered: u64,
+        /// Entries of the log.
+        size: u64,
+        /// When to ask again.
+        retry_after: Span,
+    },
     /// Can't be done now; nothing was decided.
     #[error("unavailable: {0}")]
     Unavailable(String),

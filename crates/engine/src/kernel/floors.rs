@@ -6,6 +6,7 @@ use tenure_core::base::time::{Clock, Span, Timestamp};
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::due::DueKind;
 use tenure_core::store::floor::Floor;
+use tenure_core::store::log_index::{LogIndexStore, SegmentChange, SegmentList};
 use tenure_core::store::port::{
     Beside, BoxFuture, Claimed, Deadline, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, Seal, Sealed,
     Snapshot, Store, StoreError,
@@ -75,6 +76,37 @@ impl Floored {
             };
         }
         Ok(changeset)
+    }
+}
+
+impl LogIndexStore for Floored {
+    fn segments<'a>(&'a self, known: &'a [u64]) -> BoxFuture<'a, Result<SegmentList, StoreError>> {
+        self.store.segments(known)
+    }
+
+    fn segment_pages<'a>(&'a self, pages: &'a [(u64, u32)]) -> BoxFuture<'a, Result<Vec<Option<Vec<u8>>>, StoreError>> {
+        self.store.segment_pages(pages)
+    }
+
+    fn stage_pages<'a>(
+        &'a self,
+        build: u64,
+        first: u32,
+        pages: &'a [Vec<u8>],
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.store.stage_pages(build, first, pages)
+    }
+
+    fn change_segments(&self, change: SegmentChange) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.store.change_segments(change)
+    }
+
+    fn drop_pages(&self, before: u64, n: u32) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.store.drop_pages(before, n)
+    }
+
+    fn entries_at<'a>(&'a self, indexes: &'a [u64]) -> BoxFuture<'a, Result<Vec<LogEntry>, StoreError>> {
+        self.store.entries_at(indexes)
     }
 }
 

@@ -18,6 +18,7 @@ pub mod idempotency;
 pub mod if_match;
 pub mod keys;
 pub mod load;
+pub(crate) mod log_index;
 mod memory;
 pub mod names;
 pub mod notice;

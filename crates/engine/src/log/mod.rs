@@ -2,6 +2,7 @@
 
 pub mod contradiction;
 pub mod epochs;
+pub mod indexing;
 pub mod notifications;
 pub mod outbox;
 pub mod places;
@@ -9,3 +10,4 @@ pub mod push;
 pub mod reading;
 pub mod seal;
 pub mod sealer;
+pub mod timeline;

@@ -219,8 +219,13 @@ fn texts(hashes: &[Hash]) -> Vec<String> {
 fn feed_event(entry: &LogEntry) -> Result<FeedEvent, OpError> {
     let leaf =
         Leaf::parse(&entry.leaf).map_err(|error| OpError::Internal(format!("the entry {}: {error}", entry.index)))?;
-    Ok(FeedEvent {
-        position: Position::at(entry.index),
+    Ok(told(entry.index, leaf))
+}
+
+/// The entry with this number as it is shown.
+pub(crate) fn told(index: u64, leaf: Leaf) -> FeedEvent {
+    FeedEvent {
+        position: Position::at(index),
         id: leaf.id,
         kind: leaf.kind,
         control: leaf.control,
@@ -228,7 +233,7 @@ fn feed_event(entry: &LogEntry) -> Result<FeedEvent, OpError> {
         actor: FeedActor { kind: leaf.actor.kind, id: leaf.actor.id },
         subjects: leaf.subjects,
         data: leaf.data,
-    })
+    }
 }
 
 /// An export under way. It holds one page of entries in memory, and a piece of the file.

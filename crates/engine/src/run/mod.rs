@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::kernel::Kernel;
 use crate::kernel::notice::Notify;
-use crate::log::{outbox, sealer};
+use crate::log::{indexing, outbox, sealer};
 use crate::state::verification;
 
 /// What every process does, whatever its role: it keeps up what it holds by itself, learns of epochs and contradictions,
@@ -32,6 +32,7 @@ pub async fn work(kernel: Arc<Kernel>, channels: Vec<Arc<dyn Notify>>, stop: wat
         verification::run(Arc::clone(&kernel), stop.clone()),
         ownership::run(Arc::clone(&kernel), stop.clone()),
         archiving::run(Arc::clone(&kernel), stop.clone()),
+        indexing::run(Arc::clone(&kernel), stop.clone()),
         purging::run(kernel, stop),
     );
 }

@@ -3,5 +3,6 @@
 pub mod beside;
 pub mod digest;
 pub mod due;
+mod log_index;
 pub mod verification;
 pub mod verify;

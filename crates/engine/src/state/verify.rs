@@ -1,6 +1,6 @@
 //! Holding the state against the log (S-2): every row that an event wrote must still be what that event says, and be
 //! readable; what stands beside it (index, deadlines) must follow from it, and last uses must have been noted by a
-//! holder of the key.
+//! holder of the key. So must the log's index (`log_index.rs`).
 //!
 //! The log is read from the newest digest on (`digest.rs`), or from its first entry where the whole of it is asked for,
 //! or no digest is to be relied on. A digest is under MACs and named by the log as any other row is: one that was
@@ -63,6 +63,7 @@ use crate::kernel::notice::Outbox;
 use crate::kernel::operation::Asked;
 use crate::kernel::{Kernel, keys};
 use crate::log::{reading, seal};
+use crate::state::log_index::IndexCheck;
 use crate::state::{beside, digest};
 
 pub(crate) const PAGE: u16 = 500;
@@ -131,7 +132,11 @@ pub async fn verify_state(kernel: &Kernel, caller: &Caller, extent: Extent) -> R
 
 /// The same, whoever asks, and what the next digest says if nothing is wrong.
 pub(crate) async fn check_state(kernel: &Kernel, extent: Extent) -> Result<(StateReport, LoggedState), OpError> {
-    let (mut report, mut replay) = replay(kernel, extent).await?;
+    let mut index = IndexCheck::begin(kernel).await?;
+    let (mut report, mut replay) = replay(kernel, extent, &mut index).await?;
+    for (covered, fault) in index.end(kernel).await? {
+        report_fault(&mut report, "log_index".to_owned(), covered, fault);
+    }
     for kind in RowKind::ALL {
         compare(kernel, *kind, &mut report, &mut replay).await?;
     }
@@ -156,7 +161,7 @@ pub(crate) async fn check_state(kernel: &Kernel, extent: Extent) -> Result<(Stat
 
 /// Reads the log as far as it is signed, and holds it against its own hashes and that signature: what was rewritten in
 /// the database must not vouch for rows. What was written since is no matter of this verification.
-async fn replay(kernel: &Kernel, extent: Extent) -> Result<(StateReport, Replay), OpError> {
+async fn replay(kernel: &Kernel, extent: Extent, index: &mut IndexCheck) -> Result<(StateReport, Replay), OpError> {
     let mut report = StateReport::default();
     let mut replay = match extent {
         Extent::SinceDigest => digest::digested(kernel).await?.unwrap_or_default(),
@@ -183,7 +188,10 @@ async fn replay(kernel: &Kernel, extent: Extent) -> Result<(StateReport, Replay)
             }
             let hash = leaf_hash(&entry.leaf);
             match Leaf::parse(&entry.leaf) {
-                Ok(leaf) if tiles.agree(entry.index, &hash) => leaf.rows.into_iter().for_each(|row| note(&mut replay.said, row)),
+                Ok(leaf) if tiles.agree(entry.index, &hash) => {
+                    index.entry(kernel, entry.index, &leaf);
+                    leaf.rows.into_iter().for_each(|row| note(&mut replay.said, row));
+                }
                 _ => report_log(&mut report, entry.index, StateFault::Altered),
             }
             replay.frontier.append(hash);

@@ -89,6 +89,13 @@ pub(crate) fn problem_of(error: OpError) -> Problem {
         OpError::DiskFull => Problem::new(503, "disk_full", "the disk is full")
             .detail("only suspensions, revocations and retirements are written now")
             .hint("an operator has to make room; nothing was changed"),
+        OpError::IndexBuilding { covered, size, retry_after } => {
+            let mut problem = Problem::new(503, "index_building", "the log is being indexed")
+                .detail(format!("{covered} of {size} entries are covered so far"))
+                .hint("ask again in a few seconds: the log is read once, at some 100,000 entries a second");
+            problem.retry_after = Some(whole_seconds(retry_after));
+            problem
+        }
         OpError::Unavailable(why) => {
             tracing::warn!(why, "a request was turned away");
             Problem::new(503, "unavailable", "unavailable for the moment").hint("try again in a second; nothing was changed")

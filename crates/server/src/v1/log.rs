@@ -10,13 +10,13 @@ use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
 use futures_util::{StreamExt, stream};
 use serde::Deserialize;
-use tenure_api::log::{ConsistencyProof, InclusionProof, StateReport};
+use tenure_api::log::{ConsistencyProof, InclusionProof, Reindexed, StateReport, Timeline};
 use tenure_api::views::{Page, Revised};
 use tenure_core::finding::exceptional::ExceptionalAccess;
 use tenure_core::store::row::Position;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::{authority, caller, exceptional};
-use tenure_engine::log::reading;
+use tenure_engine::log::{indexing, reading, timeline};
 use tenure_engine::state::verify::{self, Extent};
 
 use crate::app::App;
@@ -39,6 +39,8 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         .get("/v1/log/inclusion", "Proves that an entry is in the log.", inclusion)
         .get("/v1/log/consistency", "Proves that the log only grew between two sizes.", consistency)
         .get("/v1/log/exceptional", "Lists uses of exceptional access.", exceptional)
+        .get("/v1/log/timeline", "Tells what happened to somebody or something, the newest first.", timeline)
+        .post("/v1/log/reindex", "Throws the index of the log away, to be made again.", reindex)
 }
 
 pub(crate) fn streams(api: Api<App>) -> Api<App> {
@@ -111,6 +113,22 @@ async fn verify_state(
 ) -> Reply<StateReport> {
     let extent = if ask.full { Extent::Full } else { Extent::SinceDigest };
     ok(verify::verify_state(&app.kernel, &caller, extent).await?)
+}
+
+#[derive(Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct About {
+    subject: String,
+    before: Option<u64>,
+    limit: Option<u16>,
+}
+
+async fn timeline(State(app): State<App>, Operator(caller): Operator, Query(about): Query<About>) -> Reply<Timeline> {
+    ok(timeline::timeline(&app.kernel, &caller, &about.subject, about.before, about.limit.unwrap_or(20)).await?)
+}
+
+async fn reindex(State(app): State<App>, Operator(caller): Operator) -> Reply<Reindexed> {
+    ok(indexing::reindex(&app.kernel, &caller).await?)
 }
 
 async fn exceptional(

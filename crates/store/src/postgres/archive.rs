@@ -1,5 +1,7 @@
 //! Archived entries in PostgreSQL.
 
+use std::collections::BTreeSet;
+
 use tenure_core::store::port::{LogEntry, StoreError};
 
 use super::session::Pool;
@@ -11,6 +13,9 @@ const ARCHIVED: &str = "SELECT max(bundle) FROM archive";
 const ENTRIES: &str = "SELECT a.bundle, a.bytes, t.bytes FROM archive a
     LEFT JOIN tile t ON t.shard = 0 AND t.level = 0 AND t.idx = a.bundle
     WHERE a.bundle BETWEEN $1 AND $2 ORDER BY a.bundle LIMIT $3";
+
+const BUNDLES: &str = "SELECT a.bundle, a.bytes, t.bytes FROM UNNEST($1::bigint[]) AS k (bundle) JOIN archive a ON a.bundle = k.bundle
+    LEFT JOIN tile t ON t.shard = 0 AND t.level = 0 AND t.idx = a.bundle ORDER BY a.bundle";
 
 const LEAVES: &str = "SELECT leaf FROM entry WHERE place BETWEEN $1 AND $2 ORDER BY place";
 
@@ -30,11 +35,21 @@ pub(super) async fn entries(pool: &Pool, from: u64, until: u64, n: u16) -> Resul
     let (first, last) = (signed(bundle_of(from)), signed(bundle_of(until.saturating_sub(1))));
     let bundles = i64::from(n) / i64::try_from(WIDTH).unwrap_or(i64::MAX) + 2;
     let found = pool.query(ENTRIES, &[&first, &last, &bundles]).await?;
-    let open = |row: &tokio_postgres::Row| {
-        let tile: Option<&[u8]> = row.get(2);
-        archive::open(unsigned(row.get(0)), row.get(1), tile.unwrap_or_default())
-    };
-    Ok(found.iter().flat_map(open).collect())
+    Ok(found.iter().flat_map(opened).collect())
+}
+
+/// Those of these entries that are archived.
+pub(super) async fn entries_at(pool: &Pool, indexes: &BTreeSet<u64>) -> Result<Vec<LogEntry>, StoreError> {
+    let bundles: BTreeSet<i64> = indexes.iter().map(|index| signed(bundle_of(*index))).collect();
+    let bundles: Vec<i64> = bundles.into_iter().collect();
+    let found = pool.query(BUNDLES, &[&bundles]).await?;
+    Ok(found.iter().flat_map(opened).filter(|entry| indexes.contains(&entry.index)).collect())
+}
+
+/// The entries in the columns `bundle, bytes, tile`.
+fn opened(row: &tokio_postgres::Row) -> Vec<LogEntry> {
+    let tile: Option<&[u8]> = row.get(2);
+    archive::open(unsigned(row.get(0)), row.get(1), tile.unwrap_or_default())
 }
 
 /// Archives a bundle, if it is sealed.

@@ -3,6 +3,7 @@
 
 mod archive;
 mod compact;
+mod log_index;
 mod migrate;
 mod reader;
 mod session;

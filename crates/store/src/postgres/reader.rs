@@ -22,8 +22,11 @@ use crate::row::{
     terms_beside, text, unsigned,
 };
 
+/// Entries that are read at once for their hashes, where they are archived.
+const ARCHIVED_PAGE: u16 = 1_024;
+
 pub(super) struct Reader {
-    pool: Pool,
+    pub(super) pool: Pool,
     sealer: Arc<dyn RowSealer>,
     highest: Arc<Highest>,
 }
@@ -204,9 +207,23 @@ impl Reader {
     }
 
     pub(super) async fn leaf_hashes(&self, from: u64, n: u32) -> Result<Vec<[u8; 32]>, StoreError> {
-        let sql = "SELECT leaf FROM entry WHERE place >= $1 ORDER BY place LIMIT $2";
+        let sql = "SELECT place, leaf FROM entry WHERE place >= $1 ORDER BY place LIMIT $2";
         let found = self.pool.query(sql, &[&place(from), &i64::from(n)]).await?;
-        Ok(found.iter().map(|row| leaf_hash(row.get(0))).collect())
+        if found.first().is_some_and(|row| unsigned(row.get(0)) == from) {
+            return Ok(found.iter().map(|row| leaf_hash(row.get(1))).collect());
+        }
+        // From the archive, then.
+        let mut hashes = Vec::new();
+        while let Some(left) = n.checked_sub(u32::try_from(hashes.len()).unwrap_or(u32::MAX)).filter(|left| *left > 0) {
+            let next = from.saturating_add(hashes.len() as u64);
+            let page = u16::try_from(left).unwrap_or(ARCHIVED_PAGE).min(ARCHIVED_PAGE);
+            let entries = self.entries(next, page).await?;
+            if entries.first().is_none_or(|first| first.index != next) {
+                break;
+            }
+            hashes.extend(entries.iter().map(|entry| leaf_hash(&entry.leaf)));
+        }
+        Ok(hashes)
     }
 
     pub(super) async fn sealed(&self) -> Result<Option<Sealed>, StoreError> {

@@ -6,6 +6,7 @@ mod archive;
 mod cache;
 mod checkpoint;
 mod compact;
+mod log_index;
 mod open;
 mod reader;
 mod reserve;

@@ -24,6 +24,8 @@ use crate::row::{
     unsigned,
 };
 
+/// Entries that are read at once for their hashes, where they are archived.
+const ARCHIVED_PAGE: u16 = 1_024;
 /// Idle reader connections that are kept.
 const IDLE: usize = 8;
 
@@ -251,10 +253,25 @@ pub(super) fn entries(connection: &Connection, from: u64, n: u16) -> Result<Vec<
 
 pub(super) fn leaf_hashes(connection: &Connection, from: u64, n: u32) -> Result<Vec<[u8; 32]>, Down> {
     let mut statement =
-        connection.prepare_cached("SELECT leaf FROM entry WHERE place >= $1 ORDER BY place LIMIT $2")?;
-    let hashes = statement
-        .query_map(params![place(from), n], |found| Ok(leaf_hash(found.get_ref(0)?.as_blob()?)))?
+        connection.prepare_cached("SELECT place, leaf FROM entry WHERE place >= $1 ORDER BY place LIMIT $2")?;
+    let hashes: Vec<(u64, [u8; 32])> = statement
+        .query_map(params![place(from), n], |found| {
+            Ok((unsigned(found.get(0)?), leaf_hash(found.get_ref(1)?.as_blob()?)))
+        })?
         .collect::<Result<_, _>>()?;
+    if hashes.first().is_some_and(|(first, _)| *first == from) {
+        return Ok(hashes.into_iter().map(|(_, hash)| hash).collect());
+    }
+    // From the archive, then.
+    let mut hashes = Vec::new();
+    while let Some(left) = n.checked_sub(u32::try_from(hashes.len()).unwrap_or(u32::MAX)).filter(|left| *left > 0) {
+        let next = from.saturating_add(hashes.len() as u64);
+        let entries = entries(connection, next, u16::try_from(left).unwrap_or(ARCHIVED_PAGE).min(ARCHIVED_PAGE))?;
+        if entries.first().is_none_or(|first| first.index != next) {
+            break;
+        }
+        hashes.extend(entries.iter().map(|entry| leaf_hash(&entry.leaf)));
+    }
     Ok(hashes)
 }
 

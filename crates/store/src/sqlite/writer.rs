@@ -362,7 +362,11 @@ impl Writer {
     }
 
     /// Works in a transaction of its own: where there is no room for what is vital, in the space that is reserved.
-    fn task<T>(&mut self, vital: bool, work: impl Fn(&Transaction<'_>) -> Result<T, Down>) -> Result<T, StoreError> {
+    pub(super) fn task<T>(
+        &mut self,
+        vital: bool,
+        work: impl Fn(&Transaction<'_>) -> Result<T, Down>,
+    ) -> Result<T, StoreError> {
         match in_transaction(&mut self.connection, &work) {
             Err(Down(error)) if self.reserve.is_full(&error) => {
                 self.reserve.note(true);

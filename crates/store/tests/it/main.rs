@@ -15,6 +15,7 @@ mod conformance;
 mod deadlines;
 mod full;
 mod log;
+mod log_index;
 mod postgres;
 mod rows;
 mod sqlite;

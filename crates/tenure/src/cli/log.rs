@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tenure_client::{Export, ListQuery};
-use tenure_core::base::id::IdentityId;
+use tenure_core::base::id::{ApplicationId, IdentityId, PersonId, ResourceId};
 use tenure_core::finding::exceptional::Access;
 use tenure_log::{Checkpoint, Expectations, Faults, Hash, SignedPromise, Verified, VerifierKey, verify_inclusion};
 
@@ -94,6 +94,16 @@ Examples:
         #[command(flatten)]
         paging: Paging,
     },
+    /// Tells what happened to somebody or something, and what they did, the newest first.
+    #[command(after_help = "\
+Examples:
+  tenure log timeline billing-exporter
+  tenure log timeline --person ada@example.com --limit 100
+  tenure log timeline --resource https://orders.internal -o json
+  tenure log timeline --id req_…")]
+    Timeline(Timeline),
+    /// Throws the index of the log away, to be made again. Questions about the past wait for it if the log is long.
+    Reindex,
     /// Proves that an entry is in the log, and checks the proof.
     Inclusion {
         /// The entry's index.
@@ -111,6 +121,60 @@ Examples:
         #[arg(long)]
         full: bool,
     },
+}
+
+/// `log timeline`.
+#[derive(Args)]
+pub struct Timeline {
+    #[command(flatten)]
+    about: About,
+    /// How many.
+    #[arg(long, default_value_t = 20)]
+    limit: u16,
+    /// Only before this entry of the log.
+    #[arg(long)]
+    before: Option<u64>,
+}
+
+/// Whose timeline.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct About {
+    /// The identity.
+    identity: Option<IdentityId>,
+    /// A person.
+    #[arg(long)]
+    person: Option<PersonId>,
+    /// An application.
+    #[arg(long)]
+    application: Option<ApplicationId>,
+    /// A resource.
+    #[arg(long)]
+    resource: Option<ResourceId>,
+    /// Anything else that has an id: a request, a vendor, a grant.
+    #[arg(long)]
+    id: Option<String>,
+}
+
+const TIMELINE: &[Column] =
+    &[("INDEX", "/position/index"), ("AT", "/at"), ("KIND", "/kind"), ("BY", "/actor/id"), ("ABOUT", "/subjects")];
+
+impl Timeline {
+    async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let About { identity, person, application, resource, id } = self.about;
+        let (option, subject) = match (identity, person, application, resource) {
+            (Some(id), ..) => ("", id.to_string()),
+            (_, Some(id), ..) => ("--person ", id.to_string()),
+            (_, _, Some(id), _) => ("--application ", id.to_string()),
+            (.., Some(id)) => ("--resource ", id.to_string()),
+            _ => ("--id ", id.unwrap_or_default()),
+        };
+        let timeline = context.client()?.timeline(&subject, self.before, self.limit).await?;
+        if let Some(before) = timeline.before {
+            eprintln!("hint: further back: tenure log timeline {option}{subject} --before {before}");
+        }
+        context.out.rows(&timeline, &timeline.items, TIMELINE)
+    }
 }
 
 const EXCEPTIONAL: &[Column] = &[
@@ -187,6 +251,12 @@ impl Log {
                 ]);
                 let page = async |query: ListQuery| client.exceptional_accesses(&query).await;
                 context.out.list(&paging, query, EXCEPTIONAL, page).await
+            }
+            Self::Timeline(timeline) => timeline.run(context).await,
+            Self::Reindex => {
+                let reindexed = context.client()?.reindex().await?;
+                eprintln!("the index of {} entries is made again, at some 100,000 a second", reindexed.entries);
+                context.out.record(&reindexed)
             }
             Self::Inclusion { index, key } => inclusion(context, index, key).await,
             Self::Verify(verify) => verify.run(context),

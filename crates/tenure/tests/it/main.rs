@@ -59,5 +59,6 @@ mod sign_in;
 mod signals;
 mod space;
 mod state;
+mod timeline;
 mod triggers;
 mod upgrade;

@@ -1,6 +1,6 @@
 //! Who could touch a resource at a moment that has passed, told from the log alone: a fold over its leaves.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde_json::Value;
 use tenure_api::why::{PastAccess, Reach};
@@ -52,7 +52,7 @@ impl History {
             EventKind::IdentityRetiring | EventKind::IdentityRetired => self.block(subject(0), Some("retired")),
             EventKind::PersonDeparted => self.block(subject(0), Some("departed")),
             EventKind::ScopeHeld | EventKind::ScopeReleased => {
-                let scope = format!("{}/{}", text(&leaf.data, "scope"), subject(0));
+                let scope = Self::scope_of(leaf);
                 if kind == EventKind::ScopeHeld {
                     self.holds.insert(scope);
                 } else {
@@ -64,15 +64,31 @@ impl History {
         }
     }
 
-    /// Who could touch a resource at `at`, the moment up to which leaves were taken in.
-    pub fn reach(&self, resource: &str, at: Timestamp) -> Vec<PastAccess> {
+    /// The grants on a resource that were open at `at`, the moment up to which leaves were taken in.
+    pub fn open(&self, resource: &str, at: Timestamp) -> Vec<PastAccess> {
         let open = |grant: &&PastAccess| {
             (grant.resource == resource || grant.resource == WILDCARD)
                 && grant.starts_at <= at
                 && at < grant.until
                 && grant.ended_at.is_none_or(|end| at < end)
         };
-        let mut found: Vec<PastAccess> = self.grants.values().filter(open).cloned().collect();
+        self.grants.values().filter(open).cloned().collect()
+    }
+
+    /// The scopes that whoever holds these grants belongs to, as holds name them.
+    pub fn scopes(&self, grants: &[PastAccess]) -> BTreeSet<String> {
+        let holders = grants.iter().filter_map(|grant| self.holders.get(&grant.holder));
+        holders.flat_map(|holder| holder.scopes.iter().cloned()).collect()
+    }
+
+    /// The scope that a leaf holds or releases.
+    pub fn scope_of(leaf: &Leaf) -> String {
+        format!("{}/{}", text(&leaf.data, "scope"), leaf.subjects.first().map(String::as_str).unwrap_or_default())
+    }
+
+    /// Who could touch a resource at `at`, the moment up to which leaves were taken in.
+    pub fn reach(&self, resource: &str, at: Timestamp) -> Vec<PastAccess> {
+        let mut found = self.open(resource, at);
         for grant in &mut found {
             let holder = self.holders.get(&grant.holder);
             let held = holder.and_then(|holder| holder.scopes.iter().find(|scope| self.holds.contains(*scope)));
