@@ -1,0 +1,24 @@
+//! Histories from a seed: what a deployment has after months of use, made in minutes.
+//!
+//! The engine plays every tale once, on a store in memory and by a clock that goes on when the tale says so: what
+//! becomes of a workload, of an agent, of what its owner leaves behind. What it commits is the tale. It is then told of
+//! many others, commit by commit, with other names, ids, times and keys, in the order of their times. So each row,
+//! term, deadline, key and event is one that the engine itself has written, and nothing here says what they look like.
+mod error;
+mod frame;
+mod generate;
+mod history;
+mod holder;
+mod random;
+mod recorder;
+mod repertoire;
+mod schedule;
+mod stage;
+mod stencil;
+mod tale;
+mod words;
+
+pub use error::SeedError;
+pub use generate::{Report, Seeded, Stand, generate, root_key};
+pub use history::History;
+pub use holder::{Holder, workload_seed};

@@ -1,0 +1,136 @@
+//! A store that keeps what the engine commits: what a tale is made of.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::due::DueKind;
+use tenure_core::store::port::{
+    Beside, BoxFuture, Claimed, Deadline, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, Seal, Sealed,
+    Snapshot, Store, StoreError,
+};
+use tenure_core::store::row::RowKey;
+use tenure_store::MemoryStore;
+
+/// What a commit is of a tale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// A step.
+    Step,
+    /// An issuance that could have happened again, or at another time.
+    Issuance,
+    /// No part of it: somebody got a new operator token.
+    Beside,
+}
+
+/// A commit that the engine made.
+#[derive(Debug, Clone)]
+pub(crate) struct Recorded {
+    /// It.
+    pub(crate) changeset: Changeset,
+    /// The place of its first entry.
+    pub(crate) index: u64,
+    /// The place of its first entry behind which the next one's stands.
+    pub(crate) part: Part,
+}
+
+/// A store in memory that keeps every commit.
+pub(crate) struct Recorder {
+    pub(crate) memory: MemoryStore,
+    commits: Mutex<Vec<Recorded>>,
+    part: Mutex<Part>,
+}
+
+impl Recorder {
+    pub(crate) fn new(memory: MemoryStore) -> Arc<Self> {
+        Arc::new(Self { memory, commits: Mutex::default(), part: Mutex::new(Part::Step) })
+    }
+
+    /// What is committed from now on is this.
+    pub(crate) fn is(&self, part: Part) -> Part {
+        std::mem::replace(&mut *self.part.lock(), part)
+    }
+
+    /// What was committed.
+    pub(crate) fn commits(&self) -> Vec<Recorded> {
+        self.commits.lock().clone()
+    }
+}
+
+impl Store for Recorder {
+    fn load<'a>(&'a self, keys: &'a [RowKey]) -> BoxFuture<'a, Result<Snapshot, StoreError>> {
+        self.memory.load(keys)
+    }
+    fn page<'a>(&'a self, query: &'a ListQuery) -> BoxFuture<'a, Result<Page, StoreError>> {
+        self.memory.page(query)
+    }
+    fn beside<'a>(
+        &'a self,
+        rows: &'a [(RowKey, Vec<String>)],
+    ) -> BoxFuture<'a, Result<Vec<Option<Beside>>, StoreError>> {
+        self.memory.beside(rows)
+    }
+    fn index<'a>(&'a self, after: &'a IndexEntry, n: u16) -> BoxFuture<'a, Result<Vec<IndexEntry>, StoreError>> {
+        self.memory.index(after, n)
+    }
+    fn deadlines<'a>(
+        &'a self,
+        of: &'a [(DueKind, String)],
+    ) -> BoxFuture<'a, Result<Vec<Option<Deadline>>, StoreError>> {
+        self.memory.deadlines(of)
+    }
+    fn commit(&self, changeset: Changeset) -> BoxFuture<'_, Outcome> {
+        Box::pin(async move {
+            let kept = changeset.clone();
+            let outcome = self.memory.commit(changeset).await;
+            if let Outcome::Committed(committed) = &outcome {
+                let part = *self.part.lock();
+                self.commits.lock().push(Recorded { changeset: kept, index: committed.position().index, part });
+            }
+            outcome
+        })
+    }
+    fn claim(
+        &self,
+        kind: DueKind,
+        now: Timestamp,
+        lease: Span,
+        n: u16,
+    ) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
+        self.memory.claim(kind, now, lease, n)
+    }
+    fn entries(&self, from: u64, n: u16) -> BoxFuture<'_, Result<Vec<LogEntry>, StoreError>> {
+        self.memory.entries(from, n)
+    }
+    fn leaf_hashes(&self, from: u64, n: u32) -> BoxFuture<'_, Result<Vec<[u8; 32]>, StoreError>> {
+        self.memory.leaf_hashes(from, n)
+    }
+    fn head(&self) -> BoxFuture<'_, Result<Head, StoreError>> {
+        self.memory.head()
+    }
+    fn sealed(&self) -> BoxFuture<'_, Result<Option<Sealed>, StoreError>> {
+        self.memory.sealed()
+    }
+    fn seal(&self, seal: Seal) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.memory.seal(seal)
+    }
+    fn tile(&self, level: u8, index: u64) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
+        self.memory.tile(level, index)
+    }
+    fn touch<'a>(&'a self, used: &'a [(String, Timestamp)]) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.memory.touch(used)
+    }
+    fn last_used<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
+        self.memory.last_used(subject)
+    }
+    fn last_uses<'a>(&'a self, after: &'a [u8], n: u16) -> BoxFuture<'a, Result<Vec<LastUse>, StoreError>> {
+        self.memory.last_uses(after, n)
+    }
+    fn purge(&self, now: Timestamp, n: u32) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.memory.purge(now, n)
+    }
+    fn grown(&self, seen: u64) -> BoxFuture<'_, ()> {
+        self.memory.grown(seen)
+    }
+}
