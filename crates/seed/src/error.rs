@@ -53,7 +53,8 @@ impl SeedError {
                 .map(|field| format!("{} ({}): {}", field.field, field.code, field.hint))
                 .collect::<Vec<_>>()
                 .join("; "),
-            other => format!("{other} {other:?}"),
+            OpError::Refused { answer: Some(answer), .. } => format!("{source}: {:?}", answer.policies()),
+            other => other.to_string(),
         };
         Self::Engine { what: what.to_owned(), detail, source: Some(source) }
     }

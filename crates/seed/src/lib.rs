@@ -22,3 +22,19 @@ pub use error::SeedError;
 pub use generate::{Report, Seeded, Stand, generate, root_key};
 pub use history::History;
 pub use holder::{Holder, workload_seed};
+
+/// Runs something where there is room for it: the policy engine stops where the stack is nearly used up, and tales go
+/// deep.
+///
+/// # Errors
+/// No thread can be begun, or it panicked.
+pub fn in_a_deep_place<T: Send>(what: impl FnOnce() -> T + Send) -> Result<T, SeedError> {
+    const STACK: usize = 64 << 20;
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .stack_size(STACK)
+            .spawn_scoped(scope, what)
+            .map_err(|error| SeedError::Other(format!("no thread can be begun: {error}")))?;
+        thread.join().map_err(|_| SeedError::Other("the thread that makes the history panicked".into()))
+    })
+}

@@ -358,7 +358,7 @@ pub(crate) struct Voters {
 }
 
 impl Voters {
-    fn voter(&self, request: &Request) -> Option<PersonId> {
+    pub(crate) fn voter(&self, request: &Request) -> Option<PersonId> {
         let free = |person: &PersonId| {
             !request.interested.contains(person) && !request.votes.iter().any(|vote| vote.by == *person)
         };

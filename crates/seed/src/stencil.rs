@@ -186,7 +186,7 @@ pub(crate) struct Step {
     pub(crate) is_named: bool,
     /// What state its identity is in after it, if it says so.
     pub(crate) state: Option<String>,
-    /// How long what is issued by it lives, in microseconds, where the identity asked for it itself.
+    /// How long what is issued by it lives, in microseconds, where it could be issued any number of times.
     pub(crate) life: Option<i64>,
 }
 
@@ -196,15 +196,6 @@ impl Step {
         self.puts.len() as u64
     }
 
-    /// Entries that it adds to the log.
-    pub(crate) fn entries(&self) -> u64 {
-        self.events.len() as u64
-    }
-
-    /// The kinds of the rows that it makes.
-    pub(crate) fn makes(&self) -> impl Iterator<Item = RowKind> {
-        self.puts.iter().filter(|put| put.replaces == 0).map(|put| put.kind)
-    }
 }
 
 /// A tale as it is told.
@@ -512,8 +503,8 @@ impl Finder<'_> {
         if let Some(start) = request.get("starts_at").filter(|start| !start.is_null()) {
             bound.insert("starts_at".to_owned(), start.clone());
         }
-        // Members in the order of their names: so does `serde_json` keep them, and all names here are ASCII.
-        let text = Value::Object(bound).to_string();
+        let mut text = String::new();
+        canonical(&Value::Object(bound), &mut text);
         if content_hash(&text) != hash {
             return Err(SeedError::Shape(format!("what votes bind is made of something else than {text}")));
         }
@@ -641,8 +632,10 @@ impl Finder<'_> {
             Some(body.get("state")?.as_str()?.to_owned())
         });
         let issued = changeset.puts.iter().find(|put| put.key.kind == RowKind::Credential && put.replaces == 0);
+        // What also notes who came, as an agent's does, comes no second time.
+        let only = changeset.puts.iter().all(|put| put.replaces == 0);
         let life = issued
-            .filter(|_| part == Part::Issuance && matches!(who, Who::Identity(_)))
+            .filter(|_| only && part == Part::Issuance && matches!(who, Who::Identity(_)))
             .and_then(|put| Some(put.droppable_after?.as_micros() - at - CLOCK_SKEW.as_micros()));
         self.stencil.steps.push(Step {
             offset: at - self.stencil.begun,
@@ -680,6 +673,33 @@ impl Finder<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Canonical JSON (RFC 8785), of names in ASCII.
+fn canonical(value: &Value, text: &mut String) {
+    match value {
+        Value::Object(object) => {
+            let mut members: Vec<_> = object.iter().collect();
+            members.sort_unstable_by_key(|(name, _)| *name);
+            text.push('{');
+            for (n, (name, member)) in members.into_iter().enumerate() {
+                text.push_str(if n == 0 { "" } else { "," });
+                text.push_str(&Value::String(name.clone()).to_string());
+                text.push(':');
+                canonical(member, text);
+            }
+            text.push('}');
+        }
+        Value::Array(items) => {
+            text.push('[');
+            for (n, item) in items.iter().enumerate() {
+                text.push_str(if n == 0 { "" } else { "," });
+                canonical(item, text);
+            }
+            text.push(']');
+        }
+        other => text.push_str(&other.to_string()),
     }
 }
 

@@ -491,7 +491,8 @@ impl<'a> Player<'a> {
             Fate::Denied => {
                 self.pass(Span::from_mins(600)).await?;
                 let request: Request = self.stage.one(RowKind::Request, id)?;
-                self.stage.vote(&request, self.department.manager, false).await?;
+                let voter = self.runners.voters.voter(&request).ok_or_else(|| SeedError::missing("have a voter"))?;
+                self.stage.vote(&request, voter, false).await?;
             }
             Fate::Withdrawn => {
                 self.pass(Span::from_mins(1_700)).await?;

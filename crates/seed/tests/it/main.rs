@@ -1,11 +1,11 @@
 //! A small history, on SQLite and in memory: what it holds, and that the engine finds no fault with it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use tenure_core::store::port::Store;
 use tenure_credentials::root::RootKey;
 use tenure_credentials::row_sealer::RowMac;
-use tenure_seed::{History, Report, Stand, generate, root_key};
+use tenure_seed::{History, Report, Stand, generate, in_a_deep_place, root_key};
 use tenure_store::MemoryStore;
 
 const SEED: u64 = 7;
@@ -31,9 +31,12 @@ async fn told(store: Arc<dyn Store>, seed: u64) -> Report {
     report
 }
 
-#[tokio::test]
-async fn a_history_is_told() {
+#[test]
+fn a_history_is_told() {
     let memory = Arc::new(MemoryStore::new(sealer()));
-    let report = told(Arc::clone(&memory) as _, SEED).await;
-    println!("{report:#?}");
+    let report = in_a_deep_place(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(told(Arc::clone(&memory) as _, SEED))
+    });
+    println!("{:#?}", report.unwrap());
 }
