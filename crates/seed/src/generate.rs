@@ -96,6 +96,14 @@ pub fn root_key(seed: u64) -> String {
     crate::stage::root_text(seed)
 }
 
+/// A kernel over a history that was made, at a time: what a server would have.
+///
+/// # Errors
+/// The default policies can't be read.
+pub fn kernel_of(store: Arc<dyn Store>, history: &History, seed: u64, now: Timestamp) -> Result<Kernel, SeedError> {
+    Common::new(seed, &history.public_url)?.kernel(store, Hand::at(now), number(0xca11, now.as_micros().unsigned_abs()))
+}
+
 /// Makes a history in an empty store, whose rows are sealed under [`root_key`].
 ///
 /// The same history and seed make the same log, byte for byte. One that was cut short can't be taken up again.
@@ -170,7 +178,8 @@ struct Kept {
     x: Option<String>,
 }
 
-type UnderWay<'a> = (Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>, u64, &'static str);
+type Commit<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+type UnderWay<'a> = (Commit<'a>, u64, &'static str);
 
 struct Telling<'a> {
     store: &'a Arc<dyn Store>,
@@ -338,8 +347,8 @@ impl<'a> Telling<'a> {
         for put in changeset.puts.iter().filter(|put| put.replaces == 0) {
             *self.report.made.entry(put.key.kind.as_str()).or_default() += 1;
         }
-        let mut commit = self.store.commit(changeset);
-        // It is handed over now, so that the order is this one; what it comes to is looked at later.
+        // It is handed over now and never put off, so that the order is this one; what it comes to is looked at later.
+        let mut commit: Commit<'a> = Box::pin(tokio::task::unconstrained(self.store.commit(changeset)));
         match std::future::poll_fn(|context| Poll::Ready(commit.as_mut().poll(context))).await {
             Poll::Ready(outcome) => check(index, &outcome, about),
             Poll::Pending => {

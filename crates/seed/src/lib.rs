@@ -19,7 +19,7 @@ mod tale;
 mod words;
 
 pub use error::SeedError;
-pub use generate::{Report, Seeded, Stand, generate, root_key};
+pub use generate::{Report, Seeded, Stand, generate, kernel_of, root_key};
 pub use history::History;
 pub use holder::{Holder, workload_seed};
 
