@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use tenure_api::exceptions::NewNeed;
 use tenure_api::people::{NewPerson, NewTeam, PersonChange};
-use tenure_api::requests::{
-    NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup,
-};
+use tenure_api::requests::{NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup};
 use tenure_api::third_party::{NewCloudAccount, NewDataDomain, NewVendor};
 use tenure_core::base::id::{ApplicationId, CloudAccountId, NeedId, PersonId, ResourceId, TeamId, VendorId};
 use tenure_core::base::time::{Span, Timestamp};
@@ -40,7 +38,8 @@ pub(crate) mod department {
     /// What its names begin with.
     pub(crate) const SLUG: &str = "qdslugq";
     /// The names of its people.
-    pub(crate) const PEOPLE: [&str; 6] = ["Qdperson0q", "Qdperson1q", "Qdperson2q", "Qdperson3q", "Qdperson4q", "Qdperson5q"];
+    pub(crate) const PEOPLE: [&str; 6] =
+        ["Qdperson0q", "Qdperson1q", "Qdperson2q", "Qdperson3q", "Qdperson4q", "Qdperson5q"];
     /// Their addresses.
     pub(crate) const MAILS: [&str; 6] = [
         "qdmail0q@q.example",
@@ -96,8 +95,7 @@ pub(crate) async fn set_up(common: &Common, start: Timestamp) -> Result<(Stage, 
     let ask = Setup { setup_token: token, name: "Ada Lindqvist".into(), email: Some("ada@harbour.example".into()) };
     let made = stage.done("set a deployment up", setup::set_up(&stage.kernel, ask)).await?;
     let ada = made.person.id;
-    let caller =
-        stage.done("let Ada in", caller::authenticate_person(&stage.kernel, &made.operator_token)).await?;
+    let caller = stage.done("let Ada in", caller::authenticate_person(&stage.kernel, &made.operator_token)).await?;
     stage.clock.set(stage.now().plus(Span::from_secs(40)));
     let ask = NewOperatorToken { ttl: Some(TOKEN_LIFE) };
     let pass = operator_tokens::create_operator_token(&stage.kernel, &caller, ada, ask);
@@ -193,8 +191,7 @@ pub(crate) async fn department(stage: &Stage, runners: &Runners) -> Result<Depar
     for person in [*manager, *first, *second, *third] {
         stage.renew(person, Part::Step).await?;
     }
-    let ask =
-        NewApplication { name: format!("{slug}-platform"), owner: *manager, removal_group: Some(team) };
+    let ask = NewApplication { name: format!("{slug}-platform"), owner: *manager, removal_group: Some(team) };
     let application =
         stage.done("make an application", directory::create_application(&stage.kernel, &by, ask)).await?.record.id;
     let mut resources = BTreeMap::new();
@@ -215,8 +212,7 @@ pub(crate) async fn department(stage: &Stage, runners: &Runners) -> Result<Depar
             when_unreachable: WhenUnreachable::Deny,
             signing_algorithm: None,
         };
-        let made =
-            stage.done("make a resource", directory::create_resource(&stage.kernel, &by, ask)).await?.record;
+        let made = stage.done("make a resource", directory::create_resource(&stage.kernel, &by, ask)).await?.record;
         resources.insert(name, (made.id, made.uri));
     }
     let ask = NewVendor {

@@ -120,8 +120,7 @@ pub async fn generate(
     if head.size > 0 {
         return Err(SeedError::NotEmpty(head.size));
     }
-    let repertoire =
-        Box::pin(Repertoire::play(history, seed, &mut |n, all| progress(Stand::Playing(n, all)))).await?;
+    let repertoire = Box::pin(Repertoire::play(history, seed, &mut |n, all| progress(Stand::Playing(n, all)))).await?;
     let schedule = Schedule::new(&repertoire, history, seed)?;
     let mut telling = Telling::new(&store, &repertoire, &schedule, history, seed)?;
     for changeset in &repertoire.frame {
@@ -456,8 +455,7 @@ impl<'a> Telling<'a> {
             return Ok(());
         };
         let places = self.department_places.get(&number).cloned().unwrap_or_default();
-        let subject =
-            Subject { seed: told.seed, shift: told.shift, department: None, places: &places, fixed: None };
+        let subject = Subject { seed: told.seed, shift: told.shift, department: None, places: &places, fixed: None };
         let (changeset, _) = tell(stencil, None, step, &subject, occasion, &mut Founder(told))?;
         if stencil.steps.get(step).is_some_and(|step| step.is_named) {
             self.department_places.entry(number).or_default().push((step, occasion.index));
@@ -534,8 +532,7 @@ impl<'a> Telling<'a> {
             fixed: None,
         };
         let mut voice = self.voice(&told.slug, number, &mut kept.x);
-        let (changeset, used) =
-            tell(stencil, Some(&self.repertoire.department), step, &subject, occasion, &mut voice)?;
+        let (changeset, used) = tell(stencil, Some(&self.repertoire.department), step, &subject, occasion, &mut voice)?;
         let one = stencil.steps.get(step);
         if again == 0 {
             let state = one.and_then(|step| step.state.clone());
@@ -650,7 +647,9 @@ async fn finale(
             reason: "an incident at the vendor".into(),
             suspend: false,
         };
-        Box::pin(revocation::revoke(kernel, &sam, ask)).await.map_err(|error| SeedError::engine("cut a vendor", error))?;
+        Box::pin(revocation::revoke(kernel, &sam, ask))
+            .await
+            .map_err(|error| SeedError::engine("cut a vendor", error))?;
     }
     if let Some(application) = last.application {
         let ask = NewHold {

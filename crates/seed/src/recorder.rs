@@ -1,16 +1,18 @@
 //! A store that keeps what the engine commits: what a tale is made of.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use tenure_core::base::time::{Span, Timestamp};
-use tenure_core::store::changeset::Changeset;
+use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::port::{
     Beside, BoxFuture, Claimed, Deadline, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, Seal, Sealed,
     Snapshot, Store, StoreError,
 };
-use tenure_core::store::row::RowKey;
+use tenure_core::store::row::{RowKey, RowKind};
 use tenure_store::MemoryStore;
 
 /// What a commit is of a tale.
@@ -31,7 +33,7 @@ pub(crate) struct Recorded {
     pub(crate) changeset: Changeset,
     /// The place of its first entry.
     pub(crate) index: u64,
-    /// The place of its first entry behind which the next one's stands.
+    /// What it is of the tale.
     pub(crate) part: Part,
 }
 
@@ -40,16 +42,50 @@ pub(crate) struct Recorder {
     pub(crate) memory: MemoryStore,
     commits: Mutex<Vec<Recorded>>,
     part: Mutex<Part>,
+    /// When what falls due: as the commits say, so that nobody has to look through the store.
+    due: Mutex<BTreeMap<(DueKind, String), Timestamp>>,
+    /// Whether a review was written since somebody asked.
+    reviewed: AtomicBool,
 }
 
 impl Recorder {
     pub(crate) fn new(memory: MemoryStore) -> Arc<Self> {
-        Arc::new(Self { memory, commits: Mutex::default(), part: Mutex::new(Part::Step) })
+        let (commits, part, due) = (Mutex::default(), Mutex::new(Part::Step), Mutex::default());
+        Arc::new(Self { memory, commits, part, due, reviewed: AtomicBool::new(false) })
     }
 
     /// What is committed from now on is this.
     pub(crate) fn is(&self, part: Part) -> Part {
         std::mem::replace(&mut *self.part.lock(), part)
+    }
+
+    /// Notes what a commit that is not recorded says of when something falls due.
+    pub(crate) fn note(&self, changeset: &Changeset) {
+        let mut due = self.due.lock();
+        for change in &changeset.due {
+            match change {
+                DueChange::Set(kind, subject, at) | DueChange::Retry(kind, subject, _, at) => {
+                    due.insert((*kind, subject.clone()), *at);
+                }
+                DueChange::Clear(kind, subject) | DueChange::Ack(kind, subject, _) => {
+                    due.remove(&(*kind, subject.clone()));
+                }
+            }
+        }
+        if changeset.puts.iter().any(|put| put.key.kind == RowKind::Review) {
+            self.reviewed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// When something falls due next.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        let due = self.due.lock();
+        due.iter().filter(|((kind, _), _)| *kind != DueKind::Callback).map(|(_, at)| *at).min()
+    }
+
+    /// Whether a review was written since this was asked last.
+    pub(crate) fn was_reviewed(&self) -> bool {
+        self.reviewed.swap(false, Ordering::Relaxed)
     }
 
     /// What was committed.
@@ -86,6 +122,7 @@ impl Store for Recorder {
             let outcome = self.memory.commit(changeset).await;
             if let Outcome::Committed(committed) = &outcome {
                 let part = *self.part.lock();
+                self.note(&kept);
                 self.commits.lock().push(Recorded { changeset: kept, index: committed.position().index, part });
             }
             outcome

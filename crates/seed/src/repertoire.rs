@@ -66,7 +66,11 @@ impl Repertoire {
     ///
     /// # Errors
     /// The engine doesn't do what a tale asks for, or what it commits can't be told of others.
-    pub(crate) async fn play(history: &History, seed: u64, note: &mut dyn FnMut(usize, usize)) -> Result<Self, SeedError> {
+    pub(crate) async fn play(
+        history: &History,
+        seed: u64,
+        note: &mut dyn FnMut(usize, usize),
+    ) -> Result<Self, SeedError> {
         let common = Common::new(seed, &history.public_url)?;
         let (framed, runners) = Box::pin(frame::set_up(&common, history.start()?)).await?;
         let frame: Vec<Changeset> =
@@ -77,14 +81,8 @@ impl Repertoire {
         let department = Box::pin(frame::department(&stage, &runners)).await?;
         let recorded = stage.store.commits();
         let none = HashMap::new();
-        let before = Before {
-            frame: &ids,
-            department: None,
-            tokens: &none,
-            rows: rows_of(&framed)?,
-            x: None,
-            begun: opened,
-        };
+        let before =
+            Before { frame: &ids, department: None, tokens: &none, rows: rows_of(&framed)?, x: None, begun: opened };
         let told = Stencil::of(&recorded, &before)?;
         let tokens = tokens_of(&stage, &runners, &department);
         let mut handings = Vec::new();
@@ -128,7 +126,17 @@ impl Repertoire {
             leaver: department.owners.last().map(ToString::to_string).unwrap_or_default(),
         };
         let first_tokens = tokens.values().cloned().collect();
-        Ok(Self { frame, runners, department: told, played: played_of, first_tokens, handings, tales: played, signs, opened })
+        Ok(Self {
+            frame,
+            runners,
+            department: told,
+            played: played_of,
+            first_tokens,
+            handings,
+            tales: played,
+            signs,
+            opened,
+        })
     }
 }
 
@@ -168,14 +176,7 @@ async fn variant_of(
             tokens.insert(token.to_string(), known);
         }
     }
-    let before = Before {
-        frame: ids,
-        department: Some(told),
-        tokens: &tokens,
-        rows: rows.clone(),
-        x: Some(x),
-        begun,
-    };
+    let before = Before { frame: ids, department: Some(told), tokens: &tokens, rows: rows.clone(), x: Some(x), begun };
     Stencil::of(&stage.store.commits(), &before).map_err(named)
 }
 

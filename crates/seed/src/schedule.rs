@@ -148,11 +148,8 @@ impl<'a> Schedule<'a> {
             {
                 earlier = Some(window);
             }
-            let window = Window {
-                step: n,
-                from: (self.end - lives * 4 / 5).max(at + MINUTE),
-                until: self.end - MINUTE / 4,
-            };
+            let window =
+                Window { step: n, from: (self.end - lives * 4 / 5).max(at + MINUTE), until: self.end - MINUTE / 4 };
             if next > self.end + MARGIN && window.until - window.from > 2 * MINUTE {
                 live = Some(window);
             }
@@ -183,7 +180,12 @@ impl<'a> Schedule<'a> {
             live += u64::from(at_end.is_some());
         }
         let wanted = history.credentials.saturating_sub(own);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a share of a count")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "a share of a count"
+        )]
         let wanted_live = if live == 0 { 0 } else { (wanted as f64 * history.live) as u64 };
         let wanted_earlier = if earlier == 0 { 0 } else { wanted - wanted_live };
         let mut so_far = (0_u64, 0_u64);

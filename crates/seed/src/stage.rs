@@ -13,7 +13,6 @@ use tenure_core::base::time::{Clock, Span, Timestamp};
 use tenure_core::request::review::{Review, ReviewAnswer, ReviewState};
 use tenure_core::request::{Place, Request, RequestState};
 use tenure_core::store::changeset::Changeset;
-use tenure_core::store::due::DueKind;
 use tenure_core::store::port::{Outcome, Store};
 use tenure_core::store::row::{Record, Row, RowKey, RowKind};
 use tenure_credentials::root::RootKey;
@@ -34,6 +33,9 @@ use crate::recorder::{Part, Recorder};
 
 /// How long an operator token is good for.
 pub(crate) const TOKEN_LIFE: Span = Span::from_days(30);
+/// How soon what falls due is worked off, and how long a lease holds.
+const SOON: Span = Span::from_millis(700);
+const LEASED: Span = Span::from_secs(11);
 /// How long before its end the next one is handed out.
 const RENEW_BEFORE: Span = Span::from_days(3);
 
@@ -124,8 +126,6 @@ pub(crate) struct Stage {
     handed: Mutex<BTreeMap<OperatorTokenId, PersonId>>,
     /// Who hands out operator tokens.
     administrator: Mutex<Option<PersonId>>,
-    /// Whether reviews are answered as they come.
-    pub(crate) answers: Mutex<bool>,
 }
 
 impl Stage {
@@ -143,7 +143,6 @@ impl Stage {
             passes: Mutex::default(),
             handed: Mutex::default(),
             administrator: Mutex::default(),
-            answers: Mutex::new(true),
         })
     }
 
@@ -152,6 +151,7 @@ impl Stage {
         let mut stage = Self::new(&self.common, self.clock.now(), use_of)?;
         let own = self.store.commits().into_iter().map(|recorded| unfenced(recorded.changeset));
         stage.before = self.before.iter().cloned().chain(own).collect();
+        stage.before.iter().for_each(|changeset| stage.store.note(changeset));
         for outcome in stage.store.memory.commit_all(stage.before.clone()) {
             let Outcome::Committed(_) = outcome else {
                 return Err(SeedError::Other(format!("what was committed once is not a second time: {outcome:?}")));
@@ -243,10 +243,9 @@ impl Stage {
 
     /// When something is to be done next: what falls due, a second later than that.
     fn next_stop(&self, until: Timestamp) -> Timestamp {
-        let dump = self.store.memory.dump();
-        let due = dump.due.iter().filter(|((kind, _), _)| *kind != DueKind::Callback);
-        let due = due.map(|(_, deadline)| deadline.due_at.max(deadline.leased_until.unwrap_or(deadline.due_at))).min();
-        let due = due.map_or(until, |due| due.plus(Span::from_millis(700)));
+        let due = self.store.next_due().map_or(until, |due| due.plus(SOON));
+        // What is due still was leased to somebody who didn't finish: it is looked at when that is over.
+        let due = if due <= self.now() { self.now().plus(LEASED) } else { due };
         let token = self.administrator.lock().and_then(|person| {
             self.passes.lock().get(&person).map(|pass| pass.until.minus(RENEW_BEFORE).plus(Span::from_secs(1)))
         });
@@ -263,7 +262,7 @@ impl Stage {
     }
 
     async fn answer_reviews(&self) -> Result<(), SeedError> {
-        if !*self.answers.lock() {
+        if !self.store.was_reviewed() {
             return Ok(());
         }
         for review in self.all::<Review>(RowKind::Review)? {

@@ -77,7 +77,11 @@ enum Key {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Slot {
     /// An id that the tale made, in this commit.
-    Own { prefix: String, millis: i64, born: usize },
+    Own {
+        prefix: String,
+        millis: i64,
+        born: usize,
+    },
     /// An id that the department's stencil made.
     Department(usize),
     /// A time.
@@ -89,11 +93,19 @@ enum Slot {
     /// What votes bind.
     Content(usize),
     /// The hash of a secret that nobody holds.
-    Secret { born: usize },
+    Secret {
+        born: usize,
+    },
     /// A place in the log.
-    Place { commit: usize, offset: u64 },
+    Place {
+        commit: usize,
+        offset: u64,
+    },
     /// The operator token that somebody has at the time.
-    Token { person: Key, first: Key },
+    Token {
+        person: Key,
+        first: Key,
+    },
     /// A signed receipt.
     Signed,
 }
@@ -195,7 +207,6 @@ impl Step {
     pub(crate) fn rows(&self) -> u64 {
         self.puts.len() as u64
     }
-
 }
 
 /// A tale as it is told.
@@ -309,7 +320,6 @@ impl Stencil {
     pub(crate) fn slot_of(&self, id: &str) -> Option<usize> {
         self.ids.get(id).copied()
     }
-
 }
 
 impl Step {
@@ -475,15 +485,16 @@ impl Finder<'_> {
         let part = |row: &Option<Value>, name: &str| row.as_ref().and_then(|row| row.get(name)).cloned();
         let identity = row(RowKind::Identity, "identity");
         let subject = match matter.get("type").and_then(Value::as_str) {
-            Some("activation") => json!({"name": part(&identity, "name"), "kind": part(&identity, "kind"), "charter": part(&identity, "charter")}),
+            Some("activation") => {
+                json!({"name": part(&identity, "name"), "kind": part(&identity, "kind"), "charter": part(&identity, "charter")})
+            }
             Some("charter") => json!({"from": part(&identity, "charter"), "to": matter.get("charter")}),
             Some("access" | "renewal") => json!({"charter": part(&identity, "charter")}),
             Some("roles") => json!({"from": part(&row(RowKind::Person, "person"), "roles")}),
             Some("exception") => {
                 let exception = row(RowKind::Exception, "exception");
                 let id = exception.as_ref().and_then(|exception| exception.pointer("/subject/id")?.as_str());
-                let identity =
-                    id.and_then(|id| self.rows.get(&RowKey::new(RowKind::Identity, id)).cloned());
+                let identity = id.and_then(|id| self.rows.get(&RowKey::new(RowKind::Identity, id)).cloned());
                 json!({
                     "identity": {"id": part(&identity, "id"), "kind": part(&identity, "kind"), "charter": part(&identity, "charter")},
                     "type": part(&exception, "type"),
@@ -528,10 +539,11 @@ impl Finder<'_> {
                     return Ok(self.log_place(index)?.map_or_else(|| Node::Fixed(value.clone()), Node::Place));
                 }
                 Node::Object(
-                    members
-                        .iter()
-                        .map(|(name, member)| Ok((self.text(name)?, self.node(member)?)))
-                        .collect::<Result<_, SeedError>>()?,
+                    members.iter().map(|(name, member)| Ok((self.text(name)?, self.node(member)?))).collect::<Result<
+                        _,
+                        SeedError,
+                    >>(
+                    )?,
                 )
             }
             other => Node::Fixed(other.clone()),
@@ -572,7 +584,8 @@ impl Finder<'_> {
         };
         let mut events = Vec::with_capacity(changeset.events.len());
         for event in &changeset.events {
-            let id = self.id(&event.id.to_string())?.ok_or_else(|| SeedError::Shape("an event was there before".into()))?;
+            let id =
+                self.id(&event.id.to_string())?.ok_or_else(|| SeedError::Shape("an event was there before".into()))?;
             let mut data = Vec::new();
             for (name, value) in &event.data {
                 data.push((self.text(name)?, self.node(value)?));
@@ -982,11 +995,8 @@ impl Filling<'_, '_> {
         let actor = match &step.who {
             Who::Person(id, proof, session) => {
                 let id = self.parsed(id)?;
-                let via = if *session {
-                    Via::Session(self.parsed(proof)?)
-                } else {
-                    Via::OperatorToken(self.parsed(proof)?)
-                };
+                let via =
+                    if *session { Via::Session(self.parsed(proof)?) } else { Via::OperatorToken(self.parsed(proof)?) };
                 Actor::Person { id, via }
             }
             Who::Identity(id) => Actor::Identity { id: self.parsed(id)? },

@@ -7,9 +7,7 @@ use tenure_api::api_keys::NewApiKey;
 use tenure_api::exceptions::{NewControl, NewException};
 use tenure_api::people::{NewDeparture, NewOffer, NewPerson};
 use tenure_api::request::NewRequest;
-use tenure_api::requests::{
-    Enrol, NewIdentity, Resume, Revocation, RevocationTarget, Stage as Stand, TaskCompleted,
-};
+use tenure_api::requests::{Enrol, NewIdentity, Resume, Revocation, RevocationTarget, Stage as Stand, TaskCompleted};
 use tenure_core::base::id::{CredentialId, IdentityId, PersonId, RequestId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::identity::binding::AssertionAudience;
@@ -84,6 +82,8 @@ enum Fate {
     Lapsed,
     Draft,
     Given,
+    /// Its join token is presented a second time.
+    Replayed,
 }
 
 /// A tale, with how often it is told beside the others.
@@ -161,6 +161,7 @@ pub(crate) const TALES: &[Tale] = &[
     tale("workload-withdrawn", 6, Kind::Workload, STAGE, ROLE, Fate::Withdrawn),
     tale("workload-lapsed", 8, Kind::Workload, PROD, ROLE, Fate::Lapsed),
     tale("workload-draft", 8, Kind::Workload, DEV, ROLE, Fate::Draft),
+    tale("device-replayed", 4, Kind::Device, PROD, ROLE, Fate::Replayed),
     tale("workload-given-up", 5, Kind::Workload, DEV, ROLE, Fate::Given),
 ];
 
@@ -234,7 +235,8 @@ impl<'a> Player<'a> {
         let (resource, _) = self.resource()?;
         let now = self.stage.now();
         let short = self.is_short();
-        let steady = matches!(self.tale.fate, Fate::Steady | Fate::Revoked | Fate::Cut | Fate::Resumed | Fate::Transferred);
+        let steady =
+            matches!(self.tale.fate, Fate::Steady | Fate::Revoked | Fate::Cut | Fate::Resumed | Fate::Transferred);
         let days = if short { 22 + self.details.below(7) } else { 60 + self.details.below(28) };
         let actions = match self.details.below(3) {
             0 => vec!["read".to_owned()],
@@ -379,8 +381,18 @@ impl<'a> Player<'a> {
         self.pass(Span::from_mins(2)).await?;
         let proof = self.key.enrolment(&made.id.to_string(), &made.audience, self.stage.now());
         let ask = Enrol { join_token: made.join_token, jwk: self.key.jwk(), proof };
-        self.stage.done("enrol a device", enrolment::enrol(&self.stage.kernel, ask, "10.20.0.7")).await?;
-        self.pass(Span::from_mins(3)).await
+        let first = enrolment::enrol(&self.stage.kernel, ask.clone(), "10.20.0.7");
+        self.stage.done("enrol a device", first).await?;
+        self.pass(Span::from_mins(3)).await?;
+        if self.tale.fate == Fate::Replayed {
+            if Box::pin(enrolment::enrol(&self.stage.kernel, ask, "10.20.0.9")).await.is_ok() {
+                return Err(SeedError::missing("refuse a join token that was used"));
+            }
+            if self.identity(id)?.state != IdentityState::Suspended {
+                return Err(SeedError::missing("suspend whose join token was used twice"));
+            }
+        }
+        Ok(())
     }
 
     /// Gets a token.
@@ -470,6 +482,7 @@ impl<'a> Player<'a> {
             Fate::Cut => self.cut(id).await,
             Fate::Widened => self.widened(id).await,
             Fate::Narrowed => self.narrowed(id).await,
+            Fate::Replayed => self.pass(Span::from_days(20)).await,
             Fate::Transferred => self.transferred(id).await,
             _ => Ok(()),
         }
@@ -581,11 +594,7 @@ impl<'a> Player<'a> {
         self.pass(Span::from_mins(7)).await?;
         let security = *self.runners.voters.security.last().ok_or_else(|| SeedError::missing("have security"))?;
         let by = self.stage.by(security).await?;
-        let ask = Revocation {
-            target: RevocationTarget::Identity(id),
-            reason: life::REASON.into(),
-            suspend: false,
-        };
+        let ask = Revocation { target: RevocationTarget::Identity(id), reason: life::REASON.into(), suspend: false };
         self.stage.done("cut an identity", revocation::revoke(&self.stage.kernel, &by, ask)).await?;
         self.pass(Span::from_mins(120)).await?;
         self.use_for(id, self.days_left()).await
@@ -749,4 +758,3 @@ impl AtLeast for Span {
         self.max(Self::from_secs(1))
     }
 }
-
