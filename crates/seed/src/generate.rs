@@ -8,34 +8,24 @@ use std::task::Poll;
 
 use futures_util::FutureExt;
 use sha2::{Digest, Sha256};
-use tenure_api::people::NewDeparture;
-use tenure_api::removals::NewRemoval;
-use tenure_api::requests::{NewHold, NewOperatorToken, Revocation, RevocationTarget};
-use tenure_core::base::id::{ApplicationId, OperatorTokenId, PersonId, VendorId};
+use tenure_core::base::id::PersonId;
 use tenure_core::base::time::Timestamp;
 use tenure_core::credential::receipt::Receipt;
-use tenure_core::identity::scope::Scope;
-use tenure_core::people::person::Person;
-use tenure_core::signal::{SignalSubject, SubjectKind};
 use tenure_core::store::changeset::Changeset;
-use tenure_core::store::event::Via;
 use tenure_core::store::port::{Outcome, Store};
-use tenure_core::store::row::{Position, RowKey, RowKind};
+use tenure_core::store::row::Position;
 use tenure_engine::Kernel;
-use tenure_engine::access::departures;
-use tenure_engine::credentials::{holds, receipts, revocation};
-use tenure_engine::endings::removals;
-use tenure_engine::kernel::caller::{self, Caller};
+use tenure_engine::credentials::receipts;
 use tenure_engine::log::seal;
-use tenure_engine::people::operator_tokens;
 
 use crate::error::SeedError;
+use crate::finale::{Last, finale};
 use crate::history::History;
 use crate::holder::{Holder, workload_seed};
 use crate::random::{Sequence, number, wide};
 use crate::repertoire::Repertoire;
 use crate::schedule::{Life, Schedule, round_at, round_begins};
-use crate::stage::{Common, Hand, TOKEN_LIFE};
+use crate::stage::{Common, Hand};
 use crate::stencil::{Occasion, Stencil, Subject, Teller, Told, Word, id_text, tell};
 use crate::words;
 
@@ -138,7 +128,7 @@ pub async fn generate(
         let first = last.first.get(&person.to_string()).cloned().unwrap_or_default();
         token_text(seed, history, &person.to_string(), schedule.end, &first)
     };
-    Box::pin(finale(&kernel, &store, &repertoire, &last, &rounds, &mut report)).await?;
+    report.operator_token = Box::pin(finale(&kernel, &store, &repertoire, &last, &rounds)).await?;
     seal::seal_now(&kernel).await.map_err(|error| SeedError::engine("seal the log", error))?;
     report.entries = store.head().await?.size;
     report.ends = history.end()?;
@@ -280,15 +270,6 @@ impl Teller for Founder<'_> {
     fn sign(&mut self, _receipt: &Receipt) -> Result<String, SeedError> {
         Err(SeedError::Shape("a department revokes nothing".into()))
     }
-}
-
-/// What the last events are about.
-struct Last {
-    slug: String,
-    application: Option<ApplicationId>,
-    vendor: Option<VendorId>,
-    leaver: Option<PersonId>,
-    first: HashMap<String, String>,
 }
 
 impl<'a> Telling<'a> {
@@ -622,81 +603,4 @@ fn check(index: u64, outcome: &Outcome, about: &str) -> Result<(), SeedError> {
         Outcome::Committed(committed) if committed.position() == Position::at(index) => Ok(()),
         other => Err(SeedError::Commit { number: index, outcome: Box::new(other.clone()), about: about.to_owned() }),
     }
-}
-
-/// The last events: a cut of a vendor, a hold, a removal on hold, somebody who leaves. The engine itself does them, and
-/// the server works off what follows.
-async fn finale(
-    kernel: &Kernel,
-    store: &Arc<dyn Store>,
-    repertoire: &Repertoire,
-    last: &Last,
-    token: &dyn Fn(PersonId) -> Result<String, SeedError>,
-    report: &mut Report,
-) -> Result<(), SeedError> {
-    let security = &repertoire.runners.voters.security;
-    let [sam, sunniva, ..] = security.as_slice() else {
-        return Err(SeedError::missing("have security"));
-    };
-    let ada = caller_of(kernel, store, repertoire.runners.ada, token).await?;
-    let sam = caller_of(kernel, store, *sam, token).await?;
-    let sunniva = caller_of(kernel, store, *sunniva, token).await?;
-    if let Some(vendor) = last.vendor {
-        let ask = Revocation {
-            target: RevocationTarget::Vendor(vendor),
-            reason: "an incident at the vendor".into(),
-            suspend: false,
-        };
-        Box::pin(revocation::revoke(kernel, &sam, ask))
-            .await
-            .map_err(|error| SeedError::engine("cut a vendor", error))?;
-    }
-    if let Some(application) = last.application {
-        let ask = NewHold {
-            scope: Scope::Application(application),
-            reason: "while an incident is looked into".into(),
-            dry_run: false,
-        };
-        Box::pin(holds::hold(kernel, &sunniva, ask))
-            .await
-            .map_err(|error| SeedError::engine("hold an application", error))?;
-        let ask = |dry_run, expect| NewRemoval {
-            subject: SignalSubject { kind: SubjectKind::Need, id: format!("{}-roadmap", last.slug) },
-            kind: None,
-            reason: "the project has ended".into(),
-            dry_run,
-            expect,
-        };
-        Box::pin(removals::raise_removal(kernel, &sam, ask(false, None)))
-            .await
-            .map_err(|error| SeedError::engine("raise a removal", error))?;
-    }
-    if let Some(leaver) = last.leaver {
-        let ask = NewDeparture { reason: "left the company".into(), dry_run: false };
-        Box::pin(departures::depart_person(kernel, &ada, leaver, ask))
-            .await
-            .map_err(|error| SeedError::engine("let somebody leave", error))?;
-    }
-    let ask = NewOperatorToken { ttl: Some(TOKEN_LIFE) };
-    let id = repertoire.runners.ada;
-    let made = Box::pin(operator_tokens::create_operator_token(kernel, &ada, id, ask))
-        .await
-        .map_err(|error| SeedError::engine("hand out an operator token", error))?;
-    report.operator_token = made.operator_token;
-    Ok(())
-}
-
-async fn caller_of(
-    kernel: &Kernel,
-    store: &Arc<dyn Store>,
-    id: PersonId,
-    token: &dyn Fn(PersonId) -> Result<String, SeedError>,
-) -> Result<Caller, SeedError> {
-    let token = token(id)?;
-    let token: OperatorTokenId =
-        token.parse().map_err(|_| SeedError::missing(&format!("hold {token} as an operator token")))?;
-    let snapshot = store.load(&[RowKey::new(RowKind::Person, id)]).await?;
-    let person = snapshot.get::<Person>(0)?.ok_or_else(|| SeedError::missing("have the person"))?;
-    let caller = Caller::Person { person, via: Via::OperatorToken(token), assurance: None };
-    Box::pin(caller::still(kernel, &caller)).await.map_err(|error| SeedError::engine("let somebody in", error))
 }

@@ -4,7 +4,9 @@
 //! becomes of a workload, of an agent, of what its owner leaves behind. What it commits is the tale. It is then told of
 //! many others, commit by commit, with other names, ids, times and keys, in the order of their times. So each row,
 //! term, deadline, key and event is one that the engine itself has written, and nothing here says what they look like.
+
 mod error;
+mod finale;
 mod frame;
 mod generate;
 mod history;

@@ -348,8 +348,10 @@ impl<'a> Player<'a> {
             stage: stand,
             token: None,
         };
-        let made =
-            self.stage.done("register an identity", registration::register(&self.stage.kernel, &by, ask)).await?;
+        let made = self
+            .stage
+            .done("register an identity", Box::pin(registration::register(&self.stage.kernel, &by, ask)))
+            .await?;
         Ok((made.record.id, made.record.request))
     }
 
@@ -624,7 +626,7 @@ impl<'a> Player<'a> {
         let mut charter = self.identity(id)?.charter;
         charter.credential_ttl = Some(Span::from_mins(20));
         let by = self.stage.by(self.owner).await?;
-        let write = registration::write_charter(&self.stage.kernel, &by, id, charter, IfMatch::Any);
+        let write = Box::pin(registration::write_charter(&self.stage.kernel, &by, id, charter, IfMatch::Any));
         self.stage.done("narrow a charter", write).await?;
         self.pass(Span::from_mins(45)).await?;
         self.use_for(id, 30).await?;

@@ -1,6 +1,13 @@
 //! A small history, in memory and on SQLite: what it holds, that the engine finds no fault with it, and that it goes on
 //! from there.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail by panicking as the tests do"
+)]
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
