@@ -5,7 +5,7 @@ use tenure_core::base::time::{Span, Timestamp};
 
 use crate::error::SeedError;
 use crate::history::History;
-use crate::random::{Sequence, number};
+use crate::random::{Sequence, number as number_of};
 use crate::repertoire::Repertoire;
 use crate::stencil::Stencil;
 
@@ -100,7 +100,7 @@ impl<'a> Schedule<'a> {
     pub(crate) fn department_begins(&self, number: u32) -> i64 {
         let opened = self.repertoire.opened.as_micros();
         let spread = 4 * DAY / i64::from(self.departments) * i64::from(number);
-        opened + spread / MINUTE * MINUTE
+        opened + spread + i64::try_from(number_of(self.seed, u64::from(number)) % MINUTE.unsigned_abs()).unwrap_or(0)
     }
 
     /// What becomes of an identity. It is a function of its number.
@@ -116,9 +116,8 @@ impl<'a> Schedule<'a> {
         let (first, last) = (self.start + FIRST, self.end - LAST);
         let at = first + ((i128::from(last - first) * i128::from(share)) >> 20) as i64;
         let at = in_office_hours(at, &mut sequence).clamp(first, last);
-        let played = self.stencil(tale, variant).map_or(0, |stencil| stencil.begun);
-        // By whole minutes: what goes by the minute goes on to.
-        let begins = played + (at - played) / MINUTE * MINUTE;
+        // At no round time, as people are.
+        let begins = at + i64::try_from(sequence.below(MINUTE.unsigned_abs())).unwrap_or(0);
         Life { number, tale, variant, department, begins }
     }
 
@@ -216,10 +215,10 @@ impl<'a> Schedule<'a> {
     }
 
     /// When one more credential is issued in a window.
-    pub(crate) fn moment(&self, number_of: u32, window: &Window, place: u32, of: u32) -> i64 {
+    pub(crate) fn moment(&self, number: u32, window: &Window, place: u32, of: u32) -> i64 {
         let length = (window.until - window.from).max(1);
         let slice = length / i64::from(of.max(1));
-        let roll = number(self.seed, 0x3043_0000_0000_0000 ^ u64::from(number_of) << 20 ^ u64::from(place));
+        let roll = number_of(self.seed, 0x3043_0000_0000_0000 ^ u64::from(number) << 20 ^ u64::from(place));
         let within = i64::try_from(roll % slice.max(1).unsigned_abs()).unwrap_or(0);
         window.from + slice * i64::from(place) + within
     }
