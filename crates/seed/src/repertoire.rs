@@ -235,3 +235,110 @@ fn ids_of(changesets: &[Changeset]) -> Result<HashSet<String>, SeedError> {
     }
     Ok(ids)
 }
+
+#[cfg(test)]
+mod tests {
+    use tenure_core::credential::receipt::Receipt;
+
+    use super::*;
+    use crate::stencil::{Occasion, Subject, Teller, Told, Word, tell};
+
+    /// Who says of everybody what was played.
+    struct Player(HashMap<Word, &'static str>);
+
+    impl Teller for Player {
+        fn word(&mut self, word: Word) -> String {
+            self.0[&word].to_owned()
+        }
+        fn x(&mut self) -> Result<String, SeedError> {
+            Ok("x".repeat(43))
+        }
+        fn token(&mut self, _person: &str, _at: i64, first: &dyn Fn() -> String) -> String {
+            first()
+        }
+        fn sign(&mut self, _receipt: &Receipt) -> Result<String, SeedError> {
+            Ok("eyJ.x.y".into())
+        }
+    }
+
+    /// A changeset without what is another's in each: ids, times, places and what is derived from a key or a secret.
+    fn shape(changeset: &Changeset, patterns: &[(Regex, &str)]) -> String {
+        let mut lines = vec![format!("{:?} {}", changeset.actor, changeset.stands_for_stopping)];
+        for event in &changeset.events {
+            let data = Value::Object(event.data.clone());
+            lines.push(format!("{:?} {:?} {:?} {data}", event.kind(), event.control(), event.subjects));
+            lines.extend(event.personal.iter().map(|one| format!("{} {} {}", one.subject, one.field, one.value)));
+        }
+        for put in &changeset.puts {
+            let mut terms = put.terms.clone();
+            terms.sort_unstable();
+            let body = String::from_utf8_lossy(&put.body);
+            let dropped = put.droppable_after.map(|after| after.since(changeset.at));
+            lines.push(format!("{} {} {body} {terms:?} {dropped:?}", put.key, put.replaces));
+        }
+        lines.extend(changeset.expects.iter().map(|expect| format!("{expect:?}")));
+        lines.extend(changeset.once.iter().map(|once| {
+            let until = once.until.map(|until| until.since(changeset.at));
+            let bare = once.until.map_or(once.key.as_str(), |_| once.key.split('-').next().unwrap_or_default());
+            format!("{} {bare} {until:?}", once.space)
+        }));
+        lines.extend(changeset.spends.iter().map(|spend| format!("{} {} {}", spend.budget, spend.by, spend.limit)));
+        lines.extend(changeset.due.iter().map(|due| format!("{due:?}")));
+        let mut text = lines.join("\n");
+        for (pattern, with) in patterns {
+            text = pattern.replace_all(&text, *with).into_owned();
+        }
+        text
+    }
+
+    #[test]
+    fn what_is_told_has_the_shape_of_what_the_engine_committed() {
+        let told = crate::in_a_deep_place(|| {
+            let history = History::parse(include_str!("../histories/small.toml")).unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let repertoire = runtime.block_on(Repertoire::play(&history, 3, &mut |_, _| {})).unwrap();
+            let patterns = [
+                (r#""signed":"[^"]+""#, r#""signed":S"#),
+                ("[a-z]{3}_[0-7][0-9a-hjkmnp-tv-z]{25}", "I"),
+                (r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(\.[0-9]+)?Z", "T"),
+                (r"Timestamp\([0-9]+\)", "T"),
+                (r#""index":[0-9]+"#, "P"),
+                ("v2:sha256:[0-9a-f]{64}", "C"),
+                ("[A-Za-z0-9_-]{43}", "K"),
+            ]
+            .map(|(pattern, with)| (Regex::new(pattern).unwrap(), with));
+            let words: HashMap<Word, &'static str> = Word::all().into_iter().map(|(text, word)| (word, text)).collect();
+            let department = Told {
+                seed: 5,
+                shift: 77_000_000,
+                slug: String::new(),
+                words: words.iter().map(|(word, text)| (*word, (*text).to_owned())).collect(),
+            };
+            let mut commits = 0;
+            let tales = repertoire.tales.iter().flat_map(|tale| tale.variants.iter().map(|one| (tale.name, one)));
+            let handings = repertoire.handings.iter().map(|handing| ("handing", &handing.stencil));
+            for (name, stencil) in tales.chain(handings).chain([("department", &repertoire.department)]) {
+                let places: Vec<(usize, u64)> = (0..stencil.steps.len()).map(|n| (n, 1_000 + n as u64)).collect();
+                for (n, (step, played)) in stencil.steps.iter().zip(&stencil.played).enumerate() {
+                    let of = (name != "department").then_some((&repertoire.department, &department));
+                    let subject = Subject {
+                        seed: 9,
+                        shift: 88_000_000,
+                        department: of.map(|(_, told)| told),
+                        places: &places,
+                        fixed: None,
+                    };
+                    let at = stencil.begun + step.offset + 88_000_000;
+                    let occasion = Occasion { at, again: 0, index: 1_000 + n as u64, end: i64::MIN };
+                    let mut player = Player(words.clone());
+                    let (told, _) = tell(stencil, of.map(|(one, _)| one), n, &subject, occasion, &mut player).unwrap();
+                    let (told, played) = (shape(&told, &patterns), shape(played, &patterns));
+                    assert_eq!(told, played, "{name}, commit {n}");
+                    commits += 1;
+                }
+            }
+            commits
+        });
+        assert!(told.unwrap() > 500);
+    }
+}

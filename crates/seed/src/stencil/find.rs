@@ -76,6 +76,8 @@ impl Stencil {
             slots: Vec::new(),
             contents: Vec::new(),
             ids: HashMap::new(),
+            #[cfg(test)]
+            played: recorded.iter().map(|recorded| unfenced(recorded.changeset.clone())).collect(),
         };
         let rows = before.rows.clone();
         let mut finder = Finder { before, pattern, words, stencil, known: HashMap::new(), places, rows, commit: 0 };

@@ -43,7 +43,7 @@ pub(crate) enum Word {
 }
 
 impl Word {
-    fn all() -> Vec<(&'static str, Self)> {
+    pub(crate) fn all() -> Vec<(&'static str, Self)> {
         let mut all = vec![
             (department::SLUG, Self::Slug),
             (department::ACCOUNT, Self::Account),
@@ -217,6 +217,9 @@ pub(crate) struct Stencil {
     contents: Vec<Text>,
     /// The slots of ids, by the id as it was played.
     ids: HashMap<String, usize>,
+    /// What was committed as it was played.
+    #[cfg(test)]
+    pub(crate) played: Vec<tenure_core::store::changeset::Changeset>,
 }
 
 impl Stencil {
