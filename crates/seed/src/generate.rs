@@ -515,6 +515,20 @@ impl<'a> Telling<'a> {
         let mut voice = self.voice(&told.slug, number, &mut kept.x);
         let (changeset, used) = tell(stencil, Some(&self.repertoire.department), step, &subject, occasion, &mut voice)?;
         let one = stencil.steps.get(step);
+        let (earlier, live) = self.schedule.windows(&life);
+        let more = self.schedule.more(number);
+        for (window, count, first) in [(earlier, more.earlier, 1), (live, more.live, 1 + more.earlier)] {
+            // One after the other: not all of them wait at once.
+            let place = match again {
+                0 => 0,
+                again if again >= first && again < first + count => again - first + 1,
+                _ => continue,
+            };
+            if let Some(window) = window.filter(|window| window.step == step && place < count) {
+                let at = self.schedule.moment(number, &window, place, count);
+                next.push(Reverse((at, Next::More { number, step, again: first + place })));
+            }
+        }
         if again == 0 {
             let state = one.and_then(|step| step.state.clone());
             if let Some(state) = state {
@@ -526,16 +540,6 @@ impl<'a> Telling<'a> {
             }
             if one.is_some_and(|step| step.is_named) {
                 kept.places.push((step, occasion.index));
-            }
-            let (earlier, live) = self.schedule.windows(&life);
-            let more = self.schedule.more(number);
-            for (window, count, first) in [(earlier, more.earlier, 1), (live, more.live, 1 + more.earlier)] {
-                let Some(window) = window.filter(|window| window.step == step) else { continue };
-                for n in 0..count {
-                    let again = first + n;
-                    let at = self.schedule.moment(number, &window, n, count);
-                    next.push(Reverse((at, Next::More { number, step, again })));
-                }
             }
             if live.is_some_and(|window| window.step == step) && self.report.identities.len() < NAMED {
                 let mut x = None;
@@ -555,7 +559,7 @@ impl<'a> Telling<'a> {
             let last = self.used.entry(used).or_default();
             *last = (*last).max(at);
         }
-        let mut goes_on = self.schedule.more(number) != crate::schedule::More::default();
+        let mut goes_on = more != crate::schedule::More::default();
         if again == 0
             && let Some(following) = stencil.steps.get(step + 1)
             && life.begins + following.offset < self.schedule.end
