@@ -31,7 +31,7 @@ use tenure_engine::log::reading;
 use tenure_engine::run::deadlines;
 use tenure_engine::state::verify::{Extent, verify_state};
 use tenure_seed::{History, Holder, Report, Stand, generate, in_a_deep_place, kernel_of, root_key};
-use tenure_store::{Dump, MemoryStore, SqliteStore};
+use tenure_store::{Dump, MemoryStore, PostgresStore, SqliteStore};
 
 const SEED: u64 = 7;
 
@@ -174,30 +174,40 @@ async fn seeded_identities_get_tokens(store: &Arc<MemoryStore>, report: &Report)
     assert!(issued > 10, "{issued}");
 }
 
+/// The same log, entry for entry, and the same signed checkpoint.
+async fn is_the_same(store: Arc<dyn Store>) {
+    let (memory, report) = in_memory().await;
+    let again = told(Arc::clone(&store), SEED).await;
+    assert_eq!((again.rows, again.entries, again.operator_token), (report.rows, report.entries, report.operator_token));
+    let dump = memory.dump();
+    let mut from = 0;
+    while from < report.entries {
+        let entries = store.entries(from, 500).await.unwrap();
+        for entry in entries {
+            let other = &dump.entries[usize::try_from(entry.index).unwrap()];
+            assert_eq!(String::from_utf8_lossy(&entry.leaf), String::from_utf8_lossy(&other.leaf));
+            assert_eq!((entry.index, entry.hash), (from, other.hash));
+            from += 1;
+        }
+    }
+    let sealed = |sealed: Option<tenure_core::store::port::Sealed>| sealed.unwrap().checkpoint;
+    assert_eq!(sealed(store.sealed().await.unwrap()), sealed(memory.sealed().await.unwrap()));
+}
+
 #[test]
 fn the_same_seed_makes_the_same_log() {
     run(|| async {
-        let (memory, report) = in_memory().await;
         let folder = tempfile::tempdir().unwrap();
-        let sqlite = Arc::new(SqliteStore::open(folder.path().join("tenure.db"), sealer(SEED)).unwrap());
-        let again = told(Arc::clone(&sqlite) as _, SEED).await;
-        assert_eq!(
-            (again.rows, again.entries, again.operator_token),
-            (report.rows, report.entries, report.operator_token)
-        );
-        let dump = memory.dump();
-        let mut from = 0;
-        while from < report.entries {
-            let entries = sqlite.entries(from, 500).await.unwrap();
-            for entry in entries {
-                let other = &dump.entries[usize::try_from(entry.index).unwrap()];
-                assert_eq!(String::from_utf8_lossy(&entry.leaf), String::from_utf8_lossy(&other.leaf));
-                assert_eq!((entry.index, entry.hash), (from, other.hash));
-                from += 1;
-            }
-        }
-        let sealed = |sealed: Option<tenure_core::store::port::Sealed>| sealed.unwrap().checkpoint;
-        assert_eq!(sealed(sqlite.sealed().await.unwrap()), sealed(memory.sealed().await.unwrap()));
+        is_the_same(Arc::new(SqliteStore::open(folder.path().join("tenure.db"), sealer(SEED)).unwrap())).await;
+    });
+}
+
+#[test]
+#[ignore = "long: the second engine"]
+fn the_same_seed_makes_the_same_log_on_postgresql() {
+    run(|| async {
+        let database = tenure_store::testing::postgres();
+        is_the_same(Arc::new(PostgresStore::connect(database.url(), sealer(SEED)).await.unwrap())).await;
     });
 }
 
