@@ -33,6 +33,10 @@ pub struct History {
     /// Under which address the server will be reached: its issuers are named after it.
     #[serde(default = "here")]
     pub public_url: String,
+    /// Whether each commit demands of the store what the engine's demanded: that rows are as they were read. It changes
+    /// nothing of what is written, and takes its time.
+    #[serde(default)]
+    pub checked: bool,
     /// Tales that are told, by name, and how often beside the others: those that are left out are told as often as is
     /// usual.
     #[serde(default)]

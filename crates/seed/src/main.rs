@@ -44,6 +44,7 @@ A history is a small TOML file:
   live = 0.3                          # the share of the others that is issued in the last minutes
   departments = 6                     # each with ten people and places
   variety = 2                         # how often each tale is played anew, 1 to 16
+  checked = true                      # each commit demands what the engine's demanded of the store: slower
   tales = { workload-dormant = 0 }    # how often a tale is told beside the others; 0 is never
 
 Then, with the binary of the product:
