@@ -79,6 +79,20 @@ const RULES: &[Rule] = &[
             "tenure-engine",
         ],
     ),
+    // It has the engine play what it tells of others.
+    rule(
+        "tenure-seed",
+        "dev",
+        &[
+            "tenure-core",
+            "tenure-log",
+            "tenure-policy",
+            "tenure-store",
+            "tenure-credentials",
+            "tenure-api",
+            "tenure-engine",
+        ],
+    ),
     // It feeds every parser.
     rule(
         "tenure-fuzz",

@@ -241,7 +241,9 @@ impl Leaf {
         match bytes.split_first() {
             Some((&PACKED, item)) => Self::parse_packed(bytes, item),
             // Text begins with none of these: they are left for versions to come.
-            Some((&version @ 3..=31, _)) if !version.is_ascii_whitespace() => Err(LeafError::Version(u64::from(version))),
+            Some((&version @ 3..=31, _)) if !version.is_ascii_whitespace() => {
+                Err(LeafError::Version(u64::from(version)))
+            }
             _ => Self::parse_json(bytes),
         }
     }
@@ -539,7 +541,8 @@ mod tests {
 
     #[test]
     fn size_depth_floats_and_names_are_bounded_before_writing() {
-        let with = |value: Value| Leaf { data: [("k".to_owned(), value)].into_iter().collect(), ..sample() }.encode_json();
+        let with =
+            |value: Value| Leaf { data: [("k".to_owned(), value)].into_iter().collect(), ..sample() }.encode_json();
         assert!(matches!(with(json!("x".repeat(70_000))), Err(LeafError::TooLarge { .. })));
         assert!(matches!(with(json!(0.5)), Err(LeafError::NotAnInteger)));
         let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!([inner]));
@@ -562,13 +565,13 @@ mod tests {
         assert_eq!(
             bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
             concat!(
-                "028b01",                                                             // version, eleven parts, edition
-                "1b00060a24181e4000",                                                 // at
-                "f839f83b",                                                           // control, kind
-                "52000901a2295f4075775e8eba146e41844e1a",                             // id
-                "f82152000001a2295f40627e74916eb3c457b60258",                         // actor
-                "82e1f844",                                                           // subjects: the actor once more
-                "8184f8216569646e5f31035820", // a row
+                "028b01",                                     // version, eleven parts, edition
+                "1b00060a24181e4000",                         // at
+                "f839f83b",                                   // control, kind
+                "52000901a2295f4075775e8eba146e41844e1a",     // id
+                "f82152000001a2295f40627e74916eb3c457b60258", // actor
+                "82e1f844",                                   // subjects: the actor once more
+                "8184f8216569646e5f31035820",                 // a row
                 "0202020202020202020202020202020202020202020202020202020202020202",
                 "a2616167c3a9225c0a012f6162840121f5f6", // facts
                 "a1189c58200101010101010101010101010101010101010101010101010101010101010101"

@@ -239,10 +239,7 @@ impl LogIndexStore for FaultyStore {
         Box::pin(self.read(self.shared.inner.segments(known)))
     }
 
-    fn segment_pages<'a>(
-        &'a self,
-        pages: &'a [(u64, u32)],
-    ) -> BoxFuture<'a, Result<Vec<Option<Vec<u8>>>, StoreError>> {
+    fn segment_pages<'a>(&'a self, pages: &'a [(u64, u32)]) -> BoxFuture<'a, Result<Vec<Option<Vec<u8>>>, StoreError>> {
         Box::pin(self.read(self.shared.inner.segment_pages(pages)))
     }
 

@@ -38,7 +38,10 @@ pub(crate) fn open(bundle: u64, packed: &[u8], tile: &[u8]) -> Vec<LogEntry> {
     let entries = unpack(packed).filter(|leaves| altered(leaves.iter().map(Vec::as_slice), tile).is_none());
     let first = bundle.saturating_mul(WIDTH);
     let Some(leaves) = entries else {
-        tracing::error!(first, "what was archived of the log from here on was altered outside Tenure: restore a backup");
+        tracing::error!(
+            first,
+            "what was archived of the log from here on was altered outside Tenure: restore a backup"
+        );
         return Vec::new();
     };
     (first..).zip(leaves).map(|(index, leaf)| LogEntry { index, leaf, personal: Vec::new() }).collect()

@@ -29,7 +29,9 @@ pub enum OpenError {
     #[error("the database's schema can't be used")]
     Schema(#[from] MigrationError),
     /// The disk filled while the database was brought into the form of this version.
-    #[error("the disk is full: {moved} of {of} rows are upgraded, and nothing is lost. Make room and start this version again")]
+    #[error(
+        "the disk is full: {moved} of {of} rows are upgraded, and nothing is lost. Make room and start this version again"
+    )]
     FullWhileUpgrading {
         /// Rows in the new form.
         moved: u64,

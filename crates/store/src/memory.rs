@@ -159,11 +159,7 @@ impl State {
                 self.by_commit.insert(entry.id.to_owned(), entry.index);
             }
             let personal = entry.personal.into_iter().cloned().collect();
-            self.entries.push(Arc::new(LogEntry {
-                index: entry.index,
-                leaf: entry.leaf.into_owned(),
-                personal,
-            }));
+            self.entries.push(Arc::new(LogEntry { index: entry.index, leaf: entry.leaf.into_owned(), personal }));
         }
         for new in writes.rows {
             let row = Row::new(new.put.key.clone(), new.revision, new.created, new.position, new.put.body.clone());
@@ -365,7 +361,9 @@ impl Store for MemoryStore {
     }
 
     fn leaf_hashes(&self, from: u64, n: u32) -> BoxFuture<'_, Result<Vec<[u8; 32]>, StoreError>> {
-        Box::pin(async move { Ok(self.state.lock().range(from, n as usize).map(|entry| leaf_hash(&entry.leaf)).collect()) })
+        Box::pin(
+            async move { Ok(self.state.lock().range(from, n as usize).map(|entry| leaf_hash(&entry.leaf)).collect()) },
+        )
     }
 
     fn head(&self) -> BoxFuture<'_, Result<Head, StoreError>> {

@@ -32,7 +32,10 @@ impl Progress {
     pub(crate) fn new(of: u64) -> Self {
         let now = Instant::now();
         if of > 0 {
-            tracing::info!(rows = of, "the database is brought into the form of this version; it may be stopped and goes on then");
+            tracing::info!(
+                rows = of,
+                "the database is brought into the form of this version; it may be stopped and goes on then"
+            );
         }
         Self { of, moved: 0, begun: now, told: now }
     }
@@ -43,7 +46,13 @@ impl Progress {
             self.told += self.told.elapsed();
             let rate = self.moved as f64 / self.begun.elapsed().as_secs_f64();
             let percent = self.moved.saturating_mul(100) / self.of.max(1);
-            tracing::info!(percent, rows = self.moved, of = self.of, rows_a_second = rate as u64, "upgrading the database");
+            tracing::info!(
+                percent,
+                rows = self.moved,
+                of = self.of,
+                rows_a_second = rate as u64,
+                "upgrading the database"
+            );
         }
     }
 
@@ -66,12 +75,7 @@ pub(crate) fn moved_key(key: Vec<u8>) -> Vec<u8> {
 
 /// A record's columns as they are kept now: id, MAC, terms, body. What nobody can read stays as it is, so that it is
 /// found out as before.
-pub(crate) fn moved_record(
-    id: Vec<u8>,
-    mac: &[u8],
-    terms: &[u8],
-    body: &[u8],
-) -> (Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>) {
+pub(crate) fn moved_record(id: Vec<u8>, mac: &[u8], terms: &[u8], body: &[u8]) -> (Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>) {
     let id = text(id);
     let terms = serde_json::from_slice::<Vec<String>>(terms).map_or(terms.to_vec(), |terms| terms_column(&terms));
     (pack_key(&id), moved_mac(mac), terms, pack(body, &id))

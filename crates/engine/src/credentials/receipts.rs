@@ -41,6 +41,14 @@ pub async fn receipt_key(kernel: &Kernel) -> Result<serde_json::Value, OpError> 
     Ok(tenure_credentials::token::public_jwk(keys.receipt.kid(), &keys.receipt_public))
 }
 
+/// A receipt, signed: what its record holds once every point has answered.
+///
+/// # Errors
+/// Set-up has not been done, or the receipt can't be told as JSON.
+pub async fn signed(kernel: &Kernel, receipt: &Receipt) -> Result<String, OpError> {
+    check::signed(kernel, receipt).await
+}
+
 /// The receipt of a revocation that is in force: its first batch is checked at once, the others by a worker. What goes
 /// wrong with the check is the worker's to repeat: the revocation itself stands, and its caller is told so.
 pub(crate) async fn first_receipt(kernel: &Kernel, id: ReceiptId) -> Result<ReceiptView, OpError> {

@@ -63,9 +63,7 @@ fn texts_that_look_like_a_form_come_back_as_they_were() {
 
 #[test]
 fn more_long_texts_than_are_remembered_come_back() {
-    let ids: Vec<String> = (0..600_u32)
-        .map(|n| format!("per_01m8mnyed1f2aa72h9ssdx{:04}", n % 400))
-        .collect();
+    let ids: Vec<String> = (0..600_u32).map(|n| format!("per_01m8mnyed1f2aa72h9ssdx{:04}", n % 400)).collect();
     there_and_back(&json!(ids), ID);
     let wide: serde_json::Map<String, Value> = (0..300).map(|n| (format!("k{n}"), json!([ID, n]))).collect();
     there_and_back(&Value::Object(wide), "x");
@@ -73,7 +71,9 @@ fn more_long_texts_than_are_remembered_come_back() {
 
 #[test]
 fn what_would_not_come_back_stays_as_it_is() {
-    for json in [&b"{ }"[..], b"{\"a\":1.0e3}", b"{\"a\":\"\\u0041\"}", b"{\"a\":1} ", b"", b"{\"a\":18446744073709551616}"] {
+    for json in
+        [&b"{ }"[..], b"{\"a\":1.0e3}", b"{\"a\":\"\\u0041\"}", b"{\"a\":1} ", b"", b"{\"a\":18446744073709551616}"]
+    {
         assert_eq!((pack(json, ID).as_slice(), unpack(json, ID).unwrap().as_slice()), (json, json));
     }
     // Nor is anything taken for what it isn't.

@@ -14,7 +14,8 @@ const ENTRIES: &str = "SELECT a.bundle, a.bytes, t.bytes FROM archive a
     LEFT JOIN tile t ON t.shard = 0 AND t.level = 0 AND t.idx = a.bundle
     WHERE a.bundle BETWEEN $1 AND $2 ORDER BY a.bundle LIMIT $3";
 
-const BUNDLES: &str = "SELECT a.bundle, a.bytes, t.bytes FROM UNNEST($1::bigint[]) AS k (bundle) JOIN archive a ON a.bundle = k.bundle
+const BUNDLES: &str =
+    "SELECT a.bundle, a.bytes, t.bytes FROM UNNEST($1::bigint[]) AS k (bundle) JOIN archive a ON a.bundle = k.bundle
     LEFT JOIN tile t ON t.shard = 0 AND t.level = 0 AND t.idx = a.bundle ORDER BY a.bundle";
 
 const LEAVES: &str = "SELECT leaf FROM entry WHERE place BETWEEN $1 AND $2 ORDER BY place";

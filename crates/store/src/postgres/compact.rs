@@ -49,8 +49,7 @@ pub(super) async fn move_rows(client: &mut Client) -> Result<(), OpenError> {
     let mut waiting = Vec::new();
     let mut of = 0_u64;
     for table in [ENTRIES, RECORDS, TERMS, ONCE, DUE, LAST_USES] {
-        let there: bool =
-            client.query_one("SELECT to_regclass($1::text) IS NOT NULL", &[&table.name]).await?.get(0);
+        let there: bool = client.query_one("SELECT to_regclass($1::text) IS NOT NULL", &[&table.name]).await?.get(0);
         if there {
             let count = client.query_one(&format!("SELECT count(*) FROM {}", table.name), &[]).await?;
             of += unsigned(count.get(0));
@@ -114,7 +113,8 @@ async fn put_entries(transaction: &Transaction<'_>, taken: &[Row]) -> Result<(),
     let commits: Vec<Option<i64>> =
         taken.iter().map(|row| moved_commit(unsigned(row.get(0)), size, row.get(1))).collect();
     let leaves: Vec<&[u8]> = column(taken, 2);
-    let sql = "INSERT INTO entry (place, commit_key, leaf) SELECT * FROM UNNEST($1::bigint[], $2::bigint[], $3::bytea[])";
+    let sql =
+        "INSERT INTO entry (place, commit_key, leaf) SELECT * FROM UNNEST($1::bigint[], $2::bigint[], $3::bytea[])";
     put(transaction, sql, &[&places, &commits, &leaves]).await
 }
 
@@ -133,12 +133,8 @@ async fn put_records(transaction: &Transaction<'_>, taken: &[Row]) -> Result<(),
     let (revisions, created, positions): (Vec<i64>, Vec<i64>, Vec<i64>) =
         (column(taken, 2), column(taken, 3), column(taken, 4));
     let drop_after: Vec<Option<i64>> = column(taken, 6);
-    put(
-        transaction,
-        sql,
-        &[&kinds, &kept.0, &revisions, &created, &positions, &kept.1, &drop_after, &kept.2, &kept.3],
-    )
-    .await
+    put(transaction, sql, &[&kinds, &kept.0, &revisions, &created, &positions, &kept.1, &drop_after, &kept.2, &kept.3])
+        .await
 }
 
 async fn put_terms(transaction: &Transaction<'_>, taken: &[Row]) -> Result<(), Error> {

@@ -20,7 +20,9 @@ const LOCK: i64 = 0x74_65_6e_75_72_65;
 pub(super) async fn migrate(address: &Address, sealer: &dyn RowSealer) -> Result<(), OpenError> {
     let mut client = address.connect(|_| ()).await?;
     // Another replica may be at a long migration. The lock ends with the connection.
-    client.batch_execute("SET lock_timeout = 0; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0").await?;
+    client
+        .batch_execute("SET lock_timeout = 0; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
+        .await?;
     client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await?;
     run_migrations(&mut client, sealer, ..=migrations::COMPACT).await?;
     compact::move_rows(&mut client).await?;

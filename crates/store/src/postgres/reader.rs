@@ -18,8 +18,8 @@ use super::session::{Address, Pool};
 use super::{Highest, archive};
 use crate::archive::joined;
 use crate::row::{
-    Found, Listed, add_personal, bears, bears_all, hash, is_genuine, kept_mac, limit_of, opened, page, place, signed, term_key,
-    terms_beside, text, unsigned,
+    Found, Listed, add_personal, bears, bears_all, hash, is_genuine, kept_mac, limit_of, opened, page, place, signed,
+    term_key, terms_beside, text, unsigned,
 };
 
 /// Entries that are read at once for their hashes, where they are archived.
@@ -175,8 +175,10 @@ impl Reader {
 
     pub(super) async fn entries(&self, from: u64, n: u16) -> Result<Vec<LogEntry>, StoreError> {
         let found = self.pool.query(ENTRIES, &[&place(from), &i64::from(n)]).await?;
-        let entry = |row: &tokio_postgres::Row| {
-            LogEntry { index: unsigned(row.get(0)), leaf: row.get(1), personal: Vec::new() }
+        let entry = |row: &tokio_postgres::Row| LogEntry {
+            index: unsigned(row.get(0)),
+            leaf: row.get(1),
+            personal: Vec::new(),
         };
         let mut entries: Vec<LogEntry> = found.iter().map(entry).collect();
         let until = entries.first().map_or(u64::MAX, |first| first.index);

@@ -217,13 +217,8 @@ fn key(row: &tokio_postgres::Row) -> Option<RowKey> {
 
 fn checked(key: &RowKey, found: &tokio_postgres::Row, sealer: &dyn RowSealer) -> Result<Replaced, StoreError> {
     let number = |n: usize| unsigned(found.get(n));
-    let columns = Found {
-        revision: number(2),
-        created: number(3),
-        position: number(4),
-        mac: found.get(5),
-        body: found.get(6),
-    };
+    let columns =
+        Found { revision: number(2), created: number(3), position: number(4), mac: found.get(5), body: found.get(6) };
     let row = opened(sealer, key.clone(), &columns)?;
     Ok(Replaced { revision: row.revision, created: row.created, terms: terms_of(key, found.get(7))? })
 }

@@ -296,8 +296,7 @@ const TERMS: &str =
     "INSERT INTO term (shard, kind, term, id) SELECT 0, * FROM UNNEST($1::smallint[], $2::bytea[], $3::bytea[])
     ON CONFLICT DO NOTHING";
 
-const ONCE: &str =
-    "INSERT INTO once (shard, key, until) SELECT 0, * FROM UNNEST($1::bytea[], $2::bigint[])
+const ONCE: &str = "INSERT INTO once (shard, key, until) SELECT 0, * FROM UNNEST($1::bytea[], $2::bigint[])
     ON CONFLICT (shard, key) DO UPDATE SET until = excluded.until";
 
 const SPENDS: &str = "INSERT INTO spend (shard, budget, since, spent, until) SELECT 0, * FROM UNNEST($1::bytea[], $2::bigint[], $3::bigint[], $4::bigint[])
@@ -321,11 +320,8 @@ const STATEMENTS: &[&str] =
 async fn put(session: &Session, writes: &Writes<'_>) -> Result<(), Failed> {
     let log = Log::of(writes);
     let rows = Rows::of(writes);
-    let (keys, untils): (Vec<Vec<u8>>, Vec<Option<i64>>) = writes
-        .once
-        .iter()
-        .map(|((space, key), until)| (once_key(space, key), until.map(Timestamp::as_micros)))
-        .unzip();
+    let (keys, untils): (Vec<Vec<u8>>, Vec<Option<i64>>) =
+        writes.once.iter().map(|((space, key), until)| (once_key(space, key), until.map(Timestamp::as_micros))).unzip();
     let budgets: Vec<&[u8]> = writes.spends.keys().map(|(budget, _)| budget.as_bytes()).collect();
     let windows: Vec<i64> = writes.spends.keys().map(|(_, window)| window.as_micros()).collect();
     let (spent, kept): (Vec<i64>, Vec<i64>) =

@@ -25,7 +25,8 @@ pub(super) fn move_rows(connection: &mut Connection) -> Result<(), OpenError> {
     let mut waiting = Vec::new();
     let mut of = 0_u64;
     for (table, step) in TABLES {
-        let there = connection.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = $1")?.exists([table])?;
+        let there =
+            connection.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = $1")?.exists([table])?;
         if there {
             of += connection.query_row(&format!("SELECT COUNT(*) FROM {table}"), [], |row| row.get(0)).map(unsigned)?;
             waiting.push(step);
@@ -59,8 +60,8 @@ fn batch(connection: &mut Connection, step: Step) -> rusqlite::Result<usize> {
 fn entries(transaction: &Transaction<'_>) -> rusqlite::Result<usize> {
     let size = reader::head(transaction)?.size;
     let mut put = transaction.prepare_cached("INSERT INTO entry (place, commit_key, leaf) VALUES ($1, $2, $3)")?;
-    let mut read = transaction
-        .prepare_cached("SELECT idx, id, leaf FROM old_entry WHERE shard = 0 ORDER BY idx LIMIT $1")?;
+    let mut read =
+        transaction.prepare_cached("SELECT idx, id, leaf FROM old_entry WHERE shard = 0 ORDER BY idx LIMIT $1")?;
     let mut rows = read.query([BATCH])?;
     let (mut moved, mut last) = (0, 0_i64);
     while let Some(row) = rows.next()? {
@@ -86,8 +87,12 @@ fn records(transaction: &Transaction<'_>) -> rusqlite::Result<usize> {
     while let Some(row) = rows.next()? {
         last = row.get(0)?;
         let kind: u8 = row.get(1)?;
-        let (id, mac, terms, body) =
-            moved_record(row.get(2)?, row.get_ref(6)?.as_blob()?, row.get_ref(8)?.as_blob()?, row.get_ref(9)?.as_blob()?);
+        let (id, mac, terms, body) = moved_record(
+            row.get(2)?,
+            row.get_ref(6)?.as_blob()?,
+            row.get_ref(8)?.as_blob()?,
+            row.get_ref(9)?.as_blob()?,
+        );
         put.execute(params![
             kind,
             id,
@@ -127,8 +132,7 @@ fn terms(transaction: &Transaction<'_>) -> rusqlite::Result<usize> {
 }
 
 fn once(transaction: &Transaction<'_>) -> rusqlite::Result<usize> {
-    let mut put =
-        transaction.prepare_cached("INSERT OR REPLACE INTO once (shard, key, until) VALUES (0, $1, $2)")?;
+    let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO once (shard, key, until) VALUES (0, $1, $2)")?;
     let mut read = transaction
         .prepare_cached("SELECT space, key, until FROM old_once WHERE shard = 0 ORDER BY space, key LIMIT $1")?;
     let mut rows = read.query([BATCH])?;
@@ -158,7 +162,13 @@ fn due(transaction: &Transaction<'_>) -> rusqlite::Result<usize> {
     let mut last: (u8, Vec<u8>) = Default::default();
     while let Some(row) = rows.next()? {
         last = (row.get(0)?, row.get(1)?);
-        put.execute(params![last.0, moved_key(last.1.clone()), row.get::<_, Value>(2)?, row.get::<_, Value>(3)?, row.get::<_, Value>(4)?])?;
+        put.execute(params![
+            last.0,
+            moved_key(last.1.clone()),
+            row.get::<_, Value>(2)?,
+            row.get::<_, Value>(3)?,
+            row.get::<_, Value>(4)?
+        ])?;
         moved += 1;
     }
     transaction

@@ -1,8 +1,8 @@
 //! The embedded store: one SQLite file in WAL mode with `synchronous=FULL`, one writer thread that commits many
 //! waiting changesets with one fsync, readers beside it, and an exact row [cache](cache::Cache).
 
-mod backup;
 mod archive;
+mod backup;
 mod cache;
 mod checkpoint;
 mod compact;

@@ -20,8 +20,8 @@ use super::cache::{self, Cache};
 use super::open;
 use crate::archive::joined;
 use crate::row::{
-    Found, Listed, add_personal, bears, bears_all, behind, is_genuine, limit_of, opened, page, place, signed, term_key, terms_beside, text,
-    unsigned,
+    Found, Listed, add_personal, bears, bears_all, behind, is_genuine, limit_of, opened, page, place, signed, term_key,
+    terms_beside, text, unsigned,
 };
 
 /// Entries that are read at once for their hashes, where they are archived.
@@ -375,9 +375,7 @@ pub(super) fn last_used(
         .prepare_cached("SELECT at, mac FROM last_use WHERE shard = 0 AND subject = $1")?
         .query_row(params![pack_key(subject)], |found| Ok((found.get(0)?, found.get::<_, Vec<u8>>(1)?)))
         .optional()?;
-    Ok(found
-        .filter(|(at, mac)| is_genuine(sealer, subject, *at, mac))
-        .map(|(at, _)| Timestamp::from_micros(at)))
+    Ok(found.filter(|(at, mac)| is_genuine(sealer, subject, *at, mac)).map(|(at, _)| Timestamp::from_micros(at)))
 }
 
 pub(super) fn last_uses(

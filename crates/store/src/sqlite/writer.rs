@@ -404,8 +404,7 @@ fn row_of(new: &NewRow<'_>) -> Row {
 fn put(transaction: &Transaction<'_>, writes: &Writes<'_>, fences: i64) -> rusqlite::Result<()> {
     put_log(transaction, writes)?;
     put_rows(transaction, writes)?;
-    let mut once =
-        transaction.prepare_cached("INSERT OR REPLACE INTO once (shard, key, until) VALUES (0, $1, $2)")?;
+    let mut once = transaction.prepare_cached("INSERT OR REPLACE INTO once (shard, key, until) VALUES (0, $1, $2)")?;
     for ((space, key), until) in &writes.once {
         once.execute(params![once_key(space, key), until.map(Timestamp::as_micros)])?;
     }
@@ -434,8 +433,7 @@ fn put_log(transaction: &Transaction<'_>, writes: &Writes<'_>) -> rusqlite::Resu
             .prepare_cached("DELETE FROM personal WHERE shard = 0 AND subject = $1")?
             .execute([subject.as_bytes()])?;
     }
-    let mut insert =
-        transaction.prepare_cached("INSERT INTO entry (place, commit_key, leaf) VALUES ($1, $2, $3)")?;
+    let mut insert = transaction.prepare_cached("INSERT INTO entry (place, commit_key, leaf) VALUES ($1, $2, $3)")?;
     for entry in &writes.entries {
         let commit_key = entry.begins.then(|| commit_key(entry.id));
         insert.execute(params![place(entry.index), commit_key, entry.leaf.as_ref()])?;

@@ -2,8 +2,8 @@
 
 use tenure_core::store::port::{LogEntry, Seal, Store, StoreError};
 use tenure_log::TileBuilder;
-use tenure_store::testing::TestSealer;
 use tenure_store::SqliteStore;
+use tenure_store::testing::TestSealer;
 
 use crate::support::*;
 
@@ -30,14 +30,7 @@ async fn seal(store: &dyn Store) {
         tree.append(tenure_log::leaf_hash(&entry.leaf), |tile, bytes| tiles.push((tile.level, tile.index, bytes)));
     }
     let from = store.sealed().await.unwrap().map_or(0, |sealed| sealed.size);
-    let seal = Seal {
-        from,
-        size: tree.size(),
-        frontier: Vec::new(),
-        checkpoint: String::new(),
-        tiles,
-        at: secs(1),
-    };
+    let seal = Seal { from, size: tree.size(), frontier: Vec::new(), checkpoint: String::new(), tiles, at: secs(1) };
     assert!(store.seal(seal).await.unwrap());
 }
 
@@ -65,7 +58,9 @@ async fn what_is_archived_is_read_as_before() {
         }
         assert!(!store.archive(2).await.unwrap(), "{name}: it isn't full");
         assert_eq!(all(store).await, before, "{name}");
-        for (from, n) in [(0, 1), (255, 2), (256, 1), (300, 400), (511, 1), (512, 5), (511, 3), (0, 700), (699, 5), (700, 5)] {
+        for (from, n) in
+            [(0, 1), (255, 2), (256, 1), (300, 400), (511, 1), (512, 5), (511, 3), (0, 700), (699, 5), (700, 5)]
+        {
             let wanted = before.iter().skip(from).take(n);
             let found = store.entries(from as u64, u16::try_from(n).unwrap()).await.unwrap();
             assert!(found.iter().eq(wanted), "{name}: {n} from {from}");

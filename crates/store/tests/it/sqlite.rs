@@ -67,7 +67,9 @@ async fn a05_last_uses_of_before_get_their_macs() {
     let older = older_database(Dialect::Sqlite, 3, &[]);
     Connection::open(&path)
         .unwrap()
-        .execute_batch(&format!("{older} INSERT INTO last_used (shard, subject, at) VALUES (0, CAST('idn_1' AS BLOB), 7)"))
+        .execute_batch(&format!(
+            "{older} INSERT INTO last_used (shard, subject, at) VALUES (0, CAST('idn_1' AS BLOB), 7)"
+        ))
         .unwrap();
     let store = sqlite(&path);
     assert_eq!(store.last_used("idn_1").await.unwrap(), Some(Timestamp::from_micros(7)));

@@ -206,9 +206,8 @@ async fn a07_a_replica_that_sleeps_on_the_logs_head_delays_no_revocation() {
 /// The rows of a kind whose id holds a text, as they stand in the database.
 fn rows_of(data: &std::path::Path, kind: i64, part: &str) -> Vec<(String, Vec<rusqlite::types::Value>)> {
     let database = Connection::open(data.join("tenure.db")).unwrap();
-    let mut statement = database
-        .prepare("SELECT id, revision, position, mac, body FROM record WHERE kind = ?1 ORDER BY id")
-        .unwrap();
+    let mut statement =
+        database.prepare("SELECT id, revision, position, mac, body FROM record WHERE kind = ?1 ORDER BY id").unwrap();
     let rows = statement.query_map([kind], |row| {
         let id: Vec<u8> = row.get(0)?;
         Ok((unpack_key(&id), (1..5).map(|n| row.get(n)).collect::<Result<_, _>>()?))
@@ -227,7 +226,8 @@ fn put_rows_back(data: &std::path::Path, kind: i64, part: &str, before: &[(Strin
                 "UPDATE record SET revision = ?3, position = ?4, mac = ?5, body = ?6 WHERE kind = ?1 AND id = ?2",
                 rusqlite::params![kind, pack_key(id), columns[0], columns[1], columns[2], columns[3]],
             ),
-            None => database.execute("DELETE FROM record WHERE kind = ?1 AND id = ?2", rusqlite::params![kind, pack_key(id)]),
+            None => database
+                .execute("DELETE FROM record WHERE kind = ?1 AND id = ?2", rusqlite::params![kind, pack_key(id)]),
         };
         assert_eq!(changed.unwrap(), 1);
     }

@@ -11,8 +11,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tenure_log::Leaf;
 use tenure_core::base::time::Span;
+use tenure_log::Leaf;
 
 use self::clock::thread_time;
 use self::template::Place;

@@ -154,7 +154,13 @@ pub(crate) async fn view(kernel: &Kernel) -> Result<View, StoreError> {
     let anchors: HashMap<u64, [u8; 32]> = if anchors.is_empty() {
         HashMap::new()
     } else {
-        kernel.store.entries_at(&anchors).await?.into_iter().map(|entry| (entry.index, leaf_hash(&entry.leaf))).collect()
+        kernel
+            .store
+            .entries_at(&anchors)
+            .await?
+            .into_iter()
+            .map(|entry| (entry.index, leaf_hash(&entry.leaf)))
+            .collect()
     };
     fresh.retain(|_, header| {
         header.from < header.to
