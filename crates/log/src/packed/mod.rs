@@ -7,14 +7,14 @@
 //! |---|---|
 //! | one byte `n` | the `n`-th long text of this item once more; up to 15 it is the simple value `n` instead |
 //! | two bytes, big-endian | the word of that number; up to 223 it is the simple value `32 + n` instead |
-//! | [`ID`], the prefix's number, 16 bytes | an id: `idn_` and 26 digits of Crockford's base32 |
-//! | [`SHA256`], 32 bytes | `sha256:` and 64 hexadecimal digits |
-//! | [`SHA256_V2`], 32 bytes | the same behind `v2:` |
-//! | [`BASE64URL`], 32 bytes | 43 characters of base64url |
-//! | [`MICROS`], 8 bytes | an RFC 3339 time in UTC with a fraction, as microseconds since 1970 |
-//! | [`SECONDS`], 5 bytes | such a time without one, as seconds since 1970 |
-//! | [`WORD_ID`], a word's number, a prefix's number, 16 bytes | the word, and an id behind it: `owner=per_…` |
-//! | [`BEFORE_ID`], a length, that many bytes, a prefix's number, 16 bytes | any other short text, and an id behind it |
+//! | `00`, the prefix's number, 16 bytes | an id: `idn_` and 26 digits of Crockford's base32 |
+//! | `01`, 32 bytes | `sha256:` and 64 hexadecimal digits |
+//! | `02`, 32 bytes | the same behind `v2:` |
+//! | `03`, 32 bytes | 43 characters of base64url |
+//! | `04`, 8 bytes | an RFC 3339 time in UTC with a fraction, as microseconds since 1970 |
+//! | `05`, 5 bytes | such a time without one, as seconds since 1970 |
+//! | `06`, a word's number, a prefix's number, 16 bytes | the word, and an id behind it: `owner=per_…` |
+//! | `07`, a length, that many bytes, a prefix's number, 16 bytes | any other short text, and an id behind it |
 //!
 //! In the place of a map's key, a word is its number as an unsigned integer. All byte strings but words and repetitions
 //! are the item's long texts: each is written once. A text has exactly one writing, the first of these that fits:
@@ -23,6 +23,7 @@
 //! The words are those of `words.txt`, by line, and never change: what comes later is appended. A leaf says of which
 //! edition of the list it is.
 
+mod form;
 mod reader;
 mod text;
 mod words;
@@ -30,45 +31,14 @@ mod writer;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use self::form::MAX_DEPTH;
+
 pub(crate) use self::reader::Reader;
 pub(crate) use self::words::Words;
 pub(crate) use self::writer::Writer;
 
+pub use self::form::PackedError;
 pub use self::text::{pack_key, unpack_key};
-
-/// An id.
-const ID: u8 = 0x00;
-/// A digest as records name it.
-const SHA256: u8 = 0x01;
-/// A digest of the second version of a content.
-const SHA256_V2: u8 = 0x02;
-/// 32 bytes.
-const BASE64URL: u8 = 0x03;
-/// A time with a fraction of a second.
-const MICROS: u8 = 0x04;
-/// A time of whole seconds.
-const SECONDS: u8 = 0x05;
-/// An id behind a word.
-const WORD_ID: u8 = 0x06;
-/// An id behind another text.
-const BEFORE_ID: u8 = 0x07;
-
-/// How deep objects and arrays of a packed item may nest.
-const MAX_DEPTH: usize = 64;
-
-/// Why bytes are no packed item.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum PackedError {
-    /// They end too early, or go on behind its end.
-    #[error("the packed item is cut, or something is behind it")]
-    Length,
-    /// A head, a word or a form that there is none of.
-    #[error("the packed item holds what no writer of it makes")]
-    Form,
-    /// It nests deeper than it may.
-    #[error("the packed item nests too deep")]
-    Depth,
-}
 
 /// What a packed record begins with: no JSON does.
 const PACKED: u8 = 0x01;

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Number, Value};
 
+use super::form::{MAX_DEPTH, PackedError};
 use super::text::{push_form, text_of};
 use super::words::WORDS;
-use super::{MAX_DEPTH, PackedError};
 use crate::encoding::{push_signed, push_string, push_unsigned};
 
 /// What a head says.

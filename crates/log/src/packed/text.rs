@@ -1,7 +1,7 @@
 //! The short forms of texts: what a text is, and what it was.
 
+use super::form::{BASE64URL, BEFORE_ID, ID, MICROS, PackedError, SECONDS, SHA256, SHA256_V2, WORD_ID};
 use super::words::WORDS;
-use super::{BASE64URL, BEFORE_ID, ID, MICROS, PackedError, SECONDS, SHA256, SHA256_V2, WORD_ID};
 use crate::encoding::{from_url64, hex_digit, url64};
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";

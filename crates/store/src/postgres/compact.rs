@@ -119,13 +119,13 @@ async fn put_entries(transaction: &Transaction<'_>, taken: &[Row]) -> Result<(),
 }
 
 async fn put_records(transaction: &Transaction<'_>, taken: &[Row]) -> Result<(), Error> {
-    let mut kept: (Vec<Vec<u8>>, Vec<Vec<u8>>, Vec<Vec<u8>>, Vec<Vec<u8>>) = Default::default();
+    let (mut ids, mut macs, mut terms_columns, mut bodies) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for row in taken {
         let (id, mac, terms, body) = moved_record(row.get(1), row.get(5), row.get(7), row.get(8));
-        kept.0.push(id);
-        kept.1.push(mac);
-        kept.2.push(terms);
-        kept.3.push(body);
+        ids.push(id);
+        macs.push(mac);
+        terms_columns.push(terms);
+        bodies.push(body);
     }
     let sql = "INSERT INTO record (shard, kind, id, revision, created, position, mac, drop_after, terms, body)
         SELECT 0, * FROM UNNEST($1::smallint[], $2::bytea[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bigint[], $8::bytea[], $9::bytea[])";
@@ -133,8 +133,12 @@ async fn put_records(transaction: &Transaction<'_>, taken: &[Row]) -> Result<(),
     let (revisions, created, positions): (Vec<i64>, Vec<i64>, Vec<i64>) =
         (column(taken, 2), column(taken, 3), column(taken, 4));
     let drop_after: Vec<Option<i64>> = column(taken, 6);
-    put(transaction, sql, &[&kinds, &kept.0, &revisions, &created, &positions, &kept.1, &drop_after, &kept.2, &kept.3])
-        .await
+    put(
+        transaction,
+        sql,
+        &[&kinds, &ids, &revisions, &created, &positions, &macs, &drop_after, &terms_columns, &bodies],
+    )
+    .await
 }
 
 async fn put_terms(transaction: &Transaction<'_>, taken: &[Row]) -> Result<(), Error> {

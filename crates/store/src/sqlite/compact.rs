@@ -3,7 +3,6 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
 
-use super::reader;
 use crate::error::OpenError;
 use crate::row::{once_key, place, term_key, text, unsigned};
 use crate::upgrade::{BATCH, Progress, moved_commit, moved_key, moved_mac, moved_record};
@@ -58,7 +57,10 @@ fn batch(connection: &mut Connection, step: Step) -> rusqlite::Result<usize> {
 }
 
 fn entries(transaction: &Transaction<'_>) -> rusqlite::Result<usize> {
-    let size = reader::head(transaction)?.size;
+    let size = transaction
+        .prepare_cached("SELECT size FROM head WHERE shard = 0")?
+        .query_row([], |row| row.get(0))
+        .map(unsigned)?;
     let mut put = transaction.prepare_cached("INSERT INTO entry (place, commit_key, leaf) VALUES ($1, $2, $3)")?;
     let mut read =
         transaction.prepare_cached("SELECT idx, id, leaf FROM old_entry WHERE shard = 0 ORDER BY idx LIMIT $1")?;

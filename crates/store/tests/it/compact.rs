@@ -37,7 +37,7 @@ async fn is_whole(store: &dyn Store) {
         let row = found.rows[0].as_ref().unwrap_or_else(|| panic!("{} is lost", wanted.key));
         assert_eq!((row.revision, row.created.index, &row.body), (1, n as u64, &wanted.body));
         let entry = &store.entries(n as u64, 1).await.unwrap()[0];
-        assert_eq!(Leaf::parse(&entry.leaf).unwrap().subjects, [wanted.key.id.clone()]);
+        assert_eq!(Leaf::parse(&entry.leaf).unwrap().subjects, std::slice::from_ref(&wanted.key.id));
         let due = store.deadlines(&[(DueKind::IdentityExpiry, wanted.key.id.clone())]).await.unwrap();
         assert_eq!(due[0].map(|due| due.due_at), Some(Timestamp::from_micros(n as i64)));
         assert_eq!(store.last_used(&wanted.key.id).await.unwrap(), Some(Timestamp::from_micros(7)));
