@@ -56,6 +56,7 @@ targets! {
     log_export_edited => crate::log::edited_export,
     log_leaf => crate::log::leaf,
     log_note => crate::log::note,
+    log_packed => crate::log::packed,
     log_path => crate::log::path,
     log_promise => crate::log::promise,
     outbound_address => crate::outbound::address,

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
 use tenure_log::note::VerifierKey;
+use tenure_log::packed::{pack, pack_key, unpack, unpack_key};
 use tenure_log::tile::{encode_bundle, entries_path, parse_bundle, parse_entries_path};
 use tenure_log::{
     Actor, Bookmark, Checkpoint, Expectations, ExportWriter, Frontier, Hash, Header, Leaf, LogSigner, PersonalValue,
@@ -38,7 +39,7 @@ pub(crate) static LOG: LazyLock<Log> = LazyLock::new(|| {
                 rows: Vec::new(),
                 subjects: vec!["per_2".into()],
             };
-            leaf.encode().unwrap()
+            leaf.encode_json().unwrap()
         })
         .collect();
     let mut frontier = Frontier::new();
@@ -57,10 +58,23 @@ pub(crate) static LOG: LazyLock<Log> = LazyLock::new(|| {
     }
 });
 
+/// Records as they are kept: what was packed comes back, whatever was unpacked packs again, and little never becomes
+/// much.
+pub(crate) fn packed(bytes: &[u8]) {
+    const ABOUT: &str = "idn_01m8mnyed1f2aa72h9ssdx8vaw";
+    assert_eq!(unpack(&pack(bytes, ABOUT), ABOUT).unwrap(), bytes);
+    if let Ok(json) = unpack(bytes, ABOUT) {
+        assert!(json.len() <= bytes.len().saturating_mul(600));
+        assert_eq!(unpack(&pack(&json, ABOUT), ABOUT).unwrap(), json);
+    }
+    assert_eq!(unpack_key(&pack_key(&unpack_key(bytes))), unpack_key(bytes));
+}
+
 /// Leaves: one encoding for each.
 pub(crate) fn leaf(bytes: &[u8]) {
     if let Ok(leaf) = Leaf::parse(bytes) {
-        assert_eq!(leaf.encode().unwrap(), bytes);
+        let again = if bytes.starts_with(b"{") { leaf.encode_json() } else { leaf.encode() };
+        assert_eq!(again.unwrap(), bytes);
     }
 }
 

@@ -298,6 +298,24 @@ impl Leaf {
         if leaf.encode_json()? == bytes { Ok(leaf) } else { Err(LeafError::NotCanonical) }
     }
 
+    /// Whether leaf bytes may hold a fact of this name, found without reading them: what says no holds none. Text of
+    /// somebody's can only make it say yes.
+    #[must_use]
+    pub fn may_have_fact(bytes: &[u8], name: &str) -> bool {
+        let mut member = Vec::new();
+        if bytes.first() == Some(&PACKED) {
+            // Whatever edition it is of: a word that it didn't know yet stands there as text.
+            let known = bytes.get(2).and_then(|edition| Words::known_to(u64::from(*edition))).unwrap_or_default();
+            let mut writer = Writer::new(member, known);
+            writer.key(name);
+            member = writer.finish();
+        } else {
+            push_string(&mut member, name);
+            member.push(b':');
+        }
+        bytes.windows(member.len()).any(|window| window == member)
+    }
+
     fn check_names(&self) -> Result<(), LeafError> {
         check_name("kind", &self.kind)?;
         check_name("id", &self.id)?;
@@ -574,7 +592,7 @@ mod tests {
                 "8184f8216569646e5f31035820",                 // a row
                 "0202020202020202020202020202020202020202020202020202020202020202",
                 "a2616167c3a9225c0a012f6162840121f5f6", // facts
-                "a1189c58200101010101010101010101010101010101010101010101010101010101010101"
+                "a118a958200101010101010101010101010101010101010101010101010101010101010101"
             )
         );
         assert_eq!(Leaf::parse(&bytes).unwrap(), leaf);
@@ -605,5 +623,19 @@ mod tests {
         // A head of more bytes than it takes.
         let long_head = [&[PACKED, 0x98, 11][..], &bytes[2..]].concat();
         assert!(matches!(Leaf::parse(&long_head), Err(LeafError::NotCanonical)));
+    }
+
+    #[test]
+    fn a_fact_that_may_be_there_is_never_passed_over() {
+        for name in ["a", "b", "notify", "identity"] {
+            let Value::Object(data) = json!({name: 1}) else { panic!("object") };
+            let leaf = Leaf { data, ..sample() };
+            for bytes in [leaf.encode().unwrap(), leaf.encode_json().unwrap()] {
+                assert!(Leaf::may_have_fact(&bytes, name), "{name}");
+            }
+        }
+        for bytes in [sample().encode().unwrap(), sample().encode_json().unwrap()] {
+            assert!(!Leaf::may_have_fact(&bytes, "notify"));
+        }
     }
 }

@@ -41,7 +41,9 @@ fn leaf(index: u64) -> Leaf {
 }
 
 fn leaves(count: u64) -> Vec<Vec<u8>> {
-    (0..count).map(|index| leaf(index).encode().unwrap()).collect()
+    // Of both versions.
+    let one = |index| if index % 2 == 0 { leaf(index).encode_json() } else { leaf(index).encode() };
+    (0..count).map(|index| one(index).unwrap()).collect()
 }
 
 fn checkpoint(leaves: &[Vec<u8>]) -> SignedNote {

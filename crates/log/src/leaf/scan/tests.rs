@@ -168,7 +168,7 @@ proptest! {
     #[test]
     fn what_is_encoded_is_followed(leaf in any_leaf()) {
         agree(&unchecked(&leaf))?;
-        if let Ok(bytes) = leaf.encode() {
+        if let Ok(bytes) = leaf.encode_json() {
             prop_assert!(scan_json(&bytes).is_some());
             agree(&bytes)?;
         }
