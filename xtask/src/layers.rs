@@ -224,7 +224,7 @@ mod tests {
         }
         let seers: Vec<_> =
             RULES.iter().filter(|rule| rule.may_use.contains(&"tenure-store")).map(|rule| rule.name).collect();
-        assert_eq!(seers, ["tenure", "tenure-sim", "tenure-fuzz"], "who sees the store");
+        assert_eq!(seers, ["tenure", "tenure-sim", "tenure-seed", "tenure-fuzz"], "who sees the store");
         assert_eq!(find("tenure-core").unwrap().may_use, ["tenure-log"], "core knows only log");
         assert!(!allowed("tenure-server", "tenure-client"));
     }

@@ -37,6 +37,29 @@ CREATE TABLE last_use (
   PRIMARY KEY (shard, subject)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE log_index (
+  shard INTEGER NOT NULL PRIMARY KEY,
+  version INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE log_index_page (
+  shard INTEGER NOT NULL,
+  build INTEGER NOT NULL,
+  page INTEGER NOT NULL,
+  bytes BLOB NOT NULL,
+  PRIMARY KEY (shard, build, page)
+) STRICT;
+
+CREATE TABLE log_index_segment (
+  shard INTEGER NOT NULL,
+  build INTEGER NOT NULL,
+  live INTEGER NOT NULL,
+  start INTEGER NOT NULL,
+  stop INTEGER NOT NULL,
+  header BLOB NOT NULL,
+  PRIMARY KEY (shard, build)
+) STRICT;
+
 CREATE TABLE migration (number INTEGER NOT NULL PRIMARY KEY, checksum BLOB NOT NULL) STRICT;
 
 CREATE TABLE once (

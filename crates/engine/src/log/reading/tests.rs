@@ -84,7 +84,8 @@ async fn entry_bundles_hold_the_exact_leaves() {
         assert_eq!(reading::tile(&world.engine, path).await.unwrap(), None, "{path}");
     }
     let first = reading::tile(&world.engine, "tile/entries/000.p/1").await.unwrap().unwrap();
-    let text = String::from_utf8_lossy(&first);
+    let leaf = Leaf::parse(parse_bundle(&first, 1).unwrap()[0]).unwrap();
+    let text = String::from_utf8(leaf.encode_json().unwrap()).unwrap();
     assert!(text.contains("deployment.set_up") && !text.contains("Ada") && !text.contains("ada@example.com"));
 }
 
