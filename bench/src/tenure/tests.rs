@@ -188,15 +188,18 @@ async fn it_is_set_up_and_measured_through_the_public_api() {
     assert_eq!(tenure.enforcement_point.id, "idn_enforcement-point");
     let load = Load { connections: 2, warm_up: Duration::from_millis(60), measured: Duration::from_millis(60) };
     for work in [Work::Issuance, Work::Dpop, Work::Exchange, Work::Introspection, Work::Decision] {
-        let mut measured = tenure.measure(work, load).await.unwrap();
-        // A machine that has other things to do may answer nothing in so short a time.
+        // In so short a time a machine that has other things to do may answer nothing, or more than its trial promised.
+        let mut measured = tenure.measure(work, load).await;
         for _ in 0..100 {
-            assert_eq!(measured.errors, 0, "{work:?}: {measured:?}");
-            if measured.answers > 0 {
-                break;
+            match &measured {
+                Ok(measured) if measured.answers > 0 || measured.errors > 0 => break,
+                Ok(_) => {}
+                Err(why) => assert!(why.to_string().contains("ran out"), "{work:?}: {why:#}"),
             }
-            measured = tenure.measure(work, load).await.unwrap();
+            measured = tenure.measure(work, load).await;
         }
+        let measured = measured.unwrap();
+        assert_eq!(measured.errors, 0, "{work:?}: {measured:?}");
         assert!(measured.answers > 0, "{work:?}: {measured:?}");
     }
     let burst = tenure.burst(3, 2).await.unwrap();

@@ -39,9 +39,9 @@ const MADE_AT_ONCE: u64 = SHORTEST * FANOUT * FANOUT;
 /// The longest segments: a log of as many entries has as many as it takes.
 const LONGEST: u64 = MADE_AT_ONCE * FANOUT * FANOUT * FANOUT;
 /// Pages that are staged in one commit: 512 KiB.
-const STAGED: usize = 64;
+const STAGED: usize = 256;
 /// Pages of each segment that are read at once for a merge.
-const READ: u32 = 16;
+const READ: u32 = 64;
 /// For how long pages that count for nothing are kept: whoever stages them may be slow.
 const KEPT: Span = Span::from_mins(60);
 /// Between two looks at a log that hasn't grown.

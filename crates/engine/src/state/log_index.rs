@@ -18,7 +18,7 @@ use crate::kernel::log_index::terms;
 use crate::kernel::log_index::view::{IndexMemory, view};
 
 /// Pages that are read at once.
-const PAGES: u32 = 64;
+const PAGES: u32 = 256;
 
 /// A segment, and what the entries that it covers come to as far as they were read.
 struct Compared {

@@ -8,7 +8,7 @@ use tenure_log::{
 };
 
 use crate::on_both;
-use crate::world::{Answer, Key, World};
+use crate::world::{Answer, Key, Store, World, client};
 
 /// An open event feed.
 struct Feed {
@@ -278,4 +278,61 @@ on_both! { because "tiles, checkpoints and feeds are read from the engine";
         }
         assert_eq!(world.events_of("person.erased", &id).await.len(), 1);
     }
+}
+
+/// A minute, so that everything is old.
+const LONG_AGO: &[(&str, &str)] = &[("TENURE_ARCHIVE_AFTER", "1m")];
+
+/// The first bundle of entries.
+async fn entry_bundle(world: &World) -> Vec<u8> {
+    let address = format!("{}/v1/log/tile/entries/000", world.server.url);
+    let reply = world.http.get(address).bearer_auth(&world.auditor).send().await.unwrap();
+    assert_eq!(reply.status(), 200);
+    reply.bytes().await.unwrap().to_vec()
+}
+
+#[tokio::test]
+async fn entries_that_are_archived_are_read_as_before() {
+    let mut world = World::start_with(Store::Sqlite, LONG_AGO).await;
+    let (id, key) = world.exporter("exporter").await;
+    for _ in 0..300 {
+        world.token(&key, &id, "production").await;
+    }
+    world.post(&world.security, &format!("/v1/identities/{id}/suspend"), json!({"reason": "test"})).await.expect(200);
+    let before = text(&world, &world.auditor, "/v1/log/export").await;
+    let bundle = entry_bundle(&world).await;
+    world.pass(120).await;
+    world.server.stop();
+    let database = world.server.data().join("tenure.db");
+    let archived = || {
+        let database = rusqlite::Connection::open(&database).unwrap();
+        let count =
+            |table: &str| database.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap();
+        let (bundles, entries): (u32, u32) = (count("archive"), count("entry"));
+        (bundles, entries)
+    };
+    world.server.restart(LONG_AGO);
+    world.http = client();
+    world.until(async || archived().0 > 0).await;
+    let (bundles, entries) = archived();
+    assert!(bundles == 1 && entries < 256, "{bundles} bundles, and {entries} entries beside them");
+    // The export begins as before, the bundle has the same bytes, and the state is what all of the log says.
+    let after = text(&world, &world.auditor, "/v1/log/export").await;
+    let lines = |export: &str| export.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(lines(&after)[..lines(&before).len()], lines(&before));
+    assert_eq!(entry_bundle(&world).await, bundle);
+    let report = world.post(&world.auditor, "/v1/log/verify-state?full=true", json!({})).await.expect(200);
+    assert_eq!(report.body["faults"], json!([]));
+    let refused = world.get(&world.auditor, &format!("/v1/log/timeline?subject={id}")).await.expect(200);
+    assert!(!refused.body["items"].as_array().unwrap().is_empty());
+    // Whoever alters what is archived takes it out of the log, and that is told.
+    world.server.stop();
+    let by_hand = rusqlite::Connection::open(&database).unwrap();
+    assert_eq!(by_hand.execute("UPDATE archive SET bytes = substr(bytes, 9)", []).unwrap(), 1);
+    drop(by_hand);
+    world.server.restart(LONG_AGO);
+    world.http = client();
+    let report = world.post(&world.auditor, "/v1/log/verify-state?full=true", json!({})).await.expect(200);
+    let missing = json!({"kind": "log_entry", "id": "0", "fault": "missing"});
+    assert!(report.body["faults"].as_array().unwrap().contains(&missing), "{}", report.body);
 }

@@ -9,8 +9,9 @@ use tenure_credentials::log_index::LogIndexKeys;
 
 use crate::kernel::log_index::terms::TERMS;
 
-/// Where a page is cut, in bytes.
-const PAGE_BYTES: usize = 8_192;
+/// Where a page is cut, in bytes: two of them fill a page of SQLite's. A question reads a page for each term and segment,
+/// and checks and reads all of it.
+const PAGE_BYTES: usize = 1_900;
 /// The form of the bytes that are described here.
 const FORM: u8 = 1;
 

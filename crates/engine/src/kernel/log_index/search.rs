@@ -23,9 +23,9 @@ const PAGE: u16 = 1_000;
 /// Single entries that are read at once.
 const ENTRIES: usize = 256;
 /// Pages that are read at once.
-const PAGES: usize = 128;
+const PAGES: usize = 512;
 /// The first pages that are read for the newest entries; if these hold too few, twice as many, and so on.
-const FIRST_PAGES: usize = 4;
+const FIRST_PAGES: usize = 16;
 /// Entries that are looked at in each step when one is sought by its time.
 const PROBES: u64 = 15;
 /// How often a question is begun again because segments were merged, or turned out to be altered, while it was asked.

@@ -14,7 +14,7 @@ use crate::kernel::Kernel;
 use crate::kernel::log_index::page::{Found, Header};
 
 /// Pages of one of two generations that are kept in memory: with both, up to 16 MiB.
-const KEPT_PAGES: usize = 1_024;
+const KEPT_PAGES: usize = 4_096;
 
 /// What this process keeps of the index: what it has checked once is never another.
 #[derive(Default)]
