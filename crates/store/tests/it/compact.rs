@@ -117,3 +117,19 @@ async fn an_upgrade_of_postgres_that_stops_in_the_middle_goes_on() {
     by_hand("DROP TRIGGER full_disk ON old_record; DROP FUNCTION full_disk()").await;
     is_whole(&connect(&database).await).await;
 }
+
+#[tokio::test]
+async fn a_process_of_before_that_still_runs_writes_nothing_any_more() {
+    let database = postgres();
+    let (client, connection) = tokio_postgres::connect(database.url(), tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client.batch_execute(&older_database(Dialect::Postgres, COMPACT, &before()[..3])).await.unwrap();
+    // As the writer of before has it at hand.
+    let append = "INSERT INTO entry (shard, idx, id, hash, leaf) VALUES (0, 3, 'x', 'x', 'x')";
+    let append = client.prepare(append).await.unwrap();
+    let store = connect(&database).await;
+    // It means the table of that name, and not the one that was set aside.
+    client.execute(&append, &[]).await.unwrap_err();
+    assert!(client.prepare("SELECT idx, hash, leaf FROM entry WHERE shard = 0 AND idx >= $1").await.is_err());
+    assert_eq!((store.head().await.unwrap().size, store.entries(0, 10).await.unwrap().len()), (3, 3));
+}
