@@ -305,7 +305,9 @@ impl Leaf {
         let mut member = Vec::new();
         if bytes.first() == Some(&PACKED) {
             // Whatever edition it is of: a word that it didn't know yet stands there as text.
-            let known = bytes.get(2).and_then(|edition| Words::known_to(u64::from(*edition))).unwrap_or_default();
+            let Some(known) = bytes.get(2).and_then(|edition| Words::known_to(u64::from(*edition))) else {
+                return true;
+            };
             let mut writer = Writer::new(member, known);
             writer.key(name);
             member = writer.finish();
