@@ -1,5 +1,5 @@
 //! How fast an export is verified: `cargo run --release -p tenure-log --example verify_rate -- FILE [ENTRIES]` writes an
-//! export of leaves such as an issuance's to FILE, if there is none yet, and verifies it.
+//! export of an issuance's leaves to FILE, if there is none yet, and verifies it.
 
 #![expect(clippy::unwrap_used, reason = "a measurement fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "it measures how long something takes")]
@@ -46,32 +46,31 @@ fn write(path: &str, entries: u64) {
 }
 
 fn issuance(index: u64) -> Vec<u8> {
-    let id = |kind: &str, number: u64| format!("{kind}_0199{number:028x}");
-    let digest = |salt: u64| leaf_hash(&(index ^ salt).to_be_bytes());
+    let id = |kind: &str, number: u64| format!("{kind}_01m{number:023}");
+    let digest = leaf_hash(&index.to_be_bytes());
+    let workload = index % 5_000;
     let data = json!({
-        "audience": "https://ledger.payments.example",
-        "client": id("idn", index % 5_000),
-        "expires_at": 1_764_000_300_000_000_u64 + index,
-        "grant": id("grt", index % 9_000),
-        "policy": {"decision": "allow", "digest": "sha256:6f2a3d6dbb04f0a5", "revision": 12},
-        "risk": "moderate",
-        "scope": "payments.read payments.write",
-        "sender": "dpop",
-        "ttl": 300,
+        "actions": ["read"],
+        "binding": id("bnd", workload),
+        "environment": "staging",
+        "expires_at": format!("2026-11-29T22:{:02}:{:02}.{:06}Z", index / 60 % 60, index % 60, index % 999_999 + 1),
+        "grants": [id("gra", workload)],
+        "method": "private_key_jwt",
+        "policies": ["issue-and-use"],
+        "policy_version": "sha256:70ca8dcdf078b8677c91ce9f4c1634d6aed95d7e6707faaa98178b3c83da7dbf",
+        "resource": id("res", index % 300),
+        "type": "access_token",
     });
     let leaf = Leaf {
-        actor: Actor { id: id("idn", index % 5_000), kind: "identity".into() },
-        at: 1_764_000_000_000_000 + index as i64 * 50,
+        actor: Actor { id: id("idn", workload), kind: "identity".into() },
+        at: 1_795_990_438_005_146 + index as i64 * 50,
         control: "issue".into(),
         data: data.as_object().unwrap().clone(),
         id: id("evt", index),
         kind: "credential.issued".into(),
         personal: [].into(),
-        rows: [("credential", id("crd", index), 0), ("identity", id("idn", index % 5_000), index)]
-            .into_iter()
-            .map(|(kind, id, revision)| RowDigest { kind: kind.into(), id, revision, digest: digest(revision + 1) })
-            .collect(),
-        subjects: vec![id("crd", index), id("idn", index % 5_000), id("app", index % 300)],
+        rows: vec![RowDigest { kind: "credential".into(), id: id("crd", index), revision: 1, digest }],
+        subjects: vec![id("crd", index), id("idn", workload)],
     };
     leaf.encode().unwrap()
 }

@@ -92,29 +92,35 @@ fn parse_id(text: &str) -> Option<(u8, u128)> {
     let (prefix, digits) = text.split_at_checked(3)?;
     let number = WORDS.prefix_number(prefix)?;
     let digits = digits.strip_prefix('_').filter(|digits| digits.len() == DIGITS)?;
-    // 26 digits hold 130 bits: the first may carry only three.
-    if digits.as_bytes().first().is_none_or(|first| *first > b'7') {
+    // 26 digits hold 130 bits: the first may carry only three. Half of the digits are a word of the machine's each.
+    let (high, low) = digits.as_bytes().split_at_checked(DIGITS / 2)?;
+    if high.first().is_none_or(|first| *first > b'7') {
         return None;
     }
-    let mut value = 0_u128;
-    for byte in digits.bytes() {
-        value = (value << 5) | u128::from(digit(byte)?);
-    }
+    let (middle, low) = low.split_first()?;
+    let value = (u128::from(bits_of(high)?) << 65) | (u128::from(digit(*middle)?) << 60) | u128::from(bits_of(low)?);
     Some((number, value))
 }
 
-/// The digit that a byte stands for. The alphabet lacks i, l, o and u.
-const fn digit(byte: u8) -> Option<u8> {
-    let behind = match byte {
-        b'0'..=b'9' => return Some(byte - b'0'),
-        b'a'..=b'h' => 87,
-        b'j'..=b'k' => 88,
-        b'm'..=b'n' => 89,
-        b'p'..=b't' => 90,
-        b'v'..=b'z' => 91,
-        _ => return None,
-    };
-    Some(byte - behind)
+/// What digits stand for: 13 of them at most, the first of which with three bits.
+fn bits_of(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0_u64, |bits, byte| Some((bits << 5) | u64::from(digit(*byte)?)))
+}
+
+/// The digit that each byte stands for; 255 if it stands for none.
+#[expect(clippy::indexing_slicing, reason = "in a constant the compiler checks every index")]
+const DIGIT: [u8; 256] = {
+    let mut digits = [u8::MAX; 256];
+    let mut digit = 0;
+    while digit < ALPHABET.len() {
+        digits[ALPHABET[digit] as usize] = digit as u8;
+        digit += 1;
+    }
+    digits
+};
+
+fn digit(byte: u8) -> Option<u8> {
+    DIGIT.get(usize::from(byte)).copied().filter(|digit| *digit < 32)
 }
 
 fn id_text(content: &[u8]) -> Option<String> {
@@ -122,17 +128,27 @@ fn id_text(content: &[u8]) -> Option<String> {
     Some(spelled(WORDS.prefix(*prefix)?, u128::from_be_bytes(id.try_into().ok()?)))
 }
 
-fn spelled(prefix: &str, mut value: u128) -> String {
-    let mut digits = [b'0'; DIGITS];
-    for slot in digits.iter_mut().rev() {
-        *slot = ALPHABET.get((value & 31) as usize).copied().unwrap_or(b'0');
-        value >>= 5;
-    }
+fn spelled(prefix: &str, value: u128) -> String {
     let mut text = String::with_capacity(ID_TEXT);
     text.push_str(prefix);
     text.push('_');
-    text.extend(digits.iter().map(|digit| char::from(*digit)));
+    let mut digits = [b'0'; DIGITS];
+    let (high, rest) = digits.split_at_mut(DIGITS / 2);
+    spell(high, (value >> 65) as u64);
+    if let Some((middle, low)) = rest.split_first_mut() {
+        spell(std::slice::from_mut(middle), (value >> 60) as u64 & 31);
+        spell(low, value as u64);
+    }
+    text.push_str(std::str::from_utf8(&digits).unwrap_or_default());
     text
+}
+
+/// The digits of the lowest bits.
+fn spell(digits: &mut [u8], mut bits: u64) {
+    for slot in digits.iter_mut().rev() {
+        *slot = ALPHABET.get((bits & 31) as usize).copied().unwrap_or(b'0');
+        bits >>= 5;
+    }
 }
 
 /// A text whose last 30 bytes are an id, behind something that can't belong to it.
