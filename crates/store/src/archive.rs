@@ -23,7 +23,7 @@ pub(crate) const fn bundle_of(index: u64) -> u64 {
 
 /// Packs the leaves of a bundle, if they are what the log was sealed with.
 pub(crate) fn pack(bundle: u64, leaves: &[Vec<u8>], tile: &[u8]) -> Result<Vec<u8>, StoreError> {
-    if let Some(altered) = altered(leaves.iter().map(Vec::as_slice), tile) {
+    if let Some(altered) = altered(leaves, tile) {
         let index = bundle * WIDTH + altered;
         return Err(StoreError::Unavailable(format!("the entry {index} is not what the log was sealed with")));
     }
@@ -35,7 +35,7 @@ pub(crate) fn pack(bundle: u64, leaves: &[Vec<u8>], tile: &[u8]) -> Result<Vec<u
 /// The entries of a bundle. One that was cut, altered, or swapped for another has none: they are missing from the log,
 /// and whoever reads it says so.
 pub(crate) fn open(bundle: u64, packed: &[u8], tile: &[u8]) -> Vec<LogEntry> {
-    let entries = unpack(packed).filter(|leaves| altered(leaves.iter().map(Vec::as_slice), tile).is_none());
+    let entries = unpack(packed).filter(|leaves| altered(leaves, tile).is_none());
     let first = bundle.saturating_mul(WIDTH);
     let Some(leaves) = entries else {
         tracing::error!(
@@ -57,12 +57,12 @@ fn unpack(packed: &[u8]) -> Option<Vec<Vec<u8>>> {
 }
 
 /// The first leaf that isn't the tile's; all of them where the tile is of another width.
-fn altered<'l>(leaves: impl ExactSizeIterator<Item = &'l [u8]>, tile: &[u8]) -> Option<u64> {
+fn altered(leaves: &[Vec<u8>], tile: &[u8]) -> Option<u64> {
     let (hashes, rest) = tile.as_chunks::<32>();
     if hashes.len() != leaves.len() || !rest.is_empty() || leaves.len() != usize::from(TILE_WIDTH) {
         return Some(0);
     }
-    let differs = leaves.zip(hashes).position(|(leaf, hash)| leaf_hash(leaf) != *hash);
+    let differs = leaves.iter().zip(hashes).position(|(leaf, hash)| leaf_hash(leaf) != *hash);
     differs.map(|place| place as u64)
 }
 

@@ -17,11 +17,11 @@ use tenure_core::store::changeset::{Changeset, DueChange, Expect, Once, Put, Spe
 use tenure_core::store::due::DueKind;
 use tenure_core::store::port::{Committed, Conflict, EntryPersonal, Head, Outcome, RowSealer, StoreError};
 use tenure_core::store::row::{Position, RowKey};
-use tenure_log::packed::pack_key;
+use tenure_log::packed::{pack, pack_key};
 use tenure_log::{Hash, Leaf, RowDigest, leaf_hash};
 
 use crate::leaf::leaf_of;
-use crate::row::{kept_body, terms_column};
+use crate::row::terms_column;
 
 /// The longest id, term, key, budget, subject or field in bytes: what every engine's index takes.
 const MAX_KEY_BYTES: usize = 512;
@@ -58,7 +58,7 @@ pub(crate) struct Kept {
 
 impl Kept {
     fn of(put: &Put) -> Self {
-        Self { id: pack_key(&put.key.id), terms: terms_column(&put.terms), body: kept_body(&put.key, &put.body) }
+        Self { id: pack_key(&put.key.id), terms: terms_column(&put.terms), body: pack(&put.body, &put.key.id) }
     }
 }
 

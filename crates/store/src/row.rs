@@ -16,7 +16,7 @@ use tenure_log::packed::{pack, pack_key, unpack};
 
 /// Bytes of a MAC that are kept (NIST SP 800-107r1, 5.3.1: a MAC may be cut to its leftmost bits; nobody has 2^64 tries
 /// at one that is checked by the server alone).
-const MAC_BYTES: usize = 16;
+pub(crate) const MAC_BYTES: usize = 16;
 
 /// The part of a MAC that is kept.
 pub(crate) fn kept_mac(mac: &[u8; 32]) -> &[u8] {
@@ -52,11 +52,6 @@ pub(crate) fn verify(sealer: &dyn RowSealer, row: &Row, mac: &[u8]) -> Result<()
     }
 }
 
-/// A record's JSON as it is kept.
-pub(crate) fn kept_body(key: &RowKey, body: &[u8]) -> Vec<u8> {
-    pack(body, &key.id)
-}
-
 /// A term in the index: rows that are found by it are held against the terms beside them, so that another term of the
 /// same digest finds nothing more.
 pub(crate) fn term_key(kind: u8, term: &str) -> Vec<u8> {
@@ -82,7 +77,7 @@ pub(crate) fn commit_key(id: &str) -> i64 {
     key.last_chunk::<8>().map_or(0, |bytes| i64::from_be_bytes(*bytes))
 }
 
-/// The id of an entry's event.
+/// What an entry says.
 pub(crate) fn leaf_of_entry(leaf: &[u8]) -> Result<Leaf, StoreError> {
     Leaf::parse(leaf).map_err(|error| StoreError::Unavailable(format!("an entry of the log can't be read: {error}")))
 }

@@ -8,14 +8,12 @@ use std::time::{Duration, Instant};
 
 use tenure_log::packed::{pack, pack_key};
 
-use crate::row::{commit_key, terms_column, text};
+use crate::row::{MAC_BYTES, commit_key, terms_column, text};
 
 /// Rows moved in one transaction.
 pub(crate) const BATCH: u16 = 2_000;
 /// The newest commits that are found by their ids behind an upgrade: nobody asks for older ones.
 pub(crate) const SETTLED_LATER: u64 = 4_096;
-/// Bytes of a MAC that are kept.
-const MAC_BYTES: usize = 16;
 /// Between two lines of progress.
 const PACE: Duration = Duration::from_secs(2);
 
