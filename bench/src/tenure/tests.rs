@@ -172,6 +172,19 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, mutual: bool) {
     }
 }
 
+/// What is measured once something is answered: in so short a time a machine that has other things to do may answer
+/// nothing, or more than its trial promised.
+async fn answered(mut measure: impl AsyncFnMut() -> anyhow::Result<Measured>) -> Measured {
+    for _ in 0..100 {
+        match measure().await {
+            Ok(measured) if measured.answers > 0 || measured.errors > 0 => return measured,
+            Ok(_) => {}
+            Err(why) => assert!(why.to_string().contains("ran out"), "{why:#}"),
+        }
+    }
+    panic!("nothing was answered");
+}
+
 #[tokio::test]
 async fn it_is_set_up_and_measured_through_the_public_api() {
     let data = tempfile::tempdir().unwrap();
@@ -188,19 +201,8 @@ async fn it_is_set_up_and_measured_through_the_public_api() {
     assert_eq!(tenure.enforcement_point.id, "idn_enforcement-point");
     let load = Load { connections: 2, warm_up: Duration::from_millis(60), measured: Duration::from_millis(60) };
     for work in [Work::Issuance, Work::Dpop, Work::Exchange, Work::Introspection, Work::Decision] {
-        // In so short a time a machine that has other things to do may answer nothing, or more than its trial promised.
-        let mut measured = tenure.measure(work, load).await;
-        for _ in 0..100 {
-            match &measured {
-                Ok(measured) if measured.answers > 0 || measured.errors > 0 => break,
-                Ok(_) => {}
-                Err(why) => assert!(why.to_string().contains("ran out"), "{work:?}: {why:#}"),
-            }
-            measured = tenure.measure(work, load).await;
-        }
-        let measured = measured.unwrap();
+        let measured = answered(async || tenure.measure(work, load).await).await;
         assert_eq!(measured.errors, 0, "{work:?}: {measured:?}");
-        assert!(measured.answers > 0, "{work:?}: {measured:?}");
     }
     let burst = tenure.burst(3, 2).await.unwrap();
     assert_eq!((burst.measured.answers, burst.measured.errors), (3, 0));
@@ -208,8 +210,8 @@ async fn it_is_set_up_and_measured_through_the_public_api() {
     assert!(lost.contains("4 were acknowledged, but 3 are recorded"), "{lost}");
     let certificates = Certificates::make(&data.path().join("certificates")).unwrap();
     let mutual = MutualTls { tenure, address: toy(Some(&certificates)).await, client: certificates.client().unwrap() };
-    let measured = mutual.issuance(load).await.unwrap();
-    assert!(measured.answers > 0 && measured.errors == 0, "{measured:?}");
+    let measured = answered(async || mutual.issuance(load).await).await;
+    assert_eq!(measured.errors, 0, "{measured:?}");
     mutual.stop().await.unwrap();
 }
 

@@ -91,7 +91,7 @@ pub const OTHER_CODES: &[OtherCode] = &[
     other(
         503,
         "index_building",
-        "more than 16,384 entries of the log are in no segment of its index yet: the problem says how far it has come, and `Retry-After` when to ask again",
+        "an index is being made, of the log (more than 16,384 entries are in none of its segments yet; the problem says how far it has come) or of the records (more than 4,096 changed since they were indexed): `Retry-After` says when to ask again",
     ),
     other(
         503,

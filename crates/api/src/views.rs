@@ -20,11 +20,14 @@ pub type Names = BTreeMap<String, String>;
 /// A page of a list.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Page<T> {
-    /// The items, in the order of their ids.
+    /// The items: in the order of their ids, or as they were asked to be sorted.
     pub items: Vec<T>,
     /// Give it as `after` to get the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub next: Option<String>,
+    /// How many there are on all pages, if that was asked.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub count: Option<u64>,
     /// The ids of records of this page that can't be read or were altered outside Tenure, of which an operator finds
     /// the cause with `tenure log verify-state`.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
@@ -37,7 +40,7 @@ pub struct Page<T> {
 impl<T> Page<T> {
     /// A list that is one page.
     pub fn whole(items: Vec<T>) -> Self {
-        Self { items, next: None, unreadable: Vec::new(), names: Names::new() }
+        Self { items, next: None, count: None, unreadable: Vec::new(), names: Names::new() }
     }
 }
 

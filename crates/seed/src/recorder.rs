@@ -14,6 +14,7 @@ use tenure_core::store::port::{
     Snapshot, Store, StoreError,
 };
 use tenure_core::store::row::{RowKey, RowKind};
+use tenure_core::store::search::SearchStore;
 use tenure_store::MemoryStore;
 
 /// What a commit is of a tale.
@@ -122,6 +123,9 @@ impl LogIndexStore for Recorder {
 }
 
 impl Store for Recorder {
+    fn search(&self) -> &dyn SearchStore {
+        self.memory.search()
+    }
     fn load<'a>(&'a self, keys: &'a [RowKey]) -> BoxFuture<'a, Result<Snapshot, StoreError>> {
         self.memory.load(keys)
     }
@@ -185,8 +189,11 @@ impl Store for Recorder {
     fn touch<'a>(&'a self, used: &'a [(String, Timestamp)]) -> BoxFuture<'a, Result<(), StoreError>> {
         self.memory.touch(used)
     }
-    fn last_used<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
-        self.memory.last_used(subject)
+    fn last_used_each<'a>(
+        &'a self,
+        subjects: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Option<Timestamp>>, StoreError>> {
+        self.memory.last_used_each(subjects)
     }
     fn last_uses<'a>(&'a self, after: &'a [u8], n: u16) -> BoxFuture<'a, Result<Vec<LastUse>, StoreError>> {
         self.memory.last_uses(after, n)

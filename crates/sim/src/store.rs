@@ -4,6 +4,7 @@
 //! operation that is dropped there has crashed before its effect, or its reply was lost after it.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,6 +19,7 @@ use tenure_core::store::port::{
     Page, Seal, Sealed, Snapshot, Store, StoreError,
 };
 use tenure_core::store::row::{Row, RowKey, RowKind};
+use tenure_core::store::search::{SearchChange, SearchState, SearchStore};
 use tenure_store::{Dump, MemoryStore};
 
 use crate::defects::tampered;
@@ -265,7 +267,36 @@ impl LogIndexStore for FaultyStore {
     }
 }
 
+impl SearchStore for FaultyStore {
+    fn search_state<'a>(
+        &'a self,
+        kind: RowKind,
+        known: &'a [(u64, u32)],
+        n: u16,
+    ) -> BoxFuture<'a, Result<SearchState, StoreError>> {
+        Box::pin(self.read(self.shared.inner.search().search_state(kind, known, n)))
+    }
+
+    fn change_search(&self, change: SearchChange) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(self.read(self.shared.inner.search().change_search(change)))
+    }
+
+    fn fold_again<'a>(
+        &'a self,
+        kind: RowKind,
+        places: Range<u64>,
+        after: Option<&'a str>,
+        n: u32,
+    ) -> BoxFuture<'a, Result<Option<String>, StoreError>> {
+        Box::pin(self.read(self.shared.inner.search().fold_again(kind, places, after, n)))
+    }
+}
+
 impl Store for FaultyStore {
+    fn search(&self) -> &dyn SearchStore {
+        self
+    }
+
     fn load<'a>(&'a self, keys: &'a [RowKey]) -> BoxFuture<'a, Result<Snapshot, StoreError>> {
         Box::pin(async move { self.read(self.shared.inner.load(keys)).await.map(|snapshot| self.seen(snapshot)) })
     }
@@ -347,8 +378,11 @@ impl Store for FaultyStore {
         Box::pin(self.read(self.shared.inner.touch(used)))
     }
 
-    fn last_used<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
-        Box::pin(self.read(self.shared.inner.last_used(subject)))
+    fn last_used_each<'a>(
+        &'a self,
+        subjects: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Option<Timestamp>>, StoreError>> {
+        Box::pin(self.read(self.shared.inner.last_used_each(subjects)))
     }
 
     fn last_uses<'a>(&'a self, after: &'a [u8], n: u16) -> BoxFuture<'a, Result<Vec<LastUse>, StoreError>> {

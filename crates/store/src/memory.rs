@@ -3,6 +3,7 @@
 //! Every future is ready when it is first polled, and nothing is read but the arguments.
 
 mod log_index;
+mod search;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,9 +17,11 @@ use tenure_core::store::port::{
     Seal, Sealed, Snapshot, Store, StoreError,
 };
 use tenure_core::store::row::{Row, RowKey};
+use tenure_core::store::search::{SearchStore, moved_by_use};
 use tenure_log::leaf_hash;
 
 use self::log_index::KeptIndex;
+use self::search::KeptSearch;
 use crate::batch::{self, Keeps, Original, Replaced, View, Writes};
 use crate::row::{Listed, kept_mac, leaf_of_entry, limit_of, verify};
 
@@ -67,6 +70,7 @@ struct State {
     archived: u64,
     used: BTreeMap<String, Timestamp>,
     log_index: KeptIndex,
+    search: KeptSearch,
 }
 
 impl MemoryStore {
@@ -169,6 +173,7 @@ impl State {
                 terms: new.put.terms.clone(),
                 drop_after: new.put.droppable_after,
             };
+            self.search.note(&new.put.key, new.revision);
             self.rows.insert(new.put.key.clone(), held);
         }
         for ((space, key), until) in writes.once {
@@ -299,6 +304,10 @@ impl View for State {
 }
 
 impl Store for MemoryStore {
+    fn search(&self) -> &dyn SearchStore {
+        self
+    }
+
     fn load<'a>(&'a self, keys: &'a [RowKey]) -> BoxFuture<'a, Result<Snapshot, StoreError>> {
         Box::pin(async move { self.snapshot(keys) })
     }
@@ -400,17 +409,29 @@ impl Store for MemoryStore {
 
     fn touch<'a>(&'a self, used: &'a [(String, Timestamp)]) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
-            let mut state = self.state.lock();
+            let state = &mut *self.state.lock();
             for (subject, at) in used {
-                let last = state.used.entry(subject.clone()).or_insert(*at);
-                *last = (*last).max(*at);
+                let known = state.used.get(subject).copied();
+                if known.is_none_or(|known| known < *at) {
+                    let moved = moved_by_use(subject, known, *at);
+                    if let Some((key, held)) = moved.and_then(|key| state.rows.get_key_value(&key)) {
+                        state.search.note(key, held.row.revision);
+                    }
+                    state.used.insert(subject.clone(), *at);
+                }
             }
             Ok(())
         })
     }
 
-    fn last_used<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
-        Box::pin(async move { Ok(self.state.lock().used.get(subject).copied()) })
+    fn last_used_each<'a>(
+        &'a self,
+        subjects: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Option<Timestamp>>, StoreError>> {
+        Box::pin(async move {
+            let state = self.state.lock();
+            Ok(subjects.iter().map(|subject| state.used.get(subject).copied()).collect())
+        })
     }
 
     fn last_uses<'a>(&'a self, after: &'a [u8], n: u16) -> BoxFuture<'a, Result<Vec<LastUse>, StoreError>> {

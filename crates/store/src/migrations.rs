@@ -26,6 +26,7 @@ pub(crate) const SQLITE: &[Migration] = &[
     Migration { number: 6, sql: include_str!("../migrations/sqlite/0006_compacted.sql") },
     Migration { number: 7, sql: include_str!("../migrations/sqlite/0007_log_index.sql") },
     Migration { number: 8, sql: include_str!("../migrations/sqlite/0008_archive.sql") },
+    Migration { number: 9, sql: include_str!("../migrations/sqlite/0009_search.sql") },
 ];
 pub(crate) const POSTGRES: &[Migration] = &[
     Migration { number: 1, sql: include_str!("../migrations/postgres/0001_start.sql") },
@@ -36,6 +37,7 @@ pub(crate) const POSTGRES: &[Migration] = &[
     Migration { number: 6, sql: include_str!("../migrations/postgres/0006_compacted.sql") },
     Migration { number: 7, sql: include_str!("../migrations/postgres/0007_log_index.sql") },
     Migration { number: 8, sql: include_str!("../migrations/postgres/0008_archive.sql") },
+    Migration { number: 9, sql: include_str!("../migrations/postgres/0009_search.sql") },
 ];
 
 impl Migration {

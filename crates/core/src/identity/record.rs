@@ -17,6 +17,7 @@ use crate::identity::state::{IdentityState, SuspensionCause};
 use crate::identity::tier::RiskTier;
 use crate::identity::transfer::TransferWindow;
 use crate::inventory::entitlement::WILDCARD;
+use crate::store::document::{Document, Order};
 use crate::store::row::{Position, Record, RowKind};
 use crate::store::term::{Field, Term, Terms, words};
 
@@ -211,6 +212,18 @@ impl Record for Identity {
     const KIND: RowKind = RowKind::Identity;
     fn row_id(&self) -> String {
         self.id.to_string()
+    }
+    const ORDERS: &'static [Order] = &[Order::Name, Order::End, Order::Risk, Order::LastUse];
+    fn document(&self) -> Document<'_> {
+        let charter = &self.charter;
+        let bindings = charter.workload_binding.as_ref().map(WorkloadBinding::workload);
+        let texts = charter.purpose.iter().chain(&charter.repositories).map(|text| text.as_str().into());
+        Document {
+            name: (&self.name).into(),
+            texts: texts.chain(bindings.map(Into::into)).collect(),
+            end: charter.expires_at,
+            risk: self.tier as u8,
+        }
     }
     fn terms(&self) -> Terms<Self> {
         let charter = &self.charter;

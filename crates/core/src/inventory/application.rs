@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::id::{ApplicationId, PersonId, TeamId};
 use crate::base::time::Timestamp;
 use crate::inventory::third_party::Standing;
+use crate::store::document::{Document, Order};
 use crate::store::row::{Record, RowKind};
 use crate::store::term::{Field, Terms};
 
@@ -47,6 +48,10 @@ impl Record for Application {
     const KIND: RowKind = RowKind::Application;
     fn row_id(&self) -> String {
         self.id.to_string()
+    }
+    const ORDERS: &'static [Order] = &[Order::Name];
+    fn document(&self) -> Document<'_> {
+        Document { name: (&self.name).into(), ..Document::default() }
     }
     fn terms(&self) -> Terms<Self> {
         Terms::none()

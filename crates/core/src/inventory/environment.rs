@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::id::SigningKeyId;
 use crate::base::problem::FieldProblem;
 use crate::base::time::Timestamp;
+use crate::store::document::{Document, Order};
 use crate::store::row::{Record, RowKind};
 use crate::trust::signing_key::{SigningAlgorithm, SigningKey};
 
@@ -103,5 +104,9 @@ impl Record for Environment {
     const KIND: RowKind = RowKind::Environment;
     fn row_id(&self) -> String {
         self.name.clone()
+    }
+    const ORDERS: &'static [Order] = &[Order::Name];
+    fn document(&self) -> Document<'_> {
+        Document { name: (&self.name).into(), ..Document::default() }
     }
 }

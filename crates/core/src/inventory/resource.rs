@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::id::{ApplicationId, ResourceId};
 use crate::base::time::Timestamp;
 use crate::base::uri;
+use crate::store::document::{Document, Order};
 use crate::store::row::{Record, RowKind};
 use crate::store::term::{Field, Terms};
 use crate::trust::signing_key::SigningAlgorithm;
@@ -97,6 +98,10 @@ impl Record for Resource {
     const KIND: RowKind = RowKind::Resource;
     fn row_id(&self) -> String {
         self.id.to_string()
+    }
+    const ORDERS: &'static [Order] = &[Order::Name];
+    fn document(&self) -> Document<'_> {
+        Document { name: (&self.uri).into(), texts: vec![(&self.kind).into()], ..Document::default() }
     }
     fn terms(&self) -> Terms<Self> {
         Terms::none()

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::id::{CloudAccountId, NeedId, PersonId, VendorId};
 use crate::base::time::Timestamp;
+use crate::store::document::{Document, Order};
 use crate::store::row::{Record, RowKind};
 use crate::store::term::{Field, Terms, words};
 
@@ -65,6 +66,15 @@ impl Record for Vendor {
     fn row_id(&self) -> String {
         self.id.to_string()
     }
+    const ORDERS: &'static [Order] = &[Order::Name, Order::End];
+    fn document(&self) -> Document<'_> {
+        Document {
+            name: (&self.name).into(),
+            texts: vec![(&self.contact).into()],
+            end: self.ends_at,
+            ..Document::default()
+        }
+    }
     fn terms(&self) -> Terms<Self> {
         Terms::none().with(Self::NAME, &self.name).with(Self::OWNER, self.owner).with(Self::STANDING, self.standing)
     }
@@ -108,6 +118,10 @@ impl Record for CloudAccount {
     fn row_id(&self) -> String {
         self.id.to_string()
     }
+    const ORDERS: &'static [Order] = &[Order::Name];
+    fn document(&self) -> Document<'_> {
+        Document { name: format!("{}/{}", self.provider, self.account).into(), ..Document::default() }
+    }
     fn terms(&self) -> Terms<Self> {
         Terms::none()
             .with(Self::PROVIDER, &self.provider)
@@ -148,6 +162,10 @@ impl Record for DataDomain {
     const KIND: RowKind = RowKind::DataDomain;
     fn row_id(&self) -> String {
         self.name.clone()
+    }
+    const ORDERS: &'static [Order] = &[Order::Name];
+    fn document(&self) -> Document<'_> {
+        Document { name: (&self.name).into(), ..Document::default() }
     }
 }
 
@@ -197,6 +215,10 @@ impl Record for Need {
     const KIND: RowKind = RowKind::Need;
     fn row_id(&self) -> String {
         self.id.to_string()
+    }
+    const ORDERS: &'static [Order] = &[Order::Name, Order::End];
+    fn document(&self) -> Document<'_> {
+        Document { name: (&self.name).into(), end: self.ends_at, ..Document::default() }
     }
     fn terms(&self) -> Terms<Self> {
         Terms::none().with(Self::NAME, &self.name).with(Self::OWNER, self.owner).with(Self::STANDING, self.standing)

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::id::{OperatorTokenId, PersonId, TeamId};
 use crate::base::placed::Placed;
 use crate::base::time::{Span, Timestamp};
+use crate::store::document::{Document, Order};
 use crate::store::row::{Record, RowKind};
 use crate::store::term::{Field, Terms, words};
 
@@ -256,6 +257,16 @@ impl Record for Person {
     const KIND: RowKind = RowKind::Person;
     fn row_id(&self) -> String {
         self.id.to_string()
+    }
+    const ORDERS: &'static [Order] = &[Order::Name, Order::End];
+    fn document(&self) -> Document<'_> {
+        let text = |text: &Option<String>| text.as_deref().unwrap_or_default().to_owned();
+        Document {
+            name: text(&self.name).into(),
+            texts: vec![text(&self.email).into()],
+            end: self.ends_at,
+            ..Document::default()
+        }
     }
     fn terms(&self) -> Terms<Self> {
         let source = self.source.as_ref();

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::id::TeamId;
 use crate::base::time::Timestamp;
 use crate::people::person::SourceRef;
+use crate::store::document::{Document, Order};
 use crate::store::row::{Record, RowKind};
 use crate::store::term::{Field, Terms};
 
@@ -31,6 +32,10 @@ impl Record for Team {
     const KIND: RowKind = RowKind::Team;
     fn row_id(&self) -> String {
         self.id.to_string()
+    }
+    const ORDERS: &'static [Order] = &[Order::Name];
+    fn document(&self) -> Document<'_> {
+        Document { name: (&self.name).into(), ..Document::default() }
     }
     fn terms(&self) -> Terms<Self> {
         Terms::none().with(Self::NAME, &self.name)

@@ -10,6 +10,7 @@ use crate::store::changeset::Changeset;
 use crate::store::due::DueKind;
 use crate::store::log_index::LogIndexStore;
 use crate::store::row::{BadRow, Position, Record, Row, RowKey, RowKind, Stored};
+use crate::store::search::SearchStore;
 
 /// A boxed future: the port is used as `dyn Store`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -372,6 +373,8 @@ pub trait Store: LogIndexStore {
     ) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>>;
     /// Entries from an index on, at most `n`.
     fn entries(&self, from: u64, n: u16) -> BoxFuture<'_, Result<Vec<LogEntry>, StoreError>>;
+    /// What it keeps of the index of records.
+    fn search(&self) -> &dyn SearchStore;
     /// Leaf hashes from an index on, at most `n`.
     fn leaf_hashes(&self, from: u64, n: u32) -> BoxFuture<'_, Result<Vec<[u8; 32]>, StoreError>>;
     /// The log's size and last time.
@@ -389,8 +392,15 @@ pub trait Store: LogIndexStore {
     fn archive(&self, bundle: u64) -> BoxFuture<'_, Result<bool, StoreError>>;
     /// Notes when subjects were last used; later times win. Write-behind: it may be lost in a crash.
     fn touch<'a>(&'a self, used: &'a [(String, Timestamp)]) -> BoxFuture<'a, Result<(), StoreError>>;
-    /// When a subject was last used. What nobody with the key has noted is no use.
-    fn last_used<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>>;
+    /// When each of these subjects was last used. What nobody with the key has noted is no use.
+    fn last_used_each<'a>(
+        &'a self,
+        subjects: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Option<Timestamp>>, StoreError>>;
+    /// When a subject was last used.
+    fn last_used<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
+        Box::pin(async move { Ok(self.last_used_each(&[subject.to_owned()]).await?.pop().flatten()) })
+    }
     /// Last uses of subjects behind another, in the order of their bytes, at most `n`.
     fn last_uses<'a>(&'a self, after: &'a [u8], n: u16) -> BoxFuture<'a, Result<Vec<LastUse>, StoreError>>;
     /// Drops up to `n` rows, keys and counts of each sort whose time is over; returns how many went.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::base::time::Timestamp;
+use crate::store::document::{Document, Order};
 use crate::store::term::Terms;
 
 /// A place in the log: entries are numbered within their shard, and only positions of one shard compare.
@@ -162,6 +163,41 @@ row_kinds! {
     StateDigest = 50, "state_digest";
 }
 
+impl RowKind {
+    /// The kinds whose records people look for by words.
+    pub const SEARCHED: &[Self] = &[
+        Self::Person,
+        Self::Application,
+        Self::Environment,
+        Self::Resource,
+        Self::Issuer,
+        Self::Identity,
+        Self::Team,
+        Self::Vendor,
+        Self::CloudAccount,
+        Self::DataDomain,
+        Self::Need,
+    ];
+
+    /// Whether people look for its records by words.
+    pub const fn is_searched(self) -> bool {
+        matches!(
+            self,
+            Self::Person
+                | Self::Application
+                | Self::Environment
+                | Self::Resource
+                | Self::Issuer
+                | Self::Identity
+                | Self::Team
+                | Self::Vendor
+                | Self::CloudAccount
+                | Self::DataDomain
+                | Self::Need
+        )
+    }
+}
+
 /// A row's name: its kind and its id, which is unique within the kind.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RowKey {
@@ -259,6 +295,12 @@ pub trait Record: Serialize + DeserializeOwned + Send + Sync + 'static {
         Self: Sized,
     {
         Terms::none()
+    }
+    /// By what else than its id records of a [searched kind](RowKind::is_searched) are sorted.
+    const ORDERS: &'static [Order] = &[];
+    /// What records of a searched kind are looked for by.
+    fn document(&self) -> Document<'_> {
+        Document::default()
     }
     /// When the row may be dropped without an event, if ever: only for what its end makes worthless (expired
     /// credentials).

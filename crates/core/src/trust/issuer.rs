@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::base::id::{IssuerId, PersonId};
 use crate::base::state::{BadStep, InState};
 use crate::base::time::Timestamp;
+use crate::store::document::{Document, Order};
 use crate::store::row::{Record, RowKind};
 use crate::store::term::{Field, Terms};
 use crate::trust::state::{TrustState, confirmable};
@@ -254,6 +255,10 @@ impl Record for Issuer {
     const KIND: RowKind = RowKind::Issuer;
     fn row_id(&self) -> String {
         self.id.to_string()
+    }
+    const ORDERS: &'static [Order] = &[Order::Name];
+    fn document(&self) -> Document<'_> {
+        Document { name: (&self.url).into(), ..Document::default() }
     }
     fn terms(&self) -> Terms<Self> {
         Terms::none().with(Self::URL, &self.url)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use tenure_api::views::{IdentityView, Names, RemovalGroup};
+use tenure_core::base::time::Timestamp;
 use tenure_core::identity::Identity;
 use tenure_core::identity::scope::{Hold, Scope};
 use tenure_core::store::port::Committed;
@@ -23,7 +24,8 @@ pub(crate) async fn identity_view(
 ) -> Result<IdentityView, OpError> {
     let holds = Box::pin(holds::holds_of(kernel, std::iter::once(&record))).await?;
     let removal_group = Box::pin(removal_groups::removal_group_view(kernel, &record.charter)).await?;
-    let mut view = shown(kernel, record, revision, &holds, removal_group).await?;
+    let last_used = work::last_used(kernel, &record.id.to_string()).await?;
+    let mut view = shown(record, revision, &holds, removal_group, last_used);
     if let Some(committed) = committed {
         view.log = Some(kernel.logged(committed).await?);
     }
@@ -34,27 +36,28 @@ pub(crate) async fn identity_view(
 pub(crate) async fn identity_views(kernel: &Kernel, rows: Vec<Stored<Identity>>) -> Result<Vec<IdentityView>, OpError> {
     let holds = holds::holds_of(kernel, rows.iter().map(|row| &*row.value)).await?;
     let mut groups = BTreeMap::new();
+    let ids: Vec<String> = rows.iter().map(|row| row.id.to_string()).collect();
+    let uses = work::last_used_each(kernel, &ids).await?;
     let mut views = Vec::with_capacity(rows.len());
-    for row in rows {
+    for (row, last_used) in rows.into_iter().zip(uses) {
         let place = (row.charter.removal_group, row.charter.application);
         if let Entry::Vacant(unknown) = groups.entry(place) {
             unknown.insert(removal_groups::removal_group_view(kernel, &row.charter).await?);
         }
         let group = groups.get(&place).cloned().flatten();
-        views.push(shown(kernel, (*row.value).clone(), row.revision, &holds, group).await?);
+        views.push(shown((*row.value).clone(), row.revision, &holds, group, last_used));
     }
     Ok(views)
 }
 
-pub(crate) async fn shown(
-    kernel: &Kernel,
+fn shown(
     record: Identity,
     revision: u64,
     holds: &BTreeMap<Scope, Hold>,
     removal_group: Option<RemovalGroup>,
-) -> Result<IdentityView, OpError> {
-    let last_used = work::last_used(kernel, &record.id.to_string()).await?;
-    Ok(IdentityView {
+    last_used: Option<Timestamp>,
+) -> IdentityView {
+    IdentityView {
         removal_group,
         holds: scopes_of(&record).iter().filter_map(|scope| holds.get(scope).cloned()).collect(),
         releasers: None,
@@ -64,5 +67,5 @@ pub(crate) async fn shown(
         last_used,
         log: None,
         names: Names::new(),
-    })
+    }
 }

@@ -62,6 +62,12 @@ pub enum OpError {
         /// When to ask again.
         retry_after: Span,
     },
+    /// Too many records changed since the index of records was made to answer in time; it is being made.
+    #[error("the index of records is being made")]
+    SearchBuilding {
+        /// When to ask again.
+        retry_after: Span,
+    },
     /// Can't be done now; nothing was decided.
     #[error("unavailable: {0}")]
     Unavailable(String),

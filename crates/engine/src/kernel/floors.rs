@@ -12,6 +12,7 @@ use tenure_core::store::port::{
     Snapshot, Store, StoreError,
 };
 use tenure_core::store::row::{Record, RowKey};
+use tenure_core::store::search::SearchStore;
 
 /// A store whose rows of authority can't be put back one by one.
 pub(crate) struct Floored {
@@ -111,6 +112,10 @@ impl LogIndexStore for Floored {
 }
 
 impl Store for Floored {
+    fn search(&self) -> &dyn SearchStore {
+        self.store.search()
+    }
+
     fn load<'a>(&'a self, keys: &'a [RowKey]) -> BoxFuture<'a, Result<Snapshot, StoreError>> {
         Box::pin(self.load_with_floors(keys))
     }
@@ -194,8 +199,11 @@ impl Store for Floored {
         self.store.touch(used)
     }
 
-    fn last_used<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
-        self.store.last_used(subject)
+    fn last_used_each<'a>(
+        &'a self,
+        subjects: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Option<Timestamp>>, StoreError>> {
+        self.store.last_used_each(subjects)
     }
 
     fn last_uses<'a>(&'a self, after: &'a [u8], n: u16) -> BoxFuture<'a, Result<Vec<LastUse>, StoreError>> {

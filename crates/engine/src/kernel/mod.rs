@@ -26,9 +26,12 @@ pub mod operation;
 pub mod outbound;
 pub mod policy;
 pub mod query;
+pub(crate) mod recent;
 pub mod refusals;
 mod reserved;
+pub(crate) mod search;
 pub(crate) mod spans;
+mod varint;
 pub mod work;
 
 use std::collections::HashMap;

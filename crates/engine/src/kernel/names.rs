@@ -17,6 +17,7 @@ use tenure_core::inventory::third_party::{CloudAccount, Need, Vendor};
 use tenure_core::people::person::Person;
 use tenure_core::people::team::Team;
 use tenure_core::signal::Source;
+use tenure_core::store::document::{Order, words};
 use tenure_core::store::port::Snapshot;
 use tenure_core::store::row::{Record, RowKey};
 use tenure_core::store::term::Field;
@@ -25,10 +26,11 @@ use tenure_core::trust::issuer::Issuer;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::query::{Listed, MAX_PAGE, Query};
-use crate::kernel::{Kernel, authority};
+use crate::kernel::search::ask::Question;
+use crate::kernel::{Kernel, authority, search};
 
-/// People that are looked through for one by name: they are in no index by what is personal about them.
-const PEOPLE: usize = 10_000;
+/// People of one name that are told apart.
+const MOST: usize = 20;
 /// Records of one answer that are named.
 const NAMED: usize = 1_000;
 
@@ -121,12 +123,24 @@ async fn by_term<T: Named>(kernel: &Kernel, name: &str) -> Result<T::Id, OpError
 async fn person_called(kernel: &Kernel, caller: &Caller, name: &str) -> Result<PersonId, OpError> {
     let wanted = name.to_lowercase();
     let is = |value: &Option<String>| value.as_ref().is_some_and(|value| value.to_lowercase() == wanted);
-    let (mut named, mut seen) = (Vec::new(), 0);
-    let mut pages = kernel.pages::<Person>(Query::every().limit(MAX_PAGE));
-    while let Some(found) = pages.next().await? {
-        let people = found.readable();
-        seen += people.len();
-        for person in people {
+    let mut named = Vec::new();
+    let mut question = Question {
+        kind: Person::KIND,
+        filters: Vec::new(),
+        text: name.to_owned(),
+        order: Order::Id,
+        descending: false,
+        after: None,
+        limit: usize::from(MAX_PAGE),
+    };
+    // What has no word is no person's name.
+    while !words(name).is_empty() {
+        let Some(answer) = search::ask::ask(kernel, &question).await? else {
+            return Err(OpError::SearchBuilding { retry_after: search::ask::AGAIN_AFTER });
+        };
+        let ids: Vec<String> = answer.found.iter().map(|(_, id)| id.clone()).collect();
+        let (rows, _) = search::readable(kernel, Person::KIND, &ids).await?;
+        for person in rows.iter().filter_map(|row| row.decode::<Person>().ok()) {
             if is(&person.email) {
                 return Ok(person.id);
             }
@@ -134,13 +148,10 @@ async fn person_called(kernel: &Kernel, caller: &Caller, name: &str) -> Result<P
                 named.push(person);
             }
         }
-        if pages.more() && seen >= PEOPLE {
-            return Err(OpError::field(
-                "person",
-                "name_not_searched",
-                "name the person by id: there are more people than are looked through",
-            ));
+        if !answer.more || named.len() >= MOST {
+            break;
         }
+        question.after = answer.found.last().map(|(key, _)| key.clone());
     }
     match named.as_slice() {
         [] => Ok(Person::NOBODY),

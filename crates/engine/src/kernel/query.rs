@@ -25,6 +25,7 @@ use tenure_core::inventory::application::Application;
 use tenure_core::inventory::environment::Environment;
 use tenure_core::inventory::resource::Resource;
 use tenure_core::people::person::Person;
+use tenure_core::store::document::Order;
 use tenure_core::store::port::{ListQuery, StoreError};
 use tenure_core::store::row::{BadRow, Record, Stored};
 use tenure_core::store::term::{Field, Term};
@@ -34,7 +35,8 @@ use tenure_credentials::vouch::Vouch;
 
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::{Kernel, authority};
+use crate::kernel::search::ask::{Answer, Question};
+use crate::kernel::{Kernel, authority, search};
 
 /// Records of one answer if a query doesn't say how many.
 const DEFAULT: u16 = 200;
@@ -242,11 +244,17 @@ pub struct ListAsk<T> {
     pub after: Option<String>,
     /// How many at most, 1 to [`MAX_PAGE`]; 50 if not given.
     pub limit: Option<u16>,
+    /// Text of which each word has to begin one of a record's.
+    pub text: Option<String>,
+    /// Their order, and whether it is turned round; by id if not given.
+    pub sort: Option<(Order, bool)>,
+    /// Whether those that fit are counted, on whichever page they are.
+    pub count: bool,
 }
 
 impl<T> Default for ListAsk<T> {
     fn default() -> Self {
-        Self { filters: Vec::new(), after: None, limit: None }
+        Self { filters: Vec::new(), after: None, limit: None, text: None, sort: None, count: false }
     }
 }
 
@@ -278,12 +286,13 @@ enum Altered {
 pub(crate) struct PageEnd {
     next: Option<String>,
     unreadable: Vec<String>,
+    count: Option<u64>,
 }
 
 impl PageEnd {
     /// The page with these items.
     pub(crate) fn page<T>(self, items: Vec<T>) -> Page<T> {
-        Page { items, next: self.next, unreadable: self.unreadable, names: Names::new() }
+        Page { items, next: self.next, count: self.count, unreadable: self.unreadable, names: Names::new() }
     }
 }
 
@@ -403,7 +412,8 @@ impl Kernel {
     pub(crate) async fn page<T: Record>(&self, ask: ListAsk<T>) -> Result<(Vec<Stored<T>>, PageEnd), OpError> {
         let limit = ask.limit.unwrap_or(DEFAULT_PAGE);
         let query = Query::of(ask.filters).limit(limit);
-        let cursors = Cursors::of(&self.root, &query);
+        let (order, descending) = ask.sort.unwrap_or((Order::Id, false));
+        let cursors = Cursors::of(&self.root, &query).found_by(ask.text.as_deref(), ask.sort);
         let mut problems = Vec::new();
         if !(1..=MAX_PAGE).contains(&limit) {
             problems.push(FieldProblem::new("limit", "limit_unfit", format!("ask for 1 to {MAX_PAGE} records")));
@@ -418,12 +428,60 @@ impl Kernel {
         if !problems.is_empty() {
             return Err(OpError::Invalid(problems));
         }
+        let needs_index = ask.text.is_some() || ask.sort.is_some() || ask.count;
+        if T::KIND.is_searched() && (needs_index || query.all.len() > 1) {
+            let (mut each, groups) = query.clauses();
+            let filters = each.drain(..).map(|term| vec![term]).chain(groups).collect();
+            let question = Question {
+                kind: T::KIND,
+                filters,
+                text: ask.text.unwrap_or_default(),
+                order,
+                descending,
+                after: after.as_deref().map(|place| search::key_at(order, place)),
+                limit: usize::from(limit),
+            };
+            match search::ask::ask(self, &question).await? {
+                Some(answer) => return self.searched(&question, answer, &cursors, ask.count).await,
+                None if needs_index => return Err(OpError::SearchBuilding { retry_after: search::ask::AGAIN_AFTER }),
+                None => {}
+            }
+        }
         let found = self.look_for(&query.after(after), Altered::IsNamed).await?;
         let end = PageEnd {
             next: found.next.map(|id| cursors.seal(&id)),
             unreadable: found.unreadable.into_iter().map(|unreadable| unreadable.bad.key.id).collect(),
+            count: None,
         };
         Ok((found.rows, end))
+    }
+
+    /// A page of what the index of records found.
+    async fn searched<T: Record>(
+        &self,
+        question: &Question,
+        answer: Answer,
+        cursors: &Cursors,
+        is_counted: bool,
+    ) -> Result<(Vec<Stored<T>>, PageEnd), OpError> {
+        let ids: Vec<String> = answer.found.iter().map(|(_, id)| id.clone()).collect();
+        let (rows, altered) = search::readable(self, T::KIND, &ids).await?;
+        let mut unreadable: Vec<String> = answer.unreadable.into_iter().chain(altered).map(|key| key.id).collect();
+        let mut records = Vec::with_capacity(rows.len());
+        for row in rows {
+            match row.decode::<T>() {
+                // It may have been written since it was found.
+                Ok(record) if question.is_met_by(&*record.value) => records.push(record),
+                Ok(_) => {}
+                Err(bad) => {
+                    tracing::error!(row = %bad.key, why = bad.why, "a row can't be read; `tenure log verify-state` names all of them");
+                    unreadable.push(bad.key.id);
+                }
+            }
+        }
+        let last = answer.found.last().filter(|_| answer.more);
+        let next = last.map(|(key, _)| cursors.seal(&search::place_of(question.order, key)));
+        Ok((records, PageEnd { next, unreadable, count: is_counted.then_some(answer.count) }))
     }
 
     /// A page of plain records.
@@ -488,16 +546,24 @@ impl Cursors {
         }
     }
 
+    /// The same by words, in an order.
+    fn found_by(mut self, text: Option<&str>, sort: Option<(Order, bool)>) -> Self {
+        self.list.extend(text.map(|text| format!("by words {text}")));
+        let way = |descending| if descending { "down" } else { "up" };
+        self.list.extend(sort.map(|(order, descending)| format!("sorted {} {order}", way(descending))));
+        self
+    }
+
     fn list(&self) -> Vec<&str> {
         self.list.iter().map(String::as_str).collect()
     }
 
-    /// The cursor behind the row with this id.
-    fn seal(&self, id: &str) -> String {
-        self.vouch.carried(id, &self.list())
+    /// The cursor behind the row at this place: of a list by ids its id, of another one the key of its order.
+    fn seal(&self, place: &str) -> String {
+        self.vouch.carried(place, &self.list())
     }
 
-    /// The id behind which a list goes on.
+    /// The place behind which a list goes on.
     fn open(&self, cursor: &str) -> Result<String, FieldProblem> {
         let carried = Some(cursor).filter(|cursor| cursor.len() <= MAX_CURSOR);
         let hint = "give `next` of the page before, whole, with the same list and the same filters; or leave it out for the first page";

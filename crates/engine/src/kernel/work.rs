@@ -50,6 +50,16 @@ pub(crate) async fn last_used(kernel: &Kernel, subject: &str) -> Result<Option<T
     Ok(kernel.store.last_used(subject).await?.max(noted))
 }
 
+/// When each of these subjects was last used, in their order.
+pub(crate) async fn last_used_each(kernel: &Kernel, subjects: &[String]) -> Result<Vec<Option<Timestamp>>, OpError> {
+    let noted: Vec<Option<Timestamp>> = {
+        let used = kernel.used.lock();
+        subjects.iter().map(|subject| used.get(subject).copied()).collect()
+    };
+    let stored = kernel.store.last_used_each(subjects).await?;
+    Ok(stored.into_iter().zip(noted).map(|(stored, noted)| stored.max(noted)).collect())
+}
+
 /// Under what a decision that allowed an action notes that.
 pub(crate) fn use_stamp(identity: &impl std::fmt::Display, resource: &str, action: &str) -> String {
     format!("use {identity} {resource} {action}")

@@ -16,7 +16,7 @@ use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::ControlPoint;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::log_index::{Segment, SegmentChange};
-use tenure_credentials::log_index::LogIndexKeys;
+use tenure_credentials::index_keys::IndexKeys;
 use tenure_log::leaf_hash;
 use tokio::sync::watch;
 
@@ -24,6 +24,7 @@ use crate::kernel::Kernel;
 use crate::kernel::authority::{inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+use crate::kernel::log_index::build_at;
 use crate::kernel::log_index::page::{self, Header, PageWriter, Posting};
 use crate::kernel::log_index::search::{leaf_of, read_entries};
 use crate::kernel::log_index::terms;
@@ -170,13 +171,13 @@ pub async fn covered(kernel: &Kernel) -> Result<(u64, u64), OpError> {
 /// A segment that is being made.
 struct Draft<'k> {
     kernel: &'k Kernel,
-    keys: &'k LogIndexKeys,
+    keys: &'k IndexKeys,
     build: u64,
     writer: PageWriter<'k>,
 }
 
 impl<'k> Draft<'k> {
-    fn new(kernel: &'k Kernel, keys: &'k LogIndexKeys, from: u64) -> Self {
+    fn new(kernel: &'k Kernel, keys: &'k IndexKeys, from: u64) -> Self {
         let mut random = [0; 4];
         kernel.entropy.fill(&mut random);
         let build = build_at(kernel.now(), u32::from_be_bytes(random));
@@ -269,7 +270,7 @@ impl Source {
     }
 
     /// The next posting, if there is one; false if a page isn't what it should be.
-    async fn fill(&mut self, kernel: &Kernel, keys: &LogIndexKeys) -> Result<bool, OpError> {
+    async fn fill(&mut self, kernel: &Kernel, keys: &IndexKeys) -> Result<bool, OpError> {
         while self.postings.peek().is_none() && self.next < self.header.page_count() {
             let end = self.header.page_count().min(self.next + READ);
             let asked: Vec<(u64, u32)> = (self.next..end).map(|number| (self.header.build, number)).collect();
@@ -349,11 +350,6 @@ async fn doubt(kernel: &Kernel, build: u64) -> Result<(), OpError> {
         kernel.memory.of::<IndexMemory>().suspect(build);
     }
     Ok(())
-}
-
-/// The number of a build: later ones have greater numbers, to the second.
-fn build_at(at: Timestamp, random: u32) -> u64 {
-    (u64::try_from(at.as_secs()).unwrap_or_default() << 30) | u64::from(random >> 2)
 }
 
 pub(crate) async fn run(kernel: Arc<Kernel>, mut stop: watch::Receiver<bool>) {

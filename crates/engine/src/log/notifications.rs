@@ -34,6 +34,7 @@ pub async fn notifications(kernel: &Kernel, caller: &Caller) -> Result<Page<Chan
     Ok(Page {
         items,
         next: None,
+        count: None,
         unreadable: unreadable.into_iter().map(|bad| bad.key.id).collect(),
         names: Names::new(),
     })

@@ -173,6 +173,7 @@ pub async fn sign_in_providers(kernel: &Kernel, caller: &Caller) -> Result<Page<
     Ok(Page {
         items: items.collect(),
         next: None,
+        count: None,
         unreadable: unreadable.into_iter().map(|unreadable| unreadable.bad.key.id).collect(),
         names: tenure_api::views::Names::new(),
     })

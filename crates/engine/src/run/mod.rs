@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::kernel::Kernel;
 use crate::kernel::notice::Notify;
+use crate::kernel::search::fold;
 use crate::log::{indexing, outbox, sealer};
 use crate::state::verification;
 
@@ -33,6 +34,7 @@ pub async fn work(kernel: Arc<Kernel>, channels: Vec<Arc<dyn Notify>>, stop: wat
         ownership::run(Arc::clone(&kernel), stop.clone()),
         archiving::run(Arc::clone(&kernel), stop.clone()),
         indexing::run(Arc::clone(&kernel), stop.clone()),
+        fold::run(Arc::clone(&kernel), stop.clone()),
         purging::run(kernel, stop),
     );
 }

@@ -61,6 +61,7 @@ use crate::kernel::error::OpError;
 use crate::kernel::freshness::SignInSetUp;
 use crate::kernel::notice::Outbox;
 use crate::kernel::operation::Asked;
+use crate::kernel::search::check::{self, IdSum};
 use crate::kernel::{Kernel, keys};
 use crate::log::{reading, seal};
 use crate::state::log_index::IndexCheck;
@@ -137,8 +138,13 @@ pub(crate) async fn check_state(kernel: &Kernel, extent: Extent) -> Result<(Stat
     for (covered, fault) in index.end(kernel).await? {
         report_fault(&mut report, "log_index".to_owned(), covered, fault);
     }
+    // What was first written before is still there when the index of records is looked at.
+    let since = kernel.store.head().await?.size;
     for kind in RowKind::ALL {
-        compare(kernel, *kind, &mut report, &mut replay).await?;
+        let there = compare(kernel, *kind, since, &mut report, &mut replay).await?;
+        if kind.is_searched() {
+            check_search(kernel, *kind, since, there, &mut report).await?;
+        }
     }
     for (key, (revision, digest)) in std::mem::take(&mut replay.said) {
         // What was dropped at its end is not there any more, and no digest says it again.
@@ -244,7 +250,33 @@ async fn signed_checkpoint(kernel: &Kernel) -> Result<Option<Checkpoint>, OpErro
     Ok(Some(opened.checkpoint))
 }
 
-async fn compare(kernel: &Kernel, kind: RowKind, report: &mut StateReport, replay: &mut Replay) -> Result<(), OpError> {
+/// Names what is wrong with the index of a kind that is searched.
+async fn check_search(
+    kernel: &Kernel,
+    kind: RowKind,
+    since: u64,
+    there: IdSum,
+    report: &mut StateReport,
+) -> Result<(), OpError> {
+    let faults = check::check(kernel, kind, since, there).await?;
+    for (from, to) in faults.altered {
+        report_fault(report, "search_index".to_owned(), format!("{} {from}-{to}", kind.as_str()), StateFault::Altered);
+    }
+    faults.misindexed.iter().for_each(|key| fault(report, key, StateFault::Misindexed));
+    faults.unindexed.iter().for_each(|key| fault(report, key, StateFault::Unindexed));
+    Ok(())
+}
+
+/// Compares the rows of a kind with what the log says of them, and returns what rows first written before `since` there
+/// are.
+async fn compare(
+    kernel: &Kernel,
+    kind: RowKind,
+    since: u64,
+    report: &mut StateReport,
+    replay: &mut Replay,
+) -> Result<IdSum, OpError> {
+    let mut there = IdSum::default();
     let sealer = RowMac::new(&kernel.root);
     let mut after = None;
     loop {
@@ -254,14 +286,18 @@ async fn compare(kernel: &Kernel, kind: RowKind, report: &mut StateReport, repla
             report.rows += 1;
             fault(report, key, StateFault::Altered);
             replay.said.remove(key);
+            there.add(&key.id);
         }
         for row in &page.rows {
+            if row.created.index < since {
+                there.add(&row.key.id);
+            }
             compare_row(row, report, replay, &sealer);
         }
         beside::check_beside(kernel, &page.rows, report).await?;
         after = page.next;
         if after.is_none() {
-            return Ok(());
+            return Ok(there);
         }
     }
 }

@@ -96,6 +96,13 @@ pub(crate) fn problem_of(error: OpError) -> Problem {
             problem.retry_after = Some(whole_seconds(retry_after));
             problem
         }
+        OpError::SearchBuilding { retry_after } => {
+            let mut problem = Problem::new(503, "index_building", "the records are being indexed")
+                .detail("more of them changed than are read for one question")
+                .hint("ask again in a few seconds; by no or one filter, without `q`, `sort` and `count`, lists answer meanwhile");
+            problem.retry_after = Some(whole_seconds(retry_after));
+            problem
+        }
         OpError::Unavailable(why) => {
             tracing::warn!(why, "a request was turned away");
             Problem::new(503, "unavailable", "unavailable for the moment").hint("try again in a second; nothing was changed")

@@ -39,6 +39,8 @@ use tenure_core::request::review::{Review, ReviewState, ReviewTrigger};
 use tenure_core::request::{Class, Request, RequestState};
 use tenure_core::signal::removal::{Removal, RemovalState};
 use tenure_core::signal::{Format, Signal, SignalKind, SignalState, Source, SubjectKind};
+use tenure_core::store::document::{Order, words};
+use tenure_core::store::row::Record;
 use tenure_core::store::term::Field;
 use tenure_core::trust::issuer::Issuer;
 use tenure_core::trust::state::TrustState;
@@ -49,6 +51,14 @@ use crate::contract::api::{Operation, Takes};
 use crate::contract::error::Failure;
 use crate::contract::query::{parameter, parameters};
 
+/// Words that records of a searched kind are looked for by.
+const SEARCH: &str = "q";
+/// Their order.
+const SORT: &str = "sort";
+/// Whether they are counted.
+const COUNT: &str = "count";
+/// How many words may be looked for at once.
+const MAX_WORDS: usize = 16;
 /// The longest value of a filter in bytes: what an index of a store takes, without the filter's name.
 const MAX_VALUE: usize = 480;
 
@@ -59,7 +69,7 @@ type Check = fn(&str) -> Result<(), String>;
 type Filter<T> = (Field<T>, Check);
 
 /// Records that are listed.
-pub(crate) trait Filtered: Sized + 'static {
+pub(crate) trait Filtered: Record {
     /// What the list can be narrowed by.
     const FILTERS: &'static [Filter<Self>];
 }
@@ -91,11 +101,39 @@ impl<T: Filtered> Takes for List<T> {
                 &values(*check, &taken),
             );
         }
+        if T::KIND.is_searched() {
+            let any = json!({"type": "string", "minLength": 1, "maxLength": MAX_VALUE});
+            let words =
+                "Only those of which a word begins like each of these: of name, purpose, e-mail address or URI.";
+            operation.parameter("query", SEARCH, words, &any);
+            let sorts: Vec<String> = sorts::<T>().collect();
+            let sort = json!({"type": "string", "enum": sorts});
+            operation.parameter("query", SORT, "In which order; with `-` before it, the other way round.", &sort);
+            let count = json!({"type": "string", "enum": ["true"]});
+            operation.parameter("query", COUNT, "Whether to say how many there are on all pages.", &count);
+            operation.problem(503);
+        }
         operation.parameter("query", "after", "Only what follows the page that named this as its `next`.", &text);
         let limit = json!({"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_PAGE});
         operation.parameter("query", "limit", "How many at most.", &limit);
         operation.problem(422);
     }
+}
+
+/// The orders of a kind as its list takes them, both ways.
+fn sorts<T: Record>() -> impl Iterator<Item = String> {
+    let orders = std::iter::once(Order::Id).chain(T::ORDERS.iter().copied());
+    orders.flat_map(|order| [order.to_string(), format!("-{order}")])
+}
+
+/// The order that a text means, and whether it is turned round.
+fn sort_of<T: Record>(text: &str) -> Result<(Order, bool), String> {
+    let (name, descending) = text.strip_prefix('-').map_or((text, false), |name| (name, true));
+    let order = name.parse().ok().filter(|order| *order == Order::Id || T::ORDERS.contains(order));
+    order.map(|order| (order, descending)).ok_or_else(|| {
+        let words: Vec<String> = sorts::<T>().map(|sort| format!("`{sort}`")).collect();
+        format!("one of {}", words.join(", "))
+    })
 }
 
 /// The values that a filter takes: the words that its refusal names, if it takes these, or a text.
@@ -109,7 +147,8 @@ fn values(check: Check, taken: &str) -> Value {
 }
 
 /// Reads the query of a list, or names everything that is wrong with it.
-fn read<T>(query: &str, filters: &[Filter<T>]) -> Result<ListAsk<T>, Vec<FieldProblem>> {
+fn read<T: Record>(query: &str, filters: &[Filter<T>]) -> Result<ListAsk<T>, Vec<FieldProblem>> {
+    let is_searched = T::KIND.is_searched();
     let mut ask = ListAsk::default();
     let mut problems = Vec::new();
     let mut seen: Vec<String> = Vec::new();
@@ -125,13 +164,32 @@ fn read<T>(query: &str, filters: &[Filter<T>]) -> Result<ListAsk<T>, Vec<FieldPr
                 Some(limit) => ask.limit = Some(limit),
                 None => problems.push(problem("limit_unfit", format!("ask for 1 to {MAX_PAGE} records"))),
             },
+            (SEARCH, _) if is_searched => match text(&value) {
+                Ok(()) if !(1..=MAX_WORDS).contains(&words(&value).len()) => {
+                    problems.push(problem(
+                        "value_unknown",
+                        format!("it takes 1 to {MAX_WORDS} words of letters and digits"),
+                    ));
+                }
+                Ok(()) => ask.text = Some(value),
+                Err(taken) => problems.push(problem("value_unknown", format!("it takes {taken}"))),
+            },
+            (SORT, _) if is_searched => match sort_of::<T>(&value) {
+                Ok(sort) => ask.sort = Some(sort),
+                Err(taken) => problems.push(problem("value_unknown", format!("it takes {taken}"))),
+            },
+            (COUNT, _) if is_searched => match flag(&value) {
+                Ok(()) => ask.count = true,
+                Err(taken) => problems.push(problem("value_unknown", format!("it takes {taken}"))),
+            },
             (_, Some((filter, check))) => match check(&value) {
                 Ok(()) => ask.filters.push(filter.of(value)),
                 Err(taken) => problems.push(problem("value_unknown", format!("it takes {taken}"))),
             },
             (_, None) => {
-                let names: Vec<&str> =
-                    filters.iter().map(|(filter, _)| filter.name()).chain(["after", "limit"]).collect();
+                let searched: &[&str] = if is_searched { &[SEARCH, SORT, COUNT] } else { &[] };
+                let besides = searched.iter().copied().chain(["after", "limit"]);
+                let names: Vec<&str> = filters.iter().map(|(filter, _)| filter.name()).chain(besides).collect();
                 problems.push(problem("parameter_unknown", format!("this list takes {}", names.join(", "))));
             }
         }

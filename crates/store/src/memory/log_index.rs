@@ -31,8 +31,9 @@ impl KeptIndex {
         true
     }
 
-    fn drop_pages(&mut self, before: u64, n: usize) -> u64 {
-        let idle = |(build, _): &&(u64, u32)| *build < before && !self.live.contains_key(build);
+    /// Drops pages of builds that count for nothing: neither here nor, as is said, elsewhere.
+    fn drop_pages(&mut self, before: u64, n: usize, counts: impl Fn(u64) -> bool) -> u64 {
+        let idle = |(build, _): &&(u64, u32)| *build < before && !self.live.contains_key(build) && !counts(*build);
         let idle: Vec<(u64, u32)> = self.pages.keys().filter(idle).take(n).copied().collect();
         idle.iter().map(|key| u64::from(self.pages.remove(key).is_some())).sum()
     }
@@ -83,7 +84,10 @@ impl LogIndexStore for MemoryStore {
     }
 
     fn drop_pages(&self, before: u64, n: u32) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(async move { Ok(self.state.lock().log_index.drop_pages(before, n as usize)) })
+        Box::pin(async move {
+            let state = &mut *self.state.lock();
+            Ok(state.log_index.drop_pages(before, n as usize, |build| state.search.has(build)))
+        })
     }
 
     fn entries_at<'a>(&'a self, indexes: &'a [u64]) -> BoxFuture<'a, Result<Vec<LogEntry>, StoreError>> {

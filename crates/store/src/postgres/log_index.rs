@@ -37,7 +37,8 @@ const CHANGE: &str = "WITH won AS (
 /// A build whose pages are all gone goes with the call after; it counts as one, so that whoever asks until nothing went
 /// comes to the next.
 const DROP: &str = "WITH idle AS MATERIALIZED (
-      SELECT build FROM log_index_segment WHERE shard = 0 AND NOT live AND build < $1 ORDER BY build LIMIT 1 FOR UPDATE SKIP LOCKED),
+      SELECT build FROM log_index_segment s WHERE shard = 0 AND NOT live AND build < $1
+      AND NOT EXISTS (SELECT 1 FROM search_segment g WHERE g.build = s.build) ORDER BY build LIMIT 1 FOR UPDATE SKIP LOCKED),
     chosen AS MATERIALIZED (
       SELECT p.build, p.page FROM idle JOIN log_index_page p ON p.shard = 0 AND p.build = idle.build ORDER BY p.page LIMIT $2),
     pages AS (

@@ -6,6 +6,7 @@ mod compact;
 mod log_index;
 mod migrate;
 mod reader;
+mod search;
 mod session;
 mod view;
 mod writer;
@@ -24,6 +25,7 @@ use tenure_core::store::port::{
     Seal, Sealed, Snapshot, Store, StoreError,
 };
 use tenure_core::store::row::RowKey;
+use tenure_core::store::search::SearchStore;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_postgres::AsyncMessage;
@@ -142,6 +144,10 @@ async fn listen(address: Address, grown: Arc<watch::Sender<u64>>) {
 }
 
 impl Store for PostgresStore {
+    fn search(&self) -> &dyn SearchStore {
+        self
+    }
+
     fn load<'a>(&'a self, keys: &'a [RowKey]) -> BoxFuture<'a, Result<Snapshot, StoreError>> {
         Box::pin(self.reader.load(keys))
     }
@@ -218,8 +224,11 @@ impl Store for PostgresStore {
         Box::pin(self.reader.touch(used))
     }
 
-    fn last_used<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
-        Box::pin(self.reader.last_used(subject))
+    fn last_used_each<'a>(
+        &'a self,
+        subjects: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Option<Timestamp>>, StoreError>> {
+        Box::pin(self.reader.last_used_each(subjects))
     }
 
     fn last_uses<'a>(&'a self, after: &'a [u8], n: u16) -> BoxFuture<'a, Result<Vec<LastUse>, StoreError>> {

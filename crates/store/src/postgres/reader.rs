@@ -10,6 +10,7 @@ use tenure_core::store::port::{
     Sealed, Snapshot, StoreError,
 };
 use tenure_core::store::row::{Row, RowKey};
+use tenure_core::store::search::moved_by_use;
 use tenure_log::leaf_hash;
 use tenure_log::packed::{pack_key, unpack_key};
 use tokio_postgres::types::ToSql;
@@ -67,6 +68,11 @@ const TOUCH: &str = "INSERT INTO last_use (shard, subject, at, mac)
     SELECT 0, u.subject, u.at, u.mac FROM UNNEST($1::bytea[], $2::bigint[], $3::bytea[]) AS u (subject, at, mac) ORDER BY u.subject
     ON CONFLICT (shard, subject) DO UPDATE SET at = excluded.at, mac = excluded.mac
     WHERE last_use.at < excluded.at OR last_use.subject = ANY($4::bytea[])";
+
+/// Records that go elsewhere in the order of last uses.
+const MOVED: &str = "INSERT INTO search_changed (kind, id, revision)
+    SELECT r.kind, r.id, r.revision FROM UNNEST($1::smallint[], $2::bytea[]) AS k (kind, id)
+    JOIN record r ON r.shard = 0 AND r.kind = k.kind AND r.id = k.id ON CONFLICT DO NOTHING";
 
 /// One statement, so that no commit comes between a row and its index.
 const BESIDE: &str = "WITH asked AS MATERIALIZED (
@@ -324,16 +330,36 @@ impl Reader {
             .filter(|row| !is_genuine(&*self.sealer, &unpack_key(row.get(0)), row.get(1), row.get(2)))
             .map(|row| row.get(0))
             .collect();
-        self.pool.query(TOUCH, &[&subjects, &times, &macs, &forged]).await.map(drop)
+        self.pool.query(TOUCH, &[&subjects, &times, &macs, &forged]).await?;
+        let known: BTreeMap<String, Timestamp> = noted
+            .iter()
+            .filter(|row| !forged.contains(&row.get::<_, &[u8]>(0)))
+            .map(|row| (unpack_key(row.get(0)), Timestamp::from_micros(row.get(1))))
+            .collect();
+        let moved = |(subject, at): (&&str, &Timestamp)| moved_by_use(subject, known.get(*subject).copied(), *at);
+        let moved: Vec<RowKey> = latest.iter().filter_map(moved).collect();
+        if moved.is_empty() {
+            return Ok(());
+        }
+        let kinds: Vec<i16> = moved.iter().map(|key| i16::from(key.kind.code())).collect();
+        let ids: Vec<Vec<u8>> = moved.iter().map(|key| pack_key(&key.id)).collect();
+        self.pool.query(MOVED, &[&kinds, &ids]).await.map(drop)
     }
 
-    pub(super) async fn last_used(&self, subject: &str) -> Result<Option<Timestamp>, StoreError> {
-        let found = self
-            .pool
-            .query("SELECT at, mac FROM last_use WHERE shard = 0 AND subject = $1", &[&pack_key(subject)])
-            .await?;
-        let genuine = found.first().filter(|row| is_genuine(&*self.sealer, subject, row.get(0), row.get(1)));
-        Ok(genuine.map(|row| Timestamp::from_micros(row.get(0))))
+    pub(super) async fn last_used_each(&self, subjects: &[String]) -> Result<Vec<Option<Timestamp>>, StoreError> {
+        let keys: Vec<Vec<u8>> = subjects.iter().map(|subject| pack_key(subject)).collect();
+        let sql = "SELECT k.n, u.at, u.mac FROM UNNEST($1::bytea[]) WITH ORDINALITY AS k (subject, n)
+            JOIN last_use u ON u.shard = 0 AND u.subject = k.subject";
+        let mut uses = vec![None; subjects.len()];
+        for row in self.pool.query(sql, &[&keys]).await? {
+            let place = place_of(&row);
+            if let (Some(slot), Some(subject)) = (uses.get_mut(place), subjects.get(place))
+                && is_genuine(&*self.sealer, subject, row.get(1), row.get(2))
+            {
+                *slot = Some(Timestamp::from_micros(row.get(1)));
+            }
+        }
+        Ok(uses)
     }
 
     pub(super) async fn last_uses(&self, after: &[u8], n: u16) -> Result<Vec<LastUse>, StoreError> {

@@ -296,6 +296,10 @@ const TERMS: &str =
     "INSERT INTO term (shard, kind, term, id) SELECT 0, * FROM UNNEST($1::smallint[], $2::bytea[], $3::bytea[])
     ON CONFLICT DO NOTHING";
 
+const CHANGED: &str =
+    "INSERT INTO search_changed (kind, id, revision) SELECT * FROM UNNEST($1::smallint[], $2::bytea[], $3::bigint[])
+    ON CONFLICT DO NOTHING";
+
 const ONCE: &str = "INSERT INTO once (shard, key, until) SELECT 0, * FROM UNNEST($1::bytea[], $2::bigint[])
     ON CONFLICT (shard, key) DO UPDATE SET until = excluded.until";
 
@@ -314,7 +318,7 @@ const HEAD: &str = "UPDATE head SET size = $1, last_at = $2 WHERE shard = 0";
 const NOTIFY: &str = "SELECT pg_notify($1, $2)";
 
 const STATEMENTS: &[&str] =
-    &[ERASE, ENTRIES, PERSONAL, RECORDS, DROP_TERMS, TERMS, ONCE, SPENDS, SET_DUE, CLEAR_DUE, HEAD, NOTIFY];
+    &[ERASE, ENTRIES, PERSONAL, RECORDS, DROP_TERMS, TERMS, CHANGED, ONCE, SPENDS, SET_DUE, CLEAR_DUE, HEAD, NOTIFY];
 
 /// Sends every write and the COMMIT at once.
 async fn put(session: &Session, writes: &Writes<'_>) -> Result<(), Failed> {
@@ -342,7 +346,7 @@ async fn put(session: &Session, writes: &Writes<'_>) -> Result<(), Failed> {
 
     let hint = writes.head.size.to_string();
 
-    let (a, b, c, d, e, f, g, h, i, j, k, l, committed) = tokio::join!(
+    let (a, b, c, d, e, f, g, h, i, j, k, l, m, committed) = tokio::join!(
         biased;
         part(session, !erase.is_empty(), ERASE, [&erase]),
         part(session, true, ENTRIES, [&log.places, &log.commit_keys, &log.leaves]),
@@ -352,6 +356,7 @@ async fn put(session: &Session, writes: &Writes<'_>) -> Result<(), Failed> {
         ]),
         part(session, !rows.dropped.0.is_empty(), DROP_TERMS, [&rows.dropped.0, &rows.dropped.1, &rows.dropped.2]),
         part(session, !rows.added.0.is_empty(), TERMS, [&rows.added.0, &rows.added.1, &rows.added.2]),
+        part(session, !rows.changed.0.is_empty(), CHANGED, [&rows.changed.0, &rows.changed.1, &rows.changed.2]),
         part(session, !keys.is_empty(), ONCE, [&keys, &untils]),
         part(session, !budgets.is_empty(), SPENDS, [&budgets, &windows, &spent, &kept]),
         part(session, !set_at.is_empty(), SET_DUE, [&set_kinds, &set_subjects, &set_at]),
@@ -360,7 +365,7 @@ async fn put(session: &Session, writes: &Writes<'_>) -> Result<(), Failed> {
         part(session, true, NOTIFY, [&CHANNEL, &hint]),
         session.client.batch_execute("COMMIT"),
     );
-    for written in [a, b, c, d, e, f, g, h, i, j, k, l] {
+    for written in [a, b, c, d, e, f, g, h, i, j, k, l, m] {
         written.map_err(|error| refused(&error))?;
     }
     // Every write succeeded, so it was a COMMIT; whether it took effect before it failed can't be told.
@@ -439,6 +444,8 @@ struct Rows<'a> {
     bodies: Vec<&'a [u8]>,
     dropped: Terms<'a>,
     added: Terms<'a>,
+    /// Of searched kinds: kind, id, revision.
+    changed: (Vec<i16>, Vec<&'a [u8]>, Vec<i64>),
 }
 
 impl<'a> Rows<'a> {
@@ -447,6 +454,11 @@ impl<'a> Rows<'a> {
         for row in &writes.rows {
             let put = row.put;
             let (kind, id) = (i16::from(put.key.kind.code()), row.kept.id.as_slice());
+            if put.key.kind.is_searched() {
+                rows.changed.0.push(kind);
+                rows.changed.1.push(id);
+                rows.changed.2.push(signed(row.revision));
+            }
             rows.kinds.push(kind);
             rows.ids.push(id);
             rows.revisions.push(signed(row.revision));

@@ -90,7 +90,8 @@ fn change(transaction: &Transaction<'_>, change: &SegmentChange) -> Result<bool,
 fn drop_pages(transaction: &Transaction<'_>, before: u64, n: u32) -> Result<u64, Down> {
     let idle = transaction
         .prepare_cached(
-            "SELECT build FROM log_index_segment WHERE shard = 0 AND live = 0 AND build < $1 ORDER BY build LIMIT 1",
+            "SELECT build FROM log_index_segment s WHERE shard = 0 AND live = 0 AND build < $1
+             AND NOT EXISTS (SELECT 1 FROM search_segment g WHERE g.build = s.build) ORDER BY build LIMIT 1",
         )?
         .query_row([signed(before)], |found| found.get::<_, i64>(0))
         .optional()?;

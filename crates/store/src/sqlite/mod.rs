@@ -10,6 +10,7 @@ mod log_index;
 mod open;
 mod reader;
 mod reserve;
+mod search;
 mod view;
 mod writer;
 
@@ -32,6 +33,7 @@ use tenure_core::store::port::{
     Seal, Sealed, Snapshot, Store, StoreError,
 };
 use tenure_core::store::row::RowKey;
+use tenure_core::store::search::SearchStore;
 use tokio::sync::{mpsc, oneshot, watch};
 use writer::{Job, Task, Writer};
 
@@ -168,6 +170,10 @@ impl Drop for SqliteStore {
 }
 
 impl Store for SqliteStore {
+    fn search(&self) -> &dyn SearchStore {
+        self
+    }
+
     fn load<'a>(&'a self, keys: &'a [RowKey]) -> BoxFuture<'a, Result<Snapshot, StoreError>> {
         Box::pin(async move { reader::load(&self.readers, &self.cache, &*self.sealer, keys) })
     }
@@ -257,10 +263,16 @@ impl Store for SqliteStore {
         Box::pin(self.on_writer(move |writer| writer.touch(&used)))
     }
 
-    fn last_used<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
-        Box::pin(
-            async move { self.readers.with(|connection| Ok(reader::last_used(connection, &*self.sealer, subject)?)) },
-        )
+    fn last_used_each<'a>(
+        &'a self,
+        subjects: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Option<Timestamp>>, StoreError>> {
+        Box::pin(async move {
+            self.readers.with(|connection| {
+                let each = subjects.iter().map(|subject| Ok(reader::last_used(connection, &*self.sealer, subject)?));
+                each.collect()
+            })
+        })
     }
 
     fn last_uses<'a>(&'a self, after: &'a [u8], n: u16) -> BoxFuture<'a, Result<Vec<LastUse>, StoreError>> {

@@ -10,6 +10,7 @@ use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::port::{Claimed, Head, Outcome, RowSealer, Seal, StoreError};
 use tenure_core::store::row::{Row, RowKey, RowKind};
+use tenure_core::store::search::moved_by_use;
 use tenure_log::packed::{pack_key, unpack_key};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -311,9 +312,17 @@ impl Writer {
         self.task(false, move |transaction| {
             let mut put = transaction
                 .prepare_cached("INSERT OR REPLACE INTO last_use (shard, subject, at, mac) VALUES (0, $1, $2, $3)")?;
+            let mut moved = transaction.prepare_cached(
+                "INSERT OR IGNORE INTO search_changed (kind, id, revision)
+                 SELECT kind, id, revision FROM record WHERE shard = 0 AND kind = $1 AND id = $2",
+            )?;
             for (subject, at) in used {
                 // What somebody else wrote there counts for nothing, however late it is.
-                if reader::last_used(transaction, &*sealer, subject)?.is_none_or(|known| known < *at) {
+                let known = reader::last_used(transaction, &*sealer, subject)?;
+                if known.is_none_or(|known| known < *at) {
+                    if let Some(key) = moved_by_use(subject, known, *at) {
+                        moved.execute(params![key.kind.code(), pack_key(&key.id)])?;
+                    }
                     put.execute(params![pack_key(subject), at.as_micros(), kept_mac(&sealer.last_use(subject, *at))])?;
                 }
             }
@@ -463,9 +472,14 @@ fn put_rows(transaction: &Transaction<'_>, writes: &Writes<'_>) -> rusqlite::Res
     )?;
     let mut add =
         transaction.prepare_cached("INSERT OR IGNORE INTO term (shard, kind, term, id) VALUES (0, $1, $2, $3)")?;
+    let mut changed =
+        transaction.prepare_cached("INSERT OR IGNORE INTO search_changed (kind, id, revision) VALUES ($1, $2, $3)")?;
     for row in &writes.rows {
         let put = row.put;
         let (kind, id) = (put.key.kind.code(), row.kept.id.as_slice());
+        if put.key.kind.is_searched() {
+            changed.execute(params![kind, id, signed(row.revision)])?;
+        }
         upsert.execute(params![
             kind,
             id,

@@ -18,5 +18,6 @@ mod log;
 mod log_index;
 mod postgres;
 mod rows;
+mod search;
 mod sqlite;
 mod support;

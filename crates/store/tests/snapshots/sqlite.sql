@@ -101,6 +101,36 @@ CREATE TABLE sealed (
   at INTEGER NOT NULL
 ) STRICT;
 
+CREATE TABLE search (
+  kind INTEGER NOT NULL PRIMARY KEY,
+  version INTEGER NOT NULL,
+  next INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE search_changed (
+  kind INTEGER NOT NULL,
+  id BLOB NOT NULL,
+  revision INTEGER NOT NULL,
+  PRIMARY KEY (kind, id, revision)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE search_place (
+  kind INTEGER NOT NULL,
+  id BLOB NOT NULL,
+  place INTEGER NOT NULL,
+  PRIMARY KEY (kind, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE search_segment (
+  build INTEGER NOT NULL PRIMARY KEY,
+  kind INTEGER NOT NULL,
+  start INTEGER NOT NULL,
+  stop INTEGER NOT NULL,
+  dead INTEGER NOT NULL,
+  dead_bits BLOB NOT NULL,
+  header BLOB NOT NULL
+) STRICT;
+
 CREATE TABLE spend (
   shard INTEGER NOT NULL,
   budget BLOB NOT NULL,

@@ -18,7 +18,7 @@ use tenure_core::trust::signing_key::SigningAlgorithm;
 
 use super::context::{Context, read_secret, revision_or, word};
 use super::failure::Failure;
-use super::output::{Column, Paging, line};
+use super::output::{Column, Paging, Search, line};
 use crate::server::write_secret;
 
 const APPLICATIONS: &[Column] = &[("ID", "/id"), ("NAME", "/name"), ("OWNER", "/owner"), ("CREATED", "/created_at")];
@@ -137,6 +137,8 @@ pub enum Application {
         #[arg(long)]
         owner: Option<PersonId>,
         #[command(flatten)]
+        search: Search,
+        #[command(flatten)]
         paging: Paging,
     },
     /// Shows an application.
@@ -166,9 +168,12 @@ impl Application {
                     .out
                     .record(&client.update_application(id, revision, &ApplicationEdit { owner, removal_group }).await?)
             }
-            Self::List { name, owner, paging } => {
+            Self::List { name, owner, search, paging } => {
                 let query = filtered([("name", name), ("owner", owner.map(|id| id.to_string()))]);
-                context.out.list(&paging, query, APPLICATIONS, async |query| client.applications(&query).await).await
+                context
+                    .out
+                    .list(&paging, search.of(query), APPLICATIONS, async |query| client.applications(&query).await)
+                    .await
             }
             Self::Show { id } => context.out.record(&client.application(id).await?),
         }
@@ -198,6 +203,8 @@ pub enum Environment {
     },
     /// Lists environments.
     List {
+        #[command(flatten)]
+        search: Search,
         #[command(flatten)]
         paging: Paging,
     },
@@ -239,10 +246,12 @@ impl Environment {
                 let ask = NewEnvironment { name, production, signing_algorithm };
                 context.out.record(&client.create_environment(&ask).await?)
             }
-            Self::List { paging } => {
+            Self::List { search, paging } => {
                 context
                     .out
-                    .list(&paging, ListQuery::new(), ENVIRONMENTS, async |query| client.environments(&query).await)
+                    .list(&paging, search.of(ListQuery::new()), ENVIRONMENTS, async |query| {
+                        client.environments(&query).await
+                    })
                     .await
             }
             Self::Show { name } => context.out.record(&client.environment(&name).await?),
@@ -340,6 +349,8 @@ pub enum Resource {
         #[arg(long)]
         application: Option<ApplicationId>,
         #[command(flatten)]
+        search: Search,
+        #[command(flatten)]
         paging: Paging,
     },
     /// Shows a resource.
@@ -413,13 +424,16 @@ impl Resource {
                 let revision = revision_or(revision, client.resource(id)).await?;
                 context.out.edited(&client.update_resource(id, revision, &ask).await?)
             }
-            Self::List { uri, environment, application, paging } => {
+            Self::List { uri, environment, application, search, paging } => {
                 let query = filtered([
                     ("uri", uri),
                     ("environment", environment),
                     ("application", application.map(|id| id.to_string())),
                 ]);
-                context.out.list(&paging, query, RESOURCES, async |query| client.resources(&query).await).await
+                context
+                    .out
+                    .list(&paging, search.of(query), RESOURCES, async |query| client.resources(&query).await)
+                    .await
             }
             Self::Show { id } => context.out.record(&client.resource(id).await?),
             Self::SignWith { id, signing_algorithm } => {
@@ -495,6 +509,8 @@ pub enum Issuer {
         #[arg(long)]
         url: Option<String>,
         #[command(flatten)]
+        search: Search,
+        #[command(flatten)]
         paging: Paging,
     },
     /// Shows an issuer.
@@ -530,10 +546,12 @@ impl Issuer {
                 context.out.record(&client.try_issuer(id, &IssuerToken { token, identity }).await?)
             }
             Self::Remove { id } => context.out.record(&client.remove_issuer(id).await?),
-            Self::List { url, paging } => {
+            Self::List { url, search, paging } => {
                 context
                     .out
-                    .list(&paging, filtered([("url", url)]), ISSUERS, async |query| client.issuers(&query).await)
+                    .list(&paging, search.of(filtered([("url", url)])), ISSUERS, async |query| {
+                        client.issuers(&query).await
+                    })
                     .await
             }
             Self::Show { id } => context.out.record(&client.issuer(id).await?),

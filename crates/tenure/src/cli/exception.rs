@@ -13,7 +13,7 @@ use tenure_core::inventory::third_party::NeedKind;
 
 use super::context::{Context, revision_or, word};
 use super::directory::filtered;
-use super::output::{Column, Paging};
+use super::output::{Column, Paging, Search};
 
 const EXCEPTIONS: &[Column] = &[
     ("ID", "/id"),
@@ -235,6 +235,8 @@ pub enum Need {
         #[arg(long)]
         standing: Option<String>,
         #[command(flatten)]
+        search: Search,
+        #[command(flatten)]
         paging: Paging,
     },
     /// Shows a need.
@@ -260,10 +262,10 @@ impl Need {
             Self::Create { kind, name, owner, ends_at } => {
                 context.out.record(&client.create_need(&NewNeed { kind, name, owner, ends_at }).await?)
             }
-            Self::List { name, owner, standing, paging } => {
+            Self::List { name, owner, standing, search, paging } => {
                 let query =
                     filtered([("name", name), ("owner", owner.map(|id| id.to_string())), ("standing", standing)]);
-                context.out.list(&paging, query, NEEDS, async |query| client.needs(&query).await).await
+                context.out.list(&paging, search.of(query), NEEDS, async |query| client.needs(&query).await).await
             }
             Self::Update { id, owner, revision } => {
                 let revision = revision_or(revision, client.need(id)).await?;

@@ -16,7 +16,7 @@ use super::context::{Context, must_be_new, read_json, today, word, write_new_sec
 use super::directory::filtered;
 use super::failure::Failure;
 use super::finding;
-use super::output::{Column, Paging, line};
+use super::output::{Column, Paging, Search, line};
 use super::request::Request;
 use super::revocation::say_who_releases;
 
@@ -95,6 +95,8 @@ pub enum Identity {
         /// Only enforcement points of this resource.
         #[arg(long, value_name = "RESOURCE")]
         enforces: Option<String>,
+        #[command(flatten)]
+        search: Search,
         #[command(flatten)]
         paging: Paging,
     },
@@ -262,7 +264,7 @@ impl Identity {
                 }
                 context.out.record(&registered)
             }
-            Self::List { state, owner, application, environment, name, kind, enforces, paging } => {
+            Self::List { state, owner, application, environment, name, kind, enforces, search, paging } => {
                 let owner = owner.map(|id| id.to_string());
                 let application = application.map(|id| id.to_string());
                 let filters = [
@@ -276,7 +278,9 @@ impl Identity {
                 ];
                 context
                     .out
-                    .list(&paging, filtered(filters), IDENTITIES, async |query| client.identities(&query).await)
+                    .list(&paging, search.of(filtered(filters)), IDENTITIES, async |query| {
+                        client.identities(&query).await
+                    })
                     .await
             }
             Self::Show { id } => context.out.record(&client.identity(id).await?),

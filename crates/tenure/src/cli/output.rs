@@ -40,6 +40,32 @@ pub struct Paging {
     all: bool,
 }
 
+/// What is looked for in a list, and in which order it comes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Search {
+    /// Only those of which a word begins like each of these: of name, purpose, e-mail address or URI.
+    #[arg(long = "search", short = 'q', value_name = "WORDS")]
+    words: Option<String>,
+    /// In which order: id, name, end, risk or last_use, as far as they have it; with - before it, the other way round.
+    #[arg(long, value_name = "ORDER", allow_hyphen_values = true)]
+    sort: Option<String>,
+    /// Say how many there are on all pages.
+    #[arg(long)]
+    count: bool,
+}
+
+impl Search {
+    /// The query narrowed and sorted so.
+    pub fn of(&self, mut query: ListQuery) -> ListQuery {
+        for (name, value) in [("q", &self.words), ("sort", &self.sort)] {
+            if let Some(value) = value {
+                query = query.filter(name, value);
+            }
+        }
+        if self.count { query.filter("count", true) } else { query }
+    }
+}
+
 /// The printer.
 pub struct Output {
     format: Format,
@@ -125,12 +151,14 @@ impl Output {
         if !paging.all {
             self.rows(&page, &page.items, columns)?;
             warn_of(&page.unreadable);
+            self.tell_count(page.count);
             if let (Some(next), false) = (&page.next, self.is_json()) {
                 eprintln!("hint: there is more: --after {next}, or --all");
             }
             return Ok(());
         }
         let mut first = true;
+        self.tell_count(page.count);
         if self.is_json() {
             raw(b"{\"items\":[")?;
         }
@@ -155,6 +183,13 @@ impl Output {
             raw(b"\n]}\n")?;
         }
         Ok(())
+    }
+
+    /// Says how many there are, if that was asked: beside what may be read by a program.
+    fn tell_count(&self, count: Option<u64>) {
+        if let (Some(count), false) = (count, self.is_json()) {
+            eprintln!("{count} in all");
+        }
     }
 
     fn table<T: Serialize>(&self, items: &[T], columns: &[Column], names: &Names, heading: bool) -> anyhow::Result<()> {

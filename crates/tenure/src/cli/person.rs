@@ -18,7 +18,7 @@ use tenure_engine::people::feed::{Dialect, rewritten};
 use super::context::{Context, must_be_new, read_input, word, write_new_secret};
 use super::directory::filtered;
 use super::failure::Failure;
-use super::output::{Column, Paging, line};
+use super::output::{Column, Paging, Search, line};
 use super::package::{Held, TakeBack};
 
 const PEOPLE: &[Column] = &[
@@ -435,6 +435,8 @@ pub struct List {
     #[arg(long)]
     source: Option<String>,
     #[command(flatten)]
+    search: Search,
+    #[command(flatten)]
     paging: Paging,
 }
 
@@ -449,7 +451,7 @@ impl List {
             ("team", self.team.map(|id| id.to_string())),
             ("source", self.source),
         ]);
-        context.out.list(&self.paging, query, PEOPLE, async |query| client.people(&query).await).await
+        context.out.list(&self.paging, self.search.of(query), PEOPLE, async |query| client.people(&query).await).await
     }
 }
 
@@ -497,6 +499,8 @@ pub enum Team {
         #[arg(long)]
         name: Option<String>,
         #[command(flatten)]
+        search: Search,
+        #[command(flatten)]
         paging: Paging,
     },
 }
@@ -507,9 +511,9 @@ impl Team {
         let client = context.client()?;
         match self {
             Self::Create { name } => context.out.record(&client.create_team(&NewTeam { name }).await?),
-            Self::List { name, paging } => {
+            Self::List { name, search, paging } => {
                 let query = filtered([("name", name)]);
-                context.out.list(&paging, query, TEAMS, async |query| client.teams(&query).await).await
+                context.out.list(&paging, search.of(query), TEAMS, async |query| client.teams(&query).await).await
             }
         }
     }

@@ -424,6 +424,7 @@ impl Receipt {
                         .collect();
                     Ok::<_, ClientError>(Page {
                         items,
+                        count: None,
                         next: page.next,
                         unreadable: page.unreadable,
                         names: Names::new(),

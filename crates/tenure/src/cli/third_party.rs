@@ -12,7 +12,7 @@ use tenure_core::inventory::third_party::Sensitivity;
 use super::context::{Context, confirm, revision_if_any, revision_or, word};
 use super::directory::filtered;
 use super::failure::Failure;
-use super::output::{Column, Paging};
+use super::output::{Column, Paging, Search};
 
 const VENDORS: &[Column] = &[
     ("ID", "/id"),
@@ -100,6 +100,8 @@ pub enum Vendor {
         #[arg(long)]
         standing: Option<String>,
         #[command(flatten)]
+        search: Search,
+        #[command(flatten)]
         paging: Paging,
     },
     /// Shows a vendor.
@@ -146,10 +148,10 @@ impl Vendor {
                 let revision = revision_or(revision, client.vendor(id)).await?;
                 context.out.edited(&client.update_vendor(id, revision, &ask).await?)
             }
-            Self::List { name, owner, standing, paging } => {
+            Self::List { name, owner, standing, search, paging } => {
                 let query =
                     filtered([("name", name), ("owner", owner.map(|id| id.to_string())), ("standing", standing)]);
-                context.out.list(&paging, query, VENDORS, async |query| client.vendors(&query).await).await
+                context.out.list(&paging, search.of(query), VENDORS, async |query| client.vendors(&query).await).await
             }
             Self::Show { id } => context.out.record(&client.vendor(id).await?),
             Self::End { id, reason, yes } => {
@@ -214,6 +216,8 @@ pub enum CloudAccount {
         #[arg(long)]
         environment: Option<String>,
         #[command(flatten)]
+        search: Search,
+        #[command(flatten)]
         paging: Paging,
     },
     /// Shows a cloud account.
@@ -236,9 +240,12 @@ impl CloudAccount {
                 let revision = revision_or(revision, client.cloud_account(id)).await?;
                 context.out.record(&client.update_cloud_account(id, revision, &OwnerEdit { owner }).await?)
             }
-            Self::List { provider, account, environment, paging } => {
+            Self::List { provider, account, environment, search, paging } => {
                 let query = filtered([("provider", provider), ("account", account), ("environment", environment)]);
-                context.out.list(&paging, query, ACCOUNTS, async |query| client.cloud_accounts(&query).await).await
+                context
+                    .out
+                    .list(&paging, search.of(query), ACCOUNTS, async |query| client.cloud_accounts(&query).await)
+                    .await
             }
             Self::Show { id } => context.out.record(&client.cloud_account(id).await?),
         }
@@ -266,6 +273,8 @@ pub enum DataDomain {
     /// Lists data domains.
     List {
         #[command(flatten)]
+        search: Search,
+        #[command(flatten)]
         paging: Paging,
     },
     /// Says how sensitive a data domain is: more at once, less by a request that another administrator approves.
@@ -292,8 +301,11 @@ impl DataDomain {
             Self::Create { name, sensitivity } => {
                 context.out.record(&client.create_data_domain(&NewDataDomain { name, sensitivity }).await?)
             }
-            Self::List { paging } => {
-                context.out.list(&paging, filtered([]), DOMAINS, async |query| client.data_domains(&query).await).await
+            Self::List { search, paging } => {
+                context
+                    .out
+                    .list(&paging, search.of(filtered([])), DOMAINS, async |query| client.data_domains(&query).await)
+                    .await
             }
             Self::Classify { name, sensitivity, purpose, revision } => {
                 let revision = revision_or(revision, client.data_domain(&name)).await?;

@@ -54,6 +54,7 @@ mod requests;
 mod roles;
 
 mod rows;
+mod search;
 mod sender;
 mod sign_in;
 mod signals;

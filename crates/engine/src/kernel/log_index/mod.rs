@@ -12,3 +12,10 @@ pub(crate) mod page;
 pub(crate) mod search;
 pub(crate) mod terms;
 pub(crate) mod view;
+
+use tenure_core::base::time::Timestamp;
+
+/// The number of a build of a segment, of this or another index: later ones have greater numbers, to the second.
+pub(crate) fn build_at(at: Timestamp, random: u32) -> u64 {
+    (u64::try_from(at.as_secs()).unwrap_or_default() << 30) | u64::from(random >> 2)
+}

@@ -5,9 +5,10 @@
 //! next page. The header names the first posting of every page: whoever looks for a term knows which pages may hold it
 //! without a look at any, and a page that is missing is missed.
 
-use tenure_credentials::log_index::LogIndexKeys;
+use tenure_credentials::index_keys::IndexKeys;
 
 use crate::kernel::log_index::terms::TERMS;
+use crate::kernel::varint::{number, number_of, put_varint, take, varint};
 
 /// Where a page is cut, in bytes: two of them fill a page of SQLite's. A question reads a page for each term and segment,
 /// and checks and reads all of it.
@@ -80,7 +81,7 @@ pub(crate) enum Found {
 
 impl Header {
     /// The sealed bytes.
-    pub(crate) fn seal(&self, keys: &LogIndexKeys) -> Vec<u8> {
+    pub(crate) fn seal(&self, keys: &IndexKeys) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(128 + 16 * self.pages.len());
         bytes.extend_from_slice(&[FORM, TERMS]);
         for number in [self.build, self.from, self.to, self.sum.count] {
@@ -98,7 +99,7 @@ impl Header {
     }
 
     /// The header in these bytes.
-    pub(crate) fn open(keys: &LogIndexKeys, sealed: &[u8]) -> Found {
+    pub(crate) fn open(keys: &IndexKeys, sealed: &[u8]) -> Found {
         let Some([form, terms, rest @ ..]) = keys.open_header(sealed) else {
             return Found::Bad;
         };
@@ -137,7 +138,7 @@ impl Header {
 
 /// Makes the pages of a segment of postings that come in their order.
 pub(crate) struct PageWriter<'k> {
-    keys: &'k LogIndexKeys,
+    keys: &'k IndexKeys,
     build: u64,
     from: u64,
     bytes: Vec<u8>,
@@ -149,7 +150,7 @@ pub(crate) struct PageWriter<'k> {
 }
 
 impl<'k> PageWriter<'k> {
-    pub(crate) const fn new(keys: &'k LogIndexKeys, build: u64, from: u64) -> Self {
+    pub(crate) const fn new(keys: &'k IndexKeys, build: u64, from: u64) -> Self {
         Self {
             keys,
             build,
@@ -244,40 +245,6 @@ pub(crate) fn postings(header: &Header, page: &[u8]) -> Option<Vec<Posting>> {
     Some(found)
 }
 
-fn put_varint(bytes: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        bytes.push((number & 0x7f) as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
-}
-
-fn varint(rest: &mut &[u8]) -> Option<u64> {
-    let (mut number, mut shift) = (0_u64, 0_u32);
-    loop {
-        let [byte] = take(rest)?;
-        number |= u64::from(byte & 0x7f).checked_shl(shift)?;
-        if byte < 0x80 {
-            return Some(number);
-        }
-        shift += 7;
-    }
-}
-
-fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (taken, left) = rest.split_first_chunk()?;
-    *rest = left;
-    Some(*taken)
-}
-
-fn number(rest: &mut &[u8]) -> Option<u64> {
-    take(rest).map(u64::from_be_bytes)
-}
-
-fn number_of(place: usize) -> u32 {
-    u32::try_from(place).unwrap_or(u32::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -285,11 +252,11 @@ mod tests {
 
     use super::*;
 
-    fn keys() -> LogIndexKeys {
-        LogIndexKeys::new(&RootKey::from_text(&"1".repeat(64)).unwrap())
+    fn keys() -> IndexKeys {
+        IndexKeys::of_log(&RootKey::from_text(&"1".repeat(64)).unwrap())
     }
 
-    fn segment(keys: &LogIndexKeys, from: u64, to: u64, postings: &[Posting]) -> (Header, Vec<Vec<u8>>) {
+    fn segment(keys: &IndexKeys, from: u64, to: u64, postings: &[Posting]) -> (Header, Vec<Vec<u8>>) {
         let mut writer = PageWriter::new(keys, 9, from);
         let mut sealed = Vec::new();
         for (n, posting) in postings.iter().enumerate() {

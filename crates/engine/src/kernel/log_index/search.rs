@@ -13,7 +13,8 @@ use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::log_index::page::{self, Header};
 use crate::kernel::log_index::terms::{self, Class};
-use crate::kernel::log_index::view::{IndexMemory, PageKey, Tail, View, view};
+use crate::kernel::log_index::view::{IndexMemory, Tail, View, view};
+use crate::kernel::recent::PageKey;
 
 /// Entries that no segment covers and a question reads; with more, it is answered once they are covered. It takes a
 /// tenth of a second.

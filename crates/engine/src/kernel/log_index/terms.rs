@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use tenure_core::store::event_kind::EventKind;
-use tenure_credentials::log_index::LogIndexKeys;
+use tenure_credentials::index_keys::IndexKeys;
 use tenure_log::Leaf;
 
 /// The version of [`terms_of`]: segments of another one are made again. It rises whenever an entry gets another term.
@@ -90,7 +90,7 @@ pub(crate) fn bears(leaf: &Leaf, class: Class, subject: &str) -> bool {
 }
 
 /// The number of a term.
-pub(crate) fn number(keys: &LogIndexKeys, class: Class, subject: &str) -> u64 {
+pub(crate) fn number(keys: &IndexKeys, class: Class, subject: &str) -> u64 {
     keys.term(class as u8, subject)
 }
 

@@ -7,21 +7,21 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 use tenure_core::store::log_index::Segment;
 use tenure_core::store::port::StoreError;
-use tenure_credentials::log_index::LogIndexKeys;
+use tenure_credentials::index_keys::IndexKeys;
 use tenure_log::{Leaf, leaf_hash};
 
 use crate::kernel::Kernel;
 use crate::kernel::log_index::page::{Found, Header};
+use crate::kernel::recent::{PageKey, RecentPages};
 
-/// Pages of one of two generations that are kept in memory: with both, up to 16 MiB.
-const KEPT_PAGES: usize = 4_096;
+/// Bytes of pages that are kept in memory.
+const KEPT: usize = 16 << 20;
 
 /// What this process keeps of the index: what it has checked once is never another.
-#[derive(Default)]
 pub(crate) struct IndexMemory {
-    keys: OnceLock<LogIndexKeys>,
+    keys: OnceLock<IndexKeys>,
     headers: Mutex<BTreeMap<u64, Arc<Header>>>,
-    pages: Mutex<Recent>,
+    pages: Mutex<RecentPages>,
     /// The entries that no segment covered when somebody asked, by their numbers.
     tail: Mutex<Tail>,
     /// Builds of segments that lack a page, or hold one that is not theirs.
@@ -31,38 +31,22 @@ pub(crate) struct IndexMemory {
 /// Entries with their leaf hashes, by number.
 pub(crate) type Tail = BTreeMap<u64, ([u8; 32], Arc<Leaf>)>;
 
-/// A page of a build, by number.
-pub(crate) type PageKey = (u64, u32);
-
-/// What was used lately: of two generations, the one that is full becomes the older one.
-#[derive(Default)]
-struct Recent {
-    newer: HashMap<PageKey, Arc<Vec<u8>>>,
-    older: HashMap<PageKey, Arc<Vec<u8>>>,
-}
-
-impl Recent {
-    fn get(&mut self, key: PageKey) -> Option<Arc<Vec<u8>>> {
-        if let Some(page) = self.newer.get(&key) {
-            return Some(Arc::clone(page));
+impl Default for IndexMemory {
+    fn default() -> Self {
+        Self {
+            keys: OnceLock::new(),
+            headers: Mutex::default(),
+            pages: Mutex::new(RecentPages::within(KEPT)),
+            tail: Mutex::default(),
+            suspects: Mutex::default(),
         }
-        let page = self.older.remove(&key)?;
-        self.put(key, Arc::clone(&page));
-        Some(page)
-    }
-
-    fn put(&mut self, key: PageKey, page: Arc<Vec<u8>>) {
-        if self.newer.len() >= KEPT_PAGES {
-            self.older = std::mem::take(&mut self.newer);
-        }
-        self.newer.insert(key, page);
     }
 }
 
 impl IndexMemory {
     /// The keys of the deployment's index.
-    pub(crate) fn keys(&self, kernel: &Kernel) -> &LogIndexKeys {
-        self.keys.get_or_init(|| LogIndexKeys::new(&kernel.root))
+    pub(crate) fn keys(&self, kernel: &Kernel) -> &IndexKeys {
+        self.keys.get_or_init(|| IndexKeys::of_log(&kernel.root))
     }
 
     /// A page that was checked before.

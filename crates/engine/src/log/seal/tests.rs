@@ -108,20 +108,27 @@ pub(crate) struct World {
     pub admin: Caller,
 }
 
-pub(crate) async fn world() -> World {
-    let root = RootKey::from_text(&"07".repeat(32)).unwrap();
-    let store = Arc::new(MemoryStore::new(Arc::new(RowMac::new(&root))));
-    let (clock, web) = (Arc::new(TestClock::default()), Arc::new(Web::default()));
+fn root() -> RootKey {
+    RootKey::from_text(&"07".repeat(32)).unwrap()
+}
+
+fn process(store: &Arc<MemoryStore>, clock: &Arc<TestClock>, web: &Arc<Web>) -> Arc<Kernel> {
     let ports = Ports {
-        store: Arc::clone(&store) as _,
+        store: Arc::clone(store) as _,
         policy: Arc::new(CedarPolicy::default_set().unwrap()),
         policies: Arc::new(Loader),
-        clock: Arc::clone(&clock) as _,
+        clock: Arc::clone(clock) as _,
         entropy: Arc::new(SeededEntropy::new(7)),
-        fetch: Arc::clone(&web) as _,
-        root,
+        fetch: Arc::clone(web) as _,
+        root: root(),
     };
-    let engine = Arc::new(Kernel::new(ports, Settings::default()));
+    Arc::new(Kernel::new(ports, Settings::default()))
+}
+
+pub(crate) async fn world() -> World {
+    let store = Arc::new(MemoryStore::new(Arc::new(RowMac::new(&root()))));
+    let (clock, web) = (Arc::new(TestClock::default()), Arc::new(Web::default()));
+    let engine = process(&store, &clock, &web);
     let setup_token = setup::offer_setup(&engine).await.unwrap().unwrap().expose().clone();
     let setup = Setup { setup_token, name: "Ada".into(), email: Some("ada@example.com".into()) };
     let done = setup::set_up(&engine, setup).await.unwrap();
@@ -130,6 +137,11 @@ pub(crate) async fn world() -> World {
 }
 
 impl World {
+    /// Another process of the deployment, which remembers nothing.
+    pub(crate) fn another(&self) -> Arc<Kernel> {
+        process(&self.store, &self.clock, &self.web)
+    }
+
     /// Another person with this role, as a caller.
     pub(crate) async fn person(&self, role: Role) -> Caller {
         let ask = NewPerson { name: "Bob".into(), roles: vec![role], ..NewPerson::default() };

@@ -1,4 +1,4 @@
-//! Keys of the log's index: what hides which subjects it names, and what shows that a segment is ours.
+//! Keys of indexes: what hides which subjects and words they name, and what shows that a segment is ours.
 
 use std::fmt;
 
@@ -14,19 +14,28 @@ pub const MAC_BYTES: usize = 32;
 const TERM_KEY: usize = 16;
 
 /// The keys that a root key gives.
-pub struct LogIndexKeys {
+pub struct IndexKeys {
     terms: [u8; TERM_KEY],
     segments: Key,
 }
 
-impl LogIndexKeys {
-    /// The keys of a deployment.
-    pub fn new(root: &RootKey) -> Self {
+impl IndexKeys {
+    /// The keys of a deployment for the index of its log.
+    pub fn of_log(root: &RootKey) -> Self {
+        Self::new(root, "log index terms", "log index segments")
+    }
+
+    /// The keys of a deployment for the index of its records.
+    pub fn of_search(root: &RootKey) -> Self {
+        Self::new(root, "search terms", "search segments")
+    }
+
+    fn new(root: &RootKey, terms_label: &str, segments_label: &str) -> Self {
         let mut terms = [0; TERM_KEY];
-        for (slot, byte) in terms.iter_mut().zip(root.subkey("log index terms").expose()) {
+        for (slot, byte) in terms.iter_mut().zip(root.subkey(terms_label).expose()) {
             *slot = *byte;
         }
-        Self { terms, segments: Key::new(HMAC_SHA256, root.subkey("log index segments").expose()) }
+        Self { terms, segments: Key::new(HMAC_SHA256, root.subkey(segments_label).expose()) }
     }
 
     /// The number of a term: the same for the same class and subject, below 2^63, and to be foretold by nobody without
@@ -81,9 +90,9 @@ impl LogIndexKeys {
     }
 }
 
-impl fmt::Debug for LogIndexKeys {
+impl fmt::Debug for IndexKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("LogIndexKeys([redacted])")
+        f.write_str("IndexKeys([redacted])")
     }
 }
 
@@ -91,8 +100,8 @@ impl fmt::Debug for LogIndexKeys {
 mod tests {
     use super::*;
 
-    fn keys(hex: &str) -> LogIndexKeys {
-        LogIndexKeys::new(&RootKey::from_text(&hex.repeat(64)).unwrap())
+    fn keys(hex: &str) -> IndexKeys {
+        IndexKeys::of_log(&RootKey::from_text(&hex.repeat(64)).unwrap())
     }
 
     #[test]

@@ -1,0 +1,38 @@
+-- The index of records by words and orders (docs/adr/0025-search.md): segments whose pages stand with those of the log's index, where each record's
+-- document stands, and which records changed since.
+
+CREATE TABLE search (
+  kind SMALLINT NOT NULL PRIMARY KEY,
+  version BIGINT NOT NULL,
+  next BIGINT NOT NULL
+);
+
+CREATE TABLE search_segment (
+  build BIGINT NOT NULL PRIMARY KEY,
+  kind SMALLINT NOT NULL,
+  start BIGINT NOT NULL,
+  stop BIGINT NOT NULL,
+  dead INTEGER NOT NULL,
+  dead_bits BYTEA NOT NULL,
+  header BYTEA NOT NULL
+);
+
+CREATE TABLE search_place (
+  kind SMALLINT NOT NULL,
+  id BYTEA NOT NULL,
+  place BIGINT NOT NULL,
+  PRIMARY KEY (kind, id)
+);
+
+-- A row for each revision: what commits only ever adds.
+CREATE TABLE search_changed (
+  kind SMALLINT NOT NULL,
+  id BYTEA NOT NULL,
+  revision BIGINT NOT NULL,
+  PRIMARY KEY (kind, id, revision)
+);
+
+INSERT INTO search (kind, version, next) VALUES (1, 0, 0), (3, 0, 0), (4, 0, 0), (5, 0, 0), (6, 0, 0), (7, 0, 0), (19, 0, 0), (20, 0, 0), (21, 0, 0), (22, 0, 0), (23, 0, 0);
+
+INSERT INTO search_changed (kind, id, revision)
+SELECT r.kind, r.id, r.revision FROM record r JOIN search s ON s.kind = r.kind WHERE r.shard = 0;
