@@ -1,7 +1,7 @@
 //! Leaves as a verifier reads them: whether the bytes are a leaf in its one form, when it was, and what it commits to.
 //!
 //! [`Leaf::parse`] builds the leaf and encodes it again to see whether the bytes are its one form. Here the form itself is
-//! followed in one pass over bytes of version 1, without building anything. Whatever this pass doesn't follow to the end
+//! followed in one pass, without building anything. Whatever this pass doesn't follow to the end
 //! is [`Leaf::parse`]'s to judge and to name; what it does follow, [`Leaf::parse`] accepts.
 
 use std::borrow::Cow;
@@ -9,8 +9,9 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::{Leaf, LeafError, MAX_DATA_DEPTH, MAX_LEAF_BYTES, MAX_NAME_BYTES, check_name};
+use super::{Leaf, LeafError, MAX_DATA_DEPTH, MAX_LEAF_BYTES, MAX_NAME_BYTES, PACKED, check_name};
 use crate::merkle::Hash;
+use crate::packed::{self, Scanner, Words};
 
 /// What a verifier wants to know of a leaf.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,6 +29,7 @@ pub(crate) struct Scanned<'a> {
 pub(crate) fn scan(bytes: &[u8]) -> Result<Scanned<'_>, LeafError> {
     let followed = match bytes.first() {
         Some(b'{') => scan_json(bytes),
+        Some(&PACKED) => scan_packed(bytes),
         _ => None,
     };
     match followed {
@@ -82,6 +84,64 @@ fn scan_json(bytes: &[u8]) -> Option<Scanned<'_>> {
     form.items(b'[', b']', |form| form.name().map(|_| ()))?;
     form.literal(b",\"v\":1}")?;
     form.rest.is_empty().then_some(Scanned { at, personal })
+}
+
+/// Follows the form of version 2; `None` for whatever isn't surely in it.
+fn scan_packed(bytes: &[u8]) -> Option<Scanned<'_>> {
+    let (_, item) = bytes.split_first().filter(|_| bytes.len() <= MAX_LEAF_BYTES)?;
+    let mut item = Scanner::new(item);
+    if item.array()? != 11 {
+        return None;
+    }
+    let edition = item.unsigned()?;
+    item.know(Words::known_to(edition)?);
+    let at = item.signed()?;
+    // The control point, the kind, the id and the sort of actor.
+    for _ in 0..4 {
+        packed_name(item.text()?)?;
+    }
+    match item.text()? {
+        packed::Scanned::Plain("") => {}
+        actor => packed_name(actor)?,
+    }
+    for _ in 0..item.array()? {
+        packed_name(item.text()?)?;
+    }
+    for _ in 0..item.array()? {
+        if item.array()? != 4 {
+            return None;
+        }
+        packed_name(item.text()?)?;
+        packed_name(item.text()?)?;
+        item.unsigned()?;
+        item.hash()?;
+    }
+    let facts = item.map()?;
+    item.members(facts, 1, MAX_DATA_DEPTH)?;
+    let mut personal: Vec<(Cow<'_, str>, Hash)> = Vec::new();
+    let mut last: Option<packed::Scanned<'_>> = None;
+    for _ in 0..item.map()? {
+        let field = item.key()?;
+        packed_name(field)?;
+        if let Some(before) = last.replace(field)
+            && !before.is_before(field, item.known())?
+        {
+            return None;
+        }
+        personal.push((field.meant(item.known())?, item.hash()?));
+    }
+    item.end()?;
+    Some(Scanned { at, personal })
+}
+
+/// That `check_name` lets a text pass.
+fn packed_name(text: packed::Scanned<'_>) -> Option<()> {
+    match (text, text.chosen()) {
+        (packed::Scanned::Plain(text), _) => check_name("", text).ok(),
+        // What stands before an id may be nothing, or anything.
+        (packed::Scanned::Form(_), Some(before)) if before.chars().any(char::is_control) => None,
+        (packed::Scanned::Form(_), _) => Some(()),
+    }
 }
 
 /// A string between its quotes, as it is written.

@@ -25,6 +25,7 @@
 
 mod form;
 mod reader;
+mod scan;
 mod text;
 mod words;
 mod writer;
@@ -34,6 +35,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use self::form::MAX_DEPTH;
 
 pub(crate) use self::reader::Reader;
+pub(crate) use self::scan::{Scanned, Scanner};
 pub(crate) use self::words::Words;
 pub(crate) use self::writer::Writer;
 

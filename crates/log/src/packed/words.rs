@@ -97,6 +97,7 @@ impl Words {
 mod tests {
     use super::*;
     use crate::encoding::{sha256_of, url64};
+    use crate::packed::text::push_form;
 
     #[test]
     fn words_and_prefixes_are_what_they_were() {
@@ -114,6 +115,8 @@ mod tests {
         assert_eq!(WORDS.numbers.len(), WORDS.list.len(), "no word twice");
         assert!(WORDS.list.iter().all(|word| !word.is_empty() && word.len() <= LONGEST));
         assert!(WORDS.list.len() < 1 << 15);
+        // A long text is never a word: who follows its form needn't look.
+        assert!(WORDS.list.iter().all(|word| !push_form(&mut Vec::new(), word, WORDS.count())));
         assert_eq!(WORDS.prefix_numbers.len(), WORDS.prefixes.len());
         assert!(WORDS.prefixes.len() <= 64 && WORDS.prefixes.iter().all(|prefix| prefix.len() == 3));
     }

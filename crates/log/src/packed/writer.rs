@@ -13,11 +13,11 @@ const MAP: u8 = 5;
 const SIMPLE: u8 = 7;
 
 /// Long texts that are remembered; later ones are written in full.
-const REMEMBERED: usize = 256;
+pub(super) const REMEMBERED: usize = 256;
 /// Repetitions that are one simple value.
-const SIMPLE_REPETITIONS: usize = 16;
+pub(super) const SIMPLE_REPETITIONS: usize = 16;
 /// Words that are a simple value of two bytes.
-const SIMPLE_WORDS: u16 = 224;
+pub(super) const SIMPLE_WORDS: u16 = 224;
 
 /// A container whose number of members isn't known yet.
 #[derive(Clone, Copy)]

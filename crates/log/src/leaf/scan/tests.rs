@@ -10,11 +10,14 @@ use crate::leaf::{Actor, RowDigest};
 
 /// Both say the same of these bytes.
 fn agree(bytes: &[u8]) -> Result<(), TestCaseError> {
-    let followed = scan_json(bytes);
+    let followed = match bytes.first() {
+        Some(&PACKED) => scan_packed(bytes),
+        _ => scan_json(bytes),
+    };
     let parsed = Leaf::parse(bytes);
     let text = String::from_utf8_lossy(bytes);
     // Later versions aren't the scanner's to follow.
-    if bytes.first() != Some(&b'{') {
+    if !matches!(bytes.first(), Some(&(b'{' | PACKED))) {
         prop_assert!(followed.is_none(), "{}", text);
         return Ok(());
     }
@@ -25,6 +28,44 @@ fn agree(bytes: &[u8]) -> Result<(), TestCaseError> {
         prop_assert_eq!(personal, leaf.personal.into_iter().collect::<Vec<_>>());
     }
     Ok(())
+}
+
+/// Texts that a packed leaf writes in a form of their own, or nearly.
+fn long() -> impl Strategy<Value = String> {
+    let id = "[a-z]{3}_[0-7][0-9a-hjkmnp-tv-z]{25}";
+    prop_oneof![
+        "(idn|per|crd|evt)_[0-8][0-9a-hjkmnp-tv-z]{25}",
+        id,
+        "(owner=|use |x[-:]|é|\u{80}|)(idn|per)_0[0-9a-hjkmnp-tv-z]{25}",
+        "(v2:)?sha256:[0-9a-f]{64}",
+        "[A-Za-z0-9_-]{43}",
+        "20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,6})?Z",
+        prop::sample::select(vec!["identity", "state", "active", "issuance", "credential.issued", "at", "kind"])
+            .prop_map(str::to_owned),
+    ]
+}
+
+fn packed_name_text() -> impl Strategy<Value = String> {
+    prop_oneof![3 => long(), 1 => name()]
+}
+
+/// A leaf of texts that are packed, some of them more than once.
+fn packed_leaf() -> impl Strategy<Value = Leaf> {
+    let texts = prop::collection::vec(packed_name_text(), 1..20);
+    (texts, any_leaf(), any::<u64>()).prop_map(|(texts, mut leaf, mut choice)| {
+        let mut text = || {
+            choice = choice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            texts[(choice >> 33) as usize % texts.len()].clone()
+        };
+        (leaf.id, leaf.kind, leaf.actor.id) = (text(), text(), text());
+        leaf.rows.iter_mut().for_each(|row| (row.kind, row.id) = (text(), text()));
+        leaf.subjects = (0..40).map(|_| text()).take(leaf.subjects.len() * 13).collect();
+        for _ in 0..4 {
+            leaf.data.insert(text(), Value::from(vec![text(), text()]));
+            leaf.personal.insert(text(), [1; 32]);
+        }
+        leaf
+    })
 }
 
 fn name() -> impl Strategy<Value = String> {
@@ -172,6 +213,28 @@ proptest! {
             prop_assert!(scan_json(&bytes).is_some());
             agree(&bytes)?;
         }
+    }
+
+    #[test]
+    fn what_is_packed_is_followed_and_what_is_edited_judged_as_the_parser_does(
+        leaf in packed_leaf(),
+        edits in prop::collection::vec((any::<prop::sample::Index>(), edit()), 1..4),
+        swap in (any::<prop::sample::Index>(), any::<prop::sample::Index>(), 1..20_usize),
+    ) {
+        let Ok(bytes) = leaf.encode() else { return Ok(()) };
+        prop_assert!(scan_packed(&bytes).is_some(), "{:?}", leaf);
+        agree(&bytes)?;
+        let mut changed = bytes.clone();
+        for (at, edit) in edits {
+            edited(&mut changed, at, edit);
+            agree(&changed)?;
+        }
+        // A part of it in another place.
+        let (from, to, length) = swap;
+        let (from, to) = (from.index(bytes.len()), to.index(bytes.len()));
+        let mut moved = bytes.clone();
+        moved.splice(to..to, bytes[from..(from + length).min(bytes.len())].to_vec());
+        agree(&moved)?;
     }
 
     #[test]
