@@ -35,7 +35,7 @@ use tenure_credentials::vouch::Vouch;
 
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::search::ask::{Answer, Question};
+use crate::kernel::search::ask::Question;
 use crate::kernel::{Kernel, authority, search};
 
 /// Records of one answer if a query doesn't say how many.
@@ -45,6 +45,9 @@ const DEFAULT: u16 = 200;
 pub const DEFAULT_PAGE: u16 = 50;
 /// How many records a page has at most.
 pub const MAX_PAGE: u16 = 200;
+
+/// How often a page of what was found is filled up after records that were written meanwhile.
+const REFILLS: usize = 8;
 
 /// The longest cursor in bytes: an id of 512 bytes in base64url, and its tag.
 const MAX_CURSOR: usize = 800;
@@ -398,9 +401,8 @@ impl Kernel {
             match record {
                 Ok(record) => first.rows.push(record),
                 Err(unreadable) => {
-                    let BadRow { key, why } = &unreadable.bad;
-                    tracing::error!(row = %key, why, "a row can't be read; `tenure log verify-state` names all of them");
-                    first.unreadable.push(unreadable);
+                    let Unreadable { bad, body } = unreadable;
+                    first.unreadable.push(Unreadable { bad: told(bad), body });
                 }
             }
             first.next = more.then_some(id);
@@ -441,10 +443,11 @@ impl Kernel {
                 after: after.as_deref().map(|place| search::key_at(order, place)),
                 limit: usize::from(limit),
             };
-            match search::ask::ask(self, &question).await? {
-                Some(answer) => return self.searched(&question, answer, &cursors, ask.count).await,
-                None if needs_index => return Err(OpError::SearchBuilding { retry_after: search::ask::AGAIN_AFTER }),
-                None => {}
+            if let Some(page) = self.searched(question, &cursors, ask.count).await? {
+                return Ok(page);
+            }
+            if needs_index {
+                return Err(OpError::SearchBuilding { retry_after: search::ask::AGAIN_AFTER });
             }
         }
         let found = self.look_for(&query.after(after), Altered::IsNamed).await?;
@@ -456,32 +459,42 @@ impl Kernel {
         Ok((found.rows, end))
     }
 
-    /// A page of what the index of records found.
+    /// A page of what the index of records finds; `None` while the index is being made.
     async fn searched<T: Record>(
         &self,
-        question: &Question,
-        answer: Answer,
+        mut question: Question,
         cursors: &Cursors,
         is_counted: bool,
-    ) -> Result<(Vec<Stored<T>>, PageEnd), OpError> {
-        let ids: Vec<String> = answer.found.iter().map(|(_, id)| id.clone()).collect();
-        let (rows, altered) = search::readable(self, T::KIND, &ids).await?;
-        let mut unreadable: Vec<String> = answer.unreadable.into_iter().chain(altered).map(|key| key.id).collect();
-        let mut records = Vec::with_capacity(rows.len());
-        for row in rows {
-            match row.decode::<T>() {
-                // It may have been written since it was found.
-                Ok(record) if question.is_met_by(&*record.value) => records.push(record),
-                Ok(_) => {}
-                Err(bad) => {
-                    tracing::error!(row = %bad.key, why = bad.why, "a row can't be read; `tenure log verify-state` names all of them");
-                    unreadable.push(bad.key.id);
+    ) -> Result<Option<(Vec<Stored<T>>, PageEnd)>, OpError> {
+        let limit = question.limit;
+        let mut records = Vec::with_capacity(limit);
+        let mut end = PageEnd { next: None, unreadable: Vec::new(), count: None };
+        for attempt in 0..REFILLS {
+            let Some(answer) = search::ask::ask(self, &question).await? else { return Ok(None) };
+            if attempt == 0 {
+                end.count = is_counted.then_some(answer.count);
+                end.unreadable.extend(answer.unreadable.into_iter().map(|key| key.id));
+            }
+            let ids: Vec<String> = answer.found.iter().map(|(_, id)| id.clone()).collect();
+            let (rows, altered) = search::readable(self, T::KIND, &ids).await?;
+            end.unreadable.extend(altered.into_iter().map(|key| key.id));
+            for row in rows {
+                match row.decode::<T>() {
+                    Ok(record) if question.is_met_by(&*record.value) => records.push(record),
+                    Ok(_) => {}
+                    Err(bad) => end.unreadable.push(told(bad).key.id),
                 }
             }
+            let last = answer.found.into_iter().last().filter(|_| answer.more);
+            end.next = last.as_ref().map(|(key, _)| cursors.seal(&search::place_of(question.order, key)));
+            // What was written since it was found may fit no more: others take its place on the page.
+            question.limit = limit.saturating_sub(records.len() + end.unreadable.len());
+            question.after = last.map(|(key, _)| key);
+            if question.after.is_none() || question.limit == 0 {
+                break;
+            }
         }
-        let last = answer.found.last().filter(|_| answer.more);
-        let next = last.map(|(key, _)| cursors.seal(&search::place_of(question.order, key)));
-        Ok((records, PageEnd { next, unreadable, count: is_counted.then_some(answer.count) }))
+        Ok(Some((records, end)))
     }
 
     /// A page of plain records.
@@ -522,6 +535,12 @@ impl Kernel {
             names: Names::new(),
         })
     }
+}
+
+/// A row that can't be read, after the server's log was told.
+fn told(bad: BadRow) -> BadRow {
+    tracing::error!(row = %bad.key, why = bad.why, "a row can't be read; `tenure log verify-state` names all of them");
+    bad
 }
 
 /// The cursors of one list with its filters.

@@ -381,7 +381,7 @@ mod tests {
         let hint = |query: &str| read(query, Person::FILTERS).unwrap_err().remove(0).hint;
         assert_eq!(hint("state=bogus"), "it takes one of `preboarding`, `active`, `suspended`, `departed`");
         assert_eq!(hint("class=bogus"), "it takes `employee` or `contractor`");
-        assert!(hint("nobody=1").contains("state, role, class, manager, team, source, after, limit"));
+        assert!(hint("nobody=1").contains("state, role, class, manager, team, source, q, sort, count, after, limit"));
         assert!(!hint("state=tnr_op_secret").contains("secret"));
         assert_eq!(
             problems("tnr_op_secret=1"),

@@ -29,7 +29,7 @@ on_one! {
         // What the server does by itself may follow.
         let newest = world.get(&world.auditor, &path).await.expect(200).body;
         let suspended = newest["items"].as_array().unwrap().iter().find(|item| item["kind"] == "identity.suspended");
-        let end = suspended.unwrap()["index"].as_u64().unwrap() + 1;
+        let end = suspended.unwrap()["position"]["index"].as_u64().unwrap() + 1;
         let told = world.get(&world.auditor, &format!("{path}&limit=200&before={end}")).await.expect(200).body;
         let all = kinds(&told);
         assert_eq!(all.first(), Some(&"identity.suspended"));
