@@ -20,6 +20,14 @@ impl Key {
         Ed25519KeyPair::generate().map(Self).ok().context("could not make an Ed25519 key")
     }
 
+    /// The one that this seed makes, in hexadecimal digits.
+    pub fn from_seed(seed: &str) -> Result<Self> {
+        let byte = |at: usize| seed.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        let bytes: Option<Vec<u8>> = (0..seed.len()).step_by(2).map(byte).collect();
+        let pair = bytes.and_then(|bytes| Ed25519KeyPair::from_seed_unchecked(&bytes).ok());
+        pair.map(Self).context("that is no seed of an Ed25519 key")
+    }
+
     /// Its public part as a JWK (RFC 8037).
     pub fn jwk(&self) -> Value {
         json!({ "kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(self.0.public_key()) })

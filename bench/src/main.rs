@@ -7,6 +7,7 @@ mod compare;
 mod cpu;
 mod disk;
 mod http;
+mod inventory;
 mod load;
 mod openbao;
 mod report;
@@ -72,6 +73,16 @@ struct Args {
     /// How often the two builds take turns.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=20), requires = "compare")]
     rounds: u8,
+    /// A data folder that `tenure-seed` made: how soon it is ready, and how long its lists take, alone and beside
+    /// issuance. Nothing else is measured then.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["smoke", "compare", "rounds"])]
+    seeded: Option<PathBuf>,
+    /// The database of that folder; SQLite in it if not given.
+    #[arg(long, value_name = "URL", requires = "seeded")]
+    database: Option<String>,
+    /// The public URL that its history was made for.
+    #[arg(long, value_name = "URL", requires = "seeded", default_value = "http://localhost:8420")]
+    public_url: String,
     /// The binary to measure; this tree's, built before, if not given.
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
@@ -110,7 +121,7 @@ fn bench(args: &Args) -> Result<ExitCode> {
     let workspace = Workspace::find()?;
     // One thread: the generator shares two cores with what it measures.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let with_peer = !args.skip_openbao && !args.smoke && args.compare.is_none();
+    let with_peer = !args.skip_openbao && !args.smoke && args.compare.is_none() && args.seeded.is_none();
     let peers = peers::for_bench(&workspace, with_peer)?;
     let program = program(&workspace, args)?;
     let folder = Scratch::make(&workspace)?;
@@ -118,9 +129,10 @@ fn bench(args: &Args) -> Result<ExitCode> {
     let (text, json, failed) = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let work = async {
-            match &args.compare {
-                Some(other) => compare(args, &program, other, &folder.0).await,
-                None => measure(args, &program, with_peer.then_some(peers.as_path()), &folder.0).await,
+            match (&args.compare, &args.seeded) {
+                (_, Some(data)) => seeded(args, &program, data, &folder.0).await,
+                (Some(other), None) => compare(args, &program, other, &folder.0).await,
+                (None, None) => measure(args, &program, with_peer.then_some(peers.as_path()), &folder.0).await,
             }
         };
         tokio::select! {
@@ -218,6 +230,13 @@ async fn measure(args: &Args, program: &Path, peers: Option<&Path>, folder: &Pat
         ));
     }
     Ok((report.table(), report.json(), failed))
+}
+
+/// Measures a deployment with a history.
+async fn seeded(args: &Args, program: &Path, data: &Path, folder: &Path) -> Result<Outcome> {
+    let asked = inventory::Asked { program, data, store: args.database.clone(), public_url: &args.public_url };
+    let (table, json) = inventory::measure(&asked, &args.report(folder)?).await?;
+    Ok((table, json, false))
 }
 
 /// Measures two builds in turn: on a machine that changes its speed, only what was measured side by side compares.

@@ -38,7 +38,7 @@ pub struct Scale {
 const TRIAL_RATE: f64 = 30_000.0;
 /// How many times the assertions that the trial's rate asks for are signed.
 const RESERVE: f64 = 1.6;
-const FORM: &str = "content-type: application/x-www-form-urlencoded";
+pub const FORM: &str = "content-type: application/x-www-form-urlencoded";
 const JSON: &str = "content-type: application/json";
 const TOKEN_PATH: &str = "/env/bench/token";
 /// What the reply to a request for a token has.
@@ -62,17 +62,21 @@ pub struct Tenure {
 }
 
 /// How it is started, and started again on what it has.
-struct Launch {
-    program: PathBuf,
-    data: PathBuf,
-    store: Option<String>,
-    public_url: String,
+pub struct Launch {
+    /// The binary.
+    pub program: PathBuf,
+    /// The data folder.
+    pub data: PathBuf,
+    /// The database, if it isn't SQLite in the folder.
+    pub store: Option<String>,
+    /// Where clients reach it.
+    pub public_url: String,
 }
 
 impl Launch {
     /// Starts the binary with no budgets to run into; with certificates, with TLS, and a second listener that asks for
     /// a client's.
-    fn server(&self, listen: SocketAddr, mutual: Option<(&Certificates, SocketAddr)>) -> Result<Server> {
+    pub fn server(&self, listen: SocketAddr, mutual: Option<(&Certificates, SocketAddr)>) -> Result<Server> {
         let mut command = Command::new(&self.program);
         // What somebody set for a server of their own is not what is measured.
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TENURE_")) {
@@ -435,7 +439,7 @@ fn budgets(help: &str) -> Vec<&str> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the bench is a client at the edge: its assertions carry the real time")]
-fn now() -> i64 {
+pub fn now() -> i64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed())
 }
 

@@ -248,7 +248,7 @@ async fn staged(
     kernel.entropy.fill(&mut random);
     let build = build_at(kernel.now(), u32::from_be_bytes(random));
     let (from, to) = (places.start, places.end);
-    let (header, pages) = make(memory.keys(kernel), view.kind, build, places, documents);
+    let (header, pages) = make(memory.keys(kernel), view.kind, build, places, documents).await;
     for (first, pages) in (0..).step_by(STAGED).zip(pages.chunks(STAGED)) {
         kernel.store.stage_pages(build, first, pages).await?;
     }

@@ -18,6 +18,8 @@ use crate::kernel::varint::{number, number_of, put_varint, varint};
 pub(super) const LONGEST: u32 = 32_768;
 /// Where a page is cut, in bytes.
 const PAGE_BYTES: usize = 3_900;
+/// In how many parts postings are sorted.
+const PARTS: u64 = 8;
 /// Ranks in a page.
 const RANKS: u32 = 2_048;
 /// The rank of a place without a document.
@@ -162,7 +164,7 @@ impl Header {
 }
 
 /// Makes a segment of documents at these places, counted from its first: its sealed header and its pages.
-pub(super) fn make(
+pub(super) async fn make(
     keys: &IndexKeys,
     kind: RowKind,
     build: u64,
@@ -171,10 +173,11 @@ pub(super) fn make(
 ) -> (Vec<u8>, Vec<Vec<u8>>) {
     let span = u32::try_from(places.end - places.start).unwrap_or(LONGEST);
     let mut pages = Vec::new();
-    let terms = write_postings(&mut pages, span, documents);
+    let terms = write_postings(&mut pages, span, documents).await;
     let mut of_orders = Vec::new();
     for order in 0..orders(kind).len() {
         of_orders.push(write_order(&mut pages, span, documents, order));
+        tokio::task::yield_now().await;
     }
     let documents = number_of(documents.len());
     let header = Header { build, from: places.start, to: places.end, documents, terms, orders: of_orders };
@@ -182,43 +185,55 @@ pub(super) fn make(
     (header.seal(keys, kind), sealed)
 }
 
-fn write_postings(pages: &mut Vec<Vec<u8>>, span: u32, documents: &[(u32, Indexed)]) -> Vec<u64> {
-    let each = |(place, document): &(u32, Indexed)| {
-        let place = *place;
-        document.terms.clone().into_iter().map(move |term| (term, place))
-    };
-    let mut postings: Vec<(u64, u32)> = documents.iter().flat_map(each).collect();
-    postings.sort_unstable();
+/// Writes the postings, those of a part of all terms at a time, so that no more than these are in memory twice.
+async fn write_postings(pages: &mut Vec<Vec<u8>>, span: u32, documents: &[(u32, Indexed)]) -> Vec<u64> {
     let (mut first_terms, mut page, mut before) = (Vec::new(), Vec::new(), 0);
-    for group in postings.chunk_by(|a, b| a.0 == b.0) {
-        let Some((term, _)) = group.first() else { continue };
-        let mut listed = Vec::new();
-        put_varint(&mut listed, group.len() as u64);
-        let mut last = 0;
-        for (_, place) in group {
-            put_varint(&mut listed, u64::from(place - last));
-            last = *place;
+    let mut postings: Vec<(u64, u32)> = Vec::new();
+    for part in 0..PARTS {
+        postings.clear();
+        for (place, Indexed { terms, .. }) in documents {
+            let from = terms.partition_point(|term| part_of(*term) < part);
+            let of_part = terms.get(from..).unwrap_or_default().iter().take_while(|term| part_of(**term) == part);
+            postings.extend(of_part.map(|term| (*term, *place)));
         }
-        if listed.len() > Bits::bytes(span) {
-            let mut bits = Bits::none(span);
-            group.iter().for_each(|(_, place)| bits.set(*place));
-            listed = [vec![0], bits.write()].concat();
+        postings.sort_unstable();
+        for group in postings.chunk_by(|a, b| a.0 == b.0) {
+            let Some((term, _)) = group.first() else { continue };
+            let mut listed = Vec::new();
+            put_varint(&mut listed, group.len() as u64);
+            let mut last = 0;
+            for (_, place) in group {
+                put_varint(&mut listed, u64::from(place - last));
+                last = *place;
+            }
+            if listed.len() > Bits::bytes(span) {
+                let mut bits = Bits::none(span);
+                group.iter().for_each(|(_, place)| bits.set(*place));
+                listed = [vec![0], bits.write()].concat();
+            }
+            if !page.is_empty() && page.len() + listed.len() > PAGE_BYTES {
+                pages.push(std::mem::take(&mut page));
+                before = 0;
+            }
+            if page.is_empty() {
+                first_terms.push(*term);
+            }
+            put_varint(&mut page, term - before);
+            page.extend_from_slice(&listed);
+            before = *term;
         }
-        if !page.is_empty() && page.len() + listed.len() > PAGE_BYTES {
-            pages.push(std::mem::take(&mut page));
-            before = 0;
-        }
-        if page.is_empty() {
-            first_terms.push(*term);
-        }
-        put_varint(&mut page, term - before);
-        page.extend_from_slice(&listed);
-        before = *term;
+        // Others of this thread come to their turn.
+        tokio::task::yield_now().await;
     }
     if !page.is_empty() {
         pages.push(page);
     }
     first_terms
+}
+
+/// Which part of all terms one is in.
+const fn part_of(term: u64) -> u64 {
+    term / (u64::MAX / 2 / PARTS + 1)
 }
 
 fn write_order(pages: &mut Vec<Vec<u8>>, span: u32, documents: &[(u32, Indexed)], order: usize) -> OrderPages {
@@ -347,9 +362,12 @@ pub(super) fn ranks<'p>(
 ) -> Result<Bits, BadPage> {
     let pages: Vec<&[u8]> = pages.collect();
     let mut ranks = Bits::none(header.documents);
+    let (mut number, mut found): (u32, &[[u8; 2]]) = (u32::MAX, &[]);
     for place in places.iter() {
-        let page = pages.get((place / RANKS) as usize).ok_or(BadPage)?;
-        let (found, _) = page.as_chunks::<2>();
+        if place / RANKS != number {
+            number = place / RANKS;
+            found = pages.get(number as usize).ok_or(BadPage)?.as_chunks().0;
+        }
         let rank = u16::from_le_bytes(*found.get((place % RANKS) as usize).ok_or(BadPage)?);
         if u32::from(rank) >= header.documents {
             return Err(BadPage);
