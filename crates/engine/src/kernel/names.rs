@@ -17,15 +17,15 @@ use tenure_core::inventory::third_party::{CloudAccount, Need, Vendor};
 use tenure_core::people::person::Person;
 use tenure_core::people::team::Team;
 use tenure_core::signal::Source;
-use tenure_core::store::document::{Order, words};
+use tenure_core::store::document::Order;
 use tenure_core::store::port::Snapshot;
-use tenure_core::store::row::{Record, RowKey};
+use tenure_core::store::row::{Record, RowKey, Stored};
 use tenure_core::store::term::Field;
 use tenure_core::trust::issuer::Issuer;
 
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::query::{Listed, MAX_PAGE, Query};
+use crate::kernel::query::{Listed, Query};
 use crate::kernel::search::ask::Question;
 use crate::kernel::{Kernel, authority, search};
 
@@ -120,44 +120,41 @@ async fn by_term<T: Named>(kernel: &Kernel, name: &str) -> Result<T::Id, OpError
     })
 }
 
+/// Whoever may not read people calls nobody but themselves by name: whether a name or an address is somebody's is not
+/// everybody's to learn.
 async fn person_called(kernel: &Kernel, caller: &Caller, name: &str) -> Result<PersonId, OpError> {
     let wanted = name.to_lowercase();
     let is = |value: &Option<String>| value.as_ref().is_some_and(|value| value.to_lowercase() == wanted);
-    let mut named = Vec::new();
-    let mut question = Question {
+    let question = Question {
         kind: Person::KIND,
         filters: Vec::new(),
-        text: name.to_owned(),
+        text: String::new(),
+        whole: Some(name.to_owned()),
         order: Order::Id,
         descending: false,
         after: None,
-        limit: usize::from(MAX_PAGE),
+        limit: MOST,
     };
-    // What has no word is no person's name.
-    while !words(name).is_empty() {
-        let Some(answer) = search::ask::ask(kernel, &question).await? else {
-            return Err(OpError::SearchBuilding { retry_after: search::ask::AGAIN_AFTER });
-        };
-        let ids: Vec<String> = answer.found.iter().map(|(_, id)| id.clone()).collect();
-        let (rows, _) = search::readable(kernel, Person::KIND, &ids).await?;
-        for person in rows.iter().filter_map(|row| row.decode::<Person>().ok()) {
-            if is(&person.email) {
-                return Ok(person.id);
-            }
-            if is(&person.name) {
-                named.push(person);
-            }
+    let Some(answer) = search::ask::ask(kernel, &question).await? else {
+        return Err(OpError::SearchBuilding { retry_after: search::ask::AGAIN_AFTER });
+    };
+    let ids: Vec<String> = answer.found.iter().map(|(_, id)| id.clone()).collect();
+    let (rows, _) = search::readable(kernel, Person::KIND, &ids).await?;
+    let may_read = authority::can_read(kernel, caller, Person::NAME, "", Person::OPEN).is_ok();
+    let is_known = |person: &Stored<Person>| may_read || caller.person_id() == Some(person.id);
+    let mut named = Vec::new();
+    for person in rows.iter().filter_map(|row| row.decode::<Person>().ok()).filter(is_known) {
+        if is(&person.email) {
+            return Ok(person.id);
         }
-        if !answer.more || named.len() >= MOST {
-            break;
+        if is(&person.name) {
+            named.push(person);
         }
-        question.after = answer.found.last().map(|(key, _)| key.clone());
     }
     match named.as_slice() {
         [] => Ok(Person::NOBODY),
         [one] => Ok(one.id),
         several => {
-            authority::may_read(kernel, caller, Person::NAME, "", Person::OPEN).await?;
             let known =
                 |person: &Person| format!("{} ({})", person.id, person.email.as_deref().unwrap_or("no e-mail address"));
             let all: Vec<String> = several.iter().map(|person| known(person)).collect();

@@ -27,7 +27,7 @@ use tenure_core::inventory::resource::Resource;
 use tenure_core::people::person::Person;
 use tenure_core::store::document::Order;
 use tenure_core::store::port::{ListQuery, StoreError};
-use tenure_core::store::row::{BadRow, Record, Stored};
+use tenure_core::store::row::{BadRow, Record, RowKey, Stored};
 use tenure_core::store::term::{Field, Term};
 use tenure_core::trust::issuer::Issuer;
 use tenure_credentials::root::RootKey;
@@ -438,9 +438,10 @@ impl Kernel {
                 kind: T::KIND,
                 filters,
                 text: ask.text.unwrap_or_default(),
+                whole: None,
                 order,
                 descending,
-                after: after.as_deref().map(|place| search::key_at(order, place)),
+                after: after.as_deref().map(|place| search::key_at(T::KIND, order, place)),
                 limit: usize::from(limit),
             };
             if let Some(page) = self.searched(question, &cursors, ask.count).await? {
@@ -473,7 +474,8 @@ impl Kernel {
             let Some(answer) = search::ask::ask(self, &question).await? else { return Ok(None) };
             if attempt == 0 {
                 end.count = is_counted.then_some(answer.count);
-                end.unreadable.extend(answer.unreadable.into_iter().map(|key| key.id));
+                let fitting = self.indexed_by(answer.unreadable, &question.filters).await?;
+                end.unreadable.extend(fitting.into_iter().map(|key| key.id));
             }
             let ids: Vec<String> = answer.found.iter().map(|(_, id)| id.clone()).collect();
             let (rows, altered) = search::readable(self, T::KIND, &ids).await?;
@@ -486,7 +488,7 @@ impl Kernel {
                 }
             }
             let last = answer.found.into_iter().last().filter(|_| answer.more);
-            end.next = last.as_ref().map(|(key, _)| cursors.seal(&search::place_of(question.order, key)));
+            end.next = last.as_ref().map(|(key, _)| cursors.seal(&search::place_of(T::KIND, question.order, key)));
             // What was written since it was found may fit no more: others take its place on the page.
             question.limit = limit.saturating_sub(records.len() + end.unreadable.len());
             question.after = last.map(|(key, _)| key);
@@ -495,6 +497,25 @@ impl Kernel {
             }
         }
         Ok(Some((records, end)))
+    }
+
+    /// Those of these records that bear one of each group of terms, by what the store keeps beside them: of a record that
+    /// can't be read nobody knows more.
+    async fn indexed_by(&self, keys: Vec<RowKey>, groups: &[Vec<String>]) -> Result<Vec<RowKey>, OpError> {
+        let mut fitting = Vec::new();
+        for key in keys {
+            let asked = |term: &String| (key.clone(), vec![term.clone()]);
+            let mut fits = true;
+            for group in groups {
+                let asked: Vec<(RowKey, Vec<String>)> = group.iter().map(asked).collect();
+                let beside = self.store.beside(&asked).await?;
+                fits &= beside.iter().flatten().any(|beside| beside.indexed);
+            }
+            if fits {
+                fitting.push(key);
+            }
+        }
+        Ok(fitting)
     }
 
     /// A page of plain records.

@@ -11,6 +11,7 @@ pub mod upkeep;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::kernel::Kernel;
 use crate::kernel::notice::Notify;
@@ -26,15 +27,22 @@ pub async fn keep(kernel: Arc<Kernel>, stop: watch::Receiver<bool>) {
 
 /// Works for the whole deployment until `stop` turns true. One process has to; of several, each does a part.
 pub async fn work(kernel: Arc<Kernel>, channels: Vec<Arc<dyn Notify>>, stop: watch::Receiver<bool>) {
-    tokio::join!(
-        deadlines::run(Arc::clone(&kernel), stop.clone()),
-        callbacks::run(Arc::clone(&kernel), stop.clone()),
-        outbox::run(Arc::clone(&kernel), channels, stop.clone()),
-        verification::run(Arc::clone(&kernel), stop.clone()),
-        ownership::run(Arc::clone(&kernel), stop.clone()),
-        archiving::run(Arc::clone(&kernel), stop.clone()),
-        indexing::run(Arc::clone(&kernel), stop.clone()),
-        fold::run(Arc::clone(&kernel), stop.clone()),
-        purging::run(kernel, stop),
-    );
+    // Each is a task of its own: what reads for minutes, as a verification does, holds up nothing that falls due.
+    let mut loops = JoinSet::new();
+    loops.spawn(deadlines::run(Arc::clone(&kernel), stop.clone()));
+    loops.spawn(callbacks::run(Arc::clone(&kernel), stop.clone()));
+    loops.spawn(outbox::run(Arc::clone(&kernel), channels, stop.clone()));
+    loops.spawn(verification::run(Arc::clone(&kernel), stop.clone()));
+    loops.spawn(ownership::run(Arc::clone(&kernel), stop.clone()));
+    loops.spawn(archiving::run(Arc::clone(&kernel), stop.clone()));
+    loops.spawn(indexing::run(Arc::clone(&kernel), stop.clone()));
+    loops.spawn(fold::run(Arc::clone(&kernel), stop.clone()));
+    loops.spawn(purging::run(kernel, stop));
+    while let Some(ended) = loops.join_next().await {
+        if let Err(error) = ended
+            && let Ok(panic) = error.try_into_panic()
+        {
+            std::panic::resume_unwind(panic);
+        }
+    }
 }

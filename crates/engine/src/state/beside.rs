@@ -131,6 +131,7 @@ async fn misfits(kernel: &Kernel, rows: &[Arc<Row>]) -> Result<Vec<Misfit>, OpEr
 pub(crate) async fn check_index(kernel: &Kernel, report: &mut StateReport) -> Result<(), OpError> {
     let mut after = IndexEntry::default();
     loop {
+        tokio::task::yield_now().await;
         let entries = kernel.store.index(&after, PAGE).await?;
         for entry in entries.iter().filter(|entry| !entry.borne) {
             let id = unpack_key(&entry.id);
@@ -150,6 +151,7 @@ pub(crate) async fn check_index(kernel: &Kernel, report: &mut StateReport) -> Re
 pub(crate) async fn check_last_uses(kernel: &Kernel, report: &mut StateReport) -> Result<(), OpError> {
     let mut after = Vec::new();
     loop {
+        tokio::task::yield_now().await;
         let uses = kernel.store.last_uses(&after, PAGE).await?;
         for forged in uses.iter().filter(|used| !used.genuine) {
             let subject = unpack_key(&forged.subject);

@@ -206,6 +206,8 @@ async fn replay(kernel: &Kernel, extent: Extent, index: &mut IndexCheck) -> Resu
         if report.entries == before {
             replay.lacks(&mut report, signed.size);
         }
+        // Others of this thread come to their turn.
+        tokio::task::yield_now().await;
     }
     if replay.gap.is_none() && replay.frontier.root() != signed.root {
         report_log(&mut report, signed.size, StateFault::Altered);
@@ -295,6 +297,7 @@ async fn compare(
             compare_row(row, report, replay, &sealer);
         }
         beside::check_beside(kernel, &page.rows, report).await?;
+        tokio::task::yield_now().await;
         after = page.next;
         if after.is_none() {
             return Ok(there);

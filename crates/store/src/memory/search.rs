@@ -81,6 +81,13 @@ impl KeptSearch {
     }
 }
 
+impl MemoryStore {
+    /// Notes a record as changed, as somebody does who has the database and not the key.
+    pub fn note_changed(&self, key: &RowKey, revision: u64) {
+        self.state.lock().search.note(key, revision);
+    }
+}
+
 impl SearchStore for MemoryStore {
     fn search_state<'a>(
         &'a self,

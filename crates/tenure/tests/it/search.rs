@@ -97,6 +97,29 @@ on_both! {
 }
 
 on_one! {
+    // Whether a name or an address is somebody's is not everybody's to learn; nor does a page say whose it was last.
+    async fn s7_a_name_tells_nobody_whether_there_is_such_a_person(world: World) {
+        world.person_as(json!({"name": "Zoë Quant", "email": "zoe@quant.example", "roles": []})).await;
+        world.person_as(json!({"name": "Zoë Second", "roles": []})).await;
+        let (_, nobody) = world.person("Una", &[]).await;
+        let answer = async |path: &str| {
+            let answer = world.get(&nobody, path).await;
+            (answer.status, answer.code())
+        };
+        for rest in ["", "/access", "/grants"] {
+            let unknown = answer(&format!("/v1/people/no%20such%20one{rest}")).await;
+            for name in ["zoe@quant.example", "Zo%C3%AB%20Quant"] {
+                assert_eq!(answer(&format!("/v1/people/{name}{rest}")).await, unknown, "{name}{rest}");
+            }
+        }
+        world.get(&world.auditor, "/v1/people/zoe@quant.example").await.expect(200);
+        let page = world.get(&world.auditor, "/v1/people?q=zo%C3%AB&sort=name&limit=1").await.expect(200);
+        let carried = page.text("/next").split('.').next().unwrap().to_owned();
+        assert_eq!(world.paged("/v1/people?q=zo%C3%AB&sort=-name&limit=1").await.0, ["Zoë Second", "Zoë Quant"]);
+        let bytes = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, carried).unwrap();
+        assert!(bytes.starts_with(b"per_"), "the cursor names nobody: {}", String::from_utf8_lossy(&bytes));
+    }
+
     async fn people_are_looked_for_on_the_command_line(world: World) {
         world.person_as(json!({"name": "Zoë Quant", "email": "zoe@quant.example", "roles": []})).await;
         world.person_as(json!({"name": "Anna Quant", "roles": []})).await;

@@ -7,6 +7,7 @@ use tenure_core::base::time::Span;
 use tenure_core::store::document::{Order, words};
 use tenure_core::store::row::{Record, RowKey, RowKind};
 use tenure_credentials::index_keys::IndexKeys;
+use tenure_log::packed::unpack_key;
 
 use super::bits::Bits;
 use super::document::{self, Indexed, id_of, is_read, orders, person_key};
@@ -35,9 +36,11 @@ pub(crate) struct Question {
     pub(crate) filters: Vec<Vec<String>>,
     /// Text of which each word has to begin one of the record's.
     pub(crate) text: String,
+    /// What the record is called, or another of its texts, whole and whatever its case.
+    pub(crate) whole: Option<String>,
     pub(crate) order: Order,
     pub(crate) descending: bool,
-    /// Only what comes behind this key of the order.
+    /// Only what comes behind this key of the order; where that is personal, behind the record of this packed id.
     pub(crate) after: Option<Vec<u8>>,
     /// At most this many.
     pub(crate) limit: usize,
@@ -112,7 +115,9 @@ async fn ask_read(kernel: &Kernel, question: &Question) -> Result<Option<Answer>
         }
     }
     if let Some(after) = &question.after {
-        found.retain(|(key, _)| if question.descending { key < after } else { key > after });
+        let (rows, _) = readable(kernel, question.kind, &[unpack_key(after)]).await?;
+        let after = rows.first().and_then(|row| person_key(row).ok()).unwrap_or_default();
+        found.retain(|(key, _)| if question.descending { *key < after } else { *key > after });
     }
     found.sort_unstable();
     if question.descending {
@@ -334,7 +339,8 @@ impl Asking<'_> {
 fn clauses(keys: &IndexKeys, question: &Question) -> Vec<Vec<u64>> {
     let filters = question.filters.iter().map(|group| group.iter().map(|term| document::filter(keys, term)).collect());
     let words = words(&question.text).into_iter().map(|word| vec![document::word(keys, &word)]);
-    let mut clauses: Vec<Vec<u64>> = filters.chain(words).collect();
+    let whole = question.whole.iter().map(|text| vec![document::whole(keys, text)]);
+    let mut clauses: Vec<Vec<u64>> = filters.chain(words).chain(whole).collect();
     if clauses.is_empty() {
         clauses.push(vec![document::every(keys)]);
     }

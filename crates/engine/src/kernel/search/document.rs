@@ -32,6 +32,8 @@ enum Class {
     Word = 2,
     /// What lists are narrowed by.
     Filter = 3,
+    /// A whole text, in small letters.
+    Whole = 4,
 }
 
 /// The number of the term that every document has.
@@ -42,6 +44,11 @@ pub(super) fn every(keys: &IndexKeys) -> u64 {
 /// The number of how a word begins.
 pub(super) fn word(keys: &IndexKeys, beginning: &str) -> u64 {
     keys.term(Class::Word as u8, beginning)
+}
+
+/// The number of a whole text.
+pub(super) fn whole(keys: &IndexKeys, text: &str) -> u64 {
+    keys.term(Class::Whole as u8, &text.to_lowercase())
 }
 
 /// The number of a term of lists.
@@ -92,6 +99,8 @@ impl Indexed {
         let document = record.document();
         let mut terms = vec![every(keys)];
         terms.extend(record.terms().into_text().iter().map(|term| filter(keys, term)));
+        let texts = std::iter::once(&document.name).chain(&document.texts);
+        terms.extend(texts.filter(|text| !text.is_empty()).map(|text| whole(keys, text)));
         for of_document in document.words() {
             terms.extend(beginnings(&of_document).map(|beginning| word(keys, beginning)));
         }
@@ -181,18 +190,21 @@ pub(super) fn id_of(order: Order, key: &[u8]) -> Option<String> {
     key.get(value..).map(unpack_key)
 }
 
-/// How a cursor says where a list goes on: the id where it goes by ids, and the key in hexadecimal digits elsewhere.
-pub(crate) fn place_of(order: Order, key: &[u8]) -> String {
+/// How a cursor says where a list goes on: the id where it goes by ids, or by what is personal, and the key in
+/// hexadecimal digits elsewhere.
+pub(crate) fn place_of(kind: RowKind, order: Order, key: &[u8]) -> String {
     match order {
         Order::Id => unpack_key(key),
+        _ if is_read(kind, order) => id_of(order, key).unwrap_or_default(),
         _ => key.iter().map(|byte| format!("{byte:02x}")).collect(),
     }
 }
 
-/// The key that a cursor says; what is none is behind nothing.
-pub(crate) fn key_at(order: Order, place: &str) -> Vec<u8> {
+/// The key that a cursor says, or the id of the record whose key it is; what is none is behind nothing.
+pub(crate) fn key_at(kind: RowKind, order: Order, place: &str) -> Vec<u8> {
     match order {
         Order::Id => pack_key(place),
+        _ if is_read(kind, order) => pack_key(place),
         _ => {
             let (pairs, _) = place.as_bytes().as_chunks::<2>();
             let byte = |pair: &[u8; 2]| u8::from_str_radix(str::from_utf8(pair).unwrap_or_default(), 16);

@@ -66,19 +66,24 @@ fn plan(view: &View, now: Timestamp) -> Plan {
     if view.newer {
         return Plan::Rest;
     }
-    let is_stale = |segment: &&Arc<Segment>| {
-        let is_personal = view.kind == RowKind::Person && segment.dead > 0;
-        let is_old = segment.header.build < build_at(now.minus(PERSONAL), 0);
-        segment.dead * 2 > segment.header.documents || (is_personal && is_old)
-    };
-    let stale = view.segments.iter().find(is_stale);
+    let stale = stale(view, now);
     if view.changed.len() >= SHORTEST || (stale.is_some() && !view.changed.is_empty()) {
         return Plan::Fold;
     }
     if let Some(merged) = merged(view) {
         return Plan::Merge(merged);
     }
-    stale.map_or(Plan::Rest, |segment| Plan::Empty(segment.header.build))
+    stale.map_or(Plan::Rest, Plan::Empty)
+}
+
+/// The first segment of which too much is dead.
+fn stale(view: &View, now: Timestamp) -> Option<u64> {
+    let is_stale = |segment: &&Arc<Segment>| {
+        let is_personal = view.kind == RowKind::Person && segment.dead > 0;
+        let is_old = segment.header.build < build_at(now.minus(PERSONAL), 0);
+        segment.dead.saturating_mul(2) > segment.header.documents || (is_personal && is_old)
+    };
+    view.segments.iter().find(is_stale).map(|segment| segment.header.build)
 }
 
 /// Segments that are merged: the first of those that are shorter than a length and follow each other, as many as fit.
@@ -112,9 +117,14 @@ pub async fn fold_more(kernel: &Kernel, kind: RowKind) -> Result<Option<u64>, Op
             change(kernel, &view, view.next, Vec::new(), vec![build], Vec::new()).await?;
             Ok(Some(0))
         }
-        Plan::Fold => Ok(Some(fold(kernel, &view).await?).filter(|folded| *folded > 0)),
+        Plan::Fold => match (fold(kernel, &view).await?, stale(&view, kernel.now())) {
+            // What can't be read is folded by nobody, and holds up nothing else.
+            (0, Some(build)) => empty(kernel, &view, build).await,
+            (0, None) => Ok(None),
+            (folded, _) => Ok(Some(folded)),
+        },
         Plan::Merge(builds) => merge(kernel, &view, &builds).await.map(Some),
-        Plan::Empty(build) => empty(kernel, &view, build).await.map(Some),
+        Plan::Empty(build) => empty(kernel, &view, build).await,
     }
 }
 
@@ -132,20 +142,43 @@ pub(crate) async fn fold_all(kernel: &Kernel) -> Result<(), OpError> {
 
 async fn fold(kernel: &Kernel, view: &View) -> Result<u64, OpError> {
     let ids: Vec<String> = view.changed.iter().map(|changed| changed.id.clone()).collect();
-    let (documents, _) = documents_of(kernel, view.kind, &ids).await?;
-    if documents.is_empty() {
-        return Ok(0);
-    }
+    let (documents, unreadable) = documents_of(kernel, view.kind, &ids).await?;
+    let noted: HashMap<&str, u64> =
+        view.changed.iter().map(|changed| (changed.id.as_str(), changed.revision)).collect();
     let count = documents.len() as u64;
     let (mut placed, mut of_places) = (Vec::with_capacity(documents.len()), Vec::with_capacity(documents.len()));
     for (place, (id, revision, document)) in (0_u32..).zip(documents) {
+        // A revision that the record never had was noted by somebody else.
+        let revision = noted.get(id.as_str()).map_or(revision, |noted| revision.max(*noted));
         placed.push(PlacedRecord { id, revision, place: view.next + u64::from(place) });
         of_places.push((place, document));
     }
     let mut put = killed(view, &placed);
-    put.push(staged(kernel, view, view.next..view.next + count, &of_places).await?);
-    change(kernel, view, view.next + count, put, Vec::new(), placed).await?;
-    Ok(count)
+    // Nor was there ever a record that isn't there now: it is off the list, at a place where nothing stands.
+    let mut there: HashSet<&str> = unreadable.iter().map(|key| key.id.as_str()).collect();
+    there.extend(placed.iter().map(|placed| placed.id.as_str()));
+    let gone = view.changed.iter().filter(|changed| !there.contains(changed.id.as_str()));
+    let nowhere = view.next + count;
+    let gone: Vec<PlacedRecord> =
+        gone.map(|gone| PlacedRecord { id: gone.id.clone(), revision: gone.revision, place: nowhere }).collect();
+    let done = count + gone.len() as u64;
+    if done == 0 {
+        return Ok(0);
+    }
+    if !gone.is_empty() {
+        tracing::warn!(
+            kind = view.kind.as_str(),
+            count = gone.len(),
+            "records that aren't there were noted as changed"
+        );
+    }
+    let next = nowhere + u64::from(!gone.is_empty());
+    placed.extend(gone);
+    if count > 0 {
+        put.push(staged(kernel, view, view.next..nowhere, &of_places).await?);
+    }
+    change(kernel, view, next, put, Vec::new(), placed).await?;
+    Ok(done)
 }
 
 /// The segments in which these records stood before, with one more dead document each.
@@ -205,18 +238,22 @@ async fn merge(kernel: &Kernel, view: &View, builds: &[u64]) -> Result<u64, OpEr
     Ok(count)
 }
 
-async fn empty(kernel: &Kernel, view: &View, build: u64) -> Result<u64, OpError> {
-    let Some(segment) = view.segments.iter().find(|segment| segment.header.build == build) else { return Ok(0) };
+/// Folds what is alive in a segment again, or drops it if nothing is; `None` if nothing came of it.
+async fn empty(kernel: &Kernel, view: &View, build: u64) -> Result<Option<u64>, OpError> {
+    let Some(segment) = view.segments.iter().find(|segment| segment.header.build == build) else { return Ok(None) };
     match live_documents(kernel, view, segment).await {
         Ok(live) if live.is_empty() => {
             change(kernel, view, view.next, Vec::new(), vec![build], Vec::new()).await?;
-            Ok(0)
+            Ok(Some(0))
         }
         Ok(live) => {
             fold_again(kernel, view, segment.header.from..segment.header.to).await?;
-            Ok(live.len() as u64)
+            let noted = kernel.store.search().search_state(view.kind, &[], AT_ONCE).await?.changed;
+            // What stands there and isn't said to is named by a verification; to look again and again helps nobody.
+            let known = |id: &str| view.changed.iter().any(|changed| changed.id == id);
+            Ok(noted.iter().any(|changed| !known(&changed.id)).then_some(live.len() as u64))
         }
-        Err(Interrupted::Again) => Ok(0),
+        Err(Interrupted::Again) => Ok(None),
         Err(Interrupted::Failed(error)) => Err(error),
     }
 }

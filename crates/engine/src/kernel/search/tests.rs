@@ -18,6 +18,7 @@ use super::check::{self, IdSum, IndexFaults};
 use super::fold::{fold_all, fold_more};
 use super::view::{Segment, view};
 use crate::kernel::Kernel;
+use crate::kernel::query::ListAsk;
 use crate::kernel::work::system;
 use crate::log::seal::tests::{World, world};
 
@@ -169,6 +170,7 @@ fn question(dice: &mut Dice) -> Question {
         text: dice
             .one(&["", "", "pay", "PAYM batch", "e", "authenticationservi", "anna berg", "zz", "00", "exp or"])
             .to_owned(),
+        whole: None,
         order: dice.one(&[Order::Id, Order::Name, Order::End, Order::Risk, Order::LastUse]),
         descending: dice.below(2) == 0,
         after: None,
@@ -327,6 +329,54 @@ async fn what_the_index_lacks_or_says_otherwise_is_found_by_a_verification() {
         pages.iter_mut().filter(|((build, _), _)| *build == first).for_each(|(_, page)| page[3] ^= 1);
     });
     assert_eq!(faults(&world.another(), &model).await.altered.len(), 1);
+}
+
+#[tokio::test]
+async fn what_somebody_notes_who_has_the_database_keeps_nobody_busy() {
+    let (world, mut dice, mut model) = (world().await, Dice(13), Model::default());
+    for _ in 0..7 {
+        model.write(&world, &mut dice, 100, true).await;
+    }
+    // Revisions that no record has, and records that are none.
+    let note = |id: &str, revision| world.store.note_changed(&RowKey::new(RowKind::Identity, id), revision);
+    model.identities.keys().for_each(|id| note(id, 1_001));
+    (0..600).for_each(|n| note(&IdentityId::from_u128(1 << 64 | n).to_string(), 1));
+    fold_all(&world.engine).await.unwrap();
+    assert_eq!(stands(&world).await, (vec![(700, 0)], 0));
+    check(&world, &model, &mut dice, 5).await;
+    // Documents that stand nowhere: nothing can be folded again, and nobody goes on trying.
+    let state = world.store.search().search_state(RowKind::Identity, &[], 4_096).await.unwrap();
+    let segment = SearchSegment { dead: 690, dead_bits: Some(vec![0xff; 80]), ..state.segments[0].clone() };
+    let nowhere = |id: &String| PlacedRecord { id: id.clone(), revision: 1, place: 1 << 40 };
+    let forged = SearchChange {
+        kind: RowKind::Identity,
+        version: state.version,
+        next: state.next,
+        put: vec![segment],
+        remove: Vec::new(),
+        placed: model.identities.keys().map(nowhere).collect(),
+    };
+    assert!(world.store.search().change_search(forged).await.unwrap());
+    fold_all(&world.engine).await.unwrap();
+    assert!(!faults(&world.engine, &model).await.unindexed.is_empty());
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_named_to_whom_it_may_concern() {
+    let (world, mut dice, mut model) = (world().await, Dice(3), Model::default());
+    model.write(&world, &mut dice, 40, true).await;
+    let (first, identity) = model.identities.iter().next().unwrap();
+    world.spoil::<Identity>(first).await;
+    let page = async |owner: PersonId| {
+        let ask = ListAsk { filters: vec![Identity::OWNER.of(owner)], count: true, ..ListAsk::default() };
+        let (_, end) = world.engine.page::<Identity>(ask).await.unwrap();
+        end.page(Vec::<u8>::new()).unreadable
+    };
+    let owner = identity.charter.owner.unwrap();
+    assert_eq!(page(owner).await, std::slice::from_ref(first));
+    for other in (1..=4).map(PersonId::from_u128).filter(|other| *other != owner) {
+        assert_eq!(page(other).await, Vec::<String>::new());
+    }
 }
 
 #[tokio::test]

@@ -68,3 +68,23 @@ async fn a05_a_digest_of_many_rows_is_written_in_parts_and_counts_while_it_is_wh
     engine.settle(changeset).await.unwrap().unwrap();
     assert_eq!(verified(engine, Extent::SinceDigest).await, (0, true));
 }
+
+#[tokio::test]
+async fn others_come_to_their_turn_while_the_state_is_verified() {
+    let world = world().await;
+    world.fill(8_000, EventKind::PersonChanged).await;
+    let turns = std::cell::Cell::new(0);
+    let others = async {
+        loop {
+            turns.set(turns.get() + 1);
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = others => {}
+        report = verify::check_state(&world.engine, Extent::Full) => assert!(report.unwrap().0.entries >= 8_000),
+    }
+    // One for each 500 entries that are read.
+    assert!(turns.get() > 16, "{}", turns.get());
+}
