@@ -22,9 +22,8 @@ use crate::tenure::{FORM, Launch, now};
 const QUESTIONS: usize = 300;
 /// Connections on which credentials are issued meanwhile.
 const ISSUERS: usize = 4;
-/// For how long it has to be calm, and how often that is looked at.
+/// For how long it has to be calm.
 const CALM: Duration = Duration::from_secs(5);
-const LOOKS: usize = 240;
 /// How often it is asked whether the index is made.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -38,6 +37,8 @@ pub struct Asked<'a> {
     pub store: Option<String>,
     /// The public URL that the history was made for.
     pub public_url: &'a str,
+    /// For how long it may do what there is to do after its start.
+    pub patience: Duration,
 }
 
 /// A sort of question, with how long its answers took.
@@ -86,7 +87,7 @@ pub async fn measure(asked: &Asked<'_>, report: &Report) -> Result<(String, Valu
         ready.as_secs_f64(),
         made.as_secs_f64()
     );
-    settled(&server).await;
+    settled(&server, asked.patience).await;
     let settled_after = begun.elapsed();
     let settled = resident(&server);
     let questions = questions(&api).await?;
@@ -141,9 +142,9 @@ fn resident(server: &Server) -> u64 {
 }
 
 /// Waits until it has done what there was to do after its start: the indexes are made, the state was verified once.
-async fn settled(server: &Server) {
-    let group = Group::Process(server.pid());
-    for _ in 0..LOOKS {
+async fn settled(server: &Server, patience: Duration) {
+    let (group, begun) = (Group::Process(server.pid()), Instant::now());
+    while begun.elapsed() < patience {
         let before = group.seconds();
         tokio::time::sleep(CALM).await;
         if group.seconds() - before < CALM.as_secs_f64() / 10.0 {

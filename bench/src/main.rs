@@ -83,6 +83,9 @@ struct Args {
     /// The public URL that its history was made for.
     #[arg(long, value_name = "URL", requires = "seeded", default_value = "http://localhost:8420")]
     public_url: String,
+    /// Seconds to wait at most until it is calm: it verifies its state after a start, and archives what is old.
+    #[arg(long, value_name = "SECONDS", requires = "seeded", default_value_t = 1_200)]
+    patience: u64,
     /// The binary to measure; this tree's, built before, if not given.
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
@@ -234,7 +237,13 @@ async fn measure(args: &Args, program: &Path, peers: Option<&Path>, folder: &Pat
 
 /// Measures a deployment with a history.
 async fn seeded(args: &Args, program: &Path, data: &Path, folder: &Path) -> Result<Outcome> {
-    let asked = inventory::Asked { program, data, store: args.database.clone(), public_url: &args.public_url };
+    let asked = inventory::Asked {
+        program,
+        data,
+        store: args.database.clone(),
+        public_url: &args.public_url,
+        patience: Duration::from_secs(args.patience),
+    };
     let (table, json) = inventory::measure(&asked, &args.report(folder)?).await?;
     Ok((table, json, false))
 }

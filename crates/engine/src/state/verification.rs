@@ -113,14 +113,23 @@ fn subject_of(fault: &tenure_api::log::FaultyRow) -> String {
     format!("{}/{}", fault.kind, fault.id)
 }
 
-pub(crate) async fn run(engine: Arc<Kernel>, mut stop: watch::Receiver<bool>) {
-    let mut pause = FIRST;
+pub(crate) async fn run(engine: Arc<Kernel>, stop: watch::Receiver<bool>) {
+    run_after(FIRST, engine, stop).await;
+}
+
+pub(crate) async fn run_after(first: Duration, engine: Arc<Kernel>, mut stop: watch::Receiver<bool>) {
+    let mut pause = first;
     loop {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
-        match verify_by_itself(&engine).await {
+        // Of a large state it takes minutes: a server that is stopped waits for none of them.
+        let verified = tokio::select! {
+            verified = verify_by_itself(&engine) => verified,
+            _ = stop.wait_for(|stop| *stop) => return,
+        };
+        match verified {
             Ok(report) if report.faults.is_empty() => {
                 tracing::info!(entries = report.entries, rows = report.rows, "the state is what the log says")
             }

@@ -1,10 +1,15 @@
+use std::sync::Arc;
+use std::time::Duration;
+
 use tenure_core::base::id::TeamId;
 use tenure_core::people::team::Team;
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event_kind::EventKind;
+use tenure_core::store::row::RowKind;
 use tenure_core::store::state_digest::{DigestChunk, Slot};
 
 use tenure_log::Leaf;
+use tokio::sync::watch;
 
 use crate::kernel::Kernel;
 use crate::kernel::work::system;
@@ -87,4 +92,21 @@ async fn others_come_to_their_turn_while_the_state_is_verified() {
     }
     // One for each 500 entries that are read.
     assert!(turns.get() > 16, "{}", turns.get());
+}
+
+#[tokio::test]
+async fn a_verification_ends_with_the_server_that_makes_it() {
+    let world = world().await;
+    world.fill(8_000, EventKind::PersonChanged).await;
+    let (stop, stopped) = watch::channel(false);
+    let stopping = async {
+        // By then it has begun, and is somewhere in its midst.
+        for _ in 0..8 {
+            tokio::task::yield_now().await;
+        }
+        stop.send(true).unwrap();
+    };
+    tokio::join!(verification::run_after(Duration::ZERO, Arc::clone(&world.engine), stopped), stopping);
+    let digests = world.store.dump().rows.into_keys().filter(|key| key.kind == RowKind::StateDigest).count();
+    assert_eq!(digests, 0, "it wasn't ended");
 }
