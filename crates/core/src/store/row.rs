@@ -180,21 +180,8 @@ impl RowKind {
     ];
 
     /// Whether people look for its records by words.
-    pub const fn is_searched(self) -> bool {
-        matches!(
-            self,
-            Self::Person
-                | Self::Application
-                | Self::Environment
-                | Self::Resource
-                | Self::Issuer
-                | Self::Identity
-                | Self::Team
-                | Self::Vendor
-                | Self::CloudAccount
-                | Self::DataDomain
-                | Self::Need
-        )
+    pub fn is_searched(self) -> bool {
+        Self::SEARCHED.contains(&self)
     }
 }
 

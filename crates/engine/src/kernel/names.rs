@@ -138,8 +138,7 @@ async fn person_called(kernel: &Kernel, caller: &Caller, name: &str) -> Result<P
     let Some(answer) = search::ask::ask(kernel, &question).await? else {
         return Err(OpError::SearchBuilding { retry_after: search::ask::AGAIN_AFTER });
     };
-    let ids: Vec<String> = answer.found.iter().map(|(_, id)| id.clone()).collect();
-    let (rows, _) = search::readable(kernel, Person::KIND, &ids).await?;
+    let (rows, _) = search::readable(kernel, Person::KIND, &answer.ids).await?;
     let may_read = authority::can_read(kernel, caller, Person::NAME, "", Person::OPEN).is_ok();
     let is_known = |person: &Stored<Person>| may_read || caller.person_id() == Some(person.id);
     let mut named = Vec::new();

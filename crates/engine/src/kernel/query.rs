@@ -441,7 +441,7 @@ impl Kernel {
                 whole: None,
                 order,
                 descending,
-                after: after.as_deref().map(|place| search::key_at(T::KIND, order, place)),
+                after: after.clone(),
                 limit: usize::from(limit),
             };
             if let Some(page) = self.searched(question, &cursors, ask.count).await? {
@@ -477,8 +477,7 @@ impl Kernel {
                 let fitting = self.indexed_by(answer.unreadable, &question.filters).await?;
                 end.unreadable.extend(fitting.into_iter().map(|key| key.id));
             }
-            let ids: Vec<String> = answer.found.iter().map(|(_, id)| id.clone()).collect();
-            let (rows, altered) = search::readable(self, T::KIND, &ids).await?;
+            let (rows, altered) = search::readable(self, T::KIND, &answer.ids).await?;
             end.unreadable.extend(altered.into_iter().map(|key| key.id));
             for row in rows {
                 match row.decode::<T>() {
@@ -487,11 +486,10 @@ impl Kernel {
                     Err(bad) => end.unreadable.push(told(bad).key.id),
                 }
             }
-            let last = answer.found.into_iter().last().filter(|_| answer.more);
-            end.next = last.as_ref().map(|(key, _)| cursors.seal(&search::place_of(T::KIND, question.order, key)));
+            end.next = answer.next.as_deref().map(|place| cursors.seal(place));
             // What was written since it was found may fit no more: others take its place on the page.
             question.limit = limit.saturating_sub(records.len() + end.unreadable.len());
-            question.after = last.map(|(key, _)| key);
+            question.after = answer.next;
             if question.after.is_none() || question.limit == 0 {
                 break;
             }

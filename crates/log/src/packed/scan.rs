@@ -7,7 +7,9 @@ use std::borrow::Cow;
 use super::form::{BASE64URL, BEFORE_ID, ID, SHA256, SHA256_V2};
 use super::text::{push_form, text_of};
 use super::words::WORDS;
-use super::writer::{REMEMBERED, SIMPLE_REPETITIONS, SIMPLE_WORDS};
+use super::writer::{
+    ARRAY, BYTES, MAP, NEGATIVE, REMEMBERED, SIMPLE, SIMPLE_REPETITIONS, SIMPLE_WORDS, TEXT, UNSIGNED,
+};
 
 /// A text, as it is written.
 #[derive(Clone, Copy)]
@@ -51,15 +53,6 @@ pub(crate) struct Scanner<'a> {
     known: u16,
     form: Vec<u8>,
 }
-
-/// The major types of CBOR (RFC 8949 §3.1).
-const UNSIGNED: u8 = 0;
-const NEGATIVE: u8 = 1;
-const BYTES: u8 = 2;
-const TEXT: u8 = 3;
-const ARRAY: u8 = 4;
-const MAP: u8 = 5;
-const SIMPLE: u8 = 7;
 
 impl<'a> Scanner<'a> {
     /// A scanner of an item that stands alone, of which nobody has said yet how many words its writer knew.

@@ -4,13 +4,13 @@ use super::text::push_form;
 use super::words::WORDS;
 
 /// The major types of CBOR (RFC 8949 §3.1).
-const UNSIGNED: u8 = 0;
-const NEGATIVE: u8 = 1;
-const BYTES: u8 = 2;
-const TEXT: u8 = 3;
-const ARRAY: u8 = 4;
-const MAP: u8 = 5;
-const SIMPLE: u8 = 7;
+pub(super) const UNSIGNED: u8 = 0;
+pub(super) const NEGATIVE: u8 = 1;
+pub(super) const BYTES: u8 = 2;
+pub(super) const TEXT: u8 = 3;
+pub(super) const ARRAY: u8 = 4;
+pub(super) const MAP: u8 = 5;
+pub(super) const SIMPLE: u8 = 7;
 
 /// Long texts that are remembered; later ones are written in full.
 pub(super) const REMEMBERED: usize = 256;

@@ -123,9 +123,9 @@ impl PostgresStore {
     }
 }
 
-/// A page's number as the engine's signed column.
-fn column(page: u32) -> i32 {
-    i32::try_from(page).unwrap_or(i32::MAX)
+/// The number of a page, or a count, as the engine's signed column.
+pub(super) fn column(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
 }
 
 impl LogIndexStore for PostgresStore {

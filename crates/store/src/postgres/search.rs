@@ -9,6 +9,7 @@ use tenure_log::packed::{pack_key, unpack_key};
 use tokio_postgres::types::ToSql;
 
 use super::PostgresStore;
+use super::log_index::column;
 use crate::row::{signed, unsigned};
 
 /// The segments and the records that changed, as of one moment.
@@ -110,11 +111,6 @@ impl PostgresStore {
         let found = self.reader.pool.query(FOLD_AGAIN, &[&kind, &after, &i64::from(n), &from, &to]).await?;
         Ok(found.first().map(|row| unpack_key(row.get(0))))
     }
-}
-
-/// A count as the engine's signed column.
-fn column(count: u32) -> i32 {
-    i32::try_from(count).unwrap_or(i32::MAX)
 }
 
 impl SearchStore for PostgresStore {

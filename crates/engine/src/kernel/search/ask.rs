@@ -7,10 +7,9 @@ use tenure_core::base::time::Span;
 use tenure_core::store::document::{Order, words};
 use tenure_core::store::row::{Record, RowKey, RowKind};
 use tenure_credentials::index_keys::IndexKeys;
-use tenure_log::packed::unpack_key;
 
 use super::bits::Bits;
-use super::document::{self, Indexed, id_of, is_read, orders, person_key};
+use super::document::{self, Indexed, id_of, is_read, key_at, orders, person_key, place_of};
 use super::segment::{BadPage, Entry, Header, entries, postings, ranks};
 use super::view::{Interrupted, SearchMemory, Segment, View, last_uses, readable, view};
 use crate::kernel::Kernel;
@@ -21,8 +20,6 @@ use crate::kernel::recent::PageKey;
 pub(crate) const READABLE: u16 = 4_096;
 /// Records that are read for an order which the index doesn't hold.
 const WIDEST: usize = 2_000;
-/// Records that are read at once.
-const RECORDS: usize = 500;
 /// When to ask again while the index is being made.
 pub(crate) const AGAIN_AFTER: Span = Span::from_secs(5);
 /// How often a question is begun again because segments were merged, or turned out to be altered, while it was asked.
@@ -40,8 +37,8 @@ pub(crate) struct Question {
     pub(crate) whole: Option<String>,
     pub(crate) order: Order,
     pub(crate) descending: bool,
-    /// Only what comes behind this key of the order; where that is personal, behind the record of this packed id.
-    pub(crate) after: Option<Vec<u8>>,
+    /// Only what comes behind this place, which an answer to the same question said.
+    pub(crate) after: Option<String>,
     /// At most this many.
     pub(crate) limit: usize,
 }
@@ -59,10 +56,10 @@ impl Question {
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// The keys and the ids of the records, in the order that was asked for.
-    pub(crate) found: Vec<(Vec<u8>, String)>,
-    /// Whether there are more of them.
-    pub(crate) more: bool,
+    /// The ids of the records, in the order that was asked for.
+    pub(crate) ids: Vec<String>,
+    /// The place of the last of them, if there are more.
+    pub(crate) next: Option<String>,
     /// How many records fit, on whichever page.
     pub(crate) count: u64,
     /// Records that changed lately and can't be read: whether they fit, nobody can tell.
@@ -85,7 +82,8 @@ pub(crate) async fn ask(kernel: &Kernel, question: &Question) -> Result<Option<A
         if view.more_changed || !view.bad.is_empty() || view.newer {
             return Ok(None);
         }
-        match (Asking { kernel, view, question, order }).answer().await {
+        let after = question.after.as_deref().map(|place| key_at(question.order, place));
+        match (Asking { kernel, view, question, order, after }).answer().await {
             Ok(answer) => return Ok(Some(answer)),
             Err(Interrupted::Again) => {}
             Err(Interrupted::Failed(error)) => return Err(error),
@@ -98,24 +96,22 @@ pub(crate) async fn ask(kernel: &Kernel, question: &Question) -> Result<Option<A
 async fn ask_read(kernel: &Kernel, question: &Question) -> Result<Option<Answer>, OpError> {
     let by_id = Question { order: Order::Id, descending: false, after: None, limit: WIDEST, ..question.clone() };
     let Some(mut answer) = Box::pin(ask(kernel, &by_id)).await? else { return Ok(None) };
-    if answer.more {
+    if answer.next.is_some() {
         let hint = format!("narrow it by words or filters: of more than {WIDEST} people, this order is not made");
         return Err(OpError::field("sort", "sort_too_wide", &hint));
     }
-    let ids: Vec<String> = answer.found.into_iter().map(|(_, id)| id).collect();
-    let mut found: Vec<(Vec<u8>, String)> = Vec::with_capacity(ids.len());
-    for some in ids.chunks(RECORDS) {
-        let (rows, altered) = readable(kernel, question.kind, some).await?;
-        answer.unreadable.extend(altered);
-        for row in rows {
-            match person_key(&row) {
-                Ok(key) => found.push((key, row.key.id.clone())),
-                Err(bad) => answer.unreadable.push(bad.key),
-            }
+    let (rows, altered) = readable(kernel, question.kind, &answer.ids).await?;
+    answer.unreadable.extend(altered);
+    let mut found: Vec<(Vec<u8>, String)> = Vec::with_capacity(rows.len());
+    for row in rows {
+        match person_key(&row) {
+            Ok(key) => found.push((key, row.key.id.clone())),
+            Err(bad) => answer.unreadable.push(bad.key),
         }
     }
+    // What the order is by stands in no cursor either: such a place is an id.
     if let Some(after) = &question.after {
-        let (rows, _) = readable(kernel, question.kind, &[unpack_key(after)]).await?;
+        let (rows, _) = readable(kernel, question.kind, std::slice::from_ref(after)).await?;
         let after = rows.first().and_then(|row| person_key(row).ok()).unwrap_or_default();
         found.retain(|(key, _)| if question.descending { *key < after } else { *key > after });
     }
@@ -124,8 +120,9 @@ async fn ask_read(kernel: &Kernel, question: &Question) -> Result<Option<Answer>
         found.reverse();
     }
     let more = found.len() > question.limit;
-    found.truncate(question.limit);
-    Ok(Some(Answer { found, more, ..answer }))
+    let ids: Vec<String> = found.into_iter().take(question.limit).map(|(_, id)| id).collect();
+    let next = ids.last().filter(|_| more).cloned();
+    Ok(Some(Answer { ids, next, ..answer }))
 }
 
 struct Asking<'a> {
@@ -134,6 +131,8 @@ struct Asking<'a> {
     question: &'a Question,
     /// Which of the kind's orders it is.
     order: usize,
+    /// Only what comes behind this key of it.
+    after: Option<Vec<u8>>,
 }
 
 /// Where answers come from, in their order: a segment, or the records that changed.
@@ -157,7 +156,8 @@ impl Asking<'_> {
         let mut sources = self.ranked(matches).await?;
         sources.push(self.changed_source(&fitting).await?);
         let (found, more) = self.merged(sources).await?;
-        Ok(Answer { found, more, count, unreadable })
+        let next = found.last().filter(|_| more).map(|(key, _)| place_of(self.question.order, key));
+        Ok(Answer { ids: found.into_iter().map(|(_, id)| id).collect(), next, count, unreadable })
     }
 
     /// The places of each segment that fit, but those that are dead, or of records that changed.
@@ -204,7 +204,7 @@ impl Asking<'_> {
     /// The ranks of what fits behind where the question goes on.
     async fn ranked(&self, matches: Vec<(Arc<Segment>, Bits)>) -> Result<Vec<Source>, Interrupted> {
         let keys_page = |header: &Header| {
-            let after = self.question.after.as_deref()?;
+            let after = self.after.as_deref()?;
             header.page_of_key(self.order, after)
         };
         let mut asked: Vec<PageKey> = Vec::new();
@@ -220,7 +220,7 @@ impl Asking<'_> {
             let of_ranks: Vec<Arc<Vec<u8>>> = pages.by_ref().take(header.pages_of_ranks(self.order).len()).collect();
             let found = ranks(header, of_ranks.iter().map(|page| page.as_slice()), &places);
             let found = self.view.read(self.kernel, header.build, found).await?;
-            let bound = match (self.question.after.as_deref(), keys_page(header)) {
+            let bound = match (self.after.as_deref(), keys_page(header)) {
                 (None, _) => None,
                 // Every key is behind it.
                 (Some(_), None) => Some((0, false)),
@@ -259,7 +259,7 @@ impl Asking<'_> {
             _ => fitting.iter().filter_map(|(_, document)| document.keys.get(self.order).cloned()).collect(),
         };
         let descending = self.question.descending;
-        if let Some(after) = &self.question.after {
+        if let Some(after) = &self.after {
             keys.retain(|key| if descending { key < after } else { key > after });
         }
         keys.sort_unstable();

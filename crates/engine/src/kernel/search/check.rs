@@ -8,14 +8,12 @@ use tenure_core::store::row::{RowKey, RowKind};
 
 use super::document::{Indexed, id_of, orders};
 use super::segment::{entries, every_posting, every_rank};
-use super::view::{Interrupted, SearchMemory, Segment, View, readable, view};
+use super::view::{Interrupted, RECORDS, SearchMemory, Segment, View, readable, view};
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 
 /// Records that changed and are looked at; while there are more, nothing is held against what is being made.
 const CHANGED: u16 = u16::MAX;
-/// Records that are read at once.
-const RECORDS: usize = 512;
 
 /// What records there are, whatever their order: compared with those that the index has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -119,7 +117,7 @@ impl Check<'_> {
         let header = &segment.header;
         let places = header.places() as usize;
         let mut said: Vec<Said> = (0..places).map(|_| Said { terms: Vec::new(), keys: Vec::new() }).collect();
-        for page in self.pages(header.build, header.pages_of_terms()).await? {
+        for page in self.view.pages_in(self.kernel, header.build, header.pages_of_terms()).await? {
             let postings = every_posting(&page, header.places());
             for (term, of_term) in self.view.read(self.kernel, header.build, postings).await? {
                 for place in of_term.iter() {
@@ -130,10 +128,10 @@ impl Check<'_> {
         let mut ids: Vec<(String, usize)> = Vec::new();
         for (order, of) in orders(self.view.kind).into_iter().enumerate() {
             let mut keys: Vec<(Vec<u8>, u32)> = Vec::with_capacity(header.documents as usize);
-            for page in self.pages(header.build, header.pages_of_order(order)).await? {
+            for page in self.view.pages_in(self.kernel, header.build, header.pages_of_order(order)).await? {
                 keys.extend(self.view.read(self.kernel, header.build, entries(&page, header.places())).await?);
             }
-            let pages = self.pages(header.build, header.pages_of_ranks(order)).await?;
+            let pages = self.view.pages_in(self.kernel, header.build, header.pages_of_ranks(order)).await?;
             let ranks = every_rank(pages.iter().map(|page| page.as_slice()));
             let in_order = keys.windows(2).all(|pair| matches!(pair, [(a, _), (b, _)] if a < b));
             let at_rank = |(rank, (_, place)): (usize, &(Vec<u8>, u32))| {
@@ -166,28 +164,15 @@ impl Check<'_> {
         Ok(self.records(&ids, &of_ids).await?)
     }
 
-    async fn pages(
-        &self,
-        build: u64,
-        numbers: std::ops::Range<u32>,
-    ) -> Result<Vec<std::sync::Arc<Vec<u8>>>, Interrupted> {
-        let asked: Vec<(u64, u32)> = numbers.map(|number| (build, number)).collect();
-        self.view.pages(self.kernel, &asked).await
-    }
-
     /// Names the records that the index lacks, or has twice.
     async fn missing(&mut self) -> Result<(), OpError> {
         let mut times: HashMap<String, u32> = HashMap::new();
         self.view.changed.iter().for_each(|changed| *times.entry(changed.id.clone()).or_default() += 1);
         let moved: HashSet<u64> = self.view.changed.iter().filter_map(|changed| changed.place).collect();
         for segment in &self.view.segments {
-            let header = &segment.header;
-            let Ok(pages) = self.pages(header.build, header.pages_of_order(0)).await else { continue };
-            for (key, place) in pages.iter().flat_map(|page| entries(page, header.places()).unwrap_or_default()) {
-                let is_live = !segment.dead_bits.has(place) && !moved.contains(&(header.from + u64::from(place)));
-                if let Some(id) = id_of(Order::Id, &key).filter(|_| is_live) {
-                    *times.entry(id).or_default() += 1;
-                }
+            let Ok(live) = self.view.live_documents(self.kernel, segment).await else { continue };
+            for (id, _) in live.into_iter().filter(|(_, place)| !moved.contains(place)) {
+                *times.entry(id).or_default() += 1;
             }
         }
         let mut after = None;

@@ -190,21 +190,18 @@ pub(super) fn id_of(order: Order, key: &[u8]) -> Option<String> {
     key.get(value..).map(unpack_key)
 }
 
-/// How a cursor says where a list goes on: the id where it goes by ids, or by what is personal, and the key in
-/// hexadecimal digits elsewhere.
-pub(crate) fn place_of(kind: RowKind, order: Order, key: &[u8]) -> String {
+/// How a cursor says where a list goes on: the id where it goes by ids, and the key in hexadecimal digits elsewhere.
+pub(super) fn place_of(order: Order, key: &[u8]) -> String {
     match order {
         Order::Id => unpack_key(key),
-        _ if is_read(kind, order) => id_of(order, key).unwrap_or_default(),
         _ => key.iter().map(|byte| format!("{byte:02x}")).collect(),
     }
 }
 
-/// The key that a cursor says, or the id of the record whose key it is; what is none is behind nothing.
-pub(crate) fn key_at(kind: RowKind, order: Order, place: &str) -> Vec<u8> {
+/// The key that a cursor says; what is none is behind nothing.
+pub(super) fn key_at(order: Order, place: &str) -> Vec<u8> {
     match order {
         Order::Id => pack_key(place),
-        _ if is_read(kind, order) => pack_key(place),
         _ => {
             let (pairs, _) = place.as_bytes().as_chunks::<2>();
             let byte = |pair: &[u8; 2]| u8::from_str_radix(str::from_utf8(pair).unwrap_or_default(), 16);

@@ -11,13 +11,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tenure_core::base::time::{Span, Timestamp};
-use tenure_core::store::document::Order;
 use tenure_core::store::row::RowKind;
 use tenure_core::store::search::{PlacedRecord, SearchChange, SearchSegment};
 use tokio::sync::watch;
 
-use super::document::{Indexed, id_of};
-use super::segment::{LONGEST, entries, make};
+use super::document::Indexed;
+use super::segment::{LONGEST, make};
 use super::view::{Interrupted, SearchMemory, Segment, View, documents_of, view};
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
@@ -204,7 +203,7 @@ async fn merge(kernel: &Kernel, view: &View, builds: &[u64]) -> Result<u64, OpEr
     let merged = view.segments.iter().filter(|segment| builds.contains(&segment.header.build));
     let mut live = Vec::new();
     for segment in merged.clone() {
-        match live_documents(kernel, view, segment).await {
+        match view.live_documents(kernel, segment).await {
             Ok(found) => live.extend(found),
             Err(Interrupted::Again) => return Ok(0),
             Err(Interrupted::Failed(error)) => return Err(error),
@@ -241,7 +240,7 @@ async fn merge(kernel: &Kernel, view: &View, builds: &[u64]) -> Result<u64, OpEr
 /// Folds what is alive in a segment again, or drops it if nothing is; `None` if nothing came of it.
 async fn empty(kernel: &Kernel, view: &View, build: u64) -> Result<Option<u64>, OpError> {
     let Some(segment) = view.segments.iter().find(|segment| segment.header.build == build) else { return Ok(None) };
-    match live_documents(kernel, view, segment).await {
+    match view.live_documents(kernel, segment).await {
         Ok(live) if live.is_empty() => {
             change(kernel, view, view.next, Vec::new(), vec![build], Vec::new()).await?;
             Ok(Some(0))
@@ -256,21 +255,6 @@ async fn empty(kernel: &Kernel, view: &View, build: u64) -> Result<Option<u64>, 
         Err(Interrupted::Again) => Ok(None),
         Err(Interrupted::Failed(error)) => Err(error),
     }
-}
-
-/// The ids of the documents of a segment that aren't dead, with their places in the kind.
-async fn live_documents(kernel: &Kernel, view: &View, segment: &Segment) -> Result<Vec<(String, u64)>, Interrupted> {
-    let header = &segment.header;
-    let asked: Vec<(u64, u32)> = header.pages_of_order(0).map(|page| (header.build, page)).collect();
-    let mut live = Vec::with_capacity(header.documents as usize);
-    for page in view.pages(kernel, &asked).await? {
-        for (key, place) in view.read(kernel, header.build, entries(&page, header.places())).await? {
-            if !segment.dead_bits.has(place) {
-                live.extend(id_of(Order::Id, &key).map(|id| (id, header.from + u64::from(place))));
-            }
-        }
-    }
-    Ok(live)
 }
 
 /// Stages the pages of a new segment.

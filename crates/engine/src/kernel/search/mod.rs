@@ -16,7 +16,6 @@ pub(crate) mod fold;
 mod segment;
 mod view;
 
-pub(crate) use document::{key_at, place_of};
 pub(crate) use view::readable;
 
 #[cfg(test)]

@@ -187,11 +187,11 @@ async fn paged(world: &World, mut question: Question) -> (Vec<String>, u64) {
     let mut all = Vec::new();
     loop {
         let answer = asked(world, &question).await;
-        assert!(answer.found.len() <= question.limit && answer.unreadable.is_empty());
-        assert!(!answer.more || answer.found.len() == question.limit);
-        question.after = answer.found.last().map(|(key, _)| key.clone());
-        all.extend(answer.found.into_iter().map(|(_, id)| id));
-        if !answer.more {
+        assert!(answer.ids.len() <= question.limit && answer.unreadable.is_empty());
+        assert!(answer.next.is_none() || answer.ids.len() == question.limit);
+        question.after = answer.next;
+        all.extend(answer.ids);
+        if question.after.is_none() {
             return (all, answer.count);
         }
     }

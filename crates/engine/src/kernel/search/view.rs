@@ -1,6 +1,7 @@
 //! The segments of a kind, as of one moment, and the records that changed since they were folded.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
@@ -12,8 +13,8 @@ use tenure_core::store::search::ChangedRecord;
 use tenure_credentials::index_keys::IndexKeys;
 
 use super::bits::Bits;
-use super::document::{Indexed, orders};
-use super::segment::{BadPage, Found, Header};
+use super::document::{Indexed, id_of, orders};
+use super::segment::{BadPage, Found, Header, entries};
 use crate::kernel::error::OpError;
 use crate::kernel::recent::{PageKey, RecentPages};
 use crate::kernel::{Kernel, work};
@@ -21,7 +22,7 @@ use crate::kernel::{Kernel, work};
 /// Bytes of pages that are kept in memory.
 const KEPT: usize = 32 << 20;
 /// Records that are read at once.
-const RECORDS: usize = 512;
+pub(super) const RECORDS: usize = 512;
 /// Pages that are read at once.
 const PAGES: usize = 512;
 
@@ -189,6 +190,35 @@ impl View {
         Ok(asked.iter().filter_map(|key| found.get(key).cloned()).collect())
     }
 
+    /// Pages of one segment that follow each other.
+    pub(super) async fn pages_in(
+        &self,
+        kernel: &Kernel,
+        build: u64,
+        numbers: Range<u32>,
+    ) -> Result<Vec<Arc<Vec<u8>>>, Interrupted> {
+        let asked: Vec<PageKey> = numbers.map(|number| (build, number)).collect();
+        self.pages(kernel, &asked).await
+    }
+
+    /// The ids of the documents of a segment that aren't dead, with their places in the kind.
+    pub(super) async fn live_documents(
+        &self,
+        kernel: &Kernel,
+        segment: &Segment,
+    ) -> Result<Vec<(String, u64)>, Interrupted> {
+        let header = &segment.header;
+        let mut live = Vec::with_capacity(header.documents as usize);
+        for page in self.pages_in(kernel, header.build, header.pages_of_order(0)).await? {
+            for (key, place) in self.read(kernel, header.build, entries(&page, header.places())).await? {
+                if !segment.dead_bits.has(place) {
+                    live.extend(id_of(Order::Id, &key).map(|id| (id, header.from + u64::from(place))));
+                }
+            }
+        }
+        Ok(live)
+    }
+
     /// A page of a segment is not there, or not what it was: the segment was merged meanwhile, or altered.
     pub(super) async fn doubt(&self, kernel: &Kernel, build: u64) -> Interrupted {
         match kernel.store.search().search_state(self.kind, &[], 0).await {
@@ -286,16 +316,19 @@ pub(crate) async fn readable(
     kind: RowKind,
     ids: &[String],
 ) -> Result<(Vec<Arc<Row>>, Vec<RowKey>), OpError> {
-    let mut asked: Vec<RowKey> = ids.iter().map(|id| RowKey { kind, id: id.clone() }).collect();
-    let mut altered = Vec::new();
-    loop {
-        match kernel.store.load(&asked).await {
-            Ok(snapshot) => return Ok((snapshot.rows.into_iter().flatten().collect(), altered)),
-            Err(StoreError::Tampered(key)) if asked.contains(&key) => {
-                asked.retain(|wanted| *wanted != key);
-                altered.push(key);
+    let (mut rows, mut altered) = (Vec::with_capacity(ids.len()), Vec::new());
+    for some in ids.chunks(RECORDS) {
+        let mut asked: Vec<RowKey> = some.iter().map(|id| RowKey { kind, id: id.clone() }).collect();
+        loop {
+            match kernel.store.load(&asked).await {
+                Ok(snapshot) => break rows.extend(snapshot.rows.into_iter().flatten()),
+                Err(StoreError::Tampered(key)) if asked.contains(&key) => {
+                    asked.retain(|wanted| *wanted != key);
+                    altered.push(key);
+                }
+                Err(error) => return Err(error.into()),
             }
-            Err(error) => return Err(error.into()),
         }
     }
+    Ok((rows, altered))
 }
