@@ -1,5 +1,6 @@
 //! What handlers share.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::http::Method;
@@ -11,9 +12,12 @@ use crate::limits::attempts::Attempts;
 use crate::limits::streams::Streams;
 use crate::timings::Timings;
 
-/// What handlers share.
+/// What handlers share: one pointer, since axum copies it several times for every request.
 #[derive(Clone)]
-pub(crate) struct App {
+pub(crate) struct App(Arc<Shared>);
+
+/// What [`App`] points at.
+pub(crate) struct Shared {
     pub kernel: Arc<Kernel>,
     /// Sign-ins that were begun lately.
     pub sign_ins: Arc<Attempts>,
@@ -23,20 +27,28 @@ pub(crate) struct App {
     pub streams: Arc<Streams>,
     /// How long requests took.
     pub timings: Arc<Timings>,
-    operations: Arc<Operations>,
+    operations: Operations,
+}
+
+impl Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
 }
 
 impl App {
     /// What handlers of one server share, whose addresses take this.
     pub(crate) fn new(kernel: Arc<Kernel>, operations: Operations) -> Self {
-        Self {
+        Self(Arc::new(Shared {
             kernel,
             sign_ins: Arc::new(Attempts::new()),
             requests: Arc::default(),
             streams: Arc::default(),
             timings: Arc::default(),
-            operations: Arc::new(operations),
-        }
+            operations,
+        }))
     }
 
     /// Whether a route of the management API takes a method that changes something: what it doesn't take is refused

@@ -1,6 +1,7 @@
 //! Layers: what every request passes through.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use axum::extract::{FromRequestParts as _, MatchedPath, RawPathParams, Request, 
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use futures_util::FutureExt as _;
 use tenure_api::problem::Problem;
 use tenure_core::base::problem::Reason;
 use tenure_core::store::idempotency::KeptAnswer;
@@ -25,7 +27,7 @@ use crate::caller::named;
 use crate::caller::operator::Operator;
 use crate::contract::body::body_within;
 use crate::contract::condition;
-use crate::contract::error::{Failure, status_headers};
+use crate::contract::error::{self, Failure, status_headers};
 use crate::contract::reply::GivenOnce;
 use crate::contract::request_id;
 use crate::contract::source::Source;
@@ -48,10 +50,27 @@ fn shows_a_credential(headers: &HeaderMap) -> bool {
     headers.contains_key(header::AUTHORIZATION) || headers.contains_key(header::COOKIE)
 }
 
-/// The layer: a request beyond a bound is answered at once, and nothing of it is read.
-pub(crate) async fn admit(State(app): State<App>, request: Request, next: Next) -> Response {
+/// The layer: all that every request passes through, the outermost first. It is one, since each layer of axum's clones all
+/// that is within it for every request.
+pub(crate) async fn every(State(app): State<App>, request: Request, next: Next) -> Response {
+    let app = &app;
+    let handled = async |request| next.run(request).await;
+    let conditional = async |request| conditional(app, request, handled).await;
+    let named = async |request| name_records(app, request, conditional).await;
+    let once = async |request| once(app, request, named).await;
+    let with_nonce = async |request| next_nonce(app, request, once).await;
+    let admitted = async |request| admit(app, request, with_nonce).await;
+    let told = async |request| tell_budgets(request, admitted).await;
+    let caught = async |request| {
+        AssertUnwindSafe(told(request)).catch_unwind().await.unwrap_or_else(error::panicked)
+    };
+    name_request(app, request, caught).await
+}
+
+/// A request beyond a bound is answered at once, and nothing of it is read.
+async fn admit(app: &App, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let (mut parts, body) = request.into_parts();
-    let Ok(Source(source)) = Source::from_request_parts(&mut parts, &app).await;
+    let Ok(Source(source)) = Source::from_request_parts(&mut parts, app).await;
     let connection = parts.extensions.get::<Connection>().cloned();
     let route = route_of(&parts.extensions);
     let places =
@@ -63,7 +82,7 @@ pub(crate) async fn admit(State(app): State<App>, request: Request, next: Next) 
     };
     let version = parts.version;
     let request = UnderWay { share, busy: busy.clone() };
-    let answer = next.run(Request::from_parts(parts, paced(body, request.clone()))).await;
+    let answer = next(Request::from_parts(parts, paced(body, request.clone()))).await;
     let is_bounded_elsewhere = answer.extensions().get::<BoundedElsewhere>().is_some();
     let own = connection.filter(|connection| !is_bounded_elsewhere && !connection.is_forwarded());
     let unread = own.map(|connection| {
@@ -88,9 +107,9 @@ fn refusal(full: Full) -> Response {
 }
 
 /// Gives whoever uses DPoP the nonce for their next proof, with every reply (RFC 9449 §8.2).
-pub(crate) async fn next_nonce(State(app): State<App>, request: Request, next: Next) -> Response {
+async fn next_nonce(app: &App, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let asked = request.headers().contains_key(DPOP);
-    let mut response = next.run(request).await;
+    let mut response = next(request).await;
     let challenged = || {
         let challenge = response.headers().get(header::WWW_AUTHENTICATE);
         challenge.is_some_and(|value| value.as_bytes().starts_with(b"DPoP"))
@@ -109,7 +128,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Gives each request a name, its client's own if that is fit for a log: it stands in every line that is logged
 /// meanwhile, in every problem, and in the reply. Counts how long the request took.
-pub(crate) async fn name_request(State(app): State<App>, request: Request, next: Next) -> Response {
+async fn name_request(app: &App, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let watch = app.kernel.stopwatch();
     let given = request.headers().get(REQUEST_ID).and_then(|given| given.to_str().ok());
     let id: Arc<str> = match given.filter(|given| is_loggable(given)) {
@@ -130,7 +149,7 @@ pub(crate) async fn name_request(State(app): State<App>, request: Request, next:
         commit = field::Empty,
         status = field::Empty,
     );
-    let mut response = request_id::scope(Arc::clone(&id), next.run(request)).instrument(span.clone()).await;
+    let mut response = request_id::scope(Arc::clone(&id), next(request)).instrument(span.clone()).await;
     let took = watch.elapsed();
     app.timings.answered(method, route, response.status(), took);
     span.record("status", i64::from(response.status().as_u16()));
@@ -148,8 +167,8 @@ fn is_loggable(id: &str) -> bool {
 
 /// Tells callers what their request counted against, and everybody whom the server turns away for the moment when to
 /// come again.
-pub(crate) async fn tell_budgets(request: Request, next: Next) -> Response {
-    let (mut response, counted) = engine_budgets::counted(next.run(request)).await;
+async fn tell_budgets(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+    let (mut response, counted) = engine_budgets::counted(next(request)).await;
     budgets::tell(&counted, response.headers_mut());
     if !response.headers().contains_key(header::RETRY_AFTER) {
         let status = response.status();
@@ -183,20 +202,24 @@ const MAX_KEPT: usize = 64 * 1024;
 
 /// Carries a request with an idempotency key out once, and gives its answer again when it comes again. Who asks is
 /// settled before anything of it is read.
-pub(crate) async fn once(State(app): State<App>, request: Request, next: Next) -> Response {
+async fn once(app: &App, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     if !request.headers().contains_key(IDEMPOTENCY_KEY)
         || !app.changes(route_of(request.extensions()), request.method())
     {
-        return next.run(request).await;
+        return next(request).await;
     }
-    match repeated(&app, request, next).await {
+    match repeated(app, request, next).await {
         Ok(response) => response,
         Err(failure) => failure.into_response(),
     }
 }
 
 /// The body is read within the bound of every request: a route's own wider one is set further in.
-async fn repeated(app: &App, request: Request, next: Next) -> Result<Response, Failure> {
+async fn repeated(
+    app: &App,
+    request: Request,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Result<Response, Failure> {
     let (mut parts, body) = request.into_parts();
     let key = idempotency_key(&parts.headers)?;
     let operator = Operator::from_request_parts(&mut parts, app).await?;
@@ -236,7 +259,7 @@ async fn repeated(app: &App, request: Request, next: Next) -> Result<Response, F
         }
     }
     let request = Request::from_parts(parts, Body::from(body));
-    let response = idempotency::under(Arc::clone(&claim), next.run(request)).await;
+    let response = idempotency::under(Arc::clone(&claim), next(request)).await;
     if !claim.is_carried_out()
         || response.status().is_server_error()
         || response.extensions().get::<GivenOnce>().is_some()
@@ -283,19 +306,23 @@ fn given_again(answer: KeptAnswer) -> Response {
 
 /// Carries a change with a condition out while that holds of the record that its address names (RFC 9110 §13.1.1). Who
 /// asks is settled before anything of the condition is read.
-pub(crate) async fn conditional(State(app): State<App>, request: Request, next: Next) -> Response {
+async fn conditional(app: &App, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     if !request.headers().contains_key(header::IF_MATCH)
         || !app.changes(route_of(request.extensions()), request.method())
     {
-        return next.run(request).await;
+        return next(request).await;
     }
-    match under_condition(&app, request, next).await {
+    match under_condition(app, request, next).await {
         Ok(response) => response,
         Err(failure) => failure.into_response(),
     }
 }
 
-async fn under_condition(app: &App, request: Request, next: Next) -> Result<Response, Failure> {
+async fn under_condition(
+    app: &App,
+    request: Request,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Result<Response, Failure> {
     let (mut parts, body) = request.into_parts();
     let route = route_of(&parts.extensions).to_owned();
     let caller = match OPEN.contains(&&*route) && !shows_a_credential(&parts.headers) {
@@ -314,7 +341,7 @@ async fn under_condition(app: &App, request: Request, next: Next) -> Result<Resp
         parts.extensions.insert(caller);
     }
     let precondition = if_match::Precondition::on(record, condition::if_match(&parts.headers)?);
-    let response = if_match::under(Arc::clone(&precondition), next.run(Request::from_parts(parts, body))).await;
+    let response = if_match::under(Arc::clone(&precondition), next(Request::from_parts(parts, body))).await;
     // Where nothing was to be done, or the state of the record is in the way, what it is now may be why.
     if response.status().is_success() || response.status() == StatusCode::CONFLICT {
         precondition.check(&app.kernel).await?;
@@ -324,10 +351,10 @@ async fn under_condition(app: &App, request: Request, next: Next) -> Result<Resp
 
 /// Answers of the management API name the records whose ids they hold, in `names` beside whatever else they say: people
 /// read names. Only a caller who showed a credential is told any.
-pub(crate) async fn name_records(State(app): State<App>, request: Request, next: Next) -> Response {
+async fn name_records(app: &App, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let route = route_of(request.extensions());
     let is_named = route.starts_with("/v1/") && shows_a_credential(request.headers());
-    let response = next.run(request).await;
+    let response = next(request).await;
     let is_json = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
     if !is_named || !is_json || !response.status().is_success() {
         return response;

@@ -21,7 +21,6 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, header};
 use tenure_engine::Kernel;
-use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -53,10 +52,7 @@ fn layered(kernel: Arc<Kernel>, apis: [Api<App>; 2]) -> Router {
         .layer(axum::middleware::from_fn(layers::in_time))
         // Streams live longer than any request's bound; each of their steps is bounded by itself.
         .merge(streams.method_not_allowed_fallback(error::method_not_allowed))
-        // One layer of all, the outermost first: each `layer` boxes every request's future once more.
         .layer((
-            axum::middleware::from_fn_with_state(app.clone(), layers::name_request),
-            CatchPanicLayer::custom(error::panicked),
             SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION, header::COOKIE]),
             SetResponseHeaderLayer::overriding(
                 HeaderName::from_static("x-content-type-options"),
@@ -64,12 +60,7 @@ fn layered(kernel: Arc<Kernel>, apis: [Api<App>; 2]) -> Router {
             ),
             SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
             DefaultBodyLimit::max(MAX_BODY),
-            axum::middleware::from_fn(layers::tell_budgets),
-            axum::middleware::from_fn_with_state(app.clone(), layers::admit),
-            axum::middleware::from_fn_with_state(app.clone(), layers::next_nonce),
-            axum::middleware::from_fn_with_state(app.clone(), layers::once),
-            axum::middleware::from_fn_with_state(app.clone(), layers::name_records),
-            axum::middleware::from_fn_with_state(app.clone(), layers::conditional),
+            axum::middleware::from_fn_with_state(app.clone(), layers::every),
         ))
         .with_state(app)
 }

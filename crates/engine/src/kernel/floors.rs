@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tenure_core::base::time::{Clock, Span, Timestamp};
-use tenure_core::store::changeset::Changeset;
+use tenure_core::store::changeset::{Changeset, Put};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::floor::Floor;
 use tenure_core::store::log_index::{LogIndexStore, SegmentChange, SegmentList};
@@ -51,23 +51,8 @@ impl Floored {
         Ok(snapshot)
     }
 
-    /// Adds the floors of the rows that a changeset writes.
-    async fn with_floors(&self, mut changeset: Changeset) -> Result<Changeset, StoreError> {
-        let rises =
-            |key: &RowKey, replaces: u64| Floor::guards(key.kind) && (replaces > 0 || Floor::guards_absence(key));
-        let floors: Vec<Floor> = changeset
-            .puts
-            .iter()
-            .filter(|put| rises(&put.key, put.replaces))
-            .map(|put| Floor {
-                of: put.key.to_string(),
-                revision: put.replaces + 1,
-                droppable_after: put.droppable_after,
-            })
-            .collect();
-        if floors.is_empty() {
-            return Ok(changeset);
-        }
+    /// A changeset with the floors of the rows that it writes.
+    async fn with_floors(&self, mut changeset: Changeset, floors: &[Floor]) -> Result<Changeset, StoreError> {
         let keys: Vec<RowKey> = floors.iter().map(Record::key).collect();
         let known = self.store.load(&keys).await?;
         for (n, floor) in floors.iter().enumerate() {
@@ -78,6 +63,17 @@ impl Floored {
         }
         Ok(changeset)
     }
+}
+
+/// The floors of the rows that a changeset writes.
+fn floors_of(changeset: &Changeset) -> Vec<Floor> {
+    let rises = |put: &&Put| Floor::guards(put.key.kind) && (put.replaces > 0 || Floor::guards_absence(&put.key));
+    let floor = |put: &Put| Floor {
+        of: put.key.to_string(),
+        revision: put.replaces + 1,
+        droppable_after: put.droppable_after,
+    };
+    changeset.puts.iter().filter(rises).map(floor).collect()
 }
 
 impl LogIndexStore for Floored {
@@ -143,8 +139,12 @@ impl Store for Floored {
     }
 
     fn commit(&self, changeset: Changeset) -> BoxFuture<'_, Outcome> {
+        let floors = floors_of(&changeset);
+        if floors.is_empty() {
+            return self.store.commit(changeset);
+        }
         Box::pin(async move {
-            match self.with_floors(changeset.clone()).await {
+            match self.with_floors(changeset.clone(), &floors).await {
                 Ok(changeset) => self.store.commit(changeset).await,
                 // Whoever altered a floor doesn't keep anybody from taking authority away.
                 Err(StoreError::Tampered(_)) if changeset.is_essential() => self.store.commit(changeset).await,
