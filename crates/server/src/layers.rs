@@ -61,9 +61,7 @@ pub(crate) async fn every(State(app): State<App>, request: Request, next: Next) 
     let with_nonce = async |request| next_nonce(app, request, once).await;
     let admitted = async |request| admit(app, request, with_nonce).await;
     let told = async |request| tell_budgets(request, admitted).await;
-    let caught = async |request| {
-        AssertUnwindSafe(told(request)).catch_unwind().await.unwrap_or_else(error::panicked)
-    };
+    let caught = async |request| AssertUnwindSafe(told(request)).catch_unwind().await.unwrap_or_else(error::panicked);
     name_request(app, request, caught).await
 }
 
@@ -208,7 +206,7 @@ async fn once(app: &App, request: Request, next: impl AsyncFnOnce(Request) -> Re
     {
         return next(request).await;
     }
-    match repeated(app, request, next).await {
+    match Box::pin(repeated(app, request, next)).await {
         Ok(response) => response,
         Err(failure) => failure.into_response(),
     }
@@ -312,7 +310,7 @@ async fn conditional(app: &App, request: Request, next: impl AsyncFnOnce(Request
     {
         return next(request).await;
     }
-    match under_condition(app, request, next).await {
+    match Box::pin(under_condition(app, request, next)).await {
         Ok(response) => response,
         Err(failure) => failure.into_response(),
     }

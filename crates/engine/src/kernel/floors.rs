@@ -68,11 +68,8 @@ impl Floored {
 /// The floors of the rows that a changeset writes.
 fn floors_of(changeset: &Changeset) -> Vec<Floor> {
     let rises = |put: &&Put| Floor::guards(put.key.kind) && (put.replaces > 0 || Floor::guards_absence(&put.key));
-    let floor = |put: &Put| Floor {
-        of: put.key.to_string(),
-        revision: put.replaces + 1,
-        droppable_after: put.droppable_after,
-    };
+    let floor =
+        |put: &Put| Floor { of: put.key.to_string(), revision: put.replaces + 1, droppable_after: put.droppable_after };
     changeset.puts.iter().filter(rises).map(floor).collect()
 }
 
