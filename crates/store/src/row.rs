@@ -145,6 +145,16 @@ pub(crate) fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }
 
+/// The column of a build's number: each number has one, so that what somebody else wrote there can be named and removed.
+pub(crate) const fn build_column(build: u64) -> i64 {
+    build.cast_signed()
+}
+
+/// The number of a build from its column.
+pub(crate) const fn build_of(column: i64) -> u64 {
+    column.cast_unsigned()
+}
+
 /// A column's bytes as the text that they were; bytes that somebody else wrote match no MAC.
 pub(crate) fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned())

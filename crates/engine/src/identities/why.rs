@@ -21,14 +21,15 @@ use crate::kernel::authority::{inventory, owns, owns_subject};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::log_index::search::Search;
-use crate::kernel::log_index::terms::Class;
+use crate::kernel::log_index::terms::{self, Class};
 use crate::kernel::operation::Asked;
 use crate::kernel::query::MAX_PAGE;
 
 /// Refusals that concern a subject, the newest first: what was asked, which rule said no, and what to do.
 ///
 /// # Errors
-/// The caller may not read the log, and is not the subject; or the limit is none of 1 to [`MAX_PAGE`].
+/// The caller may not read the log, and is not the subject; or the limit is none of 1 to [`MAX_PAGE`], or
+/// the subject no text that one could be.
 pub async fn refusals(
     kernel: &Kernel,
     caller: &Caller,
@@ -37,7 +38,7 @@ pub async fn refusals(
     limit: u16,
 ) -> Result<Refusals, OpError> {
     kernel
-        .recorded(caller, Asked::new(ControlPoint::Administer, "refusals.read", subject), async {
+        .recorded(caller, Asked::new(ControlPoint::Administer, "refusals.read", terms::named(subject)), async {
             let own = caller.person_id().is_some_and(|person| person.to_string() == subject)
                 || owns_subject(kernel, caller, subject).await?;
             if own {
@@ -48,6 +49,7 @@ pub async fn refusals(
             if !(1..=MAX_PAGE).contains(&limit) {
                 return Err(OpError::field("limit", "limit_unfit", &format!("ask for 1 to {MAX_PAGE} refusals")));
             }
+            terms::check_subject(subject)?;
             let limit = usize::from(limit);
             let mut search = Search::begin(kernel).await?;
             let found = search.newest(Class::Refused, subject, before.unwrap_or(u64::MAX), limit).await?;

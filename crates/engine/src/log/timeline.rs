@@ -29,7 +29,7 @@ pub async fn timeline(
     limit: u16,
 ) -> Result<Timeline, OpError> {
     kernel
-        .recorded(caller, Asked::new(ControlPoint::Administer, "log.timeline", subject), async {
+        .recorded(caller, Asked::new(ControlPoint::Administer, "log.timeline", terms::named(subject)), async {
             if owns_subject(kernel, caller, subject).await? {
                 caller.token_allows(Action::Read)?;
             } else {
@@ -38,6 +38,7 @@ pub async fn timeline(
             if !(1..=MAX_PAGE).contains(&limit) {
                 return Err(OpError::field("limit", "limit_unfit", &format!("ask for 1 to {MAX_PAGE} events")));
             }
+            terms::check_subject(subject)?;
             if !terms::has_timeline(subject) {
                 let hint = "name what lasts: an identity, a person, a resource, a request; what a credential did stands in its identity's timeline";
                 return Err(OpError::field("subject", "subject_has_no_timeline", hint));

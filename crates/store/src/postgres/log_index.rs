@@ -6,7 +6,7 @@ use tenure_core::store::log_index::{LogIndexStore, Segment, SegmentChange, Segme
 use tenure_core::store::port::{BoxFuture, LogEntry, StoreError};
 
 use super::{PostgresStore, archive};
-use crate::row::{place, signed, unsigned};
+use crate::row::{build_column, build_of, place, signed, unsigned};
 
 const SEGMENTS: &str = "SELECT i.version, s.build, s.start, s.stop, CASE WHEN s.build = ANY($1::bigint[]) THEN NULL ELSE s.header END
     FROM log_index i LEFT JOIN log_index_segment s ON s.shard = i.shard AND s.live WHERE i.shard = 0 ORDER BY s.start, s.stop DESC";
@@ -52,21 +52,21 @@ const ENTRIES_AT: &str = "SELECT e.place, e.leaf FROM UNNEST($1::bigint[]) AS k 
 
 impl PostgresStore {
     async fn segment_list(&self, known: &[u64]) -> Result<SegmentList, StoreError> {
-        let known: Vec<i64> = known.iter().map(|build| signed(*build)).collect();
+        let known: Vec<i64> = known.iter().map(|build| build_column(*build)).collect();
         let found = self.reader.pool.query(SEGMENTS, &[&known]).await?;
         let mut list = SegmentList::default();
         for row in &found {
             list.version = unsigned(row.get(0));
             if let Some(build) = row.get::<_, Option<i64>>(1) {
                 let (from, to) = (unsigned(row.get(2)), unsigned(row.get(3)));
-                list.segments.push(Segment { build: unsigned(build), from, to, header: row.get(4) });
+                list.segments.push(Segment { build: build_of(build), from, to, header: row.get(4) });
             }
         }
         Ok(list)
     }
 
     async fn pages_of_segments(&self, pages: &[(u64, u32)]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        let builds: Vec<i64> = pages.iter().map(|(build, _)| signed(*build)).collect();
+        let builds: Vec<i64> = pages.iter().map(|(build, _)| build_column(*build)).collect();
         let numbers: Vec<i32> = pages.iter().map(|(_, page)| column(*page)).collect();
         let mut found: Vec<Option<Vec<u8>>> = vec![None; pages.len()];
         for row in self.reader.pool.query(PAGES, &[&builds, &numbers]).await? {
@@ -79,13 +79,13 @@ impl PostgresStore {
     }
 
     async fn stage(&self, build: u64, first: u32, pages: &[Vec<u8>]) -> Result<(), StoreError> {
-        self.reader.pool.query(STAGE, &[&signed(build), &column(first), &pages]).await.map(drop)
+        self.reader.pool.query(STAGE, &[&build_column(build), &column(first), &pages]).await.map(drop)
     }
 
     async fn change(&self, change: SegmentChange) -> Result<bool, StoreError> {
-        let remove: Vec<i64> = change.remove.iter().map(|build| signed(*build)).collect();
+        let remove: Vec<i64> = change.remove.iter().map(|build| build_column(*build)).collect();
         let add = change.add.as_slice();
-        let builds: Vec<i64> = add.iter().map(|segment| signed(segment.build)).collect();
+        let builds: Vec<i64> = add.iter().map(|segment| build_column(segment.build)).collect();
         let starts: Vec<i64> = add.iter().map(|segment| signed(segment.from)).collect();
         let stops: Vec<i64> = add.iter().map(|segment| signed(segment.to)).collect();
         let headers: Vec<&[u8]> = add.iter().map(|segment| segment.header.as_deref().unwrap_or_default()).collect();

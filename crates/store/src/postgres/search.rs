@@ -10,7 +10,7 @@ use tokio_postgres::types::ToSql;
 
 use super::PostgresStore;
 use super::log_index::column;
-use crate::row::{signed, unsigned};
+use crate::row::{build_column, build_of, signed, unsigned};
 
 /// The segments and the records that changed, as of one moment.
 const STATE: &str = "WITH changed AS (
@@ -53,7 +53,7 @@ const FOLD_AGAIN: &str = "WITH looked AS MATERIALIZED (
 
 impl PostgresStore {
     async fn state_of_search(&self, kind: RowKind, known: &[(u64, u32)], n: u16) -> Result<SearchState, StoreError> {
-        let builds: Vec<i64> = known.iter().map(|(build, _)| signed(*build)).collect();
+        let builds: Vec<i64> = known.iter().map(|(build, _)| build_column(*build)).collect();
         let dead: Vec<i32> = known.iter().map(|(_, dead)| column(*dead)).collect();
         let (code, most) = (i16::from(kind.code()), i64::from(n) + 1);
         let mut state = SearchState::default();
@@ -66,11 +66,11 @@ impl PostgresStore {
             (state.version, state.next) = (unsigned(row.get(0)), unsigned(row.get(1)));
             if let Some(build) = row.get::<_, Option<i64>>(2) {
                 state.segments.push(SearchSegment {
-                    build: unsigned(build),
+                    build: build_of(build),
                     from: unsigned(row.get(3)),
                     to: unsigned(row.get(4)),
                     header: row.get(6),
-                    dead: u32::try_from(row.get::<_, i32>(5)).unwrap_or_default(),
+                    dead: u32::try_from(row.get::<_, i32>(5)).unwrap_or(u32::MAX),
                     dead_bits: row.get(7),
                 });
             }
@@ -83,9 +83,10 @@ impl PostgresStore {
     async fn change_of_search(&self, change: SearchChange) -> Result<bool, StoreError> {
         let kind = i16::from(change.kind.code());
         let (version, next) = (signed(change.version), signed(change.next));
-        let remove: Vec<i64> = change.remove.iter().map(|build| signed(*build)).collect();
-        let each = |of: fn(&SearchSegment) -> u64| -> Vec<i64> { change.put.iter().map(|s| signed(of(s))).collect() };
-        let (builds, starts, stops) = (each(|s| s.build), each(|s| s.from), each(|s| s.to));
+        let remove: Vec<i64> = change.remove.iter().map(|build| build_column(*build)).collect();
+        let builds: Vec<i64> = change.put.iter().map(|segment| build_column(segment.build)).collect();
+        let starts: Vec<i64> = change.put.iter().map(|segment| signed(segment.from)).collect();
+        let stops: Vec<i64> = change.put.iter().map(|segment| signed(segment.to)).collect();
         let dead: Vec<i32> = change.put.iter().map(|segment| column(segment.dead)).collect();
         let bits: Vec<&[u8]> = change.put.iter().map(|s| s.dead_bits.as_deref().unwrap_or_default()).collect();
         let headers: Vec<&[u8]> = change.put.iter().map(|s| s.header.as_deref().unwrap_or_default()).collect();

@@ -6,7 +6,7 @@ use tenure_core::store::port::{BoxFuture, LogEntry, StoreError};
 
 use super::reader::Down;
 use super::{SqliteStore, archive};
-use crate::row::{place, signed, unsigned};
+use crate::row::{build_column, build_of, place, signed, unsigned};
 
 fn version(connection: &Connection) -> rusqlite::Result<u64> {
     connection
@@ -23,14 +23,14 @@ fn segments(connection: &Connection, known: &[u64]) -> Result<SegmentList, Down>
             "SELECT build, start, stop FROM log_index_segment WHERE shard = 0 AND live = 1 ORDER BY start, stop DESC",
         )?
         .query_map([], |found| {
-            let (build, from, to) = (unsigned(found.get(0)?), unsigned(found.get(1)?), unsigned(found.get(2)?));
+            let (build, from, to) = (build_of(found.get(0)?), unsigned(found.get(1)?), unsigned(found.get(2)?));
             Ok(Segment { build, from, to, header: None })
         })?
         .collect::<Result<Vec<_>, _>>()?;
     let mut header =
         transaction.prepare_cached("SELECT header FROM log_index_segment WHERE shard = 0 AND build = $1")?;
     for segment in segments.iter_mut().filter(|segment| !known.contains(&segment.build)) {
-        segment.header = Some(header.query_row([signed(segment.build)], |found| found.get(0))?);
+        segment.header = Some(header.query_row([build_column(segment.build)], |found| found.get(0))?);
     }
     drop(header);
     transaction.commit()?;
@@ -42,7 +42,7 @@ fn pages(connection: &Connection, pages: &[(u64, u32)]) -> Result<Vec<Option<Vec
         connection.prepare_cached("SELECT bytes FROM log_index_page WHERE shard = 0 AND build = $1 AND page = $2")?;
     let mut found = Vec::with_capacity(pages.len());
     for (build, page) in pages {
-        found.push(statement.query_row(params![signed(*build), page], |row| row.get(0)).optional()?);
+        found.push(statement.query_row(params![build_column(*build), page], |row| row.get(0)).optional()?);
     }
     Ok(found)
 }
@@ -52,11 +52,11 @@ fn stage(transaction: &Transaction<'_>, build: u64, first: u32, pages: &[Vec<u8>
         .prepare_cached(
             "INSERT OR IGNORE INTO log_index_segment (shard, build, live, start, stop, header) VALUES (0, $1, 0, 0, 0, x'')",
         )?
-        .execute([signed(build)])?;
+        .execute([build_column(build)])?;
     let mut put = transaction
         .prepare_cached("INSERT OR REPLACE INTO log_index_page (shard, build, page, bytes) VALUES (0, $1, $2, $3)")?;
     for (number, page) in (first..).zip(pages) {
-        put.execute(params![signed(build), number, page])?;
+        put.execute(params![build_column(build), number, page])?;
     }
     Ok(())
 }
@@ -69,7 +69,7 @@ fn change(transaction: &Transaction<'_>, change: &SegmentChange) -> Result<bool,
     let mut remove = transaction
         .prepare_cached("UPDATE log_index_segment SET live = 0, header = x'' WHERE shard = 0 AND build = $1")?;
     for build in &change.remove {
-        remove.execute([signed(*build)])?;
+        remove.execute([build_column(*build)])?;
     }
     if let Some(segment) = &change.add {
         transaction
@@ -78,7 +78,7 @@ fn change(transaction: &Transaction<'_>, change: &SegmentChange) -> Result<bool,
                  ON CONFLICT (shard, build) DO UPDATE SET live = 1, start = excluded.start, stop = excluded.stop, header = excluded.header",
             )?
             .execute(params![
-                signed(segment.build),
+                build_column(segment.build),
                 signed(segment.from),
                 signed(segment.to),
                 segment.header.as_deref().unwrap_or_default()

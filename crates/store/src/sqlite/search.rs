@@ -10,7 +10,7 @@ use tenure_log::packed::{pack_key, unpack_key};
 
 use super::SqliteStore;
 use super::reader::Down;
-use crate::row::{signed, unsigned};
+use crate::row::{build_column, build_of, signed, unsigned};
 
 fn version(connection: &Connection, kind: RowKind) -> rusqlite::Result<(u64, u64)> {
     connection
@@ -25,8 +25,9 @@ fn state(connection: &Connection, kind: RowKind, known: &[(u64, u32)], n: u16) -
     let mut segments = transaction
         .prepare_cached("SELECT build, start, stop, dead FROM search_segment WHERE kind = $1 ORDER BY start")?
         .query_map([kind.code()], |found| {
-            let (build, from, to) = (unsigned(found.get(0)?), unsigned(found.get(1)?), unsigned(found.get(2)?));
-            Ok(SearchSegment { build, from, to, header: None, dead: found.get(3)?, dead_bits: None })
+            let (build, from, to) = (build_of(found.get(0)?), unsigned(found.get(1)?), unsigned(found.get(2)?));
+            let dead = u32::try_from(found.get::<_, i64>(3)?).unwrap_or(u32::MAX);
+            Ok(SearchSegment { build, from, to, header: None, dead, dead_bits: None })
         })?
         .collect::<Result<Vec<_>, _>>()?;
     let mut header = transaction.prepare_cached("SELECT header FROM search_segment WHERE build = $1")?;
@@ -34,10 +35,10 @@ fn state(connection: &Connection, kind: RowKind, known: &[(u64, u32)], n: u16) -
     for segment in &mut segments {
         let known = known.iter().find(|(build, _)| *build == segment.build);
         if known.is_none() {
-            segment.header = Some(header.query_row([signed(segment.build)], |found| found.get(0))?);
+            segment.header = Some(header.query_row([build_column(segment.build)], |found| found.get(0))?);
         }
         if known.is_none_or(|(_, dead)| *dead != segment.dead) {
-            segment.dead_bits = Some(dead_bits.query_row([signed(segment.build)], |found| found.get(0))?);
+            segment.dead_bits = Some(dead_bits.query_row([build_column(segment.build)], |found| found.get(0))?);
         }
     }
     let changed = transaction
@@ -65,7 +66,7 @@ fn change(transaction: &Transaction<'_>, change: &SearchChange) -> Result<bool, 
         .execute(params![signed(change.next), kind.code()])?;
     let mut remove = transaction.prepare_cached("DELETE FROM search_segment WHERE build = $1")?;
     for build in &change.remove {
-        remove.execute([signed(*build)])?;
+        remove.execute([build_column(*build)])?;
     }
     let mut put = transaction.prepare_cached(
         "INSERT INTO search_segment (build, kind, start, stop, dead, dead_bits, header) VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -73,7 +74,7 @@ fn change(transaction: &Transaction<'_>, change: &SearchChange) -> Result<bool, 
     )?;
     for segment in &change.put {
         put.execute(params![
-            signed(segment.build),
+            build_column(segment.build),
             kind.code(),
             signed(segment.from),
             signed(segment.to),

@@ -152,3 +152,20 @@ async fn a_use_on_another_day_changes_the_order_and_one_on_the_same_day_does_not
         assert_eq!(each, [None, Some(last), Some(last)], "{name}");
     }
 }
+
+#[tokio::test]
+async fn a_segment_of_any_number_is_listed_and_goes() {
+    // Numbers that only somebody else writes are negative in their column.
+    for engine in engines().await {
+        let (store, name) = (&*engine.store, engine.name);
+        let builds = [u64::MAX, 1 << 63, 5];
+        let put = builds.iter().zip(0..).map(|(build, n)| segment(*build, n, n + 1)).collect();
+        assert!(store.search().change_search(change(0, 3, put, Vec::new())).await.unwrap(), "{name}");
+        let listed = state(store, &[]).await.segments;
+        assert_eq!(listed.iter().map(|segment| segment.build).collect::<Vec<_>>(), builds, "{name}");
+        assert!(listed.iter().all(|segment| segment.header.as_deref() == Some(&[7; 3])), "{name}");
+        let gone = SearchChange { remove: builds.to_vec(), ..change(1, 3, Vec::new(), Vec::new()) };
+        assert!(store.search().change_search(gone).await.unwrap(), "{name}");
+        assert!(state(store, &[]).await.segments.is_empty(), "{name}");
+    }
+}

@@ -109,6 +109,23 @@ async fn a04_what_somebody_put_into_the_file_runs_never_and_is_refused_at_the_ne
 }
 
 #[tokio::test]
+async fn numbers_that_no_segment_has_keep_none_from_being_listed() {
+    let (_folder, path) = database_file();
+    let store = sqlite(&path);
+    let kind = RowKind::Identity;
+    let by_hand = Connection::open(&path).unwrap();
+    let insert = "INSERT INTO search_segment (build, kind, start, stop, dead, dead_bits, header) VALUES ($1, $2, $3, $4, $5, x'', x'00')";
+    for (build, start, stop, dead) in
+        [(-1_i64, -5_i64, -7_i64, -1_i64), (1, 9, 3, i64::MAX), (2, 0, i64::MAX, i64::MIN)]
+    {
+        by_hand.execute(insert, rusqlite::params![build, kind.code(), start, stop, dead]).unwrap();
+    }
+    let state = store.search().search_state(kind, &[], 10).await.unwrap();
+    let told: Vec<(u64, u32)> = state.segments.iter().map(|segment| (segment.build, segment.dead)).collect();
+    assert_eq!(told, [(u64::MAX, u32::MAX), (2, u32::MAX), (1, u32::MAX)]);
+}
+
+#[tokio::test]
 async fn what_was_acknowledged_is_there_after_a_crash() {
     let (folder, path) = database_file();
     let store = sqlite(&path);

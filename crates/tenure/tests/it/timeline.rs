@@ -50,16 +50,23 @@ on_one! {
         assert_eq!(paged, all);
         // Whoever answers for the identity reads its timeline, and no other; a person's is for those who may audit.
         world.get(&world.owner, &path).await.expect(200);
-        let (_, other) = world.person("Una", &["owner"]).await;
+        let (una, other) = world.person("Una", &["owner"]).await;
         world.get(&other, &path).await.expect(403);
         world.get(&world.owner, &format!("/v1/log/timeline?subject={}", world.owner_id)).await.expect(403);
         for subject in [&world.owner_id, &world.application, &world.orders] {
             let told = world.get(&world.auditor, &format!("/v1/log/timeline?subject={subject}&limit=200")).await.expect(200).body;
             assert!(!kinds(&told).is_empty(), "{subject}");
         }
-        for wrong in ["crd_1&limit=20", "x&limit=0", "x&limit=201"] {
+        for wrong in ["crd_1&limit=20", "x&limit=0", "x&limit=201", "a%00b", "a%0Ab"] {
             world.get(&world.auditor, &format!("/v1/log/timeline?subject={wrong}")).await.expect(422);
         }
+        // What can't be a subject's is told to those who may ask, and the others' question is on record all the same.
+        world.get(&world.auditor, "/v1/refusals?subject=a%1Bb").await.expect(422);
+        for question in ["log/timeline", "refusals"] {
+            world.get(&other, &format!("/v1/{question}?subject=a%00b")).await.expect(403);
+        }
+        let refused = world.get(&world.auditor, &format!("/v1/refusals?subject={una}")).await.expect(200).body;
+        assert_eq!(refused["items"].as_array().unwrap().len(), 3, "{refused}");
     }
 
     async fn r97_the_past_is_told_by_the_index_as_by_the_log(world: World) {

@@ -2,9 +2,12 @@
 //! that a number that two terms share misleads nobody.
 
 use serde_json::Value;
+use tenure_core::base::text::check_line;
 use tenure_core::store::event_kind::EventKind;
 use tenure_credentials::index_keys::IndexKeys;
 use tenure_log::Leaf;
+
+use crate::kernel::error::OpError;
 
 /// The version of [`terms_of`]: segments of another one are made again. It rises whenever an entry gets another term.
 pub(crate) const TERMS: u8 = 1;
@@ -27,6 +30,16 @@ pub(crate) enum Class {
 
 /// Ids that name one thing that is used once: nobody asks for its history, and there is one for almost each entry.
 const ONE_OFF: [&str; 1] = ["crd_"];
+
+/// What a question about a subject is recorded under: nothing, where it is no text that a subject could be.
+pub(crate) fn named(subject: &str) -> &str {
+    if check_line(subject).is_ok() { subject } else { "" }
+}
+
+/// That a text could be a subject's.
+pub(crate) fn check_subject(subject: &str) -> Result<(), OpError> {
+    check_line(subject).map_err(|bad| OpError::field("subject", bad.code(), &bad.to_string()))
+}
 
 /// Whether a subject has a timeline.
 pub(crate) fn has_timeline(subject: &str) -> bool {

@@ -344,6 +344,29 @@ async fn what_somebody_notes_who_has_the_database_keeps_nobody_busy() {
     fold_all(&world.engine).await.unwrap();
     assert_eq!(stands(&world).await, (vec![(700, 0)], 0));
     check(&world, &model, &mut dice, 5).await;
+    // A segment of places that run backwards, under a number that no build has.
+    let at = world.store.search().search_state(RowKind::Identity, &[], 1).await.unwrap();
+    let strange = SearchSegment {
+        build: u64::MAX,
+        from: 9,
+        to: 3,
+        header: Some(vec![0]),
+        dead: u32::MAX,
+        dead_bits: Some(Vec::new()),
+    };
+    let forged = SearchChange {
+        kind: RowKind::Identity,
+        version: at.version,
+        next: at.next,
+        put: vec![strange],
+        remove: Vec::new(),
+        placed: Vec::new(),
+    };
+    assert!(world.store.search().change_search(forged).await.unwrap());
+    assert!(!faults(&world.engine, &model).await.altered.is_empty());
+    fold_all(&world.engine).await.unwrap();
+    assert_eq!(stands(&world).await, (vec![(700, 0)], 0));
+    check(&world, &model, &mut dice, 5).await;
     // Documents that stand nowhere: nothing can be folded again, and nobody goes on trying.
     let state = world.store.search().search_state(RowKind::Identity, &[], 4_096).await.unwrap();
     let segment = SearchSegment { dead: 690, dead_bits: Some(vec![0xff; 80]), ..state.segments[0].clone() };
