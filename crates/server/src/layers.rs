@@ -362,7 +362,7 @@ async fn name_records(app: &App, request: Request, next: impl AsyncFnOnce(Reques
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     // An answer without names is still one.
-    let names = names::of(&app.kernel, ids_in(&bytes)).await.unwrap_or_default();
+    let names = Box::pin(names::of(&app.kernel, ids_in(&bytes))).await.unwrap_or_default();
     let with_names = (!names.is_empty()).then(|| with_names(&bytes, &names)).flatten();
     let bytes = with_names.unwrap_or(bytes);
     parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
