@@ -240,6 +240,14 @@ async fn what_is_found_is_what_the_records_say_however_much_is_folded() {
 }
 
 /// The documents of each segment, and how many of them are dead; and how many records are in none as they stand.
+/// Puts a segment and places into the index, as somebody does who has the database.
+async fn forge(world: &World, segment: SearchSegment, placed: Vec<PlacedRecord>) {
+    let SearchState { version, next, .. } = world.store.search().search_state(RowKind::Identity, &[], 1).await.unwrap();
+    let kind = RowKind::Identity;
+    let forged = SearchChange { kind, version, next, put: vec![segment], remove: Vec::new(), placed };
+    assert!(world.store.search().change_search(forged).await.unwrap());
+}
+
 async fn stands(world: &World) -> (Vec<(u32, u32)>, usize) {
     let view = view(&world.engine, RowKind::Identity, 4_096).await.unwrap();
     let of = |segment: &Arc<Segment>| (segment.header.documents, segment.dead);
@@ -345,7 +353,6 @@ async fn what_somebody_notes_who_has_the_database_keeps_nobody_busy() {
     assert_eq!(stands(&world).await, (vec![(700, 0)], 0));
     check(&world, &model, &mut dice, 5).await;
     // A segment of places that run backwards, under a number that no build has.
-    let at = world.store.search().search_state(RowKind::Identity, &[], 1).await.unwrap();
     let strange = SearchSegment {
         build: u64::MAX,
         from: 9,
@@ -354,15 +361,7 @@ async fn what_somebody_notes_who_has_the_database_keeps_nobody_busy() {
         dead: u32::MAX,
         dead_bits: Some(Vec::new()),
     };
-    let forged = SearchChange {
-        kind: RowKind::Identity,
-        version: at.version,
-        next: at.next,
-        put: vec![strange],
-        remove: Vec::new(),
-        placed: Vec::new(),
-    };
-    assert!(world.store.search().change_search(forged).await.unwrap());
+    forge(&world, strange, Vec::new()).await;
     assert!(!faults(&world.engine, &model).await.altered.is_empty());
     fold_all(&world.engine).await.unwrap();
     assert_eq!(stands(&world).await, (vec![(700, 0)], 0));
@@ -371,15 +370,7 @@ async fn what_somebody_notes_who_has_the_database_keeps_nobody_busy() {
     let state = world.store.search().search_state(RowKind::Identity, &[], 4_096).await.unwrap();
     let segment = SearchSegment { dead: 690, dead_bits: Some(vec![0xff; 80]), ..state.segments[0].clone() };
     let nowhere = |id: &String| PlacedRecord { id: id.clone(), revision: 1, place: 1 << 40 };
-    let forged = SearchChange {
-        kind: RowKind::Identity,
-        version: state.version,
-        next: state.next,
-        put: vec![segment],
-        remove: Vec::new(),
-        placed: model.identities.keys().map(nowhere).collect(),
-    };
-    assert!(world.store.search().change_search(forged).await.unwrap());
+    forge(&world, segment, model.identities.keys().map(nowhere).collect()).await;
     fold_all(&world.engine).await.unwrap();
     assert!(!faults(&world.engine, &model).await.unindexed.is_empty());
 }
