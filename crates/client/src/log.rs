@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::{Method, Response};
-use tenure_api::log::{ConsistencyProof, InclusionProof, Reindexed, StateReport, Timeline};
+use tenure_api::log::{ConsistencyProof, ExportRange, InclusionProof, Reindexed, StateReport, Timeline};
 use tenure_api::views::{Page, Revised};
 use tenure_core::finding::exceptional::ExceptionalAccess;
 
@@ -83,8 +83,8 @@ impl Client {
         json(self.request(Method::POST, "/v1/log/reindex")).await
     }
 
-    /// `GET /v1/log/export`: everything that is committed, for an auditor to verify offline.
-    pub async fn export(&self) -> Result<Export, ClientError> {
-        open(self.stream_request(Method::GET, "/v1/log/export")).await.map(Export)
+    /// `GET /v1/log/export`: what is committed, all of it or a range, for an auditor to verify offline.
+    pub async fn export(&self, range: &ExportRange) -> Result<Export, ClientError> {
+        open(self.stream_request(Method::GET, "/v1/log/export").query(range)).await.map(Export)
     }
 }

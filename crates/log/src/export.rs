@@ -1,6 +1,7 @@
 //! The export: a whole log as newline-delimited JSON, for an auditor to keep and to verify offline.
 //!
-//! The first line is the [`Header`]; then one line an entry, in order:
+//! The first line is the [`Header`]; then one line an entry, in order. An export of some entries only says in its header what
+//! joins them to the signed tree ([`Segment`]), so that it is verified alone.
 //!
 //! ```json
 //! {"h":"<leaf hash>","i":0,"leaf":"<leaf bytes>","personal":[{"field":"…","salt":"…","value":"…"}]}
@@ -17,7 +18,7 @@ use serde::Deserialize;
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::encoding::{Text32, TextBytes, push_hash, push_string, push_unsigned, url64};
-use crate::merkle::{Hash, leaf_hash};
+use crate::merkle::{Frontier, Hash, leaf_hash};
 use crate::note::{SignedNote, VerifierKey};
 use crate::personal::PersonalValue;
 
@@ -38,11 +39,25 @@ pub struct Header {
     pub shard: u32,
     /// The log's key in its text form. A verifier should have its own copy.
     pub verifier_key: String,
-    /// How many entries follow.
+    /// The number of the entry behind the last one; without a segment, how many entries follow.
     pub size: u64,
-    /// The signed checkpoint over exactly these entries, as a note.
+    /// The signed checkpoint over exactly these entries, or over them and others, as a note.
     pub checkpoint: String,
+    /// What joins the entries to the checkpoint's tree, unless they are all of it.
+    pub segment: Option<Segment>,
 }
+
+/// What joins a range of entries to a signed tree that has others before or behind them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// The right edge of the tree over the entries before the first one. Its size is the first one's number.
+    pub before: Frontier,
+    /// The consistency proof from the entries up to the last one to the checkpoint (RFC 9162 §2.1.4.1).
+    pub proof: Vec<Hash>,
+}
+
+/// The most hashes of a consistency proof: no log brings its size above 2^62.
+const MAX_PROOF: usize = 64;
 
 impl Header {
     /// The header for an export up to the checkpoint `note`.
@@ -57,7 +72,25 @@ impl Header {
             verifier_key: key.to_string(),
             size: checkpoint.size,
             checkpoint: note.to_string(),
+            segment: None,
         })
+    }
+
+    /// The header for an export of the entries up to `end` only, from where the segment begins.
+    #[must_use]
+    pub fn cut(self, end: u64, segment: Segment) -> Self {
+        Self { size: end, segment: Some(segment), ..self }
+    }
+
+    /// The first entry's number.
+    #[must_use]
+    pub fn first(&self) -> u64 {
+        self.segment.as_ref().map_or(0, |segment| segment.before.size())
+    }
+
+    /// The consistency proof to the checkpoint: of nothing, if all entries follow.
+    pub(crate) fn proof(&self) -> &[Hash] {
+        self.segment.as_ref().map_or(&[], |segment| &segment.proof)
     }
 }
 
@@ -90,11 +123,11 @@ pub enum ExportError {
     #[error("export entry line is malformed")]
     Entry,
     /// More or fewer entries were written than the header says.
-    #[error("export of {size} entries got {written}")]
+    #[error("export up to the entry {size} was written up to {written}")]
     Count {
         /// What the header says.
         size: u64,
-        /// What was written.
+        /// The number of the entry behind the last one that was written.
         written: u64,
     },
 }
@@ -115,7 +148,7 @@ impl<W: Write> ExportWriter<W> {
     /// When `out` fails.
     pub fn new(mut out: W, header: &Header) -> Result<Self, ExportError> {
         out.write_all(&header_line(header))?;
-        Ok(Self { out, line: Vec::new(), size: header.size, next: 0 })
+        Ok(Self { out, line: Vec::new(), size: header.size, next: header.first() })
     }
 
     /// Writes the next entry with those of its personal values that are not erased.
@@ -213,6 +246,23 @@ struct HeaderWire {
     verifier_key: String,
     size: u64,
     checkpoint: String,
+    #[serde(default)]
+    segment: Option<SegmentWire>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SegmentWire {
+    before: TextBytes,
+    proof: Vec<Text32>,
+}
+
+impl SegmentWire {
+    fn read(self) -> Option<Segment> {
+        let proof: Vec<Hash> = self.proof.into_iter().map(|hash| hash.0).collect();
+        let before = Frontier::from_bytes(&self.before.0)?;
+        (proof.len() <= MAX_PROOF).then_some(Segment { before, proof })
+    }
 }
 
 #[derive(Deserialize)]
@@ -240,18 +290,33 @@ fn header_line(header: &Header) -> Vec<u8> {
     push_unsigned(&mut line, header.size);
     line.extend_from_slice(b",\"checkpoint\":");
     push_string(&mut line, &header.checkpoint);
+    if let Some(segment) = &header.segment {
+        line.extend_from_slice(b",\"segment\":{\"before\":\"");
+        line.extend_from_slice(url64(&segment.before.to_bytes()).as_bytes());
+        line.extend_from_slice(b"\",\"proof\":[");
+        for (position, hash) in segment.proof.iter().enumerate() {
+            line.extend_from_slice(if position == 0 { b"" } else { b"," });
+            push_hash(&mut line, hash);
+        }
+        line.extend_from_slice(b"]}");
+    }
     line.extend_from_slice(b"}\n");
     line
 }
 
 fn parse_header(line: &[u8]) -> Option<Header> {
     let wire: HeaderWire = serde_json::from_slice(line).ok()?;
+    let segment = match wire.segment {
+        Some(segment) => Some(segment.read()?),
+        None => None,
+    };
     let header = Header {
         origin: wire.origin,
         shard: wire.shard,
         verifier_key: wire.verifier_key,
         size: wire.size,
         checkpoint: wire.checkpoint,
+        segment,
     };
     (wire.format == FORMAT && header_line(&header) == line).then_some(header)
 }

@@ -20,7 +20,7 @@ use std::ops::ControlFlow;
 pub use bookmark::{Bookmark, BookmarkError, MAX_BOOKMARK_BYTES};
 use bookmark::{Bound, Place};
 use pass::Pass;
-use walk::Walk;
+use walk::{Goal, Walk};
 
 use crate::checkpoint::{Checkpoint, CheckpointError, OpenedCheckpoint, shard_origin};
 use crate::export::{ExportError, Header, read_header};
@@ -55,7 +55,9 @@ pub struct Verified {
     pub size: u64,
     /// The root that the checkpoint signs and the entries give.
     pub root: Hash,
-    /// Entries read; equals `size`.
+    /// The number of the first entry; 0 unless the export is a segment.
+    pub first: u64,
+    /// Entries read; equals `size` unless the export is a segment.
     pub entries: u64,
     /// Personal values that are present and match their commitments.
     pub personal_present: u64,
@@ -67,17 +69,21 @@ pub struct Verified {
     pub witnessed: Vec<String>,
     /// The size of the largest kept checkpoint, which is proven to be a prefix of this log.
     pub from_kept: Option<u64>,
+    /// Kept checkpoints that end before this segment begins, or behind it: nothing is said about them.
+    pub kept_elsewhere: u64,
     /// Promises whose leaves are in their places.
     pub promises_kept: u64,
-    /// Promises for entries beyond this export.
+    /// Promises for entries that aren't in this export.
     pub promises_pending: u64,
 }
 
 /// How far a verification has come.
 pub struct Progress<'a> {
+    /// The number of the first entry.
+    pub first: u64,
     /// The number of the entry that is due next; 0 while bytes are hashed only, on the way to a bookmark.
     pub entries: u64,
-    /// How many entries there are, as the header says.
+    /// The number of the entry behind the last one, as the header says.
     pub size: u64,
     /// Bytes of the export that were gone through, its header's among them.
     pub bytes: u64,
@@ -156,14 +162,21 @@ pub fn verify_export_with<R: BufRead>(
     let Some(signed) = signed_checkpoint(&header, expected, &keys, &mut faults) else {
         return Ok(Err(faults.finish()));
     };
-    let kept = kept_checkpoints(&signed.checkpoint, expected, &keys, &mut faults);
-    let promises = usable_promises(&signed.checkpoint, expected, &keys, &mut faults);
+    let entries = header.first()..header.size;
+    let mut kept = kept_checkpoints(&signed.checkpoint, expected, &keys, &mut faults);
+    let all_kept = kept.len();
+    // Of others the entries say nothing; the signed one itself was compared.
+    kept.retain(|size, _| *size == signed.checkpoint.size || (entries.start..=entries.end).contains(size));
+    let mut promises = usable_promises(&signed.checkpoint, expected, &keys, &mut faults);
+    promises.retain(|(index, _)| entries.contains(index));
 
-    let mut pass = Pass::new(Walk::new(&kept, &promises), faults, header.size, bound, run.from.take());
+    let before = header.segment.as_ref().map(|segment| segment.before.clone()).unwrap_or_default();
+    let mut pass = Pass::new(Walk::new(before, &kept, &promises), faults, header.size, bound, run.from.take());
     let readable = pass.entries(input, &mut run)?;
     let Pass { mut walk, mut faults, .. } = pass;
     if readable {
-        walk.end(&signed.checkpoint, &mut faults);
+        let goal = Goal { end: header.size, signed: &signed.checkpoint, proof: header.proof() };
+        walk.end(&goal, &mut faults);
     }
     if faults.any() {
         return Ok(Err(faults.finish()));
@@ -174,12 +187,14 @@ pub fn verify_export_with<R: BufRead>(
         shard: header.shard,
         size: signed.checkpoint.size,
         root: signed.checkpoint.root,
-        entries: stand.expected,
+        first: entries.start,
+        entries: stand.expected - entries.start,
         personal_present: stand.personal_present,
         erased: stand.erased,
         key_pinned: !expected.keys.is_empty(),
         witnessed: signed.witnesses.into_iter().map(|witness| witness.name).collect(),
         from_kept: kept.last_key_value().map(|(size, _)| *size),
+        kept_elsewhere: (all_kept - kept.len()) as u64,
         promises_kept: promises.len() as u64,
         promises_pending: (expected.promises.len() - promises.len()) as u64,
     }))
@@ -232,9 +247,13 @@ fn signed_checkpoint(
     if !shard_named {
         faults.whole(FaultCode::WrongOrigin, format!("the log {origin} is not that of shard {}", header.shard));
     }
-    if opened.checkpoint.size != header.size {
-        let (signed, claimed) = (opened.checkpoint.size, header.size);
+    let (signed, claimed) = (opened.checkpoint.size, header.size);
+    if header.segment.is_none() && signed != claimed || signed < claimed {
         faults.whole(FaultCode::SizeMismatch, format!("{signed} entries are signed, the header says {claimed}"));
+    }
+    if header.segment.is_some() && header.first() >= claimed {
+        let detail = format!("there is no entry from {} to below {claimed}", header.first());
+        faults.whole(FaultCode::HeaderMalformed, detail);
     }
     Some(opened)
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tenure_api::log::ExportRange;
 use tenure_core::base::time::Span;
 use tenure_core::credential::receipt::{Receipt, ReceiptState};
 use tenure_core::identity::{Identity, IdentityState};
@@ -144,7 +145,7 @@ impl World {
         let (engine, token) = (Arc::clone(&node.engine), admin.token.clone());
         let export = async move {
             let caller = caller::authenticate_person(&engine, &token).await?;
-            let mut export = reading::export(&engine, &caller).await?;
+            let mut export = reading::export(&engine, &caller, ExportRange::default()).await?;
             let mut bytes = Vec::new();
             while let Some(chunk) = export.next_chunk().await? {
                 bytes.extend(chunk);

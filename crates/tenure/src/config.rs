@@ -77,6 +77,8 @@ pub struct Config {
     pub removal_hold: Span,
     /// How old the log's entries get before they are archived.
     pub archive_after: Span,
+    /// How long the name and address of somebody who left are kept; for ever if it isn't set.
+    pub erase_departed_after: Option<Span>,
     /// How long every identity may go unused, in place of what its risk tier allows.
     pub dormant_after: Option<Span>,
     /// Log as JSON.
@@ -207,6 +209,7 @@ impl Default for Config {
             lapsed_grace: engine.lapsed_grace,
             removal_hold: engine.removal_hold,
             archive_after: engine.archive_after,
+            erase_departed_after: engine.erase_departed_after,
             dormant_after: engine.dormant_after,
             json_logs: false,
             otlp_endpoint: None,
@@ -309,6 +312,7 @@ impl Config {
             "LAPSED_GRACE" => self.lapsed_grace = value.parse()?,
             "REMOVAL_HOLD" => self.removal_hold = value.parse()?,
             "ARCHIVE_AFTER" => self.archive_after = value.parse()?,
+            "ERASE_DEPARTED_AFTER" => self.erase_departed_after = Some(value.parse()?),
             "DORMANT_AFTER" => self.dormant_after = Some(value.parse()?),
             "JSON_LOGS" => self.json_logs = value.parse()?,
             "OTLP_ENDPOINT" => self.otlp_endpoint = Some(value.to_owned()),

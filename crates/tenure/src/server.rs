@@ -74,6 +74,7 @@ Settings (file key, variable):
   lapsed_grace     TENURE_LAPSED_GRACE      how long one that nobody took stays suspended before it retires, default 30d
   removal_hold     TENURE_REMOVAL_HOLD      how long what a removal holds can be released before it retires, default 7d
   archive_after    TENURE_ARCHIVE_AFTER     how old the log's entries get before they are compressed, default 30d
+  erase_departed_after  TENURE_ERASE_DEPARTED_AFTER  how long names of people who left are kept, for ever if not set
   dormant_after    TENURE_DORMANT_AFTER     how long any identity may go unused, in place of 30d or 60d by its risk tier
   json_logs        TENURE_JSON_LOGS         log as JSON; TENURE_LOG=debug says more
   otlp_endpoint    TENURE_OTLP_ENDPOINT     collector that gets spans by OTLP over HTTP, e.g. http://127.0.0.1:4318
@@ -372,6 +373,7 @@ fn build(
             lapsed_grace: config.lapsed_grace,
             removal_hold: config.removal_hold,
             archive_after: config.archive_after,
+            erase_departed_after: config.erase_departed_after,
             dormant_after: config.dormant_after,
             ..Settings::default()
         },

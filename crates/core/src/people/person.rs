@@ -189,6 +189,9 @@ pub struct Person {
     /// When a source of people ended them, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_by_source_at: Option<Timestamp>,
+    /// When they left. Unknown of those who left before a release that notes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub departed_at: Option<Timestamp>,
     /// Set while they are suspended.
     #[serde(default)]
     pub suspension: Option<PersonSuspension>,
@@ -213,6 +216,7 @@ impl Person {
             source: None,
             left_teams: Vec::new(),
             ended_by_source_at: None,
+            departed_at: None,
             suspension: None,
             created_at: now,
         }

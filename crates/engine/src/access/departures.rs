@@ -262,7 +262,7 @@ pub(crate) async fn depart(
     now: Timestamp,
 ) -> Result<Person, OpError> {
     let state = person::stepped(stored, PersonState::Departed)?.state;
-    let person = Person { state, suspension: None, ..next };
+    let person = Person { state, suspension: None, departed_at: Some(now), ..next };
     changeset.replace(stored, &person);
     look_at_groups(changeset, moved_between(stored, &person), now);
     changeset.due.push(DueChange::Clear(DueKind::Person, person.id.to_string()));
@@ -325,13 +325,19 @@ pub async fn erase_person(kernel: &Kernel, caller: &Caller, id: PersonId) -> Res
         id,
         |stored, now| async move {
             kernel.allow(caller, Action::Erase, inventory("person", id, ""), administration(false, false))?;
-            let person = Person { name: None, email: None, ..(*stored.value).clone() };
             let event = kernel.event(now, EventKind::PersonErased).subject(id);
             let mut changeset = Changeset::new(caller.author(), now, event);
-            changeset.replace(&stored, &person);
-            changeset.erase.push(id.to_string());
+            let person = erase(&mut changeset, &stored);
             Ok((changeset, person))
         },
     )
     .await
+}
+
+/// Takes what says who they are out of their record, and out of what stands beside the log.
+pub(crate) fn erase(changeset: &mut Changeset, stored: &Stored<Person>) -> Person {
+    let person = Person { name: None, email: None, ..(*stored.value).clone() };
+    changeset.replace(stored, &person);
+    changeset.erase.push(person.id.to_string());
+    person
 }

@@ -91,6 +91,8 @@ pub struct Settings {
     pub removal_hold: Span,
     /// How old the log's entries get before they are archived.
     pub archive_after: Span,
+    /// How long the name and address of somebody who left are kept; for ever if it isn't set.
+    pub erase_departed_after: Option<Span>,
     /// How far the wall clock may step before issuance stops (S-4).
     pub clock_tolerance: Span,
     /// How long a request stays open.
@@ -120,6 +122,7 @@ impl Default for Settings {
             lapsed_grace: tenure_core::identity::transfer::LAPSED_GRACE,
             removal_hold: tenure_core::signal::removal::HOLD,
             archive_after: Span::from_days(30),
+            erase_departed_after: None,
             clock_tolerance: Span::from_mins(5),
             request_open_for: tenure_core::request::OPEN_FOR,
             request_remind_after: tenure_core::request::REMIND_AFTER,

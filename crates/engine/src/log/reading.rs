@@ -4,18 +4,19 @@
 //! personal values that are not erased, and the feed are for those whom the policy lets audit.
 
 use std::io::{self, Write};
+use std::ops::Range;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tenure_api::log::{ConsistencyProof, FeedActor, FeedEvent, InclusionProof};
+use tenure_api::log::{ConsistencyProof, ExportRange, FeedActor, FeedEvent, InclusionProof};
 use tenure_core::base::time::Timestamp;
 use tenure_core::policy::Action;
 use tenure_core::store::event::ControlPoint;
 use tenure_core::store::port::{EntryPersonal, LogEntry, Store};
 use tenure_core::store::row::Position;
-use tenure_log::export::Header;
+use tenure_log::export::{Header, Segment};
 use tenure_log::tile::{TILE_WIDTH, encode_bundle, parse_entries_path};
-use tenure_log::{ExportWriter, Hash, Leaf, Node, PersonalValue, SignedNote, Tile, merkle};
+use tenure_log::{ExportWriter, Frontier, Hash, Leaf, Node, PersonalValue, SignedNote, Tile, merkle};
 
 use crate::kernel::Kernel;
 use crate::kernel::authority::{inventory, owns};
@@ -136,23 +137,74 @@ async fn sealed_up_to<'a>(kernel: &'a Kernel, field: &str, size: u64) -> Result<
     })
 }
 
-/// Starts an export of everything that is committed by now, for an auditor to keep and verify offline.
+/// Starts an export of what is committed by now, for an auditor to keep and verify offline: all of it, or a segment, which
+/// is verified alone as well.
 ///
 /// # Errors
-/// The caller may not audit, or the log can't be sealed.
-pub async fn export(kernel: &Kernel, caller: &Caller) -> Result<Export, OpError> {
+/// The caller may not audit, no entry is in the range, or the log can't be sealed.
+pub async fn export(kernel: &Kernel, caller: &Caller, range: ExportRange) -> Result<Export, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Use, "log.export", ""), async {
             kernel.allow(caller, Action::Audit, inventory("log", "export", ""), owns(false))?;
             seal::seal_now(kernel).await?;
-            let sealed = kernel.store.sealed().await?.ok_or(OpError::Setup("set-up has not been done"))?;
+            let log = SealedLog::newest(kernel).await?.ok_or(OpError::Setup("set-up has not been done"))?;
             let keys = keys::deployment_keys(kernel).await?;
-            let note = SignedNote::parse(&sealed.checkpoint).map_err(|error| OpError::Internal(error.to_string()))?;
-            let header = Header::new(keys.log.verifier_key(), keys.log.shard(), &note)
-                .map_err(|error| OpError::Internal(error.to_string()))?;
+            let failed = |error: &dyn std::error::Error| OpError::Internal(error.to_string());
+            let note = SignedNote::parse(&log.checkpoint).map_err(|error| failed(&error))?;
+            let mut header =
+                Header::new(keys.log.verifier_key(), keys.log.shard(), &note).map_err(|error| failed(&error))?;
+            let entries = entries_in(kernel, &range, log.size).await?;
+            if entries != (0..log.size) {
+                let mut peaks = log.hashes(&merkle::root_nodes(entries.start)).await?;
+                let before = Frontier::load(&mut peaks, entries.start).map_err(|error| failed(&error))?;
+                let proof = log.consistency(entries.end, log.size).await?;
+                header = header.cut(entries.end, Segment { before, proof });
+            }
             Export::new(Arc::clone(&kernel.store), &header)
         })
         .await
+}
+
+/// The entries in a range of a log of this size.
+async fn entries_in(kernel: &Kernel, range: &ExportRange, size: u64) -> Result<Range<u64>, OpError> {
+    if range.before.is_some_and(|before| before > size) {
+        let hint = format!("the newest checkpoint covers {size} entries: ask for at most that, or a little later");
+        return Err(OpError::field("before", "size_not_sealed", &hint));
+    }
+    let mut start = range.from.unwrap_or(0);
+    let mut end = range.before.unwrap_or(size);
+    if let Some(since) = range.since {
+        start = start.max(first_at(kernel, since, size).await?);
+    }
+    if let Some(until) = range.until {
+        end = end.min(first_at(kernel, until, size).await?);
+    }
+    if start < end || (start, end, size) == (0, 0, 0) {
+        return Ok(start..end);
+    }
+    let field = if range.from.is_some() { "from" } else { "since" };
+    let hint = format!("the log has {size} entries, and none from {start} to before {end}: ask for a wider range");
+    Err(OpError::field(field, "range_empty", &hint))
+}
+
+/// The first entry at or after a time; their times never decrease.
+async fn first_at(kernel: &Kernel, time: Timestamp, size: u64) -> Result<u64, OpError> {
+    let (mut low, mut high) = (0, size);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let entry = kernel.store.entries(middle, 1).await?.into_iter().find(|entry| entry.index == middle);
+        let entry = entry.ok_or_else(|| missing(middle))?;
+        if feed_event(&entry)?.at < time {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(low)
+}
+
+fn missing(index: u64) -> OpError {
+    OpError::Internal(format!("the entry {index} is missing from the log"))
 }
 
 /// Events behind `after`, or from the first on, in order: at most `limit`, and never more than 500.
@@ -245,19 +297,15 @@ pub struct Export {
     /// `None` once everything is written.
     writer: Option<ExportWriter<Page>>,
     next: u64,
-    size: u64,
+    end: u64,
 }
 
 impl Export {
     fn new(store: Arc<dyn Store>, header: &Header) -> Result<Self, OpError> {
         let page = Page::default();
         let writer = ExportWriter::new(page.clone(), header).map_err(|error| OpError::Internal(error.to_string()))?;
-        Ok(Self { store, unwritten: Vec::new().into_iter(), page, writer: Some(writer), next: 0, size: header.size })
-    }
-
-    /// How many entries the whole export has.
-    pub const fn size(&self) -> u64 {
-        self.size
+        let (next, end) = (header.first(), header.size);
+        Ok(Self { store, unwritten: Vec::new().into_iter(), page, writer: Some(writer), next, end })
     }
 
     /// The file's next bytes; `None` at its end. After an error the export is worthless: it lacks entries.
@@ -269,19 +317,18 @@ impl Export {
             return Ok(None);
         };
         let failed = |error: tenure_log::ExportError| OpError::Internal(error.to_string());
-        while self.next < self.size && self.page.len() < EXPORT_CHUNK_BYTES {
+        while self.next < self.end && self.page.len() < EXPORT_CHUNK_BYTES {
             if self.unwritten.as_slice().is_empty() {
-                let n = u16::try_from(self.size - self.next).unwrap_or(u16::MAX).min(EXPORT_PAGE);
+                let n = u16::try_from(self.end - self.next).unwrap_or(u16::MAX).min(EXPORT_PAGE);
                 self.unwritten = self.store.entries(self.next, n).await?.into_iter();
             }
             let entry = self.unwritten.next().filter(|entry| entry.index == self.next);
-            let entry =
-                entry.ok_or_else(|| OpError::Internal(format!("the entry {} is missing from the log", self.next)))?;
+            let entry = entry.ok_or_else(|| missing(self.next))?;
             let personal: Vec<PersonalValue> = entry.personal.into_iter().map(opened).collect();
             writer.entry(&entry.leaf, &personal).map_err(failed)?;
             self.next += 1;
         }
-        if self.next == self.size {
+        if self.next == self.end {
             writer.finish().map_err(failed)?;
         } else {
             self.writer = Some(writer);

@@ -4,6 +4,7 @@
 pub mod archiving;
 pub mod callbacks;
 pub mod deadlines;
+pub mod erasure;
 pub mod ownership;
 pub mod purging;
 pub mod upkeep;
@@ -35,6 +36,7 @@ pub async fn work(kernel: Arc<Kernel>, channels: Vec<Arc<dyn Notify>>, stop: wat
     loops.spawn(verification::run(Arc::clone(&kernel), stop.clone()));
     loops.spawn(ownership::run(Arc::clone(&kernel), stop.clone()));
     loops.spawn(archiving::run(Arc::clone(&kernel), stop.clone()));
+    loops.spawn(erasure::run(Arc::clone(&kernel), stop.clone()));
     loops.spawn(indexing::run(Arc::clone(&kernel), stop.clone()));
     loops.spawn(fold::run(Arc::clone(&kernel), stop.clone()));
     loops.spawn(purging::run(kernel, stop));

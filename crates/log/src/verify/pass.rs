@@ -18,6 +18,7 @@ const MAX_THREADS: usize = 8;
 pub(super) struct Pass<'a> {
     pub(super) walk: Walk<'a>,
     pub(super) faults: Collector,
+    first: u64,
     size: u64,
     bound: Bound,
     /// The bookmark that isn't reached yet.
@@ -30,7 +31,8 @@ pub(super) struct Pass<'a> {
 
 impl<'a> Pass<'a> {
     pub(super) fn new(walk: Walk<'a>, faults: Collector, size: u64, bound: Bound, from: Option<Bookmark>) -> Self {
-        Self { walk, faults, size, seen: bound.header, bound, ahead: from, bytes: 0 }
+        let first = walk.stand.expected;
+        Self { walk, faults, first, size, seen: bound.header, bound, ahead: from, bytes: 0 }
     }
 
     /// Goes along all of them; false if they can't be read to their end.
@@ -121,6 +123,7 @@ impl<'a> Pass<'a> {
     fn progress(&self, bookmarks: bool) -> Progress<'_> {
         let standing = self.ahead.is_none().then_some((&self.walk.stand, &self.faults));
         Progress {
+            first: self.first,
             entries: self.walk.stand.expected,
             size: self.size,
             bytes: self.bound.header_bytes + self.bytes,

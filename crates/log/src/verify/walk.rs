@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::line::{Content, Line, Summary};
 use crate::checkpoint::Checkpoint;
 use crate::fault::{Collector, FaultCode, MAX_FAULTS};
-use crate::merkle::{Frontier, Hash};
+use crate::merkle::{Frontier, Hash, verify_consistency};
 
 /// The most gaps in the numbering that are remembered, to tell moved entries from removed ones.
 const MAX_GAPS: usize = 100;
@@ -43,9 +43,29 @@ pub(super) struct Stand {
     pub(super) erased: u64,
 }
 
+/// What the entries have to lead to.
+pub(super) struct Goal<'a> {
+    /// The number of the entry behind the last one.
+    pub(super) end: u64,
+    /// The checkpoint that signs them, and perhaps others behind them.
+    pub(super) signed: &'a Checkpoint,
+    /// What proves the one from the other (RFC 9162 §2.1.4.1).
+    pub(super) proof: &'a [Hash],
+}
+
+impl Goal<'_> {
+    fn is_reached_by(&self, tree: &Frontier) -> bool {
+        verify_consistency(self.end, &tree.root(), self.signed.size, &self.signed.root, self.proof)
+    }
+}
+
 impl<'a> Walk<'a> {
-    pub(super) fn new(kept: &'a BTreeMap<u64, Hash>, promises: &'a [(u64, Hash)]) -> Self {
-        Self { kept, promises, stand: Stand::default() }
+    /// A walk that begins behind the entries of a tree.
+    pub(super) fn new(before: Frontier, kept: &'a BTreeMap<u64, Hash>, promises: &'a [(u64, Hash)]) -> Self {
+        let stand = Stand { expected: before.size(), actual: before, ..Stand::default() };
+        let mut walk = Self { kept, promises, stand };
+        walk.compare_kept();
+        walk
     }
 
     pub(super) fn line(&mut self, line: &Line, faults: &mut Collector) {
@@ -157,24 +177,24 @@ impl<'a> Walk<'a> {
         }
     }
 
-    pub(super) fn end(&mut self, signed: &Checkpoint, faults: &mut Collector) {
+    pub(super) fn end(&mut self, goal: &Goal<'_>, faults: &mut Collector) {
         for gap in std::mem::take(&mut self.stand.gaps) {
             faults.add(FaultCode::EntryRemoved, Some(gap), "entries are missing here");
         }
-        if self.stand.expected < signed.size {
-            let detail = format!("the export ends after {} of {} entries", self.stand.expected, signed.size);
-            faults.add(FaultCode::EntriesTruncated, Some(self.stand.expected..signed.size), detail);
+        if self.stand.expected < goal.end {
+            let detail = format!("the export ends after {} of {} entries", self.stand.expected, goal.end);
+            faults.add(FaultCode::EntriesTruncated, Some(self.stand.expected..goal.end), detail);
             self.stand.broken = true;
         }
-        if self.stand.expected > signed.size {
-            let detail = format!("the checkpoint covers {} entries only", signed.size);
-            faults.add(FaultCode::EntryInserted, Some(signed.size..self.stand.expected), detail);
+        if self.stand.expected > goal.end {
+            let detail = format!("the export is of the entries before {} only", goal.end);
+            faults.add(FaultCode::EntryInserted, Some(goal.end..self.stand.expected), detail);
             self.stand.broken = true;
         }
         if self.stand.broken {
             return;
         }
-        if self.stand.actual.root() == signed.root {
+        if goal.is_reached_by(&self.stand.actual) {
             if let Some(range) = self.stand.disagreement.take() {
                 let detail = "the log signed this history and a kept checkpoint with another one";
                 faults.add(FaultCode::Fork, Some(range), detail);
@@ -184,19 +204,18 @@ impl<'a> Walk<'a> {
             }
             return;
         }
-        let located = self.stand.claimed.as_ref().is_some_and(|claimed| claimed.root() == signed.root);
+        let located = self.stand.claimed.as_ref().is_some_and(|claimed| goal.is_reached_by(claimed));
         if !located {
-            self.root_mismatch(signed, faults);
+            self.root_mismatch(goal.end, faults);
         }
     }
 
-    fn root_mismatch(&mut self, signed: &Checkpoint, faults: &mut Collector) {
+    fn root_mismatch(&mut self, end: u64, faults: &mut Collector) {
         let (range, detail) = match self.stand.disagreement.take() {
             Some(range) => (Some(range), "the first altered entry lies between two kept checkpoints"),
-            None if self.stand.agreed > 0 => (
-                Some(self.stand.agreed..signed.size),
-                "the entries up to a kept checkpoint are sound, later ones are altered",
-            ),
+            None if self.stand.agreed > 0 => {
+                (Some(self.stand.agreed..end), "the entries up to a kept checkpoint are sound, later ones are altered")
+            }
             None => (None, "entries were altered together with their hashes; which ones cannot be told"),
         };
         faults.add(FaultCode::RootMismatch, range, format!("the entries do not give the signed root: {detail}"));

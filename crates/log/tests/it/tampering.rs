@@ -1,11 +1,15 @@
 //! The verifier against tampering with exports.
 
+use std::collections::HashMap;
+use std::ops::Range;
+
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use proptest::prelude::*;
 use tenure_log::checkpoint::cosignature_message;
+use tenure_log::export::Segment;
 use tenure_log::{
-    Expectations, ExportReader, ExportWriter, FaultCode, Faults, Header, KeyAlgorithm, LogSigner, NoteSignature,
-    PersonalValue, Verified, VerifierKey, leaf_hash, verify_export,
+    Expectations, ExportReader, ExportWriter, FaultCode, Faults, Frontier, Header, KeyAlgorithm, LogSigner,
+    NoteSignature, PersonalValue, Verified, VerifierKey, leaf_hash, merkle, verify_export,
 };
 
 use crate::support::{checkpoint, email, export, export_under, leaf, leaves, root, signer};
@@ -294,4 +298,83 @@ fn promises_are_held_against_the_log() {
     let mut unsigned = kept;
     unsigned.signature[5] ^= 1;
     assert_eq!(first(check(&[unsigned])), (FaultCode::PromiseUnusable, None));
+}
+
+/// The entries of a log of [`SIZE`], as a segment.
+fn segment(entries: Range<usize>) -> Vec<u8> {
+    let leaves = leaves(SIZE);
+    let mut hashes = HashMap::new();
+    let mut tree = Frontier::new();
+    leaves.iter().for_each(|leaf| tree.append_with(leaf_hash(leaf), |node, hash| drop(hashes.insert(node, hash))));
+    let before = Frontier::load(&mut hashes, entries.start as u64).unwrap();
+    let proof = merkle::prove_consistency(&mut hashes, entries.end as u64, SIZE).unwrap();
+    let header = Header::new(signer().verifier_key(), 0, &checkpoint(&leaves)).unwrap();
+    let header = header.cut(entries.end as u64, Segment { before, proof });
+    let mut writer = ExportWriter::new(Vec::new(), &header).unwrap();
+    for (index, leaf) in leaves.iter().enumerate().take(entries.end).skip(entries.start) {
+        writer.entry(leaf, &[email(index as u64)]).unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+#[test]
+fn any_segment_is_verified_alone() {
+    for start in 0..12 {
+        for end in start + 1..=12 {
+            let kept = [start, end, 3].map(|size| checkpoint(&leaves(size as u64)).to_string());
+            let kept: Vec<&str> = kept.iter().map(String::as_str).collect();
+            let key = [signer().verifier_key().clone()];
+            let expected = Expectations { keys: &key, kept: &kept, ..Expectations::default() };
+            let verified = verify_export(&segment(start..end)[..], &expected).unwrap();
+            assert_eq!((verified.first, verified.entries), (start as u64, (end - start) as u64));
+            let elsewhere = u64::from(!(start..=end).contains(&3));
+            assert_eq!((verified.kept_elsewhere, verified.from_kept), (elsewhere, Some(end as u64)));
+            // A checkpoint of another history, wherever its end is in the segment.
+            let forged: Vec<Vec<u8>> = (0..end as u64).map(|index| leaf(index + 1).encode().unwrap()).collect();
+            let fork = checkpoint(&forged).to_string();
+            let expected = Expectations { keys: &key, kept: &[&fork], ..Expectations::default() };
+            assert_eq!(first(verify_export(&segment(start..end)[..], &expected)).0, FaultCode::Fork);
+        }
+    }
+}
+
+#[test]
+fn a_segment_is_no_others_and_nothing_of_it_can_be_changed() {
+    let whole = segment(3..9);
+    // Each bit of the header is signed, proven, or of the one form that a header has.
+    let header = lines(&whole)[0].len();
+    for place in 0..header {
+        let mut changed = whole.clone();
+        changed[place] ^= 1;
+        assert!(check(&changed).is_err(), "{}", String::from_utf8_lossy(&changed[..header]));
+    }
+    let told = |lines: Vec<Vec<u8>>| check(&lines.concat());
+    for place in 1..=6 {
+        let mut removed = lines(&whole);
+        removed.remove(place);
+        assert!(told(removed).is_err());
+        let mut swapped = lines(&whole);
+        swapped[place] = lines(&segment(2..12))[place + 3].clone();
+        assert!(told(swapped).is_err());
+        let mut changed = lines(&whole);
+        let other =
+            ExportReader::new(&segment(2..12)[..]).map(|mut reader| reader.next_entry().unwrap().unwrap()).unwrap();
+        let text = String::from_utf8(changed[place].clone()).unwrap();
+        let at = text.find("\"leaf\":\"").unwrap() + 8;
+        let end = at + text[at..].find('"').unwrap();
+        let leaf = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, &other.leaf);
+        changed[place] = format!("{}{leaf}{}", &text[..at], &text[end..]).into_bytes();
+        assert_eq!(first(told(changed)), (FaultCode::EntryChanged, Some(place as u64 + 2)));
+    }
+    // Under the header of another segment, of a whole log, and without an entry.
+    for other in [segment(3..10), segment(2..9), segment(4..10), export(&leaves(SIZE))] {
+        let other = [&lines(&other)[..1], &lines(&whole)[1..]].concat();
+        assert!(told(other).is_err());
+    }
+    assert_eq!(first(told(lines(&whole)[..6].to_vec())), (FaultCode::EntriesTruncated, Some(8)));
+    let text = String::from_utf8(lines(&whole)[0].clone()).unwrap();
+    for (size, code) in [(3, FaultCode::HeaderMalformed), (13, FaultCode::SizeMismatch)] {
+        let header = text.replacen("\"size\":9", &format!("\"size\":{size}"), 1);
+        assert_eq!(first(told(vec![header.into_bytes()])).0, code);
+    }
 }

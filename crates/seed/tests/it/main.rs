@@ -14,6 +14,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use regex::Regex;
 use serde_json::Value;
+use tenure_api::log::ExportRange;
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::credential::receipt::Receipt;
 use tenure_core::finding::Finding;
@@ -93,7 +94,7 @@ fn a_history_is_whole() {
         let kernel = kernel(&store, report.ends.plus(Span::from_mins(1)));
         has_no_fault(&kernel, &report.operator_token).await;
         let ada = caller::authenticate_person(&kernel, &report.operator_token).await.unwrap();
-        let mut export = reading::export(&kernel, &ada).await.unwrap();
+        let mut export = reading::export(&kernel, &ada, ExportRange::default()).await.unwrap();
         let mut bytes = Vec::new();
         while let Some(chunk) = export.next_chunk().await.unwrap() {
             bytes.extend(chunk);

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
 use futures_util::{StreamExt, stream};
 use serde::Deserialize;
-use tenure_api::log::{ConsistencyProof, InclusionProof, Reindexed, StateReport, Timeline};
+use tenure_api::log::{ConsistencyProof, ExportRange, InclusionProof, Reindexed, StateReport, Timeline};
 use tenure_api::views::{Page, Revised};
 use tenure_core::finding::exceptional::ExceptionalAccess;
 use tenure_core::store::row::Position;
@@ -44,7 +44,7 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
 }
 
 pub(crate) fn streams(api: Api<App>) -> Api<App> {
-    api.get("/v1/log/export", "Exports the whole log, a line for each entry.", export)
+    api.get("/v1/log/export", "Exports the log or a range of it, a line for each entry.", export)
         .post("/v1/log/verify-state", "Verifies the rows of the state against the log.", verify_state)
         .get("/v1/events", "Tells every event from a position on, as it happens.", events)
 }
@@ -150,8 +150,12 @@ async fn consistency(State(app): State<App>, Query(ask): Query<Consistency>) -> 
     ok(reading::consistency(&app.kernel, ask.from, ask.to).await?)
 }
 
-async fn export(State(app): State<App>, Operator(caller): Operator) -> Result<Raw<Export>, Failure> {
-    let export = reading::export(&app.kernel, &caller).await?;
+async fn export(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Query(range): Query<ExportRange>,
+) -> Result<Raw<Export>, Failure> {
+    let export = reading::export(&app.kernel, &caller, range).await?;
     let open = app.streams.open(&caller)?;
     let chunks = stream::try_unfold((export, app, caller, open), async |(mut export, app, caller, open)| {
         // A token that is revoked ends the export that it began.

@@ -10,8 +10,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use tenure_api::log::ExportRange;
 use tenure_client::{Export, ListQuery};
 use tenure_core::base::id::{ApplicationId, IdentityId, PersonId, ResourceId};
+use tenure_core::base::time::Timestamp;
 use tenure_core::finding::exceptional::Access;
 use tenure_log::{Checkpoint, Expectations, Faults, Hash, SignedPromise, Verified, VerifierKey, verify_inclusion};
 
@@ -69,11 +71,28 @@ pub enum Log {
     Key,
     /// Prints the newest signed checkpoint.
     Checkpoint,
-    /// Gets everything that is committed.
+    /// Gets what is committed: all of it, or a segment, which is verified alone as well.
+    #[command(after_help = "\
+Examples:
+  tenure log export -f copy.ndjson
+  tenure log export --since 2026-07-01T00:00:00Z --until 2026-10-01T00:00:00Z -f third-quarter.ndjson
+  tenure log export --from 4711 -f what-came-since.ndjson")]
     Export {
         /// The file; standard output if not given. It holds personal values: only you can read it.
         #[arg(short, long, value_name = "FILE")]
         file: Option<PathBuf>,
+        /// From this entry on.
+        #[arg(long, value_name = "INDEX")]
+        from: Option<u64>,
+        /// Only entries before this one.
+        #[arg(long, value_name = "INDEX")]
+        before: Option<u64>,
+        /// From the first entry at or after this time on.
+        #[arg(long, value_name = "TIME")]
+        since: Option<Timestamp>,
+        /// Only entries before this time.
+        #[arg(long, value_name = "TIME")]
+        until: Option<Timestamp>,
     },
     /// Lists what let somebody in besides the ordinary way: join tokens, API keys, operator tokens, recoveries.
     #[command(after_help = "\
@@ -241,7 +260,10 @@ impl Log {
         match self {
             Self::Key => line(&context.anonymous()?.log_key().await?),
             Self::Checkpoint => line(&context.anonymous()?.checkpoint().await?),
-            Self::Export { file } => export(context.client()?.export().await?, file).await,
+            Self::Export { file, from, before, since, until } => {
+                let range = ExportRange { from, before, since, until };
+                export(context.client()?.export(&range).await?, file).await
+            }
             Self::Exceptional { access, identity, with, paging } => {
                 let client = context.client()?;
                 let query = filtered([
@@ -382,12 +404,14 @@ fn sound(context: &Context, verified: &Verified) -> anyhow::Result<()> {
         "result": "sound",
         "origin": verified.origin,
         "shard": verified.shard,
+        "first": verified.first,
         "entries": verified.entries,
         "root": URL_SAFE_NO_PAD.encode(verified.root),
         "key": if verified.key_pinned { "given" } else { "taken from the export itself" },
         "personal_values": {"present": verified.personal_present, "erased": verified.erased},
         "witnessed_by": verified.witnessed,
         "continues_kept_checkpoint_of": verified.from_kept,
+        "kept_checkpoints_of_other_entries": verified.kept_elsewhere,
         "promises": {"kept": verified.promises_kept, "pending": verified.promises_pending},
     }))
 }

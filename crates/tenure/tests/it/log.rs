@@ -7,8 +7,8 @@ use tenure_log::{
     Checkpoint, Expectations, Hash, Inclusion, SignedPromise, Standing, VerifierKey, verify_consistency, verify_export,
 };
 
-use crate::on_both;
 use crate::world::{Answer, Key, Store, World, client};
+use crate::{on_both, on_one};
 
 /// An open event feed.
 struct Feed {
@@ -335,4 +335,96 @@ async fn entries_that_are_archived_are_read_as_before() {
     let report = world.post(&world.auditor, "/v1/log/verify-state?full=true", json!({})).await.expect(200);
     let missing = json!({"kind": "log_entry", "id": "0", "fault": "missing"});
     assert!(report.body["faults"].as_array().unwrap().contains(&missing), "{}", report.body);
+}
+
+#[tokio::test]
+async fn who_left_longer_ago_than_names_are_kept_is_erased() {
+    let kept: &[(&str, &str)] = &[("TENURE_ERASE_DEPARTED_AFTER", "1h"), ("TENURE_TRANSFER_WINDOW", "30d")];
+    let mut world = World::start_with(Store::Sqlite, kept).await;
+    let (tim, _) =
+        world.person_as(json!({"name": "Tim Unverkennbar", "email": "tim@example.com", "roles": ["owner"]})).await;
+    let (ada, by_ada) =
+        world.person_as(json!({"name": "Ada Unverkennbar", "email": "ada@example.com", "roles": ["owner"]})).await;
+    let mut charter = world.charter(Key::new().jwk());
+    charter["owner"] = json!(ada);
+    charter["parties"]["requester"] = json!(world.owner_id);
+    let hers = world.register("hers", charter, "pending").await.expect(201).text("/id");
+    let request = world.get(&world.security, &format!("/v1/identities/{hers}")).await.expect(200).text("/request");
+    world.approve(&by_ada, &request).await.expect(200);
+    for id in [&tim, &ada] {
+        world.post(&world.admin, &format!("/v1/people/{id}/depart"), json!({"reason": "has left"})).await.expect(200);
+    }
+    let shown =
+        async |world: &World, id: &str| world.get(&world.auditor, &format!("/v1/people/{id}")).await.expect(200).body;
+    assert!(shown(&world, &tim).await["departed_at"].is_string());
+    // Not yet: nobody is erased by a look at once.
+    for (passed, erased) in [(1_800, false), (2_400, true)] {
+        world.pass(passed).await;
+        world.server.stop();
+        world.server.restart(kept);
+        world.http = client();
+        if erased {
+            world.until(async || shown(&world, &tim).await["name"].is_null()).await;
+        } else {
+            world.until_quiet().await;
+        }
+        assert_eq!(shown(&world, &tim).await["email"].is_null(), erased);
+        // Somebody is still to take what she answers for, and is asked about her by name.
+        assert_eq!(shown(&world, &ada).await["name"], "Ada Unverkennbar", "{hers}");
+    }
+    let event = &world.events_of("person.erased", &tim).await[0];
+    assert_eq!(
+        (&event["actor"]["type"], &event["data"]["because"]),
+        (&json!("system"), &json!("erase_departed_after"))
+    );
+    let export = text(&world, &world.auditor, "/v1/log/export").await;
+    assert!(!export.contains("Tim Unverkennbar") && export.contains("Ada Unverkennbar"));
+    world.server.stop();
+    for file in std::fs::read_dir(world.server.data()).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap_or_default();
+        assert!(!bytes.windows(16).any(|window| window == b"Tim Unverkennbar"));
+    }
+}
+
+on_one! {
+    // The program of `docs/reference/log-export.md`, which knows nothing of ours but the list of words.
+    async fn an_auditors_own_program_verifies_the_whole_export_and_a_segment(world: World) {
+        let documentation = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/log-export.md"));
+        let documentation = documentation.unwrap();
+        let program = documentation.split_once("```python\n").and_then(|(_, rest)| rest.split_once("```")).unwrap().0;
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("verify.py"), program).unwrap();
+        let key = world.text(&world.auditor, "/v1/log/key").await;
+        let verdict = |export: &str| {
+            std::fs::write(path("copy.ndjson"), export).unwrap();
+            let words = concat!(env!("CARGO_MANIFEST_DIR"), "/../log/src/packed/words.txt");
+            let mut python = std::process::Command::new(crate::peers::folder().join("venv-tests/bin/python3"));
+            python.arg(path("verify.py")).arg(path("copy.ndjson")).arg(key.trim()).arg(words);
+            let output = python.output().unwrap();
+            let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+            (output.status.success(), said)
+        };
+        let size = world.text(&world.auditor, "/v1/log/export").await.lines().count() - 1;
+        for (range, end) in [
+            (String::new(), None),
+            ("?from=5".to_owned(), None),
+            (format!("?from=7&before={}", size - 3), Some(size - 3)),
+            ("?before=8".to_owned(), Some(8)),
+            (format!("?from=1&before={}", size - 1), Some(size - 1)),
+        ] {
+            let export = world.text(&world.auditor, &format!("/v1/log/export{range}")).await;
+            let (sound, said) = verdict(&export);
+            let ends = end.is_none_or(|end| said.starts_with(&format!("entries up to {end},")));
+            assert!(sound && ends, "{range}: {said}");
+            // Another edge or proof, and one entry less.
+            let lines: Vec<&str> = export.lines().collect();
+            let changed = export.replacen("\"before\":\"AAAAAAAAAA", "\"before\":\"AAAAAAAAAB", 1);
+            let shortened = lines[..lines.len() - 1].join("\n") + "\n";
+            let swapped = [&lines[..1], &lines[2..3], &lines[2..]].concat().join("\n") + "\n";
+            for other in [changed, shortened, swapped].iter().filter(|other| **other != export) {
+                assert!(!verdict(other).0, "{range}: {other}");
+            }
+        }
+    }
 }

@@ -1,4 +1,5 @@
 use tenure_core::base::problem::Reason;
+use tenure_core::base::time::Span;
 use tenure_core::people::person::Role;
 use tenure_core::store::event_kind::EventKind;
 use tenure_log::tile::parse_bundle;
@@ -143,8 +144,7 @@ async fn an_export_holds_everything_committed_before_and_verifies_offline() {
     let world = sealed(3).await;
     let auditor = world.person(Role::Auditor).await;
     world.fill(1203, EventKind::PersonChanged).await;
-    let export = reading::export(&world.engine, &auditor).await.unwrap();
-    assert_eq!(export.size(), 1203);
+    let export = reading::export(&world.engine, &auditor, ExportRange::default()).await.unwrap();
     world.fill(1300, EventKind::PersonChanged).await;
     let key = [world.key().await];
     let expected = Expectations { keys: &key, ..Expectations::default() };
@@ -155,11 +155,57 @@ async fn an_export_holds_everything_committed_before_and_verifies_offline() {
     let kept = reading::checkpoint(&world.engine).await.unwrap().unwrap();
     let Some(person) = world.admin.person_id() else { panic!("an operator") };
     departures::erase_person(&world.engine, &world.admin, person).await.unwrap();
-    let file = whole(reading::export(&world.engine, &auditor).await.unwrap()).await;
+    let file = whole(reading::export(&world.engine, &auditor, ExportRange::default()).await.unwrap()).await;
     assert!(!String::from_utf8_lossy(&file).contains("ada@example.com"));
     let expected = Expectations { kept: &[&kept], ..expected };
     let verified = verify_export(file.as_slice(), &expected).unwrap();
     assert_eq!((verified.size, verified.erased, verified.from_kept), (1301, 2, Some(1203)));
+}
+
+#[tokio::test]
+async fn a_segment_is_verified_alone_against_the_newest_checkpoint_and_kept_ones() {
+    let world = sealed(3).await;
+    let auditor = world.person(Role::Auditor).await;
+    world.fill(700, EventKind::PersonChanged).await;
+    seal::seal_now(&world.engine).await.unwrap();
+    let kept = reading::checkpoint(&world.engine).await.unwrap().unwrap();
+    world.clock.advance(Span::from_mins(60));
+    let later = world.engine.now();
+    world.fill(1300, EventKind::PersonChanged).await;
+    let key = [world.key().await];
+    let expected = Expectations { keys: &key, kept: &[&kept], ..Expectations::default() };
+    let range = |from, before| ExportRange { from, before, ..ExportRange::default() };
+    let by_time = |since, until| ExportRange { since, until, ..ExportRange::default() };
+    for (asked, entries, from_kept) in [
+        (range(None, None), 0..1300, Some(700)),
+        (range(Some(0), Some(1300)), 0..1300, Some(700)),
+        (range(Some(300), None), 300..1300, Some(700)),
+        (range(None, Some(512)), 0..512, None),
+        (range(Some(511), Some(512)), 511..512, None),
+        (range(Some(700), Some(701)), 700..701, Some(700)),
+        (by_time(Some(later), None), 700..1300, Some(700)),
+        (by_time(None, Some(later)), 0..700, Some(700)),
+        (ExportRange { from: Some(690), ..by_time(None, Some(later)) }, 690..700, Some(700)),
+    ] {
+        let file = whole(reading::export(&world.engine, &auditor, asked).await.unwrap()).await;
+        let verified = verify_export(file.as_slice(), &expected).unwrap();
+        let read = verified.first..verified.first + verified.entries;
+        assert_eq!((read, verified.size, verified.from_kept), (entries, 1300, from_kept), "{asked:?}");
+        assert_eq!(verified.kept_elsewhere, u64::from(from_kept.is_none()));
+    }
+    for (asked, field) in [
+        (range(Some(1300), None), "from range_empty"),
+        (range(Some(9), Some(9)), "from range_empty"),
+        (range(Some(u64::MAX), Some(9)), "from range_empty"),
+        (range(None, Some(5000)), "before size_not_sealed"),
+        (by_time(Some(later), Some(later)), "since range_empty"),
+        (by_time(Some(Timestamp::MAX), None), "since range_empty"),
+    ] {
+        match reading::export(&world.engine, &auditor, asked).await {
+            Err(OpError::Invalid(fields)) => assert_eq!(format!("{} {}", fields[0].field, fields[0].code), field),
+            other => panic!("{asked:?}: {:?}", other.map(drop)),
+        }
+    }
 }
 
 #[tokio::test]
@@ -197,7 +243,7 @@ async fn who_may_not_audit_is_refused_and_the_refusal_recorded() {
     let owner = world.person(Role::Owner).await;
     let before = world.size().await;
     assert!(matches!(
-        reading::export(&world.engine, &owner).await,
+        reading::export(&world.engine, &owner, ExportRange::default()).await,
         Err(OpError::Refused { reason: Reason::NotAllowed, .. })
     ));
     assert!(matches!(

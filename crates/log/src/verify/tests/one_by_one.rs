@@ -55,12 +55,14 @@ pub(super) fn verify_one_by_one<R: BufRead>(input: R, expected: &Expectations<'_
         shard: header.shard,
         size: signed.checkpoint.size,
         root: signed.checkpoint.root,
+        first: 0,
         entries: walk.expected,
         personal_present: walk.personal_present,
         erased: walk.erased,
         key_pinned: !expected.keys.is_empty(),
         witnessed: signed.witnesses.into_iter().map(|witness| witness.name).collect(),
         from_kept: kept.last_key_value().map(|(size, _)| *size),
+        kept_elsewhere: 0,
         promises_kept: promises.len() as u64,
         promises_pending: (expected.promises.len() - promises.len()) as u64,
     })
@@ -209,7 +211,7 @@ impl<'a> Walk<'a> {
             self.broken = true;
         }
         if self.expected > signed.size {
-            let detail = format!("the checkpoint covers {} entries only", signed.size);
+            let detail = format!("the export is of the entries before {} only", signed.size);
             faults.add(FaultCode::EntryInserted, Some(signed.size..self.expected), detail);
             self.broken = true;
         }

@@ -146,7 +146,8 @@ impl Watch {
                 self.began = at;
             }
             let of_this_run = progress.entries.saturating_sub(self.first.unwrap_or_default());
-            told(progress.entries, progress.size, of_this_run, at.duration_since(self.began))
+            let (entries, all) = (progress.entries - progress.first, progress.size.saturating_sub(progress.first));
+            told(entries, all, of_this_run, at.duration_since(self.began))
         };
         let width = width_of_talk().unwrap_or(80).saturating_sub(1);
         let line: String = line.chars().take(width).collect();
