@@ -374,6 +374,7 @@ fn build(
             removal_hold: config.removal_hold,
             archive_after: config.archive_after,
             erase_departed_after: config.erase_departed_after,
+            scratch: config.data.clone(),
             dormant_after: config.dormant_after,
             ..Settings::default()
         },

@@ -52,6 +52,8 @@ macro_rules! row_kinds {
             pub const ALL: &[RowKind] = &[$(RowKind::$variant),*];
             /// The kind's name in the log and in conflicts.
             pub const fn as_str(self) -> &'static str { match self { $(RowKind::$variant => $text,)* } }
+            /// The kind with this name.
+            pub fn named(name: &str) -> Option<Self> { match name { $($text => Some(RowKind::$variant),)* _ => None } }
             /// The kind's number in a store.
             pub const fn code(self) -> u8 { self as u8 }
             /// The kind with this number.

@@ -101,6 +101,8 @@ pub struct Settings {
     pub request_remind_after: Span,
     /// How long after its opening a request that nobody answered is escalated.
     pub request_escalate_after: Span,
+    /// Where what doesn't fit in memory is put for a while, in files without a name.
+    pub scratch: std::path::PathBuf,
     /// The solver that analyses proposed policy sets (cvc5), if there is one.
     pub solver: Option<std::path::PathBuf>,
 }
@@ -127,6 +129,7 @@ impl Default for Settings {
             request_open_for: tenure_core::request::OPEN_FOR,
             request_remind_after: tenure_core::request::REMIND_AFTER,
             request_escalate_after: tenure_core::request::ESCALATE_AFTER,
+            scratch: std::env::temp_dir(),
             solver: None,
         }
     }

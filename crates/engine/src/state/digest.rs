@@ -14,6 +14,7 @@ use tenure_log::{Frontier, Hash, RowDigest, leaf_hash};
 use crate::kernel::error::OpError;
 use crate::kernel::keys::base64url;
 use crate::kernel::{Kernel, epoch};
+use crate::state::said::SaidRow;
 use crate::state::verify::{LoggedState, Replay, note};
 
 /// By how many entries the log has to grow before it is worth another digest.
@@ -59,7 +60,7 @@ async fn read_digest(kernel: &Kernel, digest: &StateDigest) -> Result<Option<Rep
     else {
         return Ok(None);
     };
-    let mut replay = Replay { frontier, ..Replay::default() };
+    let mut replay = Replay { frontier, ..Replay::new(kernel) };
     let mut tree = Frontier::new();
     let (mut next, mut after) = (0, digest.slot.prefix());
     while next < digest.chunks {
@@ -78,7 +79,7 @@ async fn read_digest(kernel: &Kernel, digest: &StateDigest) -> Result<Option<Rep
                 let (kind, id, revision, digest) = said;
                 let Some(digest) = decoded(digest) else { return Ok(None) };
                 let (kind, id, revision) = (kind.clone(), id.clone(), *revision);
-                note(&mut replay.said, RowDigest { kind, id, revision, digest });
+                note(&mut replay.said, &RowDigest { kind, id, revision, digest })?;
             }
             next += 1;
         }
@@ -100,9 +101,11 @@ pub(crate) async fn write_digest(kernel: &Kernel, logged: LoggedState) -> Result
     }
     let slot = newest.as_ref().map_or(Slot::Even, |newest| newest.slot.other());
     let (mut tree, mut number, mut written) = (Frontier::new(), 0, Vec::new());
-    let mut batches = logged.rows.chunks(ROWS * CHUNKS).peekable();
-    while let Some(batch) = batches.next() {
-        let is_last = batches.peek().is_none();
+    let mut from = 0;
+    while from < logged.rows.end() {
+        let (batch, next) = logged.rows.batch(from, ROWS * CHUNKS)?;
+        from = next;
+        let is_last = from >= logged.rows.end();
         let mut chunks = Vec::with_capacity(CHUNKS);
         for rows in batch.chunks(ROWS) {
             let rows: Vec<Said> = rows.iter().map(said).collect();
@@ -163,8 +166,8 @@ fn of_digests(after: String, limit: u16) -> ListQuery {
     ListQuery { kind: RowKind::StateDigest, terms: Vec::new(), after: Some(after), limit }
 }
 
-fn said((key, revision, digest): &(RowKey, u64, Hash)) -> Said {
-    (key.kind.as_str().to_owned(), key.id.clone(), *revision, base64url(digest))
+fn said(row: &SaidRow) -> Said {
+    (row.key.kind.as_str().to_owned(), row.key.id.clone(), row.revision, base64url(&row.digest))
 }
 
 /// What of a digest stands for a row in its tree. Kinds and ids hold no line break, and digests are of one length.

@@ -4,5 +4,6 @@ pub mod beside;
 pub mod digest;
 pub mod due;
 mod log_index;
+mod said;
 pub mod verification;
 pub mod verify;

@@ -6,7 +6,6 @@
 //! or no digest is to be relied on. A digest is under MACs and named by the log as any other row is: one that was
 //! altered, put back or deleted is found by reading on without it.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -65,6 +64,7 @@ use crate::kernel::search::check::{self, IdSum};
 use crate::kernel::{Kernel, keys};
 use crate::log::{reading, seal};
 use crate::state::log_index::IndexCheck;
+use crate::state::said::{Merged, Said, SaidRow, SaidRows};
 use crate::state::{beside, digest};
 
 pub(crate) const PAGE: u16 = 500;
@@ -87,9 +87,6 @@ pub(crate) fn report_fault(report: &mut StateReport, kind: String, id: String, f
     }
 }
 
-/// What the log says of rows: their last revision and its digest.
-type Said = HashMap<RowKey, (u64, [u8; 32])>;
-
 /// How much of the log a verification reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
@@ -100,22 +97,29 @@ pub enum Extent {
 }
 
 /// The log as far as it was read.
-#[derive(Default)]
 pub(crate) struct Replay {
-    /// What it says of the rows that were not compared yet.
+    /// What it says of rows.
     pub(crate) said: Said,
     /// The right edge of its tree.
     pub(crate) frontier: Frontier,
     /// Entries that are missing: what they said is not known.
     pub(crate) gap: Option<Range<u64>>,
-    /// What it says of the rows that were compared: the next digest.
-    pub(crate) compared: Vec<(RowKey, u64, [u8; 32])>,
 }
 
-/// What the log says of the state as of one entry.
+/// What the log says of the state as of one entry: the next digest.
 pub(crate) struct LoggedState {
     pub(crate) frontier: Frontier,
-    pub(crate) rows: Vec<(RowKey, u64, [u8; 32])>,
+    pub(crate) rows: SaidRows,
+}
+
+/// The rows as they are compared with what the log says of them.
+struct Comparison<'r> {
+    report: &'r mut StateReport,
+    said: Merged<'r>,
+    gap: Option<Range<u64>>,
+    /// What the log says of the rows that there are.
+    compared: SaidRows,
+    sealer: RowMac,
 }
 
 /// Replays the log and names each row that is altered, missing, rolled back, unreadable, or that no event wrote.
@@ -134,35 +138,32 @@ pub async fn verify_state(kernel: &Kernel, caller: &Caller, extent: Extent) -> R
 /// The same, whoever asks, and what the next digest says if nothing is wrong.
 pub(crate) async fn check_state(kernel: &Kernel, extent: Extent) -> Result<(StateReport, LoggedState), OpError> {
     let mut index = IndexCheck::begin(kernel).await?;
-    let (mut report, mut replay) = replay(kernel, extent, &mut index).await?;
+    let (mut report, replay) = replay(kernel, extent, &mut index).await?;
     for (covered, fault) in index.end(kernel).await? {
         report_fault(&mut report, "log_index".to_owned(), covered, fault);
     }
     // What was first written before is still there when the index of records is looked at.
     let since = kernel.store.head().await?.size;
-    for kind in RowKind::ALL {
-        let there = compare(kernel, *kind, since, &mut report, &mut replay).await?;
+    let mut comparison = Comparison {
+        report: &mut report,
+        said: replay.said.merged()?,
+        gap: replay.gap.clone(),
+        compared: SaidRows::new(kernel.settings.scratch.clone()),
+        sealer: RowMac::new(&kernel.root),
+    };
+    // In the order in which what the log says is sorted.
+    let mut kinds = RowKind::ALL.to_vec();
+    kinds.sort_unstable_by_key(|kind| kind.code());
+    for kind in kinds {
+        let there = comparison.kind(kernel, kind, since).await?;
         if kind.is_searched() {
-            check_search(kernel, *kind, since, there, &mut report).await?;
+            check_search(kernel, kind, since, there, comparison.report).await?;
         }
     }
-    for (key, (revision, digest)) in std::mem::take(&mut replay.said) {
-        // What was dropped at its end is not there any more, and no digest says it again.
-        if Floor::may_be_dropped(&key) {
-            continue;
-        }
-        // It may have been written after its kind was listed.
-        let now_there = matches!(kernel.store.load(std::slice::from_ref(&key)).await, Ok(snapshot) if snapshot.rows.iter().any(Option::is_some));
-        if now_there {
-            replay.compared.push((key, revision, digest));
-        } else {
-            fault(&mut report, &key, StateFault::Missing);
-        }
-    }
+    let rows = comparison.compared;
     beside::check_index(kernel, &mut report).await?;
     beside::check_last_uses(kernel, &mut report).await?;
-    let logged = LoggedState { frontier: replay.frontier, rows: replay.compared };
-    Ok((report, logged))
+    Ok((report, LoggedState { frontier: replay.frontier, rows }))
 }
 
 /// Reads the log as far as it is signed, and holds it against its own hashes and that signature: what was rewritten in
@@ -170,17 +171,17 @@ pub(crate) async fn check_state(kernel: &Kernel, extent: Extent) -> Result<(Stat
 async fn replay(kernel: &Kernel, extent: Extent, index: &mut IndexCheck) -> Result<(StateReport, Replay), OpError> {
     let mut report = StateReport::default();
     let mut replay = match extent {
-        Extent::SinceDigest => digest::digested(kernel).await?.unwrap_or_default(),
-        Extent::Full => Replay::default(),
+        Extent::SinceDigest => digest::digested(kernel).await?.unwrap_or_else(|| Replay::new(kernel)),
+        Extent::Full => Replay::new(kernel),
     };
     seal::seal_now(kernel).await?;
     let Some(signed) = signed_checkpoint(kernel).await? else {
-        return Ok((report, Replay::default()));
+        return Ok((report, Replay::new(kernel)));
     };
     if replay.frontier.size() > signed.size {
         // The log ends before what a digest of it was made of.
         report_log(&mut report, signed.size, StateFault::Missing);
-        replay = Replay::default();
+        replay = Replay::new(kernel);
     }
     report.from = replay.frontier.size();
     report.entries = report.from;
@@ -196,7 +197,9 @@ async fn replay(kernel: &Kernel, extent: Extent, index: &mut IndexCheck) -> Resu
             match Leaf::parse(&entry.leaf) {
                 Ok(leaf) if tiles.agree(entry.index, &hash) => {
                     index.entry(kernel, entry.index, &leaf);
-                    leaf.rows.into_iter().for_each(|row| note(&mut replay.said, row));
+                    for row in &leaf.rows {
+                        note(&mut replay.said, row)?;
+                    }
                 }
                 _ => report_log(&mut report, entry.index, StateFault::Altered),
             }
@@ -269,43 +272,95 @@ async fn check_search(
     Ok(())
 }
 
-/// Compares the rows of a kind with what the log says of them, and returns what rows first written before `since` there
-/// are.
-async fn compare(
-    kernel: &Kernel,
-    kind: RowKind,
-    since: u64,
-    report: &mut StateReport,
-    replay: &mut Replay,
-) -> Result<IdSum, OpError> {
-    let mut there = IdSum::default();
-    let sealer = RowMac::new(&kernel.root);
-    let mut after = None;
-    loop {
-        // Whatever stands there, and no record: a row that was altered is named, and kinds are read below.
-        let page = kernel.store.page(&ListQuery { kind, terms: Vec::new(), after, limit: PAGE }).await?;
-        for key in &page.altered {
-            report.rows += 1;
-            fault(report, key, StateFault::Altered);
-            replay.said.remove(key);
-            there.add(&key.id);
-        }
-        for row in &page.rows {
-            if row.created.index < since {
-                there.add(&row.key.id);
+impl Comparison<'_> {
+    /// Compares the rows of a kind with what the log says of them, and returns what rows first written before `since`
+    /// there are.
+    async fn kind(&mut self, kernel: &Kernel, kind: RowKind, since: u64) -> Result<IdSum, OpError> {
+        let mut there = IdSum::default();
+        let mut after = None;
+        loop {
+            // Whatever stands there, and no record: a row that was altered is named, and kinds are read below.
+            let page = kernel.store.page(&ListQuery { kind, terms: Vec::new(), after, limit: PAGE }).await?;
+            let keys = || page.altered.iter().chain(page.rows.iter().map(|row| &row.key));
+            self.said.reach(kind, keys())?;
+            for key in &page.altered {
+                self.report.rows += 1;
+                fault(self.report, key, StateFault::Altered);
+                self.said.take(key);
+                there.add(&key.id);
             }
-            compare_row(row, report, replay, &sealer);
+            for row in &page.rows {
+                if row.created.index < since {
+                    there.add(&row.key.id);
+                }
+                self.row(row)?;
+            }
+            let passed = self.said.passed(keys());
+            self.missing(kernel, passed).await?;
+            beside::check_beside(kernel, &page.rows, self.report).await?;
+            tokio::task::yield_now().await;
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
         }
-        beside::check_beside(kernel, &page.rows, report).await?;
-        tokio::task::yield_now().await;
-        after = page.next;
-        if after.is_none() {
-            return Ok(there);
+        loop {
+            let rest = self.said.rest(kind)?;
+            if rest.is_empty() {
+                return Ok(there);
+            }
+            self.missing(kernel, rest).await?;
         }
+    }
+
+    fn row(&mut self, row: &Arc<Row>) -> Result<(), OpError> {
+        self.report.rows += 1;
+        match self.said.take(&row.key) {
+            Some((revision, _)) if row.revision < revision => fault(self.report, &row.key, StateFault::RolledBack),
+            Some((revision, digest))
+                if row.revision == revision && self.sealer.digest(&row.key, row.revision, &row.body) != digest =>
+            {
+                fault(self.report, &row.key, StateFault::Altered)
+            }
+            // As the log says, or written again since it was replayed.
+            Some((revision, digest)) => self.compared.push(&SaidRow { key: row.key.clone(), revision, digest })?,
+            None if row.key.kind == RowKind::Credential && row.revision == 1 => {}
+            None if self.gap.as_ref().is_some_and(|gap| gap.contains(&row.position.index)) => {}
+            None if row.position.index < self.report.entries => fault(self.report, &row.key, StateFault::Unlogged),
+            None => {}
+        }
+        if let Err(bad) = read(row) {
+            tracing::error!(row = %bad.key, why = bad.why, "a row can't be read");
+            fault(self.report, &row.key, StateFault::Unreadable);
+        }
+        Ok(())
+    }
+
+    /// Names the rows of which the log says that they are there, and which are not.
+    async fn missing(&mut self, kernel: &Kernel, said: Vec<SaidRow>) -> Result<(), OpError> {
+        for row in said {
+            // What was dropped at its end is not there any more, and no digest says it again.
+            if Floor::may_be_dropped(&row.key) {
+                continue;
+            }
+            // It may have been written after its kind was listed.
+            let now_there = matches!(kernel.store.load(std::slice::from_ref(&row.key)).await, Ok(snapshot) if snapshot.rows.iter().any(Option::is_some));
+            if now_there {
+                self.compared.push(&row)?;
+            } else {
+                fault(self.report, &row.key, StateFault::Missing);
+            }
+        }
+        Ok(())
     }
 }
 
 impl Replay {
+    /// Nothing of it.
+    pub(crate) fn new(kernel: &Kernel) -> Self {
+        Self { said: Said::new(kernel.settings.scratch.clone()), frontier: Frontier::default(), gap: None }
+    }
+
     /// Goes on at an entry, those before it being missing.
     fn lacks(&mut self, report: &mut StateReport, next: u64) {
         report_log(report, report.entries, StateFault::Missing);
@@ -320,37 +375,16 @@ fn report_log(report: &mut StateReport, index: u64, fault: StateFault) {
     report_fault(report, "log_entry".to_owned(), index.to_string(), fault);
 }
 
-pub(crate) fn note(said: &mut Said, row: tenure_log::RowDigest) {
-    let Some(kind) = RowKind::ALL.iter().copied().find(|kind| kind.as_str() == row.kind) else {
-        return;
+/// Notes what an entry, or a digest, says of a row.
+pub(crate) fn note(said: &mut Said, row: &tenure_log::RowDigest) -> Result<(), OpError> {
+    let Some(kind) = RowKind::named(&row.kind) else {
+        return Ok(());
     };
     // A credential that was never touched after its issuance is told by its MAC alone: there are too many to keep.
     if kind == RowKind::Credential && row.revision == 1 {
-        return;
+        return Ok(());
     }
-    said.insert(RowKey { kind, id: row.id }, (row.revision, row.digest));
-}
-
-fn compare_row(row: &Arc<Row>, report: &mut StateReport, replay: &mut Replay, sealer: &RowMac) {
-    report.rows += 1;
-    match replay.said.remove(&row.key) {
-        Some((revision, _)) if row.revision < revision => fault(report, &row.key, StateFault::RolledBack),
-        Some((revision, digest))
-            if row.revision == revision && sealer.digest(&row.key, row.revision, &row.body) != digest =>
-        {
-            fault(report, &row.key, StateFault::Altered)
-        }
-        // As the log says, or written again since it was replayed.
-        Some((revision, digest)) => replay.compared.push((row.key.clone(), revision, digest)),
-        None if row.key.kind == RowKind::Credential && row.revision == 1 => {}
-        None if replay.gap.as_ref().is_some_and(|gap| gap.contains(&row.position.index)) => {}
-        None if row.position.index < report.entries => fault(report, &row.key, StateFault::Unlogged),
-        None => {}
-    }
-    if let Err(bad) = read(row) {
-        tracing::error!(row = %bad.key, why = bad.why, "a row can't be read");
-        fault(report, &row.key, StateFault::Unreadable);
-    }
+    said.note(&RowKey { kind, id: row.id.clone() }, row.revision, row.digest)
 }
 
 /// What a store keeps beside a row, as it follows from the row.
