@@ -99,10 +99,32 @@ pub struct Timeline {
     pub names: Names,
 }
 
+/// Which index is made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DerivedIndex {
+    /// The log's: who could touch what, timelines, refusals.
+    #[default]
+    Log,
+    /// That of records: lists by words, in an order, counted.
+    Records,
+}
+
+/// What `POST /v1/log/reindex` is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reindexing {
+    /// Which index; the log's if it isn't said.
+    #[serde(default)]
+    pub of: DerivedIndex,
+}
+
 /// `POST /v1/log/reindex`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Reindexed {
-    /// The entries of which the index is made again.
+    /// Which index is made again.
+    pub of: DerivedIndex,
+    /// How many entries the log had then.
     pub entries: u64,
 }
 

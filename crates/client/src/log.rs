@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use reqwest::{Method, Response};
-use tenure_api::log::{ConsistencyProof, ExportRange, InclusionProof, Reindexed, StateReport, Timeline};
+use tenure_api::log::{
+    ConsistencyProof, DerivedIndex, ExportRange, InclusionProof, Reindexed, Reindexing, StateReport, Timeline,
+};
 use tenure_api::views::{Page, Revised};
 use tenure_core::finding::exceptional::ExceptionalAccess;
 
@@ -78,9 +80,9 @@ impl Client {
         json(self.request(Method::GET, "/v1/log/timeline").query(&query)).await
     }
 
-    /// `POST /v1/log/reindex`: throws the index of the log away, to be made again.
-    pub async fn reindex(&self) -> Result<Reindexed, ClientError> {
-        json(self.request(Method::POST, "/v1/log/reindex")).await
+    /// `POST /v1/log/reindex`: throws an index away, to be made again.
+    pub async fn reindex(&self, of: DerivedIndex) -> Result<Reindexed, ClientError> {
+        json(self.request(Method::POST, "/v1/log/reindex").query(&Reindexing { of })).await
     }
 
     /// `GET /v1/log/export`: what is committed, all of it or a range, for an auditor to verify offline.

@@ -290,6 +290,15 @@ impl SearchStore for FaultyStore {
     ) -> BoxFuture<'a, Result<Option<String>, StoreError>> {
         Box::pin(self.read(self.shared.inner.search().fold_again(kind, places, after, n)))
     }
+
+    fn fold_anew<'a>(
+        &'a self,
+        kind: RowKind,
+        after: Option<&'a str>,
+        n: u32,
+    ) -> BoxFuture<'a, Result<Option<String>, StoreError>> {
+        Box::pin(self.read(self.shared.inner.search().fold_anew(kind, after, n)))
+    }
 }
 
 impl Store for FaultyStore {

@@ -114,4 +114,12 @@ pub trait SearchStore: Send + Sync {
         after: Option<&'a str>,
         n: u32,
     ) -> BoxFuture<'a, Result<Option<String>, StoreError>>;
+    /// Notes the next `n` records behind an id as changed, wherever their documents stand, and returns the last one, if
+    /// there may be more.
+    fn fold_anew<'a>(
+        &'a self,
+        kind: RowKind,
+        after: Option<&'a str>,
+        n: u32,
+    ) -> BoxFuture<'a, Result<Option<String>, StoreError>>;
 }

@@ -71,7 +71,6 @@ macro_rules! named {
 }
 
 named! {
-    Identity, IdentityId, Some(Identity::NAME), |identity| Some(identity.name.clone());
     Application, ApplicationId, Some(Application::NAME), |application| Some(application.name.clone());
     Team, TeamId, Some(Team::NAME), |team| Some(team.name.clone());
     Vendor, VendorId, Some(Vendor::NAME), |vendor| Some(vendor.name.clone());
@@ -80,6 +79,25 @@ named! {
     Resource, ResourceId, Some(Resource::URI), |resource| Some(resource.uri.clone());
     Issuer, IssuerId, Some(Issuer::URL), |issuer| Some(issuer.url.clone());
     CloudAccount, CloudAccountId, None, |account| Some(format!("{}/{}", account.provider, account.account));
+}
+
+impl Named for Identity {
+    type Id = IdentityId;
+    const FILTER: Option<Field<Self>> = Some(Identity::NAME);
+    const NOBODY: Self::Id = IdentityId::from_u128(0);
+
+    fn name(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+
+    /// By its name, whoever may read it: whether there is one of a name is not everybody's to learn.
+    async fn called(kernel: &Kernel, caller: &Caller, name: &str) -> Result<IdentityId, OpError> {
+        let found = kernel.find(Query::of([Identity::NAME.of(name)]).limit(2)).await?.whole()?;
+        let [one] = found.as_slice() else { return Ok(Identity::NOBODY) };
+        let own = authority::owns_identity(caller, one) || caller.person_id() == Some(one.registered_by);
+        let is_known = own || authority::can_read(kernel, caller, "identity", "", false).is_ok();
+        Ok(if is_known { one.id } else { Identity::NOBODY })
+    }
 }
 
 impl Named for Person {

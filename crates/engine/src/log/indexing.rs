@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenure_api::log::Reindexed;
+use tenure_api::log::{DerivedIndex, Reindexed};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::policy::Action;
 use tenure_core::store::changeset::Changeset;
@@ -30,6 +30,7 @@ use crate::kernel::log_index::search::{leaf_of, read_entries};
 use crate::kernel::log_index::terms;
 use crate::kernel::log_index::view::{IndexMemory, View, view};
 use crate::kernel::operation::Asked;
+use crate::kernel::search::fold;
 
 /// Entries that the shortest segments cover.
 const SHORTEST: u64 = 1_024;
@@ -135,7 +136,7 @@ pub async fn index_all(kernel: &Kernel) -> Result<(), OpError> {
 ///
 /// # Errors
 /// The caller may not audit, or the store can't be written.
-pub async fn reindex(kernel: &Kernel, caller: &Caller) -> Result<Reindexed, OpError> {
+pub async fn reindex(kernel: &Kernel, caller: &Caller, of: DerivedIndex) -> Result<Reindexed, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Administer, "log.reindex", ""), async {
             kernel.allow(caller, Action::Audit, inventory("log", "index", ""), owns(false))?;
@@ -143,16 +144,24 @@ pub async fn reindex(kernel: &Kernel, caller: &Caller) -> Result<Reindexed, OpEr
                 .decide(|| async {
                     let now = kernel.now();
                     let entries = kernel.store.head().await?.size;
-                    let event = kernel.event(now, EventKind::LogReindexed).subject("log").fact("entries", entries);
+                    let event = kernel
+                        .event(now, EventKind::LogReindexed)
+                        .subject("log")
+                        .fact("index", of)
+                        .fact("entries", entries);
                     Ok((Changeset::new(caller.author(), now, event), entries))
                 })
                 .await?;
+            if of == DerivedIndex::Records {
+                fold::anew(kernel).await?;
+                return Ok(Reindexed { of, entries });
+            }
             loop {
                 let list = kernel.store.segments(&[]).await?;
                 let remove = list.segments.iter().map(|segment| segment.build).collect();
                 let change = SegmentChange { version: list.version, add: None, remove };
                 if kernel.store.change_segments(change).await? {
-                    return Ok(Reindexed { entries });
+                    return Ok(Reindexed { of, entries });
                 }
             }
         })

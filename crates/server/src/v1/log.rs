@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
 use futures_util::{StreamExt, stream};
 use serde::Deserialize;
-use tenure_api::log::{ConsistencyProof, ExportRange, InclusionProof, Reindexed, StateReport, Timeline};
+use tenure_api::log::{ConsistencyProof, ExportRange, InclusionProof, Reindexed, Reindexing, StateReport, Timeline};
 use tenure_api::views::{Page, Revised};
 use tenure_core::finding::exceptional::ExceptionalAccess;
 use tenure_core::store::row::Position;
@@ -40,7 +40,7 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         .get("/v1/log/consistency", "Proves that the log only grew between two sizes.", consistency)
         .get("/v1/log/exceptional", "Lists uses of exceptional access.", exceptional)
         .get("/v1/log/timeline", "Tells what happened to somebody or something, the newest first.", timeline)
-        .post("/v1/log/reindex", "Throws the index of the log away, to be made again.", reindex)
+        .post("/v1/log/reindex", "Throws the index of the log, or that of records, away, to be made again.", reindex)
 }
 
 pub(crate) fn streams(api: Api<App>) -> Api<App> {
@@ -127,8 +127,12 @@ async fn timeline(State(app): State<App>, Operator(caller): Operator, Query(abou
     ok(timeline::timeline(&app.kernel, &caller, &about.subject, about.before, about.limit.unwrap_or(20)).await?)
 }
 
-async fn reindex(State(app): State<App>, Operator(caller): Operator) -> Reply<Reindexed> {
-    ok(indexing::reindex(&app.kernel, &caller).await?)
+async fn reindex(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Query(Reindexing { of }): Query<Reindexing>,
+) -> Reply<Reindexed> {
+    ok(indexing::reindex(&app.kernel, &caller, of).await?)
 }
 
 async fn exceptional(

@@ -129,4 +129,25 @@ impl SearchStore for MemoryStore {
             Ok(looked.last().filter(|_| looked.len() == n as usize).map(|(key, _)| key.id.clone()))
         })
     }
+
+    fn fold_anew<'a>(
+        &'a self,
+        kind: RowKind,
+        after: Option<&'a str>,
+        n: u32,
+    ) -> BoxFuture<'a, Result<Option<String>, StoreError>> {
+        Box::pin(async move {
+            let state = &mut *self.state.lock();
+            let behind = |key: &RowKey| key.kind == kind && after.is_none_or(|after| *key.id > *after);
+            let looked: Vec<(RowKey, u64)> = state
+                .rows
+                .iter()
+                .filter(|(key, _)| behind(key))
+                .take(n as usize)
+                .map(|(key, held)| (key.clone(), held.row.revision))
+                .collect();
+            looked.iter().for_each(|(key, revision)| state.search.note(key, *revision));
+            Ok(looked.last().filter(|_| looked.len() == n as usize).map(|(key, _)| key.id.clone()))
+        })
+    }
 }

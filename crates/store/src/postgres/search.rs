@@ -51,6 +51,12 @@ const FOLD_AGAIN: &str = "WITH looked AS MATERIALIZED (
       WHERE l.place >= $4 AND l.place < $5 ON CONFLICT DO NOTHING)
     SELECT id FROM looked ORDER BY id DESC LIMIT 1";
 
+const FOLD_ANEW: &str = "WITH looked AS MATERIALIZED (
+      SELECT id, revision FROM record WHERE shard = 0 AND kind = $1 AND id > $2 ORDER BY id LIMIT $3),
+    noted AS (
+      INSERT INTO search_changed (kind, id, revision) SELECT $1, id, revision FROM looked ON CONFLICT DO NOTHING)
+    SELECT id FROM looked ORDER BY id DESC LIMIT 1";
+
 impl PostgresStore {
     async fn state_of_search(&self, kind: RowKind, known: &[(u64, u32)], n: u16) -> Result<SearchState, StoreError> {
         let builds: Vec<i64> = known.iter().map(|(build, _)| build_column(*build)).collect();
@@ -137,5 +143,19 @@ impl SearchStore for PostgresStore {
     ) -> BoxFuture<'a, Result<Option<String>, StoreError>> {
         let after = after.map(pack_key).unwrap_or_default();
         Box::pin(async move { self.note_again(kind, places, &after, n).await })
+    }
+
+    fn fold_anew<'a>(
+        &'a self,
+        kind: RowKind,
+        after: Option<&'a str>,
+        n: u32,
+    ) -> BoxFuture<'a, Result<Option<String>, StoreError>> {
+        let after = after.map(pack_key).unwrap_or_default();
+        Box::pin(async move {
+            let code = i16::from(kind.code());
+            let found = self.reader.pool.query(FOLD_ANEW, &[&code, &after, &i64::from(n)]).await?;
+            Ok(found.first().map(|row| unpack_key(row.get(0))))
+        })
     }
 }

@@ -116,6 +116,23 @@ fn fold_again(
     Ok(last.map(|id| unpack_key(&id)))
 }
 
+fn fold_anew(transaction: &Transaction<'_>, kind: RowKind, after: &[u8], n: u32) -> Result<Option<String>, Down> {
+    let last: Option<Vec<u8>> = transaction
+        .prepare_cached(
+            "SELECT id FROM record WHERE shard = 0 AND kind = $1 AND id > $2 ORDER BY id LIMIT 1 OFFSET $3",
+        )?
+        .query_row(params![kind.code(), after, n.saturating_sub(1)], |found| found.get(0))
+        .optional()?;
+    transaction
+        .prepare_cached(
+            "INSERT OR IGNORE INTO search_changed (kind, id, revision)
+             SELECT kind, id, revision FROM record
+             WHERE shard = 0 AND kind = $1 AND id > $2 AND ($3 IS NULL OR id <= $3)",
+        )?
+        .execute(params![kind.code(), after, last])?;
+    Ok(last.map(|id| unpack_key(&id)))
+}
+
 impl SearchStore for SqliteStore {
     fn search_state<'a>(
         &'a self,
@@ -141,5 +158,17 @@ impl SearchStore for SqliteStore {
         Box::pin(self.on_writer(move |writer| {
             writer.task(false, |transaction| fold_again(transaction, kind, &places, &after, n))
         }))
+    }
+
+    fn fold_anew<'a>(
+        &'a self,
+        kind: RowKind,
+        after: Option<&'a str>,
+        n: u32,
+    ) -> BoxFuture<'a, Result<Option<String>, StoreError>> {
+        let after = after.map(pack_key).unwrap_or_default();
+        Box::pin(
+            self.on_writer(move |writer| writer.task(false, |transaction| fold_anew(transaction, kind, &after, n))),
+        )
     }
 }

@@ -105,6 +105,29 @@ async fn what_stands_at_a_place_is_folded_again() {
 }
 
 #[tokio::test]
+async fn every_record_is_folded_anew_wherever_it_stands() {
+    for engine in engines().await {
+        let (store, name) = (&*engine.store, engine.name);
+        for (n, id) in (1..).zip(IDS) {
+            committed(store.commit(writes(n, 1, put(identity(id), 0, "{}", &[]))).await);
+        }
+        let first = vec![placed(IDS[0], 1, 0)];
+        assert!(store.search().change_search(change(0, 1, vec![segment(5, 0, 1)], first)).await.unwrap(), "{name}");
+        let (mut after, mut looks) = (None::<String>, 0);
+        loop {
+            after = store.search().fold_anew(KIND, after.as_deref(), 2).await.unwrap();
+            looks += 1;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert!(looks <= IDS.len() / 2 + 2, "{name}: {looks}");
+        let noted: Vec<String> = changed(store).await.into_iter().map(|record| record.0).collect();
+        assert_eq!(noted, IDS.map(str::to_owned), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn pages_of_segments_are_kept_and_those_of_none_go() {
     for engine in engines().await {
         let (store, name) = (&*engine.store, engine.name);

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use tenure_api::log::ExportRange;
+use tenure_api::log::{DerivedIndex, ExportRange};
 use tenure_client::{Export, ListQuery};
 use tenure_core::base::id::{ApplicationId, IdentityId, PersonId, ResourceId};
 use tenure_core::base::time::Timestamp;
@@ -121,8 +121,13 @@ Examples:
   tenure log timeline --resource https://orders.internal -o json
   tenure log timeline --id req_…")]
     Timeline(Timeline),
-    /// Throws the index of the log away, to be made again. Questions about the past wait for it if the log is long.
-    Reindex,
+    /// Throws an index away, to be made again: the log's, for which questions about the past wait if the log is long, or
+    /// that of records, for which lists by words wait.
+    Reindex {
+        /// The index of records, and not the log's.
+        #[arg(long)]
+        records: bool,
+    },
     /// Proves that an entry is in the log, and checks the proof.
     Inclusion {
         /// The entry's index.
@@ -275,9 +280,15 @@ impl Log {
                 context.out.list(&paging, query, EXCEPTIONAL, page).await
             }
             Self::Timeline(timeline) => timeline.run(context).await,
-            Self::Reindex => {
-                let reindexed = context.client()?.reindex().await?;
-                eprintln!("the index of {} entries is made again, at some 100,000 a second", reindexed.entries);
+            Self::Reindex { records } => {
+                let of = if records { DerivedIndex::Records } else { DerivedIndex::Log };
+                let reindexed = context.client()?.reindex(of).await?;
+                match reindexed.of {
+                    DerivedIndex::Log => {
+                        eprintln!("the index of {} entries is made again, at some 100,000 a second", reindexed.entries)
+                    }
+                    DerivedIndex::Records => eprintln!("the index of records is made again, at some 10,000 a second"),
+                }
                 context.out.record(&reindexed)
             }
             Self::Inclusion { index, key } => inclusion(context, index, key).await,

@@ -222,6 +222,20 @@ on_one! {
             let (admin, eve) = (world.get(&world.admin, &format!("/v1/people/{name}")).await, world.get(&stranger, &format!("/v1/people/{name}")).await);
             assert_eq!((admin.status, eve.status), (404, 403), "{name}");
         }
+        // Nor is a name that an identity has, to whoever may not read it.
+        for path in ["", "/posture", "/transfer"] {
+            let ask = async |name: &str| {
+                let path = format!("/v1/identities/{name}{path}");
+                let mut answer = if path.ends_with("transfer") {
+                    world.post(&stranger, &path, json!({"to": first, "reason": "mine"})).await
+                } else {
+                    world.get(&stranger, &path).await
+                };
+                answer.body.as_object_mut().unwrap().remove("request_id");
+                (answer.status, answer.body)
+            };
+            assert_eq!(ask("billing-exporter").await, ask("nobody-bears-it").await, "{path}");
+        }
     }
 
     async fn the_command_line_takes_names_and_shows_them(world: World) {

@@ -294,7 +294,35 @@ async fn fold_again(kernel: &Kernel, view: &View, places: Range<u64>) -> Result<
     }
 }
 
-/// Changes the segments; if somebody else was first, the next look finds what they made.
+/// Throws the index of every kind away, to be made again: notes every record as changed, whatever the index says of it, and
+/// lets go of the segments that there were before. What is asked meanwhile is answered as after any other change.
+pub(crate) async fn anew(kernel: &Kernel) -> Result<(), OpError> {
+    for kind in RowKind::SEARCHED {
+        let search = kernel.store.search();
+        let before: Vec<u64> =
+            search.search_state(*kind, &[], 0).await?.segments.into_iter().map(|segment| segment.build).collect();
+        let mut after: Option<String> = None;
+        loop {
+            after = search.fold_anew(*kind, after.as_deref(), LOOKED_AT).await?;
+            if after.is_none() {
+                break;
+            }
+        }
+        // Segments that were made since hold what the records said since.
+        loop {
+            let view = view(kernel, *kind, 0).await?;
+            let there =
+                view.segments.iter().map(|segment| segment.header.build).chain(view.bad.iter().map(|bad| bad.build));
+            let remove: Vec<u64> = there.filter(|build| before.contains(build)).collect();
+            if remove.is_empty() || change(kernel, &view, view.next, Vec::new(), remove, Vec::new()).await? {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Changes the segments, and says whether they were changed; if somebody else was first, the next look finds what they made.
 async fn change(
     kernel: &Kernel,
     view: &View,
@@ -302,10 +330,9 @@ async fn change(
     put: Vec<SearchSegment>,
     remove: Vec<u64>,
     placed: Vec<PlacedRecord>,
-) -> Result<(), OpError> {
+) -> Result<bool, OpError> {
     let change = SearchChange { kind: view.kind, version: view.version, next, put, remove, placed };
-    kernel.store.search().change_search(change).await?;
-    Ok(())
+    Ok(kernel.store.search().change_search(change).await?)
 }
 
 pub(crate) async fn run(kernel: Arc<Kernel>, mut stop: watch::Receiver<bool>) {

@@ -11,11 +11,11 @@ use tenure_core::store::document::{Order, words};
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Store as _;
 use tenure_core::store::row::{Record, RowKey, RowKind};
-use tenure_core::store::search::{PlacedRecord, SearchChange, SearchSegment, SearchState};
+use tenure_core::store::search::{ChangedRecord, PlacedRecord, SearchChange, SearchSegment, SearchState};
 
 use super::ask::{Answer, Question, ask};
 use super::check::{self, IdSum, IndexFaults};
-use super::fold::{fold_all, fold_more};
+use super::fold::{anew, fold_all, fold_more};
 use super::view::{Segment, view};
 use crate::kernel::Kernel;
 use crate::kernel::query::ListAsk;
@@ -279,6 +279,40 @@ async fn short_segments_become_longer_ones_and_dead_ones_go() {
     );
     assert!(segments.iter().all(|(documents, dead)| dead * 2 <= *documents), "{segments:?}");
     check(&world, &model, &mut dice, 10).await;
+}
+
+#[tokio::test]
+async fn an_index_that_says_otherwise_is_right_once_it_was_made_again() {
+    let (world, mut dice, mut model) = (world().await, Dice(13), Model::default());
+    for _ in 0..6 {
+        model.write(&world, &mut dice, 100, true).await;
+    }
+    fold_all(&world.engine).await.unwrap();
+    model.write(&world, &mut dice, 50, false).await;
+    // Somebody who has the database hides what changed, says that another document is dead, and sets the next place back.
+    let search = world.store.search();
+    let now = search.search_state(RowKind::Identity, &[], 4_096).await.unwrap();
+    let hide =
+        |changed: &ChangedRecord| PlacedRecord { id: changed.id.clone(), revision: 99, place: changed.place.unwrap() };
+    let forged = SearchChange {
+        kind: RowKind::Identity,
+        version: now.version,
+        next: 3,
+        put: vec![SearchSegment { dead: 1, dead_bits: Some(vec![0b1000]), ..now.segments[0].clone() }],
+        remove: Vec::new(),
+        placed: now.changed.iter().map(hide).collect(),
+    };
+    assert!(search.change_search(forged).await.unwrap());
+    assert_ne!(faults(&world.engine, &model).await, IndexFaults::default());
+    anew(&world.engine).await.unwrap();
+    assert_eq!(faults(&world.engine, &model).await, IndexFaults::default(), "before anything is folded");
+    check(&world, &model, &mut dice, 5).await;
+    fold_all(&world.engine).await.unwrap();
+    model.write(&world, &mut dice, 30, true).await;
+    check(&world, &model, &mut dice, 10).await;
+    assert_eq!(faults(&world.engine, &model).await, IndexFaults::default());
+    let next = search.search_state(RowKind::Identity, &[], 0).await.unwrap().next;
+    assert!(next > 600, "no place is given twice: {next}");
 }
 
 /// What a verification says of the index, to a process.

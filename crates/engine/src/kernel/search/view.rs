@@ -143,6 +143,8 @@ pub(super) async fn view(kernel: &Kernel, kind: RowKind, n: u16) -> Result<View,
                 Arc::new(Segment { header, dead: segment.dead, dead_bits })
             }
         };
+        // Whoever sets it back in the database would have two records stand in one place.
+        view.next = view.next.max(segment.header.to);
         view.segments.push(segment);
     }
     let kept = view.segments.iter().map(|segment| (segment.header.build, Arc::clone(segment))).collect();

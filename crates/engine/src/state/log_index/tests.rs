@@ -1,4 +1,5 @@
 use serde_json::{Value, json};
+use tenure_api::log::DerivedIndex;
 use tenure_api::why::PastAccess;
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::people::person::Role;
@@ -336,7 +337,7 @@ async fn r97_a_timeline_tells_all_that_concerns_a_subject() {
     let other = world.person(Role::Requester).await;
     let refused = timeline(&world.engine, &other, "per_a", None, 20).await.unwrap_err();
     assert!(matches!(refused, OpError::Refused { .. }), "{refused}");
-    assert!(matches!(reindex(&world.engine, &other).await.unwrap_err(), OpError::Refused { .. }));
+    assert!(matches!(reindex(&world.engine, &other, DerivedIndex::Log).await.unwrap_err(), OpError::Refused { .. }));
     let own = other.person_id().unwrap().to_string();
     let asked: Vec<String> = refusals(&world.engine, &world.admin, &own, None, 9)
         .await
@@ -354,7 +355,7 @@ async fn r97_the_index_is_thrown_away_and_made_again() {
     happens(&world, &mut dice, 2_100, false).await;
     index_all(&world.engine).await.unwrap();
     let before = told(&world, "idn_b", None, 100).await;
-    reindex(&world.engine, &world.admin).await.unwrap();
+    reindex(&world.engine, &world.admin, DerivedIndex::Log).await.unwrap();
     assert_eq!(indexing::covered(&world.engine).await.unwrap().0, 0);
     assert_eq!(told(&world, "idn_b", None, 100).await, before);
     index_all(&world.engine).await.unwrap();
