@@ -1,5 +1,5 @@
-//! A deployment with a history behind it (`tenure-seed`): how soon it is ready, and how long its lists take, alone and
-//! while credentials are issued.
+//! A deployment with a history behind it (`tenure-seed`): how soon it is ready, how long its lists and its questions about
+//! the past take, alone and while credentials are issued, how fast its state is verified, and how soon an identity is cut.
 
 use std::cell::Cell;
 use std::fmt::Write as _;
@@ -24,6 +24,8 @@ const QUESTIONS: usize = 300;
 const ISSUERS: usize = 4;
 /// For how long it has to be calm.
 const CALM: Duration = Duration::from_secs(5);
+/// One of those who may revoke, in every seeded history.
+const SECURITY: &str = "Sunniva%20Berg";
 /// How often it is asked whether the index is made.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -111,6 +113,8 @@ pub async fn measure(asked: &Asked<'_>, report: &Report) -> Result<(String, Valu
     tokio::try_join!(issuing, asking)?;
     let rate = f64::from(issued.get()) / seconds.elapsed().as_secs_f64();
     let under_load = resident(&server);
+    let verified = verify(&api).await?;
+    let cuts = cut(&api, &issuers).await?;
     server.stop(rustix::process::Signal::TERM).await?;
     let mut table = format!(
         "{identities} identities; ready after {:.2} s; all of its index made {:.0} s after the start; calm {:.0} s after it; RssAnon {at_start} MiB when it was ready, {settled} MiB calm, {under_load} MiB under load; fdatasync p50 {:.2} ms\n\n| question | p50 | p99 | max | p99 beside {rate:.0} issuances/s |\n|---|---|---|---|---|\n",
@@ -124,11 +128,20 @@ pub async fn measure(asked: &Asked<'_>, report: &Report) -> Result<(String, Valu
         let cells = [alone.p50, alone.p99, alone.max, beside.p99].map(millis).join(" | ");
         let _ = writeln!(table, "| {question} | {cells} |");
     }
+    let _ = writeln!(
+        table,
+        "\n{:.0} rows/s verified against the log ({} rows, {} entries, all of it); an identity is cut in {}, at most {}.",
+        verified.rate,
+        verified.rows,
+        verified.entries,
+        millis(cuts.p50),
+        millis(cuts.max)
+    );
     let rows: Vec<Value> = rows
         .iter()
         .map(|row| json!({ "question": row.question, "p50_ms": row.alone.p50.as_secs_f64() * 1e3, "p99_ms": row.alone.p99.as_secs_f64() * 1e3, "p99_beside_ms": row.beside.p99.as_secs_f64() * 1e3 }))
         .collect();
-    let json = json!({ "identities": identities, "ready_s": ready.as_secs_f64(), "indexed_s": made.as_secs_f64(), "rss_anon_mib": { "ready": at_start, "calm": settled, "load": under_load }, "issuances_per_s": rate, "rows": rows });
+    let json = json!({ "identities": identities, "ready_s": ready.as_secs_f64(), "indexed_s": made.as_secs_f64(), "rss_anon_mib": { "ready": at_start, "calm": settled, "load": under_load }, "issuances_per_s": rate, "rows": rows, "verified_rows_per_s": verified.rate, "cut_p50_ms": cuts.p50.as_secs_f64() * 1e3, "entries": verified.entries });
     Ok((table, json))
 }
 
@@ -208,6 +221,17 @@ async fn questions(api: &Api) -> Result<Vec<(&'static str, Vec<String>)>> {
         format!("/v1/identities?state={state}&kind={kind}&environment={environment}&sort={}", dice.one(&orders))
     });
     let whole = each(&mut |dice| format!("/v1/identities?sort={}&count=true", dice.one(&orders)));
+    let ids = |page: &Value| -> Vec<String> {
+        let items = page.get("items").and_then(Value::as_array).into_iter().flatten();
+        items.filter_map(|item| item.get("id")?.as_str().map(str::to_owned)).collect()
+    };
+    let resources = ids(&fetch(api, "/v1/resources?limit=200").await?);
+    let some = ids(&fetch(api, "/v1/identities?limit=200&sort=name").await?);
+    let cycled = |ids: &[String], path: &dyn Fn(&str) -> String| -> Vec<String> {
+        ids.iter().cycle().take(QUESTIONS).map(|id| path(id)).collect()
+    };
+    let touched = cycled(&resources, &|id| format!("/v1/resources/{id}/access"));
+    let timelines = cycled(&some, &|id| format!("/v1/log/timeline?subject={id}&limit=100"));
     let mut deep = Vec::with_capacity(QUESTIONS);
     let first = "/v1/identities?state=active&sort=-name".to_owned();
     let mut next = first.clone();
@@ -226,6 +250,8 @@ async fn questions(api: &Api) -> Result<Vec<(&'static str, Vec<String>)>> {
         ("three filters, sorted", filtered),
         ("all, sorted, counted", whole),
         ("pages 1 to 300", deep),
+        ("who could touch a resource", touched),
+        ("what happened to an identity", timelines),
     ])
 }
 
@@ -254,6 +280,50 @@ async fn ask(api: &Api, paths: &[String]) -> Result<Summary> {
         }
     }
     Ok(latencies.finish())
+}
+
+/// How fast the state was held against the whole log.
+struct VerifiedState {
+    rate: f64,
+    rows: u64,
+    entries: u64,
+}
+
+async fn verify(api: &Api) -> Result<VerifiedState> {
+    let begun = Instant::now();
+    let report = post(api, "/v1/log/verify-state?full=true", &json!({})).await?;
+    let count = |member: &str| report.get(member).and_then(Value::as_u64).context("a report without its counts");
+    let (rows, entries) = (count("rows")?, count("entries")?);
+    match report.get("faults").and_then(Value::as_array).map(Vec::len) {
+        Some(0) => Ok(VerifiedState { rate: rows as f64 / begun.elapsed().as_secs_f64(), rows, entries }),
+        _ => bail!("the state isn't what the log says: {report}"),
+    }
+}
+
+/// Revokes everything of each of these identities, one after the other.
+async fn cut(api: &Api, issuers: &[Issuer]) -> Result<Summary> {
+    let mut latencies = Latencies::default();
+    let made = post(api, &format!("/v1/people/{SECURITY}/operator-tokens"), &json!({})).await?;
+    let token = text(&made, "/operator_token")?;
+    let api = &Api { authorization: Some(format!("authorization: Bearer {token}")), ..*api };
+    for issuer in issuers {
+        let ask = json!({ "target": { "type": "identity", "id": issuer.id }, "reason": "measured" });
+        let begun = Instant::now();
+        post(api, "/v1/revocations", &ask).await?;
+        latencies.add(begun.elapsed());
+    }
+    Ok(latencies.finish())
+}
+
+async fn post(api: &Api, path: &str, body: &Value) -> Result<Value> {
+    let headers: Vec<&str> =
+        api.authorization.as_deref().into_iter().chain(["content-type: application/json"]).collect();
+    let request = request("POST", path, api.address, &headers, body.to_string().as_bytes());
+    let reply = Connection::open(api.address).await?.exchange(&request).await?;
+    if !reply.is_success() {
+        bail!("{path} answered {}", reply.summary());
+    }
+    Ok(serde_json::from_slice(&reply.body)?)
 }
 
 /// An identity that gets credentials.

@@ -235,11 +235,27 @@ impl Leaf {
     /// # Errors
     /// See [`LeafError`].
     pub fn parse(bytes: &[u8]) -> Result<Self, LeafError> {
+        let leaf = Self::read(bytes)?;
+        // Longer heads, texts that have a shorter form, names out of their order: writing it again finds them all.
+        if let Some((&PACKED, item)) = bytes.split_first() {
+            let edition = edition(&mut Reader::new(item, 0))?;
+            if leaf.encode_packed(edition)? != bytes {
+                return Err(LeafError::NotCanonical);
+            }
+        }
+        Ok(leaf)
+    }
+
+    /// The same of bytes whose hash vouches for them, as those of one's own log: whether they are the one form is not asked.
+    ///
+    /// # Errors
+    /// See [`LeafError`].
+    pub fn read(bytes: &[u8]) -> Result<Self, LeafError> {
         if bytes.len() > MAX_LEAF_BYTES {
             return Err(LeafError::TooLarge { bytes: bytes.len() });
         }
         match bytes.split_first() {
-            Some((&PACKED, item)) => Self::parse_packed(bytes, item),
+            Some((&PACKED, item)) => Self::read_packed(item),
             // Text begins with none of these: they are left for versions to come.
             Some((&version @ 3..=31, _)) if !version.is_ascii_whitespace() => {
                 Err(LeafError::Version(u64::from(version)))
@@ -248,12 +264,9 @@ impl Leaf {
         }
     }
 
-    fn parse_packed(bytes: &[u8], item: &[u8]) -> Result<Self, LeafError> {
+    fn read_packed(item: &[u8]) -> Result<Self, LeafError> {
         let mut reader = Reader::new(item, 0);
-        if reader.array()? != 11 {
-            return Err(PackedError::Form.into());
-        }
-        let edition = reader.unsigned()?;
+        let edition = edition(&mut reader)?;
         reader.know(Words::known_to(edition).ok_or(LeafError::Edition(edition))?);
         let at = reader.signed()?;
         let (control, kind, id) = (reader.text()?, reader.text()?, reader.text()?);
@@ -268,9 +281,7 @@ impl Leaf {
         }
         reader.end()?;
         let actor = Actor { id: actor_id, kind: actor_kind };
-        let leaf = Self { actor, at, control, data, id, kind, personal, rows, subjects };
-        // Longer heads, texts that have a shorter form, names out of their order: writing it again finds them all.
-        if leaf.encode_packed(edition)? == bytes { Ok(leaf) } else { Err(LeafError::NotCanonical) }
+        Ok(Self { actor, at, control, data, id, kind, personal, rows, subjects })
     }
 
     fn parse_json(bytes: &[u8]) -> Result<Self, LeafError> {
@@ -362,6 +373,14 @@ fn other_version(bytes: &[u8], error: serde_json::Error) -> LeafError {
         Ok(Version { v }) if v != JSON => LeafError::Version(v),
         _ => LeafError::Malformed(error),
     }
+}
+
+/// How many words the writer of a packed leaf knew, with which it begins.
+fn edition(reader: &mut Reader<'_>) -> Result<u64, LeafError> {
+    if reader.array()? != 11 {
+        return Err(PackedError::Form.into());
+    }
+    Ok(reader.unsigned()?)
 }
 
 fn row(reader: &mut Reader<'_>) -> Result<RowDigest, LeafError> {

@@ -79,7 +79,7 @@ pub(crate) fn commit_key(id: &str) -> i64 {
 
 /// What an entry says.
 pub(crate) fn leaf_of_entry(leaf: &[u8]) -> Result<Leaf, StoreError> {
-    Leaf::parse(leaf).map_err(|error| StoreError::Unavailable(format!("an entry of the log can't be read: {error}")))
+    Leaf::read(leaf).map_err(|error| StoreError::Unavailable(format!("an entry of the log can't be read: {error}")))
 }
 
 /// Puts a value beside its entry, if that is among these.

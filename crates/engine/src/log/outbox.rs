@@ -415,7 +415,7 @@ fn pending(index: u64, leaf: &Leaf, person: Option<PersonId>, now: Timestamp) ->
 }
 
 fn parsed(entry: &LogEntry) -> Result<Leaf, OpError> {
-    Leaf::parse(&entry.leaf).map_err(|error| OpError::Internal(format!("the entry {}: {error}", entry.index)))
+    Leaf::read(&entry.leaf).map_err(|error| OpError::Internal(format!("the entry {}: {error}", entry.index)))
 }
 
 fn actor() -> Actor {

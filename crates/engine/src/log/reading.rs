@@ -270,7 +270,7 @@ fn texts(hashes: &[Hash]) -> Vec<String> {
 
 fn feed_event(entry: &LogEntry) -> Result<FeedEvent, OpError> {
     let leaf =
-        Leaf::parse(&entry.leaf).map_err(|error| OpError::Internal(format!("the entry {}: {error}", entry.index)))?;
+        Leaf::read(&entry.leaf).map_err(|error| OpError::Internal(format!("the entry {}: {error}", entry.index)))?;
     Ok(told(entry.index, leaf))
 }
 

@@ -32,7 +32,7 @@ pub async fn archive_next(kernel: &Kernel) -> Result<bool, OpError> {
     let Some(entry) = entries.first().filter(|entry| entry.index == last) else {
         return Ok(false);
     };
-    let leaf = Leaf::parse(&entry.leaf).map_err(|error| OpError::Internal(format!("the entry {last}: {error}")))?;
+    let leaf = Leaf::read(&entry.leaf).map_err(|error| OpError::Internal(format!("the entry {last}: {error}")))?;
     if Timestamp::from_micros(leaf.at).plus(kernel.settings.archive_after) > reading.now {
         return Ok(false);
     }

@@ -15,6 +15,7 @@ use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tracing::{Instrument as _, field};
 
 use crate::access::person_access::grant_deadlines;
@@ -187,7 +188,13 @@ async fn work_grant(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Resul
 }
 
 pub(crate) async fn run(kernel: Arc<Kernel>, stop: watch::Receiver<bool>) {
-    future::join_all(kinds().map(|kind| run_kind(&kernel, kind, stop.clone()))).await;
+    // Each is a task of its own: of many that fall due at once, several processors work off several kinds.
+    let mut loops = JoinSet::new();
+    for kind in kinds() {
+        let (kernel, stop) = (Arc::clone(&kernel), stop.clone());
+        loops.spawn(async move { run_kind(&kernel, kind, stop).await });
+    }
+    super::all(loops).await;
 }
 
 /// Works off a kind for as long as the server runs: what takes long of one kind holds up no other.

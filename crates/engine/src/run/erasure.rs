@@ -58,7 +58,7 @@ async fn left_at(kernel: &Kernel, stored: &Stored<Person>) -> Result<Timestamp, 
     }
     let index = stored.position.index;
     let entry = kernel.store.entries(index, 1).await?.into_iter().find(|entry| entry.index == index);
-    let leaf = entry.and_then(|entry| Leaf::parse(&entry.leaf).ok());
+    let leaf = entry.and_then(|entry| Leaf::read(&entry.leaf).ok());
     leaf.map(|leaf| Timestamp::from_micros(leaf.at))
         .ok_or_else(|| OpError::Internal(format!("the entry {index} is missing from the log, or can't be read")))
 }

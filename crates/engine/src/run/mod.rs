@@ -40,6 +40,11 @@ pub async fn work(kernel: Arc<Kernel>, channels: Vec<Arc<dyn Notify>>, stop: wat
     loops.spawn(indexing::run(Arc::clone(&kernel), stop.clone()));
     loops.spawn(fold::run(Arc::clone(&kernel), stop.clone()));
     loops.spawn(purging::run(kernel, stop));
+    all(loops).await;
+}
+
+/// Waits for every loop; what panicked in one of them panics here.
+async fn all(mut loops: JoinSet<()>) {
     while let Some(ended) = loops.join_next().await {
         if let Err(error) = ended
             && let Ok(panic) = error.try_into_panic()

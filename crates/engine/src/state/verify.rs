@@ -194,7 +194,7 @@ async fn replay(kernel: &Kernel, extent: Extent, index: &mut IndexCheck) -> Resu
                 replay.lacks(&mut report, entry.index);
             }
             let hash = leaf_hash(&entry.leaf);
-            match Leaf::parse(&entry.leaf) {
+            match Leaf::read(&entry.leaf) {
                 Ok(leaf) if tiles.agree(entry.index, &hash) => {
                     index.entry(kernel, entry.index, &leaf);
                     for row in &leaf.rows {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tenure_core::store::port::{LogEntry, StoreError};
 
 use super::session::Pool;
-use crate::archive::{self, WIDTH, bundle_of};
+use crate::archive::{self, WIDTH, bundle_of, bundles};
 use crate::row::{place, signed, unsigned};
 
 const ARCHIVED: &str = "SELECT max(bundle) FROM archive";
@@ -34,9 +34,8 @@ pub(super) async fn archived(pool: &Pool) -> Result<u64, StoreError> {
 /// It is asked after the entries that aren't archived: what was archived between the two is found here.
 pub(super) async fn entries(pool: &Pool, from: u64, until: u64, n: u16) -> Result<Vec<LogEntry>, StoreError> {
     let (first, last) = (signed(bundle_of(from)), signed(bundle_of(until.saturating_sub(1))));
-    let bundles = i64::from(n) / i64::try_from(WIDTH).unwrap_or(i64::MAX) + 2;
-    let found = pool.query(ENTRIES, &[&first, &last, &bundles]).await?;
-    Ok(found.iter().flat_map(opened).collect())
+    let found = pool.query(ENTRIES, &[&first, &last, &signed(bundles(from, n))]).await?;
+    Ok(found.iter().flat_map(|row| opened(row, |index| (from..until).contains(&index))).collect())
 }
 
 /// Those of these entries that are archived.
@@ -44,13 +43,13 @@ pub(super) async fn entries_at(pool: &Pool, indexes: &BTreeSet<u64>) -> Result<V
     let bundles: BTreeSet<i64> = indexes.iter().map(|index| signed(bundle_of(*index))).collect();
     let bundles: Vec<i64> = bundles.into_iter().collect();
     let found = pool.query(BUNDLES, &[&bundles]).await?;
-    Ok(found.iter().flat_map(opened).filter(|entry| indexes.contains(&entry.index)).collect())
+    Ok(found.iter().flat_map(|row| opened(row, |index| indexes.contains(&index))).collect())
 }
 
-/// The entries in the columns `bundle, bytes, tile`.
-fn opened(row: &tokio_postgres::Row) -> Vec<LogEntry> {
+/// The entries that are wanted of the columns `bundle, bytes, tile`.
+fn opened(row: &tokio_postgres::Row, wanted: impl Fn(u64) -> bool) -> Vec<LogEntry> {
     let tile: Option<&[u8]> = row.get(2);
-    archive::open(unsigned(row.get(0)), row.get(1), tile.unwrap_or_default())
+    archive::open(unsigned(row.get(0)), row.get(1), tile.unwrap_or_default(), wanted)
 }
 
 /// Archives a bundle, if it is sealed.

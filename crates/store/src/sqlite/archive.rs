@@ -1,10 +1,12 @@
 //! Archived entries in SQLite.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, Transaction, params};
 use tenure_core::store::port::{LogEntry, StoreError};
 
 use super::reader::{self, Down};
-use crate::archive::{self, WIDTH, bundle_of};
+use crate::archive::{self, WIDTH, bundle_of, bundles};
 use crate::row::{place, signed, unsigned};
 
 /// How many bundles there are, which is the number of the next one.
@@ -17,7 +19,6 @@ pub(super) fn archived(connection: &Connection) -> Result<u64, Down> {
 
 /// The archived entries from `from` on that come before `until`, at most those of the bundles that `n` entries are in.
 pub(super) fn entries(connection: &Connection, from: u64, until: u64, n: u16) -> Result<Vec<LogEntry>, Down> {
-    let bundles = u64::from(n) / WIDTH + 2;
     let mut statement = connection.prepare_cached(
         "SELECT a.bundle, a.bytes, t.bytes FROM archive a LEFT JOIN tile t ON t.shard = 0 AND t.level = 0 AND t.idx = a.bundle
          WHERE a.bundle BETWEEN $1 AND $2 ORDER BY a.bundle LIMIT $3",
@@ -25,12 +26,31 @@ pub(super) fn entries(connection: &Connection, from: u64, until: u64, n: u16) ->
     let mut rows = statement.query(params![
         signed(bundle_of(from)),
         signed(bundle_of(until.saturating_sub(1))),
-        signed(bundles)
+        signed(bundles(from, n))
     ])?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
         let (bytes, tile): (Vec<u8>, Option<Vec<u8>>) = (row.get(1)?, row.get(2)?);
-        entries.extend(archive::open(unsigned(row.get(0)?), &bytes, &tile.unwrap_or_default()));
+        let wanted = |index| (from..until).contains(&index);
+        entries.extend(archive::open(unsigned(row.get(0)?), &bytes, &tile.unwrap_or_default(), wanted));
+    }
+    Ok(entries)
+}
+
+/// Those of these entries that are archived; each bundle is opened once.
+pub(super) fn entries_at(connection: &Connection, indexes: &BTreeSet<u64>) -> Result<Vec<LogEntry>, Down> {
+    let mut statement = connection.prepare_cached(
+        "SELECT a.bytes, t.bytes FROM archive a LEFT JOIN tile t ON t.shard = 0 AND t.level = 0 AND t.idx = a.bundle WHERE a.bundle = $1",
+    )?;
+    let bundles: BTreeSet<u64> = indexes.iter().map(|index| bundle_of(*index)).collect();
+    let mut entries = Vec::with_capacity(indexes.len());
+    for bundle in bundles {
+        let mut rows = statement.query([signed(bundle)])?;
+        if let Some(row) = rows.next()? {
+            let (bytes, tile): (Vec<u8>, Option<Vec<u8>>) = (row.get(0)?, row.get(1)?);
+            let wanted = |index| indexes.contains(&index);
+            entries.extend(archive::open(bundle, &bytes, &tile.unwrap_or_default(), wanted));
+        }
     }
     Ok(entries)
 }

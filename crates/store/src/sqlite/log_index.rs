@@ -1,5 +1,7 @@
 //! The log's index in SQLite.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tenure_core::store::log_index::{LogIndexStore, Segment, SegmentChange, SegmentList};
 use tenure_core::store::port::{BoxFuture, LogEntry, StoreError};
@@ -117,18 +119,21 @@ fn entries_at(connection: &Connection, indexes: &[u64]) -> Result<Vec<LogEntry>,
     let transaction = connection.unchecked_transaction()?;
     let mut statement = transaction.prepare_cached("SELECT leaf FROM entry WHERE place = $1")?;
     let mut entries = Vec::with_capacity(asked.len());
-    let mut archived: Vec<LogEntry> = Vec::new();
+    let mut lacking = BTreeSet::new();
     for index in asked {
         let entry = statement
             .query_row([place(index)], |found| Ok(LogEntry { index, leaf: found.get(0)?, personal: Vec::new() }))
             .optional()?;
-        if entry.is_none() && archived.last().is_none_or(|last| last.index < index) {
-            archived = archive::entries(&transaction, index, index.saturating_add(1), 1)?;
+        match entry {
+            Some(entry) => entries.push(entry),
+            None => drop(lacking.insert(index)),
         }
-        let in_archive = || archived.iter().find(|entry| entry.index == index).cloned();
-        entries.extend(entry.or_else(in_archive));
     }
     drop(statement);
+    if !lacking.is_empty() {
+        entries.extend(archive::entries_at(&transaction, &lacking)?);
+        entries.sort_unstable_by_key(|entry| entry.index);
+    }
     transaction.commit()?;
     Ok(entries)
 }

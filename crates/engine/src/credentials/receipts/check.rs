@@ -205,7 +205,7 @@ fn unanswered(resource: &Resource) -> Point {
 /// The time that the log gives a position: when a revocation was in force.
 async fn committed_at(kernel: &Kernel, position: Position) -> Result<Option<Timestamp>, OpError> {
     let entries = kernel.store.entries(position.index, 1).await?;
-    Ok(entries.first().and_then(|entry| Leaf::parse(&entry.leaf).ok()).map(|leaf| Timestamp::from_micros(leaf.at)))
+    Ok(entries.first().and_then(|entry| Leaf::read(&entry.leaf).ok()).map(|leaf| Timestamp::from_micros(leaf.at)))
 }
 
 /// Whether an identity of the scope was there when it was cut: who joined since lost nothing.

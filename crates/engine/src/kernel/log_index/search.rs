@@ -463,7 +463,7 @@ pub(crate) async fn read_entries(
 
 /// The entry's leaf.
 pub(crate) fn leaf_of(entry: &LogEntry) -> Result<Leaf, OpError> {
-    Leaf::parse(&entry.leaf).map_err(|error| OpError::Internal(format!("entry {} can't be read: {error}", entry.index)))
+    Leaf::read(&entry.leaf).map_err(|error| OpError::Internal(format!("entry {} can't be read: {error}", entry.index)))
 }
 
 async fn exactly(kernel: &Kernel, indexes: &[u64]) -> Result<Vec<LogEntry>, OpError> {
