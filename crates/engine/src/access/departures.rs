@@ -118,7 +118,6 @@ pub async fn suspend_person(
         },
     )
     .await?;
-    kernel.poke.send_replace(());
     Ok(changed)
 }
 
@@ -190,7 +189,6 @@ pub async fn resume_person(
         },
     )
     .await?;
-    kernel.poke.send_replace(());
     Ok(changed)
 }
 
@@ -228,7 +226,6 @@ pub async fn depart_person(
             }
             let (mut departure, committed) = kernel.decide(decision).await?;
             departure.person.log = Some(kernel.logged(&committed).await?);
-            kernel.poke.send_replace(());
             Ok(departure)
         })
         .await

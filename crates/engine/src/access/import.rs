@@ -252,7 +252,6 @@ async fn follow(
         .fact("unchanged", report.unchanged)
         .fact("digest", &report.digest);
     let done = done(kernel, caller, Changeset::new(caller.author(), now, event)).await?;
-    kernel.poke.send_replace(());
     Ok(done)
 }
 
@@ -355,7 +354,6 @@ pub async fn decide_difference(
                     Ok((changeset, (difference, stored.revision + 1)))
                 })
                 .await?;
-            kernel.poke.send_replace(());
             kernel.changed(difference, revision, &committed).await
         })
         .await

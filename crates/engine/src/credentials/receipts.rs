@@ -53,7 +53,6 @@ pub async fn signed(kernel: &Kernel, receipt: &Receipt) -> Result<String, OpErro
 /// wrong with the check is the worker's to repeat: the revocation itself stands, and its caller is told so.
 pub(crate) async fn first_receipt(kernel: &Kernel, id: ReceiptId) -> Result<ReceiptView, OpError> {
     let checked = check_receipt(kernel, id).await;
-    kernel.poke.send_replace(());
     match checked {
         Ok(view) => return Ok(view),
         Err(error) => tracing::warn!(%error, receipt = %id, "the receipt is checked again by a worker"),

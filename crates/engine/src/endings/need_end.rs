@@ -66,7 +66,6 @@ pub async fn close_need(
             kernel.changed(need, revision, &committed).await
         })
         .await?;
-    kernel.poke.send_replace(());
     Ok(closed)
 }
 

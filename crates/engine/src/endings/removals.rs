@@ -82,7 +82,6 @@ pub async fn raise_removal(kernel: &Kernel, caller: &Caller, ask: NewRemoval) ->
             kernel.changed(removal, revision, &committed).await
         })
         .await?;
-    kernel.poke.send_replace(());
     Ok(raised)
 }
 
@@ -269,7 +268,6 @@ pub async fn confirm_removal(
             kernel.changed(removal, revision, &committed).await
         })
         .await?;
-    kernel.poke.send_replace(());
     Ok(confirmed)
 }
 
@@ -291,7 +289,6 @@ pub async fn release_removal(
             kernel.changed(removal, revision, &committed).await
         })
         .await?;
-    kernel.poke.send_replace(());
     Ok(released)
 }
 

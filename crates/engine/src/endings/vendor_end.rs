@@ -79,7 +79,6 @@ pub async fn end_vendor(
                     Ok((changeset, (vendor, stored.revision + 1, receipt)))
                 })
                 .await?;
-            kernel.poke.send_replace(());
             Ok(VendorEnded {
                 vendor: kernel.changed(vendor, revision, &committed).await?,
                 receipt,

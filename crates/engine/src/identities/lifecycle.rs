@@ -313,7 +313,6 @@ pub async fn retire(kernel: &Kernel, caller: &Caller, id: IdentityId, reason: St
             retiring(kernel, caller.author(), &stored, "by_hand", reason, now).await
         })
         .await?;
-    kernel.poke.send_replace(());
     Ok(view)
 }
 
@@ -380,7 +379,6 @@ pub async fn complete_task(
         },
     )
     .await?;
-    kernel.poke.send_replace(());
     Ok(view)
 }
 

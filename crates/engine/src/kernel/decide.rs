@@ -124,6 +124,7 @@ impl Kernel {
         let outcome = self.store.commit(changeset.clone()).instrument(span.clone()).await;
         self.timings.committed(first.map(Event::control), &outcome, watch.elapsed());
         if let Outcome::Committed(committed) = &outcome {
+            self.due_now.committed(changeset);
             span.record("position", field::display(committed.position()));
             span.in_scope(|| tracing::debug!("committed"));
         }

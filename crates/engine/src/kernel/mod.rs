@@ -57,6 +57,7 @@ use crate::kernel::key_cache::KeyCache;
 use crate::kernel::memory::Memory;
 use crate::kernel::outbound::Fetch;
 use crate::kernel::policy::Policies;
+use crate::kernel::work::DueNow;
 
 /// What can be set about the engine.
 #[derive(Debug, Clone)]
@@ -189,8 +190,8 @@ pub struct Kernel {
     pub(crate) timings: Timings,
     /// The channels that notices go out on.
     pub(crate) channels: Mutex<Vec<&'static str>>,
-    /// Sent whenever something fell due by a change that was just made: who works it off looks at once.
-    pub(crate) poke: watch::Sender<()>,
+    /// What fell due by a change that was just made.
+    pub(crate) due_now: DueNow,
 }
 
 impl Kernel {
@@ -236,7 +237,7 @@ impl Kernel {
             counters: Counters::default(),
             timings: Timings::default(),
             channels: Mutex::default(),
-            poke: watch::Sender::new(()),
+            due_now: DueNow::default(),
         }
     }
 

@@ -196,7 +196,6 @@ pub(crate) async fn edited<T>(
     made: Made<T>,
     committed: &Committed,
 ) -> Result<Edited<Revised<T>>, OpError> {
-    kernel.poke.send_replace(());
     Ok(match made {
         Made::Record(record, revision) => Edited::Changed(kernel.changed(record, revision, committed).await?),
         Made::Request(request) => {

@@ -44,7 +44,6 @@ pub async fn open_request(kernel: &Kernel, caller: &Caller, ask: NewRequest) -> 
                     Ok((changeset, (request, 1)))
                 })
                 .await?;
-            kernel.poke.send_replace(());
             route::request_view(kernel, request, revision, Some(&committed)).await
         })
         .await

@@ -125,7 +125,6 @@ pub async fn complete_review(
             kernel.changed(review, revision, &committed).await
         })
         .await?;
-    kernel.poke.send_replace(());
     Ok(done)
 }
 

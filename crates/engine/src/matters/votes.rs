@@ -111,7 +111,6 @@ pub async fn vote(
                     Ok((changeset, (request, stored.revision + 1)))
                 })
                 .await?;
-            kernel.poke.send_replace(());
             route::request_view(kernel, request, revision, Some(&committed)).await
         })
         .await

@@ -41,7 +41,7 @@ const BATCH: u16 = 64;
 const AT_ONCE: usize = 32;
 /// How often work is decided again when what it rests on has changed meanwhile.
 const ATTEMPTS: u32 = 4;
-/// How long nothing is looked for when nothing was found and nobody pokes.
+/// How long nothing is looked for when nothing was found and nothing fell due by a commit of this process.
 const IDLE: Duration = Duration::from_millis(500);
 
 /// The kinds that are worked off here. Calls back have a loop of their own: they wait for others.
@@ -199,17 +199,17 @@ pub(crate) async fn run(kernel: Arc<Kernel>, stop: watch::Receiver<bool>) {
 
 /// Works off a kind for as long as the server runs: what takes long of one kind holds up no other.
 async fn run_kind(kernel: &Kernel, kind: DueKind, mut stop: watch::Receiver<bool>) {
-    let mut poked = kernel.poke.subscribe();
+    let Some(mut due_now) = kernel.due_now.of(kind) else { return };
     while !*stop.borrow() {
-        // Whoever pokes after this has what is due looked for once more.
-        poked.mark_unchanged();
+        // What falls due after this is looked for once more.
+        due_now.mark_unchanged();
         match work_kind(kernel, kind).await {
             Ok(0) => {}
             Ok(_) => continue,
             Err(error) => tracing::warn!(%error, kind = kind.as_str(), "deadlines can't be worked off now"),
         }
         tokio::select! {
-            _ = poked.changed() => {}
+            _ = due_now.changed() => {}
             () = tokio::time::sleep(IDLE) => {}
             _ = stop.changed() => {}
         }

@@ -97,10 +97,7 @@ pub async fn take_delivery(kernel: &Kernel, delivery: Delivery<'_>) -> Result<De
         Err(error) => Err(error),
     };
     match taken {
-        Ok(signals) => {
-            kernel.poke.send_replace(());
-            Ok(DeliveryTaken { signals, duplicate: false })
-        }
+        Ok(signals) => Ok(DeliveryTaken { signals, duplicate: false }),
         Err(OpError::Refused { reason: Reason::ProofReplayed, .. }) => {
             Ok(DeliveryTaken { signals: taken_before(kernel, source, digest).await?, duplicate: true })
         }
