@@ -3,6 +3,7 @@
 mod app;
 mod approve;
 mod caller;
+mod console;
 mod contract;
 mod health;
 mod layers;

@@ -1,0 +1,35 @@
+//! The console: the server's pages for people. A handler finds out who reads, calls the use case that the API has for
+//! it, and hands its view to a template of `tenure-console`; what somebody may read and do, the engine says.
+//!
+//! Addresses are those of the API without `/v1`, so that whoever knows one knows the other: `/identities/{id}`. A form
+//! is sent to the page's own address or to one below it, and leads to a page by 303; what was wrong with it comes back
+//! with everything that was typed.
+
+mod asset;
+mod deeds;
+mod directory;
+mod home;
+mod identities;
+mod reader;
+mod receipts;
+mod requests;
+mod stop;
+mod watch;
+
+use crate::app::App;
+use crate::contract::api::Api;
+
+pub(crate) fn routes(api: Api<App>) -> Api<App> {
+    let rooms = [
+        asset::routes,
+        home::routes,
+        identities::routes,
+        deeds::routes,
+        requests::routes,
+        stop::routes,
+        receipts::routes,
+        watch::routes,
+        directory::routes,
+    ];
+    rooms.into_iter().fold(api, |api, routes| routes(api))
+}
