@@ -7,7 +7,7 @@
   const UNITS = [['year', 31557600, 2], ['month', 2629800, 2], ['day', 86400, 2], ['hour', 3600, 1], ['minute', 60, 1]];
   const relative = (seconds) => {
     const length = Math.abs(seconds);
-    if (length < 45) return 'now';
+    if (length < 45) return 'just now';
     const [name, unit] = UNITS.find(([, unit, least]) => length >= unit * least) ?? ['second', 1];
     const count = Math.floor(length / unit);
     const text = `${count} ${name}${count === 1 ? '' : 's'}`;

@@ -37,11 +37,13 @@ pub const SCRIPT: Asset =
 /// The ceremonies of passkeys, on the pages of the sign-in.
 pub const SIGN_IN: Asset =
     Asset::new("sign-in.js", "text/javascript; charset=utf-8", include_bytes!("../assets/sign-in.js"));
+/// The computation of a proof, on the pages of the log's entries.
+pub const PROOF: Asset = Asset::new("proof.js", "text/javascript; charset=utf-8", include_bytes!("../assets/proof.js"));
 /// The sign of the product in a browser's tab.
 pub const ICON: Asset = Asset::new("icon.svg", "image/svg+xml", include_bytes!("../assets/icon.svg"));
 
 /// Every file.
-pub const ALL: &[Asset] = &[STYLE, SCRIPT, SIGN_IN, ICON];
+pub const ALL: &[Asset] = &[STYLE, SCRIPT, SIGN_IN, PROOF, ICON];
 
 /// FNV-1a: it tells our own editions of a file apart, and guards against nobody.
 const fn digest(mut bytes: &[u8]) -> u64 {

@@ -29,6 +29,7 @@ pub(crate) struct Look {
     pub choices: Vec<Choice>,
     pub is_searched: bool,
     pub empty: &'static str,
+    pub make: Option<(&'static str, &'static str)>,
 }
 
 /// A list by its look, each record by its row.
@@ -42,9 +43,10 @@ pub(crate) fn listed<T>(
 ) -> ListPage {
     let now = frame.now;
     let rows = page.items.iter().map(|item| row(item, now)).collect();
-    let Look { columns, views, choices, is_searched, empty } = look;
+    let Look { columns, views, choices, is_searched, empty, make } = look;
+    let make = make.map(|(word, to)| (word, Address::new(to)));
     let called = names.iter().map(|(id, name)| (id.clone(), name.clone())).collect();
-    let parts = Parts { address, intro: "", columns, views, choices, is_searched, called, export: None, empty };
+    let parts = Parts { address, intro: "", columns, views, choices, is_searched, called, make, export: None, empty };
     ListPage::new(frame, parts, rows, End { next: page.next, count: page.count, unreadable: page.unreadable })
 }
 
@@ -180,6 +182,7 @@ impl Entity for Person {
             ],
             is_searched: true,
             empty: text::NO_PEOPLE,
+            make: Some((text::NEW_PERSON, "/people/new")),
         };
         listed(frame, address, page, names, look, |row, now| {
             let person = &row.record;
@@ -231,6 +234,7 @@ impl Entity for Team {
             choices: Vec::new(),
             is_searched: true,
             empty: text::NO_TEAMS,
+            make: None,
         };
         listed(frame, address, page, names, look, |row, now| {
             let team = &row.record;
@@ -277,6 +281,7 @@ impl Entity for Application {
             }],
             is_searched: true,
             empty: text::NO_APPLICATIONS,
+            make: Some((text::NEW_APPLICATION, "/applications/new")),
         };
         listed(frame, address, page, names, look, |row, _| {
             let application = &row.record;
@@ -335,6 +340,7 @@ impl Entity for Vendor {
             }],
             is_searched: true,
             empty: text::NO_VENDORS,
+            make: None,
         };
         listed(frame, address, page, names, look, |row, now| {
             let vendor = &row.record;
@@ -386,6 +392,7 @@ impl Entity for Resource {
             choices: Vec::new(),
             is_searched: true,
             empty: text::NO_RESOURCES,
+            make: Some((text::NEW_RESOURCE, "/resources/new")),
         };
         listed(frame, address, page, names, look, |row, _| {
             let resource = &row.record;
@@ -436,6 +443,7 @@ impl Entity for Environment {
             choices: Vec::new(),
             is_searched: true,
             empty: text::NO_ENVIRONMENTS,
+            make: Some((text::NEW_ENVIRONMENT, "/environments/new")),
         };
         listed(frame, address, page, names, look, |row, _| {
             let environment = &row.record;
@@ -493,6 +501,7 @@ impl Entity for CloudAccount {
             }],
             is_searched: true,
             empty: text::NO_CLOUD_ACCOUNTS,
+            make: None,
         };
         listed(frame, address, page, names, look, |row, _| {
             let account = &row.record;

@@ -69,6 +69,8 @@ pub enum Place {
     CloudAccounts,
     /// The log.
     Log,
+    /// The policy set in force.
+    Policy,
     /// What isn't there yet.
     Later,
     /// Reader's own account, and whatever stands in no other place.
@@ -132,6 +134,10 @@ pub const GROUPS: &[Group] = &[
             item(Place::Environments, "/environments", text::ENVIRONMENTS, ""),
             item(Place::CloudAccounts, "/cloud-accounts", text::CLOUD_ACCOUNTS, ""),
         ],
+    },
+    Group {
+        word: text::RECORD,
+        items: &[item(Place::Log, "/log", text::LOG, "l"), item(Place::Policy, "/policy", text::POLICY, "y")],
     },
     Group { word: "", items: &[item(Place::Later, "/later", text::LATER, "")] },
 ];

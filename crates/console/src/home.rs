@@ -11,7 +11,6 @@ use tenure_core::request::review::{Review, ReviewSubject};
 
 use crate::address::Address;
 use crate::frame::Frame;
-use crate::list::Table;
 use crate::markup::filters;
 use crate::records::Named;
 use crate::state::State;
@@ -78,7 +77,7 @@ pub struct HomePage {
     most: u64,
     ratio: String,
     counted: Option<When>,
-    receipts: Option<Table>,
+    receipts: Option<Vec<Item>>,
     findings: Vec<Item>,
 }
 
@@ -124,7 +123,7 @@ impl HomePage {
             counted: census.map(|census| When::new(census.at, now)),
             states,
             kinds,
-            receipts: receipts.map(|receipts| stop::receipt_table(&receipts, names, now)),
+            receipts: receipts.map(|receipts| receipts.iter().map(|view| receipt(view, names, now)).collect()),
             findings: findings.unwrap_or_default().iter().map(|view| finding(view, names, now)).collect(),
             groups: groups.into_iter().filter(|group| !group.items.is_empty()).collect(),
             frame,
@@ -204,6 +203,20 @@ fn finding(view: &FindingView, names: &Names, now: Timestamp) -> Item {
         is_late: false,
         deed: text::LOOK,
         to: Address::new("/findings").below(&finding.id.to_string()),
+    }
+}
+
+fn receipt(view: &ReceiptView, names: &Names, now: Timestamp) -> Item {
+    let receipt = &view.receipt;
+    Item {
+        what: stop::revoked(receipt, names),
+        lesser: text::plain(&receipt.reason),
+        mark: Some(stop::state(view.state)),
+        clock: When::new(receipt.asked_at, now),
+        clock_word: text::ASKED,
+        is_late: false,
+        deed: text::LOOK,
+        to: Address::new("/receipts").below(&receipt.id.to_string()),
     }
 }
 

@@ -42,6 +42,7 @@ pub fn page(frame: Frame, address: Address, page: Page<IdentityView>, names: &Na
             Address::new("/identities.csv").of(address.clone().without("after").without("limit").parameters().to_vec()),
         ),
         address,
+        make: Some((text::REGISTER, Address::new("/identities/new"))),
         intro: "",
         columns: COLUMNS,
         views: VIEWS,

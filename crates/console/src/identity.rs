@@ -244,6 +244,7 @@ fn deeds(view: &IdentityView, address: &Address) -> Vec<Deed> {
     match view.record.state {
         IdentityState::Active => vec![
             stop,
+            deed(text::ASK_ACCESS, "access", ""),
             deed(text::SUSPEND, "suspend", ""),
             deed(text::RENEW, "renew", ""),
             deed(text::TRANSFER, "transfer", ""),

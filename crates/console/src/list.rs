@@ -160,6 +160,8 @@ pub struct Parts<'a> {
     pub is_searched: bool,
     /// The parameters that are no filter of their own, with how each that is on reads: of a filter by an id the name.
     pub called: Vec<(String, String)>,
+    /// Where one more is made, and what that is called.
+    pub make: Option<(&'static str, Address)>,
     /// Where the same is had as a file.
     pub export: Option<Address>,
     /// What stands in the place of no rows.
@@ -193,6 +195,7 @@ pub struct ListPage {
     count: Option<u64>,
     first: Option<Address>,
     next: Option<Address>,
+    make: Option<(&'static str, Address)>,
     export: Option<Address>,
     unreadable: Vec<String>,
     empty: &'static str,
@@ -201,7 +204,7 @@ pub struct ListPage {
 impl ListPage {
     /// The page of a list.
     pub fn new(frame: Frame, parts: Parts<'_>, rows: Vec<Vec<Cell>>, end: End) -> Self {
-        let Parts { address, intro, columns, views, choices, is_searched, called, export, empty } = parts;
+        let Parts { address, intro, columns, views, choices, is_searched, called, make, export, empty } = parts;
         let bare = address.clone().without("after").without("count");
         let words = bare.get("q").unwrap_or_default().to_owned();
         let sort = bare.get("sort").unwrap_or_default().to_owned();
@@ -253,6 +256,7 @@ impl ListPage {
                 .collect(),
             first: address.get("after").map(|_| bare.clone()),
             next: end.next.map(|next| bare.clone().with("after", next)),
+            make,
             export,
             count: end.count,
             unreadable: end.unreadable,

@@ -48,6 +48,7 @@ pub fn page(frame: Frame, address: Address, page: Page<RequestView>, names: &Nam
     let now = frame.now;
     let parts = Parts {
         address,
+        make: None,
         intro: "",
         columns: COLUMNS,
         views: VIEWS,

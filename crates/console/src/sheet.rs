@@ -37,6 +37,17 @@ pub enum Field {
         value: String,
         /// The input's type: `text`, `date`.
         kind: &'static str,
+        /// Whether it may not be left empty.
+        required: bool,
+    },
+    /// One of several words of the API.
+    Select {
+        /// Its name.
+        name: &'static str,
+        /// What it is called.
+        label: &'static str,
+        /// The words, and whether each is chosen.
+        words: Vec<(&'static str, bool)>,
     },
     /// One of a few.
     Choice {
@@ -72,6 +83,26 @@ impl Field {
     /// Why something is done: it goes into the record.
     pub fn reason(value: String) -> Self {
         Self::Lines { name: "reason", label: text::REASON, hint: text::REASON_HINT, value, required: true }
+    }
+
+    /// A line that may not be left empty.
+    pub const fn line(name: &'static str, label: &'static str, hint: &'static str, value: String) -> Self {
+        Self::Line { name, label, hint, value, kind: "text", required: true }
+    }
+
+    /// A line that may be left empty.
+    pub const fn optional(name: &'static str, label: &'static str, hint: &'static str, value: String) -> Self {
+        Self::Line { name, label, hint, value, kind: "text", required: false }
+    }
+
+    /// A day.
+    pub const fn day(name: &'static str, label: &'static str, hint: &'static str, value: String) -> Self {
+        Self::Line { name, label, hint, value, kind: "date", required: true }
+    }
+
+    /// One of several words; the first if none is chosen.
+    pub fn select(name: &'static str, label: &'static str, words: &[&'static str], chosen: &str) -> Self {
+        Self::Select { name, label, words: words.iter().map(|word| (*word, *word == chosen)).collect() }
     }
 
     /// What somebody has to say besides.

@@ -68,7 +68,8 @@ fn target(target: &Target, names: &Names) -> (&'static str, Named) {
     }
 }
 
-fn state(state: ReceiptState) -> State {
+/// Where a receipt stands.
+pub(crate) fn state(state: ReceiptState) -> State {
     let shape = match state {
         ReceiptState::RefusedVerified | ReceiptState::NothingToRefuse => Shape::Good,
         ReceiptState::Requested => Shape::Wait,
@@ -78,21 +79,10 @@ fn state(state: ReceiptState) -> State {
     State::new(shape, text::receipt(state))
 }
 
-/// Receipts as a table, the newest first.
-pub fn receipt_table(receipts: &[ReceiptView], names: &Names, now: Timestamp) -> Table {
-    let row = |view: &ReceiptView| {
-        let (kind, named) = target(&view.receipt.target, names);
-        let record = Named {
-            name: format!("{} {}", text::sentence(&text::plain(kind)), named.name),
-            ..Named::of(view.receipt.id, names)
-        };
-        vec![
-            Cell::Record { record, lesser: view.receipt.reason.clone() },
-            Cell::State(state(view.state)),
-            Cell::Time(When::new(view.receipt.asked_at, now)),
-        ]
-    };
-    Table::new("", &["What", "Proof", "Asked"], receipts.iter().map(row).collect())
+/// A receipt by what was revoked.
+pub(crate) fn revoked(receipt: &Receipt, names: &Names) -> Named {
+    let (kind, named) = target(&receipt.target, names);
+    Named { name: format!("{} {}", text::sentence(&text::plain(kind)), named.name), ..Named::of(receipt.id, names) }
 }
 
 const COLUMNS: &[Column] = &[Column::new("What"), Column::new("Proof"), Column::new("Asked"), Column::new("Points")];
@@ -102,13 +92,8 @@ pub fn receipts_page(frame: Frame, address: Address, page: Page<Revised<Receipt>
     let now = frame.now;
     let row = |receipt: &Revised<Receipt>| {
         let receipt = &receipt.record;
-        let (kind, named) = target(&receipt.target, names);
-        let record = Named {
-            name: format!("{} {}", text::sentence(&text::plain(kind)), named.name),
-            ..Named::of(receipt.id, names)
-        };
         vec![
-            Cell::Record { record, lesser: receipt.reason.clone() },
+            Cell::Record { record: revoked(receipt, names), lesser: receipt.reason.clone() },
             Cell::State(state(receipt.state())),
             Cell::Time(When::new(receipt.asked_at, now)),
             Cell::Number(receipt.points.len() as u64),
@@ -117,6 +102,7 @@ pub fn receipts_page(frame: Frame, address: Address, page: Page<Revised<Receipt>
     let rows = page.items.iter().map(row).collect();
     let parts = Parts {
         address,
+        make: None,
         intro: "",
         columns: COLUMNS,
         views: &[],

@@ -77,6 +77,7 @@ pub fn findings(frame: Frame, address: Address, page: Page<FindingView>, names: 
         ],
         is_searched: false,
         empty: text::NO_FINDINGS,
+        make: None,
     };
     listed(frame, address, page, names, look, |view, now| {
         let finding = &view.record;
@@ -188,6 +189,7 @@ pub fn exceptions(frame: Frame, address: Address, page: Page<ExceptionView>, nam
         choices: vec![Choice { name: "state", label: "State", words: STATES.map(ExceptionState::as_str).to_vec() }],
         is_searched: false,
         empty: text::NO_EXCEPTIONS,
+        make: None,
     };
     listed(frame, address, page, names, look, |view, now| {
         let exception = &view.record;
@@ -272,6 +274,7 @@ pub fn reviews(frame: Frame, address: Address, page: Page<Revised<Review>>, name
         choices: vec![Choice { name: "state", label: "State", words: STATES.map(ReviewState::as_str).to_vec() }],
         is_searched: false,
         empty: text::NO_REVIEWS,
+        make: None,
     };
     listed(frame, address, page, names, look, |row, now| {
         let review = &row.record;
@@ -383,6 +386,7 @@ pub fn transfers(frame: Frame, address: Address, page: Page<Revised<Transfer>>, 
         choices: vec![Choice { name: "state", label: "State", words: STATES.map(TransferState::as_str).to_vec() }],
         is_searched: false,
         empty: text::NO_TRANSFERS,
+        make: None,
     };
     listed(frame, address, page, names, look, |row, now| {
         let transfer = &row.record;
@@ -428,13 +432,7 @@ pub fn transfer(frame: Frame, transfer: &Transfer, is_theirs: bool, names: &Name
         false => is_open.then(|| Form {
             action,
             wrong: typed.wrong,
-            fields: vec![Field::Line {
-                name: "comment",
-                label: text::TO_WHOM,
-                hint: text::TO_WHOM_HINT,
-                value: typed.comment,
-                kind: "text",
-            }],
+            fields: vec![Field::line("comment", text::TO_WHOM, text::TO_WHOM_HINT, typed.comment)],
             buttons: vec![Button { decision: "offer", word: text::OFFER, class: "main" }],
             takes_fresh: false,
         }),
@@ -479,6 +477,7 @@ pub fn removals(frame: Frame, address: Address, page: Page<Revised<Removal>>, na
         choices: vec![Choice { name: "state", label: "State", words: STATES.map(RemovalState::as_str).to_vec() }],
         is_searched: false,
         empty: text::NO_REMOVALS,
+        make: None,
     };
     listed(frame, address, page, names, look, |row, now| {
         let removal = &row.record;

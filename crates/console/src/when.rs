@@ -36,12 +36,12 @@ impl When {
     }
 }
 
-/// `in 3 days`, `2 hours ago`, `now`.
+/// `in 3 days`, `2 hours ago`, `just now`.
 pub fn relative(at: Timestamp, now: Timestamp) -> String {
     let secs = at.as_secs().saturating_sub(now.as_secs());
     let text = span(Span::from_secs(secs.saturating_abs()));
     match secs {
-        -44..=44 => "now".to_owned(),
+        -44..=44 => "just now".to_owned(),
         45.. => format!("in {text}"),
         _ => format!("{text} ago"),
     }
@@ -85,7 +85,7 @@ mod tests {
         let minus = |secs| relative(now.minus(Span::from_secs(secs)), now);
         assert_eq!(
             [plus(0), plus(60), plus(3_600), plus(47 * 3_600), plus(3 * 86_400)],
-            ["now", "in 1 minute", "in 1 hour", "in 47 hours", "in 3 days"]
+            ["just now", "in 1 minute", "in 1 hour", "in 47 hours", "in 3 days"]
         );
         assert_eq!(
             [minus(61), minus(59 * 86_400), minus(70 * 86_400), minus(800 * 86_400)],

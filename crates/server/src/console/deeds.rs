@@ -17,17 +17,18 @@ use tenure_console::records::Named;
 use tenure_console::sheet::{Button, Field, Form, Sheet, SheetPage};
 use tenure_console::when::When;
 use tenure_console::{identities, text};
-use tenure_core::base::time::Timestamp;
 use tenure_core::identity::Identity;
+use tenure_core::inventory::entitlement::Entitlement;
+use tenure_core::inventory::resource::Resource;
 use tenure_core::people::person::Person;
 use tenure_core::request::Matter;
 use tenure_engine::access::transfers;
 use tenure_engine::identities::{lifecycle, registration};
-use tenure_engine::kernel::error::OpError;
 use tenure_engine::matters::request;
 
 use crate::app::App;
 use crate::caller::named::{meant, names_in};
+use crate::console::making::{day, span, words};
 use crate::console::reader::{Reader, Sent, Shown};
 use crate::contract::api::Api;
 use crate::contract::error::Failure;
@@ -37,6 +38,7 @@ use crate::contract::query::{Path, Query};
 pub(super) fn routes(api: Api<App>) -> Api<App> {
     api.page("/identities/{id}/suspend", deed(Verb::Suspend))
         .page("/identities/{id}/resume", deed(Verb::Resume))
+        .page("/identities/{id}/access", deed(Verb::Ask))
         .page("/identities/{id}/renew", deed(Verb::Renew))
         .page("/identities/{id}/transfer", deed(Verb::Transfer))
         .page("/identities/{id}/retire", deed(Verb::Retire))
@@ -56,6 +58,7 @@ fn deed(verb: Verb) -> MethodRouter<App> {
 enum Verb {
     Suspend,
     Resume,
+    Ask,
     Renew,
     Transfer,
     Retire,
@@ -67,6 +70,7 @@ impl Verb {
         match self {
             Self::Suspend => text::SUSPEND,
             Self::Resume => text::RESUME,
+            Self::Ask => text::ASK_ACCESS,
             Self::Renew => text::RENEW,
             Self::Transfer => text::TRANSFER,
             Self::Retire => text::RETIRE,
@@ -78,6 +82,7 @@ impl Verb {
         match self {
             Self::Suspend => text::SUSPEND_LEAD,
             Self::Resume => text::RESUME_LEAD,
+            Self::Ask => text::ASK_LEAD,
             Self::Renew => text::RENEW_LEAD,
             Self::Transfer => text::TRANSFER_LEAD,
             Self::Retire => text::RETIRE_LEAD,
@@ -94,13 +99,24 @@ struct Typed {
     to: String,
     cause: String,
     revision: String,
+    resource: String,
+    actions: String,
+    duration: String,
 }
 
 impl Typed {
     fn of(sent: &Sent) -> Self {
-        let [reason, until, to, cause, revision] =
-            ["reason", "until", "to", "cause", "revision"].map(|name| sent.text(name));
-        Self { reason, until, to, cause, revision }
+        let text = |name| sent.text(name);
+        Self {
+            reason: text("reason"),
+            until: text("until"),
+            to: text("to"),
+            cause: text("cause"),
+            revision: text("revision"),
+            resource: text("resource"),
+            actions: text("actions"),
+            duration: text("duration"),
+        }
     }
 }
 
@@ -156,8 +172,20 @@ async fn done(app: &App, reader: &Reader, verb: Verb, identity: &Identity, typed
         }
         Verb::Retire => drop(lifecycle::retire(kernel, caller, id, reason).await?),
         Verb::Close => drop(lifecycle::close(kernel, caller, id, reason).await?),
+        Verb::Ask => {
+            let resource = meant::<Resource>(app, caller, &typed.resource).await?.to_string();
+            let matter = Matter::Access {
+                identity: id,
+                entitlement: Entitlement { actions: words(&typed.actions), resource },
+                starts_at: None,
+                duration: span("duration", &typed.duration)?,
+                task: None,
+            };
+            let view = request::open_request(kernel, caller, NewRequest { matter, purpose: reason }).await?;
+            return Ok(Address::new("/requests").below(&view.request.id.to_string()));
+        }
         Verb::Renew => {
-            let matter = Matter::Renewal { identity: id, until: day(&typed.until)? };
+            let matter = Matter::Renewal { identity: id, until: day("until", &typed.until)? };
             let view = request::open_request(kernel, caller, NewRequest { matter, purpose: reason }).await?;
             return Ok(Address::new("/requests").below(&view.request.id.to_string()));
         }
@@ -175,12 +203,6 @@ fn number<T: std::str::FromStr>(text: &str) -> Result<Option<T>, Failure> {
     number.map_err(|_| Failure::malformed("the form is not the page's: load it anew"))
 }
 
-/// A day as a browser's form says it: its end, in UTC.
-fn day(text: &str) -> Result<Timestamp, Failure> {
-    let end = format!("{text}T23:59:59Z").parse();
-    end.map_err(|_| OpError::field("until", "time_malformed", "name a day, such as 2027-03-31").into())
-}
-
 fn form(
     reader: &Reader,
     verb: Verb,
@@ -194,6 +216,7 @@ fn form(
     let action = home.clone().verb(match verb {
         Verb::Suspend => "suspend",
         Verb::Resume => "resume",
+        Verb::Ask => "access",
         Verb::Renew => "renew",
         Verb::Transfer => "transfer",
         Verb::Retire => "retire",
@@ -210,20 +233,13 @@ fn form(
             fields.push(Field::Hidden { name: "cause", value: typed.cause });
             fields.push(Field::Hidden { name: "revision", value: typed.revision });
         }
-        Verb::Renew => fields.push(Field::Line {
-            name: "until",
-            label: text::UNTIL,
-            hint: text::UNTIL_HINT,
-            value: typed.until,
-            kind: "date",
-        }),
-        Verb::Transfer => fields.push(Field::Line {
-            name: "to",
-            label: text::TO_WHOM,
-            hint: text::TO_WHOM_HINT,
-            value: typed.to,
-            kind: "text",
-        }),
+        Verb::Renew => fields.push(Field::day("until", text::UNTIL, text::UNTIL_HINT, typed.until)),
+        Verb::Transfer => fields.push(Field::line("to", text::TO_WHOM, text::TO_WHOM_HINT, typed.to)),
+        Verb::Ask => {
+            fields.push(Field::line("resource", text::RESOURCE, text::RESOURCE_HINT, typed.resource));
+            fields.push(Field::line("actions", text::ACTIONS, text::ACTIONS_HINT, typed.actions));
+            fields.push(Field::line("duration", text::FOR_HOW_LONG, text::FOR_HOW_LONG_HINT, typed.duration));
+        }
         Verb::Suspend | Verb::Retire | Verb::Close => {}
     }
     if verb != Verb::Transfer {

@@ -10,6 +10,8 @@ mod deeds;
 mod directory;
 mod home;
 mod identities;
+mod log;
+mod making;
 mod reader;
 mod receipts;
 mod requests;
@@ -25,11 +27,13 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         home::routes,
         identities::routes,
         deeds::routes,
+        making::routes,
         requests::routes,
         stop::routes,
         receipts::routes,
         watch::routes,
         directory::routes,
+        log::routes,
     ];
     rooms.into_iter().fold(api, |api, routes| routes(api))
 }

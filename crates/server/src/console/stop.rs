@@ -81,7 +81,10 @@ async fn find(State(app): State<App>, reader: Reader, sought: Result<Query<Sough
         search.records::<Vendor>("vendor", |found| (Some(found.name.clone()), Some(found.contact.clone()))).await?;
         search.records::<CloudAccount>("cloud_account", |found| (found.name(), None)).await?;
     }
-    let Search { found, is_partial, .. } = search;
+    let Search { mut found, is_partial, .. } = search;
+    // What is called so stands before what has such a word somewhere.
+    let begins = words.to_lowercase();
+    found.sort_by_key(|found| !found.name.to_lowercase().starts_with(&begins));
     let frame = reader.frame(text::STOP, Place::Stop);
     Ok(page(StatusCode::OK, &StopPage { frame, words, found, is_partial }))
 }

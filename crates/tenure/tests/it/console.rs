@@ -5,6 +5,8 @@ mod door;
 mod home;
 mod identity;
 mod inventory;
+mod log;
+mod making;
 mod requests;
 mod stop;
 mod watch;
@@ -16,15 +18,15 @@ use crate::world::World;
 
 /// A page as whoever holds a token gets it; a page is read by anybody whom the API knows.
 async fn page(world: &World, token: &str, path: &str) -> Page {
-    fetch(world, token, world.http.get(format!("{}{path}", world.server.url))).await
+    fetch(token, world.http.get(format!("{}{path}", world.server.url))).await
 }
 
 /// Sends a form of a page.
 async fn send(world: &World, token: &str, path: &str, fields: &[(&str, &str)]) -> Page {
-    fetch(world, token, world.http.request(Method::POST, format!("{}{path}", world.server.url)).form(fields)).await
+    fetch(token, world.http.request(Method::POST, format!("{}{path}", world.server.url)).form(fields)).await
 }
 
-async fn fetch(world: &World, token: &str, request: reqwest::RequestBuilder) -> Page {
+async fn fetch(token: &str, request: reqwest::RequestBuilder) -> Page {
     let (_, request) = request.bearer_auth(token).build_split();
     let request = request.unwrap();
     let url = request.url().to_string();

@@ -17,7 +17,7 @@ on_one! {
         for part in [
             "<title>exporter · Tenure</title>", "<h1>exporter</h1>",
             // Still needed, scoped, watched, removable; each with the time of its evidence.
-            "Still needed?", "Still scoped?", "Still watched?", "Still removable?", "Evidence of <time",
+            "Still needed?", "Still scoped?", "Still watched?", "Still removable?", "As of <time",
             // Who owns it, what it is for, what it touches, for how long, what ends it, who approved what.
             "Accountable owner", ">Olu</", "exports invoices", "What it touches", "on https://orders.internal", "Ends at the latest",
             "Approved by", ">Max</", "The need as it then read", "Answers for its removal", "removers",

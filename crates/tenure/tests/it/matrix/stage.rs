@@ -583,6 +583,7 @@ impl<'a> Cell<'a> {
             "ola" => stage.actor(3),
             "max" => world.manager_id.clone(),
             "hal" => stage.hal.clone(),
+            "entry" => "0".to_owned(),
             "production" | "not_allowed" | "link" | "asset" => name.to_owned(),
             "used" => stage.used().await,
             "standard" => {
