@@ -48,7 +48,7 @@
   let going = 0;
   document.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-    if (event.target.closest?.('input, textarea, select, dialog, [contenteditable]')) return;
+    if (event.target.closest?.('input, textarea, select, dialog[open], [contenteditable]')) return;
     const went = Date.now() - going < 1500;
     going = 0;
     if (went) {

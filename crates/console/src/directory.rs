@@ -14,6 +14,7 @@ use tenure_core::request::review::{Review, ReviewState};
 
 use crate::address::Address;
 use crate::frame::{Frame, Place};
+use crate::graph::Graph;
 use crate::list::{Cell, Choice, Column, End, ListPage, Parts, View};
 use crate::records::Named;
 use crate::sheet::{Sheet, SheetPage, Way};
@@ -92,7 +93,11 @@ pub fn page<T: Entity>(frame: Frame, record: &Revised<T>, around: Option<Around>
         sheet.fact(text::HELD_BECAUSE, [Cell::Text(held(hold, names))]);
     }
     if let Some((kind, id)) = record.record.scope() {
-        sheet.ways.push(Way { word: text::STOP_ALL, to: Address::new("/stop").verb(kind).below(&id), class: "danger" });
+        sheet.ways.push(Way {
+            word: if kind == "owner" { text::STOP_THEIRS } else { text::STOP_ALL },
+            to: Address::new("/stop").verb(kind).below(&id),
+            class: "danger",
+        });
     }
     if let Some(Around { identities, reviews }) = around {
         let count = identities.count.unwrap_or(identities.items.len() as u64);
@@ -103,6 +108,7 @@ pub fn page<T: Entity>(frame: Frame, record: &Revised<T>, around: Option<Around>
         if count == 0 {
             sheet.fact(text::IDENTITIES, [Cell::Text(text::NONE.to_owned())]);
         }
+        sheet.picture = Graph::of(&identities.items, names);
         sheet.tables.push(identity_table(caption, &identities.items, names, now));
     }
     SheetPage { frame: Frame { title: record.record.name(), ..frame }, sheet }
@@ -234,7 +240,7 @@ impl Entity for Team {
             choices: Vec::new(),
             is_searched: true,
             empty: text::NO_TEAMS,
-            make: None,
+            make: Some((text::NEW_TEAM, "/teams/new")),
         };
         listed(frame, address, page, names, look, |row, now| {
             let team = &row.record;

@@ -77,6 +77,7 @@ pub struct HomePage {
     most: u64,
     ratio: String,
     counted: Option<When>,
+    is_new: bool,
     receipts: Option<Vec<Item>>,
     findings: Vec<Item>,
 }
@@ -120,6 +121,7 @@ impl HomePage {
             more_votes: votes.more,
             most: states.iter().chain(&kinds).map(|bar| bar.count).max().unwrap_or(1),
             ratio: census.as_ref().map(ratio).unwrap_or_default(),
+            is_new: census.as_ref().is_some_and(|census| census.by_state.values().all(|count| *count == 0)),
             counted: census.map(|census| When::new(census.at, now)),
             states,
             kinds,
@@ -225,6 +227,7 @@ fn ratio(census: &Census) -> String {
     let active: u64 = census.active_by_kind.values().sum();
     match census.people {
         0 => String::new(),
+        _ if active == 0 => String::new(),
         people => text::ratio(active, people),
     }
 }

@@ -2,10 +2,13 @@
 //! (R97, R115).
 
 use askama::Template;
+use tenure_api::exceptions::ExceptionView;
 use tenure_api::findings::PostureView;
 use tenure_api::log::{FeedEvent, Timeline};
+use tenure_api::request::RequestView;
 use tenure_api::views::{Access, AccessReport, CredentialView, IdentityView, Names, Page, Revised};
 use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::credential::receipt::Receipt;
 use tenure_core::identity::scope::Hold;
 use tenure_core::identity::{IdentityState, Releaser, RetirementCondition};
 use tenure_core::inventory::entitlement::Entitlement;
@@ -14,12 +17,13 @@ use tenure_core::request::review::{Review, ReviewAnswer};
 use crate::address::Address;
 use crate::entry::Entry;
 use crate::frame::Frame;
+use crate::graph::Graph;
 use crate::list::{Cell, Table};
 use crate::markup::filters;
 use crate::records::Named;
 use crate::state::{Shape, State};
 use crate::when::{self, When};
-use crate::{identities, text, watch};
+use crate::{identities, requests, text, watch};
 
 /// What an identity's page is made of.
 pub struct Known {
@@ -33,6 +37,12 @@ pub struct Known {
     pub posture: PostureView,
     /// Its reviews, as far as they are the reader's.
     pub reviews: Vec<Revised<Review>>,
+    /// Its exceptions that are in force.
+    pub exceptions: Vec<ExceptionView>,
+    /// Requests about it, the newest first, as far as they are the reader's.
+    pub requests: Vec<RequestView>,
+    /// The last receipt of a removal of it, where the reader may read receipts.
+    pub removal: Option<Receipt>,
     /// What happened, where the reader may read that.
     pub timeline: Option<Timeline>,
     /// The names of what all that names.
@@ -46,6 +56,7 @@ struct Answer {
     said: String,
     evidence: Option<When>,
     none: &'static str,
+    proof: Option<Address>,
 }
 
 /// Why an identity doesn't work.
@@ -95,11 +106,14 @@ pub struct IdentityPage {
     deeds: Vec<Deed>,
     answers: Vec<Answer>,
     facts: Vec<Fact>,
+    picture: Option<Graph>,
     grants: Table,
     credentials: Table,
     more_credentials: bool,
     broken: Vec<Broken>,
     reviews: Table,
+    exceptions: Table,
+    requests: Table,
     timeline: Vec<Entry>,
     has_timeline: bool,
     earlier: Option<Address>,
@@ -112,7 +126,7 @@ impl IdentityPage {
     pub fn new(frame: Frame, known: Known) -> Self {
         let now = frame.now;
         let answers = answers(&known, now);
-        let Known { view, access, credentials, posture, reviews, timeline, names } = known;
+        let Known { view, access, credentials, posture, reviews, exceptions, requests, timeline, names, .. } = known;
         let names = &names;
         let address = Address::new("/identities").below(&view.record.id.to_string());
         let facts = facts(&view, names, now);
@@ -130,10 +144,13 @@ impl IdentityPage {
             deeds: deeds(&view, &address),
             answers,
             facts,
+            picture: Graph::of(std::slice::from_ref(&view), names),
             grants: grants(&access.access, names, now),
             more_credentials: credentials.next.is_some(),
             credentials: credential_table(&credentials.items, names, now),
             broken: posture.broken.into_iter().map(broken).collect(),
+            exceptions: exception_table(&exceptions, names, now),
+            requests: request_table(&requests, names, now),
             reviews: review_table(&reviews, names, now),
             timeline: events.into_iter().map(|event: FeedEvent| Entry::new(event, names, now)).collect(),
             has_timeline,
@@ -174,6 +191,7 @@ fn answers(known: &Known, now: Timestamp) -> Vec<Answer> {
         },
         evidence: evidence.map(|at| When::new(at, now)),
         none: "",
+        proof: None,
     };
     let live = access.access.iter().filter(|access| access.live).count();
     let wide = posture.broken.iter().any(|broken| broken.rule.contains("scope"));
@@ -183,6 +201,7 @@ fn answers(known: &Known, now: Timestamp) -> Vec<Answer> {
         said: text::scoped(identity.charter.scope.len(), live),
         evidence: Some(When::new(posture.at, now)),
         none: "",
+        proof: None,
     };
     let findings = posture.broken.len();
     let monitored = Answer {
@@ -191,6 +210,7 @@ fn answers(known: &Known, now: Timestamp) -> Vec<Answer> {
         said: text::monitored(posture.rules.len(), findings),
         evidence: Some(When::new(posture.at, now)),
         none: "",
+        proof: None,
     };
     let removable = Answer {
         question: text::STILL_REMOVABLE,
@@ -204,8 +224,9 @@ fn answers(known: &Known, now: Timestamp) -> Vec<Answer> {
             Some(group) => format!("{} {}", group.name, text::HAS_NO_MEMBER),
             None => text::NO_REMOVAL_GROUP.to_owned(),
         },
-        evidence: None,
+        evidence: known.removal.as_ref().map(|receipt| When::new(receipt.in_force_at, now)),
         none: text::NEVER_TRIED,
+        proof: known.removal.as_ref().map(|receipt| Address::new("/receipts").below(&receipt.id.to_string())),
     };
     vec![needed, scoped, monitored, removable]
 }
@@ -404,6 +425,35 @@ fn review_table(reviews: &[Revised<Review>], names: &Names, now: Timestamp) -> T
         ]
     };
     Table::new(text::REVIEWS, &["Why", "State", "Reviewer", "Due"], reviews.iter().map(row).collect())
+}
+
+fn exception_table(exceptions: &[ExceptionView], names: &Names, now: Timestamp) -> Table {
+    let row = |view: &ExceptionView| {
+        let exception = &view.record;
+        let waives = text::plain(exception.kind.as_str());
+        vec![
+            Cell::Record {
+                record: Named { name: waives, ..Named::of(exception.id, names) },
+                lesser: exception.reason.clone(),
+            },
+            Cell::State(watch::exception_state(*exception.state)),
+            Cell::of(exception.ends_at.map(|end| When::new(end, now))),
+        ]
+    };
+    Table::new(text::EXCEPTIONS, &["Waives", "State", "Ends"], exceptions.iter().map(row).collect())
+}
+
+fn request_table(requests: &[RequestView], names: &Names, now: Timestamp) -> Table {
+    let row = |view: &RequestView| {
+        let request = &view.request;
+        vec![
+            Cell::Record { record: requests::named(request, names), lesser: request.purpose.clone() },
+            Cell::State(request.state.into()),
+            Cell::Named(requests::asker(request, names)),
+            Cell::Time(When::new(request.opened_at, now)),
+        ]
+    };
+    Table::new(text::REQUESTS, &["What", "State", "Asked by", "Asked"], requests.iter().map(row).collect())
 }
 
 fn broken(broken: tenure_api::findings::BrokenView) -> Broken {

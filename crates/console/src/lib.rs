@@ -16,6 +16,7 @@ pub mod directory;
 pub mod door;
 pub mod entry;
 pub mod frame;
+pub mod graph;
 pub mod home;
 pub mod identities;
 pub mod identity;

@@ -8,8 +8,10 @@ use crate::address::Address;
 use crate::assets;
 use crate::entry::Entry;
 use crate::frame::Frame;
+use crate::list::Cell;
 use crate::markup::filters;
-use crate::when::When;
+use crate::records::{Named, is_id};
+use crate::when::{self, When};
 
 /// What happened, the newest first.
 #[derive(Template)]
@@ -56,16 +58,25 @@ pub struct EntryPage {
     index: u64,
     kind: String,
     control: String,
-    facts: Vec<(String, String)>,
+    facts: Vec<(String, Cell)>,
     proof: Option<InclusionProof>,
 }
 
 impl EntryPage {
     /// The page of an entry; without a proof while no checkpoint covers it.
     pub fn new(frame: Frame, event: FeedEvent, names: &Names, proof: Option<InclusionProof>) -> Self {
+        let text = |value: &str| names.get(value).cloned().unwrap_or_else(|| value.to_owned());
         let facts = event.data.iter().map(|(name, value)| {
-            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            (name.clone(), value)
+            let cell = match (value.as_str(), value.as_array()) {
+                (Some(one), _) if is_id(one) => Cell::Named(Named::of(one, names)),
+                (Some(one), _) => Cell::Text(one.parse().map_or_else(|_| one.to_owned(), when::exact)),
+                (_, Some(many)) if many.iter().all(|one| one.is_string()) => {
+                    let many: Vec<String> = many.iter().filter_map(|one| one.as_str().map(text)).collect();
+                    Cell::Text(many.join(", "))
+                }
+                _ => Cell::Text(value.to_string()),
+            };
+            (name.clone(), cell)
         });
         let facts = facts.collect();
         Self {

@@ -74,6 +74,11 @@ pub struct RequestPage {
 }
 
 impl RequestPage {
+    /// The beginning of the policy's version, which tells it from others.
+    fn short_version(&self) -> &str {
+        self.policy_version.get(..19).unwrap_or(&self.policy_version)
+    }
+
     /// The page of a request that this person reads. The frame's title is replaced by what it asks.
     pub fn new(frame: Frame, view: RequestView, names: &Names, reader: PersonId, form: VoteForm) -> Self {
         let now = frame.now;
@@ -129,9 +134,15 @@ impl RequestPage {
 }
 
 fn fact(fact: BriefFact) -> Fact {
-    let shown = |text: String| match text.parse::<Timestamp>() {
+    // Words of the API read as words; what somebody wrote stands as they wrote it.
+    let is_word = matches!(
+        fact.field.rsplit('.').next(),
+        Some("coverage" | "kind" | "type" | "credential_types" | "verification" | "standing")
+    );
+    let shown = |value: String| match value.parse::<Timestamp>() {
         Ok(at) => Linked(when::exact(at)),
-        Err(_) => Linked(text),
+        Err(_) if is_word => Linked(text::plain(&value)),
+        Err(_) => Linked(value),
     };
     Fact { label: text::field(&fact.field), value: shown(fact.value), was: fact.before.map(shown) }
 }

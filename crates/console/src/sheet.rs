@@ -4,6 +4,7 @@ use askama::Template;
 
 use crate::address::Address;
 use crate::frame::Frame;
+use crate::graph::Graph;
 use crate::list::{Cell, Table};
 use crate::markup::filters;
 use crate::problem::Wrong;
@@ -165,6 +166,8 @@ pub struct Sheet {
     pub ways: Vec<Way>,
     /// What is to be known of it.
     pub facts: Vec<(&'static str, Vec<Cell>)>,
+    /// The same as a picture.
+    pub picture: Option<Graph>,
     /// Whom it is about.
     pub tables: Vec<Table>,
     /// What can be done.

@@ -1,7 +1,7 @@
 //! Stop: finds anything by any name, says what stops with it, and shows the proof line by line.
 
 use askama::Template;
-use tenure_api::views::{IdentityView, Names, Page, ReceiptView, Revised};
+use tenure_api::views::{IdentityView, Names, ReceiptView};
 use tenure_core::base::time::Timestamp;
 use tenure_core::credential::receipt::{PointState, Receipt, ReceiptState, Target};
 use tenure_core::store::event::Actor;
@@ -88,10 +88,9 @@ pub(crate) fn revoked(receipt: &Receipt, names: &Names) -> Named {
 const COLUMNS: &[Column] = &[Column::new("What"), Column::new("Proof"), Column::new("Asked"), Column::new("Points")];
 
 /// The page of the list of receipts.
-pub fn receipts_page(frame: Frame, address: Address, page: Page<Revised<Receipt>>, names: &Names) -> ListPage {
+pub fn receipts_page(frame: Frame, address: Address, receipts: &[Receipt], end: End, names: &Names) -> ListPage {
     let now = frame.now;
-    let row = |receipt: &Revised<Receipt>| {
-        let receipt = &receipt.record;
+    let row = |receipt: &Receipt| {
         vec![
             Cell::Record { record: revoked(receipt, names), lesser: receipt.reason.clone() },
             Cell::State(state(receipt.state())),
@@ -99,11 +98,12 @@ pub fn receipts_page(frame: Frame, address: Address, page: Page<Revised<Receipt>
             Cell::Number(receipt.points.len() as u64),
         ]
     };
-    let rows = page.items.iter().map(row).collect();
+    let rows = receipts.iter().map(row).collect();
+    let is_last = address.parameters().is_empty();
     let parts = Parts {
         address,
         make: None,
-        intro: "",
+        intro: if is_last { text::LAST_RECEIPTS } else { "" },
         columns: COLUMNS,
         views: &[],
         choices: Vec::new(),
@@ -112,7 +112,7 @@ pub fn receipts_page(frame: Frame, address: Address, page: Page<Revised<Receipt>
         export: None,
         empty: text::NO_RECEIPTS,
     };
-    ListPage::new(frame, parts, rows, End { next: page.next, count: page.count, unreadable: page.unreadable })
+    ListPage::new(frame, parts, rows, end)
 }
 
 /// A line of a proof.
@@ -120,6 +120,7 @@ struct Line {
     where_: Named,
     state: State,
     said: String,
+    remark: &'static str,
     at: Option<When>,
     control: bool,
 }
@@ -198,5 +199,9 @@ fn line(where_: Named, outcome: &PointState, now: Timestamp) -> Line {
         }
         PointState::Unproven { at, why } => (State::new(Shape::Bad, text::UNPROVEN), why.clone(), Some(*at), false),
     };
-    Line { where_, state, said, at: at.map(|at| When::new(at, now)), control }
+    let remark = match outcome {
+        PointState::Refused { control: None, .. } => text::NO_CONTROL,
+        _ => "",
+    };
+    Line { where_, state, said, remark, at: at.map(|at| When::new(at, now)), control }
 }

@@ -85,7 +85,18 @@ pub fn field(path: &str) -> String {
         return known.to_owned();
     }
     let path = path.strip_prefix("charter.").unwrap_or(path);
-    sentence(&plain(&path.replace('.', ": ")))
+    // Items are counted from 1 where people read: `retirement[0].after` is `Retirement 1: after`.
+    let mut words = String::new();
+    for (n, part) in path.split('[').enumerate() {
+        match (n, part.split_once(']')) {
+            (0, _) | (_, None) => words.push_str(part),
+            (_, Some((item, rest))) => {
+                let item = item.parse::<usize>().map_or_else(|_| item.to_owned(), |item| (item + 1).to_string());
+                words.push_str(&format!(" {item}{rest}"));
+            }
+        }
+    }
+    sentence(&plain(&words.replace('.', ": ")))
 }
 
 macro_rules! words {
@@ -197,6 +208,9 @@ words! {
     COMMENT = "Comment";
     HELD_BECAUSE = "On hold because";
     STOP_ALL = "Stop everything of it";
+    STOP_THEIRS = "Stop everything of theirs";
+    NO_CONTROL = "no live credential was there to compare with";
+    LAST_RECEIPTS = "The last of them, the newest first.";
     NONE = "none";
     IN_FORCE = "in force";
     OVER = "over";
@@ -331,6 +345,14 @@ words! {
     MAKE = "Make it";
     EMAIL_HINT = "may be left empty";
     ROLES_HINT = "of requester, owner, manager, security, administrator, auditor, with commas between them; may be left empty";
+    OWNERS = "Owners";
+    THE_OTHERS = "the others";
+    NEW_TEAM = "New team";
+    NEW_TEAM_LEAD = "People who answer for something together, such as the removal of an application’s identities. Being in one confers nothing.";
+    REMOVERS_HINT = "a team; may be left empty if each identity names its own";
+    REMOVERS_OF_ONE_HINT = "a team; the application’s, if left empty";
+    MANAGER_HINT = "who approves what they ask for; e-mail address, name or id; may be left empty";
+    TEAMS_HINT = "with commas between them; may be left empty";
     STATE = "State";
     UNTIL = "Until";
     UNTIL_HINT = "the last day";
@@ -445,11 +467,10 @@ pub fn returning(count: usize, is_identity: bool) -> String {
         (0, _) => "None of what is named here has a way to prove itself.".to_owned(),
         (_, true) => "It can prove itself, and would get new credentials at once unless it is kept from it.".to_owned(),
         (1, false) => {
-            "1 of those below can prove itself, and would get new credentials at once unless it is kept from it."
-                .to_owned()
+            "1 of them can prove itself, and would get new credentials at once unless it is kept from it.".to_owned()
         }
         (count, false) => format!(
-            "{count} of those below can prove themselves, and would get new credentials at once unless they are kept from it."
+            "{count} of them can prove themselves, and would get new credentials at once unless they are kept from it."
         ),
     }
 }
@@ -492,4 +513,42 @@ pub fn still_needed(subject: &str) -> String {
 /// The title of a transfer.
 pub fn transfer_of(identity: &str) -> String {
     format!("Who answers for {identity}?")
+}
+
+/// What a picture shows, in words.
+pub fn pictured(owners: usize, identities: usize, resources: usize) -> String {
+    let s = |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
+    format!(
+        "{} of {}, touching {}.",
+        s(identities, "identity", "identities"),
+        s(owners, "owner", "owners"),
+        s(resources, "resource", "resources"),
+    )
+}
+
+/// Identities of a kind, folded into one node.
+pub fn folded(count: usize, kind: &str) -> String {
+    format!("{} × {count}", plain(kind))
+}
+
+/// What can get new credentials after a revocation.
+pub fn comes_back(count: u32) -> String {
+    match count {
+        1 => "1 can prove itself and get new credentials, since it is neither suspended nor held:".to_owned(),
+        count => {
+            format!("{count} can prove themselves and get new credentials, since they are neither suspended nor held:")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_reads_as_words() {
+        assert_eq!(field("charter.retirement[0].after"), "Retirement 1: after");
+        assert_eq!(field("charter.owner"), "Accountable owner");
+        assert_eq!(field("rotation_cadence"), "Rotation cadence");
+    }
 }

@@ -141,7 +141,8 @@ pub fn finding(frame: Frame, view: &FindingView, names: &Names, typed: Typed) ->
     sheet_page(frame, title_of(view), ("/findings?state=open", text::FINDINGS), sheet)
 }
 
-fn exception_state(state: ExceptionState) -> State {
+/// Where an exception stands.
+pub(crate) fn exception_state(state: ExceptionState) -> State {
     let shape = match state {
         ExceptionState::Proposed => Shape::Wait,
         ExceptionState::Active => Shape::Warn,

@@ -10,14 +10,17 @@ use tenure_console::frame::Place;
 use tenure_console::identities::{CSV_HEAD, csv_lines};
 use tenure_console::identity::{IdentityPage, Known};
 use tenure_console::{identities, list, text};
+use tenure_core::credential::receipt::{Receipt, Target};
 use tenure_core::identity::Identity;
+use tenure_core::identity::scope::Scope;
+use tenure_core::request::Request;
 use tenure_core::request::review::Review;
 use tenure_engine::credentials::liveness;
 use tenure_engine::identities::{findings, grants, registration};
 use tenure_engine::kernel::authority;
-use tenure_engine::kernel::query::{ListAsk, MAX_PAGE};
+use tenure_engine::kernel::query::{ListAsk, Listed as _, MAX_PAGE};
 use tenure_engine::log::timeline;
-use tenure_engine::matters::reviews;
+use tenure_engine::matters::{exceptions, request, reviews};
 
 use crate::app::App;
 use crate::caller::named::{meant, names_in};
@@ -30,6 +33,8 @@ use crate::contract::query::{Path, Query};
 const PAGES_OF_A_FILE: usize = 50;
 /// Entries of the log that an identity's page shows.
 const ENTRIES: u16 = 20;
+/// Requests and exceptions that it shows, each.
+const LAST_REQUESTS: usize = 8;
 
 pub(super) fn routes(api: Api<App>) -> Api<App> {
     api.page("/identities", get(inventory)).page("/identities.csv", get(file)).page("/identities/{id}", get(one))
@@ -88,7 +93,26 @@ async fn one(
         false => None,
     };
     let of_it = ListAsk { filters: vec![Review::IDENTITY.of(id)], ..ListAsk::default() };
+    let about_it = ListAsk { filters: vec![Request::IDENTITY.of(id)], limit: Some(MAX_PAGE), ..ListAsk::default() };
+    let mut requests = request::requests(kernel, caller, about_it).await?.items;
+    requests.reverse();
+    requests.truncate(LAST_REQUESTS);
+    let mut exceptions = Vec::new();
+    for exception in view.record.exceptions.iter().take(LAST_REQUESTS) {
+        exceptions.push(exceptions::exception(kernel, caller, *exception).await?);
+    }
+    let removal = match authority::reads_all(kernel, caller, Receipt::NAME) {
+        true => {
+            let of_it = Receipt::TARGET.of(Target::Scope(Scope::Identity(id)));
+            let ask = ListAsk { filters: vec![of_it], limit: Some(MAX_PAGE), ..ListAsk::default() };
+            kernel.list::<Receipt>(caller, ask).await?.items.pop().map(|last| last.record)
+        }
+        false => None,
+    };
     let mut known = Known {
+        exceptions,
+        requests,
+        removal,
         access: grants::access(kernel, caller, id).await?,
         credentials: liveness::credentials_of(kernel, caller, id, ListAsk::default()).await?,
         posture: findings::posture(kernel, caller, id).await?,
@@ -97,7 +121,10 @@ async fn one(
         view,
         names: Default::default(),
     };
-    let seen = (&known.view, &known.access, &known.credentials, &known.reviews, &known.timeline);
+    let seen = (
+        (&known.view, &known.access, &known.credentials, &known.reviews),
+        (&known.exceptions, &known.requests, &known.timeline),
+    );
     known.names = names_in(&app, &seen).await?;
     Ok::<_, Refusal>(page(StatusCode::OK, &IdentityPage::new(reader.frame("", Place::Identities), known)))
 }

@@ -4,14 +4,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::{MethodRouter, get};
-use tenure_api::people::NewPerson;
+use tenure_api::people::{NewPerson, NewTeam};
 use tenure_api::requests::{NewApplication, NewEnvironment, NewIdentity, NewResource, Stage};
 use tenure_console::address::Address;
 use tenure_console::frame::Place;
 use tenure_console::problem::Wrong;
 use tenure_console::sheet::{Button, Field, Form, Sheet, SheetPage};
 use tenure_console::text;
-use tenure_core::base::id::PersonId;
+use tenure_core::base::id::{PersonId, TeamId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::identity::{
     CharterDraft, Coverage, Kind, Parties, RetirementCondition, TrustBoundary, WorkloadBinding,
@@ -20,10 +20,12 @@ use tenure_core::inventory::application::Application;
 use tenure_core::inventory::entitlement::Entitlement;
 use tenure_core::inventory::resource::{Resource, Verification, WhenUnreachable};
 use tenure_core::people::person::{Person, Role};
+use tenure_core::people::team::Team;
 use tenure_engine::identities::registration;
 use tenure_engine::inventory::directory;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::matters::roles;
+use tenure_engine::people::person;
 
 use crate::app::App;
 use crate::caller::named::meant;
@@ -38,6 +40,7 @@ pub(super) fn routes(api: Api<App>) -> Api<App> {
         .page("/environments/new", making(Making::Environment))
         .page("/resources/new", making(Making::Resource))
         .page("/people/new", making(Making::Person))
+        .page("/teams/new", making(Making::Team))
 }
 
 /// What is made.
@@ -48,6 +51,7 @@ enum Making {
     Environment,
     Resource,
     Person,
+    Team,
 }
 
 /// How an identity's access is held at rest.
@@ -66,6 +70,7 @@ impl Making {
             Self::Environment => Place::Environments,
             Self::Resource => Place::Resources,
             Self::Person => Place::People,
+            Self::Team => Place::Teams,
         }
     }
 
@@ -76,6 +81,7 @@ impl Making {
             Self::Environment => ("/environments", text::ENVIRONMENTS),
             Self::Resource => ("/resources", text::RESOURCES),
             Self::Person => ("/people", text::PEOPLE),
+            Self::Team => ("/teams", text::TEAMS),
         }
     }
 
@@ -86,6 +92,7 @@ impl Making {
             Self::Environment => (text::NEW_ENVIRONMENT, text::NEW_ENVIRONMENT_LEAD, text::MAKE),
             Self::Resource => (text::NEW_RESOURCE, text::NEW_RESOURCE_LEAD, text::MAKE),
             Self::Person => (text::NEW_PERSON, text::NEW_PERSON_LEAD, text::MAKE),
+            Self::Team => (text::NEW_TEAM, text::NEW_TEAM_LEAD, text::MAKE),
         }
     }
 
@@ -107,6 +114,7 @@ impl Making {
                     },
                     Field::optional("owner", text::OWNER, text::OWNER_HINT, typed("owner")),
                     Field::optional("backup", text::BACKUP, text::BACKUP_HINT, typed("backup")),
+                    Field::optional("removers", text::REMOVAL_GROUP, text::REMOVERS_OF_ONE_HINT, typed("removers")),
                     Field::line("application", text::APPLICATION, "", typed("application")),
                     Field::line("environment", text::ENVIRONMENT, "", typed("environment")),
                     Field::line("resource", text::RESOURCE, text::RESOURCE_HINT, typed("resource")),
@@ -130,7 +138,9 @@ impl Making {
             Self::Application => vec![
                 Field::line("name", text::NAME, text::NAME_HINT, typed("name")),
                 Field::optional("owner", text::OWNER, text::OWNER_HINT, typed("owner")),
+                Field::optional("removers", text::REMOVAL_GROUP, text::REMOVERS_HINT, typed("removers")),
             ],
+            Self::Team => vec![Field::line("name", text::NAME, text::NAME_HINT, typed("name"))],
             Self::Environment => vec![
                 Field::line("name", text::NAME, text::NAME_HINT, typed("name")),
                 Field::select("production", text::COUNTS_AS, &PRODUCTION, &typed("production")),
@@ -147,6 +157,8 @@ impl Making {
                 Field::line("name", text::NAME, "", typed("name")),
                 Field::optional("email", text::EMAIL, text::EMAIL_HINT, typed("email")),
                 Field::optional("roles", text::ROLES, text::ROLES_HINT, typed("roles")),
+                Field::optional("manager", text::MANAGER, text::MANAGER_HINT, typed("manager")),
+                Field::optional("teams", text::TEAMS, text::TEAMS_HINT, typed("teams")),
             ],
         }
     }
@@ -198,8 +210,15 @@ async fn made(app: &App, what: Making, sent: &Sent) -> Result<Address, Failure> 
             registration::register(kernel, caller, ask).await?.record.id.to_string()
         }
         Making::Application => {
-            let ask = NewApplication { name: sent.text("name"), owner: owner(app, sent).await?, removal_group: None };
+            let ask = NewApplication {
+                name: sent.text("name"),
+                owner: owner(app, sent).await?,
+                removal_group: removers(app, sent).await?,
+            };
             directory::create_application(kernel, caller, ask).await?.record.id.to_string()
+        }
+        Making::Team => {
+            person::create_team(kernel, caller, NewTeam { name: sent.text("name") }).await?.record.id.to_string()
         }
         Making::Environment => {
             let production = sent.text("production") == "production";
@@ -224,11 +243,21 @@ async fn made(app: &App, what: Making, sent: &Sent) -> Result<Address, Failure> 
             directory::create_resource(kernel, caller, ask).await?.record.id.to_string()
         }
         Making::Person => {
+            let manager = match sent.text("manager") {
+                named if named.is_empty() => None,
+                named => Some(meant::<Person>(app, caller, &named).await?),
+            };
+            let mut teams = Vec::new();
+            for team in words(&sent.text("teams")) {
+                teams.push(meant::<Team>(app, caller, &team).await?);
+            }
             let ask = NewPerson {
                 name: sent.text("name"),
                 email: Some(sent.text("email")).filter(|email| !email.is_empty()),
                 roles: words(&sent.text("roles")).iter().map(|word| role(word)).collect::<Result<_, _>>()?,
                 purpose: Some(text::NEW_PERSON.to_owned()),
+                teams,
+                manager,
                 ..NewPerson::default()
             };
             roles::create_person(kernel, caller, ask).await?.record.id.to_string()
@@ -242,6 +271,14 @@ async fn owner(app: &App, sent: &Sent) -> Result<PersonId, Failure> {
     match sent.text("owner") {
         named if named.is_empty() => Ok(sent.reader.person),
         named => meant::<Person>(app, &sent.reader.caller, &named).await,
+    }
+}
+
+/// The team that answers for removals, if one is named.
+async fn removers(app: &App, sent: &Sent) -> Result<Option<TeamId>, Failure> {
+    match sent.text("removers") {
+        named if named.is_empty() => Ok(None),
+        named => Ok(Some(meant::<Team>(app, &sent.reader.caller, &named).await?)),
     }
 }
 
@@ -284,6 +321,7 @@ async fn identity(app: &App, sent: &Sent) -> Result<NewIdentity, Failure> {
             word if word == Coverage::Privileged.as_str() => Some(Coverage::Privileged),
             _ => Some(Coverage::JustInTime),
         },
+        removal_group: removers(app, sent).await?,
         parties: Some(Parties {
             requester: sent.reader.person,
             operator: sent.text("operator"),

@@ -11,6 +11,7 @@ use tenure_api::requests::{Revocation, RevocationTarget};
 use tenure_api::views::{IdentityView, Names, Page};
 use tenure_console::address::Address;
 use tenure_console::frame::Place;
+use tenure_console::graph::Graph;
 use tenure_console::list::Cell;
 use tenure_console::problem::Wrong;
 use tenure_console::records::Named;
@@ -28,7 +29,7 @@ use tenure_engine::identities::registration;
 use tenure_engine::kernel::authority;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::names::Named as _;
-use tenure_engine::kernel::query::{ListAsk, Listed};
+use tenure_engine::kernel::query::{ListAsk, Listed, MAX_PAGE};
 
 use crate::app::App;
 use crate::caller::named::{meant, names_in};
@@ -42,7 +43,7 @@ use crate::contract::query::{Path, Query};
 /// Things of each sort that are found at once.
 const FOUND: u16 = 12;
 /// Identities that the page of a scope names.
-const NAMED: u16 = 25;
+const NAMED: usize = 25;
 
 pub(super) fn routes(api: Api<App>) -> Api<App> {
     api.page("/stop", get(find))
@@ -228,7 +229,7 @@ impl Scope {
         };
         known?;
         let filters = self.of_it.clone().into_iter().chain([Identity::STATE.of(IdentityState::Active)]).collect();
-        let ask = ListAsk { filters, limit: Some(NAMED), ..ListAsk::default() };
+        let ask = ListAsk { filters, limit: Some(MAX_PAGE), ..ListAsk::default() };
         Ok(counted!(ask, |ask| registration::identities(kernel, caller, ask))?)
     }
 }
@@ -284,7 +285,7 @@ async fn form(
     let mut sheet = Sheet { lead: text::stop_lead(scope.kind), ..Sheet::default() };
     if scope.kind != "identity" {
         let count = taken.count.unwrap_or(taken.items.len() as u64);
-        sheet.fact(text::STOPS, [Cell::Text(text::active_identities(count, taken.next.is_some()))]);
+        sheet.fact(text::STOPS, [Cell::Text(text::active_identities(count, taken.items.len() > NAMED))]);
         let owners: BTreeSet<_> = taken.items.iter().filter_map(|view| view.record.charter.owner).collect();
         sheet.fact(text::HITS, owners.into_iter().map(|owner| Cell::Named(Named::of(owner, &names))));
     }
@@ -295,8 +296,10 @@ async fn form(
         choice("hold", text::STOP_AND_HOLD, text::STOP_AND_HOLD_HINT, suspend),
         choice("cut", text::STOP_ONLY, text::STOP_ONLY_HINT, !suspend),
     ];
-    let caption = if taken.next.is_some() { text::THE_FIRST_OF_THEM } else { text::ALL_OF_THEM };
-    sheet.tables.push(identity_table(caption.to_owned(), &taken.items, &names, reader.now));
+    let caption = if taken.items.len() > NAMED { text::THE_FIRST_OF_THEM } else { text::ALL_OF_THEM };
+    sheet.picture = Graph::of(&taken.items, &names);
+    let shown = taken.items.get(..NAMED).unwrap_or(&taken.items);
+    sheet.tables.push(identity_table(caption.to_owned(), shown, &names, reader.now));
     sheet.form = Some(Form {
         action: Address::new("/stop").verb(scope.kind).below(&scope.id),
         wrong,

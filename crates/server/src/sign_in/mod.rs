@@ -109,13 +109,29 @@ async fn invitation(
 }
 
 /// Ends the session that asks, be it a browser's or the command line's.
-async fn sign_out(State(app): State<App>, headers: HeaderMap, Operator(caller): Operator) -> Result<Response, Failure> {
+async fn sign_out(
+    State(app): State<App>,
+    headers: HeaderMap,
+    caller: Result<Operator, Failure>,
+) -> Result<Response, Failure> {
+    let Operator(caller) = match caller {
+        Ok(caller) => caller,
+        // A browser whose session has ended is signed out already.
+        Err(failure) if failure.0.status == 401 && !headers.contains_key(header::AUTHORIZATION) => {
+            return Ok(signed_out(&app));
+        }
+        Err(failure) => return Err(failure),
+    };
     if let Caller::Person { via: Via::Session(session), .. } = &caller {
         sign_in::revoke_session(&app.kernel, &caller, *session).await?;
     }
     if headers.contains_key(header::AUTHORIZATION) {
         return Ok(axum::Json(serde_json::json!({"signed_out": true})).into_response());
     }
-    let cookie = Cookie::Session.clear(&app);
-    Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to("/sign-in")).into_response())
+    Ok(signed_out(&app))
+}
+
+fn signed_out(app: &App) -> Response {
+    let cookie = Cookie::Session.clear(app);
+    (AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to("/sign-in")).into_response()
 }

@@ -1,5 +1,6 @@
 //! The console, over HTTP against the server: every page as somebody's browser gets it.
 
+mod chromium;
 mod directory;
 mod door;
 mod home;

@@ -12,7 +12,7 @@ on_one! {
         let at = format!("/people/{}", world.owner_id);
         let olu = page(&world, &world.auditor, &at).await.expect(200);
         is_sound(&olu);
-        for part in ["<h1>Olu</h1>", ">exporter</a>", "identities", ">Max</a>", "requester", "Stop everything of it"] {
+        for part in ["<h1>Olu</h1>", ">exporter</a>", "identities", ">Max</a>", "requester", "Stop everything of theirs"] {
             assert!(olu.text.contains(part), "{part} is missing in {}", olu.text);
         }
         for path in ["/people?q=olu", "/people?role=owner&state=active", "/people?sort=-name"] {
@@ -41,6 +41,8 @@ on_one! {
         assert!(read("/applications/billing").await.contains("<h1>billing</h1>"));
         assert!(read(&format!("/resources?application={}", world.application)).await.contains("Application: billing"));
         assert!(read(&format!("/resources/{}", world.orders)).await.contains("by asking Tenure"));
+        // The same as a picture, whose nodes lead where the table does.
+        assert!(application.contains("<svg viewBox=") && application.contains("1 owner, touching 1 resource."), "{application}");
         let environment = read("/environments/production").await;
         assert!(environment.contains(">exporter</a>") && environment.contains("/stop/environment/production"), "{environment}");
         for list in ["/teams", "/applications", "/vendors", "/resources", "/environments", "/cloud-accounts"] {

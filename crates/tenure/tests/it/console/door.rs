@@ -83,6 +83,13 @@ on_one! { by |store| World::on_localhost(store, &[]);
         World::answer(sent).await.expect(403);
         assert_eq!(olu.post(&format!("{url}/sign-out"), &[]).await.expect(303).leads(), format!("{url}/sign-in"));
         olu.get(&format!("{url}/")).await.expect(303);
+        // Once more is no error.
+        assert_eq!(olu.post(&format!("{url}/sign-out"), &[]).await.expect(303).leads(), format!("{url}/sign-in"));
+        // What there isn't is said as whoever asks reads it.
+        let nowhere = olu.request(Method::GET, &format!("{url}/nowhere"));
+        assert_eq!(World::answer(nowhere).await.expect(404).code(), "route_unknown");
+        let nowhere = olu.request(Method::GET, &format!("{url}/nowhere")).header("accept", "text/html,*/*;q=0.8").send().await.unwrap();
+        assert_eq!((nowhere.status().as_u16(), nowhere.headers()["content-type"].to_str().unwrap()), (404, "text/html; charset=utf-8"));
     }
 
     async fn files_of_pages_are_kept_for_ever_under_the_digest_of_their_bytes(world: World) {

@@ -55,12 +55,14 @@ on_one! {
             let to = send(&world, &world.admin, path, fields).await.expect(303).location.unwrap();
             page(&world, &world.admin, &to).await.expect(200).text
         };
-        assert!(made("/applications/new", &[("name", "shop"), ("owner", &world.owner_id)]).await.contains("<h1>shop</h1>"));
+        assert!(made("/teams/new", &[("name", "undertakers")]).await.contains("<h1>undertakers</h1>"));
+        assert!(made("/people/new", &[("name", "Digger"), ("teams", "undertakers")]).await.contains(">undertakers</a>"));
+        assert!(made("/applications/new", &[("name", "shop"), ("owner", &world.owner_id), ("removers", "undertakers")]).await.contains("<h1>shop</h1>"));
         assert!(made("/environments/new", &[("name", "sandbox"), ("production", "not_production")]).await.contains("not production"));
         let resource = [("uri", "https://shop.internal"), ("type", "api"), ("application", "shop"), ("environment", "sandbox"), ("actions", "read, write"), ("verification", "offline")];
         let text = made("/resources/new", &resource).await;
         assert!(text.contains("<h1>https://shop.internal</h1>") && text.contains("read, write") && text.contains("by their signature"), "{text}");
-        assert!(made("/people/new", &[("name", "Pat <b>"), ("email", "pat@example.com"), ("roles", "")]).await.contains("<h1>Pat &#60;b&#62;</h1>"));
+        assert!(made("/people/new", &[("name", "Pat <b>"), ("email", "pat@example.com"), ("roles", ""), ("manager", "Max")]).await.contains(">Max</a>"));
         send(&world, &world.admin, "/people/new", &[("name", "Eve"), ("roles", "emperor")]).await.expect(422);
     }
 

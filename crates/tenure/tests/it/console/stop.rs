@@ -40,6 +40,9 @@ on_one! {
         let shown = page(&world, &world.owner, &format!("/identities/{id}")).await.expect(200);
         assert!(shown.text.contains("leaked") && shown.text.contains("state bad\">suspended"), "{}", shown.text);
         assert!(page(&world, &world.auditor, "/receipts").await.expect(200).text.contains("Identity exporter"));
+        // What is still removable is answered by what was removed (R97).
+        let shown = page(&world, &world.security, &format!("/identities/{id}")).await.expect(200);
+        assert!(shown.text.contains("Last stopped <time") && shown.text.contains("Requests about it"), "{}", shown.text);
     }
 
     async fn nobody_stops_what_the_api_would_not_let_them_stop(world: World) {
