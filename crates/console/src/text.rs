@@ -404,6 +404,7 @@ pub fn scoped(entitlements: usize, live: usize) -> String {
 /// How many rules were looked at, and how many are broken.
 pub fn monitored(rules: usize, broken: usize) -> String {
     match broken {
+        _ if rules == 0 => "No rule was looked at.".to_owned(),
         0 => format!("{rules} rules looked at, none broken."),
         broken => format!("{rules} rules looked at, {broken} broken."),
     }

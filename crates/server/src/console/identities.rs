@@ -5,7 +5,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use serde::Deserialize;
-use tenure_api::views::{IdentityView, Page};
+use tenure_api::findings::PostureView;
+use tenure_api::views::{AccessReport, IdentityView, Names, Page};
 use tenure_console::frame::Place;
 use tenure_console::identities::{CSV_HEAD, csv_lines};
 use tenure_console::identity::{IdentityPage, Known};
@@ -88,6 +89,8 @@ async fn one(
     let id = meant::<Identity>(&app, caller, &who).await?;
     let view = registration::identity(kernel, caller, id).await?;
     let owns = view.record.charter.owner == Some(reader.person);
+    // Who registered a draft for somebody else reads that, and nothing else of it.
+    let reads = |kind: &str| owns || authority::reads_all(kernel, caller, kind);
     let timeline = match owns || authority::audits(kernel, caller) {
         true => Some(Box::pin(timeline::timeline(kernel, caller, &id.to_string(), before, ENTRIES)).await?),
         false => None,
@@ -98,7 +101,7 @@ async fn one(
     requests.reverse();
     requests.truncate(LAST_REQUESTS);
     let mut exceptions = Vec::new();
-    for exception in view.record.exceptions.iter().take(LAST_REQUESTS) {
+    for exception in view.record.exceptions.iter().take(LAST_REQUESTS).filter(|_| reads("exception")) {
         exceptions.push(exceptions::exception(kernel, caller, *exception).await?);
     }
     let removal = match authority::reads_all(kernel, caller, Receipt::NAME) {
@@ -113,9 +116,18 @@ async fn one(
         exceptions,
         requests,
         removal,
-        access: grants::access(kernel, caller, id).await?,
-        credentials: liveness::credentials_of(kernel, caller, id, ListAsk::default()).await?,
-        posture: findings::posture(kernel, caller, id).await?,
+        access: match reads("identity") {
+            true => grants::access(kernel, caller, id).await?,
+            false => AccessReport { identity: id, access: Vec::new(), names: Names::new() },
+        },
+        credentials: match reads("credential") {
+            true => liveness::credentials_of(kernel, caller, id, ListAsk::default()).await?,
+            false => Page::whole(Vec::new()),
+        },
+        posture: match reads("identity") {
+            true => findings::posture(kernel, caller, id).await?,
+            false => PostureView { identity: id, at: reader.now, rules: Vec::new(), broken: Vec::new() },
+        },
         reviews: reviews::reviews(kernel, caller, of_it).await?.items,
         timeline,
         view,

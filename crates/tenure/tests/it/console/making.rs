@@ -48,6 +48,18 @@ on_one! {
         assert!(!world.is_live(&token).await);
     }
 
+    async fn who_registers_for_somebody_else_sees_their_draft_and_no_more(world: World) {
+        let (_, rex) = world.person("Rex", &["requester"]).await;
+        let charter = world.charter(Key::new().jwk());
+        let body = serde_json::json!({"kind": "workload", "name": "for-olu", "charter": charter, "stage": "pending"});
+        let id = world.post(&rex, "/v1/identities", body).await.expect(201).text("/id");
+        let shown = page(&world, &rex, &format!("/identities/{id}")).await.expect(200);
+        is_sound(&shown);
+        assert!(shown.text.contains("<h1>for-olu</h1>") && !shown.text.contains("What happened"), "{}", shown.text);
+        world.activate(&world.manager, &id).await.expect(200);
+        page(&world, &rex, &format!("/identities/{id}")).await.expect(403);
+    }
+
     async fn what_a_charter_names_is_made_by_whoever_administers(world: World) {
         let made = async |path: &str, fields: &[(&str, &str)]| {
             is_sound(&page(&world, &world.admin, path).await.expect(200));
