@@ -28,6 +28,8 @@ const RULES: &[Rule] = &[
     rule("tenure-outbound", "L1", &["tenure-core"]),
     rule("tenure-signals", "L1", &["tenure-core"]),
     rule("tenure-api", "L1", &["tenure-core"]),
+    // What it shows are the API's views.
+    rule("tenure-console", "L1", &["tenure-core", "tenure-api"]),
     rule(
         "tenure-engine",
         "L2",
@@ -44,6 +46,7 @@ const RULES: &[Rule] = &[
             "tenure-credentials",
             "tenure-outbound",
             "tenure-api",
+            "tenure-console",
             "tenure-engine",
         ],
     ),

@@ -7,6 +7,7 @@ pub mod exceptions;
 pub mod findings;
 pub mod log;
 pub mod notices;
+pub mod overview;
 pub mod ownership;
 pub mod passkeys;
 pub mod people;

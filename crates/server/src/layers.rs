@@ -362,20 +362,11 @@ async fn name_records(app: &App, request: Request, next: impl AsyncFnOnce(Reques
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     // An answer without names is still one.
-    let names = Box::pin(names::of(&app.kernel, ids_in(&bytes))).await.unwrap_or_default();
+    let names = Box::pin(names::of(&app.kernel, named::ids_in(&bytes))).await.unwrap_or_default();
     let with_names = (!names.is_empty()).then(|| with_names(&bytes, &names)).flatten();
     let bytes = with_names.unwrap_or(bytes);
     parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
     Response::from_parts(parts, Body::from(bytes))
-}
-
-/// The texts in a JSON document that are of the form of an id: a prefix of three letters, `_` and 26 characters.
-fn ids_in(json: &[u8]) -> impl Iterator<Item = &str> {
-    const LENGTH: usize = 30;
-    let quoted = json
-        .windows(LENGTH + 2)
-        .filter(|window| window.first() == Some(&b'"') && window.last() == Some(&b'"') && window.get(4) == Some(&b'_'));
-    quoted.filter_map(|window| std::str::from_utf8(window.get(1..=LENGTH)?).ok())
 }
 
 /// An object in JSON with the member `names`.

@@ -10,7 +10,7 @@ use axum::routing::get;
 use crate::app::App;
 use crate::contract::api::{self, Api};
 use crate::contract::error;
-use crate::{approve, health, protocols, sign_in, v1};
+use crate::{approve, console, health, protocols, sign_in, v1};
 
 fn routes(api: Api<App>) -> Api<App> {
     api.page("/openapi.json", get(document)).page("/problems/{code}", get(error::page))
@@ -24,7 +24,8 @@ async fn document() -> Response {
 
 /// The addresses whose answers are bounded in time, and those whose answers are streams.
 pub(crate) fn apis(is_described: bool) -> [Api<App>; 2] {
-    let rooms = [v1::routes, protocols::routes, sign_in::routes, approve::routes, health::routes, routes];
+    let rooms =
+        [v1::routes, protocols::routes, sign_in::routes, approve::routes, console::routes, health::routes, routes];
     let bounded = rooms.into_iter().fold(Api::new(is_described), |api, routes| routes(api));
     [bounded, v1::streams(Api::new(is_described))]
 }

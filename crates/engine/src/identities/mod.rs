@@ -1,6 +1,7 @@
 //! Non-human identities: registered, changed, watched and ended.
 
 pub mod bindings;
+pub mod census;
 pub mod charter;
 pub mod dormancy;
 pub mod enrolment;

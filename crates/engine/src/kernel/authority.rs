@@ -247,3 +247,14 @@ pub(crate) fn whose(
         }
     }
 }
+
+/// Whether the caller may read every record of a kind. A page that shows more to who may asks this first, and asks for
+/// nothing in vain: it records nothing.
+pub fn reads_all(kernel: &Kernel, caller: &Caller, kind: &str) -> bool {
+    can_read(kernel, caller, kind, "", false).is_ok()
+}
+
+/// Whether the caller may read the log, of all that is in it. It records nothing.
+pub fn audits(kernel: &Kernel, caller: &Caller) -> bool {
+    kernel.allow(caller, Action::Audit, inventory("log", "timeline", ""), owns(false)).is_ok()
+}

@@ -1,5 +1,6 @@
 //! Requests: opened on the lightest route that policy permits, voted on, fulfilled in the commit of the last vote.
 
+use tenure_api::overview::WaitingVotes;
 use tenure_api::request::{Amendment, NewRequest, RequestView};
 use tenure_api::views::Page;
 use tenure_core::base::id::RequestId;
@@ -17,10 +18,13 @@ use crate::kernel::authority::{self};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
-use crate::kernel::query::ListAsk;
+use crate::kernel::query::{ListAsk, Query};
 use crate::matters::matter_facts::{self};
 use crate::matters::{brief, fulfilment, votes};
 use crate::requests::route;
+
+/// Pages of open requests that are looked at for those that wait for somebody, of 200 each.
+const LOOKED_AT: usize = 10;
 
 /// Asks for something. It is fulfilled at once where a named rule approves it, and otherwise waits for its approvers.
 ///
@@ -217,6 +221,38 @@ pub async fn requests(
         items.push(route::request_view(kernel, (*row.value).clone(), row.revision, None).await?);
     }
     Ok(end.page(items))
+}
+
+/// Open requests that wait for the caller's vote, the oldest first: those of which a step is still open that they may
+/// fill by name or by role, and that keep them out for no other reason (S-8). Whether their vote counts is said when
+/// they cast it.
+///
+/// # Errors
+/// The caller is no person.
+pub async fn waiting_votes(kernel: &Kernel, caller: &Caller) -> Result<WaitingVotes, OpError> {
+    let Caller::Person { person, .. } = caller else {
+        return Err(OpError::NotFound("vote of software"));
+    };
+    let mut waiting = WaitingVotes::default();
+    let mut pages = kernel.pages(Query::of([Request::STATE.of(RequestState::Open)]));
+    for _ in 0..LOOKED_AT {
+        let Some(found) = pages.next().await? else { break };
+        for row in found.readable() {
+            let (people, roles) = route::approvers(&row);
+            let may_fill = people.contains(&person.id) || roles.iter().any(|role| person.holds(*role));
+            let has_voted = row.votes.iter().any(|vote| vote.by == person.id);
+            let kept_out = row.interested.contains(&person.id) && !row.single_person;
+            let may_read = || {
+                let owned = route::concerns(&row, caller);
+                authority::can_read(kernel, caller, "request", &row.id.to_string(), owned).is_ok()
+            };
+            if may_fill && !has_voted && !kept_out && may_read() {
+                waiting.items.push(route::request_view(kernel, (*row.value).clone(), row.revision, None).await?);
+            }
+        }
+    }
+    waiting.more = pages.more();
+    Ok(waiting)
 }
 
 /// Ends a request by another way than its fulfilment, with what that means for what it was about.

@@ -2,7 +2,7 @@
 
 use parking_lot::Mutex;
 use tenure_api::requests::Setup;
-use tenure_api::sign_in::Recovered;
+use tenure_api::sign_in::{NewInvitation, Recovered};
 use tenure_api::views::SetupDone;
 use tenure_core::base::id::{EventId, OperatorTokenId, PersonId};
 use tenure_core::base::problem::Reason;
@@ -10,7 +10,7 @@ use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::finding::exceptional::Access;
 use tenure_core::people::person::{OperatorToken, Person, PersonState, Role};
 use tenure_core::store::changeset::Changeset;
-use tenure_core::store::event::{Actor, Personal};
+use tenure_core::store::event::{Actor, Personal, Via};
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::{Store, StoreError};
 use tenure_core::store::secret::{Pending, Secret};
@@ -18,14 +18,15 @@ use tenure_core::trust::signing_key::KeyUse;
 use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed, SetupToken};
 
 use crate::kernel::administrators::Administrators;
+use crate::kernel::caller::{self, Caller};
 use crate::kernel::deployment::{self, Deployment};
 use crate::kernel::error::OpError;
 use crate::kernel::exceptional::{self, About};
 use crate::kernel::notice::notify;
 use crate::kernel::query::Query;
 use crate::kernel::{Kernel, freshness, keys};
-use crate::people::invitations;
 use crate::people::operator_tokens::operator_token;
+use crate::people::{invitations, operator_tokens};
 
 const SETUP_TOKEN_LIFE: Span = Span::from_mins(15);
 /// How long an operator token is good for where nothing else is said.
@@ -126,6 +127,30 @@ pub async fn set_up(kernel: &Kernel, ask: Setup) -> Result<SetupDone, OpError> {
         operator_token: Kernel::released(pending, &committed)?.expose().clone(),
         expires_at: token.expires_at,
     })
+}
+
+/// Whether set-up was done.
+///
+/// # Errors
+/// The store can't be read.
+pub async fn is_set_up(kernel: &Kernel) -> Result<bool, OpError> {
+    Ok(kernel.store.head().await?.size > 0)
+}
+
+/// Sets up in a browser, where a passkey follows at once: makes the first administrator, and the invitation with which
+/// they bind it. The operator token that set-up makes ends with that, as it is handed to nobody.
+///
+/// # Errors
+/// As [`set_up`].
+pub async fn set_up_in_a_browser(kernel: &Kernel, ask: Setup) -> Result<String, OpError> {
+    let done = set_up(kernel, ask).await?;
+    let caller = caller::authenticate_person(kernel, &done.operator_token).await?;
+    let invitation = NewInvitation { person: done.person.id, replaces: false };
+    let made = invitations::create_invitation(kernel, &caller, invitation).await?;
+    if let Caller::Person { via: Via::OperatorToken(token), .. } = &caller {
+        operator_tokens::revoke_operator_token(kernel, &caller, *token).await?;
+    }
+    Ok(made.invitation)
 }
 
 /// Gives an administrator back to a deployment that has lost its last one: whoever holds the root key may (S-10). It

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use serde::Deserialize;
 use tenure_api::request::NewVote;
+use tenure_console::address::encoded;
 use tenure_core::base::problem::Reason;
 use tenure_engine::kernel::caller::Caller;
 use tenure_engine::kernel::error::OpError;
@@ -15,14 +16,14 @@ use tenure_engine::matters::link;
 use tenure_engine::people::sign_in;
 
 use crate::app::App;
+use crate::caller::named::names_in;
 use crate::contract::api::Api;
 use crate::contract::body::Form;
 use crate::contract::error::Failure;
 use crate::contract::query::Path;
 use crate::contract::source::Source;
 use crate::limits::attempts::Attempt;
-use crate::sign_in::browser::Browser;
-use crate::sign_in::html::encoded;
+use crate::sign_in::browser::{Browser, name};
 
 pub(crate) fn routes(api: Api<App>) -> Api<App> {
     api.page("/approve/{link}", get(show).post(answer))
@@ -38,10 +39,12 @@ async fn show(
         Ok(caller) => caller,
         Err(response) => return Ok(response),
     };
-    Ok(match link::approval(&app.kernel, &caller, &link).await {
-        Ok(approval) => page::approval(&link, &approval),
-        Err(error) => page::problem(error.into()),
-    })
+    let approval = match link::approval(&app.kernel, &caller, &link).await {
+        Ok(approval) => approval,
+        Err(error) => return Ok(page::problem(error.into())),
+    };
+    let names = names_in(&app, &approval.request).await?;
+    Ok(page::approval(&app, &link, name(&caller), &names, approval))
 }
 
 /// The answer that a form of the page sends.

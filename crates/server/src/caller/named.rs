@@ -1,6 +1,6 @@
 //! Records by id or by name, as an address names them.
 
-use tenure_api::views::Revised;
+use tenure_api::views::{Names, Revised};
 use tenure_core::identity::Identity;
 use tenure_core::identity::naming::NamingStandard;
 use tenure_core::identity::template::Template;
@@ -16,6 +16,7 @@ use tenure_core::signal::{Signal, Source};
 use tenure_core::store::row::{RowKey, RowKind};
 use tenure_core::trust::issuer::Issuer;
 use tenure_engine::kernel::caller::Caller;
+use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::names::{self, Named};
 use tenure_engine::kernel::query::Listed;
 
@@ -78,4 +79,19 @@ addressed_by_itself!(DataDomain, Difference, Environment, NamingStandard, Packag
 pub(crate) async fn get<T: Addressed>(app: &App, caller: &Caller, text: &str) -> Result<Revised<T>, Failure> {
     let key = T::meant_by(app, caller, text).await?;
     Ok(app.kernel.get::<T>(caller, &key).await?)
+}
+
+/// The texts in a JSON document that are of the form of an id: a prefix of three letters, `_` and 26 characters.
+pub(crate) fn ids_in(json: &[u8]) -> impl Iterator<Item = &str> {
+    const LENGTH: usize = 30;
+    let quoted = json
+        .windows(LENGTH + 2)
+        .filter(|window| window.first() == Some(&b'"') && window.last() == Some(&b'"') && window.get(4) == Some(&b'_'));
+    quoted.filter_map(|window| std::str::from_utf8(window.get(1..=LENGTH)?).ok())
+}
+
+/// The names of the records whose ids a view holds, as the API puts them beside it.
+pub(crate) async fn names_in(app: &App, view: &impl serde::Serialize) -> Result<Names, Failure> {
+    let json = serde_json::to_vec(view).map_err(|error| OpError::Internal(error.to_string()))?;
+    Ok(names::of(&app.kernel, ids_in(&json)).await?)
 }

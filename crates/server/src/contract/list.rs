@@ -83,8 +83,14 @@ impl<T: Filtered, S: Send + Sync> FromRequestParts<S> for List<T> {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
-        let ask = read(parts.uri.query().unwrap_or_default(), T::FILTERS).map_err(OpError::Invalid)?;
-        Ok(Self { ask })
+        Self::of(parts.uri.query().unwrap_or_default())
+    }
+}
+
+impl<T: Filtered> List<T> {
+    /// What a query asks of the list.
+    pub(crate) fn of(query: &str) -> Result<Self, Failure> {
+        Ok(Self { ask: read(query, T::FILTERS).map_err(OpError::Invalid)? })
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod challenge;
 pub(crate) mod condition;
 pub(crate) mod error;
 pub(crate) mod list;
+pub(crate) mod page;
 pub(crate) mod query;
 pub(crate) mod reply;
 pub(crate) mod request_id;

@@ -26,12 +26,12 @@ use crate::contract::api::{Api, Gives, Operation};
 use crate::contract::body::{body, buffered};
 use crate::contract::challenge::challenge;
 use crate::contract::error::{Failure, problem_of, status_headers, whole_seconds};
+use crate::contract::page::problem_page;
 use crate::contract::query::Path;
 use crate::contract::reply::{Media, Raw, Reply, ok};
 use crate::contract::source::Source;
 use crate::protocols::{ciba, exchange};
 use crate::serve::Connection;
-use crate::sign_in::html;
 
 const CLIENT_CREDENTIALS: &str = "client_credentials";
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -583,7 +583,7 @@ async fn authorize(State(app): State<App>, Path(environment): Path<String>) -> R
         ),
         Err(error) => error.into(),
     };
-    html::problem(failure, "")
+    problem_page(failure, Vec::new())
 }
 
 async fn metadata(State(app): State<App>, Path(environment): Path<String>) -> Reply<Value> {

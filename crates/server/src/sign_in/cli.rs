@@ -1,23 +1,25 @@
 //! The command line's sign-in: the browser agrees, and hands a code to a port of its own machine (RFC 8252 §7.3).
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use serde::Deserialize;
 use tenure_api::sign_in::{CliExchange, CliSession};
+use tenure_console::address::encoded;
+use tenure_console::door::CommandLine;
 use tenure_engine::people::cli_sign_in;
 
 use crate::app::App;
 use crate::contract::api::Api;
 use crate::contract::body::{Body, Form};
 use crate::contract::error::Failure;
+use crate::contract::page::loopback_page;
 use crate::contract::query::Query;
 use crate::contract::reply::{New, created};
 use crate::contract::source::Source;
 use crate::limits::attempts::Attempt;
 use crate::sign_in::browser::{Browser, name};
-use crate::sign_in::html::{Html, encoded, page, sign_in_problem};
+use crate::sign_in::problem::sign_in_problem;
 
 pub(super) fn routes(api: Api<App>) -> Api<App> {
     api.page("/sign-in/cli", get(ask).post(agree)).post(
@@ -46,15 +48,8 @@ async fn ask(State(app): State<App>, Browser(caller): Browser, Query(asked): Que
         let back = format!("/sign-in/cli?port={}&challenge={}{fresh}", asked.port, encoded(&asked.challenge));
         return Redirect::to(&format!("/sign-in?return_to={}{fresh}", encoded(&back))).into_response();
     };
-    let body = Html::default()
-        .raw("<p>A command line on this computer asks to act for ")
-        .text(&name(&caller).unwrap_or_default())
-        .raw(". Go on only if you have just run <code>tenure login</code>.</p>\n<form method=\"post\" action=\"/sign-in/cli\">\n<input type=\"hidden\" name=\"port\" value=\"")
-        .text(&asked.port.to_string())
-        .raw("\">\n<input type=\"hidden\" name=\"challenge\" value=\"")
-        .text(&asked.challenge)
-        .raw("\">\n<button type=\"submit\" autofocus>Sign the command line in</button>\n</form>\n");
-    page(StatusCode::OK, "Command line", body, true)
+    let name = name(&caller).unwrap_or_default();
+    loopback_page(&CommandLine { name, port: asked.port.get(), challenge: asked.challenge })
 }
 
 async fn agree(State(app): State<App>, Browser(caller): Browser, Form(asked): Form<Asked>) -> Response {

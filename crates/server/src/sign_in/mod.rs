@@ -2,42 +2,45 @@
 
 pub(crate) mod browser;
 mod cli;
-pub(crate) mod html;
 mod oidc;
 mod passkey;
+mod problem;
+mod set_up;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
+use tenure_console::address::Address;
+use tenure_console::door::{Provider, SignIn, SignedIn};
+use tenure_console::text;
 use tenure_core::store::event::Via;
 use tenure_core::store::secret::Secret;
 use tenure_engine::kernel::caller::Caller;
 use tenure_engine::people::oidc::is_local_path;
 use tenure_engine::people::{sign_in, sign_in_providers};
 
-use self::html::{Html, page};
 use crate::app::App;
 use crate::caller::cookie::{Cookie, must_be_same_origin};
 use crate::caller::operator::Operator;
 use crate::contract::api::Api;
 use crate::contract::body::Form;
 use crate::contract::error::Failure;
+use crate::contract::page::page;
 use crate::contract::query::Query;
 use crate::contract::source::Source;
 use crate::limits::attempts::Attempt;
 use crate::sign_in::browser::{Browser, name};
-use crate::sign_in::html::{encoded, sign_in_problem};
+use crate::sign_in::problem::sign_in_problem;
 
 pub(crate) fn routes(api: Api<App>) -> Api<App> {
     let api = api
         .page("/sign-in", get(sign_in))
         .page("/sign-in/done", get(done))
         .page("/sign-in/invitation", post(invitation))
-        .page("/sign-out", post(sign_out))
-        .page("/assets/sign-in.css", get(style));
-    [oidc::routes, cli::routes, passkey::routes].into_iter().fold(api, |api, routes| routes(api))
+        .page("/sign-out", post(sign_out));
+    [set_up::routes, oidc::routes, cli::routes, passkey::routes].into_iter().fold(api, |api, routes| routes(api))
 }
 
 /// What the sign-in page is asked for.
@@ -57,65 +60,27 @@ async fn sign_in(
     headers: HeaderMap,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Failure> {
-    let invited = Cookie::Invitation.read(&app, &headers).is_some();
-    let return_to = asked.return_to.filter(|path| is_local_path(path)).unwrap_or_else(|| "/sign-in/done".into());
+    let return_to = asked.return_to.filter(|path| is_local_path(path)).unwrap_or_else(|| "/".into());
+    let begins = |provider: &dyn std::fmt::Display| {
+        let mut to = Address::new("/sign-in/oidc").below(&provider.to_string()).with("return_to", &*return_to);
+        for (name, _) in [("fresh", asked.fresh), ("link", asked.link)].into_iter().filter(|(_, is)| *is) {
+            to = to.with(name, "true");
+        }
+        to.to_string()
+    };
     let providers = sign_in_providers::offered_providers(&app.kernel).await?;
-    let mut body = Html::default();
-    if invited {
-        body = body.raw("<p>You are invited. What you choose here is how you sign in from now on.</p>\n");
-    }
-    if let Some(name) = caller.as_ref().and_then(name) {
-        body = body.raw("<p>You are signed in as ").text(&name).raw(".</p>\n");
-    }
-    body = body
-        .raw("<button type=\"button\" id=\"passkey-sign-in\" data-return-to=\"")
-        .text(&return_to)
-        .raw("\" hidden>Sign in with a passkey</button>\n");
-    if invited || caller.is_some() {
-        body = body
-            .raw("<button type=\"button\" id=\"passkey-register\" data-return-to=\"")
-            .text(&return_to)
-            .raw("\" hidden>Make a passkey</button>\n");
-    }
-    for (id, name) in &providers {
-        body = body
-            .raw("<a class=\"choice\" href=\"/sign-in/oidc/")
-            .text(&id.to_string())
-            .raw("?return_to=")
-            .text(&encoded(&return_to))
-            .raw(if asked.fresh { "&amp;fresh=true" } else { "" })
-            .raw(if asked.link { "&amp;link=true" } else { "" })
-            .raw("\">Sign in with ")
-            .text(name)
-            .raw("</a>\n");
-    }
-    body = body.raw(
-        "<h2>Invited?</h2>\n<form method=\"post\" action=\"/sign-in/invitation\">\n<label for=\"invitation\">Invitation</label>\n\
-         <input id=\"invitation\" name=\"invitation\" type=\"password\" autocomplete=\"off\" required>\n\
-         <button type=\"submit\">Use it</button>\n</form>\n",
-    );
-    Ok(page(StatusCode::OK, "Sign in", body, false))
+    let providers = providers.into_iter().map(|(id, name)| Provider { to: begins(&id), name }).collect();
+    let signed_in_as = caller.as_ref().and_then(name);
+    let invited = Cookie::Invitation.read(&app, &headers).is_some();
+    Ok(page(StatusCode::OK, &SignIn { invited, signed_in_as, fresh: asked.fresh, return_to, providers }))
 }
 
 async fn done(State(app): State<App>, Browser(caller): Browser) -> Response {
     let Some(caller) = caller else {
         return Redirect::to("/sign-in").into_response();
     };
-    let me = sign_in::me(&app.kernel, &caller);
-    let mut body = Html::default()
-        .raw("<p>You are signed in as ")
-        .text(&name(&caller).unwrap_or_else(|| "somebody whose name was erased".to_owned()))
-        .raw(".</p>\n");
-    body = body.raw(if me.fresh {
-        "<p>For the next minutes you can approve and enable.</p>\n"
-    } else {
-        "<p>To approve or to enable, sign in anew with a passkey.</p>\n"
-    });
-    body = body.raw(
-        "<a class=\"choice\" href=\"/sign-in?fresh=true\">Sign in anew</a>\n<a class=\"choice\" href=\"/sign-in?link=true\">Add a way to sign in</a>\n\
-         <form method=\"post\" action=\"/sign-out\"><button type=\"submit\">Sign out</button></form>\n",
-    );
-    page(StatusCode::OK, "Signed in", body, false)
+    let fresh = sign_in::me(&app.kernel, &caller).fresh;
+    page(StatusCode::OK, &SignedIn { name: name(&caller).unwrap_or_else(|| text::ERASED.to_owned()), fresh })
 }
 
 #[derive(Deserialize, schemars::JsonSchema)]
@@ -144,17 +109,29 @@ async fn invitation(
 }
 
 /// Ends the session that asks, be it a browser's or the command line's.
-async fn sign_out(State(app): State<App>, headers: HeaderMap, Operator(caller): Operator) -> Result<Response, Failure> {
+async fn sign_out(
+    State(app): State<App>,
+    headers: HeaderMap,
+    caller: Result<Operator, Failure>,
+) -> Result<Response, Failure> {
+    let Operator(caller) = match caller {
+        Ok(caller) => caller,
+        // A browser whose session has ended is signed out already.
+        Err(failure) if failure.0.status == 401 && !headers.contains_key(header::AUTHORIZATION) => {
+            return Ok(signed_out(&app));
+        }
+        Err(failure) => return Err(failure),
+    };
     if let Caller::Person { via: Via::Session(session), .. } = &caller {
         sign_in::revoke_session(&app.kernel, &caller, *session).await?;
     }
     if headers.contains_key(header::AUTHORIZATION) {
         return Ok(axum::Json(serde_json::json!({"signed_out": true})).into_response());
     }
-    let cookie = Cookie::Session.clear(&app);
-    Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to("/sign-in")).into_response())
+    Ok(signed_out(&app))
 }
 
-async fn style() -> Response {
-    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], html::STYLE).into_response()
+fn signed_out(app: &App) -> Response {
+    let cookie = Cookie::Session.clear(app);
+    (AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to("/sign-in")).into_response()
 }

@@ -18,7 +18,7 @@ use crate::contract::reply::id;
 use crate::contract::source::Source;
 use crate::limits::attempts::Attempt;
 use crate::sign_in::browser::Browser;
-use crate::sign_in::html::sign_in_problem;
+use crate::sign_in::problem::sign_in_problem;
 
 pub(super) fn routes(api: Api<App>) -> Api<App> {
     api.page("/sign-in/oidc/callback", get(callback)).page("/sign-in/oidc/{provider}", get(begin))
@@ -84,7 +84,7 @@ async fn callback(
     match oidc::finish_oidc(&app.kernel, caller.as_ref(), &sealed, returned, &source).await {
         Ok(signed_in) => {
             let session = [(header::SET_COOKIE, Cookie::Session.set(&app, &signed_in.secret))];
-            let to = signed_in.return_to.unwrap_or_else(|| "/sign-in/done".into());
+            let to = signed_in.return_to.unwrap_or_else(|| "/".into());
             Ok((AppendHeaders(over), AppendHeaders(session), Redirect::to(&to)).into_response())
         }
         Err(error) => Ok((AppendHeaders(over), sign_in_problem(error.into())).into_response()),

@@ -5,9 +5,9 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::post;
 use tenure_api::passkeys::{AuthenticationResponse, PasskeyUsed, PasskeyView, RegisterFinish, RegisterStart};
 use tenure_api::views::Page;
 use tenure_core::base::problem::Reason;
@@ -27,14 +27,11 @@ use crate::contract::source::Source;
 use crate::limits::attempts::Attempt;
 use crate::sign_in::browser::Browser;
 
-const SCRIPT: &str = include_str!("../../assets/sign-in.js");
-
 pub(super) fn routes(api: Api<App>) -> Api<App> {
     api.page("/sign-in/passkey/start", post(start))
         .page("/sign-in/passkey/finish", post(finish))
         .page("/sign-in/passkey/register-start", post(register_start))
         .page("/sign-in/passkey/register-finish", post(register_finish))
-        .page("/assets/sign-in.js", get(script))
         .get("/v1/passkeys", "Lists one's own passkeys.", list)
         .post("/v1/passkeys/{id}/remove", "Removes a passkey.", remove)
 }
@@ -103,11 +100,6 @@ async fn register_finish(
         passkey: registered.passkey,
     };
     Ok(over(&app, StatusCode::CREATED, session.map(|(secret, _)| secret), used))
-}
-
-async fn script() -> Response {
-    let kind = HeaderValue::from_static("text/javascript; charset=utf-8");
-    ([(header::CONTENT_TYPE, kind)], SCRIPT).into_response()
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, _: Query<NoParameters>) -> Reply<Page<PasskeyView>> {

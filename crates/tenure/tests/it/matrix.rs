@@ -142,6 +142,7 @@ async fn methods(stage: &Stage, path: &str, complaints: &mut Vec<String>) -> BTr
 /// What an answer was, as the table says it.
 fn verdict(answer: &Answer) -> char {
     match answer.status {
+        303 if answer.headers.get("location").is_some_and(|to| to.as_bytes().starts_with(b"/sign-in")) => '>',
         200..=399 => '+',
         401 => '!',
         403 => '-',
@@ -193,8 +194,12 @@ async fn row(
 
 /// The reason that a refusal gives, be it a problem or an error of OAuth.
 fn reason(answer: &Answer) -> String {
-    match &answer.body["reason_code"] {
-        Value::String(reason) => reason.clone(),
+    match (&answer.body, &answer.body["reason_code"]) {
+        (_, Value::String(reason)) => reason.clone(),
+        // A page says it where scripts find it.
+        (Value::String(page), _) if page.contains("data-code=\"") => {
+            page.split("data-code=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default().to_owned()
+        }
         _ => answer.code(),
     }
 }

@@ -1,7 +1,7 @@
 //! A running server with people, environments, an application, a resource and its gateway.
 
 pub mod clock;
-mod server;
+pub(crate) mod server;
 mod template;
 
 use std::time::{Duration, Instant};

@@ -34,6 +34,8 @@ pub struct Stage {
     /// A server with discovery documents under any path.
     documents: String,
     number: AtomicU32,
+    /// What is answered is looked at, and where it leads is not gone to.
+    http: reqwest::Client,
     /// Invitations that are still to be used, and how many there were.
     invited: tokio::sync::Mutex<Vec<String>>,
     signed_in: AtomicUsize,
@@ -61,6 +63,7 @@ impl Stage {
             staging,
             documents: documents().await,
             number: AtomicU32::new(0),
+            http: reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
             invited: tokio::sync::Mutex::default(),
             signed_in: AtomicUsize::new(0),
         };
@@ -157,7 +160,7 @@ impl Stage {
 
     /// A request with a body as its text says.
     pub fn request(&self, method: Method, path: &str, body: &str) -> reqwest::RequestBuilder {
-        let request = self.world.http.request(method, format!("{}{path}", self.world.server.url));
+        let request = self.http.request(method, format!("{}{path}", self.world.server.url));
         match body.chars().next() {
             None => request,
             Some('{') => request.header("content-type", "application/json").body(body.to_owned()),
@@ -580,7 +583,8 @@ impl<'a> Cell<'a> {
             "ola" => stage.actor(3),
             "max" => world.manager_id.clone(),
             "hal" => stage.hal.clone(),
-            "production" | "not_allowed" | "link" => name.to_owned(),
+            "entry" => "0".to_owned(),
+            "production" | "not_allowed" | "link" | "asset" => name.to_owned(),
             "used" => stage.used().await,
             "standard" => {
                 let body = json!({"pattern": "^bot-[a-z0-9-]+$", "example": "bot-a"});
@@ -597,6 +601,7 @@ impl<'a> Cell<'a> {
             "charter" => stage.charter().to_string(),
             "template json" => stage.template(&self.made["new"]).to_string(),
             "later" => in_secs(60 * 86_400),
+            "day" => in_secs(59 * 86_400)[..10].to_owned(),
             "bot" => "bot".to_owned(),
             "policy json" => json!({"text": stage.policy().await, "purpose": "test"}).to_string(),
             "exception json" => Stage::late_review(&stage.identity().await).to_string(),

@@ -21,7 +21,7 @@ async fn register(browser: &mut Chromium, world: &World, person: &str) -> String
     browser.click("form[action=\"/sign-in/invitation\"] button").await;
     browser.until("document.getElementById('passkey-register')?.hidden === false").await;
     browser.click("#passkey-register").await;
-    browser.until("location.pathname === '/sign-in/done'").await;
+    browser.until("location.pathname === '/'").await;
     let held = browser.run("fetch('/v1/passkeys').then((answer) => answer.json())").await;
     held["items"][0]["id"].as_str().unwrap().to_owned()
 }
@@ -66,7 +66,7 @@ async fn s7_a_person_registers_signs_out_and_signs_in_on_the_page() {
 
     sign_out(&mut browser, &world).await;
     press_sign_in(&mut browser, &world).await;
-    browser.until("location.pathname === '/sign-in/done'").await;
+    browser.until("location.pathname === '/'").await;
     let me = browser.run(ME).await;
     assert_eq!((&me["person"]["id"], &me["fresh"]), (&json!(world.owner_id), &json!(true)));
     assert_eq!(world.events_of("sign_in.succeeded", &passkey).await.len(), 1);
@@ -114,7 +114,7 @@ async fn s7_a_copy_of_a_passkey_on_another_device_is_noticed() {
     let mut copy = browser.credentials(&authenticator).await.remove(0);
     sign_out(&mut browser, &world).await;
     press_sign_in(&mut browser, &world).await;
-    browser.until("location.pathname === '/sign-in/done'").await;
+    browser.until("location.pathname === '/'").await;
     sign_out(&mut browser, &world).await;
 
     // The private key, as it was before that sign-in, in another authenticator.
@@ -149,7 +149,7 @@ async fn s7_an_answer_made_on_another_origins_page_is_refused() {
     assert!(world.events_of("sign_in.succeeded", &passkey).await.is_empty());
     // The same passkey on the server's own page does sign in.
     press_sign_in(&mut browser, &world).await;
-    browser.until("location.pathname === '/sign-in/done'").await;
+    browser.until("location.pathname === '/'").await;
 }
 
 /// A page on another port of this host; gives its address.

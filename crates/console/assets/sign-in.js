@@ -13,6 +13,7 @@
   const invitation = new URLSearchParams(location.hash.slice(1)).get('invitation');
   if (field && invitation) {
     history.replaceState(null, '', location.pathname + location.search);
+    field.closest('details').open = true;
     field.value = invitation;
     field.form.querySelector('button').focus();
     say('You have an invitation. If you expected it, press “Use it”.');

@@ -1,0 +1,101 @@
+// What the console does in the browser: keys, and times in the reader's zone. Every page works without it.
+'use strict';
+
+(() => {
+  // Times: the title gets the reader's zone; what is relative goes on while the page stands open.
+  const zoned = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
+  const UNITS = [['year', 31557600, 2], ['month', 2629800, 2], ['day', 86400, 2], ['hour', 3600, 1], ['minute', 60, 1]];
+  const relative = (seconds) => {
+    const length = Math.abs(seconds);
+    if (length < 45) return 'just now';
+    const [name, unit] = UNITS.find(([, unit, least]) => length >= unit * least) ?? ['second', 1];
+    const count = Math.floor(length / unit);
+    const text = `${count} ${name}${count === 1 ? '' : 's'}`;
+    return seconds > 0 ? `in ${text}` : `${text} ago`;
+  };
+  // The server's clock is what the page was made by: a browser's own may be wrong.
+  const made = Date.parse(document.querySelector('time[data-exact]')?.dateTime ?? '') || Date.now();
+  const loaded = performance.now();
+  const tell = () => {
+    const now = made + (performance.now() - loaded);
+    for (const time of document.querySelectorAll('time[datetime]')) {
+      const at = new Date(time.dateTime);
+      if (Number.isNaN(at.getTime())) continue;
+      if (time.dataset.exact !== undefined) time.textContent = zoned.format(at);
+      else time.textContent = relative(Math.trunc((at - now) / 1000));
+      time.title = zoned.format(at);
+    }
+  };
+  tell();
+  setInterval(tell, 30000);
+
+  // Keys.
+  const help = document.getElementById('keys');
+  const showHelp = () => help?.showModal();
+  const button = document.getElementById('show-keys');
+  if (button && help) {
+    button.hidden = false;
+    button.addEventListener('click', showHelp);
+  }
+  const search = document.getElementById('search');
+  const rows = () => [...document.querySelectorAll('main tbody tr, main .work > li')].map((row) => row.querySelector('a')).filter(Boolean);
+  const move = (by) => {
+    const links = rows();
+    const at = links.findIndex((link) => link.closest('tr, li')?.contains(document.activeElement));
+    const next = links[at < 0 ? (by > 0 ? 0 : links.length - 1) : Math.min(Math.max(at + by, 0), links.length - 1)];
+    next?.focus();
+  };
+  let going = 0;
+  document.addEventListener('keydown', (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (event.target.closest?.('input, textarea, select, dialog[open], [contenteditable]')) return;
+    const went = Date.now() - going < 1500;
+    going = 0;
+    if (went) {
+      const place = document.querySelector(`a[data-key="${CSS.escape(event.key)}"]`);
+      if (place) {
+        event.preventDefault();
+        location.assign(place.href);
+      }
+      return;
+    }
+    const deeds = {
+      '/': () => search?.focus(),
+      '?': showHelp,
+      '!': () => location.assign('/stop'),
+      g: () => { going = Date.now(); },
+      j: () => move(1),
+      k: () => move(-1),
+    };
+    const deed = deeds[event.key];
+    if (!deed) return;
+    event.preventDefault();
+    deed();
+    if (event.key === '/') search?.select();
+  });
+
+  // What is still going on is read again until it is over.
+  const follow = async (live) => {
+    await new Promise((done) => { setTimeout(done, Number(live.dataset.live)); });
+    if (document.hidden) return follow(live);
+    try {
+      const answer = await fetch(location.href, { credentials: 'same-origin', redirect: 'error' });
+      const next = new DOMParser().parseFromString(await answer.text(), 'text/html').querySelector('main > div');
+      if (!answer.ok || !next) return follow(live);
+      live.replaceWith(next);
+      tell();
+      return next.dataset.live ? follow(next) : undefined;
+    } catch {
+      return follow(live);
+    }
+  };
+  const live = document.querySelector('[data-live]');
+  if (live) follow(live);
+
+  // What stands open in the head closes when one goes elsewhere.
+  document.addEventListener('click', (event) => {
+    for (const open of document.querySelectorAll('.account[open]')) {
+      if (!open.contains(event.target)) open.open = false;
+    }
+  });
+})();

@@ -1,0 +1,538 @@
+//! Who and what there is besides identities: people, teams, applications, vendors, resources, environments, cloud
+//! accounts; their lists and the page of each.
+
+use tenure_api::views::{IdentityView, Names, Page, Revised};
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::identity::scope::Hold;
+use tenure_core::inventory::application::Application;
+use tenure_core::inventory::environment::Environment;
+use tenure_core::inventory::resource::{Resource, Verification, WhenUnreachable};
+use tenure_core::inventory::third_party::{CloudAccount, Standing, Vendor};
+use tenure_core::people::person::{Person, PersonClass, PersonState, Role};
+use tenure_core::people::team::Team;
+use tenure_core::request::review::{Review, ReviewState};
+
+use crate::address::Address;
+use crate::frame::{Frame, Place};
+use crate::graph::Graph;
+use crate::list::{Cell, Choice, Column, End, ListPage, Parts, View};
+use crate::records::Named;
+use crate::sheet::{Sheet, SheetPage, Way};
+use crate::state::{Shape, State};
+use crate::stop::identity_table;
+use crate::text;
+use crate::when::{self, When};
+
+/// What the list of a kind looks like.
+pub(crate) struct Look {
+    pub columns: &'static [Column],
+    pub views: &'static [View],
+    pub choices: Vec<Choice>,
+    pub is_searched: bool,
+    pub empty: &'static str,
+    pub make: Option<(&'static str, &'static str)>,
+}
+
+/// A list by its look, each record by its row.
+pub(crate) fn listed<T>(
+    frame: Frame,
+    address: Address,
+    page: Page<T>,
+    names: &Names,
+    look: Look,
+    row: impl Fn(&T, Timestamp) -> Vec<Cell>,
+) -> ListPage {
+    let now = frame.now;
+    let rows = page.items.iter().map(|item| row(item, now)).collect();
+    let Look { columns, views, choices, is_searched, empty, make } = look;
+    let make = make.map(|(word, to)| (word, Address::new(to)));
+    let called = names.iter().map(|(id, name)| (id.clone(), name.clone())).collect();
+    let parts = Parts { address, intro: "", columns, views, choices, is_searched, called, make, export: None, empty };
+    ListPage::new(frame, parts, rows, End { next: page.next, count: page.count, unreadable: page.unreadable })
+}
+
+/// A record that has a list and a page in the console.
+pub trait Entity: Sized {
+    /// Where in the console it is.
+    const PLACE: Place;
+    /// The path of its list.
+    const PATH: &'static str;
+    /// What its list is called.
+    const TITLE: &'static str;
+
+    /// Its list.
+    fn list(frame: Frame, address: Address, page: Page<Revised<Self>>, names: &Names) -> ListPage;
+
+    /// What it is called; none if its name was erased.
+    fn name(&self) -> String;
+
+    /// Its sheet.
+    fn sheet(&self, names: &Names, now: Timestamp) -> Sheet;
+
+    /// The sort of scope that it is, and its id, if it can be stopped as a whole.
+    fn scope(&self) -> Option<(&'static str, String)> {
+        None
+    }
+}
+
+/// What the page of a record says beside the record.
+pub struct Around {
+    /// Its identities.
+    pub identities: Page<IdentityView>,
+    /// Its reviews, of a person who answers for them.
+    pub reviews: Vec<Revised<Review>>,
+}
+
+/// The page of a record.
+pub fn page<T: Entity>(frame: Frame, record: &Revised<T>, around: Option<Around>, names: &Names) -> SheetPage {
+    let now = frame.now;
+    let mut sheet = record.record.sheet(names, now);
+    sheet.back = Some((Address::new(T::PATH), T::TITLE.to_owned()));
+    if let Some(hold) = &record.hold {
+        sheet.state = Some(State::new(Shape::Bad, text::ON_HOLD));
+        sheet.fact(text::HELD_BECAUSE, [Cell::Text(held(hold, names))]);
+    }
+    if let Some((kind, id)) = record.record.scope() {
+        sheet.ways.push(Way {
+            word: if kind == "owner" { text::STOP_THEIRS } else { text::STOP_ALL },
+            to: Address::new("/stop").verb(kind).below(&id),
+            class: "danger",
+        });
+    }
+    if let Some(Around { identities, reviews }) = around {
+        let count = identities.count.unwrap_or(identities.items.len() as u64);
+        let caption = text::its_identities(count, identities.items.len());
+        if !reviews.is_empty() {
+            sheet.fact(text::REVIEWS, reviewing(&reviews, now).into_iter().map(Cell::Text));
+        }
+        if count == 0 {
+            sheet.fact(text::IDENTITIES, [Cell::Text(text::NONE.to_owned())]);
+        }
+        sheet.picture = Graph::of(&identities.items, names);
+        sheet.tables.push(identity_table(caption, &identities.items, names, now));
+    }
+    SheetPage { frame: Frame { title: record.record.name(), ..frame }, sheet }
+}
+
+fn held(hold: &Hold, names: &Names) -> String {
+    let by = hold.placed_by.map(|by| Named::of(by, names).name).unwrap_or_default();
+    format!("{} ({by})", hold.reason)
+}
+
+/// How somebody keeps up with their reviews: what is open, what is overdue, and how long an answer takes (R120).
+fn reviewing(reviews: &[Revised<Review>], now: Timestamp) -> Vec<String> {
+    let open = reviews.iter().filter(|review| *review.record.state == ReviewState::Open);
+    let overdue = open.clone().filter(|review| review.record.due_at < now).count();
+    let lapsed = reviews.iter().filter(|review| *review.record.state == ReviewState::Lapsed).count();
+    let answered =
+        reviews.iter().filter_map(|review| Some(review.record.answer.as_ref()?.at.since(review.record.opened_at)));
+    let mut times: Vec<Span> = answered.collect();
+    times.sort_unstable();
+    let mut said = vec![text::open_reviews(open.count(), overdue, lapsed)];
+    if let Some(median) = times.get(times.len() / 2) {
+        said.push(text::median(&when::span(*median), times.len()));
+    }
+    said
+}
+
+fn record<T: ToString>(id: T, name: &str, lesser: String, names: &Names) -> Cell {
+    Cell::Record { record: Named { name: name.to_owned(), ..Named::of(id, names) }, lesser }
+}
+
+fn standing(standing: Standing) -> State {
+    match standing {
+        Standing::Open => State::new(Shape::Good, text::IN_FORCE),
+        Standing::Closed => State::new(Shape::Over, text::OVER),
+    }
+}
+
+fn person_state(state: PersonState) -> State {
+    let shape = match state {
+        PersonState::Active => Shape::Good,
+        PersonState::Preboarding => Shape::Wait,
+        PersonState::Suspended => Shape::Bad,
+        PersonState::Departed => Shape::Over,
+    };
+    State::new(shape, state.as_str())
+}
+
+impl Entity for Person {
+    const PLACE: Place = Place::People;
+    const PATH: &'static str = "/people";
+    const TITLE: &'static str = text::PEOPLE;
+
+    fn list(frame: Frame, address: Address, page: Page<Revised<Self>>, names: &Names) -> ListPage {
+        let words = |words: &[PersonState]| words.iter().map(|state| state.as_str()).collect();
+        let states = [PersonState::Active, PersonState::Preboarding, PersonState::Suspended, PersonState::Departed];
+        let roles = [Role::Requester, Role::Owner, Role::Manager, Role::Security, Role::Administrator, Role::Auditor];
+        let look = Look {
+            columns: const {
+                &[
+                    Column::sorted("Name", "name"),
+                    Column::new("State"),
+                    Column::new("Class"),
+                    Column::new("Roles"),
+                    Column::new("Manager"),
+                    Column::new("Leaves"),
+                ]
+            },
+            views: &[],
+            choices: vec![
+                Choice { name: "state", label: "State", words: words(&states) },
+                Choice { name: "role", label: "Role", words: roles.iter().map(|role| role.as_str()).collect() },
+                Choice {
+                    name: "class",
+                    label: "Class",
+                    words: vec![PersonClass::Employee.as_str(), PersonClass::Contractor.as_str()],
+                },
+            ],
+            is_searched: true,
+            empty: text::NO_PEOPLE,
+            make: Some((text::NEW_PERSON, "/people/new")),
+        };
+        listed(frame, address, page, names, look, |row, now| {
+            let person = &row.record;
+            let roles: Vec<&str> = person.roles.iter().map(|role| role.as_str()).collect();
+            vec![
+                record(person.id, &Entity::name(person), person.email.clone().unwrap_or_default(), names),
+                Cell::State(person_state(person.state)),
+                Cell::Text(person.class.as_str().to_owned()),
+                Cell::of(Some(roles.join(", ")).filter(|roles| !roles.is_empty())),
+                Cell::of(person.manager.map(|manager| Named::of(manager, names))),
+                Cell::of(person.ends_at.map(|end| When::new(end, now))),
+            ]
+        })
+    }
+
+    fn name(&self) -> String {
+        self.name.clone().unwrap_or_else(|| text::sentence(text::ERASED))
+    }
+
+    fn sheet(&self, names: &Names, now: Timestamp) -> Sheet {
+        let mut sheet = Sheet { state: Some(person_state(self.state)), ..Sheet::default() };
+        sheet.fact(text::EMAIL, self.email.clone().map(Cell::Text));
+        sheet.fact(text::CLASS, [Cell::Text(self.class.as_str().to_owned())]);
+        sheet.fact(text::ROLES, self.roles.iter().map(|role| Cell::Text(role.as_str().to_owned())));
+        sheet.fact(text::MANAGER, self.manager.map(|manager| Cell::Named(Named::of(manager, names))));
+        sheet.fact(text::TEAMS, self.teams.iter().map(|team| Cell::Named(Named::of(team, names))));
+        sheet.fact(text::STARTS, self.starts_at.map(|at| Cell::Time(When::new(at, now))));
+        sheet.fact(text::LEAVES, self.ends_at.map(|at| Cell::Time(When::new(at, now))));
+        if let Some(suspension) = &self.suspension {
+            sheet.fact(text::SUSPENDED_BECAUSE, [Cell::Text(suspension.reason.clone())]);
+        }
+        sheet
+    }
+
+    fn scope(&self) -> Option<(&'static str, String)> {
+        Some(("owner", self.id.to_string()))
+    }
+}
+
+impl Entity for Team {
+    const PLACE: Place = Place::Teams;
+    const PATH: &'static str = "/teams";
+    const TITLE: &'static str = text::TEAMS;
+
+    fn list(frame: Frame, address: Address, page: Page<Revised<Self>>, names: &Names) -> ListPage {
+        let look = Look {
+            columns: const { &[Column::sorted("Name", "name"), Column::new("Made")] },
+            views: &[],
+            choices: Vec::new(),
+            is_searched: true,
+            empty: text::NO_TEAMS,
+            make: Some((text::NEW_TEAM, "/teams/new")),
+        };
+        listed(frame, address, page, names, look, |row, now| {
+            let team = &row.record;
+            vec![record(team.id, &team.name, String::new(), names), Cell::Time(When::new(team.created_at, now))]
+        })
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn sheet(&self, _: &Names, now: Timestamp) -> Sheet {
+        let mut sheet = Sheet::default();
+        sheet.ways.push(Way {
+            word: text::ITS_MEMBERS,
+            to: Address::new("/people").with("team", self.id.to_string()),
+            class: "",
+        });
+        sheet.fact(text::MADE, [Cell::Time(When::new(self.created_at, now))]);
+        sheet
+    }
+}
+
+impl Entity for Application {
+    const PLACE: Place = Place::Applications;
+    const PATH: &'static str = "/applications";
+    const TITLE: &'static str = text::APPLICATIONS;
+
+    fn list(frame: Frame, address: Address, page: Page<Revised<Self>>, names: &Names) -> ListPage {
+        let look = Look {
+            columns: const {
+                &[
+                    Column::sorted("Name", "name"),
+                    Column::new("State"),
+                    Column::new("Owner"),
+                    Column::new("Removes its identities"),
+                ]
+            },
+            views: &[],
+            choices: vec![Choice {
+                name: "standing",
+                label: "State",
+                words: vec![Standing::Open.as_str(), Standing::Closed.as_str()],
+            }],
+            is_searched: true,
+            empty: text::NO_APPLICATIONS,
+            make: Some((text::NEW_APPLICATION, "/applications/new")),
+        };
+        listed(frame, address, page, names, look, |row, _| {
+            let application = &row.record;
+            vec![
+                record(application.id, &application.name, String::new(), names),
+                Cell::State(standing(application.standing)),
+                Cell::Named(Named::of(application.owner, names)),
+                Cell::of(application.removal_group.map(|team| Named::of(team, names))),
+            ]
+        })
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn sheet(&self, names: &Names, now: Timestamp) -> Sheet {
+        let mut sheet = Sheet { state: Some(standing(self.standing)), ..Sheet::default() };
+        sheet.ways.push(Way {
+            word: text::ITS_RESOURCES,
+            to: Address::new("/resources").with("application", self.id.to_string()),
+            class: "",
+        });
+        sheet.fact(text::OWNER, [Cell::Named(Named::of(self.owner, names))]);
+        sheet.fact(text::REMOVAL_GROUP, self.removal_group.map(|team| Cell::Named(Named::of(team, names))));
+        sheet.fact(text::MADE, [Cell::Time(When::new(self.created_at, now))]);
+        sheet
+    }
+
+    fn scope(&self) -> Option<(&'static str, String)> {
+        Some(("application", self.id.to_string()))
+    }
+}
+
+impl Entity for Vendor {
+    const PLACE: Place = Place::Vendors;
+    const PATH: &'static str = "/vendors";
+    const TITLE: &'static str = text::VENDORS;
+
+    fn list(frame: Frame, address: Address, page: Page<Revised<Self>>, names: &Names) -> ListPage {
+        let look = Look {
+            columns: const {
+                &[
+                    Column::sorted("Name", "name"),
+                    Column::new("State"),
+                    Column::new("Owner"),
+                    Column::new("Data domains"),
+                    Column::sorted("Contract ends", "end"),
+                ]
+            },
+            views: &[],
+            choices: vec![Choice {
+                name: "standing",
+                label: "State",
+                words: vec![Standing::Open.as_str(), Standing::Closed.as_str()],
+            }],
+            is_searched: true,
+            empty: text::NO_VENDORS,
+            make: None,
+        };
+        listed(frame, address, page, names, look, |row, now| {
+            let vendor = &row.record;
+            vec![
+                record(vendor.id, &vendor.name, vendor.contact.clone(), names),
+                Cell::State(standing(vendor.standing)),
+                Cell::Named(Named::of(vendor.owner, names)),
+                Cell::of(Some(vendor.data_domains.join(", ")).filter(|domains| !domains.is_empty())),
+                Cell::of(vendor.ends_at.map(|end| When::new(end, now))),
+            ]
+        })
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn sheet(&self, names: &Names, now: Timestamp) -> Sheet {
+        let mut sheet = Sheet { state: Some(standing(self.standing)), ..Sheet::default() };
+        sheet.fact(text::OWNER, [Cell::Named(Named::of(self.owner, names))]);
+        sheet.fact(text::CONTACT, [Cell::Text(self.contact.clone())]);
+        sheet.fact(text::DATA, self.data_domains.iter().cloned().map(Cell::Text));
+        sheet.fact(text::CONTRACT_ENDS, self.ends_at.map(|end| Cell::Time(When::new(end, now))));
+        sheet
+    }
+
+    fn scope(&self) -> Option<(&'static str, String)> {
+        Some(("vendor", self.id.to_string()))
+    }
+}
+
+impl Entity for Resource {
+    const PLACE: Place = Place::Resources;
+    const PATH: &'static str = "/resources";
+    const TITLE: &'static str = text::RESOURCES;
+
+    fn list(frame: Frame, address: Address, page: Page<Revised<Self>>, names: &Names) -> ListPage {
+        let look = Look {
+            columns: const {
+                &[
+                    Column::sorted("URI", "name"),
+                    Column::new("Type"),
+                    Column::new("Application"),
+                    Column::new("Environment"),
+                    Column::new("Actions"),
+                ]
+            },
+            views: &[],
+            choices: Vec::new(),
+            is_searched: true,
+            empty: text::NO_RESOURCES,
+            make: Some((text::NEW_RESOURCE, "/resources/new")),
+        };
+        listed(frame, address, page, names, look, |row, _| {
+            let resource = &row.record;
+            vec![
+                record(resource.id, &resource.uri, resource.data_domains.join(", "), names),
+                Cell::Text(text::plain(&resource.kind)),
+                Cell::Named(Named::of(resource.application, names)),
+                Cell::Text(resource.environment.clone()),
+                Cell::Text(resource.actions.join(", ")),
+            ]
+        })
+    }
+
+    fn name(&self) -> String {
+        self.uri.clone()
+    }
+
+    fn sheet(&self, names: &Names, _: Timestamp) -> Sheet {
+        let mut sheet = Sheet::default();
+        sheet.fact(text::TYPE, [Cell::Text(text::plain(&self.kind))]);
+        sheet.fact(text::APPLICATION, [Cell::Named(Named::of(self.application, names))]);
+        sheet.fact(text::ENVIRONMENT, [Cell::Text(self.environment.clone())]);
+        sheet.fact(text::ACTIONS, [Cell::Text(self.actions.join(", "))]);
+        sheet.fact(text::DATA, self.data_domains.iter().cloned().map(Cell::Text));
+        let checked = match self.verification {
+            Verification::Online => text::CHECKED_ONLINE,
+            Verification::Offline => text::CHECKED_OFFLINE,
+        };
+        sheet.fact(text::CHECKED, [Cell::Text(checked.to_owned())]);
+        let unreachable = match self.when_unreachable {
+            WhenUnreachable::Deny => text::UNREACHABLE_DENIES,
+            WhenUnreachable::Accept => text::UNREACHABLE_ACCEPTS,
+        };
+        sheet.fact(text::UNREACHABLE, [Cell::Text(unreachable.to_owned())]);
+        sheet
+    }
+}
+
+impl Entity for Environment {
+    const PLACE: Place = Place::Environments;
+    const PATH: &'static str = "/environments";
+    const TITLE: &'static str = text::ENVIRONMENTS;
+
+    fn list(frame: Frame, address: Address, page: Page<Revised<Self>>, names: &Names) -> ListPage {
+        let look = Look {
+            columns: const { &[Column::sorted("Name", "name"), Column::new("Counts as"), Column::new("Signing keys")] },
+            views: &[],
+            choices: Vec::new(),
+            is_searched: true,
+            empty: text::NO_ENVIRONMENTS,
+            make: Some((text::NEW_ENVIRONMENT, "/environments/new")),
+        };
+        listed(frame, address, page, names, look, |row, _| {
+            let environment = &row.record;
+            let name = environment.name.clone();
+            let to = Some(Address::new(Self::PATH).below(&name));
+            vec![
+                Cell::Named(Named { id: name.clone(), name, to }),
+                Cell::Text(production(environment.production).to_owned()),
+                Cell::Number(environment.keys.len() as u64),
+            ]
+        })
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn sheet(&self, _: &Names, now: Timestamp) -> Sheet {
+        let mut sheet = Sheet::default();
+        sheet.fact(text::COUNTS_AS, [Cell::Text(production(self.production).to_owned())]);
+        sheet.fact(text::SIGNING_KEYS, [Cell::Number(self.keys.len() as u64)]);
+        sheet.fact(text::MADE, [Cell::Time(When::new(self.created_at, now))]);
+        sheet
+    }
+
+    fn scope(&self) -> Option<(&'static str, String)> {
+        Some(("environment", self.name.clone()))
+    }
+}
+
+const fn production(is: bool) -> &'static str {
+    if is { text::PRODUCTION } else { text::NOT_PRODUCTION }
+}
+
+impl Entity for CloudAccount {
+    const PLACE: Place = Place::CloudAccounts;
+    const PATH: &'static str = "/cloud-accounts";
+    const TITLE: &'static str = text::CLOUD_ACCOUNTS;
+
+    fn list(frame: Frame, address: Address, page: Page<Revised<Self>>, names: &Names) -> ListPage {
+        let look = Look {
+            columns: const {
+                &[
+                    Column::sorted("Account", "name"),
+                    Column::new("State"),
+                    Column::new("Owner"),
+                    Column::new("Environment"),
+                ]
+            },
+            views: &[],
+            choices: vec![Choice {
+                name: "standing",
+                label: "State",
+                words: vec![Standing::Open.as_str(), Standing::Closed.as_str()],
+            }],
+            is_searched: true,
+            empty: text::NO_CLOUD_ACCOUNTS,
+            make: None,
+        };
+        listed(frame, address, page, names, look, |row, _| {
+            let account = &row.record;
+            vec![
+                record(account.id, &Entity::name(account), String::new(), names),
+                Cell::State(standing(account.standing)),
+                Cell::Named(Named::of(account.owner, names)),
+                Cell::Text(account.environment.clone()),
+            ]
+        })
+    }
+
+    fn name(&self) -> String {
+        format!("{}/{}", self.provider, self.account)
+    }
+
+    fn sheet(&self, names: &Names, now: Timestamp) -> Sheet {
+        let mut sheet = Sheet { state: Some(standing(self.standing)), ..Sheet::default() };
+        sheet.fact(text::OWNER, [Cell::Named(Named::of(self.owner, names))]);
+        sheet.fact(text::ENVIRONMENT, [Cell::Text(self.environment.clone())]);
+        sheet.fact(text::MADE, [Cell::Time(When::new(self.created_at, now))]);
+        sheet
+    }
+
+    fn scope(&self) -> Option<(&'static str, String)> {
+        Some(("cloud_account", self.id.to_string()))
+    }
+}

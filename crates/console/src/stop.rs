@@ -1,0 +1,207 @@
+//! Stop: finds anything by any name, says what stops with it, and shows the proof line by line.
+
+use askama::Template;
+use tenure_api::views::{IdentityView, Names, ReceiptView};
+use tenure_core::base::time::Timestamp;
+use tenure_core::credential::receipt::{PointState, Receipt, ReceiptState, Target};
+use tenure_core::store::event::Actor;
+
+use crate::address::Address;
+use crate::frame::Frame;
+use crate::identities;
+use crate::list::{Cell, Column, End, ListPage, Parts, Table};
+use crate::markup::filters;
+use crate::records::Named;
+use crate::state::{Shape, State};
+use crate::text;
+use crate::when::When;
+
+/// Something that can be stopped.
+pub struct Found {
+    /// What.
+    pub name: String,
+    /// What it is: `identity`, `application`.
+    pub kind: &'static str,
+    /// What tells it from others.
+    pub lesser: String,
+    /// The page on which it is stopped.
+    pub to: Address,
+}
+
+/// The page that finds what is to be stopped.
+#[derive(Template)]
+#[template(path = "stop.html")]
+pub struct StopPage {
+    /// The frame.
+    pub frame: Frame,
+    /// What was looked for.
+    pub words: String,
+    /// What was found.
+    pub found: Vec<Found>,
+    /// Whether the index of records is being made, so that not all could be looked through.
+    pub is_partial: bool,
+}
+
+/// Identities that something takes with it, as a table.
+pub fn identity_table(caption: String, items: &[IdentityView], names: &Names, now: Timestamp) -> Table {
+    let row = |view: &IdentityView| {
+        let charter = &view.record.charter;
+        vec![
+            Cell::Record {
+                record: Named { name: view.record.name.clone(), ..Named::of(view.record.id, names) },
+                lesser: charter.purpose.clone().unwrap_or_default(),
+            },
+            Cell::State(identities::state(view)),
+            Cell::of(charter.owner.map(|owner| Named::of(owner, names))),
+            Cell::of(charter.application.map(|application| Named::of(application, names))),
+            Cell::of(view.last_used.map(|used| When::new(used, now))),
+        ]
+    };
+    Table::new(caption, &["Identity", "State", "Owner", "Application", "Last used"], items.iter().map(row).collect())
+}
+
+/// What was revoked, by name.
+fn target(target: &Target, names: &Names) -> (&'static str, Named) {
+    match target {
+        Target::Credential(id) => ("credential", Named { name: text::A_CREDENTIAL.to_owned(), ..Named::of(id, names) }),
+        Target::Scope(scope) => (scope.kind(), Named::of(scope.subject(), names)),
+    }
+}
+
+/// Where a receipt stands.
+pub(crate) fn state(state: ReceiptState) -> State {
+    let shape = match state {
+        ReceiptState::RefusedVerified | ReceiptState::NothingToRefuse => Shape::Good,
+        ReceiptState::Requested => Shape::Wait,
+        ReceiptState::Refused | ReceiptState::CannotRevoke => Shape::Warn,
+        ReceiptState::Unproven => Shape::Bad,
+    };
+    State::new(shape, text::receipt(state))
+}
+
+/// A receipt by what was revoked.
+pub(crate) fn revoked(receipt: &Receipt, names: &Names) -> Named {
+    let (kind, named) = target(&receipt.target, names);
+    Named { name: format!("{} {}", text::sentence(&text::plain(kind)), named.name), ..Named::of(receipt.id, names) }
+}
+
+const COLUMNS: &[Column] = &[Column::new("What"), Column::new("Proof"), Column::new("Asked"), Column::new("Points")];
+
+/// The page of the list of receipts.
+pub fn receipts_page(frame: Frame, address: Address, receipts: &[Receipt], end: End, names: &Names) -> ListPage {
+    let now = frame.now;
+    let row = |receipt: &Receipt| {
+        vec![
+            Cell::Record { record: revoked(receipt, names), lesser: receipt.reason.clone() },
+            Cell::State(state(receipt.state())),
+            Cell::Time(When::new(receipt.asked_at, now)),
+            Cell::Number(receipt.points.len() as u64),
+        ]
+    };
+    let rows = receipts.iter().map(row).collect();
+    let is_last = address.parameters().is_empty();
+    let parts = Parts {
+        address,
+        make: None,
+        intro: if is_last { text::LAST_RECEIPTS } else { "" },
+        columns: COLUMNS,
+        views: &[],
+        choices: Vec::new(),
+        is_searched: false,
+        called: names.iter().map(|(id, name)| (id.clone(), name.clone())).collect(),
+        export: None,
+        empty: text::NO_RECEIPTS,
+    };
+    ListPage::new(frame, parts, rows, end)
+}
+
+/// A line of a proof.
+struct Line {
+    where_: Named,
+    state: State,
+    said: String,
+    remark: &'static str,
+    at: Option<When>,
+    control: bool,
+}
+
+/// A receipt as a page.
+#[derive(Template)]
+#[template(path = "receipt.html")]
+pub struct ReceiptPage {
+    frame: Frame,
+    kind: String,
+    what: Named,
+    state: State,
+    reason: String,
+    by: Option<Named>,
+    asked: When,
+    in_force: When,
+    took: String,
+    lines: Vec<Line>,
+    returning: Vec<Named>,
+    returning_count: u32,
+    is_done: bool,
+    is_signed: bool,
+    position: Option<u64>,
+    id: String,
+}
+
+impl ReceiptPage {
+    /// The page of a receipt; the title says what was stopped.
+    pub fn new(frame: Frame, view: ReceiptView, names: &Names) -> Self {
+        let now = frame.now;
+        let (kind, what) = target(&view.receipt.target, names);
+        let receipt = &view.receipt;
+        let micros = receipt.in_force_at.since(receipt.asked_at).as_micros();
+        let returning = receipt.returning.clone().unwrap_or_default();
+        Self {
+            frame: Frame { title: format!("{}: {}", text::REVOCATION, what.name), ..frame },
+            kind: text::plain(kind),
+            state: state(view.state),
+            reason: receipt.reason.clone(),
+            by: match &receipt.requested_by {
+                Actor::Person { id, .. } => Some(Named::of(id, names)),
+                Actor::Identity { id } => Some(Named::of(id, names)),
+                _ => None,
+            },
+            asked: When::new(receipt.asked_at, now),
+            in_force: When::new(receipt.in_force_at, now),
+            took: format!("{}.{:03} s", micros / 1_000_000, micros.rem_euclid(1_000_000) / 1_000),
+            lines: receipt
+                .points
+                .iter()
+                .map(|point| line(Named::of(point.resource, names), &point.outcome, now))
+                .collect(),
+            returning: returning.identities.iter().map(|id| Named::of(id, names)).collect(),
+            returning_count: returning.count,
+            is_done: !matches!(view.state, ReceiptState::Requested | ReceiptState::Unproven),
+            is_signed: receipt.signed.is_some(),
+            position: receipt.position.map(|position| position.index),
+            id: receipt.id.to_string(),
+            what,
+        }
+    }
+}
+
+fn line(where_: Named, outcome: &PointState, now: Timestamp) -> Line {
+    let (state, said, at, control) = match outcome {
+        PointState::Requested => (State::new(Shape::Wait, text::ASKED), text::NOT_ANSWERED.to_owned(), None, false),
+        PointState::Refused { at, reason, control, .. } => {
+            let shape = if control.is_some() { Shape::Good } else { Shape::Warn };
+            (State::new(shape, text::REFUSED), text::plain(reason), Some(*at), control.is_some())
+        }
+        PointState::AcceptedUntil { until } => {
+            (State::new(Shape::Warn, text::ACCEPTED_UNTIL), text::CHECKS_BY_ITSELF.to_owned(), Some(*until), false)
+        }
+        PointState::NothingLive { at } => {
+            (State::new(Shape::Good, text::NOTHING_LIVE), text::NOTHING_TO_REFUSE.to_owned(), Some(*at), false)
+        }
+        PointState::Unproven { at, why } => (State::new(Shape::Bad, text::UNPROVEN), why.clone(), Some(*at), false),
+    };
+    let remark = match outcome {
+        PointState::Refused { control: None, .. } => text::NO_CONTROL,
+        _ => "",
+    };
+    Line { where_, state, said, remark, at: at.map(|at| When::new(at, now)), control }
+}

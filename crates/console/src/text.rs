@@ -1,0 +1,555 @@
+//! The English of whatever isn't a sentence of one template: titles, labels, and words for the values of records.
+
+use tenure_core::credential::receipt::ReceiptState;
+use tenure_core::request::RequestState;
+
+/// The home page.
+pub const HOME: &str = "Home";
+/// A name that was erased.
+pub const ERASED: &str = "somebody whose name was erased";
+/// The sign-in page.
+pub const SIGN_IN: &str = "Sign in";
+/// The page of who is signed in.
+pub const SIGNED_IN: &str = "Signed in";
+/// The page of the command line's sign-in.
+pub const COMMAND_LINE: &str = "Command line";
+/// The set-up page.
+pub const SET_UP: &str = "Set up";
+/// The page of a form whose session has ended.
+pub const SESSION_OVER: &str = "Sign in anew";
+/// Leads to the sign-in page.
+pub const TO_SIGN_IN: &str = "Back to the sign-in page";
+/// The page of an approval link that is not good.
+pub const NO_SUCH_LINK: &str = "No such link";
+/// The list of requests.
+pub const REQUESTS: &str = "Requests";
+/// Leads home.
+pub const TO_HOME: &str = "Go home";
+
+/// The title of a page about a problem.
+pub const fn failed(status: u16) -> &'static str {
+    match status {
+        401 => "Sign in first",
+        403 => "Not for you",
+        404 | 405 => "Not here",
+        409 | 412 => "Changed meanwhile",
+        429 | 503 => "Not now",
+        _ => "That did not work",
+    }
+}
+
+/// A word of the API as people read it: `service_account` is `service account`.
+pub fn plain(word: &str) -> String {
+    word.replace('_', " ")
+}
+
+/// A text with a capital at its beginning.
+pub fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    match characters.next() {
+        Some(first) => first.to_uppercase().chain(characters).collect(),
+        None => String::new(),
+    }
+}
+
+/// The route of what a rule approves.
+pub const BY_A_RULE: &str = "a rule, without a vote";
+
+/// What a request became.
+pub const fn became(state: RequestState) -> &'static str {
+    match state {
+        RequestState::Open => "It is open",
+        RequestState::Approved => "It is approved, and waits for its start",
+        RequestState::Denied => "It is denied",
+        RequestState::Withdrawn => "It is taken back",
+        RequestState::Lapsed => "It has lapsed",
+        RequestState::Fulfilled => "It is approved, and in force",
+    }
+}
+
+/// A field of a charter or a request as people read it: the API's path of it, in words.
+pub fn field(path: &str) -> String {
+    let known = match path {
+        "access" => "What it may do",
+        "charter.scope" | "scope" => "Scope",
+        "expires_at" | "charter.expires_at" => "Ends at the latest",
+        "until" => "Goes on until",
+        "credential_ttl" | "charter.credential_ttl" => "Life of a credential",
+        "parties.operator" | "charter.parties.operator" => "Run by",
+        "parties.beneficiary" | "charter.parties.beneficiary" => "Serves",
+        "parties.requester" | "charter.parties.requester" => "Asked for by",
+        "owner" | "charter.owner" => "Accountable owner",
+        _ => "",
+    };
+    if !known.is_empty() {
+        return known.to_owned();
+    }
+    let path = path.strip_prefix("charter.").unwrap_or(path);
+    // Items are counted from 1 where people read: `retirement[0].after` is `Retirement 1: after`.
+    let mut words = String::new();
+    for (n, part) in path.split('[').enumerate() {
+        match (n, part.split_once(']')) {
+            (0, _) | (_, None) => words.push_str(part),
+            (_, Some((item, rest))) => {
+                let item = item.parse::<usize>().map_or_else(|_| item.to_owned(), |item| (item + 1).to_string());
+                words.push_str(&format!(" {item}{rest}"));
+            }
+        }
+    }
+    sentence(&plain(&words.replace('.', ": ")))
+}
+
+macro_rules! words {
+    ($($name:ident = $text:literal;)*) => {$(#[doc = $text] pub const $name: &str = $text;)*};
+}
+
+words! {
+    IDENTITIES = "Identities";
+    STOP = "Stop";
+    NO_IDENTITIES = "There are no identities yet: tenure identity register makes the first.";
+    NO_REQUESTS = "There are no requests.";
+    ON_HOLD = "on hold";
+    YES = "yes";
+    NO = "no";
+    LONG_AGO = "not lately";
+    NEVER = "not yet";
+    STILL_NEEDED = "Still needed?";
+    STILL_SCOPED = "Still scoped?";
+    STILL_MONITORED = "Still watched?";
+    STILL_REMOVABLE = "Still removable?";
+    BY_USE = "It was used.";
+    BY_REVIEW = "A review kept it.";
+    NEVER_USED = "No use of it is on record.";
+    NOBODY_NAMED = "nobody named";
+    REMOVES_IT = "answers for its removal.";
+    HAS_NO_MEMBER = "answers for its removal, and has no active member.";
+    NO_REMOVAL_GROUP = "No team answers for its removal.";
+    NEVER_TRIED = "No removal of it is on record.";
+    SUSPENDED = "Suspended";
+    OWNER_RELEASES = "Its owner or security may release it, but nobody who placed it.";
+    SECURITY_RELEASES = "Security may release it, but nobody who placed it.";
+    STOP_IT = "Stop it";
+    SUSPEND = "Suspend";
+    RESUME = "Release";
+    RENEW = "Renew";
+    TRANSFER = "Transfer";
+    RETIRE = "Retire";
+    CLOSE = "Close";
+    OWNER = "Accountable owner";
+    BACKUP = "Backup owner";
+    REMOVAL_GROUP = "Answers for its removal";
+    OF_THE_APPLICATION = "the application’s, since the charter names none";
+    APPLICATION = "Application";
+    VENDOR = "Vendor";
+    WORKLOAD = "Workload";
+    TOUCHES = "What it touches";
+    DATA = "Data domains";
+    ENDS_AT = "Ends at the latest";
+    ENDS_IT = "What else ends it";
+    A_RULE = "a rule, without a vote";
+    APPROVED_BY = "Approved by";
+    NEED_AS_APPROVED = "The need as it then read";
+    APPROVED_IN = "Approved in";
+    THE_REQUEST = "the request";
+    RETIRED_BECAUSE = "Retired because";
+    FOR = "for";
+    CREDENTIAL_TYPES = "Credentials";
+    RUN_BY = "Run by";
+    SERVES = "Serves";
+    REGISTERED_BY = "Registered by";
+    ON = "on";
+    WITHOUT_USE = "without use";
+    TASK_COMPLETED = "when its task is completed";
+    LIVE = "live";
+    NOT_LIVE = "not live";
+    GRANTS = "Grants";
+    CREDENTIALS = "Live credentials";
+    KEY_BOUND = "its key";
+    BEARER = "whoever holds it";
+    OVERDUE = "overdue";
+    REVIEWS = "Reviews";
+    NO_PURPOSE = "No purpose yet.";
+    VOTES = "Votes";
+    TRANSFERS = "Transfers";
+    ENDING = "Ends this week";
+    ASKED_BY = "Asked by";
+    LAPSES = "lapses";
+    DECIDE = "Decide";
+    OFFERED_BY = "Offered by";
+    ANSWER = "Answer";
+    A_GRANT = "a grant of a person";
+    DUE = "due";
+    ENDS = "ends";
+    SINCE = "found";
+    LOOK = "Look";
+    A_CREDENTIAL = "a credential";
+    REVOCATION = "Stopped";
+    ASKED = "asked";
+    NOT_ANSWERED = "It has not answered yet.";
+    REFUSED = "refused";
+    ACCEPTED_UNTIL = "accepted until";
+    CHECKS_BY_ITSELF = "It checks signatures by itself, so what was revoked is good there until its own end.";
+    NOTHING_LIVE = "nothing live";
+    NOTHING_TO_REFUSE = "There was nothing live to refuse.";
+    UNPROVEN = "unproven";
+    WATCHED = "Watched";
+    ORGANISATION = "Organisation";
+    FINDINGS = "Findings";
+    EXCEPTIONS = "Exceptions";
+    REMOVALS = "Removals";
+    PEOPLE = "People";
+    TEAMS = "Teams";
+    APPLICATIONS = "Applications";
+    VENDORS = "Vendors";
+    RESOURCES = "Resources";
+    ENVIRONMENTS = "Environments";
+    CLOUD_ACCOUNTS = "Cloud accounts";
+    LATER = "Not here yet";
+    COMMENT = "Comment";
+    HELD_BECAUSE = "On hold because";
+    STOP_ALL = "Stop everything of it";
+    STOP_THEIRS = "Stop everything of theirs";
+    NO_CONTROL = "no live credential was there to compare with";
+    LAST_RECEIPTS = "The last of them, the newest first.";
+    NONE = "none";
+    IN_FORCE = "in force";
+    OVER = "over";
+    NO_PEOPLE = "There is nobody yet.";
+    NO_TEAMS = "There are no teams yet.";
+    NO_APPLICATIONS = "There are no applications yet.";
+    NO_VENDORS = "There are no vendors yet.";
+    NO_RESOURCES = "There are no resources yet.";
+    NO_ENVIRONMENTS = "There are no environments yet.";
+    NO_CLOUD_ACCOUNTS = "There are no cloud accounts yet.";
+    NO_FINDINGS = "There are no findings.";
+    NO_EXCEPTIONS = "There are no exceptions.";
+    NO_REVIEWS = "There are no reviews.";
+    NO_TRANSFERS = "There are no transfers.";
+    NO_REMOVALS = "There are no removals.";
+    EMAIL = "E-mail address";
+    CLASS = "Class";
+    ROLES = "Roles";
+    MANAGER = "Manager";
+    STARTS = "Starts";
+    LEAVES = "Leaves";
+    ITS_MEMBERS = "Its members";
+    ITS_RESOURCES = "Its resources";
+    MADE = "Made";
+    CONTACT = "Contact";
+    CONTRACT_ENDS = "Contract ends";
+    TYPE = "Type";
+    ENVIRONMENT = "Environment";
+    ACTIONS = "Actions";
+    CHECKED = "Credentials are checked";
+    CHECKED_ONLINE = "by asking Tenure, so that what is revoked is refused at once";
+    CHECKED_OFFLINE = "by their signature, so that what is revoked is accepted until its own end";
+    UNREACHABLE = "When Tenure can’t be reached";
+    UNREACHABLE_DENIES = "everything is refused";
+    UNREACHABLE_ACCEPTS = "what is good until a later time is accepted";
+    COUNTS_AS = "Counts as";
+    PRODUCTION = "production";
+    NOT_PRODUCTION = "not production";
+    SIGNING_KEYS = "Signing keys";
+    ABOUT = "About";
+    FIXED_BY = "What fixes it";
+    SHOWN_BY = "What shows a breach";
+    BLIND_SPOTS = "What the rule can’t see";
+    FALSE_POSITIVES = "What looks like it and isn’t";
+    FRAMEWORKS = "Frameworks";
+    EVIDENCE = "Evidence";
+    FIRST_SEEN = "First seen";
+    LAST_SEEN = "Last seen";
+    TENURE = "Tenure";
+    RESOLVED = "Resolved";
+    WHAT_WAS_DONE = "What was done about it";
+    RESOLVE = "Resolve";
+    WAIVES = "Waives";
+    PROPOSED_BY = "Proposed by";
+    DEMANDS = "What makes up for it";
+    RENEWALS = "Renewals";
+    BREACHED = "Breached";
+    REVIEWER = "Reviewer";
+    ASKED_AT = "Asked";
+    DUE_AT = "Due";
+    KEPT = "kept";
+    REVOKED = "revoked";
+    ANSWERED = "Answered";
+    WHAT_IT_HOLDS = "What it holds";
+    KEEP = "Keep";
+    REVOKE = "Revoke";
+    TRANSFER_ASKS = "Whoever accepts answers for the identity from then on: for its purpose, its reviews and its end.";
+    IDENTITY = "Identity";
+    FROM = "From";
+    OFFERED_TO = "Offered to";
+    DECLINED_BY = "Declined by";
+    BECAUSE = "Because";
+    LAPSES_AT = "Lapses";
+    ACCEPT = "Accept";
+    DECLINE = "Decline";
+    OFFER = "Offer";
+    WHAT_HAPPENED = "What happened";
+    BEGAN = "Began";
+    HELD_SINCE = "Held since";
+    RETIRES = "What it takes retires";
+    LIVE_CREDENTIALS = "Live credentials";
+    ENFORCED = "Enforced by nobody else";
+    CONSUMERS = "Consumers of what is shared";
+    DELEGATES = "Acts for each other";
+    CONFIRMED_BY = "Confirmed by";
+    RELEASED = "Released";
+    THE_PROOF = "the proof";
+    RECORD = "Record";
+    LOG = "Log";
+    POLICY = "Policy";
+    POLICY_SETS = "Policy sets that were proposed";
+    ASK_ACCESS = "Ask for access";
+    ASK_LEAD = "Asks that it may do something more for a bounded time, inside its charter. Whoever has to approve is asked.";
+    RESOURCE = "Resource";
+    RESOURCE_HINT = "its URI or id";
+    ACTIONS_HINT = "with commas between them";
+    FOR_HOW_LONG = "For how long";
+    FOR_HOW_LONG_HINT = "such as 30m, 8h, 5d";
+    REGISTER = "Register an identity";
+    REGISTER_LEAD = "Its charter says who answers for it, what it is for, what it touches and what ends it. Nothing is issued to it before somebody else has approved that.";
+    REGISTER_BUTTON = "Register and ask for approval";
+    KIND = "Kind";
+    NAME = "Name";
+    NAME_HINT = "unique for ever";
+    PURPOSE = "What it is for";
+    PURPOSE_HINT = "the business need, in at most 1000 bytes";
+    OWNER_HINT = "e-mail address, name or id; you, if left empty";
+    BACKUP_HINT = "who stands in; may be left empty";
+    RUN_BY_HINT = "a team or a company";
+    SERVES_HINT = "whom it is good for: a team or a company";
+    BOUNDARY = "Trust domain";
+    BOUNDARY_HINT = "inside which it is trusted, such as prod.example.com";
+    LAST_DAY = "Its last day";
+    LAST_DAY_HINT = "its end at the latest";
+    IDLE = "Ends when unused for";
+    IDLE_HINT = "such as 30d";
+    COVERAGE = "What it holds at rest";
+    WORKLOAD_HINT = "what runs it, such as deployment/exporter";
+    PUBLIC_KEY = "Its public key";
+    PUBLIC_KEY_HINT = "as a JWK; left empty, it enrols a key of its own with a join token";
+    NEW_APPLICATION = "New application";
+    NEW_APPLICATION_LEAD = "What identities work for. It has somebody who answers for it.";
+    NEW_ENVIRONMENT = "New environment";
+    NEW_ENVIRONMENT_LEAD = "Each is an issuer of its own, with keys of its own: what is of one is good in no other.";
+    NEW_RESOURCE = "New resource";
+    NEW_RESOURCE_LEAD = "What identities act on: a service, a database, an API.";
+    NEW_PERSON = "New person";
+    NEW_PERSON_LEAD = "Somebody whom identities can belong to, or who decides. How they sign in is theirs to bind, by an invitation.";
+    URI = "URI";
+    URI_HINT = "by which its tokens name it, such as https://orders.internal";
+    TYPE_HINT = "such as database, api, queue";
+    MAKE = "Make it";
+    EMAIL_HINT = "may be left empty";
+    ROLES_HINT = "of requester, owner, manager, security, administrator, auditor, with commas between them; may be left empty";
+    OWNERS = "Owners";
+    THE_OTHERS = "the others";
+    NEW_TEAM = "New team";
+    NEW_TEAM_LEAD = "People who answer for something together, such as the removal of an application’s identities. Being in one confers nothing.";
+    REMOVERS_HINT = "a team; may be left empty if each identity names its own";
+    REMOVERS_OF_ONE_HINT = "a team; the application’s, if left empty";
+    MANAGER_HINT = "who approves what they ask for; e-mail address, name or id; may be left empty";
+    TEAMS_HINT = "with commas between them; may be left empty";
+    STATE = "State";
+    UNTIL = "Until";
+    UNTIL_HINT = "the last day";
+    TO_WHOM = "To whom";
+    TO_WHOM_HINT = "e-mail address, name or id";
+    SUSPENDED_BECAUSE = "Suspended because";
+    SUSPEND_LEAD = "Nothing of it works until somebody else releases it: its tokens are refused at once, and what it has is kept. Time runs on.";
+    RESUME_LEAD = "It works again once no cause is left. What was revoked meanwhile stays revoked.";
+    RENEW_LEAD = "Asks that it goes on until another day, as far as its charter and its tier let it. Whoever has to approve is asked.";
+    TRANSFER_LEAD = "Asks somebody else to answer for it. Until they accept, it stays with its owner.";
+    RETIRE_LEAD = "It ends for good: everything of it is refused at once, and it never comes back.";
+    CLOSE_LEAD = "It never began, and ends here for good.";
+    RECEIPTS = "Receipts";
+    NO_RECEIPTS = "Nothing was revoked yet.";
+    STOPS = "What stops";
+    HITS = "Whom it hits";
+    COMES_BACK = "What can come back by itself";
+    HOW = "How";
+    STOP_AND_HOLD = "Stop, and keep it from coming back.";
+    STOP_AND_HOLD_HINT = "What it holds is refused for good, and it gets nothing new until somebody else releases it.";
+    STOP_ONLY = "Refuse what it holds now.";
+    STOP_ONLY_HINT = "What can prove itself gets new credentials at once: for a secret that leaked.";
+    STOP_NOW = "Stop now";
+    THE_FIRST_OF_THEM = "The first of them";
+    ALL_OF_THEM = "All of them";
+    REASON = "Reason";
+    REASON_HINT = "it goes into the record";
+}
+
+/// A filter's name.
+pub fn filter(name: &str) -> String {
+    sentence(&plain(name))
+}
+
+/// What is held, by the sort of its scope.
+pub fn held(kind: &str) -> String {
+    match kind {
+        "identity" => "On hold".to_owned(),
+        kind => format!("Its {} is on hold", plain(kind)),
+    }
+}
+
+/// How much a charter allows, and how much of it is granted now.
+pub fn scoped(entitlements: usize, live: usize) -> String {
+    let s = |count: usize| if count == 1 { "" } else { "s" };
+    format!("{entitlements} entitlement{} in its charter, {live} grant{} live.", s(entitlements), s(live))
+}
+
+/// How many rules were looked at, and how many are broken.
+pub fn monitored(rules: usize, broken: usize) -> String {
+    match broken {
+        _ if rules == 0 => "No rule was looked at.".to_owned(),
+        0 => format!("{rules} rules looked at, none broken."),
+        broken => format!("{rules} rules looked at, {broken} broken."),
+    }
+}
+
+/// Why a review was opened, as a sentence.
+pub fn review_because(trigger: &str) -> String {
+    let because = match trigger {
+        "rotation" => "long-lived key material is due for replacement",
+        "offboarding" => "its owner leaves",
+        "early" => "an early look was agreed",
+        "cadence" => "its cadence has come round",
+        "dormancy" => "it has not been used",
+        "release" => "a suspension was released",
+        other => other,
+    };
+    format!("Is it still needed? Asked because {because}.")
+}
+
+/// How many identities there are to a person.
+pub fn ratio(identities: u64, people: u64) -> String {
+    let tenths = identities.saturating_mul(10) / people.max(1);
+    format!("{}.{} active identities to each active person ({people}).", tenths / 10, tenths % 10)
+}
+
+/// Where a receipt stands.
+pub const fn receipt(state: ReceiptState) -> &'static str {
+    match state {
+        ReceiptState::Requested => "being proven",
+        ReceiptState::NothingToRefuse => "nothing to refuse",
+        ReceiptState::RefusedVerified => "refused, verified",
+        ReceiptState::Refused => "refused",
+        ReceiptState::CannotRevoke => "accepted until it ends",
+        ReceiptState::Unproven => "unproven",
+    }
+}
+
+/// What stopping something does.
+pub fn stop_lead(kind: &str) -> String {
+    match kind {
+        "identity" => "Everything that was issued to it until now is refused for good, here and everywhere that asks. The proof follows.".to_owned(),
+        kind => format!(
+            "Everything that was issued to the identities of this {} until now is refused for good, here and everywhere that asks. The proof follows.",
+            plain(kind)
+        ),
+    }
+}
+
+/// How many identities something takes with it.
+pub fn active_identities(count: u64, more: bool) -> String {
+    match count {
+        0 => "No active identity that you may see.".to_owned(),
+        1 => "1 active identity.".to_owned(),
+        count => format!("{count} active identities{}.", if more { ", of which the first stand below" } else { "" }),
+    }
+}
+
+/// How many of what is named can prove themselves and get new credentials.
+pub fn returning(count: usize, is_identity: bool) -> String {
+    match (count, is_identity) {
+        (0, _) => "None of what is named here has a way to prove itself.".to_owned(),
+        (_, true) => "It can prove itself, and would get new credentials at once unless it is kept from it.".to_owned(),
+        (1, false) => {
+            "1 of them can prove itself, and would get new credentials at once unless it is kept from it.".to_owned()
+        }
+        (count, false) => format!(
+            "{count} of them can prove themselves, and would get new credentials at once unless they are kept from it."
+        ),
+    }
+}
+
+/// How many identities a record has, of which how many are shown.
+pub fn its_identities(count: u64, shown: usize) -> String {
+    match count {
+        0 => String::new(),
+        1 => "1 identity".to_owned(),
+        count if count > shown as u64 => format!("{count} identities, the first {shown}"),
+        count => format!("{count} identities"),
+    }
+}
+
+/// How somebody keeps up with their reviews.
+pub fn open_reviews(open: usize, overdue: usize, lapsed: usize) -> String {
+    format!("{open} open, {overdue} of them overdue; {lapsed} lapsed without an answer.")
+}
+
+/// How long an answer takes.
+pub fn median(span: &str, answers: usize) -> String {
+    format!("Half of {answers} answers took {span} or less.")
+}
+
+/// How often an exception was renewed, and may be yet.
+pub fn renewals(renewed: u8, left: u8) -> String {
+    format!("{renewed} so far, {left} left.")
+}
+
+/// The title of an exception.
+pub fn exception_of(subject: &str) -> String {
+    format!("Exception of {subject}")
+}
+
+/// The title of a review.
+pub fn still_needed(subject: &str) -> String {
+    format!("Is {subject} still needed?")
+}
+
+/// The title of a transfer.
+pub fn transfer_of(identity: &str) -> String {
+    format!("Who answers for {identity}?")
+}
+
+/// What a picture shows, in words.
+pub fn pictured(owners: usize, identities: usize, resources: usize) -> String {
+    let s = |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
+    format!(
+        "{} of {}, touching {}.",
+        s(identities, "identity", "identities"),
+        s(owners, "owner", "owners"),
+        s(resources, "resource", "resources"),
+    )
+}
+
+/// Identities of a kind, folded into one node.
+pub fn folded(count: usize, kind: &str) -> String {
+    format!("{} × {count}", plain(kind))
+}
+
+/// What can get new credentials after a revocation.
+pub fn comes_back(count: u32) -> String {
+    match count {
+        1 => "1 can prove itself and get new credentials, since it is neither suspended nor held:".to_owned(),
+        count => {
+            format!("{count} can prove themselves and get new credentials, since they are neither suspended nor held:")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_reads_as_words() {
+        assert_eq!(field("charter.retirement[0].after"), "Retirement 1: after");
+        assert_eq!(field("charter.owner"), "Accountable owner");
+        assert_eq!(field("rotation_cadence"), "Rotation cadence");
+    }
+}

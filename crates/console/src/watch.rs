@@ -1,0 +1,541 @@
+//! What is watched: findings, exceptions, reviews, transfers, removals; their lists and the page of each.
+
+use tenure_api::exceptions::ExceptionView;
+use tenure_api::findings::FindingView;
+use tenure_api::views::{Names, Page, Revised};
+use tenure_core::base::time::Timestamp;
+use tenure_core::finding::{FindingState, Severity};
+use tenure_core::identity::transfer::{Transfer, TransferState};
+use tenure_core::request::exception::{Exception, ExceptionState, ExceptionSubject};
+use tenure_core::request::review::{Review, ReviewAnswer, ReviewState, ReviewSubject};
+use tenure_core::signal::removal::{Removal, RemovalState};
+
+use crate::address::Address;
+use crate::directory::{Look, listed};
+use crate::frame::Frame;
+use crate::list::{Cell, Choice, Column, ListPage, Table, View};
+use crate::problem::Wrong;
+use crate::records::Named;
+use crate::sheet::{Button, Field, Form, Sheet, SheetPage};
+use crate::state::{Shape, State};
+use crate::text;
+use crate::when::{self, When};
+
+/// What was typed into the form of a sheet.
+#[derive(Default)]
+pub struct Typed {
+    /// What was wrong with it.
+    pub wrong: Option<Wrong>,
+    /// The comment or reason.
+    pub comment: String,
+}
+
+/// A record of the row, by what it is about.
+fn subject(id: impl ToString, about: &str, lesser: String, names: &Names) -> Cell {
+    Cell::Record { record: Named { name: Named::of(about, names).name, ..Named::of(id, names) }, lesser }
+}
+
+fn sheet_page(frame: Frame, title: String, back: (&str, &str), sheet: Sheet) -> SheetPage {
+    let back = Some((Address::new(back.0), back.1.to_owned()));
+    SheetPage { frame: Frame { title, ..frame }, sheet: Sheet { back, ..sheet } }
+}
+
+/// The list of findings.
+pub fn findings(frame: Frame, address: Address, page: Page<FindingView>, names: &Names) -> ListPage {
+    const VIEWS: &[View] = &[
+        View { name: "Open", parameters: &[("state", "open")] },
+        View { name: "Critical", parameters: &[("state", "open"), ("severity", "critical")] },
+        View { name: "High", parameters: &[("state", "open"), ("severity", "high")] },
+        View { name: "Orphaned", parameters: &[("state", "open"), ("rule", "orphaned")] },
+        View { name: "All", parameters: &[] },
+    ];
+    let look = Look {
+        columns: const {
+            &[
+                Column::new("What"),
+                Column::new("Severity"),
+                Column::new("State"),
+                Column::new("About"),
+                Column::new("Since"),
+                Column::new("Seen"),
+            ]
+        },
+        views: VIEWS,
+        choices: vec![
+            Choice {
+                name: "state",
+                label: "State",
+                words: vec![FindingState::Open.as_str(), FindingState::Resolved.as_str()],
+            },
+            Choice {
+                name: "severity",
+                label: "Severity",
+                words: [Severity::Critical, Severity::High, Severity::Medium, Severity::Low]
+                    .map(Severity::as_str)
+                    .to_vec(),
+            },
+        ],
+        is_searched: false,
+        empty: text::NO_FINDINGS,
+        make: None,
+    };
+    listed(frame, address, page, names, look, |view, now| {
+        let finding = &view.record;
+        vec![
+            Cell::Record {
+                record: Named { name: title_of(view), ..Named::of(finding.id, names) },
+                lesser: finding.detail.clone(),
+            },
+            Cell::State(finding.severity.into()),
+            Cell::State(finding.state.into()),
+            Cell::Named(Named::of(&finding.subject, names)),
+            Cell::Time(When::new(finding.opened_at, now)),
+            Cell::Number(finding.seen.into()),
+        ]
+    })
+}
+
+fn title_of(view: &FindingView) -> String {
+    view.explanation.as_ref().map_or_else(|| text::plain(&view.record.rule), |rule| rule.title.clone())
+}
+
+/// A finding, with what its rule says, can't see, and what fixes it.
+pub fn finding(frame: Frame, view: &FindingView, names: &Names, typed: Typed) -> SheetPage {
+    let now = frame.now;
+    let finding = &view.record;
+    let mut sheet = Sheet { state: Some(finding.severity.into()), lead: finding.detail.clone(), ..Sheet::default() };
+    sheet.fact(text::ABOUT, [Cell::Named(Named::of(&finding.subject, names))]);
+    sheet.fact(text::STATE, [Cell::State(finding.state.into())]);
+    if let Some(rule) = &view.explanation {
+        sheet.fact(text::FIXED_BY, [Cell::Text(rule.action.clone())]);
+        sheet.fact(text::SHOWN_BY, [Cell::Text(rule.evidence.clone())]);
+        sheet.fact(text::BLIND_SPOTS, [Cell::Text(rule.blind_spots.clone())]);
+        sheet.fact(text::FALSE_POSITIVES, [Cell::Text(rule.false_positives.clone())]);
+        sheet.fact(text::FRAMEWORKS, [Cell::Text(rule.frameworks.join(", "))]);
+    }
+    let evidence = finding.evidence.iter().map(|(name, value)| {
+        let value = value.as_str().map_or_else(|| value.to_string(), |id| Named::of(id, names).name);
+        Cell::Text(format!("{}: {value}", text::plain(name)))
+    });
+    sheet.fact(text::EVIDENCE, evidence);
+    sheet.fact(text::FIRST_SEEN, [Cell::Time(When::new(finding.opened_at, now))]);
+    sheet.fact(text::LAST_SEEN, [Cell::Time(When::new(finding.last_seen_at, now))]);
+    if let Some(resolved) = &finding.resolved {
+        let by = resolved.by.map_or_else(|| text::TENURE.to_owned(), |by| Named::of(by, names).name);
+        sheet.fact(text::RESOLVED, [Cell::Text(format!("{} ({by}, {})", resolved.how, when::exact(resolved.at)))]);
+    } else {
+        sheet.form = Some(Form {
+            action: Address::new("/findings").below(&finding.id.to_string()),
+            wrong: typed.wrong,
+            fields: vec![Field::Lines {
+                name: "comment",
+                label: text::WHAT_WAS_DONE,
+                hint: text::REASON_HINT,
+                value: typed.comment,
+                required: true,
+            }],
+            buttons: vec![Button::only(text::RESOLVE, false)],
+            takes_fresh: false,
+        });
+    }
+    sheet_page(frame, title_of(view), ("/findings?state=open", text::FINDINGS), sheet)
+}
+
+/// Where an exception stands.
+pub(crate) fn exception_state(state: ExceptionState) -> State {
+    let shape = match state {
+        ExceptionState::Proposed => Shape::Wait,
+        ExceptionState::Active => Shape::Warn,
+        ExceptionState::Breached => Shape::Bad,
+        ExceptionState::Expired | ExceptionState::Withdrawn => Shape::Over,
+    };
+    State::new(shape, state.as_str())
+}
+
+fn exception_subject(exception: &Exception) -> String {
+    match &exception.subject {
+        ExceptionSubject::Identity(id) => id.to_string(),
+        ExceptionSubject::Person(id) => id.to_string(),
+    }
+}
+
+/// The list of exceptions.
+pub fn exceptions(frame: Frame, address: Address, page: Page<ExceptionView>, names: &Names) -> ListPage {
+    const STATES: [ExceptionState; 5] = [
+        ExceptionState::Proposed,
+        ExceptionState::Active,
+        ExceptionState::Breached,
+        ExceptionState::Expired,
+        ExceptionState::Withdrawn,
+    ];
+    let look = Look {
+        columns: const {
+            &[
+                Column::new("About"),
+                Column::new("Waives"),
+                Column::new("State"),
+                Column::new("Approved by"),
+                Column::new("Ends"),
+                Column::new("Renewed"),
+            ]
+        },
+        views: const {
+            &[
+                View { name: "In force", parameters: &[("state", "active")] },
+                View { name: "Breached", parameters: &[("state", "breached")] },
+                View { name: "Proposed", parameters: &[("state", "proposed")] },
+                View { name: "All", parameters: &[] },
+            ]
+        },
+        choices: vec![Choice { name: "state", label: "State", words: STATES.map(ExceptionState::as_str).to_vec() }],
+        is_searched: false,
+        empty: text::NO_EXCEPTIONS,
+        make: None,
+    };
+    listed(frame, address, page, names, look, |view, now| {
+        let exception = &view.record;
+        let approved: Vec<String> = exception.approved_by.iter().map(|by| Named::of(by, names).name).collect();
+        vec![
+            subject(exception.id, &exception_subject(exception), exception.reason.clone(), names),
+            Cell::Text(text::plain(exception.kind.as_str())),
+            Cell::State(exception_state(*exception.state)),
+            Cell::of(Some(approved.join(", ")).filter(|approved| !approved.is_empty())),
+            Cell::of(exception.ends_at.map(|end| When::new(end, now))),
+            Cell::Number(exception.renewals.into()),
+        ]
+    })
+}
+
+/// An exception: what is waived, until when, and what makes up for it.
+pub fn exception(frame: Frame, view: &ExceptionView, names: &Names) -> SheetPage {
+    let now = frame.now;
+    let exception = &view.record;
+    let mut sheet =
+        Sheet { state: Some(exception_state(*exception.state)), lead: exception.reason.clone(), ..Sheet::default() };
+    sheet.fact(text::ABOUT, [Cell::Named(Named::of(exception_subject(exception), names))]);
+    sheet.fact(text::WAIVES, [Cell::Text(text::plain(exception.kind.as_str()))]);
+    sheet.fact(text::PROPOSED_BY, [Cell::Named(Named::of(exception.proposed_by, names))]);
+    sheet.fact(text::APPROVED_BY, exception.approved_by.iter().map(|by| Cell::Named(Named::of(by, names))));
+    sheet.fact(
+        text::APPROVED_IN,
+        [Cell::Named(Named { name: text::THE_REQUEST.to_owned(), ..Named::of(exception.request, names) })],
+    );
+    sheet.fact(text::STARTS, exception.starts_at.map(|at| Cell::Time(When::new(at, now))));
+    sheet.fact(text::ENDS_AT, exception.ends_at.map(|at| Cell::Time(When::new(at, now))));
+    sheet.fact(text::DEMANDS, view.demands.iter().map(|demand| Cell::Text(text::plain(demand))));
+    sheet.fact(text::RENEWALS, [Cell::Text(text::renewals(exception.renewals, view.renewals_left))]);
+    sheet.fact(text::BREACHED, exception.breached_at.map(|at| Cell::Time(When::new(at, now))));
+    sheet_page(
+        frame,
+        text::exception_of(&Named::of(exception_subject(exception), names).name),
+        ("/exceptions?state=active", text::EXCEPTIONS),
+        sheet,
+    )
+}
+
+fn review_subject(review: &Review) -> String {
+    match &review.subject {
+        ReviewSubject::Identity(id) => id.to_string(),
+        ReviewSubject::PersonGrant(id) => id.to_string(),
+    }
+}
+
+/// Where a review stands.
+pub fn review_state(review: &Review, now: Timestamp) -> State {
+    match *review.state {
+        ReviewState::Open if review.due_at < now => State::new(Shape::Bad, text::OVERDUE),
+        ReviewState::Open => State::new(Shape::Wait, review.state.as_str()),
+        ReviewState::Lapsed => State::new(Shape::Bad, review.state.as_str()),
+        ReviewState::Answered => State::new(Shape::Good, review.state.as_str()),
+        ReviewState::Closed => State::new(Shape::Over, review.state.as_str()),
+    }
+}
+
+/// The list of reviews.
+pub fn reviews(frame: Frame, address: Address, page: Page<Revised<Review>>, names: &Names) -> ListPage {
+    const STATES: [ReviewState; 4] =
+        [ReviewState::Open, ReviewState::Answered, ReviewState::Lapsed, ReviewState::Closed];
+    let look = Look {
+        columns: const {
+            &[
+                Column::new("About"),
+                Column::new("State"),
+                Column::new("Why"),
+                Column::new("Reviewer"),
+                Column::new("Due"),
+            ]
+        },
+        views: const {
+            &[
+                View { name: "Open", parameters: &[("state", "open")] },
+                View { name: "Lapsed", parameters: &[("state", "lapsed")] },
+                View { name: "All", parameters: &[] },
+            ]
+        },
+        choices: vec![Choice { name: "state", label: "State", words: STATES.map(ReviewState::as_str).to_vec() }],
+        is_searched: false,
+        empty: text::NO_REVIEWS,
+        make: None,
+    };
+    listed(frame, address, page, names, look, |row, now| {
+        let review = &row.record;
+        let about = match &review.subject {
+            ReviewSubject::Identity(id) => Named::of(id, names).name,
+            ReviewSubject::PersonGrant(_) => text::A_GRANT.to_owned(),
+        };
+        vec![
+            Cell::Named(Named { name: about, ..Named::of(review.id, names) }),
+            Cell::State(review_state(review, now)),
+            Cell::Text(text::plain(review.trigger.as_str())),
+            Cell::of(review.reviewer.map(|reviewer| Named::of(reviewer, names))),
+            Cell::Time(When::new(review.due_at, now)),
+        ]
+    })
+}
+
+/// A review: what is asked, what is known, and the answer.
+pub fn review(frame: Frame, review: &Review, names: &Names, typed: Typed) -> SheetPage {
+    let now = frame.now;
+    let about = Named::of(review_subject(review), names);
+    let title = match &review.subject {
+        ReviewSubject::Identity(_) => text::still_needed(&about.name),
+        ReviewSubject::PersonGrant(_) => text::still_needed(text::A_GRANT),
+    };
+    let mut sheet = Sheet {
+        state: Some(review_state(review, now)),
+        lead: text::review_because(review.trigger.as_str()),
+        ..Sheet::default()
+    };
+    sheet.fact(text::ABOUT, [Cell::Named(about)]);
+    sheet.fact(text::REVIEWER, review.reviewer.map(|reviewer| Cell::Named(Named::of(reviewer, names))));
+    sheet.fact(text::ASKED_AT, [Cell::Time(When::new(review.opened_at, now))]);
+    sheet.fact(text::DUE_AT, [Cell::Time(When::new(review.due_at, now))]);
+    if let Some(answer) = &review.answer {
+        let kept = match answer.answer {
+            ReviewAnswer::Keep => text::KEPT,
+            ReviewAnswer::Revoke => text::REVOKED,
+        };
+        let by = Named::of(answer.by, names).name;
+        sheet.fact(
+            text::ANSWERED,
+            [Cell::Text(format!("{kept} ({by}, {}) {}", when::exact(answer.at), answer.comment))],
+        );
+    }
+    let rows = review.privileges.iter().map(|privilege| {
+        vec![
+            Cell::Text(privilege.action.clone()),
+            Cell::Text(privilege.resource.clone()),
+            privilege
+                .last_used
+                .map_or_else(|| Cell::Text(text::NEVER.to_owned()), |used| Cell::Time(When::new(used, now))),
+        ]
+    });
+    sheet.tables.push(Table::new(text::WHAT_IT_HOLDS, &["Action", "Resource", "Last used"], rows.collect()));
+    if *review.state == ReviewState::Open {
+        sheet.form = Some(Form {
+            action: Address::new("/reviews").below(&review.id.to_string()),
+            wrong: typed.wrong,
+            fields: vec![Field::comment(typed.comment)],
+            buttons: vec![
+                Button { decision: "keep", word: text::KEEP, class: "main" },
+                Button { decision: "revoke", word: text::REVOKE, class: "danger" },
+            ],
+            takes_fresh: true,
+        });
+    }
+    sheet_page(frame, title, ("/reviews?state=open", text::REVIEWS), sheet)
+}
+
+fn transfer_state(state: TransferState) -> State {
+    let shape = match state {
+        TransferState::Open => Shape::Warn,
+        TransferState::Offered => Shape::Wait,
+        TransferState::Accepted => Shape::Good,
+        TransferState::Lapsed => Shape::Bad,
+        TransferState::Closed => Shape::Over,
+    };
+    State::new(shape, state.as_str())
+}
+
+/// The list of transfers.
+pub fn transfers(frame: Frame, address: Address, page: Page<Revised<Transfer>>, names: &Names) -> ListPage {
+    const STATES: [TransferState; 5] = [
+        TransferState::Open,
+        TransferState::Offered,
+        TransferState::Accepted,
+        TransferState::Lapsed,
+        TransferState::Closed,
+    ];
+    let look = Look {
+        columns: const {
+            &[
+                Column::new("Identity"),
+                Column::new("State"),
+                Column::new("From"),
+                Column::new("Offered to"),
+                Column::new("Lapses"),
+            ]
+        },
+        views: const {
+            &[
+                View { name: "Nobody asked", parameters: &[("state", "open")] },
+                View { name: "Offered", parameters: &[("state", "offered")] },
+                View { name: "Lapsed", parameters: &[("state", "lapsed")] },
+                View { name: "All", parameters: &[] },
+            ]
+        },
+        choices: vec![Choice { name: "state", label: "State", words: STATES.map(TransferState::as_str).to_vec() }],
+        is_searched: false,
+        empty: text::NO_TRANSFERS,
+        make: None,
+    };
+    listed(frame, address, page, names, look, |row, now| {
+        let transfer = &row.record;
+        vec![
+            subject(transfer.id, &transfer.identity.to_string(), text::plain(&transfer.because), names),
+            Cell::State(transfer_state(*transfer.state)),
+            Cell::Named(Named::of(transfer.from, names)),
+            Cell::of(transfer.offered_to.map(|to| Named::of(to, names))),
+            Cell::Time(When::new(transfer.deadline, now)),
+        ]
+    })
+}
+
+/// A transfer, and the answer of whom it is offered to.
+pub fn transfer(frame: Frame, transfer: &Transfer, is_theirs: bool, names: &Names, typed: Typed) -> SheetPage {
+    let now = frame.now;
+    let about = Named::of(transfer.identity, names);
+    let title = text::transfer_of(&about.name);
+    let mut sheet = Sheet {
+        state: Some(transfer_state(*transfer.state)),
+        lead: text::TRANSFER_ASKS.to_owned(),
+        ..Sheet::default()
+    };
+    sheet.fact(text::IDENTITY, [Cell::Named(about)]);
+    sheet.fact(text::FROM, [Cell::Named(Named::of(transfer.from, names))]);
+    sheet.fact(text::OFFERED_TO, transfer.offered_to.map(|to| Cell::Named(Named::of(to, names))));
+    sheet.fact(text::DECLINED_BY, transfer.declined_by.iter().map(|by| Cell::Named(Named::of(by, names))));
+    sheet.fact(text::BECAUSE, [Cell::Text(text::plain(&transfer.because))]);
+    sheet.fact(text::LAPSES_AT, [Cell::Time(When::new(transfer.deadline, now))]);
+    let action = Address::new("/transfers").below(&transfer.id.to_string());
+    let is_open = matches!(*transfer.state, TransferState::Open | TransferState::Offered);
+    sheet.form = match is_theirs && *transfer.state == TransferState::Offered {
+        true => Some(Form {
+            action,
+            wrong: typed.wrong,
+            fields: Vec::new(),
+            buttons: vec![
+                Button { decision: "accept", word: text::ACCEPT, class: "main" },
+                Button { decision: "decline", word: text::DECLINE, class: "" },
+            ],
+            takes_fresh: true,
+        }),
+        false => is_open.then(|| Form {
+            action,
+            wrong: typed.wrong,
+            fields: vec![Field::line("comment", text::TO_WHOM, text::TO_WHOM_HINT, typed.comment)],
+            buttons: vec![Button { decision: "offer", word: text::OFFER, class: "main" }],
+            takes_fresh: false,
+        }),
+    };
+    sheet_page(frame, title, ("/transfers", text::TRANSFERS), sheet)
+}
+
+fn removal_state(state: RemovalState) -> State {
+    let shape = match state {
+        RemovalState::Waiting => Shape::Bad,
+        RemovalState::Held => Shape::Warn,
+        RemovalState::Retiring => Shape::Wait,
+        RemovalState::Done => Shape::Good,
+        RemovalState::Released => Shape::Over,
+    };
+    State::new(shape, state.as_str())
+}
+
+/// The list of removals.
+pub fn removals(frame: Frame, address: Address, page: Page<Revised<Removal>>, names: &Names) -> ListPage {
+    const STATES: [RemovalState; 5] =
+        [RemovalState::Waiting, RemovalState::Held, RemovalState::Retiring, RemovalState::Done, RemovalState::Released];
+    let look = Look {
+        columns: const {
+            &[
+                Column::new("What ended"),
+                Column::new("State"),
+                Column::new("Identities"),
+                Column::new("Live credentials"),
+                Column::new("Began"),
+                Column::new("Retires"),
+            ]
+        },
+        views: const {
+            &[
+                View { name: "Waiting for security", parameters: &[("state", "waiting")] },
+                View { name: "On hold", parameters: &[("state", "held")] },
+                View { name: "Done", parameters: &[("state", "done")] },
+                View { name: "All", parameters: &[] },
+            ]
+        },
+        choices: vec![Choice { name: "state", label: "State", words: STATES.map(RemovalState::as_str).to_vec() }],
+        is_searched: false,
+        empty: text::NO_REMOVALS,
+        make: None,
+    };
+    listed(frame, address, page, names, look, |row, now| {
+        let removal = &row.record;
+        vec![
+            Cell::Record {
+                record: Named { name: ended(removal, names), ..Named::of(removal.id, names) },
+                lesser: removal.reason.clone(),
+            },
+            Cell::State(removal_state(*removal.state)),
+            Cell::Number(removal.blast.count.into()),
+            Cell::Number(removal.blast.live_credentials.into()),
+            Cell::Time(When::new(removal.created_at, now)),
+            Cell::of(removal.retire_at.map(|at| When::new(at, now))),
+        ]
+    })
+}
+
+fn ended(removal: &Removal, names: &Names) -> String {
+    format!(
+        "{} {}",
+        text::sentence(&text::plain(removal.subject.kind.as_str())),
+        Named::of(&removal.subject.id, names).name
+    )
+}
+
+/// A removal: what ended, and all that it takes with it.
+pub fn removal(frame: Frame, removal: &Removal, names: &Names) -> SheetPage {
+    let now = frame.now;
+    let blast = &removal.blast;
+    let mut sheet =
+        Sheet { state: Some(removal_state(*removal.state)), lead: removal.reason.clone(), ..Sheet::default() };
+    let named = |id: String| Cell::Named(Named::of(id, names));
+    sheet.fact(text::WHAT_HAPPENED, [Cell::Text(text::sentence(&text::plain(removal.kind.as_str())))]);
+    sheet.fact(text::BEGAN, [Cell::Time(When::new(removal.created_at, now))]);
+    sheet.fact(text::HELD_SINCE, removal.held_at.map(|at| Cell::Time(When::new(at, now))));
+    sheet.fact(text::RETIRES, removal.retire_at.map(|at| Cell::Time(When::new(at, now))));
+    sheet.fact(text::LIVE_CREDENTIALS, [Cell::Number(blast.live_credentials.into())]);
+    sheet.fact(text::ENFORCED, blast.enforced_resources.iter().map(|id| named(id.clone())));
+    sheet.fact(text::CONSUMERS, blast.consumers.iter().cloned().map(Cell::Text));
+    sheet.fact(text::DELEGATES, blast.delegates.iter().map(|id| named(id.to_string())));
+    sheet.fact(text::HITS, blast.owners.iter().map(|id| named(id.to_string())));
+    sheet.fact(text::CONFIRMED_BY, removal.confirmed_by.map(|by| named(by.to_string())));
+    if let Some((by, reason)) = &removal.released {
+        sheet.fact(text::RELEASED, [Cell::Text(format!("{reason} ({})", Named::of(by, names).name))]);
+    }
+    sheet.fact(
+        text::RECEIPTS,
+        removal
+            .receipts
+            .iter()
+            .map(|id| Cell::Named(Named { name: text::THE_PROOF.to_owned(), ..Named::of(id, names) })),
+    );
+    let rows = blast.identities.iter().map(|id| vec![named(id.to_string())]).collect();
+    sheet.tables.push(Table::new(
+        text::its_identities(blast.count.into(), blast.identities.len()),
+        &["Identity"],
+        rows,
+    ));
+    sheet_page(frame, ended(removal, names), ("/removals", text::REMOVALS), sheet)
+}

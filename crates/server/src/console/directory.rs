@@ -1,0 +1,139 @@
+//! Who and what there is besides identities.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use tenure_api::views::Revised;
+use tenure_console::directory::{self, Around, Entity};
+use tenure_core::identity::Identity;
+use tenure_core::inventory::application::Application;
+use tenure_core::inventory::environment::Environment;
+use tenure_core::inventory::resource::Resource;
+use tenure_core::inventory::third_party::{CloudAccount, Vendor};
+use tenure_core::people::person::Person;
+use tenure_core::people::team::Team;
+use tenure_core::request::review::Review;
+use tenure_core::store::term::Term;
+use tenure_engine::identities::registration;
+use tenure_engine::kernel::authority;
+use tenure_engine::kernel::query::{ListAsk, MAX_PAGE};
+use tenure_engine::matters::reviews;
+
+use crate::app::App;
+use crate::caller::named::{self, Addressed, names_in};
+use crate::console::reader::{Asked, Reader, Shown, counted};
+use crate::contract::api::Api;
+use crate::contract::list::Filtered;
+use crate::contract::page::page;
+use crate::contract::query::Path;
+
+/// Identities that a record's page names.
+const NAMED: u16 = 50;
+
+pub(super) fn routes(api: Api<App>) -> Api<App> {
+    api.page("/people", get(list::<Person>))
+        .page("/people/{id}", get(one::<Person>))
+        .page("/teams", get(list::<Team>))
+        .page("/teams/{id}", get(one::<Team>))
+        .page("/applications", get(list::<Application>))
+        .page("/applications/{id}", get(one::<Application>))
+        .page("/vendors", get(list::<Vendor>))
+        .page("/vendors/{id}", get(one::<Vendor>))
+        .page("/resources", get(list::<Resource>))
+        .page("/resources/{id}", get(one::<Resource>))
+        .page("/environments", get(list::<Environment>))
+        .page("/environments/{id}", get(one::<Environment>))
+        .page("/cloud-accounts", get(list::<CloudAccount>))
+        .page("/cloud-accounts/{id}", get(one::<CloudAccount>))
+}
+
+/// What of the rest belongs to a record.
+trait Belongings {
+    /// Its identities.
+    fn identities(&self) -> Option<Term<Identity>>;
+
+    /// The reviews that it answers.
+    fn reviews(&self) -> Option<Term<Review>> {
+        None
+    }
+}
+
+impl Belongings for Person {
+    fn identities(&self) -> Option<Term<Identity>> {
+        Some(Identity::OWNER.of(self.id))
+    }
+
+    fn reviews(&self) -> Option<Term<Review>> {
+        Some(Review::REVIEWER.of(self.id))
+    }
+}
+
+impl Belongings for Team {
+    fn identities(&self) -> Option<Term<Identity>> {
+        Some(Identity::REMOVAL_GROUP.of(self.id))
+    }
+}
+
+impl Belongings for Application {
+    fn identities(&self) -> Option<Term<Identity>> {
+        Some(Identity::APPLICATION.of(self.id))
+    }
+}
+
+impl Belongings for Vendor {
+    fn identities(&self) -> Option<Term<Identity>> {
+        Some(Identity::VENDOR.of(self.id))
+    }
+}
+
+impl Belongings for Resource {
+    fn identities(&self) -> Option<Term<Identity>> {
+        None
+    }
+}
+
+impl Belongings for Environment {
+    fn identities(&self) -> Option<Term<Identity>> {
+        Some(Identity::ENVIRONMENT.of(&*self.name))
+    }
+}
+
+impl Belongings for CloudAccount {
+    fn identities(&self) -> Option<Term<Identity>> {
+        Some(Identity::CLOUD_ACCOUNT.of(self.id))
+    }
+}
+
+async fn list<T: Entity + Addressed + Filtered>(State(app): State<App>, asked: Asked<T>) -> Shown {
+    let Asked { reader, ask, address } = asked;
+    let found = counted!(ask, |ask| app.kernel.list::<T>(&reader.caller, ask))?;
+    let names = names_in(&app, &(&found, address.parameters())).await?;
+    Ok(page(StatusCode::OK, &T::list(reader.frame(T::TITLE, T::PLACE), address, found, &names)))
+}
+
+async fn one<T: Entity + Addressed + Belongings>(
+    State(app): State<App>,
+    reader: Reader,
+    Path(which): Path<String>,
+) -> Shown {
+    let (kernel, caller) = (&app.kernel, &reader.caller);
+    let record: Revised<T> = named::get::<T>(&app, caller, &which).await?;
+    let around = match record.record.identities() {
+        Some(theirs) => {
+            let ask = ListAsk { filters: vec![theirs], limit: Some(NAMED), ..ListAsk::default() };
+            let identities = counted!(ask, |ask| registration::identities(kernel, caller, ask))?;
+            let reviews = match record.record.reviews().filter(|_| authority::reads_all(kernel, caller, "review")) {
+                Some(theirs) => {
+                    let ask = ListAsk { filters: vec![theirs], limit: Some(MAX_PAGE), ..ListAsk::default() };
+                    reviews::reviews(kernel, caller, ask).await?.items
+                }
+                None => Vec::new(),
+            };
+            Some(Around { identities, reviews })
+        }
+        None => None,
+    };
+    let seen = (&record, around.as_ref().map(|around| &around.identities));
+    let names = names_in(&app, &seen).await?;
+    Ok(page(StatusCode::OK, &directory::page(reader.frame("", T::PLACE), &record, around, &names)))
+}

@@ -1,0 +1,56 @@
+//! The console: the server's pages for people. A handler finds out who reads, calls the use case that the API has for
+//! it, and hands its view to a template of `tenure-console`; what somebody may read and do, the engine says.
+//!
+//! Addresses are those of the API without `/v1`, so that whoever knows one knows the other: `/identities/{id}`. A form
+//! is sent to the page's own address or to one below it, and leads to a page by 303; what was wrong with it comes back
+//! with everything that was typed.
+
+mod asset;
+mod deeds;
+mod directory;
+mod home;
+mod identities;
+mod log;
+mod making;
+mod reader;
+mod receipts;
+mod requests;
+mod stop;
+mod watch;
+
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use tenure_console::problem::Way;
+use tenure_console::text;
+
+use crate::app::App;
+use crate::contract::api::Api;
+use crate::contract::error;
+use crate::contract::page::problem_page;
+
+/// An address that there isn't: said as a page to whoever asks for one.
+pub(crate) async fn no_such_address(headers: HeaderMap) -> Response {
+    let failure = error::no_such_route().await;
+    let wanted = headers.get(header::ACCEPT).and_then(|wanted| wanted.to_str().ok()).unwrap_or_default();
+    if !wanted.contains("text/html") {
+        return failure.into_response();
+    }
+    problem_page(failure, vec![Way { to: "/".to_owned(), word: text::TO_HOME }])
+}
+
+pub(crate) fn routes(api: Api<App>) -> Api<App> {
+    let rooms = [
+        asset::routes,
+        home::routes,
+        identities::routes,
+        deeds::routes,
+        making::routes,
+        requests::routes,
+        stop::routes,
+        receipts::routes,
+        watch::routes,
+        directory::routes,
+        log::routes,
+    ];
+    rooms.into_iter().fold(api, |api, routes| routes(api))
+}

@@ -1,0 +1,196 @@
+//! Who reads a page, and what the forms of pages send.
+
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{Method, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use tenure_console::address::{Address, encoded};
+use tenure_console::door::SessionOver;
+use tenure_console::frame::{self, Frame, Place};
+use tenure_console::problem::Way;
+use tenure_console::text;
+use tenure_core::base::id::PersonId;
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::Timestamp;
+use tenure_core::store::row::Record;
+use tenure_engine::kernel::caller::Caller;
+use tenure_engine::kernel::error::OpError;
+use tenure_engine::kernel::query::ListAsk;
+use tenure_engine::people::sign_in;
+
+use crate::app::App;
+use crate::caller::cookie::must_be_same_origin;
+use crate::caller::operator::Operator;
+use crate::contract::body::Form;
+use crate::contract::error::Failure;
+use crate::contract::list::{Filtered, List};
+use crate::contract::page::{page, problem_page};
+use crate::contract::query::parameters;
+use crate::sign_in::browser::{Browser, name};
+
+/// The person who reads a page: by the cookie of their browser, or by whatever else they may call the API with. Who
+/// isn't signed in is led to the sign-in and back.
+pub(crate) struct Reader {
+    pub caller: Caller,
+    pub person: PersonId,
+    pub now: Timestamp,
+    called: frame::Reader,
+}
+
+impl Reader {
+    fn new(app: &App, caller: Caller) -> Result<Self, Failure> {
+        // Software reads what the API says.
+        let person = caller.person_id().ok_or(OpError::NotFound("page for software: ask the API, under /v1"))?;
+        let called = frame::Reader { name: name(&caller), fresh: sign_in::me(&app.kernel, &caller).fresh };
+        Ok(Self { person, now: app.kernel.now(), called, caller })
+    }
+
+    /// The frame of a page that they read.
+    pub(crate) fn frame(&self, title: impl Into<String>, place: Place) -> Frame {
+        Frame::new(title, place, self.called.clone(), self.now)
+    }
+}
+
+impl FromRequestParts<App> for Reader {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        match caller(parts, app).await.map_err(Refusal)? {
+            Some(caller) => Ok(Self::new(app, caller).map_err(Refusal)?),
+            None => Err(to_sign_in(parts)),
+        }
+    }
+}
+
+/// The caller, if they are known. A credential in a header is judged as the API judges it.
+async fn caller(parts: &mut Parts, app: &App) -> Result<Option<Caller>, Failure> {
+    if parts.headers.contains_key(header::AUTHORIZATION) {
+        return Ok(Some(Operator::from_request_parts(parts, app).await?.0));
+    }
+    Ok(Browser::from_request_parts(parts, app).await?.0)
+}
+
+/// To the sign-in, and back to the page that was asked for.
+fn to_sign_in(parts: &Parts) -> Response {
+    let back = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
+    let way = match parts.method {
+        Method::GET if back != "/" => format!("/sign-in?return_to={}", encoded(&back)),
+        _ => "/sign-in".to_owned(),
+    };
+    Redirect::to(&way).into_response()
+}
+
+/// What a list's page is asked. An address with a filter that says nothing, as a form sends it, leads to the one without
+/// it, so that each list has one address.
+pub(crate) struct Asked<T> {
+    pub reader: Reader,
+    pub ask: ListAsk<T>,
+    pub address: Address,
+}
+
+impl<T: Filtered> FromRequestParts<App> for Asked<T> {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let reader = Reader::from_request_parts(parts, app).await?;
+        let query = parts.uri.query().unwrap_or_default();
+        let given = parameters(query).map_err(|problems| Refusal::from(OpError::Invalid(problems)))?;
+        let (said, empty): (Vec<_>, Vec<_>) = given.into_iter().partition(|(_, value)| !value.trim().is_empty());
+        let address = Address::new(parts.uri.path()).of(said);
+        if !empty.is_empty() {
+            return Err(Redirect::to(&address.to_string()).into_response());
+        }
+        let List { ask } = List::of(query).map_err(Refusal)?;
+        Ok(Self { reader, ask, address })
+    }
+}
+
+/// A page of a list, with how many there are, if that can be told: while the index of records is being made, a list by
+/// no words and in no order of its own is shown all the same.
+macro_rules! counted {
+    ($ask:expr, |$given:ident| $list:expr) => {{
+        let ask = $ask;
+        let is_plain = ask.text.is_none() && ask.sort.is_none();
+        let $given = $crate::console::reader::counting(ask.clone());
+        match Box::pin($list).await {
+            Err(tenure_engine::kernel::error::OpError::SearchBuilding { .. }) if is_plain => {
+                let $given = ask;
+                Box::pin($list).await
+            }
+            answer => answer,
+        }
+    }};
+}
+
+pub(crate) use counted;
+
+/// The same question, with how many there are if its kind can be counted.
+pub(crate) fn counting<T: Record>(ask: ListAsk<T>) -> ListAsk<T> {
+    ListAsk { count: T::KIND.is_searched(), ..ask }
+}
+
+/// A form of a page that somebody sent.
+pub(crate) struct Sent {
+    pub reader: Reader,
+    fields: Vec<(String, String)>,
+}
+
+impl Sent {
+    /// A field, without space around it; nothing if it was left empty.
+    pub(crate) fn text(&self, name: &str) -> String {
+        let field = self.fields.iter().find(|(given, _)| given == name);
+        field.map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
+    }
+}
+
+impl FromRequest<App> for Sent {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let caller = caller(&mut parts, app).await.map_err(Refusal)?;
+        if caller.is_none() {
+            // Nobody's cookie spoke for it; a page of another site must not have what it sent shown here all the same.
+            let own = must_be_same_origin(app, &parts.method, &parts.headers);
+            own.map_err(|_| Refusal::from(OpError::Unauthenticated(Reason::ProofMissing)))?;
+        }
+        let action = parts.uri.path().to_owned();
+        let Form(fields) = Form::<Vec<(String, String)>>::from_request(Request::from_parts(parts, body), app)
+            .await
+            .map_err(Refusal)?;
+        match caller {
+            Some(caller) => Ok(Self { reader: Reader::new(app, caller).map_err(Refusal)?, fields }),
+            None => Err(page(StatusCode::UNAUTHORIZED, &SessionOver { action, fields })),
+        }
+    }
+}
+
+/// What did not work, as a page.
+pub(crate) struct Refusal(pub Failure);
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self(failure)
+    }
+}
+
+impl From<OpError> for Refusal {
+    fn from(error: OpError) -> Self {
+        Self(error.into())
+    }
+}
+
+impl From<Refusal> for Response {
+    fn from(refusal: Refusal) -> Self {
+        refusal.into_response()
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        problem_page(self.0, vec![Way { to: "/".to_owned(), word: text::TO_HOME }])
+    }
+}
+
+/// What a page's handler answers.
+pub(crate) type Shown = Result<Response, Refusal>;

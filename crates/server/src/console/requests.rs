@@ -1,0 +1,78 @@
+//! Requests and their votes.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect};
+use axum::routing::get;
+use tenure_api::request::NewVote;
+use tenure_console::address::Address;
+use tenure_console::frame::Place;
+use tenure_console::request::{RequestPage, VoteForm};
+use tenure_console::{requests, text};
+use tenure_core::base::id::RequestId;
+use tenure_core::request::Request;
+use tenure_engine::kernel::error::OpError;
+use tenure_engine::matters::{request, votes};
+
+use crate::app::App;
+use crate::caller::named::names_in;
+use crate::console::reader::{Asked, Reader, Sent, Shown, counted};
+use crate::contract::api::Api;
+use crate::contract::page::{page, status_of};
+use crate::contract::query::Path;
+use crate::contract::reply::id;
+
+pub(super) fn routes(api: Api<App>) -> Api<App> {
+    api.page("/requests", get(list)).page("/requests/{id}", get(one).post(vote))
+}
+
+async fn list(State(app): State<App>, asked: Asked<Request>) -> Shown {
+    let Asked { reader, ask, address } = asked;
+    let found = counted!(ask, |ask| request::requests(&app.kernel, &reader.caller, ask))?;
+    let names = names_in(&app, &(&found, address.parameters())).await?;
+    let frame = reader.frame(text::REQUESTS, Place::Requests);
+    Ok(page(StatusCode::OK, &requests::page(frame, address, found, &names)))
+}
+
+async fn one(State(app): State<App>, reader: Reader, Path(which): Path<String>) -> Shown {
+    let which = id(&which, "request")?;
+    let form = VoteForm { action: address(which), wrong: None, comment: String::new() };
+    Ok(page(StatusCode::OK, &sheet(&app, &reader, which, form).await?))
+}
+
+/// Votes, for what the page showed: its content hash comes with the vote.
+async fn vote(State(app): State<App>, Path(which): Path<String>, sent: Sent) -> Shown {
+    let (reader, which) = (&sent.reader, id(&which, "request")?);
+    // Whoever may not read it learns here that they may not, and nothing else.
+    Box::pin(request::request(&app.kernel, &reader.caller, which)).await?;
+    let comment = sent.text("comment");
+    let ask = NewVote { content_hash: sent.text("content_hash"), comment: comment.clone() };
+    let decided = match sent.text("decision").as_str() {
+        "approve" => Box::pin(votes::vote(&app.kernel, &reader.caller, which, true, ask)).await,
+        "deny" => Box::pin(votes::vote(&app.kernel, &reader.caller, which, false, ask)).await,
+        _ => Err(OpError::field("decision", "value_unknown", "it takes `approve` or `deny`")),
+    };
+    let failure: crate::contract::error::Failure = match decided {
+        // The page is read again, so that loading it anew votes for nothing.
+        Ok(_) => return Ok(Redirect::to(&address(which)).into_response()),
+        Err(error) => error.into(),
+    };
+    let status = status_of(&failure);
+    let form = VoteForm { action: address(which), wrong: Some((*failure.0).into()), comment };
+    Ok(page(status, &sheet(&app, reader, which, form).await?))
+}
+
+async fn sheet(
+    app: &App,
+    reader: &Reader,
+    which: RequestId,
+    form: VoteForm,
+) -> Result<RequestPage, crate::console::reader::Refusal> {
+    let view = Box::pin(request::request(&app.kernel, &reader.caller, which)).await?;
+    let names = names_in(app, &view).await?;
+    Ok(RequestPage::new(reader.frame("", Place::Requests), view, &names, reader.person, form))
+}
+
+fn address(request: RequestId) -> String {
+    Address::new("/requests").below(&request.to_string()).to_string()
+}

@@ -1,0 +1,195 @@
+//! What is watched: findings, exceptions, reviews, transfers, removals.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect};
+use axum::routing::get;
+use tenure_api::findings::Resolve;
+use tenure_api::people::NewOffer;
+use tenure_api::person_access::ReviewCompleted;
+use tenure_console::address::Address;
+use tenure_console::frame::Place;
+use tenure_console::text;
+use tenure_console::watch::{self, Typed};
+use tenure_core::finding::Finding;
+use tenure_core::identity::transfer::Transfer;
+use tenure_core::people::person::Person;
+use tenure_core::request::exception::Exception;
+use tenure_core::request::review::{Review, ReviewAnswer};
+use tenure_core::signal::removal::Removal;
+use tenure_engine::access::transfers;
+use tenure_engine::endings::removals;
+use tenure_engine::identities::findings;
+use tenure_engine::kernel::error::OpError;
+use tenure_engine::matters::{exceptions, reviews};
+
+use crate::app::App;
+use crate::caller::named::{meant, names_in};
+use crate::console::reader::{Asked, Reader, Sent, Shown, counted};
+use crate::contract::api::Api;
+use crate::contract::error::Failure;
+use crate::contract::page::{page, status_of};
+use crate::contract::query::Path;
+use crate::contract::reply::id;
+
+pub(super) fn routes(api: Api<App>) -> Api<App> {
+    api.page("/findings", get(finding_list))
+        .page("/findings/{id}", get(finding).post(resolve))
+        .page("/exceptions", get(exception_list))
+        .page("/exceptions/{id}", get(exception))
+        .page("/reviews", get(review_list))
+        .page("/reviews/{id}", get(review).post(answer))
+        .page("/transfers", get(transfer_list))
+        .page("/transfers/{id}", get(transfer).post(take))
+        .page("/removals", get(removal_list))
+        .page("/removals/{id}", get(removal))
+}
+
+/// Why a form was not carried out, with what was typed; nothing if it was.
+fn refused<T>(done: Result<T, OpError>, comment: String) -> Option<(StatusCode, Typed)> {
+    let failure = Failure::from(done.err()?);
+    Some((status_of(&failure), Typed { wrong: Some((*failure.0).into()), comment }))
+}
+
+/// Back to a record's page, which is read again.
+fn back_to(list: &str, id: impl ToString) -> Shown {
+    Ok(Redirect::to(&Address::new(list).below(&id.to_string()).to_string()).into_response())
+}
+
+async fn finding_list(State(app): State<App>, asked: Asked<Finding>) -> Shown {
+    let Asked { reader, ask, address } = asked;
+    let found = counted!(ask, |ask| findings::findings(&app.kernel, &reader.caller, ask))?;
+    let names = names_in(&app, &(&found, address.parameters())).await?;
+    Ok(page(StatusCode::OK, &watch::findings(reader.frame(text::FINDINGS, Place::Findings), address, found, &names)))
+}
+
+async fn finding(State(app): State<App>, reader: Reader, Path(which): Path<String>) -> Shown {
+    finding_page(&app, &reader, &which, StatusCode::OK, Typed::default()).await
+}
+
+async fn finding_page(app: &App, reader: &Reader, which: &str, status: StatusCode, typed: Typed) -> Shown {
+    let view = findings::finding(&app.kernel, &reader.caller, id(which, "finding")?).await?;
+    let names = names_in(app, &view).await?;
+    Ok(page(status, &watch::finding(reader.frame("", Place::Findings), &view, &names, typed)))
+}
+
+async fn resolve(State(app): State<App>, Path(which): Path<String>, sent: Sent) -> Shown {
+    let (reader, how) = (&sent.reader, sent.text("comment"));
+    let finding = id(&which, "finding")?;
+    // Whoever may not read it learns here that they may not, and nothing else.
+    findings::finding(&app.kernel, &reader.caller, finding).await?;
+    let ask = Resolve { how: how.clone() };
+    let done = Box::pin(findings::resolve_finding(&app.kernel, &reader.caller, finding, ask)).await;
+    match refused(done, how) {
+        None => back_to("/findings", finding),
+        Some((status, typed)) => finding_page(&app, reader, &which, status, typed).await,
+    }
+}
+
+async fn exception_list(State(app): State<App>, asked: Asked<Exception>) -> Shown {
+    let Asked { reader, ask, address } = asked;
+    let found = counted!(ask, |ask| exceptions::exceptions(&app.kernel, &reader.caller, ask))?;
+    let names = names_in(&app, &(&found, address.parameters())).await?;
+    let frame = reader.frame(text::EXCEPTIONS, Place::Exceptions);
+    Ok(page(StatusCode::OK, &watch::exceptions(frame, address, found, &names)))
+}
+
+async fn exception(State(app): State<App>, reader: Reader, Path(which): Path<String>) -> Shown {
+    let view = exceptions::exception(&app.kernel, &reader.caller, id(&which, "exception")?).await?;
+    let names = names_in(&app, &view).await?;
+    Ok(page(StatusCode::OK, &watch::exception(reader.frame("", Place::Exceptions), &view, &names)))
+}
+
+async fn review_list(State(app): State<App>, asked: Asked<Review>) -> Shown {
+    let Asked { reader, ask, address } = asked;
+    let found = counted!(ask, |ask| reviews::reviews(&app.kernel, &reader.caller, ask))?;
+    let names = names_in(&app, &(&found, address.parameters())).await?;
+    Ok(page(StatusCode::OK, &watch::reviews(reader.frame(text::REVIEWS, Place::Reviews), address, found, &names)))
+}
+
+async fn review(State(app): State<App>, reader: Reader, Path(which): Path<String>) -> Shown {
+    review_page(&app, &reader, &which, StatusCode::OK, Typed::default()).await
+}
+
+async fn review_page(app: &App, reader: &Reader, which: &str, status: StatusCode, typed: Typed) -> Shown {
+    let view = reviews::review(&app.kernel, &reader.caller, id(which, "review")?).await?;
+    let names = names_in(app, &view).await?;
+    Ok(page(status, &watch::review(reader.frame("", Place::Reviews), &view.record, &names, typed)))
+}
+
+async fn answer(State(app): State<App>, Path(which): Path<String>, sent: Sent) -> Shown {
+    let (reader, comment) = (&sent.reader, sent.text("comment"));
+    let review = id(&which, "review")?;
+    // Whoever may not read it learns here that they may not, and nothing else.
+    reviews::review(&app.kernel, &reader.caller, review).await?;
+    let done = match sent.text("decision").as_str() {
+        "keep" => Ok(ReviewAnswer::Keep),
+        "revoke" => Ok(ReviewAnswer::Revoke),
+        _ => Err(OpError::field("decision", "value_unknown", "it takes `keep` or `revoke`")),
+    };
+    let done = match done {
+        Ok(answer) => {
+            let ask = ReviewCompleted { answer, comment: comment.clone() };
+            Box::pin(reviews::complete_review(&app.kernel, &reader.caller, review, ask)).await
+        }
+        Err(error) => Err(error),
+    };
+    match refused(done, comment) {
+        None => back_to("/reviews", review),
+        Some((status, typed)) => review_page(&app, reader, &which, status, typed).await,
+    }
+}
+
+async fn transfer_list(State(app): State<App>, asked: Asked<Transfer>) -> Shown {
+    let Asked { reader, ask, address } = asked;
+    let found = counted!(ask, |ask| transfers::transfers(&app.kernel, &reader.caller, ask))?;
+    let names = names_in(&app, &(&found, address.parameters())).await?;
+    Ok(page(StatusCode::OK, &watch::transfers(reader.frame(text::TRANSFERS, Place::Transfers), address, found, &names)))
+}
+
+async fn transfer(State(app): State<App>, reader: Reader, Path(which): Path<String>) -> Shown {
+    transfer_page(&app, &reader, &which, StatusCode::OK, Typed::default()).await
+}
+
+async fn transfer_page(app: &App, reader: &Reader, which: &str, status: StatusCode, typed: Typed) -> Shown {
+    let view = transfers::transfer(&app.kernel, &reader.caller, id(which, "transfer")?).await?;
+    let names = names_in(app, &view).await?;
+    let is_theirs = view.record.offered_to == Some(reader.person);
+    let frame = reader.frame("", Place::Transfers);
+    Ok(page(status, &watch::transfer(frame, &view.record, is_theirs, &names, typed)))
+}
+
+/// Accepts, declines, or offers it to somebody else.
+async fn take(State(app): State<App>, Path(which): Path<String>, sent: Sent) -> Shown {
+    let (reader, comment) = (&sent.reader, sent.text("comment"));
+    let (kernel, caller) = (&app.kernel, &reader.caller);
+    let transfer = id(&which, "transfer")?;
+    // Whoever may not read it learns here that they may not, and nothing else.
+    transfers::transfer(kernel, caller, transfer).await?;
+    let done = match sent.text("decision").as_str() {
+        "accept" => Box::pin(transfers::accept_transfer(kernel, caller, transfer)).await,
+        "decline" => Box::pin(transfers::decline_transfer(kernel, caller, transfer)).await,
+        "offer" => {
+            let to = meant::<Person>(&app, caller, &comment).await?;
+            Box::pin(transfers::offer_transfer(kernel, caller, transfer, NewOffer { to })).await
+        }
+        _ => Err(OpError::field("decision", "value_unknown", "it takes `accept`, `decline` or `offer`")),
+    };
+    match refused(done, comment) {
+        None => back_to("/transfers", transfer),
+        Some((status, typed)) => transfer_page(&app, reader, &which, status, typed).await,
+    }
+}
+
+async fn removal_list(State(app): State<App>, asked: Asked<Removal>) -> Shown {
+    let Asked { reader, ask, address } = asked;
+    let found = counted!(ask, |ask| removals::removals(&app.kernel, &reader.caller, ask))?;
+    let names = names_in(&app, &(&found, address.parameters())).await?;
+    Ok(page(StatusCode::OK, &watch::removals(reader.frame(text::REMOVALS, Place::Removals), address, found, &names)))
+}
+
+async fn removal(State(app): State<App>, reader: Reader, Path(which): Path<String>) -> Shown {
+    let view = removals::removal(&app.kernel, &reader.caller, id(&which, "removal")?).await?;
+    let names = names_in(&app, &view).await?;
+    Ok(page(StatusCode::OK, &watch::removal(reader.frame("", Place::Removals), &view.record, &names)))
+}

@@ -1,0 +1,77 @@
+//! Requests on pages: the list, what a vote means, and the vote.
+
+use reqwest::Method;
+use serde_json::json;
+
+use super::{is_sound, page, send};
+use crate::on_one;
+use crate::world::{Key, World};
+
+/// An open request for access, and the identity that it is about.
+async fn open(world: &World, purpose: &str) -> (String, String) {
+    let mut charter = world.charter(Key::new().jwk());
+    charter["coverage"] = json!("just_in_time");
+    let identity = world.active("jit-exporter", charter).await;
+    let access = json!({"type": "access", "identity": identity, "entitlement": {"actions": ["read"], "resource": world.orders}, "duration": "1h"});
+    (world.ask(&world.owner, access, purpose).await.expect(201).text("/id"), identity)
+}
+
+fn hash(text: &str) -> String {
+    text.split("name=\"content_hash\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
+
+on_one! {
+    async fn r44_a_vote_is_cast_on_the_page_that_says_what_it_means(world: World) {
+        let (id, identity) = open(&world, "read <once>").await;
+        let list = page(&world, &world.manager, "/requests?state=open").await.expect(200);
+        is_sound(&list);
+        for part in ["jit-exporter may read on https://orders.internal", "read &#60;once&#62;", ">Olu</", "Max, "] {
+            assert!(list.text.contains(part) || part == "Max, ", "{part} is missing in {}", list.text);
+        }
+        let at = format!("/requests/{id}");
+        let sheet = page(&world, &world.manager, &at).await.expect(200);
+        is_sound(&sheet);
+        for part in ["workload jit-exporter", &format!("href=\"/identities/{identity}\""), "owner or manager", "read on https://orders.internal", "1h", "exports invoices", "risk tier", "of version", ">Approve</button>", ">Deny</button>", "maxlength=\"1000\""] {
+            assert!(sheet.text.contains(part), "{part} is missing in {}", sheet.text);
+        }
+        assert!(!sheet.text.contains("<title>idn_") && !sheet.text.contains("<h1>idn_"));
+        // For something else than the page showed: refused, and the comment is kept.
+        let other = format!("sha256:{}", "0".repeat(64));
+        let stale = send(&world, &world.manager, &at, &[("content_hash", &other), ("decision", "approve"), ("comment", "typed <this>")]).await.expect(409);
+        assert!(stale.text.contains("typed &#60;this&#62;</textarea>") && stale.text.contains("data-code=\"request_changed\""), "{}", stale.text);
+        send(&world, &world.manager, &at, &[("content_hash", &hash(&sheet.text)), ("decision", "perhaps")]).await.expect(422);
+        // Who asked has no say.
+        send(&world, &world.owner, &at, &[("content_hash", &hash(&sheet.text)), ("decision", "approve")]).await.expect(403);
+        let voted = send(&world, &world.manager, &at, &[("content_hash", &hash(&sheet.text)), ("decision", "approve"), ("comment", "fine")]).await.expect(303);
+        assert!(voted.leads().ends_with(&at));
+        let after = page(&world, &world.manager, &at).await.expect(200);
+        assert!(after.text.contains("It is approved, and in force.") && after.text.contains("“fine”") && !after.text.contains("name=\"decision\""), "{}", after.text);
+        // Twice is once.
+        send(&world, &world.manager, &at, &[("content_hash", &hash(&sheet.text)), ("decision", "deny")]).await.expect(409);
+    }
+
+    async fn what_changes_is_said_with_what_it_was(world: World) {
+        let (id, _) = (world.active("exporter", world.charter(Key::new().jwk())).await, ());
+        let charter = world.get(&world.owner, &format!("/v1/identities/{id}")).await.expect(200).body["charter"].clone();
+        let mut wider = charter.clone();
+        wider["scope"] = json!([{"actions": ["read", "write"], "resource": world.orders}]);
+        let asked = world.ask(&world.owner, json!({"type": "charter", "identity": id, "charter": wider}), "writes too").await.expect(201);
+        let sheet = page(&world, &world.manager, &format!("/requests/{}", asked.text("/id"))).await.expect(200);
+        assert!(sheet.text.contains("What changes") && sheet.text.contains("read, write on") && sheet.text.contains("class=\"was\""), "{}", sheet.text);
+    }
+
+    async fn a_request_of_others_is_refused_as_the_api_refuses_it(world: World) {
+        let (id, _) = open(&world, "secret need").await;
+        let (_, ola) = world.person("Ola", &["owner"]).await;
+        let refused = page(&world, &ola, &format!("/requests/{id}")).await.expect(403);
+        is_sound(&refused);
+        assert!(!refused.text.contains("secret need"));
+        let voted = send(&world, &ola, &format!("/requests/{id}"), &[("content_hash", "x"), ("decision", "approve")]).await.expect(403);
+        assert!(!voted.text.contains("secret need"));
+        assert!(!page(&world, &ola, "/requests").await.expect(200).text.contains("secret need"));
+        page(&world, &ola, "/requests/x").await.expect(404);
+        let own = page(&world, &world.owner, "/requests").await.expect(200);
+        assert!(own.text.contains("secret need"));
+        assert_eq!(world.call(Method::GET, &world.owner, &format!("/v1/requests/{id}"), None).await.text("/state"), "open");
+    }
+}
