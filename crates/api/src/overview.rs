@@ -25,6 +25,6 @@ pub struct Census {
 pub struct WaitingVotes {
     /// The requests, the oldest first.
     pub items: Vec<RequestView>,
-    /// Whether there are open requests that were not looked at.
+    /// Whether there are more, or open requests that were not looked at.
     pub more: bool,
 }

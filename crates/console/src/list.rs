@@ -297,11 +297,17 @@ pub fn csv(rows: impl IntoIterator<Item = Vec<String>>) -> String {
 
 fn csv_cell(text: &str) -> String {
     let text = tenure_core::base::text::line(text);
-    // Spreadsheets look past spaces, and take full-width signs for the plain ones.
-    let first = text.trim_start().chars().next();
+    // Where a comma is a decimal sign, spreadsheets part cells at semicolons, and quotes are no bar to them.
+    let parts: Vec<String> = text.split(';').map(|part| format!("{}{part}", guard(part))).collect();
+    format!("\"{}\"", parts.join(";").replace('"', "\"\""))
+}
+
+/// What stands in front of a text that a spreadsheet would take for a formula. They look past spaces and quotes, and take
+/// full-width signs for the plain ones.
+fn guard(text: &str) -> &'static str {
+    let first = text.trim_start_matches(|c: char| c.is_whitespace() || c == '"').chars().next();
     let is_formula = first.is_some_and(|first| "=+-@\t|%＝＋－＠".contains(first));
-    let guard = if is_formula { "'" } else { "" };
-    format!("\"{guard}{}\"", text.replace('"', "\"\""))
+    if is_formula { "'" } else { "" }
 }
 
 #[cfg(test)]
@@ -313,7 +319,11 @@ mod tests {
         for evil in ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\t=1", "＝1", "=cmd|' /C calc'!A0", "\"=1"] {
             let cell = csv_cell(evil);
             let inside = cell.trim_matches('"');
-            assert!(inside.starts_with('\'') || evil.starts_with('"'), "{cell}");
+            assert!(inside.starts_with('\''), "{cell}");
+        }
+        for evil in ["x;=1+1;y", "x; =1", "x;\"=1", "x;＋1"] {
+            let cell = csv_cell(evil);
+            assert!(cell.split(';').skip(1).all(|part| part.starts_with(['\'', 'y'])), "{cell}");
         }
         assert_eq!(csv([vec!["a\"b".to_owned(), "c,\nd".to_owned()]]), "\"a\"\"b\",\"c, d\"\r\n");
     }

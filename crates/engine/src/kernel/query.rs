@@ -14,7 +14,7 @@
 //! record and every filter, also those that were added because the caller sees only their own. Anything else as a
 //! cursor is told, never an empty page.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use tenure_api::views::{Names, Page, Revised};
 use tenure_core::base::id::PersonId;
@@ -48,6 +48,9 @@ pub const MAX_PAGE: u16 = 200;
 
 /// How often a page of what was found is filled up after records that were written meanwhile.
 const REFILLS: usize = 8;
+/// How many are looked for at least when one is: while many records change in the order of a list, the first one that is
+/// found has changed each time, and the others haven't.
+const SPARE: usize = 32;
 
 /// The longest cursor in bytes: an id of 512 bytes in base64url, and its tag.
 const MAX_CURSOR: usize = 800;
@@ -470,6 +473,7 @@ impl Kernel {
         let limit = question.limit;
         let mut records = Vec::with_capacity(limit);
         let mut end = PageEnd { next: None, unreadable: Vec::new(), count: None };
+        let mut room = limit;
         for attempt in 0..REFILLS {
             let Some(answer) = search::ask::ask(self, &question).await? else { return Ok(None) };
             if attempt == 0 {
@@ -479,18 +483,28 @@ impl Kernel {
             }
             let (rows, altered) = search::readable(self, T::KIND, &answer.ids).await?;
             end.unreadable.extend(altered.into_iter().map(|key| key.id));
+            let places: HashMap<&String, &String> = answer.ids.iter().zip(&answer.places).collect();
+            let mut behind = answer.next.clone();
+            let mut last = None;
             for row in rows {
+                if room == 0 {
+                    // More were looked for than there was room.
+                    behind = last;
+                    break;
+                }
+                last = places.get(&row.key.id).map(|place| (*place).clone());
                 match row.decode::<T>() {
                     Ok(record) if question.is_met_by(&*record.value) => records.push(record),
-                    Ok(_) => {}
+                    Ok(_) => continue,
                     Err(bad) => end.unreadable.push(told(bad).key.id),
                 }
+                room -= 1;
             }
-            end.next = answer.next.as_deref().map(|place| cursors.seal(place));
+            end.next = behind.as_deref().map(|place| cursors.seal(place));
             // What was written since it was found may fit no more: others take its place on the page.
-            question.limit = limit.saturating_sub(records.len() + end.unreadable.len());
-            question.after = answer.next;
-            if question.after.is_none() || question.limit == 0 {
+            question.limit = room.max(SPARE);
+            question.after = behind;
+            if question.after.is_none() || room == 0 {
                 break;
             }
         }

@@ -223,13 +223,13 @@ pub async fn requests(
     Ok(end.page(items))
 }
 
-/// Open requests that wait for the caller's vote, the oldest first: those of which a step is still open that they may
+/// Open requests that wait for the caller's vote, the oldest first, and at most so many: those of which a step is still open that they may
 /// fill by name or by role, and that keep them out for no other reason (S-8). Whether their vote counts is said when
 /// they cast it.
 ///
 /// # Errors
 /// The caller is no person.
-pub async fn waiting_votes(kernel: &Kernel, caller: &Caller) -> Result<WaitingVotes, OpError> {
+pub async fn waiting_votes(kernel: &Kernel, caller: &Caller, most: usize) -> Result<WaitingVotes, OpError> {
     let Caller::Person { person, .. } = caller else {
         return Err(OpError::NotFound("vote of software"));
     };
@@ -247,6 +247,10 @@ pub async fn waiting_votes(kernel: &Kernel, caller: &Caller) -> Result<WaitingVo
                 authority::can_read(kernel, caller, "request", &row.id.to_string(), owned).is_ok()
             };
             if may_fill && !has_voted && !kept_out && may_read() {
+                if waiting.items.len() == most {
+                    waiting.more = true;
+                    return Ok(waiting);
+                }
                 waiting.items.push(route::request_view(kernel, (*row.value).clone(), row.revision, None).await?);
             }
         }

@@ -15,6 +15,7 @@ use tenure_core::people::team::Team;
 use tenure_core::signal::{Signal, Source};
 use tenure_core::store::row::{RowKey, RowKind};
 use tenure_core::trust::issuer::Issuer;
+use tenure_engine::kernel::authority;
 use tenure_engine::kernel::caller::Caller;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::names::{self, Named};
@@ -88,6 +89,33 @@ pub(crate) fn ids_in(json: &[u8]) -> impl Iterator<Item = &str> {
         .windows(LENGTH + 2)
         .filter(|window| window.first() == Some(&b'"') && window.last() == Some(&b'"') && window.get(4) == Some(&b'_'));
     quoted.filter_map(|window| std::str::from_utf8(window.get(1..=LENGTH)?).ok())
+}
+
+/// The sorts of records whose names a list says of its filters, by the prefix of their ids.
+const SORTS: &[(&str, &str)] = &[
+    ("app", <Application as Listed>::NAME),
+    ("cla", <CloudAccount as Listed>::NAME),
+    ("idn", "identity"),
+    ("per", <Person as Listed>::NAME),
+    ("res", <Resource as Listed>::NAME),
+    ("tea", <Team as Listed>::NAME),
+    ("ven", <Vendor as Listed>::NAME),
+];
+
+/// The names of the records whose ids a list holds, and of those that its filters name, as far as the caller may read
+/// these: an id alone tells nobody whose it is.
+pub(crate) async fn listed_names(
+    app: &App,
+    caller: &Caller,
+    found: &impl serde::Serialize,
+    filters: &[(String, String)],
+) -> Result<Names, Failure> {
+    let may_read = |id: &str| {
+        let sort = SORTS.iter().find(|(prefix, _)| id.split_once('_').is_some_and(|(given, _)| given == *prefix));
+        sort.is_some_and(|(_, kind)| authority::reads_all(&app.kernel, caller, kind))
+    };
+    let readable: Vec<&String> = filters.iter().map(|(_, value)| value).filter(|value| may_read(value)).collect();
+    names_in(app, &(found, readable)).await
 }
 
 /// The names of the records whose ids a view holds, as the API puts them beside it.

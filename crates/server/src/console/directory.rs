@@ -20,7 +20,7 @@ use tenure_engine::kernel::query::{ListAsk, MAX_PAGE};
 use tenure_engine::matters::reviews;
 
 use crate::app::App;
-use crate::caller::named::{self, Addressed, names_in};
+use crate::caller::named::{self, Addressed, listed_names, names_in};
 use crate::console::reader::{Asked, Reader, Shown, counted};
 use crate::contract::api::Api;
 use crate::contract::list::Filtered;
@@ -107,7 +107,7 @@ impl Belongings for CloudAccount {
 async fn list<T: Entity + Addressed + Filtered>(State(app): State<App>, asked: Asked<T>) -> Shown {
     let Asked { reader, ask, address } = asked;
     let found = counted!(ask, |ask| app.kernel.list::<T>(&reader.caller, ask))?;
-    let names = names_in(&app, &(&found, address.parameters())).await?;
+    let names = listed_names(&app, &reader.caller, &found, address.parameters()).await?;
     Ok(page(StatusCode::OK, &T::list(reader.frame(T::TITLE, T::PLACE), address, found, &names)))
 }
 

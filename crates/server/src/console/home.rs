@@ -91,7 +91,7 @@ async fn waiting(app: &App, reader: &Reader) -> Result<Waiting, Refusal> {
         false => None,
     };
     Ok(Waiting {
-        votes: request::waiting_votes(kernel, caller).await?,
+        votes: request::waiting_votes(kernel, caller, SHOWN.into()).await?,
         transfers: transfers::transfers(kernel, caller, some(offered)).await?.items,
         reviews: reviews::reviews(kernel, caller, some(to_answer)).await?.items,
         ending,

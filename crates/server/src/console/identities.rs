@@ -24,7 +24,7 @@ use tenure_engine::log::timeline;
 use tenure_engine::matters::{exceptions, request, reviews};
 
 use crate::app::App;
-use crate::caller::named::{meant, names_in};
+use crate::caller::named::{listed_names, meant, names_in};
 use crate::console::reader::{Asked, Reader, Refusal, Shown, counted};
 use crate::contract::api::Api;
 use crate::contract::page::page;
@@ -44,7 +44,7 @@ pub(super) fn routes(api: Api<App>) -> Api<App> {
 async fn inventory(State(app): State<App>, asked: Asked<Identity>) -> Shown {
     let Asked { reader, ask, address } = asked;
     let found = counted!(ask, |ask| registration::identities(&app.kernel, &reader.caller, ask))?;
-    let names = names_in(&app, &(&found, address.parameters())).await?;
+    let names = listed_names(&app, &reader.caller, &found, address.parameters()).await?;
     let frame = reader.frame(text::IDENTITIES, Place::Identities);
     Ok(page(StatusCode::OK, &identities::page(frame, address, found, &names)))
 }

@@ -129,6 +129,10 @@ pub(crate) fn counting<T: Record>(ask: ListAsk<T>) -> ListAsk<T> {
     ListAsk { count: T::KIND.is_searched(), ..ask }
 }
 
+/// The most fields of a form: none of ours has as many. What came too late is shown again, each field in markup of its
+/// own.
+const MOST_FIELDS: usize = 64;
+
 /// A form of a page that somebody sent.
 pub(crate) struct Sent {
     pub reader: Reader,
@@ -158,6 +162,10 @@ impl FromRequest<App> for Sent {
         let Form(fields) = Form::<Vec<(String, String)>>::from_request(Request::from_parts(parts, body), app)
             .await
             .map_err(Refusal)?;
+        if fields.len() > MOST_FIELDS {
+            let failure = Failure::malformed(format!("a form of these pages has at most {MOST_FIELDS} fields"));
+            return Err(Refusal(failure).into_response());
+        }
         match caller {
             Some(caller) => Ok(Self { reader: Reader::new(app, caller).map_err(Refusal)?, fields }),
             None => Err(page(StatusCode::UNAUTHORIZED, &SessionOver { action, fields })),

@@ -12,7 +12,7 @@ use tenure_core::credential::receipt::Receipt;
 use tenure_engine::credentials::receipts;
 
 use crate::app::App;
-use crate::caller::named::names_in;
+use crate::caller::named::{listed_names, names_in};
 use crate::console::reader::{Asked, Reader, Shown, counted};
 use crate::contract::api::Api;
 use crate::contract::page::page;
@@ -38,7 +38,7 @@ async fn list(State(app): State<App>, asked: Asked<Receipt>) -> Shown {
         let end = End { next: found.next, count: found.count, unreadable: found.unreadable };
         (found.items.into_iter().map(|found| found.record).collect(), end)
     };
-    let names = names_in(&app, &(&receipts, address.parameters())).await?;
+    let names = listed_names(&app, &reader.caller, &receipts, address.parameters()).await?;
     let frame = reader.frame(text::RECEIPTS, Place::Receipts);
     Ok(page(StatusCode::OK, &receipts_page(frame, address, &receipts, end, &names)))
 }

@@ -15,7 +15,7 @@ use tenure_engine::kernel::error::OpError;
 use tenure_engine::matters::{request, votes};
 
 use crate::app::App;
-use crate::caller::named::names_in;
+use crate::caller::named::{listed_names, names_in};
 use crate::console::reader::{Asked, Reader, Sent, Shown, counted};
 use crate::contract::api::Api;
 use crate::contract::page::{page, status_of};
@@ -29,7 +29,7 @@ pub(super) fn routes(api: Api<App>) -> Api<App> {
 async fn list(State(app): State<App>, asked: Asked<Request>) -> Shown {
     let Asked { reader, ask, address } = asked;
     let found = counted!(ask, |ask| request::requests(&app.kernel, &reader.caller, ask))?;
-    let names = names_in(&app, &(&found, address.parameters())).await?;
+    let names = listed_names(&app, &reader.caller, &found, address.parameters()).await?;
     let frame = reader.frame(text::REQUESTS, Place::Requests);
     Ok(page(StatusCode::OK, &requests::page(frame, address, found, &names)))
 }

@@ -24,7 +24,7 @@ use tenure_engine::kernel::error::OpError;
 use tenure_engine::matters::{exceptions, reviews};
 
 use crate::app::App;
-use crate::caller::named::{meant, names_in};
+use crate::caller::named::{listed_names, meant, names_in};
 use crate::console::reader::{Asked, Reader, Sent, Shown, counted};
 use crate::contract::api::Api;
 use crate::contract::error::Failure;
@@ -59,7 +59,7 @@ fn back_to(list: &str, id: impl ToString) -> Shown {
 async fn finding_list(State(app): State<App>, asked: Asked<Finding>) -> Shown {
     let Asked { reader, ask, address } = asked;
     let found = counted!(ask, |ask| findings::findings(&app.kernel, &reader.caller, ask))?;
-    let names = names_in(&app, &(&found, address.parameters())).await?;
+    let names = listed_names(&app, &reader.caller, &found, address.parameters()).await?;
     Ok(page(StatusCode::OK, &watch::findings(reader.frame(text::FINDINGS, Place::Findings), address, found, &names)))
 }
 
@@ -89,7 +89,7 @@ async fn resolve(State(app): State<App>, Path(which): Path<String>, sent: Sent) 
 async fn exception_list(State(app): State<App>, asked: Asked<Exception>) -> Shown {
     let Asked { reader, ask, address } = asked;
     let found = counted!(ask, |ask| exceptions::exceptions(&app.kernel, &reader.caller, ask))?;
-    let names = names_in(&app, &(&found, address.parameters())).await?;
+    let names = listed_names(&app, &reader.caller, &found, address.parameters()).await?;
     let frame = reader.frame(text::EXCEPTIONS, Place::Exceptions);
     Ok(page(StatusCode::OK, &watch::exceptions(frame, address, found, &names)))
 }
@@ -103,7 +103,7 @@ async fn exception(State(app): State<App>, reader: Reader, Path(which): Path<Str
 async fn review_list(State(app): State<App>, asked: Asked<Review>) -> Shown {
     let Asked { reader, ask, address } = asked;
     let found = counted!(ask, |ask| reviews::reviews(&app.kernel, &reader.caller, ask))?;
-    let names = names_in(&app, &(&found, address.parameters())).await?;
+    let names = listed_names(&app, &reader.caller, &found, address.parameters()).await?;
     Ok(page(StatusCode::OK, &watch::reviews(reader.frame(text::REVIEWS, Place::Reviews), address, found, &names)))
 }
 
@@ -143,7 +143,7 @@ async fn answer(State(app): State<App>, Path(which): Path<String>, sent: Sent) -
 async fn transfer_list(State(app): State<App>, asked: Asked<Transfer>) -> Shown {
     let Asked { reader, ask, address } = asked;
     let found = counted!(ask, |ask| transfers::transfers(&app.kernel, &reader.caller, ask))?;
-    let names = names_in(&app, &(&found, address.parameters())).await?;
+    let names = listed_names(&app, &reader.caller, &found, address.parameters()).await?;
     Ok(page(StatusCode::OK, &watch::transfers(reader.frame(text::TRANSFERS, Place::Transfers), address, found, &names)))
 }
 
@@ -184,7 +184,7 @@ async fn take(State(app): State<App>, Path(which): Path<String>, sent: Sent) -> 
 async fn removal_list(State(app): State<App>, asked: Asked<Removal>) -> Shown {
     let Asked { reader, ask, address } = asked;
     let found = counted!(ask, |ask| removals::removals(&app.kernel, &reader.caller, ask))?;
-    let names = names_in(&app, &(&found, address.parameters())).await?;
+    let names = listed_names(&app, &reader.caller, &found, address.parameters()).await?;
     Ok(page(StatusCode::OK, &watch::removals(reader.frame(text::REMOVALS, Place::Removals), address, found, &names)))
 }
 

@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::context::Context;
 use super::directory::make_parent;
 use super::failure::Failure;
+use super::open::browser;
 use crate::server::write_secret;
 
 /// How long the browser may take.
@@ -64,7 +65,7 @@ impl Login {
         let url = format!("{}/sign-in/cli?port={port}&challenge={}{fresh}", client.base(), sha256_text(&verifier));
         eprintln!("sign in with a browser on this machine:\n{url}");
         if !self.no_browser {
-            open(&url);
+            browser(&url);
         }
         let code = tokio::time::timeout(PATIENCE, code(&listener))
             .await
@@ -121,13 +122,6 @@ fn verifier() -> String {
     OsEntropy.fill(&mut bytes);
     use base64::Engine as _;
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
-}
-
-/// Asks the desktop for a browser. Without one, the person opens the address themselves.
-fn open(url: &str) {
-    let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
-    let quiet = std::process::Stdio::null;
-    let _ = std::process::Command::new(opener).arg(url).stdin(quiet()).stdout(quiet()).stderr(quiet()).spawn();
 }
 
 /// The code, from the first request that brings one.

@@ -13,6 +13,7 @@ mod identity;
 mod log;
 mod login;
 mod names;
+mod open;
 mod output;
 mod package;
 mod person;
@@ -74,6 +75,7 @@ enum Command {
     Login(login::Login),
     Logout(login::Logout),
     Whoami(login::Whoami),
+    Open(open::Open),
     #[command(subcommand)]
     Person(person::Person),
     #[command(subcommand)]
@@ -192,6 +194,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Login(login) => login.run(&context).await?,
         Command::Logout(logout) => logout.run(&context).await?,
         Command::Whoami(whoami) => whoami.run(&context).await?,
+        Command::Open(open) => open.run(&context)?,
         Command::Invitation(verb) => verb.run(&context).await?,
         Command::SignInProvider(verb) => verb.run(&context).await?,
         Command::Person(verb) => Box::pin(verb.run(&context)).await?,

@@ -58,6 +58,8 @@ impl Question {
 pub(crate) struct Answer {
     /// The ids of the records, in the order that was asked for.
     pub(crate) ids: Vec<String>,
+    /// The place of each of them: whoever asks for what comes behind it names that.
+    pub(crate) places: Vec<String>,
     /// The place of the last of them, if there are more.
     pub(crate) next: Option<String>,
     /// How many records fit, on whichever page.
@@ -122,7 +124,7 @@ async fn ask_read(kernel: &Kernel, question: &Question) -> Result<Option<Answer>
     let more = found.len() > question.limit;
     let ids: Vec<String> = found.into_iter().take(question.limit).map(|(_, id)| id).collect();
     let next = ids.last().filter(|_| more).cloned();
-    Ok(Some(Answer { ids, next, ..answer }))
+    Ok(Some(Answer { places: ids.clone(), ids, next, ..answer }))
 }
 
 struct Asking<'a> {
@@ -156,8 +158,9 @@ impl Asking<'_> {
         let mut sources = self.ranked(matches).await?;
         sources.push(self.changed_source(&fitting).await?);
         let (found, more) = self.merged(sources).await?;
-        let next = found.last().filter(|_| more).map(|(key, _)| place_of(self.question.order, key));
-        Ok(Answer { ids: found.into_iter().map(|(_, id)| id).collect(), next, count, unreadable })
+        let places: Vec<String> = found.iter().map(|(key, _)| place_of(self.question.order, key)).collect();
+        let next = places.last().filter(|_| more).cloned();
+        Ok(Answer { ids: found.into_iter().map(|(_, id)| id).collect(), places, next, count, unreadable })
     }
 
     /// The places of each segment that fit, but those that are dead, or of records that changed.

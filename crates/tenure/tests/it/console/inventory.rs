@@ -64,6 +64,14 @@ on_one! {
             assert!(!list.text.contains("secret-exporter") && !list.text.contains("secret invoices"), "{path}: {}", list.text);
         }
         assert!(page(&world, &world.owner, "/identities").await.expect(200).text.contains("secret-exporter"));
+        // A filter is told by name to whoever may read whom it names; to others it is the id that they typed.
+        let (other, _) = world.person("Ottilie Geheim", &["owner"]).await;
+        for (token, told) in [(&ola, false), (&world.auditor, true)] {
+            for path in [format!("/identities?owner={other}"), format!("/requests?requester={other}")] {
+                let list = page(&world, token, &path).await.expect(200);
+                assert_eq!(list.text.contains("Ottilie Geheim"), told, "{path}: {}", list.text);
+            }
+        }
     }
 
     async fn d20_names_and_purposes_stay_text(world: World) {
@@ -81,7 +89,7 @@ on_one! {
     }
 
     async fn an_export_is_no_formula(world: World) {
-        let evil = [("equals", "=cmd|' /C calc'!A0"), ("plus", "+1+1"), ("minus", "-1"), ("at", "@SUM(A1)"), ("quote", "a\",=1+1,\"b")];
+        let evil = [("equals", "=cmd|' /C calc'!A0"), ("plus", "+1+1"), ("minus", "-1"), ("at", "@SUM(A1)"), ("quote", "a\",=1+1,\"b"), ("semicolon", "x;=1+1;")];
         for (name, purpose) in evil {
             with_purpose(&world, name, purpose).await;
         }
@@ -89,9 +97,9 @@ on_one! {
         assert!(file.headers["content-type"].to_str().unwrap().starts_with("text/csv"));
         assert!(file.headers["content-disposition"].to_str().unwrap().starts_with("attachment"));
         let lines: Vec<&str> = file.text.trim_end().split("\r\n").collect();
-        assert_eq!(lines.len(), 1 + 6, "{}", file.text);
+        assert_eq!(lines.len(), 1 + 7, "{}", file.text);
         assert!(lines[0].starts_with("\"name\",\"kind\",\"state\",\"owner\""));
-        for cell in ["\"'=cmd|' /C calc'!A0\"", "\"'+1+1\"", "\"'-1\"", "\"'@SUM(A1)\"", "\"a\"\",=1+1,\"\"b\""] {
+        for cell in ["\"'=cmd|' /C calc'!A0\"", "\"'+1+1\"", "\"'-1\"", "\"'@SUM(A1)\"", "\"a\"\",=1+1,\"\"b\"", "\"x;'=1+1;\""] {
             assert!(file.text.contains(cell), "{cell} is missing in {}", file.text);
         }
         assert!(file.text.contains("\"Olu\"") && file.text.contains("\"billing\""), "{}", file.text);

@@ -137,7 +137,12 @@ async fn cookies(stage: &Stage, calls: &[(Method, String, String)], complaints: 
             let answer = Stage::head_of(request.header(header, value)).await;
             let refused = match WITHOUT_COOKIES.contains(&&**path) || path.starts_with(SIGNED) {
                 true => (400..500).contains(&answer.status),
-                false => answer.status == 403 && answer.body["code"] == "cross_site",
+                // A page says so in its HTML.
+                false => {
+                    let is_page = |html: &str| html.contains("data-code=\"cross_site\"");
+                    let says_so = answer.body["code"] == "cross_site" || answer.body.as_str().is_some_and(is_page);
+                    answer.status == 403 && says_so
+                }
             };
             if !refused {
                 complaints.push(format!(
