@@ -81,6 +81,12 @@ pub struct Brief {
     pub names: BTreeMap<String, String>,
 }
 
+/// Whether a field of a brief holds what somebody wrote: an id in it is no reference that was checked, and its name nobody's
+/// to learn by writing it.
+pub fn is_free_text(field: &str) -> bool {
+    matches!(field.rsplit('.').next(), Some("purpose" | "reason" | "name" | "what" | "migration_plan" | "description"))
+}
+
 /// One fact of a brief.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct BriefFact {

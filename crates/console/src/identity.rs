@@ -29,6 +29,8 @@ use crate::{identities, requests, text, watch};
 pub struct Known {
     /// The identity.
     pub view: IdentityView,
+    /// Whether the reader may see what hangs on it: who registered it for somebody else sees the record alone.
+    pub is_whole: bool,
     /// What it may do, and why.
     pub access: AccessReport,
     /// Its credentials.
@@ -115,6 +117,7 @@ pub struct IdentityPage {
     exceptions: Table,
     requests: Table,
     timeline: Vec<Entry>,
+    is_whole: bool,
     has_timeline: bool,
     earlier: Option<Address>,
     list: Address,
@@ -126,7 +129,9 @@ impl IdentityPage {
     pub fn new(frame: Frame, known: Known) -> Self {
         let now = frame.now;
         let answers = answers(&known, now);
-        let Known { view, access, credentials, posture, reviews, exceptions, requests, timeline, names, .. } = known;
+        let Known {
+            view, is_whole, access, credentials, posture, reviews, exceptions, requests, timeline, names, ..
+        } = known;
         let names = &names;
         let address = Address::new("/identities").below(&view.record.id.to_string());
         let facts = facts(&view, names, now);
@@ -153,6 +158,7 @@ impl IdentityPage {
             requests: request_table(&requests, names, now),
             reviews: review_table(&reviews, names, now),
             timeline: events.into_iter().map(|event: FeedEvent| Entry::new(event, names, now)).collect(),
+            is_whole,
             has_timeline,
             earlier: before.map(|before| address.clone().with("before", before.to_string())),
             list: Address::new("/identities"),

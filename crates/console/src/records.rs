@@ -62,7 +62,10 @@ impl Markup for Named {}
     source = r#"{% for part in self.parts() %}{% match part %}{% when Part::Text(text) %}{{ text }}{% when Part::Id(id) %}{% if let Some(to) = crate::records::page_of(id) %} <a class="open" href="{{ to }}" title="{{ id }}">open</a>{% else %} <code class="id">{{ id }}</code>{% endif %}{% endmatch %}{% endfor %}"#,
     ext = "html"
 )]
-pub struct Linked(pub String);
+pub struct Linked {
+    text: String,
+    has_ids: bool,
+}
 
 /// A part of a text.
 enum Part<'a> {
@@ -71,8 +74,21 @@ enum Part<'a> {
 }
 
 impl Linked {
+    /// A text that Tenure wrote.
+    pub fn told(text: impl Into<String>) -> Self {
+        Self { text: text.into(), has_ids: true }
+    }
+
+    /// What somebody wrote: an id in it was looked up by nobody, and leads nowhere.
+    pub fn written(text: impl Into<String>) -> Self {
+        Self { text: text.into(), has_ids: false }
+    }
+
     fn parts(&self) -> Vec<Part<'_>> {
-        let (mut parts, mut rest) = (Vec::new(), self.0.as_str());
+        if !self.has_ids {
+            return vec![Part::Text(&self.text)];
+        }
+        let (mut parts, mut rest) = (Vec::new(), self.text.as_str());
         let mut from = 0;
         while let Some(open) = rest.get(from..).and_then(|tail| tail.find(" (")).map(|at| from + at) {
             let inside = rest.get(open + 2..).unwrap_or_default();
@@ -116,7 +132,10 @@ mod tests {
     #[test]
     fn a_title_has_no_ids() {
         let id = format!("per_{}", "0".repeat(26));
-        let text = Linked(format!("Ada (Lovelace) ({id}) asks (now) that x ({id})"));
+        let text = Linked::told(format!("Ada (Lovelace) ({id}) asks (now) that x ({id})"));
         assert_eq!(text.plain(), "Ada (Lovelace) asks (now) that x");
+        assert!(text.render().unwrap().contains("class=\"open\""));
+        let claimed = Linked::written(format!("Vetted by Ada ({id})"));
+        assert_eq!(claimed.render().unwrap(), format!("Vetted by Ada ({id})"));
     }
 }

@@ -1,7 +1,7 @@
 //! A request as a page: everything that a vote on it means, and the form of the vote.
 
 use askama::Template;
-use tenure_api::request::{BriefFact, RequestView};
+use tenure_api::request::{BriefFact, RequestView, is_free_text};
 use tenure_api::views::Names;
 use tenure_core::base::id::PersonId;
 use tenure_core::base::time::Timestamp;
@@ -85,7 +85,7 @@ impl RequestPage {
         let RequestView { request, waits_for, approvers, approver_roles, brief, .. } = view;
         let title = brief.as_ref().map_or_else(
             || text::sentence(&text::plain(request.matter.as_str())),
-            |brief| Linked(brief.summary.clone()).plain(),
+            |brief| Linked::told(brief.summary.clone()).plain(),
         );
         let is_current = brief.as_ref().is_none_or(|brief| brief.current);
         let (changes, facts) =
@@ -94,8 +94,8 @@ impl RequestPage {
         let has_voted = request.votes.iter().any(|vote| vote.by == reader);
         let clipped = |clipped: &tenure_core::request::Clipped| Fact {
             label: text::field(&clipped.field),
-            value: Linked(clipped.given.clone()),
-            was: Some(Linked(clipped.wanted.clone())),
+            value: Linked::told(clipped.given.clone()),
+            was: Some(Linked::told(clipped.wanted.clone())),
         };
         Self {
             state: request.state.into(),
@@ -140,9 +140,10 @@ fn fact(fact: BriefFact) -> Fact {
         Some("coverage" | "kind" | "type" | "credential_types" | "verification" | "standing")
     );
     let shown = |value: String| match value.parse::<Timestamp>() {
-        Ok(at) => Linked(when::exact(at)),
-        Err(_) if is_word => Linked(text::plain(&value)),
-        Err(_) => Linked(value),
+        Ok(at) => Linked::told(when::exact(at)),
+        Err(_) if is_free_text(&fact.field) => Linked::written(value),
+        Err(_) if is_word => Linked::told(text::plain(&value)),
+        Err(_) => Linked::told(value),
     };
     Fact { label: text::field(&fact.field), value: shown(fact.value), was: fact.before.map(shown) }
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
-use tenure_api::request::{Brief, BriefFact};
+use tenure_api::request::{Brief, BriefFact, is_free_text};
 use tenure_core::identity::Identity;
 use tenure_core::identity::template::Template;
 use tenure_core::inventory::application::Application;
@@ -353,12 +353,6 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 
 const fn is_of_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
-}
-
-/// Whether a field holds what somebody wrote: an id in it is no reference that was checked, and its name nobody's to
-/// learn by writing it.
-fn is_free_text(field: &str) -> bool {
-    matches!(field.rsplit('.').next(), Some("purpose" | "reason" | "name" | "what" | "migration_plan" | "description"))
 }
 
 fn is_id(word: &str) -> bool {

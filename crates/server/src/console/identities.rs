@@ -130,6 +130,7 @@ async fn one(
         },
         reviews: reviews::reviews(kernel, caller, of_it).await?.items,
         timeline,
+        is_whole: reads("identity") && reads("credential"),
         view,
         names: Default::default(),
     };
