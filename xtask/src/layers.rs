@@ -63,6 +63,7 @@ const RULES: &[Rule] = &[
             "tenure-outbound",
             "tenure-signals",
             "tenure-api",
+            "tenure-console",
             "tenure-engine",
             "tenure-client",
             "tenure-server",

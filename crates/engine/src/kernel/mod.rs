@@ -7,6 +7,7 @@ pub mod caller;
 pub mod counters;
 pub mod decide;
 pub mod deployment;
+pub(crate) mod due_now;
 pub mod durations;
 pub mod epoch;
 pub mod error;
@@ -50,6 +51,7 @@ use tokio::sync::watch;
 
 use crate::kernel::aggregates::Aggregates;
 use crate::kernel::counters::Counters;
+use crate::kernel::due_now::DueNow;
 use crate::kernel::durations::Timings;
 use crate::kernel::error::OpError;
 use crate::kernel::floors::Floored;
@@ -57,7 +59,6 @@ use crate::kernel::key_cache::KeyCache;
 use crate::kernel::memory::Memory;
 use crate::kernel::outbound::Fetch;
 use crate::kernel::policy::Policies;
-use crate::kernel::work::DueNow;
 
 /// What can be set about the engine.
 #[derive(Debug, Clone)]

@@ -1,49 +1,16 @@
 //! Work that falls due: claimed, acknowledged in the same commit as its effect, or postponed.
 
-use std::collections::BTreeMap;
-
 use tenure_core::base::time::Timestamp;
 use tenure_core::store::changeset::{Changeset, DueChange};
-use tenure_core::store::due::DueKind;
 use tenure_core::store::event::Actor;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
-use tokio::sync::watch;
 
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 
 /// Identities that one commit hands over.
 pub(crate) const BATCH: usize = 50;
-
-/// Wakes whoever works off a kind of deadline as soon as a commit of this process has one of it fall due: nobody else, since
-/// each looks into the store.
-pub(crate) struct DueNow(BTreeMap<DueKind, watch::Sender<()>>);
-
-impl Default for DueNow {
-    fn default() -> Self {
-        Self(DueKind::ALL.iter().map(|kind| (*kind, watch::Sender::new(()))).collect())
-    }
-}
-
-impl DueNow {
-    /// Told of a commit.
-    pub(crate) fn committed(&self, changeset: &Changeset) {
-        for change in &changeset.due {
-            if let DueChange::Set(kind, _, at) = change
-                && *at <= changeset.at
-                && let Some(waiting) = self.0.get(kind)
-            {
-                waiting.send_replace(());
-            }
-        }
-    }
-
-    /// Changes whenever something of a kind falls due by a commit.
-    pub(crate) fn of(&self, kind: DueKind) -> Option<watch::Receiver<()>> {
-        self.0.get(&kind).map(watch::Sender::subscribe)
-    }
-}
 
 /// The claimed deadline goes by its fence, so that a lost lease conflicts.
 pub(crate) fn acknowledge(changeset: &mut Changeset, claimed: &Claimed) {
