@@ -139,6 +139,11 @@ fn record<T: ToString>(id: T, name: &str, lesser: String, names: &Names) -> Cell
     Cell::Record { record: Named { name: name.to_owned(), ..Named::of(id, names) }, lesser }
 }
 
+/// Narrows a list to what stands, or doesn't any more.
+fn standings() -> Choice {
+    Choice { name: "standing", label: "State", words: vec![Standing::Open.as_str(), Standing::Closed.as_str()] }
+}
+
 fn standing(standing: Standing) -> State {
     match standing {
         Standing::Open => State::new(Shape::Good, text::IN_FORCE),
@@ -280,11 +285,7 @@ impl Entity for Application {
                 ]
             },
             views: &[],
-            choices: vec![Choice {
-                name: "standing",
-                label: "State",
-                words: vec![Standing::Open.as_str(), Standing::Closed.as_str()],
-            }],
+            choices: vec![standings()],
             is_searched: true,
             empty: text::NO_APPLICATIONS,
             make: Some((text::NEW_APPLICATION, "/applications/new")),
@@ -339,11 +340,7 @@ impl Entity for Vendor {
                 ]
             },
             views: &[],
-            choices: vec![Choice {
-                name: "standing",
-                label: "State",
-                words: vec![Standing::Open.as_str(), Standing::Closed.as_str()],
-            }],
+            choices: vec![standings()],
             is_searched: true,
             empty: text::NO_VENDORS,
             make: None,
@@ -500,11 +497,7 @@ impl Entity for CloudAccount {
                 ]
             },
             views: &[],
-            choices: vec![Choice {
-                name: "standing",
-                label: "State",
-                words: vec![Standing::Open.as_str(), Standing::Closed.as_str()],
-            }],
+            choices: vec![standings()],
             is_searched: true,
             empty: text::NO_CLOUD_ACCOUNTS,
             make: None,

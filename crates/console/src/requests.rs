@@ -30,19 +30,6 @@ const VIEWS: &[View] = &[
     View { name: "Lapsed", parameters: &[("state", "lapsed")] },
 ];
 
-const MATTERS: [&str; 10] = [
-    "activation",
-    "access",
-    "charter",
-    "renewal",
-    "person_access",
-    "exception",
-    "roles",
-    "policy",
-    "template",
-    "inventory",
-];
-
 /// The page of the list.
 pub fn page(frame: Frame, address: Address, page: Page<RequestView>, names: &Names) -> ListPage {
     let now = frame.now;
@@ -58,7 +45,7 @@ pub fn page(frame: Frame, address: Address, page: Page<RequestView>, names: &Nam
                 label: "State",
                 words: RequestState::ALL.iter().map(|state| state.as_str()).collect(),
             },
-            Choice { name: "type", label: "About", words: MATTERS.to_vec() },
+            Choice { name: "type", label: "About", words: Matter::NAMES.to_vec() },
         ],
         is_searched: false,
         called: names.iter().map(|(id, name)| (id.clone(), name.clone())).collect(),

@@ -286,6 +286,20 @@ impl Class {
 }
 
 impl Matter {
+    /// Every name that [`Matter::as_str`] gives.
+    pub const NAMES: [&str; 10] = [
+        "activation",
+        "access",
+        "charter",
+        "renewal",
+        "person_access",
+        "exception",
+        "roles",
+        "policy",
+        "template",
+        "inventory",
+    ];
+
     /// The name in policies, in the log and in filters.
     pub const fn as_str(&self) -> &'static str {
         match self {

@@ -20,7 +20,7 @@ use tenure_core::signal::Source;
 use tenure_core::store::document::Order;
 use tenure_core::store::port::Snapshot;
 use tenure_core::store::row::{Record, RowKey, Stored};
-use tenure_core::store::term::Field;
+use tenure_core::store::term::{Field, Term};
 use tenure_core::trust::issuer::Issuer;
 
 use crate::kernel::caller::Caller;
@@ -92,9 +92,8 @@ impl Named for Identity {
 
     /// By its name, whoever may read it: whether there is one of a name is not everybody's to learn.
     async fn called(kernel: &Kernel, caller: &Caller, name: &str) -> Result<IdentityId, OpError> {
-        let found = kernel.find(Query::of([Identity::NAME.of(name)]).limit(2)).await?.whole()?;
-        let [one] = found.as_slice() else { return Ok(Identity::NOBODY) };
-        let own = authority::owns_identity(caller, one) || caller.person_id() == Some(one.registered_by);
+        let Some(one) = only_one(kernel, Identity::NAME.of(name)).await? else { return Ok(Identity::NOBODY) };
+        let own = authority::owns_identity(caller, &one) || caller.person_id() == Some(one.registered_by);
         let is_known = own || authority::can_read(kernel, caller, "identity", "", false).is_ok();
         Ok(if is_known { one.id } else { Identity::NOBODY })
     }
@@ -131,11 +130,14 @@ pub async fn meant<T: Named>(kernel: &Kernel, caller: &Caller, text: &str) -> Re
 
 async fn by_term<T: Named>(kernel: &Kernel, name: &str) -> Result<T::Id, OpError> {
     let Some(filter) = T::FILTER else { return Ok(T::NOBODY) };
-    let found = kernel.find(Query::of([filter.of(name)]).limit(2)).await?.whole()?;
-    Ok(match found.as_slice() {
-        [one] => one.row_id().parse().unwrap_or(T::NOBODY),
-        _ => T::NOBODY,
-    })
+    let one = only_one(kernel, filter.of(name)).await?;
+    Ok(one.and_then(|one| one.row_id().parse().ok()).unwrap_or(T::NOBODY))
+}
+
+/// The record that bears a term, if it is the only one.
+async fn only_one<T: Record>(kernel: &Kernel, term: Term<T>) -> Result<Option<Stored<T>>, OpError> {
+    let found = kernel.find(Query::of([term]).limit(2)).await?.whole()?;
+    Ok(<[Stored<T>; 1]>::try_from(found).ok().map(|[one]| one))
 }
 
 /// Whoever may not read people calls nobody but themselves by name: whether a name or an address is somebody's is not

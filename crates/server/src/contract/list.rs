@@ -36,7 +36,7 @@ use tenure_core::people::team::Team;
 use tenure_core::policy::set::{PolicySet, PolicySetState};
 use tenure_core::request::exception::{Exception, ExceptionState, ExceptionType};
 use tenure_core::request::review::{Review, ReviewState, ReviewTrigger};
-use tenure_core::request::{Class, Request, RequestState};
+use tenure_core::request::{Class, Matter, Request, RequestState};
 use tenure_core::signal::removal::{Removal, RemovalState};
 use tenure_core::signal::{Format, Signal, SignalKind, SignalState, Source, SubjectKind};
 use tenure_core::store::document::{Order, words};
@@ -244,21 +244,7 @@ fn decided(text: &str) -> Result<(), String> {
 
 /// What a request is about.
 fn matter(text: &str) -> Result<(), String> {
-    one_of(
-        &[
-            "activation",
-            "access",
-            "charter",
-            "renewal",
-            "person_access",
-            "exception",
-            "roles",
-            "policy",
-            "template",
-            "inventory",
-        ],
-        text,
-    )
+    one_of(&Matter::NAMES, text)
 }
 
 fn rule(text: &str) -> Result<(), String> {
@@ -399,7 +385,6 @@ mod tests {
     /// The words of a filter are what the records' terms say.
     #[test]
     fn d12_the_words_are_those_of_the_terms() {
-        use tenure_core::request::Matter;
         for state in [PersonState::Preboarding, PersonState::Departed] {
             assert!(word::<PersonState>(state.as_str()).is_ok());
         }
