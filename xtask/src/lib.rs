@@ -12,6 +12,7 @@ pub mod fuzz;
 pub mod layers;
 pub mod long;
 mod metadata;
+pub mod pages;
 pub mod peers;
 pub mod postgres;
 pub mod process;

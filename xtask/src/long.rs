@@ -25,6 +25,8 @@ pub enum Part {
     Upgrade,
     /// The build that sends spans, against a receiver of them.
     Otlp,
+    /// Every page of the console as every role, in every width and theme, with pictures.
+    Pages,
     /// The whole suite ten times, shuffled, beside two busy processes; no failure, no retry.
     Flakes,
 }
@@ -41,7 +43,7 @@ const CLASSES: u64 = 64;
 /// # Errors
 /// A part can't be run.
 pub async fn run(workspace: &Workspace, args: &Args, parts: &[Part]) -> Result<ExitCode> {
-    let every = [Part::Engines, Part::Many, Part::Seeds, Part::Upgrade, Part::Otlp, Part::Flakes];
+    let every = [Part::Engines, Part::Many, Part::Seeds, Part::Upgrade, Part::Otlp, Part::Pages, Part::Flakes];
     let wanted = |part: &Part| parts.contains(&Part::All) || parts.contains(part);
     let mut failed = Vec::new();
     for part in every.iter().filter(|part| wanted(part)) {
@@ -71,6 +73,7 @@ async fn one(workspace: &Workspace, args: &Args, part: Part) -> Result<ExitCode>
             let sending = ["-p", "tenure", "--features", "otlp", "-E", "test(/^otlp::/) or test(/^metrics::/)"];
             suite::run(workspace, &args.with(&sending)).await
         }
+        Part::Pages => crate::pages::run(workspace, args).await,
         Part::Flakes => flakes(workspace, args).await,
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use xtask::workspace::Workspace;
-use xtask::{bench, check, deps, fuzz, long, peers, release, suite, upgrade};
+use xtask::{bench, check, deps, fuzz, long, pages, peers, release, suite, upgrade};
 
 /// Development tasks of Tenure.
 ///
@@ -63,6 +63,9 @@ enum Task {
     ///   cargo xtask bench --compare ../before/target/release/tenure
     #[command(verbatim_doc_comment, disable_help_flag = true)]
     Bench(bench::Args),
+    /// Look through every page of the console with axe, as every role, in four widths and two themes, and leave pictures
+    /// of them in target/pages; half an hour.
+    Pages,
     /// Search for input that a parser of untrusted bytes fails on, from the samples in fuzz/corpus; needs cargo-fuzz.
     ///
     /// Examples:
@@ -108,6 +111,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Deps => Ok(check::report("deps", deps::check(&workspace))),
         Task::Peers(args) => peers::run(&workspace, &args).map(|()| ExitCode::SUCCESS),
         Task::Bench(args) => bench::run(&workspace, &args),
+        Task::Pages => runtime.block_on(pages::run(&workspace, &suite::Args::default())),
         Task::Fuzz(args) => fuzz::run(&workspace, &args),
         Task::Release(args) => release::run(&workspace, &args),
         Task::Upgrade(args) => runtime.block_on(upgrade::run(&workspace, &args)),

@@ -13,6 +13,9 @@ use crate::when::When;
 /// Facts that a line says beside what happened.
 const TOLD: [&str; 7] = ["reason", "because", "comment", "purpose", "asked", "how", "detail"];
 
+/// Letters that a line says of each; the entry's own page says all of it.
+const LETTERS: usize = 280;
+
 /// One entry of the log.
 #[derive(Template)]
 #[template(path = "entry.html")]
@@ -37,7 +40,7 @@ impl Entry {
         let part = if id.is_empty() { kind.clone() } else { id.clone() };
         let fact = |name: &&str| {
             let value = event.data.get(*name)?.as_str().filter(|value| !value.is_empty())?;
-            Some((text::plain(name), value.to_owned()))
+            Some((text::plain(name), text::cut(&text::reason(value), LETTERS)))
         };
         Self {
             at: When::new(event.at, now),

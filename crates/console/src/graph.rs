@@ -1,10 +1,11 @@
-//! Graphs: who answers for identities, and what these touch, as a picture beside the table that says the same.
+//! Graphs: who answers for identities and what these touch, or what one comes from, as a picture beside the table that
+//! says the same.
 //!
-//! Three columns, since that is how authority runs: owners, identities, resources. Within a column nodes stand near what
-//! they are tied to (two passes of barycentres, Sugiyama's second step), so that lines cross little. Where there would be
-//! more lines than anybody can follow, identities are folded by their kind.
+//! They stand in columns, since that is how authority runs: owners, identities, resources. Within a column nodes stand
+//! near what they are tied to (two passes of barycentres, Sugiyama's second step), so that lines cross little. Where
+//! there would be more lines than anybody can follow, identities are folded by their kind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use askama::Template;
 use tenure_api::views::{IdentityView, Names};
@@ -20,31 +21,46 @@ const SINGLE: usize = 24;
 const MOST: usize = 40;
 /// Letters of a label.
 const LETTERS: usize = 30;
+/// How high a row is, and one whose nodes have notes.
 const ROW: usize = 30;
+const TALL_ROW: usize = 48;
 const WIDTH: usize = 250;
 const GAP: usize = 110;
 const TOP: usize = 34;
+/// What is left beside the last column, so that its line is whole.
+const EDGE: usize = 2;
+/// How often the columns are gone through for places.
+const PASSES: usize = 2;
 
-/// A node of one column.
-struct Node {
-    label: String,
-    to: Option<Address>,
+/// A node of a picture, before it has its place.
+pub(crate) struct Node {
+    /// What it is called.
+    pub label: String,
+    /// What it has to do with the others; nothing if its column says that.
+    pub note: &'static str,
+    /// Its page.
+    pub to: Option<Address>,
 }
 
-/// A graph of three columns, before it is drawn.
-#[derive(Default)]
-struct Columns {
-    nodes: [Vec<Node>; 3],
-    /// From a node of the column to one of the next.
-    edges: [Vec<(usize, usize)>; 2],
+/// A picture in columns, before it is drawn.
+pub(crate) struct Layers {
+    /// What each column is called.
+    pub heads: Vec<&'static str>,
+    /// The nodes of each column.
+    pub nodes: Vec<Vec<Node>>,
+    /// From a node of each column but the last to one of the next.
+    pub edges: Vec<Vec<(usize, usize)>>,
 }
 
 /// A node where it stands.
 struct Placed {
     x: usize,
     y: usize,
+    height: usize,
     text_x: usize,
     text_y: usize,
+    note: &'static str,
+    note_y: usize,
     label: String,
     whole: String,
     to: Option<Address>,
@@ -67,9 +83,11 @@ impl Markup for Graph {}
 impl Graph {
     /// The picture of some identities, each with its owner and what it touches; none of nothing.
     pub fn of(identities: &[IdentityView], names: &Names) -> Option<Self> {
-        let columns = columns(identities, names);
-        let said = text::pictured(columns.nodes[0].len(), identities.len(), columns.nodes[2].len());
-        (!identities.is_empty()).then(|| drawn(columns, said))
+        if identities.is_empty() {
+            return None;
+        }
+        let (layers, owners, resources) = blast(identities, names);
+        Some(Self::drawn(layers, text::pictured(owners, identities.len(), resources)))
     }
 }
 
@@ -89,7 +107,7 @@ impl Column {
             let rest = self.known.len();
             let at = *self.known.entry(String::new()).or_insert(rest);
             if at == rest {
-                self.nodes.push(Node { label: text::THE_OTHERS.to_owned(), to: None });
+                self.nodes.push(Node { label: text::THE_OTHERS.to_owned(), note: "", to: None });
             }
             return at;
         }
@@ -100,14 +118,16 @@ impl Column {
     }
 }
 
-fn columns(identities: &[IdentityView], names: &Names) -> Columns {
+/// Owners, identities and resources, with how many owners and resources there are before any is folded.
+fn blast(identities: &[IdentityView], names: &Names) -> (Layers, usize, usize) {
     let is_folded = identities.len() > SINGLE;
     let named = |id: &str| {
         let Named { name, to, .. } = Named::of(id, names);
-        Node { label: name, to }
+        Node { label: name, note: "", to }
     };
     let (mut owners, mut middle, mut resources) = (Column::default(), Column::default(), Column::default());
-    let mut edges: [Vec<(usize, usize)>; 2] = Default::default();
+    let (mut answers, mut touches) = (Vec::new(), Vec::new());
+    let (mut all_owners, mut all_resources) = (BTreeSet::new(), BTreeSet::new());
     let mut kinds: BTreeMap<&'static str, usize> = BTreeMap::new();
     for view in identities {
         *kinds.entry(view.record.kind.as_str()).or_default() += 1;
@@ -119,6 +139,7 @@ fn columns(identities: &[IdentityView], names: &Names) -> Columns {
         let at = match is_folded {
             true => middle.node(kind, || Node {
                 label: text::folded(kinds.get(kind).copied().unwrap_or_default(), kind),
+                note: "",
                 to: None,
             }),
             false => middle.node(&id, || Node { label: identity.name.clone(), ..named(&id) }),
@@ -126,23 +147,30 @@ fn columns(identities: &[IdentityView], names: &Names) -> Columns {
         if let Some(owner) = identity.charter.owner {
             let owner = owner.to_string();
             let from = owners.node(&owner, || named(&owner));
-            edges[0].push((from, at));
+            answers.push((from, at));
+            all_owners.insert(owner);
         }
         for entitlement in &identity.charter.scope {
             let to = resources.node(&entitlement.resource, || named(&entitlement.resource));
-            edges[1].push((at, to));
+            touches.push((at, to));
+            all_resources.insert(&entitlement.resource);
         }
     }
-    for edges in &mut edges {
+    for edges in [&mut answers, &mut touches] {
         edges.sort_unstable();
         edges.dedup();
     }
-    Columns { nodes: [owners.nodes, middle.nodes, resources.nodes], edges }
+    let layers = Layers {
+        heads: vec![text::OWNERS, text::IDENTITIES, text::RESOURCES],
+        nodes: vec![owners.nodes, middle.nodes, resources.nodes],
+        edges: vec![answers, touches],
+    };
+    (layers, all_owners.len(), all_resources.len())
 }
 
 /// Where each node of a column stands, the first at the top: near the middle of what it is tied to in the other column,
 /// whose places are known.
-fn near(count: usize, ties: impl Iterator<Item = (usize, usize)>, places: &[usize]) -> Vec<usize> {
+fn near(count: usize, ties: impl IntoIterator<Item = (usize, usize)>, places: &[usize]) -> Vec<usize> {
     let mut sums = vec![(0usize, 0usize); count];
     for (here, there) in ties {
         if let (Some(sum), Some(place)) = (sums.get_mut(here), places.get(there)) {
@@ -162,78 +190,93 @@ fn near(count: usize, ties: impl Iterator<Item = (usize, usize)>, places: &[usiz
     place
 }
 
-fn drawn(columns: Columns, said: String) -> Graph {
-    let Columns { nodes: [owners, middle, resources], edges: [first, second] } = columns;
+/// Where the nodes of each column stand: near what they are tied to on either side, looked at from the first column to the
+/// last and back.
+fn places(layers: &Layers) -> Vec<Vec<usize>> {
+    let mut places: Vec<Vec<usize>> = layers.nodes.iter().map(|nodes| (0..nodes.len()).collect()).collect();
     let back = |edges: &[(usize, usize)]| edges.iter().map(|(from, to)| (*to, *from)).collect::<Vec<_>>();
-    let mut left: Vec<usize> = (0..owners.len()).collect();
-    let mut centre = near(middle.len(), back(&first).into_iter(), &left);
-    let mut right = near(resources.len(), back(&second).into_iter(), &centre);
-    for _ in 0..2 {
-        centre = near(middle.len(), second.iter().copied(), &right);
-        left = near(owners.len(), first.iter().copied(), &centre);
-        centre = near(middle.len(), back(&first).into_iter(), &left);
-        right = near(resources.len(), back(&second).into_iter(), &centre);
-    }
-    let rows = left.len().max(centre.len()).max(right.len()).max(1);
-    // A shorter column stands in the middle of the longest.
-    let y = |count: usize, row: usize| TOP + (rows - count.min(rows)) * ROW / 2 + row * ROW;
-    let line = |edges: &[(usize, usize)], column: usize, from: &[usize], to: &[usize]| -> Vec<String> {
-        let x = column * (WIDTH + GAP) + WIDTH;
-        let path = |(a, b): &(usize, usize)| {
-            let y1 = y(from.len(), *from.get(*a)?) + ROW / 2;
-            let y2 = y(to.len(), *to.get(*b)?) + ROW / 2;
-            let (half, end) = (x + GAP / 2, x + GAP);
-            Some(format!("M{x} {y1}C{half} {y1} {half} {y2} {end} {y2}"))
-        };
-        edges.iter().filter_map(path).collect()
-    };
-    let mut lines = line(&first, 0, &left, &centre);
-    lines.extend(line(&second, 1, &centre, &right));
-    let places = [(owners, left), (middle, centre), (resources, right)];
-    let mut nodes = Vec::new();
-    for (column, (members, rows_of)) in places.into_iter().enumerate() {
-        let (x, count) = (column * (WIDTH + GAP), members.len());
-        for (node, row) in members.into_iter().zip(rows_of) {
-            let y = y(count, row);
-            nodes.push(Placed {
-                x,
-                y: y + 3,
-                text_x: x + 10,
-                text_y: y + ROW / 2 + 5,
-                label: short(&node.label),
-                whole: node.label,
-                to: node.to,
-            });
+    for _ in 0..PASSES {
+        for (n, edges) in layers.edges.iter().enumerate() {
+            let placed = places.get(n).zip(places.get(n + 1)).map(|(left, here)| near(here.len(), back(edges), left));
+            if let (Some(placed), Some(here)) = (placed, places.get_mut(n + 1)) {
+                *here = placed;
+            }
+        }
+        for (n, edges) in layers.edges.iter().enumerate().rev() {
+            let placed =
+                places.get(n).zip(places.get(n + 1)).map(|(here, right)| near(here.len(), edges.clone(), right));
+            if let (Some(placed), Some(here)) = (placed, places.get_mut(n)) {
+                *here = placed;
+            }
         }
     }
-    Graph {
-        width: 3 * WIDTH + 2 * GAP + 2,
-        height: TOP + rows * ROW + 6,
-        said,
-        heads: vec![(0, text::OWNERS), (WIDTH + GAP, text::IDENTITIES), (2 * (WIDTH + GAP), text::RESOURCES)],
-        lines,
-        nodes,
+    places
+}
+
+impl Graph {
+    /// Draws columns, with what the picture says in words.
+    pub(crate) fn drawn(layers: Layers, said: String) -> Self {
+        let places = places(&layers);
+        let Layers { heads, nodes: columns, edges } = layers;
+        let has_notes = columns.iter().flatten().any(|node| !node.note.is_empty());
+        let row = if has_notes { TALL_ROW } else { ROW };
+        let rows = columns.iter().map(Vec::len).max().unwrap_or_default().max(1);
+        let width = columns.len() * (WIDTH + GAP) - GAP.min(columns.len() * GAP) + EDGE;
+        // A shorter column stands in the middle of the longest.
+        let y = |count: usize, place: usize| TOP + (rows - count.min(rows)) * row / 2 + place * row;
+        let mut lines = Vec::new();
+        for (n, edges) in edges.iter().enumerate() {
+            let (Some(from), Some(to)) = (places.get(n), places.get(n + 1)) else { continue };
+            let x = n * (WIDTH + GAP) + WIDTH;
+            let path = |(a, b): &(usize, usize)| {
+                let y1 = y(from.len(), *from.get(*a)?) + row / 2;
+                let y2 = y(to.len(), *to.get(*b)?) + row / 2;
+                let (half, end) = (x + GAP / 2, x + GAP);
+                Some(format!("M{x} {y1}C{half} {y1} {half} {y2} {end} {y2}"))
+            };
+            lines.extend(edges.iter().filter_map(path));
+        }
+        let mut nodes = Vec::new();
+        for (n, (members, places)) in columns.into_iter().zip(places).enumerate() {
+            let (x, count) = (n * (WIDTH + GAP), members.len());
+            for (node, place) in members.into_iter().zip(places) {
+                let y = y(count, place);
+                nodes.push(Placed {
+                    x: x + 1,
+                    y: y + 3,
+                    height: row - 6,
+                    text_x: x + 11,
+                    text_y: y + row / 2 + if has_notes { 12 } else { 5 },
+                    note: node.note,
+                    note_y: y + row / 2 - 4,
+                    label: short(&node.label),
+                    whole: node.label,
+                    to: node.to,
+                });
+            }
+        }
+        let heads = heads.into_iter().enumerate().map(|(n, head)| (n * (WIDTH + GAP), head)).collect();
+        Self { width, height: TOP + rows * row + 6, said, heads, lines, nodes }
     }
 }
 
 /// A label as it fits its node.
 fn short(label: &str) -> String {
     // What is the same of all of them tells none apart.
-    let label = label.strip_prefix("https://").unwrap_or(label);
-    match label.char_indices().nth(LETTERS) {
-        Some((end, _)) => format!("{}…", label.get(..end).unwrap_or_default()),
-        None => label.to_owned(),
-    }
+    text::cut(label.strip_prefix("https://").unwrap_or(label), LETTERS)
 }
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::disallowed_methods, reason = "a test that tells how long it took")]
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
     fn nodes_stand_near_what_they_are_tied_to() {
         // Three nodes tied to the places 2, 0 and 1.
-        assert_eq!(near(3, [(0, 0), (1, 1), (2, 2)].into_iter(), &[2, 0, 1]), [2, 0, 1]);
+        assert_eq!(near(3, [(0, 0), (1, 1), (2, 2)], &[2, 0, 1]), [2, 0, 1]);
         assert_eq!(near(2, std::iter::empty(), &[]), [0, 1]);
     }
 
@@ -241,5 +284,67 @@ mod tests {
     fn a_label_is_cut_between_letters() {
         assert_eq!(short(&"ö".repeat(31)), format!("{}…", "ö".repeat(30)));
         assert_eq!(short("a"), "a");
+    }
+
+    proptest! {
+        #[test]
+        fn no_node_stands_on_another_or_outside(
+            sizes in prop::collection::vec(0usize..50, 1..6), ties in prop::collection::vec((0usize..5, 0usize..60, 0usize..60), 0..200), has_notes: bool,
+        ) {
+            let node = |n: usize| Node { label: n.to_string(), note: if has_notes { "n" } else { "" }, to: None };
+            let mut edges = vec![Vec::new(); sizes.len() - 1];
+            let last = edges.len();
+            for (column, from, to) in ties {
+                // Some of them tie what isn't there.
+                if column < last {
+                    edges[column].push((from, to));
+                }
+            }
+            let count: usize = sizes.iter().sum();
+            let layers = Layers { heads: vec![""; sizes.len()], nodes: sizes.iter().map(|size| (0..*size).map(node).collect()).collect(), edges };
+            let graph = Graph::drawn(layers, String::new());
+            prop_assert_eq!(graph.nodes.len(), count);
+            for (n, node) in graph.nodes.iter().enumerate() {
+                prop_assert!(node.x + WIDTH <= graph.width && node.y + node.height <= graph.height && node.y >= TOP);
+                prop_assert!(node.text_y < node.y + node.height && node.note_y > node.y);
+                for other in &graph.nodes[n + 1..] {
+                    prop_assert!(node.x != other.x || node.y.abs_diff(other.y) >= node.height);
+                }
+            }
+        }
+    }
+
+    /// Five thousand identities, each of an owner of its own and touching eight resources.
+    #[test]
+    fn a_graph_of_five_thousand_identities_is_folded_and_drawn_at_once() {
+        let id = |prefix: &str, n: usize| format!("{prefix}_{n:026}");
+        let views: Vec<IdentityView> = (0..5_000usize).map(|n| {
+            let scope: Vec<_> = (0..8).map(|k| serde_json::json!({"actions": ["read"], "resource": id("res", (n * 7 + k * 13) % 3_000)})).collect();
+            serde_json::from_value(serde_json::json!({
+                "id": id("idn", n), "kind": if n % 3 == 0 { "bot" } else { "workload" }, "name": format!("identity-{n}"), "state": "active",
+                "charter": {"owner": id("per", n), "scope": scope}, "tier": "low", "suspensions": [], "valid_after": null, "bindings": [], "grants": [],
+                "memberships": [], "activation": null, "retirement": null, "template": null, "request": null, "transfer": null, "exceptions": [],
+                "registered_by": id("per", n), "created_at": "2026-01-01T00:00:00Z", "revision": 1, "ceilings": {"max_duration": "30d", "review_every": "30d", "dormant_after": "30d"}, "last_used": null, "holds": [],
+            })).unwrap()
+        }).collect();
+        let names = views.iter().map(|view| (view.record.id.to_string(), view.record.name.clone())).collect();
+        let start = std::time::Instant::now();
+        let graph = Graph::of(&views, &names).unwrap();
+        let html = graph.render().unwrap();
+        println!(
+            "a graph of {} identities: {:?}, {} bytes, {} nodes, {} lines",
+            views.len(),
+            start.elapsed(),
+            html.len(),
+            graph.nodes.len(),
+            graph.lines.len()
+        );
+        assert_eq!(graph.said, "5000 identities of 5000 owners, touching 3000 resources.");
+        assert!(
+            graph.nodes.len() <= 2 * (MOST + 1) + 7 && graph.lines.len() <= 14 * (MOST + 1),
+            "{} nodes, {} lines",
+            graph.nodes.len(),
+            graph.lines.len()
+        );
     }
 }

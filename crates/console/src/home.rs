@@ -212,7 +212,7 @@ fn receipt(view: &ReceiptView, names: &Names, now: Timestamp) -> Item {
     let receipt = &view.receipt;
     Item {
         what: stop::revoked(receipt, names),
-        lesser: text::plain(&receipt.reason),
+        lesser: text::reason(&receipt.reason),
         mark: Some(stop::state(view.state)),
         clock: When::new(receipt.asked_at, now),
         clock_word: text::ASKED,

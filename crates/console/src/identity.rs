@@ -18,12 +18,18 @@ use crate::address::Address;
 use crate::entry::Entry;
 use crate::frame::Frame;
 use crate::graph::Graph;
+use crate::lineage::Lineage;
 use crate::list::{Cell, Table};
 use crate::markup::filters;
 use crate::records::Named;
 use crate::state::{Shape, State};
 use crate::when::{self, When};
 use crate::{identities, requests, text, watch};
+
+/// Grants that a page shows at once.
+const GRANTS: usize = 16;
+/// Letters of a need as a table says it; the request's page says all of it.
+const LETTERS: usize = 280;
 
 /// What an identity's page is made of.
 pub struct Known {
@@ -33,6 +39,8 @@ pub struct Known {
     pub is_whole: bool,
     /// What it may do, and why.
     pub access: AccessReport,
+    /// The grant from which on they are shown.
+    pub grants_from: usize,
     /// Its credentials.
     pub credentials: Page<CredentialView>,
     /// Which rules it breaks now.
@@ -109,7 +117,9 @@ pub struct IdentityPage {
     answers: Vec<Answer>,
     facts: Vec<Fact>,
     picture: Option<Graph>,
+    lineage: Option<Table>,
     grants: Table,
+    more_grants: Option<Address>,
     credentials: Table,
     more_credentials: bool,
     broken: Vec<Broken>,
@@ -130,12 +140,31 @@ impl IdentityPage {
         let now = frame.now;
         let answers = answers(&known, now);
         let Known {
-            view, is_whole, access, credentials, posture, reviews, exceptions, requests, timeline, names, ..
+            view,
+            is_whole,
+            access,
+            grants_from,
+            credentials,
+            posture,
+            reviews,
+            exceptions,
+            requests,
+            timeline,
+            names,
+            ..
         } = known;
         let names = &names;
         let address = Address::new("/identities").below(&view.record.id.to_string());
         let facts = facts(&view, names, now);
         let identity = &view.record;
+        let (picture, lineage) = match is_whole {
+            true => {
+                let Lineage { picture, table } =
+                    Lineage::of(&view, &access.access, &credentials.items, credentials.next.is_some(), names);
+                (Some(picture), Some(table))
+            }
+            false => (None, None),
+        };
         let has_timeline = timeline.is_some();
         let (events, before) = timeline.map(|timeline| (timeline.items, timeline.before)).unwrap_or_default();
         Self {
@@ -149,8 +178,11 @@ impl IdentityPage {
             deeds: deeds(&view, &address),
             answers,
             facts,
-            picture: Graph::of(std::slice::from_ref(&view), names),
-            grants: grants(&access.access, names, now),
+            picture,
+            lineage,
+            grants: grants(access.access.iter().skip(grants_from), names, now),
+            more_grants: (access.access.len() > grants_from.saturating_add(GRANTS))
+                .then(|| address.clone().with("grants", grants_from.saturating_add(GRANTS).to_string())),
             more_credentials: credentials.next.is_some(),
             credentials: credential_table(&credentials.items, names, now),
             broken: posture.broken.into_iter().map(broken).collect(),
@@ -244,7 +276,7 @@ fn stopped(view: &IdentityView, address: &Address, names: &Names, now: Timestamp
     };
     let causes = view.record.suspensions.iter().enumerate().map(|(n, cause)| Stopped {
         what: text::SUSPENDED.to_owned(),
-        reason: cause.reason.clone(),
+        reason: text::reason(&cause.reason),
         by: cause.placed_by.map(|by| Named::of(by, names)),
         at: When::new(cause.at, now),
         releaser: releaser(cause.releasable_by),
@@ -252,7 +284,7 @@ fn stopped(view: &IdentityView, address: &Address, names: &Names, now: Timestamp
     });
     let holds = view.holds.iter().map(|hold: &Hold| Stopped {
         what: text::held(hold.scope.kind()),
-        reason: hold.reason.clone(),
+        reason: text::reason(&hold.reason),
         by: hold.placed_by.map(|by| Named::of(by, names)),
         at: When::new(hold.at, now),
         releaser: releaser(hold.releasable_by),
@@ -364,7 +396,7 @@ fn retirement(condition: &RetirementCondition) -> String {
     }
 }
 
-fn grants(access: &[Access], names: &Names, now: Timestamp) -> Table {
+fn grants<'a>(access: impl Iterator<Item = &'a Access>, names: &Names, now: Timestamp) -> Table {
     let row = |access: &Access| {
         let approved: Vec<String> = access
             .approved_by
@@ -380,14 +412,14 @@ fn grants(access: &[Access], names: &Names, now: Timestamp) -> Table {
             }),
             Cell::Time(When::new(access.until, now)),
             Cell::Text(if approved.is_empty() { text::A_RULE.to_owned() } else { approved.join(", ") }),
-            Cell::Text(access.need.clone()),
+            Cell::Text(text::cut(&access.need, LETTERS)),
             Cell::Named(Named { name: text::THE_REQUEST.to_owned(), ..Named::of(access.request, names) }),
         ]
     };
     Table::new(
         text::GRANTS,
         &["What", "State", "Until", "Approved by", "For which need", "Request"],
-        access.iter().map(row).collect(),
+        access.take(GRANTS).map(row).collect(),
     )
 }
 
@@ -453,7 +485,7 @@ fn request_table(requests: &[RequestView], names: &Names, now: Timestamp) -> Tab
     let row = |view: &RequestView| {
         let request = &view.request;
         vec![
-            Cell::Record { record: requests::named(request, names), lesser: request.purpose.clone() },
+            Cell::Record { record: requests::named(request, names), lesser: text::cut(&request.purpose, LETTERS) },
             Cell::State(request.state.into()),
             Cell::Named(requests::asker(request, names)),
             Cell::Time(When::new(request.opened_at, now)),

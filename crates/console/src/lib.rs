@@ -20,6 +20,7 @@ pub mod graph;
 pub mod home;
 pub mod identities;
 pub mod identity;
+mod lineage;
 pub mod list;
 pub mod log;
 pub mod markup;

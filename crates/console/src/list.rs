@@ -50,6 +50,15 @@ impl Cell {
     const fn is_number(&self) -> bool {
         matches!(self, Self::Number(_))
     }
+
+    /// Whether it is so short that no line is broken in it.
+    fn is_short(&self) -> bool {
+        const LETTERS: usize = 24;
+        match self {
+            Self::Text(text) | Self::Named(Named { name: text, .. }) => text.chars().nth(LETTERS).is_none(),
+            _ => false,
+        }
+    }
 }
 
 macro_rules! cells {

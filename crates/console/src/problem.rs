@@ -71,6 +71,22 @@ impl From<Problem> for Wrong {
     }
 }
 
+/// What was typed into a form that the page has no more, because what it was about has gone on meanwhile.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// Why it wasn't taken.
+    pub wrong: Wrong,
+    /// What was typed; nothing if nothing was.
+    pub typed: String,
+}
+
+impl Kept {
+    /// What is kept of a form, if one was sent.
+    pub fn of(wrong: Option<Wrong>, typed: String) -> Option<Self> {
+        wrong.map(|wrong| Self { wrong, typed })
+    }
+}
+
 /// A code as words, with a capital.
 fn words(code: &str) -> String {
     text::sentence(&code.replace('_', " "))

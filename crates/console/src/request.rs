@@ -9,7 +9,7 @@ use tenure_core::request::{Asker, Place, RequestState};
 
 use crate::frame::Frame;
 use crate::markup::filters;
-use crate::problem::Wrong;
+use crate::problem::{Kept, Wrong};
 use crate::records::{Linked, Named};
 use crate::state::State;
 use crate::text;
@@ -71,6 +71,7 @@ pub struct RequestPage {
     content_hash: String,
     id: String,
     form: Option<VoteForm>,
+    kept: Option<Kept>,
 }
 
 impl RequestPage {
@@ -92,6 +93,10 @@ impl RequestPage {
             brief.into_iter().flat_map(|brief| brief.facts).map(fact).partition(|fact: &Fact| fact.was.is_some());
         let is_open = request.state == RequestState::Open;
         let has_voted = request.votes.iter().any(|vote| vote.by == reader);
+        let (form, kept) = match is_open && !has_voted {
+            true => (Some(form), None),
+            false => (None, Kept::of(form.wrong, form.comment)),
+        };
         let clipped = |clipped: &tenure_core::request::Clipped| Fact {
             label: text::field(&clipped.field),
             value: Linked::told(clipped.given.clone()),
@@ -126,7 +131,8 @@ impl RequestPage {
             single_person: request.single_person,
             content_hash: request.content_hash.clone(),
             id: request.id.to_string(),
-            form: (is_open && !has_voted).then_some(form),
+            form,
+            kept,
             purpose: request.purpose,
             frame: Frame { title, ..frame },
         }

@@ -7,7 +7,7 @@ use crate::frame::Frame;
 use crate::graph::Graph;
 use crate::list::{Cell, Table};
 use crate::markup::filters;
-use crate::problem::Wrong;
+use crate::problem::{Kept, Wrong};
 use crate::state::State;
 use crate::text;
 
@@ -172,6 +172,8 @@ pub struct Sheet {
     pub tables: Vec<Table>,
     /// What can be done.
     pub form: Option<Form>,
+    /// What was typed into a form that there is no more.
+    pub kept: Option<Kept>,
 }
 
 impl Sheet {

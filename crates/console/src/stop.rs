@@ -92,7 +92,7 @@ pub fn receipts_page(frame: Frame, address: Address, receipts: &[Receipt], end: 
     let now = frame.now;
     let row = |receipt: &Receipt| {
         vec![
-            Cell::Record { record: revoked(receipt, names), lesser: receipt.reason.clone() },
+            Cell::Record { record: revoked(receipt, names), lesser: text::reason(&receipt.reason) },
             Cell::State(state(receipt.state())),
             Cell::Time(When::new(receipt.asked_at, now)),
             Cell::Number(receipt.points.len() as u64),
@@ -159,7 +159,7 @@ impl ReceiptPage {
             frame: Frame { title: format!("{}: {}", text::REVOCATION, what.name), ..frame },
             kind: text::plain(kind),
             state: state(view.state),
-            reason: receipt.reason.clone(),
+            reason: text::reason(&receipt.reason),
             by: match &receipt.requested_by {
                 Actor::Person { id, .. } => Some(Named::of(id, names)),
                 Actor::Identity { id } => Some(Named::of(id, names)),

@@ -3,6 +3,8 @@
 use tenure_core::credential::receipt::ReceiptState;
 use tenure_core::request::RequestState;
 
+use crate::records::is_id;
+
 /// The home page.
 pub const HOME: &str = "Home";
 /// A name that was erased.
@@ -41,6 +43,25 @@ pub const fn failed(status: u16) -> &'static str {
 /// A word of the API as people read it: `service_account` is `service account`.
 pub fn plain(word: &str) -> String {
     word.replace('_', " ")
+}
+
+/// A text of so many letters at most, which says where it was cut.
+pub fn cut(text: &str, letters: usize) -> String {
+    match text.char_indices().nth(letters) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+/// A reason as people read it: what Tenure noted of a signal is said in words, and what somebody wrote as they wrote it.
+pub fn reason(text: &str) -> String {
+    let (of, rest) = text.split_once(": ").filter(|(of, _)| is_id(of)).unwrap_or(("", text));
+    let said = rest.split_once(" by ").filter(|(_, by)| by.starts_with("sig_") && is_id(by));
+    match said {
+        Some((kind, _)) => format!("{}, as a signal said", sentence(&plain(kind))),
+        None if of.is_empty() => text.to_owned(),
+        None => rest.to_owned(),
+    }
 }
 
 /// A text with a capital at its beginning.
@@ -345,6 +366,19 @@ words! {
     MAKE = "Make it";
     EMAIL_HINT = "may be left empty";
     ROLES_HINT = "of requester, owner, manager, security, administrator, auditor, with commas between them; may be left empty";
+    LINEAGE = "Lineage";
+    COMES_FROM = "What it comes from";
+    THE_IDENTITY = "The identity";
+    COMES_OF_IT = "What comes from it";
+    AND_MORE = "and";
+    LINK_REGISTERED = "registered by";
+    LINK_TEMPLATE = "made from the template";
+    LINK_APPROVED = "approved by";
+    LINK_NEED = "needed for";
+    LINK_ACTS_FOR = "acts for";
+    LINK_DELEGATES = "lets act for it";
+    LINK_HOLDS = "holds";
+    LINK_BACK = "comes back by";
     OWNERS = "Owners";
     THE_OTHERS = "the others";
     NEW_TEAM = "New team";
@@ -525,6 +559,40 @@ pub fn pictured(owners: usize, identities: usize, resources: usize) -> String {
         s(owners, "owner", "owners"),
         s(resources, "resource", "resources"),
     )
+}
+
+/// A lineage, in words.
+pub fn lineage(name: &str, before: usize, after: usize) -> String {
+    format!("What {name} comes from ({before}), and what comes from it or brings it back ({after}).")
+}
+
+/// What is too much to be told one by one.
+pub fn others(count: usize) -> String {
+    format!("{count} others")
+}
+
+/// Grants that are live.
+pub fn live_grants(count: usize) -> String {
+    if count == 1 { "1 live grant".to_owned() } else { format!("{count} live grants") }
+}
+
+/// Credentials that are live, of those that were counted.
+pub fn live_credentials(count: usize, more: bool) -> String {
+    match (count, more) {
+        (count, true) => format!("{count} live credentials, or more"),
+        (1, false) => "1 live credential".to_owned(),
+        (count, false) => format!("{count} live credentials"),
+    }
+}
+
+/// By what an identity gets new credentials.
+pub fn proves_itself(workload: &str) -> String {
+    format!("a proof of {workload}")
+}
+
+/// That an identity's end moves by itself.
+pub fn renews_itself(by: &str) -> String {
+    format!("renewal by {by}, while used")
 }
 
 /// Identities of a kind, folded into one node.

@@ -14,7 +14,7 @@ use crate::address::Address;
 use crate::directory::{Look, listed};
 use crate::frame::Frame;
 use crate::list::{Cell, Choice, Column, ListPage, Table, View};
-use crate::problem::Wrong;
+use crate::problem::{Kept, Wrong};
 use crate::records::Named;
 use crate::sheet::{Button, Field, Form, Sheet, SheetPage};
 use crate::state::{Shape, State};
@@ -84,7 +84,7 @@ pub fn findings(frame: Frame, address: Address, page: Page<FindingView>, names: 
         vec![
             Cell::Record {
                 record: Named { name: title_of(view), ..Named::of(finding.id, names) },
-                lesser: finding.detail.clone(),
+                lesser: Named::of(&finding.detail, names).name,
             },
             Cell::State(finding.severity.into()),
             Cell::State(finding.state.into()),
@@ -103,7 +103,11 @@ fn title_of(view: &FindingView) -> String {
 pub fn finding(frame: Frame, view: &FindingView, names: &Names, typed: Typed) -> SheetPage {
     let now = frame.now;
     let finding = &view.record;
-    let mut sheet = Sheet { state: Some(finding.severity.into()), lead: finding.detail.clone(), ..Sheet::default() };
+    let mut sheet = Sheet {
+        state: Some(finding.severity.into()),
+        lead: Named::of(&finding.detail, names).name,
+        ..Sheet::default()
+    };
     sheet.fact(text::ABOUT, [Cell::Named(Named::of(&finding.subject, names))]);
     sheet.fact(text::STATE, [Cell::State(finding.state.into())]);
     if let Some(rule) = &view.explanation {
@@ -121,6 +125,7 @@ pub fn finding(frame: Frame, view: &FindingView, names: &Names, typed: Typed) ->
     sheet.fact(text::FIRST_SEEN, [Cell::Time(When::new(finding.opened_at, now))]);
     sheet.fact(text::LAST_SEEN, [Cell::Time(When::new(finding.last_seen_at, now))]);
     if let Some(resolved) = &finding.resolved {
+        sheet.kept = Kept::of(typed.wrong, typed.comment);
         let by = resolved.by.map_or_else(|| text::TENURE.to_owned(), |by| Named::of(by, names).name);
         sheet.fact(text::RESOLVED, [Cell::Text(format!("{} ({by}, {})", resolved.how, when::exact(resolved.at)))]);
     } else {
@@ -342,6 +347,8 @@ pub fn review(frame: Frame, review: &Review, names: &Names, typed: Typed) -> She
             ],
             takes_fresh: true,
         });
+    } else {
+        sheet.kept = Kept::of(typed.wrong, typed.comment);
     }
     sheet_page(frame, title, ("/reviews?state=open", text::REVIEWS), sheet)
 }
@@ -419,10 +426,15 @@ pub fn transfer(frame: Frame, transfer: &Transfer, is_theirs: bool, names: &Name
     sheet.fact(text::LAPSES_AT, [Cell::Time(When::new(transfer.deadline, now))]);
     let action = Address::new("/transfers").below(&transfer.id.to_string());
     let is_open = matches!(*transfer.state, TransferState::Open | TransferState::Offered);
-    sheet.form = match is_theirs && *transfer.state == TransferState::Offered {
+    let answers = is_theirs && *transfer.state == TransferState::Offered;
+    // Whoever answers types nothing, and whoever finds it over has typed in vain.
+    if answers && !typed.comment.is_empty() || !is_open {
+        sheet.kept = Kept::of(typed.wrong.clone(), typed.comment.clone());
+    }
+    sheet.form = match answers {
         true => Some(Form {
             action,
-            wrong: typed.wrong,
+            wrong: typed.wrong.filter(|_| sheet.kept.is_none()),
             fields: Vec::new(),
             buttons: vec![
                 Button { decision: "accept", word: text::ACCEPT, class: "main" },
@@ -485,7 +497,7 @@ pub fn removals(frame: Frame, address: Address, page: Page<Revised<Removal>>, na
         vec![
             Cell::Record {
                 record: Named { name: ended(removal, names), ..Named::of(removal.id, names) },
-                lesser: removal.reason.clone(),
+                lesser: text::reason(&removal.reason),
             },
             Cell::State(removal_state(*removal.state)),
             Cell::Number(removal.blast.count.into()),
@@ -509,7 +521,7 @@ pub fn removal(frame: Frame, removal: &Removal, names: &Names) -> SheetPage {
     let now = frame.now;
     let blast = &removal.blast;
     let mut sheet =
-        Sheet { state: Some(removal_state(*removal.state)), lead: removal.reason.clone(), ..Sheet::default() };
+        Sheet { state: Some(removal_state(*removal.state)), lead: text::reason(&removal.reason), ..Sheet::default() };
     let named = |id: String| Cell::Named(Named::of(id, names));
     sheet.fact(text::WHAT_HAPPENED, [Cell::Text(text::sentence(&text::plain(removal.kind.as_str())))]);
     sheet.fact(text::BEGAN, [Cell::Time(When::new(removal.created_at, now))]);

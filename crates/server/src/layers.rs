@@ -24,7 +24,7 @@ use tracing::{Instrument as _, field};
 use crate::app::App;
 use crate::caller::keys::{DPOP, DPOP_NONCE};
 use crate::caller::named;
-use crate::caller::operator::Operator;
+use crate::caller::operator::{Asker, Operator};
 use crate::contract::body::body_within;
 use crate::contract::condition;
 use crate::contract::error::{self, Failure, status_headers};
@@ -348,10 +348,13 @@ async fn under_condition(
 }
 
 /// Answers of the management API name the records whose ids they hold, in `names` beside whatever else they say: people
-/// read names. Only a caller who showed a credential is told any.
+/// read names. Only a caller who was let in by a credential is told any.
 async fn name_records(app: &App, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let route = route_of(request.extensions());
     let is_named = route.starts_with("/v1/") && shows_a_credential(request.headers());
+    let asker = Asker::default();
+    let mut request = request;
+    request.extensions_mut().insert(asker.clone());
     let response = next(request).await;
     let is_json = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
     if !is_named || !is_json || !response.status().is_success() {
@@ -362,7 +365,10 @@ async fn name_records(app: &App, request: Request, next: impl AsyncFnOnce(Reques
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     // An answer without names is still one.
-    let names = Box::pin(names::of(&app.kernel, named::ids_in(&bytes))).await.unwrap_or_default();
+    let names = match asker.known() {
+        Some(caller) => Box::pin(names::of(&app.kernel, caller, named::mentions(&bytes))).await.unwrap_or_default(),
+        None => BTreeMap::new(),
+    };
     let with_names = (!names.is_empty()).then(|| with_names(&bytes, &names)).flatten();
     let bytes = with_names.unwrap_or(bytes);
     parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));

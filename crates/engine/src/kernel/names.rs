@@ -1,10 +1,14 @@
 //! Names: what people call records instead of ids, both ways.
 //!
 //! A name that nothing bears stands for an id that nothing has: then the operation itself says what its caller may
-//! learn, as of any unknown id. Names are for people. Software names what it means by id, which is never somebody
-//! else's tomorrow.
+//! learn, as of any unknown id. So does the name of what its caller may not know: whoever may read it knows it, and
+//! whoever answers for an identity that names it. An environment's name alone is everybody's, since its issuer is
+//! (RFC 8414). Names are for people. Software names what it means by id, which is never somebody else's tomorrow.
+//!
+//! The other way, an id that a record refers to is named to whoever may read the record. One that somebody typed, into a
+//! purpose or as a comment, refers to nothing: it is named to whoever may read what it is of, and to nobody else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use tenure_core::base::id::{
@@ -42,60 +46,121 @@ pub trait Named: Record {
     const FILTER: Option<Field<Self>>;
     /// An id that no record has.
     const NOBODY: Self::Id;
+    /// What its sort is called in policies.
+    const SORT: &'static str;
 
     /// Its name; none if it was erased.
     fn name(&self) -> Option<String>;
 
-    /// The id of the one that a person calls by a name; [`Named::NOBODY`] if none is called so.
+    /// Whether it is the caller's own.
+    fn is_own(&self, _caller: &Caller) -> bool {
+        false
+    }
+
+    /// The term of the identities that name it; none if there is no such term.
+    fn of_identities(&self) -> Option<Term<Identity>> {
+        None
+    }
+
+    /// The id of the one that a person calls by a name; [`Named::NOBODY`] if none that they know is called so.
     ///
     /// # Errors
     /// Several have the name, or the store can't be read.
-    fn called(kernel: &Kernel, _caller: &Caller, name: &str) -> impl Future<Output = Result<Self::Id, OpError>> + Send {
-        by_term::<Self>(kernel, name)
+    fn called(kernel: &Kernel, caller: &Caller, name: &str) -> impl Future<Output = Result<Self::Id, OpError>> + Send {
+        by_term::<Self>(kernel, caller, name)
     }
 }
 
+/// Whether the caller may read a record, which is asked and not recorded.
+fn reads<T: Named>(kernel: &Kernel, caller: &Caller, record: &T) -> bool {
+    authority::can_read(kernel, caller, T::SORT, &record.row_id(), record.is_own(caller)).is_ok()
+}
+
 macro_rules! named {
-    ($($record:ty, $id:ty, $filter:expr, $name:expr;)*) => {$(
+    ($($record:ty, $id:ty, $sort:expr, $filter:expr, $name:expr, $own:expr, $of:expr;)*) => {$(
         impl Named for $record {
             type Id = $id;
             const FILTER: Option<Field<Self>> = $filter;
             const NOBODY: Self::Id = <$id>::from_u128(0);
+            const SORT: &'static str = $sort;
 
             fn name(&self) -> Option<String> {
                 let name: fn(&Self) -> Option<String> = $name;
                 name(self)
+            }
+
+            fn is_own(&self, caller: &Caller) -> bool {
+                let own: fn(&Self, &Person) -> bool = $own;
+                matches!(caller, Caller::Person { person, .. } if own(self, person))
+            }
+
+            fn of_identities(&self) -> Option<Term<Identity>> {
+                let of: fn(&Self) -> Option<Term<Identity>> = $of;
+                of(self)
             }
         }
     )*};
 }
 
 named! {
-    Application, ApplicationId, Some(Application::NAME), |application| Some(application.name.clone());
-    Team, TeamId, Some(Team::NAME), |team| Some(team.name.clone());
-    Vendor, VendorId, Some(Vendor::NAME), |vendor| Some(vendor.name.clone());
-    Need, NeedId, Some(Need::NAME), |need| Some(need.name.clone());
-    Source, SourceId, Some(Source::NAME), |source| Some(source.name.clone());
-    Resource, ResourceId, Some(Resource::URI), |resource| Some(resource.uri.clone());
-    Issuer, IssuerId, Some(Issuer::URL), |issuer| Some(issuer.url.clone());
-    CloudAccount, CloudAccountId, None, |account| Some(format!("{}/{}", account.provider, account.account));
+    Application, ApplicationId, <Self as Listed>::NAME, Some(Application::NAME), |application| Some(application.name.clone()),
+        |application, me| application.owner == me.id, |application| Some(Identity::APPLICATION.of(application.id));
+    Team, TeamId, <Self as Listed>::NAME, Some(Team::NAME), |team| Some(team.name.clone()),
+        |team, me| me.teams.contains(&team.id), |team| Some(Identity::REMOVAL_GROUP.of(team.id));
+    Vendor, VendorId, <Self as Listed>::NAME, Some(Vendor::NAME), |vendor| Some(vendor.name.clone()),
+        |vendor, me| vendor.owner == me.id, |vendor| Some(Identity::VENDOR.of(vendor.id));
+    Need, NeedId, <Self as Listed>::NAME, Some(Need::NAME), |need| Some(need.name.clone()),
+        |need, me| need.owner == me.id, |need| Some(Identity::NEED.of(need.id));
+    Source, SourceId, "source", Some(Source::NAME), |source| Some(source.name.clone()), |_, _| false, |_| None;
+    Issuer, IssuerId, <Self as Listed>::NAME, Some(Issuer::URL), |issuer| Some(issuer.url.clone()), |_, _| false, |_| None;
+    CloudAccount, CloudAccountId, <Self as Listed>::NAME, None,
+        |account| Some(format!("{}/{}", account.provider, account.account)), |account, me| account.owner == me.id,
+        |account| Some(Identity::CLOUD_ACCOUNT.of(account.id));
+}
+
+impl Named for Resource {
+    type Id = ResourceId;
+    const FILTER: Option<Field<Self>> = Some(Resource::URI);
+    const NOBODY: Self::Id = ResourceId::from_u128(0);
+    const SORT: &'static str = <Self as Listed>::NAME;
+
+    fn name(&self) -> Option<String> {
+        Some(self.uri.clone())
+    }
+
+    /// By its URI, whoever may read it, answers for its application, or for an identity whose charter names it.
+    async fn called(kernel: &Kernel, caller: &Caller, name: &str) -> Result<ResourceId, OpError> {
+        let Some(one) = only_one(kernel, Resource::URI.of(name)).await? else { return Ok(Resource::NOBODY) };
+        let is_known = reads(kernel, caller, &*one) || is_of_theirs(kernel, caller, &one).await?;
+        Ok(if is_known { one.id } else { Resource::NOBODY })
+    }
+}
+
+/// Identities of one owner whose charters are looked through for a resource: of whoever has more, it is named by its id.
+const LOOKED_THROUGH: u16 = 200;
+
+async fn is_of_theirs(kernel: &Kernel, caller: &Caller, resource: &Resource) -> Result<bool, OpError> {
+    let Some(me) = caller.person_id() else { return Ok(false) };
+    if kernel.one::<Application>(resource.application).await?.is_some_and(|application| application.owner == me) {
+        return Ok(true);
+    }
+    let id = resource.id.to_string();
+    let theirs = kernel.find(Query::of([Identity::OWNER.of(me)]).limit(LOOKED_THROUGH)).await?.readable();
+    Ok(theirs.iter().any(|identity| identity.charter.scope.iter().any(|entitlement| entitlement.resource == id)))
 }
 
 impl Named for Identity {
     type Id = IdentityId;
     const FILTER: Option<Field<Self>> = Some(Identity::NAME);
     const NOBODY: Self::Id = IdentityId::from_u128(0);
+    const SORT: &'static str = "identity";
 
     fn name(&self) -> Option<String> {
         Some(self.name.clone())
     }
 
-    /// By its name, whoever may read it: whether there is one of a name is not everybody's to learn.
-    async fn called(kernel: &Kernel, caller: &Caller, name: &str) -> Result<IdentityId, OpError> {
-        let Some(one) = only_one(kernel, Identity::NAME.of(name)).await? else { return Ok(Identity::NOBODY) };
-        let own = authority::owns_identity(caller, &one) || caller.person_id() == Some(one.registered_by);
-        let is_known = own || authority::can_read(kernel, caller, "identity", "", false).is_ok();
-        Ok(if is_known { one.id } else { Identity::NOBODY })
+    fn is_own(&self, caller: &Caller) -> bool {
+        authority::owns_identity(caller, self) || caller.person_id() == Some(self.registered_by)
     }
 }
 
@@ -103,9 +168,14 @@ impl Named for Person {
     type Id = PersonId;
     const FILTER: Option<Field<Self>> = None;
     const NOBODY: Self::Id = PersonId::from_u128(0);
+    const SORT: &'static str = <Self as Listed>::NAME;
 
     fn name(&self) -> Option<String> {
         self.name.clone()
+    }
+
+    fn is_own(&self, caller: &Caller) -> bool {
+        caller.person_id() == Some(self.id)
     }
 
     /// By e-mail address or name.
@@ -128,10 +198,15 @@ pub async fn meant<T: Named>(kernel: &Kernel, caller: &Caller, text: &str) -> Re
     }
 }
 
-async fn by_term<T: Named>(kernel: &Kernel, name: &str) -> Result<T::Id, OpError> {
+async fn by_term<T: Named>(kernel: &Kernel, caller: &Caller, name: &str) -> Result<T::Id, OpError> {
     let Some(filter) = T::FILTER else { return Ok(T::NOBODY) };
-    let one = only_one(kernel, filter.of(name)).await?;
-    Ok(one.and_then(|one| one.row_id().parse().ok()).unwrap_or(T::NOBODY))
+    let Some(one) = only_one(kernel, filter.of(name)).await? else { return Ok(T::NOBODY) };
+    let is_known = reads(kernel, caller, &*one)
+        || match (caller.person_id(), one.of_identities()) {
+            (Some(me), Some(of_it)) => kernel.first(Query::of([Identity::OWNER.of(me), of_it])).await?.is_some(),
+            _ => false,
+        };
+    Ok(one.row_id().parse().ok().filter(|_| is_known).unwrap_or(T::NOBODY))
 }
 
 /// The record that bears a term, if it is the only one.
@@ -182,18 +257,33 @@ async fn person_called(kernel: &Kernel, caller: &Caller, name: &str) -> Result<P
     }
 }
 
-/// The names of the records that these texts are the ids of, by id; what has none, or isn't there, is left out.
+/// A text of the form of an id, where it stands in what the caller may read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mention<'a> {
+    /// The text.
+    pub id: &'a str,
+    /// Whether somebody typed it where anything can stand, so that it refers to nothing.
+    pub typed: bool,
+}
+
+/// The names of the records that these are the ids of, by id; what has none, isn't there, or was only typed and isn't the
+/// caller's to read, is left out.
 ///
 /// # Errors
 /// The store can't be read.
 pub async fn of<'a>(
     kernel: &Kernel,
-    texts: impl IntoIterator<Item = &'a str>,
+    caller: &Caller,
+    mentions: impl IntoIterator<Item = Mention<'a>>,
 ) -> Result<BTreeMap<String, String>, OpError> {
-    type Read = fn(&Snapshot, usize) -> Option<String>;
+    type Read = fn(&Kernel, &Caller, &Snapshot, usize, bool) -> Option<String>;
     type Sort = fn(&str) -> Option<(RowKey, Read)>;
-    fn read<T: Named>(snapshot: &Snapshot, n: usize) -> Option<String> {
-        snapshot.get::<T>(n).ok()??.name()
+    fn read<T: Named>(kernel: &Kernel, caller: &Caller, snapshot: &Snapshot, n: usize, typed: bool) -> Option<String> {
+        let record = snapshot.get::<T>(n).ok()??;
+        if typed && !reads(kernel, caller, &*record) {
+            return None;
+        }
+        record.name()
     }
     fn sort<T: Named>(text: &str) -> Option<(RowKey, Read)> {
         text.parse::<T::Id>().ok().map(|id| (RowKey::new(T::KIND, id), read::<T> as Read))
@@ -210,17 +300,23 @@ pub async fn of<'a>(
         sort::<Source>,
         sort::<Issuer>,
     ];
-    let texts: BTreeSet<&str> = texts.into_iter().collect();
-    let known: Vec<(&str, (RowKey, Read))> = texts
+    // What is referred to anywhere counts as that, wherever else it was typed.
+    let mut once: BTreeMap<&str, bool> = BTreeMap::new();
+    for Mention { id, typed } in mentions {
+        once.entry(id).and_modify(|only_typed| *only_typed &= typed).or_insert(typed);
+    }
+    let known: Vec<(&str, bool, (RowKey, Read))> = once
         .into_iter()
-        .filter_map(|text| SORTS.iter().find_map(|sort| sort(text)).map(|known| (text, known)))
+        .filter_map(|(id, typed)| SORTS.iter().find_map(|sort| sort(id)).map(|known| (id, typed, known)))
         .take(NAMED)
         .collect();
     if known.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let keys: Vec<RowKey> = known.iter().map(|(_, (key, _))| key.clone()).collect();
+    let keys: Vec<RowKey> = known.iter().map(|(_, _, (key, _))| key.clone()).collect();
     let snapshot = kernel.store.load(&keys).await?;
-    let names = known.iter().enumerate();
-    Ok(names.filter_map(|(n, (text, (_, read)))| Some(((*text).to_owned(), read(&snapshot, n)?))).collect())
+    let name = |(n, (id, typed, (_, read))): (usize, &(&str, bool, (RowKey, Read)))| {
+        Some(((*id).to_owned(), read(kernel, caller, &snapshot, n, *typed)?))
+    };
+    Ok(known.iter().enumerate().filter_map(name).collect())
 }

@@ -112,17 +112,20 @@ async fn facts_of_access(
             "list 1 to 32 actions by name, on one resource",
         ));
     }
-    let resource = kernel.must::<Resource>("resource", &entitlement.resource).await?;
-    if let Some(action) = entitlement
-        .actions
-        .iter()
-        .find(|action| !standing.charter().covers(action, resource.id) || !resource.actions.contains(action))
-    {
+    // Whoever asks may not know the resource: whether there is one is said of no other than the charter names.
+    let resource = kernel.one::<Resource>(&entitlement.resource).await?;
+    let holds = |action: &&String| {
+        let resource = resource.as_ref().filter(|resource| standing.charter().covers(action, resource.id));
+        resource.is_some_and(|resource| resource.actions.contains(*action))
+    };
+    let outside = entitlement.actions.iter().find(|action| !holds(action));
+    let (None, Some(resource)) = (outside, &resource) else {
+        let action = outside.map_or("this", String::as_str);
         return Err(OpError::because(
             Reason::OutsideScope,
-            format!("the charter doesn't contain {action} on {}", resource.id),
+            format!("the charter doesn't contain {action} on that resource"),
         ));
-    }
+    };
     check_task(matter, &known.identity.charter, entitlement, resource.id)?;
     if known.identity.grants.len() >= crate::identities::grants::MAX_GRANTS {
         return Err(OpError::because(Reason::BudgetSpent, "the identity holds 64 grants already"));

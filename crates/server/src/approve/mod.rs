@@ -4,11 +4,14 @@
 mod page;
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use serde::Deserialize;
 use tenure_api::request::NewVote;
 use tenure_console::address::encoded;
+use tenure_console::problem::Wrong;
+use tenure_console::request::VoteForm;
 use tenure_core::base::problem::Reason;
 use tenure_engine::kernel::caller::Caller;
 use tenure_engine::kernel::error::OpError;
@@ -18,8 +21,9 @@ use tenure_engine::people::sign_in;
 use crate::app::App;
 use crate::caller::named::names_in;
 use crate::contract::api::Api;
-use crate::contract::body::Form;
+use crate::contract::body::{Unchecked, check_fields};
 use crate::contract::error::Failure;
+use crate::contract::page::status_of;
 use crate::contract::query::Path;
 use crate::contract::source::Source;
 use crate::limits::attempts::Attempt;
@@ -39,12 +43,25 @@ async fn show(
         Ok(caller) => caller,
         Err(response) => return Ok(response),
     };
-    let approval = match link::approval(&app.kernel, &caller, &link).await {
+    asked(&app, &caller, &link, StatusCode::OK, Typed::default()).await
+}
+
+/// What was typed into the form, and what was wrong with it.
+#[derive(Default)]
+struct Typed {
+    comment: String,
+    wrong: Option<Wrong>,
+}
+
+/// The page of what is asked, as it is now.
+async fn asked(app: &App, caller: &Caller, link: &str, status: StatusCode, typed: Typed) -> Result<Response, Failure> {
+    let approval = match link::approval(&app.kernel, caller, link).await {
         Ok(approval) => approval,
         Err(error) => return Ok(page::problem(error.into())),
     };
-    let names = names_in(&app, &approval.request).await?;
-    Ok(page::approval(&app, &link, name(&caller), &names, approval))
+    let names = names_in(app, caller, &approval.request).await?;
+    let form = VoteForm { action: format!("/approve/{link}"), wrong: typed.wrong, comment: typed.comment };
+    Ok(page::approval(app, status, name(caller), &names, approval, form))
 }
 
 /// The answer that a form of the page sends.
@@ -69,19 +86,28 @@ async fn answer(
     Source(source): Source,
     Browser(caller): Browser,
     Path(link): Path<String>,
-    Form(answered): Form<Answered>,
+    Unchecked(answered): Unchecked<Answered>,
 ) -> Result<Response, Failure> {
     let caller = match reader(&app, &source, caller, &link).await? {
         Ok(caller) => caller,
         Err(response) => return Ok(response),
     };
-    let vote = NewVote { content_hash: answered.content_hash, comment: answered.comment };
-    let approves = answered.decision == Decision::Approve;
-    Ok(match link::answer_by_link(&app.kernel, &caller, &link, approves, vote).await {
+    let comment = answered.comment.clone();
+    match Box::pin(answered_by_link(&app, &caller, &link, answered)).await {
         // The page is read again, so that loading it anew votes for nothing.
-        Ok(_) => Redirect::to(&format!("/approve/{link}")).into_response(),
-        Err(error) => page::problem(error.into()),
-    })
+        Ok(()) => Ok(Redirect::to(&format!("/approve/{link}")).into_response()),
+        Err(failure) => {
+            let status = status_of(&failure);
+            asked(&app, &caller, &link, status, Typed { comment, wrong: Some((*failure.0).into()) }).await
+        }
+    }
+}
+
+async fn answered_by_link(app: &App, caller: &Caller, link: &str, answered: Answered) -> Result<(), Failure> {
+    check_fields(&[("comment", &answered.comment)])?;
+    let vote = NewVote { content_hash: answered.content_hash, comment: answered.comment };
+    link::answer_by_link(&app.kernel, caller, link, answered.decision == Decision::Approve, vote).await?;
+    Ok(())
 }
 
 /// Who reads the page: somebody who signed in just now and can't have been phished (S-7), or else the way to do that

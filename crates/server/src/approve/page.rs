@@ -13,11 +13,17 @@ use crate::contract::error::Failure;
 use crate::contract::page::{page, problem_page};
 
 /// The page of a request, with its buttons as long as it waits for this reader.
-pub(super) fn approval(app: &App, link: &str, name: Option<String>, names: &Names, approval: Approval) -> Response {
+pub(super) fn approval(
+    app: &App,
+    status: StatusCode,
+    name: Option<String>,
+    names: &Names,
+    approval: Approval,
+    form: VoteForm,
+) -> Response {
     let reader = frame::Reader { name, fresh: true };
     let frame = Frame::new(String::new(), Place::Requests, reader, app.kernel.now());
-    let form = VoteForm { action: format!("/approve/{link}"), wrong: None, comment: String::new() };
-    page(StatusCode::OK, &RequestPage::new(frame, approval.request, names, approval.reader, form))
+    page(status, &RequestPage::new(frame, approval.request, names, approval.reader, form))
 }
 
 /// The page of a link that leads nowhere; it doesn't say why, which nobody but its person may know.

@@ -1,8 +1,10 @@
 //! Operators: who calls the management API.
 
+use std::sync::{Arc, OnceLock};
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{Extensions, HeaderMap, header};
 use tenure_api::problem::Problem;
 use tenure_core::base::problem::Reason;
 use tenure_credentials::opaque::PREFIX;
@@ -23,12 +25,30 @@ use crate::contract::source::{self, Source};
 #[derive(Clone)]
 pub(crate) struct Operator(pub Caller);
 
+/// Who a request turned out to come from, for whoever finishes its answer.
+#[derive(Clone, Default)]
+pub(crate) struct Asker(Arc<OnceLock<Caller>>);
+
+impl Asker {
+    /// The caller, if one was let in.
+    pub(crate) fn known(&self) -> Option<&Caller> {
+        self.0.get()
+    }
+
+    fn is(extensions: &Extensions, caller: &Caller) {
+        if let Some(Self(asker)) = extensions.get() {
+            asker.get_or_init(|| caller.clone());
+        }
+    }
+}
+
 impl FromRequestParts<App> for Operator {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
         // A proof is good once: who was let in already isn't asked again.
         if let Some(known) = parts.extensions.get::<Self>() {
+            Asker::is(&parts.extensions, &known.0);
             return Ok(known.clone());
         }
         let Ok(Source(source)) = Source::from_request_parts(parts, app).await;
@@ -55,6 +75,7 @@ impl FromRequestParts<App> for Operator {
         };
         if let Ok(caller) = &authenticated {
             source::proven(&parts.extensions);
+            Asker::is(&parts.extensions, caller);
             budgets::let_in(&caller.id());
         }
         authenticated.map(Self).map_err(|error| {

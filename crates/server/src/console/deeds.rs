@@ -139,7 +139,7 @@ async fn ask(
     let id = meant::<Identity>(&app, &reader.caller, &who).await?;
     let view = registration::identity(&app.kernel, &reader.caller, id).await?;
     let typed = Typed { cause: which.cause.to_string(), revision: view.revision.to_string(), ..Typed::default() };
-    let names = names_in(&app, &view).await?;
+    let names = names_in(&app, &reader.caller, &view).await?;
     Ok(page(StatusCode::OK, &form(&reader, verb, &view, &names, typed, None)))
 }
 
@@ -149,10 +149,16 @@ async fn act(verb: Verb, State(app): State<App>, Path(who): Path<String>, sent: 
     // Whoever may not read it learns here that they may not, and nothing else.
     let view = registration::identity(&app.kernel, &reader.caller, id).await?;
     let typed = Typed::of(&sent);
-    match Box::pin(done(&app, reader, verb, &view.record, &typed)).await {
+    let done = match sent.checked() {
+        Ok(()) => Box::pin(done(&app, reader, verb, &view.record, &typed)).await,
+        Err(wrong) => Err(wrong),
+    };
+    match done {
         Ok(to) => Ok(Redirect::to(&to.to_string()).into_response()),
         Err(failure) => {
-            let names = names_in(&app, &view).await?;
+            // It may have gone on meanwhile: what it is now is shown.
+            let view = registration::identity(&app.kernel, &reader.caller, id).await?;
+            let names = names_in(&app, &reader.caller, &view).await?;
             let status = status_of(&failure);
             Ok(page(status, &form(reader, verb, &view, &names, typed, Some((*failure.0).into()))))
         }

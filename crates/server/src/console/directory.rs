@@ -134,6 +134,6 @@ async fn one<T: Entity + Addressed + Belongings>(
         None => None,
     };
     let seen = (&record, around.as_ref().map(|around| &around.identities));
-    let names = names_in(&app, &seen).await?;
+    let names = names_in(&app, &reader.caller, &seen).await?;
     Ok(page(StatusCode::OK, &directory::page(reader.frame("", T::PLACE), &record, around, &names)))
 }

@@ -48,7 +48,7 @@ async fn home(State(app): State<App>, reader: Result<Reader, Response>) -> Shown
         (&waiting.votes, &waiting.transfers, &waiting.reviews, &waiting.ending),
         (&waiting.findings, &waiting.receipts),
     );
-    waiting.names = names_in(&app, &seen).await?;
+    waiting.names = names_in(&app, &reader.caller, &seen).await?;
     Ok(page(StatusCode::OK, &HomePage::new(reader.frame(text::HOME, Place::Home), waiting)))
 }
 

@@ -57,7 +57,7 @@ async fn file(State(app): State<App>, asked: Asked<Identity>) -> Shown {
     for _ in 0..PAGES_OF_A_FILE {
         let found: Page<IdentityView> =
             Box::pin(registration::identities(&app.kernel, &reader.caller, ask.clone())).await?;
-        let names = names_in(&app, &found).await?;
+        let names = names_in(&app, &reader.caller, &found).await?;
         text.push_str(&csv_lines(&found.items, &names));
         ask.after = found.next;
         if ask.after.is_none() {
@@ -76,6 +76,9 @@ async fn file(State(app): State<App>, asked: Asked<Identity>) -> Shown {
 struct Back {
     /// The entry of the log before which its history is told.
     before: Option<u64>,
+    /// The grant from which on they are shown.
+    #[serde(default)]
+    grants: usize,
 }
 
 async fn one(
@@ -85,7 +88,7 @@ async fn one(
     back: Result<Query<Back>, crate::contract::error::Failure>,
 ) -> Shown {
     let (kernel, caller) = (&app.kernel, &reader.caller);
-    let Query(Back { before }) = back?;
+    let Query(Back { before, grants: grants_from }) = back?;
     let id = meant::<Identity>(&app, caller, &who).await?;
     let view = registration::identity(kernel, caller, id).await?;
     let owns = view.record.charter.owner == Some(reader.person);
@@ -115,6 +118,7 @@ async fn one(
     let mut known = Known {
         exceptions,
         requests,
+        grants_from,
         removal,
         access: match reads("identity") {
             true => grants::access(kernel, caller, id).await?,
@@ -138,6 +142,6 @@ async fn one(
         (&known.view, &known.access, &known.credentials, &known.reviews),
         (&known.exceptions, &known.requests, &known.timeline),
     );
-    known.names = names_in(&app, &seen).await?;
+    known.names = names_in(&app, &reader.caller, &seen).await?;
     Ok::<_, Refusal>(page(StatusCode::OK, &IdentityPage::new(reader.frame("", Place::Identities), known)))
 }

@@ -61,7 +61,7 @@ async fn log(State(app): State<App>, reader: Reader, about: Result<Query<About>,
         let told = Box::pin(timeline::timeline(kernel, caller, &id, before, ENTRIES)).await?;
         (told.items, told.before)
     };
-    let names = names_in(&app, &(&events, &subject)).await?;
+    let names = names_in(&app, &reader.caller, &(&events, &subject)).await?;
     let checkpoint = reading::checkpoint(kernel).await?.unwrap_or_default();
     let signed = (checkpoint, reading::verifier_key(kernel).await?);
     let frame = reader.frame(text::LOG, Place::Log);
@@ -102,7 +102,7 @@ async fn entry(State(app): State<App>, reader: Reader, Path(index): Path<String>
         true => Some(reading::inclusion(&app.kernel, index, size).await?),
         false => None,
     };
-    let names = names_in(&app, &event).await?;
+    let names = names_in(&app, &reader.caller, &event).await?;
     let title = text::sentence(&text::plain(&event.kind.replace('.', " ")));
     Ok(page(StatusCode::OK, &EntryPage::new(reader.frame(title, Place::Log), event, &names, proof)))
 }
@@ -110,7 +110,7 @@ async fn entry(State(app): State<App>, reader: Reader, Path(index): Path<String>
 async fn policy(State(app): State<App>, reader: Reader) -> Shown {
     let in_force = policies::policy_in_force(&app.kernel, &reader.caller).await?;
     let sets = policies::policy_sets(&app.kernel, &reader.caller, ListAsk::default()).await?;
-    let names = names_in(&app, &sets).await?;
+    let names = names_in(&app, &reader.caller, &sets).await?;
     let frame = reader.frame(text::POLICY, Place::Policy);
     Ok(page(StatusCode::OK, &PolicyPage::new(frame, in_force, &sets, &names)))
 }

@@ -203,6 +203,7 @@ fn form(reader: &Reader, what: Making, typed: impl Fn(&str) -> String, wrong: Op
 
 /// Makes it, by the API's own use case; the page of what was made.
 async fn made(app: &App, what: Making, sent: &Sent) -> Result<Address, Failure> {
+    sent.checked()?;
     let (kernel, caller) = (&app.kernel, &sent.reader.caller);
     let id = match what {
         Making::Identity => {

@@ -21,7 +21,7 @@ use tenure_engine::people::sign_in;
 use crate::app::App;
 use crate::caller::cookie::must_be_same_origin;
 use crate::caller::operator::Operator;
-use crate::contract::body::Form;
+use crate::contract::body::{Unchecked, check_fields};
 use crate::contract::error::Failure;
 use crate::contract::list::{Filtered, List};
 use crate::contract::page::{page, problem_page};
@@ -140,6 +140,12 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
+    /// That its text reads as what it is. Asked of every form once it is known that whoever sent it may read the page,
+    /// where what is wrong is shown with everything that was typed.
+    pub(crate) fn checked(&self) -> Result<(), Failure> {
+        check_fields(&self.fields)
+    }
+
     /// A field, without space around it; nothing if it was left empty.
     pub(crate) fn text(&self, name: &str) -> String {
         let field = self.fields.iter().find(|(given, _)| given == name);
@@ -151,7 +157,7 @@ impl FromRequest<App> for Sent {
     type Rejection = Response;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
-        let (mut parts, body) = request.into_parts();
+        let (mut parts, unread) = request.into_parts();
         let caller = caller(&mut parts, app).await.map_err(Refusal)?;
         if caller.is_none() {
             // Nobody's cookie spoke for it; a page of another site must not have what it sent shown here all the same.
@@ -159,9 +165,10 @@ impl FromRequest<App> for Sent {
             own.map_err(|_| Refusal::from(OpError::Unauthenticated(Reason::ProofMissing)))?;
         }
         let action = parts.uri.path().to_owned();
-        let Form(fields) = Form::<Vec<(String, String)>>::from_request(Request::from_parts(parts, body), app)
-            .await
-            .map_err(Refusal)?;
+        let Unchecked(fields) =
+            Unchecked::<Vec<(String, String)>>::from_request(Request::from_parts(parts, unread), app)
+                .await
+                .map_err(Refusal)?;
         if fields.len() > MOST_FIELDS {
             let failure = Failure::malformed(format!("a form of these pages has at most {MOST_FIELDS} fields"));
             return Err(Refusal(failure).into_response());

@@ -45,6 +45,6 @@ async fn list(State(app): State<App>, asked: Asked<Receipt>) -> Shown {
 
 async fn one(State(app): State<App>, reader: Reader, Path(which): Path<String>) -> Shown {
     let view: ReceiptView = receipts::receipt(&app.kernel, &reader.caller, id(&which, "receipt")?).await?;
-    let names = names_in(&app, &view).await?;
+    let names = names_in(&app, &reader.caller, &view).await?;
     Ok(page(StatusCode::OK, &ReceiptPage::new(reader.frame("", Place::Receipts), view, &names)))
 }

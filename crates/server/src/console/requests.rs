@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::caller::named::{listed_names, names_in};
 use crate::console::reader::{Asked, Reader, Sent, Shown, counted};
 use crate::contract::api::Api;
+use crate::contract::error::Failure;
 use crate::contract::page::{page, status_of};
 use crate::contract::query::Path;
 use crate::contract::reply::id;
@@ -47,19 +48,25 @@ async fn vote(State(app): State<App>, Path(which): Path<String>, sent: Sent) -> 
     Box::pin(request::request(&app.kernel, &reader.caller, which)).await?;
     let comment = sent.text("comment");
     let ask = NewVote { content_hash: sent.text("content_hash"), comment: comment.clone() };
-    let decided = match sent.text("decision").as_str() {
-        "approve" => Box::pin(votes::vote(&app.kernel, &reader.caller, which, true, ask)).await,
-        "deny" => Box::pin(votes::vote(&app.kernel, &reader.caller, which, false, ask)).await,
-        _ => Err(OpError::field("decision", "value_unknown", "it takes `approve` or `deny`")),
-    };
-    let failure: crate::contract::error::Failure = match decided {
+    let failure = match Box::pin(voted(&app, &sent, which, ask)).await {
         // The page is read again, so that loading it anew votes for nothing.
-        Ok(_) => return Ok(Redirect::to(&address(which)).into_response()),
-        Err(error) => error.into(),
+        Ok(()) => return Ok(Redirect::to(&address(which)).into_response()),
+        Err(failure) => failure,
     };
     let status = status_of(&failure);
     let form = VoteForm { action: address(which), wrong: Some((*failure.0).into()), comment };
     Ok(page(status, &sheet(&app, reader, which, form).await?))
+}
+
+async fn voted(app: &App, sent: &Sent, which: RequestId, ask: NewVote) -> Result<(), Failure> {
+    sent.checked()?;
+    let approves = match sent.text("decision").as_str() {
+        "approve" => true,
+        "deny" => false,
+        _ => return Err(OpError::field("decision", "value_unknown", "it takes `approve` or `deny`").into()),
+    };
+    votes::vote(&app.kernel, &sent.reader.caller, which, approves, ask).await?;
+    Ok(())
 }
 
 async fn sheet(
@@ -69,7 +76,7 @@ async fn sheet(
     form: VoteForm,
 ) -> Result<RequestPage, crate::console::reader::Refusal> {
     let view = Box::pin(request::request(&app.kernel, &reader.caller, which)).await?;
-    let names = names_in(app, &view).await?;
+    let names = names_in(app, &reader.caller, &view).await?;
     Ok(RequestPage::new(reader.frame("", Place::Requests), view, &names, reader.person, form))
 }
 

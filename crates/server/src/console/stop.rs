@@ -248,13 +248,16 @@ async fn stop(kind: &str, State(app): State<App>, Path(which): Path<String>, sen
     let taken = Box::pin(scope.taken(&app, reader)).await?;
     let (reason, suspend) = (sent.text("reason"), sent.text("how") != "cut");
     let revocation = Revocation { target: scope.target.clone(), reason: reason.clone(), suspend };
-    match Box::pin(revocation::revoke(&app.kernel, &reader.caller, revocation)).await {
+    let done = match sent.checked() {
+        Ok(()) => Box::pin(revocation::revoke(&app.kernel, &reader.caller, revocation)).await.map_err(Failure::from),
+        Err(wrong) => Err(wrong),
+    };
+    match done {
         Ok(receipt) => {
             let proof = Address::new("/receipts").below(&receipt.receipt.id.to_string());
             Ok(Redirect::to(&proof.to_string()).into_response())
         }
-        Err(error) => {
-            let failure = Failure::from(error);
+        Err(failure) => {
             let status = status_of(&failure);
             let typed = Typed { reason, suspend, wrong: Some((*failure.0).into()) };
             Ok(page(status, &form(&app, reader, &scope, taken, typed).await?))
@@ -277,7 +280,7 @@ async fn form(
     typed: Typed,
 ) -> Result<SheetPage, Refusal> {
     let Typed { reason, suspend, wrong } = typed;
-    let names: Names = names_in(app, &(&taken, &scope.id)).await?;
+    let names: Names = names_in(app, &reader.caller, &(&taken, &scope.id)).await?;
     let name = match taken.items.as_slice() {
         [one] if scope.kind == "identity" => one.record.name.clone(),
         _ => Named::of(&scope.id, &names).name,

@@ -11,6 +11,7 @@ use tenure_console::address::Address;
 use tenure_console::frame::Place;
 use tenure_console::text;
 use tenure_console::watch::{self, Typed};
+use tenure_core::base::id::{FindingId, ReviewId, TransferId};
 use tenure_core::finding::Finding;
 use tenure_core::identity::transfer::Transfer;
 use tenure_core::people::person::Person;
@@ -46,8 +47,8 @@ pub(super) fn routes(api: Api<App>) -> Api<App> {
 }
 
 /// Why a form was not carried out, with what was typed; nothing if it was.
-fn refused<T>(done: Result<T, OpError>, comment: String) -> Option<(StatusCode, Typed)> {
-    let failure = Failure::from(done.err()?);
+fn refused(done: Result<(), Failure>, comment: String) -> Option<(StatusCode, Typed)> {
+    let failure = done.err()?;
     Some((status_of(&failure), Typed { wrong: Some((*failure.0).into()), comment }))
 }
 
@@ -69,7 +70,7 @@ async fn finding(State(app): State<App>, reader: Reader, Path(which): Path<Strin
 
 async fn finding_page(app: &App, reader: &Reader, which: &str, status: StatusCode, typed: Typed) -> Shown {
     let view = findings::finding(&app.kernel, &reader.caller, id(which, "finding")?).await?;
-    let names = names_in(app, &view).await?;
+    let names = names_in(app, &reader.caller, &view).await?;
     Ok(page(status, &watch::finding(reader.frame("", Place::Findings), &view, &names, typed)))
 }
 
@@ -78,12 +79,17 @@ async fn resolve(State(app): State<App>, Path(which): Path<String>, sent: Sent) 
     let finding = id(&which, "finding")?;
     // Whoever may not read it learns here that they may not, and nothing else.
     findings::finding(&app.kernel, &reader.caller, finding).await?;
-    let ask = Resolve { how: how.clone() };
-    let done = Box::pin(findings::resolve_finding(&app.kernel, &reader.caller, finding, ask)).await;
-    match refused(done, how) {
+    match refused(Box::pin(resolved(&app, &sent, finding)).await, how) {
         None => back_to("/findings", finding),
         Some((status, typed)) => finding_page(&app, reader, &which, status, typed).await,
     }
+}
+
+async fn resolved(app: &App, sent: &Sent, finding: FindingId) -> Result<(), Failure> {
+    sent.checked()?;
+    let ask = Resolve { how: sent.text("comment") };
+    findings::resolve_finding(&app.kernel, &sent.reader.caller, finding, ask).await?;
+    Ok(())
 }
 
 async fn exception_list(State(app): State<App>, asked: Asked<Exception>) -> Shown {
@@ -96,7 +102,7 @@ async fn exception_list(State(app): State<App>, asked: Asked<Exception>) -> Show
 
 async fn exception(State(app): State<App>, reader: Reader, Path(which): Path<String>) -> Shown {
     let view = exceptions::exception(&app.kernel, &reader.caller, id(&which, "exception")?).await?;
-    let names = names_in(&app, &view).await?;
+    let names = names_in(&app, &reader.caller, &view).await?;
     Ok(page(StatusCode::OK, &watch::exception(reader.frame("", Place::Exceptions), &view, &names)))
 }
 
@@ -113,7 +119,7 @@ async fn review(State(app): State<App>, reader: Reader, Path(which): Path<String
 
 async fn review_page(app: &App, reader: &Reader, which: &str, status: StatusCode, typed: Typed) -> Shown {
     let view = reviews::review(&app.kernel, &reader.caller, id(which, "review")?).await?;
-    let names = names_in(app, &view).await?;
+    let names = names_in(app, &reader.caller, &view).await?;
     Ok(page(status, &watch::review(reader.frame("", Place::Reviews), &view.record, &names, typed)))
 }
 
@@ -122,22 +128,22 @@ async fn answer(State(app): State<App>, Path(which): Path<String>, sent: Sent) -
     let review = id(&which, "review")?;
     // Whoever may not read it learns here that they may not, and nothing else.
     reviews::review(&app.kernel, &reader.caller, review).await?;
-    let done = match sent.text("decision").as_str() {
-        "keep" => Ok(ReviewAnswer::Keep),
-        "revoke" => Ok(ReviewAnswer::Revoke),
-        _ => Err(OpError::field("decision", "value_unknown", "it takes `keep` or `revoke`")),
-    };
-    let done = match done {
-        Ok(answer) => {
-            let ask = ReviewCompleted { answer, comment: comment.clone() };
-            Box::pin(reviews::complete_review(&app.kernel, &reader.caller, review, ask)).await
-        }
-        Err(error) => Err(error),
-    };
-    match refused(done, comment) {
+    match refused(Box::pin(answered(&app, &sent, review)).await, comment) {
         None => back_to("/reviews", review),
         Some((status, typed)) => review_page(&app, reader, &which, status, typed).await,
     }
+}
+
+async fn answered(app: &App, sent: &Sent, review: ReviewId) -> Result<(), Failure> {
+    sent.checked()?;
+    let answer = match sent.text("decision").as_str() {
+        "keep" => ReviewAnswer::Keep,
+        "revoke" => ReviewAnswer::Revoke,
+        _ => return Err(OpError::field("decision", "value_unknown", "it takes `keep` or `revoke`").into()),
+    };
+    let ask = ReviewCompleted { answer, comment: sent.text("comment") };
+    reviews::complete_review(&app.kernel, &sent.reader.caller, review, ask).await?;
+    Ok(())
 }
 
 async fn transfer_list(State(app): State<App>, asked: Asked<Transfer>) -> Shown {
@@ -153,7 +159,7 @@ async fn transfer(State(app): State<App>, reader: Reader, Path(which): Path<Stri
 
 async fn transfer_page(app: &App, reader: &Reader, which: &str, status: StatusCode, typed: Typed) -> Shown {
     let view = transfers::transfer(&app.kernel, &reader.caller, id(which, "transfer")?).await?;
-    let names = names_in(app, &view).await?;
+    let names = names_in(app, &reader.caller, &view).await?;
     let is_theirs = view.record.offered_to == Some(reader.person);
     let frame = reader.frame("", Place::Transfers);
     Ok(page(status, &watch::transfer(frame, &view.record, is_theirs, &names, typed)))
@@ -162,23 +168,30 @@ async fn transfer_page(app: &App, reader: &Reader, which: &str, status: StatusCo
 /// Accepts, declines, or offers it to somebody else.
 async fn take(State(app): State<App>, Path(which): Path<String>, sent: Sent) -> Shown {
     let (reader, comment) = (&sent.reader, sent.text("comment"));
-    let (kernel, caller) = (&app.kernel, &reader.caller);
     let transfer = id(&which, "transfer")?;
     // Whoever may not read it learns here that they may not, and nothing else.
-    transfers::transfer(kernel, caller, transfer).await?;
-    let done = match sent.text("decision").as_str() {
-        "accept" => Box::pin(transfers::accept_transfer(kernel, caller, transfer)).await,
-        "decline" => Box::pin(transfers::decline_transfer(kernel, caller, transfer)).await,
-        "offer" => {
-            let to = meant::<Person>(&app, caller, &comment).await?;
-            Box::pin(transfers::offer_transfer(kernel, caller, transfer, NewOffer { to })).await
-        }
-        _ => Err(OpError::field("decision", "value_unknown", "it takes `accept`, `decline` or `offer`")),
-    };
-    match refused(done, comment) {
+    transfers::transfer(&app.kernel, &reader.caller, transfer).await?;
+    match refused(Box::pin(taken(&app, &sent, transfer)).await, comment) {
         None => back_to("/transfers", transfer),
         Some((status, typed)) => transfer_page(&app, reader, &which, status, typed).await,
     }
+}
+
+async fn taken(app: &App, sent: &Sent, transfer: TransferId) -> Result<(), Failure> {
+    sent.checked()?;
+    let (kernel, caller) = (&app.kernel, &sent.reader.caller);
+    match sent.text("decision").as_str() {
+        "accept" => transfers::accept_transfer(kernel, caller, transfer).await?,
+        "decline" => transfers::decline_transfer(kernel, caller, transfer).await?,
+        "offer" => {
+            let to = meant::<Person>(app, caller, &sent.text("comment")).await?;
+            transfers::offer_transfer(kernel, caller, transfer, NewOffer { to }).await?
+        }
+        _ => {
+            return Err(OpError::field("decision", "value_unknown", "it takes `accept`, `decline` or `offer`").into());
+        }
+    };
+    Ok(())
 }
 
 async fn removal_list(State(app): State<App>, asked: Asked<Removal>) -> Shown {
@@ -190,6 +203,6 @@ async fn removal_list(State(app): State<App>, asked: Asked<Removal>) -> Shown {
 
 async fn removal(State(app): State<App>, reader: Reader, Path(which): Path<String>) -> Shown {
     let view = removals::removal(&app.kernel, &reader.caller, id(&which, "removal")?).await?;
-    let names = names_in(&app, &view).await?;
+    let names = names_in(&app, &reader.caller, &view).await?;
     Ok(page(StatusCode::OK, &watch::removal(reader.frame("", Place::Removals), &view.record, &names)))
 }

@@ -115,15 +115,37 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
         let bytes = body(request, state).await?;
-        let malformed = || Failure::of(Problem::new(400, "body_malformed", "the form is not what this address takes"));
-        let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(&bytes).map_err(|_| malformed())?;
-        for (name, value) in &pairs {
-            if let Err(bad) = text::check_line(name).and(text::check_lines(value)) {
-                return Err(OpError::field(&text::line(name), bad.code(), &bad.to_string()).into());
-            }
-        }
-        serde_urlencoded::from_bytes(&bytes).map(Self).map_err(|_| malformed())
+        check_fields(&form::<Vec<(String, String)>>(&bytes)?)?;
+        form(&bytes).map(Self)
     }
+}
+
+/// A form of a page, parsed strictly, whose text is still to be asked after: what is wrong with it is shown together with
+/// all that was typed. Whoever takes it asks [`check_fields`] before anything is done with it.
+pub(crate) struct Unchecked<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Unchecked<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        form(&body(request, state).await?).map(Self)
+    }
+}
+
+/// That the fields of a form read as what they are.
+pub(crate) fn check_fields<N: AsRef<str>, V: AsRef<str>>(fields: &[(N, V)]) -> Result<(), Failure> {
+    for (name, value) in fields {
+        let (name, value) = (name.as_ref(), value.as_ref());
+        if let Err(bad) = text::check_line(name).and(text::check_lines(value)) {
+            return Err(OpError::field(&text::line(name), bad.code(), &bad.to_string()).into());
+        }
+    }
+    Ok(())
+}
+
+fn form<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+    serde_urlencoded::from_bytes(bytes)
+        .map_err(|_| Failure::of(Problem::new(400, "body_malformed", "the form is not what this address takes")))
 }
 
 /// A body's bytes, within the limit and the pace.

@@ -14,7 +14,7 @@ use tenure_engine::people::setup;
 use crate::app::App;
 use crate::caller::cookie::{Cookie, must_be_same_origin};
 use crate::contract::api::Api;
-use crate::contract::body::Form;
+use crate::contract::body::{Unchecked, check_fields};
 use crate::contract::error::Failure;
 use crate::contract::page::{page, status_of};
 use crate::contract::source::Source;
@@ -47,7 +47,7 @@ async fn set_up(
     Source(source): Source,
     method: Method,
     headers: HeaderMap,
-    Form(asked): Form<Asked>,
+    Unchecked(asked): Unchecked<Asked>,
 ) -> Result<Response, Failure> {
     must_be_same_origin(&app, &method, &headers)?;
     app.sign_ins.count(Attempt::Invitation { source: &source })?;
@@ -57,6 +57,10 @@ async fn set_up(
         name: name.clone(),
         email: Some(email.clone()).filter(|email| !email.is_empty()),
     };
+    if let Err(failure) = check_fields(&[("name", &name), ("email", &email)]) {
+        let status = status_of(&failure);
+        return Ok(page(status, &SetUp { wrong: Some((*failure.0).into()), name, email }));
+    }
     let invitation = match setup::set_up_in_a_browser(&app.kernel, ask).await {
         Ok(invitation) => invitation,
         Err(error @ OpError::Setup(_)) => return Ok(sign_in_problem(error.into())),

@@ -8,7 +8,7 @@ mod attacks;
 mod conditions;
 mod contract;
 mod schemathesis;
-mod stage;
+pub mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

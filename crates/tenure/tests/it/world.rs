@@ -242,6 +242,42 @@ pub struct World {
     pub gateway_id: String,
     pub gateway_key: Key,
     pub gateway: String,
+    /// What stands in every text that people write, in place of what a test says, from when this is set.
+    pub ink: Option<&'static str>,
+}
+
+/// The members of bodies that take whatever people write.
+const WRITTEN: [&str; 14] = [
+    "purpose",
+    "reason",
+    "comment",
+    "note",
+    "how",
+    "description",
+    "contact",
+    "migration_plan",
+    "operator",
+    "beneficiary",
+    "posture",
+    "consumers",
+    "outcome",
+    "why",
+];
+
+/// A body with the same text in every member that takes any.
+fn inked(value: &mut Value, ink: &str) {
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                match value {
+                    Value::String(text) if WRITTEN.contains(&name.as_str()) => *text = ink.to_owned(),
+                    below => inked(below, ink),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| inked(item, ink)),
+        _ => {}
+    }
 }
 
 pub const ORDERS: &str = "https://orders.internal";
@@ -370,6 +406,7 @@ impl World {
             gateway_id: String::new(),
             gateway_key: Key::new(),
             gateway: String::new(),
+            ink: None,
         }
     }
 
@@ -488,9 +525,19 @@ impl World {
             request = request.bearer_auth(token);
         }
         if let Some(body) = body {
-            request = request.json(&body);
+            request = request.json(&self.written(path, body));
         }
         Self::answer(request).await
+    }
+
+    fn written(&self, path: &str, mut body: Value) -> Value {
+        if let Some(ink) = self.ink {
+            inked(&mut body, ink);
+            if let (true, Some(name)) = (path == "/v1/people", body["name"].as_str()) {
+                body["name"] = json!(format!("{name} {ink}"));
+            }
+        }
+        body
     }
 
     pub async fn answer(request: reqwest::RequestBuilder) -> Answer {
@@ -512,7 +559,8 @@ impl World {
 
     /// A change under a condition.
     pub async fn at(&self, method: Method, token: &str, path: &str, if_match: Option<&str>, body: &Value) -> Answer {
-        let request = self.http.request(method, format!("{}{path}", self.server.url)).bearer_auth(token).json(body);
+        let body = self.written(path, body.clone());
+        let request = self.http.request(method, format!("{}{path}", self.server.url)).bearer_auth(token).json(&body);
         Self::answer(match if_match {
             Some(etag) => request.header("If-Match", etag),
             None => request,
