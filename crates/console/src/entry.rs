@@ -38,9 +38,12 @@ impl Entry {
         let is_named = matches!(kind.as_str(), "person" | "identity");
         let by = is_named.then(|| Named::of(id, names));
         let part = if id.is_empty() { kind.clone() } else { id.clone() };
+        // Why something was refused is a word of Tenure's; why something was done, what somebody wrote.
+        let is_refusal = event.kind.starts_with("access.refused");
         let fact = |name: &&str| {
             let value = event.data.get(*name)?.as_str().filter(|value| !value.is_empty())?;
-            Some((text::plain(name), text::cut(&text::reason(value), LETTERS)))
+            let said = if is_refusal { text::plain(value) } else { text::reason(value) };
+            Some((text::plain(name), text::cut(&said, LETTERS)))
         };
         Self {
             at: When::new(event.at, now),

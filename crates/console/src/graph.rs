@@ -40,6 +40,8 @@ pub(crate) struct Node {
     pub note: &'static str,
     /// Its page.
     pub to: Option<Address>,
+    /// Whether it is what the picture is about.
+    pub is_subject: bool,
 }
 
 /// A picture in columns, before it is drawn.
@@ -64,6 +66,7 @@ struct Placed {
     label: String,
     whole: String,
     to: Option<Address>,
+    is_subject: bool,
 }
 
 /// The picture of a graph.
@@ -107,7 +110,7 @@ impl Column {
             let rest = self.known.len();
             let at = *self.known.entry(String::new()).or_insert(rest);
             if at == rest {
-                self.nodes.push(Node { label: text::THE_OTHERS.to_owned(), note: "", to: None });
+                self.nodes.push(Node { label: text::THE_OTHERS.to_owned(), note: "", to: None, is_subject: false });
             }
             return at;
         }
@@ -123,7 +126,7 @@ fn blast(identities: &[IdentityView], names: &Names) -> (Layers, usize, usize) {
     let is_folded = identities.len() > SINGLE;
     let named = |id: &str| {
         let Named { name, to, .. } = Named::of(id, names);
-        Node { label: name, note: "", to }
+        Node { label: name, note: "", to, is_subject: false }
     };
     let (mut owners, mut middle, mut resources) = (Column::default(), Column::default(), Column::default());
     let (mut answers, mut touches) = (Vec::new(), Vec::new());
@@ -141,6 +144,7 @@ fn blast(identities: &[IdentityView], names: &Names) -> (Layers, usize, usize) {
                 label: text::folded(kinds.get(kind).copied().unwrap_or_default(), kind),
                 note: "",
                 to: None,
+                is_subject: false,
             }),
             false => middle.node(&id, || Node { label: identity.name.clone(), ..named(&id) }),
         };
@@ -246,12 +250,13 @@ impl Graph {
                     y: y + 3,
                     height: row - 6,
                     text_x: x + 11,
-                    text_y: y + row / 2 + if has_notes { 12 } else { 5 },
+                    text_y: y + row / 2 + if node.note.is_empty() { 5 } else { 12 },
                     note: node.note,
                     note_y: y + row / 2 - 4,
                     label: short(&node.label),
                     whole: node.label,
                     to: node.to,
+                    is_subject: node.is_subject,
                 });
             }
         }
@@ -291,7 +296,7 @@ mod tests {
         fn no_node_stands_on_another_or_outside(
             sizes in prop::collection::vec(0usize..50, 1..6), ties in prop::collection::vec((0usize..5, 0usize..60, 0usize..60), 0..200), has_notes: bool,
         ) {
-            let node = |n: usize| Node { label: n.to_string(), note: if has_notes { "n" } else { "" }, to: None };
+            let node = |n: usize| Node { label: n.to_string(), note: if has_notes { "n" } else { "" }, to: None, is_subject: n == 0 };
             let mut edges = vec![Vec::new(); sizes.len() - 1];
             let last = edges.len();
             for (column, from, to) in ties {

@@ -23,13 +23,13 @@ struct Link {
 
 impl Link {
     fn record(how: &'static str, named: Named) -> Self {
-        let node = Node { label: named.name.clone(), note: how, to: named.to.clone() };
+        let node = Node { label: named.name.clone(), note: how, to: named.to.clone(), is_subject: false };
         Self { how, what: Cell::Named(named), node }
     }
 
     fn said(how: &'static str, what: impl Into<String>) -> Self {
         let what = what.into();
-        Self { how, node: Node { label: what.clone(), note: how, to: None }, what: Cell::Text(what) }
+        Self { how, node: Node { label: what.clone(), note: how, to: None, is_subject: false }, what: Cell::Text(what) }
     }
 }
 
@@ -53,7 +53,7 @@ impl Lineage {
     ) -> Self {
         let (before, before_count) = folded(comes_from(view, credentials, names));
         let (after, after_count) = folded(comes_of(view, access, credentials, more, names));
-        let own = Node { label: view.record.name.clone(), note: "", to: None };
+        let own = Node { label: view.record.name.clone(), note: "", to: None, is_subject: true };
         let edges = vec![(0..before.len()).map(|n| (n, 0)).collect(), (0..after.len()).map(|n| (0, n)).collect()];
         let (mut rows, mut nodes) = (Vec::new(), vec![Vec::new(), vec![own], Vec::new()]);
         for (side, links) in [(0, before), (2, after)] {
