@@ -167,6 +167,10 @@ on_localhost! {
         let other_hash = format!("sha256:{}", "0".repeat(64));
         let stale = browser.post(&link, &[("content_hash", &other_hash), ("decision", "approve")]).await.expect(409);
         assert!(stale.text.contains("request_changed"), "{}", stale.text);
+        // What was typed is lost in none of these.
+        let typed = [("content_hash", hash.as_str()), ("decision", "deny"), ("comment", "not <so> \u{202e}fast")];
+        let again = browser.post(&link, &typed).await.expect(422);
+        assert!(again.text.contains("not &#60;so&#62; \u{fffd}fast</textarea>") && again.text.contains("<code>comment</code>"), "{}", again.text);
         for bad in [vec![("decision", "approve")], vec![("content_hash", "x"), ("decision", "perhaps")], vec![("content_hash", "x"), ("decision", "deny"), ("more", "x")]] {
             browser.post(&link, &bad).await.expect(400);
         }
@@ -174,7 +178,8 @@ on_localhost! {
         answer(&browser, &link, &page, "deny", "").await.expect(303);
         assert_eq!(state(&world, &id).await, "denied");
         // What is decided is decided.
-        answer(&browser, &link, &page, "approve", "").await.expect(409);
+        let late = answer(&browser, &link, &page, "approve", "too <late>").await.expect(409);
+        assert!(late.text.contains("too &#60;late&#62;"), "{}", late.text);
     }
 
     async fn s7_a_stale_or_phishable_sign_in_neither_sees_nor_answers(world: World, hooks: Hooks) {
