@@ -6,6 +6,7 @@ mod door;
 mod home;
 mod identity;
 mod inventory;
+mod live;
 mod log;
 mod making;
 mod requests;
