@@ -9,6 +9,7 @@ mod inventory;
 mod live;
 mod log;
 mod making;
+mod problems;
 mod requests;
 mod stop;
 mod watch;

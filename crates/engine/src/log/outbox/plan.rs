@@ -193,9 +193,11 @@ mod tests {
     }
 
     #[test]
-    fn a_link_leads_to_the_first_subject_that_has_a_place() {
-        let subjects = ["opt_1".to_owned(), "req_2".to_owned(), "idn_3".to_owned()];
-        assert_eq!(link("https://t.example", &subjects).as_deref(), Some("https://t.example/v1/requests/req_2"));
+    fn a_link_leads_to_the_page_of_the_first_subject_that_has_one() {
+        let id = |prefix: &str| format!("{prefix}_{}", "0".repeat(26));
+        let subjects = [id("opt"), id("req"), id("idn")];
+        let page = format!("https://t.example/requests/{}", id("req"));
+        assert_eq!(link("https://t.example", &subjects), Some(page));
         assert_eq!(link("https://t.example", &[]), None);
     }
 

@@ -162,3 +162,48 @@ async fn r72_a_page_shows_the_proof_by_itself_also_when_its_server_was_away() {
     assert_eq!(browser.run("document.querySelector('main > div') === kept").await, json!(true));
     assert_eq!(browser.run("document.activeElement.closest('.work') !== null").await, json!(true));
 }
+
+#[tokio::test]
+#[ignore = "long: measures what a hundred open pages cost"]
+async fn what_a_hundred_open_pages_cost() {
+    const LONG: Duration = Duration::from_secs(30);
+    let world = without_a_worker().await;
+    let proof = stopped(&world).await;
+    let cost = async |what: &str, changes_each: Option<Duration>| {
+        let (begun, before) = (Instant::now(), world.server.processor_time());
+        let mut changes = 0;
+        while begun.elapsed() < LONG {
+            match changes_each {
+                Some(pause) => {
+                    let body = json!({"name": format!("Rex {changes}")});
+                    world.post(&world.admin, "/v1/people", body).await.expect(201);
+                    changes += 1;
+                    tokio::time::sleep(pause).await;
+                }
+                None => tokio::time::sleep(Duration::from_millis(200)).await,
+            }
+        }
+        let share = (world.server.processor_time() - before).as_secs_f64() / begun.elapsed().as_secs_f64();
+        println!("{what}: {:.2} % of a core, {changes} changes", share * 100.0);
+        share
+    };
+    let often = Some(Duration::from_millis(200));
+    let idle = cost("no page, nothing happens", None).await;
+    let busy = cost("no page, others change things", often).await;
+    let mut pages = Vec::new();
+    for n in 0..7 {
+        let (_, token) = world.person(&format!("Reader {n}"), &["security"]).await;
+        for _ in 0..if n < 6 { 15 } else { 10 } {
+            let mut live = Live::open(&world, &token, &proof).await;
+            live.told().await.unwrap();
+            pages.push(tokio::spawn(async move { while live.told().await.is_some() {} }));
+        }
+    }
+    assert_eq!(pages.len(), 100);
+    let open = cost("a hundred pages, nothing happens", None).await - idle;
+    let beside = cost("a hundred pages, others change things", often).await - busy;
+    println!("a hundred pages cost {:.2} % of a core, and {:.2} % beside changes", open * 100.0, beside * 100.0);
+    assert!(pages.iter().all(|page| !page.is_finished()));
+    // Unoptimised, beside other tests; the figure of a release is a fraction.
+    assert!(open < 0.05 && beside < 0.10, "{open} {beside}");
+}
