@@ -101,8 +101,7 @@ impl Directory {
             Places::default(),
             stopped,
         );
-        let this =
-            Self { link: format!("{}/enter/{link}", desk.url), stop, served: tokio::spawn(served) };
+        let this = Self { link: format!("{}/enter/{link}", desk.url), stop, served: tokio::spawn(served) };
         let provider = json!({
             "name": "Harbour's directory (the demo)", "issuer": desk.url, "client_id": CLIENT, "phishing_resistant": [METHOD],
         });
@@ -232,7 +231,8 @@ impl Desk {
         let headers = [
             (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
             (header::CONTENT_SECURITY_POLICY, policy),
-            (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+            // Not `no-referrer`: a browser would then not say of a form where it comes from.
+            (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
             (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
             (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
         ];

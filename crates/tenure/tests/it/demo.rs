@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::browser::{Browser, Page};
 use crate::on_one;
+use crate::passkeys::devtools::Chromium;
 use crate::world::{WRAPPED, jwts};
 
 /// The steps, in their order.
@@ -313,7 +314,8 @@ async fn its_link_opens_the_console_as_whom_one_likes_once_and_it_looks_lived_in
     assert_eq!((&me["assurance"]["method"], &me["fresh"]), (&json!("oidc"), &json!(true)), "{me}");
     let sam = me["person"]["id"].as_str().unwrap();
     let told = demo.read(&browser, &format!("/v1/log/timeline?subject={sam}&limit=50")).await;
-    let kinds: Vec<&str> = told["items"].as_array().unwrap().iter().map(|event| event["kind"].as_str().unwrap()).collect();
+    let kinds: Vec<&str> =
+        told["items"].as_array().unwrap().iter().map(|event| event["kind"].as_str().unwrap()).collect();
     assert!(kinds.contains(&"sign_in.bound") && kinds.contains(&"session.started"), "{kinds:?}");
 
     // Months of it, and something of everything that waits.
@@ -324,7 +326,10 @@ async fn its_link_opens_the_console_as_whom_one_likes_once_and_it_looks_lived_in
     }
     assert!(items("/v1/requests?state=open").await.len() >= 4);
     assert_eq!(items("/v1/removals?state=held").await.len(), 1);
-    assert!(!items("/v1/exceptions?state=active").await.is_empty() && !items("/v1/transfers?state=offered").await.is_empty());
+    assert!(
+        !items("/v1/exceptions?state=active").await.is_empty()
+            && !items("/v1/transfers?state=offered").await.is_empty()
+    );
     let states: std::collections::BTreeSet<String> =
         items("/v1/identities?limit=200").await.iter().map(|one| one["state"].as_str().unwrap().to_owned()).collect();
     assert!(["active", "pending", "retired", "suspended"].iter().all(|state| states.contains(*state)), "{states:?}");
@@ -344,6 +349,20 @@ async fn its_link_opens_the_console_as_whom_one_likes_once_and_it_looks_lived_in
 
     terminate(&demo.child);
     assert_eq!(ended(demo.child, demo.temporary.path()), (0, String::new()));
+}
+
+#[tokio::test]
+async fn its_link_works_in_a_real_browser() {
+    let demo = Kept::start();
+    let mut browser = Chromium::start().await;
+    for (subject, name) in [("sam", "Sam Rivera"), ("max", "Max Brandt")] {
+        browser.open(if subject == "sam" { demo.link.clone() } else { demo.directory() }.as_str()).await;
+        browser.click(&format!("button[value=\"{subject}\"]")).await;
+        let is_home = format!(
+            "location.pathname === '/' && document.querySelector('.account > summary')?.textContent === {name:?}"
+        );
+        browser.until(&is_home).await;
+    }
 }
 
 on_one! {

@@ -21,7 +21,7 @@ on_one! {
             (browser(&world, Method::GET, "/sign-in?nonsense=1"), 422, "nonsense"),
             (browser(&world, Method::POST, "/sign-in/invitation").form(&[("invitation", &large)]), 413, "body_too_large"),
             (browser(&world, Method::POST, "/identities/new").form(&[("purpose", &large)]), 413, "body_too_large"),
-            (browser(&world, Method::POST, "/sign-in/invitation").body("{}"), 415, "media_type_unsupported"),
+            (browser(&world, Method::POST, "/sign-in/invitation").body("{}"), 400, "body_malformed"),
         ] {
             let told = fetch(&world.owner, request).await.expect(status);
             is_sound(&told);
