@@ -9,6 +9,7 @@ pub mod log;
 pub mod notices;
 pub mod overview;
 pub mod ownership;
+pub mod pages;
 pub mod passkeys;
 pub mod people;
 pub mod person_access;

@@ -250,7 +250,9 @@ impl WorkloadKey {
         }
     }
 
-    fn compact(&self, typ: &str, claims: &Value) -> String {
+    /// A signed JSON Web Token of this type (RFC 7519, RFC 8725 §3.11) over these claims, which names the key by its
+    /// thumbprint.
+    pub fn compact(&self, typ: &str, claims: &Value) -> String {
         self.signed(&json!({"alg": self.algorithm(), "kid": self.thumbprint(), "typ": typ}), claims)
     }
 

@@ -74,20 +74,67 @@
     if (event.key === '/') search?.select();
   });
 
-  // What is still going on is read again until it is over.
-  const follow = async (live) => {
-    await new Promise((done) => { setTimeout(done, Number(live.dataset.live)); });
-    if (document.hidden) return follow(live);
-    try {
-      const answer = await fetch(location.href, { credentials: 'same-origin', redirect: 'error' });
-      const next = new DOMParser().parseFromString(await answer.text(), 'text/html').querySelector('main > div');
-      if (!answer.ok || !next) return follow(live);
-      live.replaceWith(next);
-      tell();
-      return next.dataset.live ? follow(next) : undefined;
-    } catch {
-      return follow(live);
+  // What is still going on is told as it comes in. Only what differs is put in its place: focus stays where it is, and
+  // what is read out is what is new.
+  const hasWords = (node) => [...node.childNodes].some((child) => child.nodeType === Node.TEXT_NODE && child.data.trim());
+  const isAlike = (one, other) => one.cloneNode(false).isEqualNode(other.cloneNode(false));
+  const renew = (old, next) => {
+    if (old.isEqualNode(next)) return;
+    if (!isAlike(old, next) || !next.children.length || hasWords(next) || hasWords(old)) {
+      old.replaceWith(next);
+      return;
     }
+    renewInside(old, next);
+  };
+  const renewInside = (old, next) => {
+    const [now, then] = [[...old.children], [...next.children]];
+    then.forEach((child, n) => { if (now[n]) renew(now[n], child); else old.append(child); });
+    now.slice(then.length).forEach((child) => child.remove());
+  };
+  // Shows a part as it is now; whether it still changes.
+  const show = (live, html) => {
+    const next = new DOMParser().parseFromString(html, 'text/html').querySelector('main > div, body > div');
+    if (!next) return true;
+    if (!next.dataset.live) delete live.dataset.live;
+    renewInside(live, next);
+    tell();
+    return next.dataset.live !== undefined;
+  };
+  const follow = (live) => {
+    // A page that nobody looks at holds no connection: over HTTP/1.1 a browser has six.
+    if (document.hidden) {
+      document.addEventListener('visibilitychange', () => follow(live), { once: true });
+      return;
+    }
+    const source = new EventSource(live.dataset.live);
+    const away = () => {
+      if (!document.hidden) return;
+      stop();
+      follow(live);
+    };
+    const stop = () => {
+      source.close();
+      document.removeEventListener('visibilitychange', away);
+    };
+    document.addEventListener('visibilitychange', away);
+    source.addEventListener('message', (event) => { if (!show(live, event.data)) stop(); });
+    source.addEventListener('error', () => {
+      // A connection that was lost the browser opens again; one that was refused is said by the page itself.
+      if (source.readyState !== EventSource.CLOSED) return;
+      stop();
+      setTimeout(() => readAgain(live), 5000);
+    });
+  };
+  const readAgain = async (live) => {
+    try {
+      const answer = await fetch(location.href, { credentials: 'same-origin', redirect: 'manual' });
+      const isRefused = answer.status >= 400 && answer.status < 500 && answer.status !== 429;
+      if (answer.type === 'opaqueredirect' || isRefused) return location.reload();
+      if (answer.ok && !show(live, await answer.text())) return undefined;
+    } catch {
+      // The server is away for the moment.
+    }
+    return follow(live);
   };
   const live = document.querySelector('[data-live]');
   if (live) follow(live);

@@ -12,6 +12,7 @@
 
 pub mod address;
 pub mod assets;
+pub mod demo;
 pub mod directory;
 pub mod door;
 pub mod entry;

@@ -2,6 +2,7 @@
 
 use askama::Template;
 use tenure_api::log::{FeedEvent, InclusionProof};
+use tenure_api::pages::is_id;
 use tenure_api::views::Names;
 
 use crate::address::Address;
@@ -10,7 +11,7 @@ use crate::entry::Entry;
 use crate::frame::Frame;
 use crate::list::Cell;
 use crate::markup::filters;
-use crate::records::{Named, is_id};
+use crate::records::Named;
 use crate::when::{self, When};
 
 /// What happened, the newest first.

@@ -1,33 +1,15 @@
 //! Records as pages name them: by what people call them, leading to the page of each that has one.
 
 use askama::Template;
+use tenure_api::pages::{self, is_id};
 use tenure_api::views::Names;
 
 use crate::address::Address;
 use crate::markup::Markup;
 
-/// Where the pages of each sort of record are, by the prefix of its ids.
-const PAGES: &[(&str, &str)] = &[
-    ("app", "/applications"),
-    ("cla", "/cloud-accounts"),
-    ("exc", "/exceptions"),
-    ("fin", "/findings"),
-    ("idn", "/identities"),
-    ("per", "/people"),
-    ("rct", "/receipts"),
-    ("rem", "/removals"),
-    ("req", "/requests"),
-    ("res", "/resources"),
-    ("rvw", "/reviews"),
-    ("tea", "/teams"),
-    ("tra", "/transfers"),
-    ("ven", "/vendors"),
-];
-
 /// The page of a record, if its sort has one.
 pub fn page_of(id: &str) -> Option<Address> {
-    let (prefix, _) = id.split_once('_').filter(|_| is_id(id))?;
-    PAGES.iter().find(|(known, _)| *known == prefix).map(|(_, pages)| Address::new(*pages).below(id))
+    pages::list_of(id).map(|list| Address::new(list).below(id))
 }
 
 /// A record with the name that people know it by.
@@ -117,13 +99,6 @@ impl Linked {
 }
 
 impl Markup for Linked {}
-
-/// Whether a text is of the form of an id: a prefix of three letters, `_` and 26 characters.
-pub fn is_id(text: &str) -> bool {
-    text.split_once('_').is_some_and(|(prefix, rest)| {
-        prefix.len() == 3 && rest.len() == 26 && rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-    })
-}
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,7 @@ use crate::address::Address;
 use crate::frame::Frame;
 use crate::identities;
 use crate::list::{Cell, Column, End, ListPage, Parts, Table};
-use crate::markup::filters;
+use crate::markup::{Markup, filters};
 use crate::records::Named;
 use crate::state::{Shape, State};
 use crate::text;
@@ -130,6 +130,20 @@ struct Line {
 #[template(path = "receipt.html")]
 pub struct ReceiptPage {
     frame: Frame,
+    proof: Proof,
+}
+
+impl ReceiptPage {
+    /// The page of a receipt; the title says what was stopped.
+    pub fn new(frame: Frame, proof: Proof) -> Self {
+        Self { frame: Frame { title: proof.title(), ..frame }, proof }
+    }
+}
+
+/// The proof of a revocation, point by point: what a receipt's page shows, and is told of while it comes in.
+#[derive(Template)]
+#[template(path = "proof.html")]
+pub struct Proof {
     kind: String,
     what: Named,
     state: State,
@@ -147,16 +161,16 @@ pub struct ReceiptPage {
     id: String,
 }
 
-impl ReceiptPage {
-    /// The page of a receipt; the title says what was stopped.
-    pub fn new(frame: Frame, view: ReceiptView, names: &Names) -> Self {
-        let now = frame.now;
+impl Markup for Proof {}
+
+impl Proof {
+    /// The proof of a receipt.
+    pub fn new(view: ReceiptView, names: &Names, now: Timestamp) -> Self {
         let (kind, what) = target(&view.receipt.target, names);
         let receipt = &view.receipt;
         let micros = receipt.in_force_at.since(receipt.asked_at).as_micros();
         let returning = receipt.returning.clone().unwrap_or_default();
         Self {
-            frame: Frame { title: format!("{}: {}", text::REVOCATION, what.name), ..frame },
             kind: text::plain(kind),
             state: state(view.state),
             reason: text::reason(&receipt.reason),
@@ -181,6 +195,20 @@ impl ReceiptPage {
             id: receipt.id.to_string(),
             what,
         }
+    }
+
+    /// Whether every point has answered.
+    pub const fn is_done(&self) -> bool {
+        self.is_done
+    }
+
+    fn title(&self) -> String {
+        format!("{}: {}", text::REVOCATION, self.what.name)
+    }
+
+    /// Where it is told as it comes in.
+    fn live(&self) -> Address {
+        Address::new("/receipts").below(&self.id).verb("live")
     }
 }
 

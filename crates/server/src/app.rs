@@ -10,6 +10,7 @@ use crate::contract::api::Operations;
 use crate::limits::admission::Admission;
 use crate::limits::attempts::Attempts;
 use crate::limits::streams::Streams;
+use crate::limits::watched::Watched;
 use crate::timings::Timings;
 
 /// What handlers share: one pointer, since axum copies it several times for every request.
@@ -25,6 +26,8 @@ pub(crate) struct Shared {
     pub requests: Arc<Admission>,
     /// Streams that are open.
     pub streams: Arc<Streams>,
+    /// What open pages look at.
+    pub watched: Arc<Watched>,
     /// How long requests took.
     pub timings: Arc<Timings>,
     operations: Operations,
@@ -46,6 +49,7 @@ impl App {
             sign_ins: Arc::new(Attempts::new()),
             requests: Arc::default(),
             streams: Arc::default(),
+            watched: Arc::default(),
             timings: Arc::default(),
             operations,
         }))

@@ -12,7 +12,12 @@ use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, Ver
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
+use tenure_api::pages;
 use tenure_api::problem::Problem;
+use tenure_console::address::Address;
+use tenure_console::problem::Way;
+use tenure_console::records::page_of;
+use tenure_console::text;
 use tenure_core::base::problem::Reason;
 use tenure_core::store::idempotency::KeptAnswer;
 use tenure_core::store::row::RowKey;
@@ -28,6 +33,7 @@ use crate::caller::operator::{Asker, Operator};
 use crate::contract::body::body_within;
 use crate::contract::condition;
 use crate::contract::error::{self, Failure, status_headers};
+use crate::contract::page::problem_page;
 use crate::contract::reply::GivenOnce;
 use crate::contract::request_id;
 use crate::contract::source::Source;
@@ -39,6 +45,14 @@ use crate::timings;
 
 /// Routes of the management API that read a body before they know who asks.
 const OPEN: &[&str] = &["/v1/setup", "/v1/enrol", "/v1/identities/{id}/complete-task"];
+
+/// Where the API has environments.
+const ENVIRONMENTS: &str = "/v1/environments";
+
+/// The media type of problems (RFC 9457).
+const PROBLEM: &str = "application/problem+json";
+/// Headers that are about the body that they come with.
+const OF_A_BODY: [HeaderName; 2] = [header::CONTENT_TYPE, header::CONTENT_LENGTH];
 
 /// The route that a request takes, as the router spells it; empty if it takes none.
 fn route_of(extensions: &Extensions) -> &str {
@@ -62,7 +76,37 @@ pub(crate) async fn every(State(app): State<App>, request: Request, next: Next) 
     let admitted = async |request| admit(app, request, with_nonce).await;
     let told = async |request| tell_budgets(request, admitted).await;
     let caught = async |request| AssertUnwindSafe(told(request)).catch_unwind().await.unwrap_or_else(error::panicked);
-    name_request(app, request, caught).await
+    let shown = async |request| show_problems(request, caught).await;
+    name_request(app, request, shown).await
+}
+
+/// Whether an address is no person's: the API's, or one of a protocol's or a monitor's.
+fn is_of_software(path: &str) -> bool {
+    const PREFIXES: [&str; 4] = ["/v1/", "/env/", "/.well-known/", "/problems/"];
+    const PATHS: [&str; 5] = ["/v1", "/livez", "/readyz", "/metrics", "/openapi.json"];
+    PREFIXES.iter().any(|prefix| path.starts_with(prefix)) || PATHS.contains(&path)
+}
+
+/// What did not work is a page for a browser that asked for one, whoever in here refused it.
+async fn show_problems(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+    let wanted = request.headers().get(header::ACCEPT).and_then(|wanted| wanted.to_str().ok()).unwrap_or_default();
+    let is_wanted = wanted.contains("text/html") && !is_of_software(request.uri().path());
+    let response = next(request).await;
+    let is_problem = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == PROBLEM);
+    if !is_wanted || !is_problem {
+        return response;
+    }
+    let (told, body) = response.into_parts();
+    let body = axum::body::to_bytes(body, MAX_KEPT).await.unwrap_or_default();
+    let Ok(problem) = serde_json::from_slice::<Problem>(&body) else {
+        return Response::from_parts(told, Body::from(body));
+    };
+    let mut page = problem_page(Failure::of(problem), vec![Way { to: "/".to_owned(), word: text::TO_HOME }]);
+    // What its head says besides (which methods, when to come again) is said all the same.
+    for (name, value) in told.headers.iter().filter(|(name, _)| !OF_A_BODY.contains(name)) {
+        page.headers_mut().entry(name).or_insert_with(|| value.clone());
+    }
+    page
 }
 
 /// A request beyond a bound is answered at once, and nothing of it is read.
@@ -352,6 +396,7 @@ async fn under_condition(
 async fn name_records(app: &App, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let route = route_of(request.extensions());
     let is_named = route.starts_with("/v1/") && shows_a_credential(request.headers());
+    let route = route.to_owned();
     let asker = Asker::default();
     let mut request = request;
     request.extensions_mut().insert(asker.clone());
@@ -369,10 +414,31 @@ async fn name_records(app: &App, request: Request, next: impl AsyncFnOnce(Reques
         Some(caller) => Box::pin(names::of(&app.kernel, caller, named::mentions(&bytes))).await.unwrap_or_default(),
         None => BTreeMap::new(),
     };
+    if let Some(link) = page_link(app, &route, &bytes) {
+        parts.headers.insert(header::LINK, link);
+    }
     let with_names = (!names.is_empty()).then(|| with_names(&bytes, &names)).flatten();
     let bytes = with_names.unwrap_or(bytes);
     parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
     Response::from_parts(parts, Body::from(bytes))
+}
+
+/// The address of the page on which people look at the record that an answer is (RFC 8288), if its sort has one. An
+/// environment's id is its name, and it has no other member that says what it is: it is known by its route.
+fn page_link(app: &App, route: &str, json: &[u8]) -> Option<HeaderValue> {
+    #[derive(serde::Deserialize)]
+    struct Record {
+        id: Option<String>,
+        name: Option<String>,
+    }
+    let record: Record = serde_json::from_slice(json).ok()?;
+    let page = match record.id {
+        Some(id) => page_of(&id)?,
+        None if route.starts_with(ENVIRONMENTS) => Address::new(pages::ENVIRONMENTS).below(&record.name?),
+        None => return None,
+    };
+    let text = format!("<{}{page}>; rel=\"alternate\"; type=\"text/html\"", app.kernel.settings().public_url);
+    HeaderValue::try_from(text).ok()
 }
 
 /// An object in JSON with the member `names`.

@@ -48,7 +48,7 @@ fn layered(kernel: Arc<Kernel>, apis: [Api<App>; 2]) -> Router {
     let app = App::new(kernel, apis.iter().flat_map(Api::operations).cloned().collect());
     let [bounded, streams] = apis.map(Api::into_router);
     bounded
-        .fallback(console::no_such_address)
+        .fallback(error::no_such_route)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(axum::middleware::from_fn(layers::in_time))
         // Streams live longer than any request's bound; each of their steps is bounded by itself.

@@ -27,7 +27,7 @@ pub(crate) fn apis(is_described: bool) -> [Api<App>; 2] {
     let rooms =
         [v1::routes, protocols::routes, sign_in::routes, approve::routes, console::routes, health::routes, routes];
     let bounded = rooms.into_iter().fold(Api::new(is_described), |api, routes| routes(api));
-    [bounded, v1::streams(Api::new(is_described))]
+    [bounded, [v1::streams, console::streams].into_iter().fold(Api::new(is_described), |api, routes| routes(api))]
 }
 
 /// Every address of the server, pages included, as its routes spell them.

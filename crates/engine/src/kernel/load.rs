@@ -95,6 +95,15 @@ impl Kernel {
         self.one::<T>(id).await?.ok_or(OpError::NotFound(what))
     }
 
+    /// At which revision each of these rows is, none where there is no row, and how long the log was when that was read.
+    ///
+    /// # Errors
+    /// The store can't answer, or one of the rows was altered outside Tenure.
+    pub async fn revisions(&self, rows: &[RowKey]) -> Result<(Vec<Option<u64>>, u64), OpError> {
+        let read = self.store.load(rows).await?;
+        Ok((read.rows.iter().map(|row| row.as_ref().map(|row| row.revision)).collect(), read.head))
+    }
+
     /// The identity with all that its decisions rest on.
     pub(crate) async fn know(&self, id: IdentityId) -> Result<Option<KnownIdentity>, OpError> {
         match self.one::<Identity>(id).await? {

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
+use tenure_api::pages::is_id;
 use tenure_api::request::{Brief, BriefFact, is_free_text};
 use tenure_core::identity::Identity;
 use tenure_core::identity::template::Template;
@@ -353,12 +354,6 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 
 const fn is_of_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
-}
-
-fn is_id(word: &str) -> bool {
-    word.split_once('_').is_some_and(|(prefix, rest)| {
-        prefix.len() == 3 && rest.len() == 26 && rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-    })
 }
 
 fn shown(field: &str, text: &str, names: &BTreeMap<String, String>) -> String {

@@ -70,7 +70,7 @@ pub async fn offer_setup(kernel: &Kernel) -> Result<Option<Secret<String>>, OpEr
 pub async fn set_up(kernel: &Kernel, ask: Setup) -> Result<SetupDone, OpError> {
     let now = kernel.now();
     if kernel.store.head().await?.size > 0 {
-        return Err(OpError::Setup("set-up was done before; ask an administrator for an operator token"));
+        return Err(OpError::Setup("set-up was done before"));
     }
     let good = Parsed::parse(&ask.setup_token).ok().filter(|parsed| {
         parsed.kind() == OpaqueKind::Setup

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Redirect};
 use axum::routing::get;
 use serde::Deserialize;
 use tenure_api::log::{FeedEvent, InclusionProof};
+use tenure_api::pages::is_id;
 use tenure_console::address::Address;
 use tenure_console::frame::Place;
 use tenure_console::log::{EntryPage, LogPage};
@@ -14,6 +15,7 @@ use tenure_console::text;
 use tenure_core::identity::Identity;
 use tenure_core::store::row::Position;
 use tenure_engine::kernel::error::OpError;
+use tenure_engine::kernel::names::Named as _;
 use tenure_engine::kernel::query::ListAsk;
 use tenure_engine::log::{reading, timeline};
 use tenure_engine::matters::policies;
@@ -51,14 +53,18 @@ async fn log(State(app): State<App>, reader: Reader, about: Result<Query<About>,
         newest(&app, &reader, before).await?
     } else {
         // A name is an identity's; ids of all sorts have a timeline.
-        let id = match subject.contains('_') && subject.len() == 30 {
+        let id = match is_id(&subject) {
             true => subject.clone(),
             false => meant::<Identity>(&app, caller, &subject).await?.to_string(),
         };
+        // Whoever may not read it learns no id of it, and not whether there is such a name.
+        let told = Box::pin(timeline::timeline(kernel, caller, &id, before, ENTRIES)).await?;
+        if id == Identity::NOBODY.to_string() {
+            return Err(OpError::NotFound("identity").into());
+        }
         if id != subject {
             return Ok(Redirect::to(&Address::new("/log").with("subject", id).to_string()).into_response());
         }
-        let told = Box::pin(timeline::timeline(kernel, caller, &id, before, ENTRIES)).await?;
         (told.items, told.before)
     };
     let names = names_in(&app, &reader.caller, &(&events, &subject)).await?;

@@ -10,6 +10,7 @@ mod deeds;
 mod directory;
 mod home;
 mod identities;
+mod live;
 mod log;
 mod making;
 mod reader;
@@ -18,24 +19,12 @@ mod requests;
 mod stop;
 mod watch;
 
-use axum::http::{HeaderMap, header};
-use axum::response::{IntoResponse, Response};
-use tenure_console::problem::Way;
-use tenure_console::text;
-
 use crate::app::App;
 use crate::contract::api::Api;
-use crate::contract::error;
-use crate::contract::page::problem_page;
 
-/// An address that there isn't: said as a page to whoever asks for one.
-pub(crate) async fn no_such_address(headers: HeaderMap) -> Response {
-    let failure = error::no_such_route().await;
-    let wanted = headers.get(header::ACCEPT).and_then(|wanted| wanted.to_str().ok()).unwrap_or_default();
-    if !wanted.contains("text/html") {
-        return failure.into_response();
-    }
-    problem_page(failure, vec![Way { to: "/".to_owned(), word: text::TO_HOME }])
+/// Routes whose replies are streams.
+pub(crate) fn streams(api: Api<App>) -> Api<App> {
+    receipts::streams(api)
 }
 
 pub(crate) fn routes(api: Api<App>) -> Api<App> {

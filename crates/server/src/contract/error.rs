@@ -79,10 +79,10 @@ pub(crate) fn problem_of(error: OpError) -> Problem {
             Problem::new(409, "request_repeated", "the same request is being carried out").hint("send it again in a second: it gets the answer of the first")
         }
         OpError::Setup(why) => {
-            let hint = if why.contains("done before") {
-                "ask an administrator for a token (`tenure person token`); where none is left, `tenure recover`"
+            let hint = if why.contains("has not been done") {
+                "open the server's address in a browser, or run `tenure setup`"
             } else {
-                "run `tenure setup`"
+                "sign in; who can't asks an administrator for an invitation (`tenure person invite`); where none is left, `tenure recover`"
             };
             Problem::new(409, "setup", "set-up").detail(why).hint(hint)
         }

@@ -4,3 +4,4 @@ pub(crate) mod admission;
 pub(crate) mod attempts;
 pub(crate) mod budgets;
 pub(crate) mod streams;
+pub(crate) mod watched;

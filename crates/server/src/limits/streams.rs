@@ -20,6 +20,8 @@ use crate::serve::shares::{Full, Share, Shares};
 const MAX_STREAMS: usize = 512;
 /// Of these, those of one caller.
 const MAX_OF_A_CALLER: usize = 16;
+/// Pages that are told of changes at once.
+const MAX_PAGES: usize = 1_024;
 /// Events that one step of a feed takes.
 const STEP: u16 = 64;
 /// Of the newest events as many bytes are held for whoever comes next.
@@ -29,6 +31,7 @@ const MAX_HELD: usize = 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Streams {
     open: Arc<Shares>,
+    pages: Arc<Shares>,
     newest: tokio::sync::Mutex<Newest>,
 }
 
@@ -46,7 +49,11 @@ struct Newest {
 
 impl Default for Streams {
     fn default() -> Self {
-        Self { open: Shares::new(MAX_STREAMS, MAX_OF_A_CALLER), newest: tokio::sync::Mutex::default() }
+        Self {
+            open: Shares::new(MAX_STREAMS, MAX_OF_A_CALLER),
+            pages: Shares::new(MAX_PAGES, MAX_OF_A_CALLER),
+            newest: tokio::sync::Mutex::default(),
+        }
     }
 }
 
@@ -66,6 +73,21 @@ impl Streams {
                 .detail(full)
                 .hint("close one of them, or read through one feed for all"),
         ))
+    }
+
+    /// Opens one more page that is told of changes. Pages keep nobody from a feed or an export, nor these from a page.
+    ///
+    /// # Errors
+    /// Too many are open.
+    pub(crate) fn open_page(&self, caller: &Caller) -> Result<Share, Failure> {
+        self.pages.take(Some(&caller.id()), None).map_err(|full| {
+            let detail = match full.of_key {
+                true => format!("{MAX_OF_A_CALLER} pages of yours are told of changes"),
+                false => format!("{MAX_PAGES} pages are told of changes"),
+            };
+            let problem = Problem::refusal(429, Reason::BudgetSpent).detail(detail);
+            Failure::of(problem.hint("close one of them, or read the page again"))
+        })
     }
 
     /// The events from a position on, at most a step of them; empty if there are none yet. The caller's right to read

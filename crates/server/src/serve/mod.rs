@@ -54,6 +54,18 @@ const MAX_BUFFER: usize = 64 * 1024;
 #[derive(Debug, Clone)]
 pub(crate) struct RequestSource(pub String);
 
+/// Whether the server stops: what lives longer than a request ends by itself then, and holds the stop up for nobody.
+#[derive(Debug, Clone)]
+pub(crate) struct Stop(watch::Receiver<bool>);
+
+impl Stop {
+    /// Waits until the server stops.
+    pub(crate) async fn begun(&mut self) {
+        // Where whoever could say so is gone, so is the server.
+        let _ = self.0.wait_for(|stops| *stops).await;
+    }
+}
+
 /// The prefix under which NAT64 writes IPv4 addresses (RFC 6052 §2.1): behind it are many sources, not one.
 const NAT64: [u16; 6] = [0x64, 0xff9b, 0, 0, 0, 0];
 
@@ -209,6 +221,7 @@ pub async fn serve(
             proxies: Arc::clone(&proxies),
             http: http.clone(),
             router: router.clone(),
+            stop: Stop(stop.clone()),
             watcher: graceful.watcher(),
         };
         let (tls, clients) = (listener.tls.clone(), listener.clients);
@@ -238,6 +251,7 @@ struct Served {
     proxies: Arc<Proxies>,
     http: Builder<TokioExecutor>,
     router: Router,
+    stop: Stop,
     watcher: hyper_util::server::graceful::Watcher,
 }
 
@@ -286,7 +300,7 @@ impl Served {
         http: Builder<TokioExecutor>,
         mutual: Option<MutualTls>,
     ) -> Result<(), ConnectionError> {
-        let Self { peer, connection, proxies, router, watcher, .. } = self;
+        let Self { peer, connection, proxies, router, stop, watcher, .. } = self;
         let asked = connection.asked();
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             let source = RequestSource::from(proxies.source(peer, request.headers()));
@@ -294,6 +308,7 @@ impl Served {
             let extensions = request.extensions_mut();
             extensions.insert(source);
             extensions.insert(connection.clone());
+            extensions.insert(stop.clone());
             if let Some(mutual) = &mutual {
                 extensions.insert(mutual.clone());
             }

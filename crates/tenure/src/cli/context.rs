@@ -94,7 +94,7 @@ pub async fn revision_if_any<T>(
 impl Context {
     /// From the global options.
     pub fn new(globals: Globals) -> Self {
-        Self { out: Output::new(globals.output, globals.ids), globals }
+        Self { out: Output::new(&globals.server, globals.output, globals.ids), globals }
     }
 
     /// The data folder.

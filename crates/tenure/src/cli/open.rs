@@ -2,8 +2,9 @@
 
 use clap::Args;
 use serde_json::json;
+use tenure_api::pages::is_id;
 use tenure_console::address::Address;
-use tenure_console::records::{is_id, page_of};
+use tenure_console::records::page_of;
 
 use super::context::Context;
 use super::failure::Failure;

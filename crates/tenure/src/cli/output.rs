@@ -6,6 +6,7 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table, presets};
 use serde::Serialize;
 use serde_json::Value;
 use tenure_api::ownership::Edited;
+use tenure_api::pages;
 use tenure_api::views::{Names, Page};
 use tenure_client::{ClientError, ListQuery};
 use tenure_core::base::text;
@@ -68,6 +69,8 @@ impl Search {
 
 /// The printer.
 pub struct Output {
+    /// The server's base URL, under which pages are.
+    server: String,
     format: Format,
     /// Whether ids are shown and not the names of what has them.
     ids: bool,
@@ -75,8 +78,16 @@ pub struct Output {
 
 impl Output {
     /// Prints like this.
-    pub const fn new(format: Format, ids: bool) -> Self {
-        Self { format, ids }
+    pub fn new(server: &str, format: Format, ids: bool) -> Self {
+        Self { server: server.trim_end_matches('/').to_owned(), format, ids }
+    }
+
+    /// Says where a request or a receipt is looked at: beside what may be read by a program.
+    pub fn tell_page(&self, id: &str) {
+        let is_looked_at = ["req_", "rct_"].iter().any(|prefix| id.starts_with(prefix));
+        if let (Some(page), true, false) = (pages::page_of(id), is_looked_at, self.is_json()) {
+            eprintln!("open: {}{page}", self.server);
+        }
     }
 
     /// Whether JSON is wanted.
@@ -99,7 +110,11 @@ impl Output {
                 *value = format!("{name} ({value})");
             }
         }
-        line(&paired(rows, width()))
+        line(&paired(rows, width()))?;
+        if let Some(id) = own {
+            self.tell_page(&id);
+        }
+        Ok(())
     }
 
     /// Prints a record that was changed, or the request that was opened about it.

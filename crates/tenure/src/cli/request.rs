@@ -246,7 +246,12 @@ impl Request {
             Self::Show { id } => {
                 let view = client.access_request(id).await?;
                 let shown = read(context, &view);
-                if context.out.is_json() { context.out.record(&view) } else { output::line(&shown) }
+                if context.out.is_json() {
+                    return context.out.record(&view);
+                }
+                output::line(&shown)?;
+                context.out.tell_page(&id.to_string());
+                Ok(())
             }
             Self::Approve { id, content_hash, comment } => {
                 let content_hash = voted_on(context, &client, id, content_hash, "Approve this").await?;

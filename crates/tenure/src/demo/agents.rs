@@ -82,25 +82,9 @@ pub async fn parent(harbour: &Organisation, gateway: &str, more: &More) -> anyho
         "Token exchange (RFC 8693): what both hold, within what the one's charter delegates to the other, for one task. The chain is in the record.",
     )?;
     let courier = harbour.places.id("identity:courier-agent")?;
-    let orders = harbour.places.id("resource-uri:orders-db")?;
-    let details = json!([{"type": "tenure_delegation", "actor": courier, "locations": [orders], "actions": ["write"], "task": "redirect"}]);
-    let details = details.to_string();
-    let fields = [
-        ("grant_type", "client_credentials"),
-        ("resource", harbour.places.id("server:production")?),
-        ("authorization_details", details.as_str()),
-    ];
-    let handed = ask(harbour, "support-agent", "token", &fields).await?;
-    ensure!(handed.status == 200, "the agent could not hand it on: {}", handed.body);
-    let subject_token = handed.text("/access_token")?;
-    let task = json!([{"type": "tenure_task", "task": "redirect"}]).to_string();
-    let fields = [
-        ("grant_type", EXCHANGE),
-        ("subject_token", subject_token.as_str()),
-        ("subject_token_type", ACCESS_TOKEN),
-        ("authorization_details", task.as_str()),
-    ];
-    let exchanged = aloud(harbour, "courier-agent", "token", &fields).await?;
+    let subject_token = handed_on(harbour, "support-agent").await?;
+    let task = task();
+    let exchanged = aloud(harbour, "courier-agent", "token", &exchange(&subject_token, &task)).await?;
     ensure!(exchanged.status == 200, "the exchange was refused: {}", exchanged.body);
     let derived = exchanged.text("/access_token")?;
     let before = harbour.wire.form_quiet(gateway, "/env/production/introspect", &[("token", &derived)]).await?;
@@ -122,6 +106,47 @@ pub async fn parent(harbour: &Organisation, gateway: &str, more: &More) -> anyho
     let own = decide(harbour, gateway, &more.id, &more.writing, "write").await?;
     ensure!(own.at("/decision") == &json!(false), "what it was given still works");
     Ok(())
+}
+
+/// An agent hands on to the courier what its charter lets it, and the courier acts for it, without a word.
+///
+/// # Errors
+/// Either is refused.
+pub async fn hand_on(harbour: &Organisation, parent: &str) -> anyhow::Result<()> {
+    let subject_token = handed_on(harbour, parent).await?;
+    let exchanged = ask(harbour, "courier-agent", "token", &exchange(&subject_token, &task())).await?;
+    ensure!(exchanged.status == 200, "the exchange was refused: {}", exchanged.body);
+    Ok(())
+}
+
+/// The token with which an agent lets the courier act for it.
+async fn handed_on(harbour: &Organisation, parent: &str) -> anyhow::Result<String> {
+    let courier = harbour.places.id("identity:courier-agent")?;
+    let orders = harbour.places.id("resource-uri:orders-db")?;
+    let details = json!([{"type": "tenure_delegation", "actor": courier, "locations": [orders], "actions": ["write"], "task": "redirect"}]);
+    let details = details.to_string();
+    let fields = [
+        ("grant_type", "client_credentials"),
+        ("resource", harbour.places.id("server:production")?),
+        ("authorization_details", details.as_str()),
+    ];
+    let handed = ask(harbour, parent, "token", &fields).await?;
+    ensure!(handed.status == 200, "the agent could not hand it on: {}", handed.body);
+    handed.text("/access_token")
+}
+
+/// The task for which the courier acts.
+fn task() -> String {
+    json!([{"type": "tenure_task", "task": "redirect"}]).to_string()
+}
+
+fn exchange<'a>(subject_token: &'a str, task: &'a str) -> [(&'a str, &'a str); 4] {
+    [
+        ("grant_type", EXCHANGE),
+        ("subject_token", subject_token),
+        ("subject_token_type", ACCESS_TOKEN),
+        ("authorization_details", task),
+    ]
 }
 
 async fn form(harbour: &Organisation, name: &str, fields: &[(&str, &str)]) -> anyhow::Result<Vec<(String, String)>> {

@@ -3,7 +3,9 @@
 use anyhow::{Context, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tenure_client::assertion::WorkloadKey;
+use tenure_client::assertion::{WorkloadKey, sign_registration};
+use tenure_core::base::time::Clock as _;
+use tenure_credentials::entropy::OsEntropy;
 
 use super::files;
 use super::organisation::Organisation;
@@ -40,7 +42,8 @@ pub async fn ephemeral(harbour: &Organisation) -> anyhow::Result<()> {
     )?;
     let (key, mut body) = asked(harbour, files::STAGING_JOB)?;
     let name = body.get("name").and_then(Value::as_str).context("the file has no name")?.to_owned();
-    let proof = key.registration_proof(&name, &format!("{}/env/staging", harbour.wire.url()));
+    let audience = format!("{}/env/staging", harbour.wire.url());
+    let proof = sign_registration(&key, &name, &audience, harbour.clock.now(), &OsEntropy);
     if let Some(body) = body.as_object_mut() {
         body.insert("token".into(), json!({"proof": proof}));
     }

@@ -23,6 +23,8 @@ pub const IDENTITIES: [&str; 7] = [
     include_str!("../../../../examples/organisation/identities/integrations.json"),
     include_str!("../../../../examples/organisation/identities/devices.json"),
 ];
+/// Identities that came and went before the story, and that came after it.
+pub const PAST: &str = include_str!("../../../../examples/organisation/past.json");
 /// A job that a template lets through.
 pub const STAGING_JOB: &str = include_str!("../../../../examples/organisation/requests/staging-job.json");
 /// A workload of production.

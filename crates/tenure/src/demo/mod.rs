@@ -6,11 +6,13 @@
 
 mod agents;
 mod approvals;
+mod directory;
 mod ending;
 mod files;
 mod leaving;
 mod organisation;
 mod page;
+mod past;
 mod story;
 mod triggers;
 mod using;
@@ -24,7 +26,9 @@ use std::sync::Arc;
 use anyhow::Context;
 use tenure_core::base::time::Span;
 
+use self::directory::Directory;
 use self::page::say;
+use self::past::PastClock;
 use crate::config::{Config, Listen};
 use crate::server;
 
@@ -61,18 +65,14 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     // Only what it made itself is removed, whichever way it ends.
     let _made = args.data.is_none().then(|| Made(folder.clone()));
-    let config = Config {
-        data: folder.clone(),
-        listen: Listen::Localhost(0),
-        transfer_window: TRANSFER_WINDOW,
-        removal_hold: REMOVAL_HOLD,
-        ..Config::default()
-    };
+    // What is left running has months behind it: its server's clock begins with them, and ends as the machine's.
+    let clock = PastClock::behind(if args.keep { past::BEGAN } else { Span::from_secs(0) });
     say!("A server of its own starts, and a small organisation is loaded.")?;
-    let running =
-        server::start(&config, Arc::new(server::SystemClock)).await.context("the demo's server can't start")?;
-    let ended = Box::pin(show(&args, &running.url, &folder)).await;
-    running.stop().await;
+    let config = Config { transfer_window: TRANSFER_WINDOW, removal_hold: REMOVAL_HOLD, ..settings(&folder, 0) };
+    let mut serves = Serves { running: None, clock };
+    serves.start(&config).await?;
+    let ended = Box::pin(show(&args, &mut serves, &folder)).await;
+    serves.stop().await;
     match ended {
         Ok(code) => Ok(code),
         // Whoever read along has had enough of it; not every step was shown.
@@ -81,29 +81,86 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn show(args: &Args, url: &str, folder: &Path) -> anyhow::Result<ExitCode> {
+/// How the demo's servers are set up.
+fn settings(folder: &Path, port: u16) -> Config {
+    Config {
+        data: folder.to_owned(),
+        listen: Listen::Localhost(port),
+        // Where the demo's directory of people is.
+        outbound_allow: vec!["127.0.0.1/32".to_owned()],
+        ..Config::default()
+    }
+}
+
+/// The demo's server.
+struct Serves {
+    running: Option<server::Running>,
+    clock: Arc<PastClock>,
+}
+
+impl Serves {
+    async fn start(&mut self, config: &Config) -> anyhow::Result<()> {
+        let clock = Arc::clone(&self.clock);
+        self.running = Some(server::start(config, clock).await.context("the demo's server can't start")?);
+        Ok(())
+    }
+
+    fn url(&self) -> &str {
+        self.running.as_ref().map_or("", |running| &running.url)
+    }
+
+    async fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop().await;
+        }
+    }
+}
+
+async fn show(args: &Args, serves: &mut Serves, folder: &Path) -> anyhow::Result<ExitCode> {
     let told = tokio::select! {
-        told = Box::pin(story::tell(url, folder, args.wire)) => told,
+        told = Box::pin(tell(args, serves, folder)) => told,
         stopped = server::terminated() => {
             stopped?;
             return Ok(ExitCode::FAILURE);
         }
     };
-    if let Err(error) = told {
-        if !is_closed_pipe(&error) {
-            say!("\nA step did not give what it should: {error:#}")?;
+    let directory = match told {
+        Ok(directory) => directory,
+        Err(error) => {
+            if !is_closed_pipe(&error) {
+                say!("\nA step did not give what it should: {error:#}")?;
+            }
+            return Ok(ExitCode::FAILURE);
         }
-        return Ok(ExitCode::FAILURE);
-    }
-    if args.keep {
-        what_to_try(url, folder)?;
-        server::terminated().await?;
-    } else {
+    };
+    let Some(directory) = directory else {
         say!(
             "\nNext:\n  tenure demo --keep    the same, and the server goes on: look around, ask, approve, cut\n  tenure demo --wire    the same with every call in full\n  tenure server         a server of your own: docs/get-started.md goes from there to a workload's first token"
         )?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let tried = what_to_try(serves.url(), folder, directory.link());
+    if tried.is_ok() {
+        server::terminated().await?;
     }
-    Ok(ExitCode::SUCCESS)
+    directory.close().await;
+    tried.map(|()| ExitCode::SUCCESS)
+}
+
+/// Tells the story, and what has happened since if the server is left running: then it gives the directory by which one
+/// signs in.
+async fn tell(args: &Args, serves: &mut Serves, folder: &Path) -> anyhow::Result<Option<Directory>> {
+    let clock = Arc::clone(&serves.clock);
+    let mut harbour = Box::pin(story::tell(serves.url(), folder, args.wire, &clock, args.keep)).await?;
+    if !args.keep {
+        return Ok(None);
+    }
+    // The story's windows are seconds; from here on they are what they are for everybody.
+    let port = serves.url().rsplit(':').next().and_then(|port| port.parse().ok()).context("the server has no port")?;
+    serves.stop().await;
+    serves.start(&settings(folder, port)).await?;
+    Box::pin(past::weeks(&mut harbour, folder)).await?;
+    Ok(Some(Directory::open(&harbour).await?))
 }
 
 /// A folder that goes with the demo.
@@ -130,11 +187,14 @@ fn fresh_folder() -> PathBuf {
     std::env::temp_dir().join(format!("tenure-demo-{:016x}", u64::from_le_bytes(random)))
 }
 
-fn what_to_try(url: &str, folder: &Path) -> anyhow::Result<()> {
+fn what_to_try(url: &str, folder: &Path, link: &str) -> anyhow::Result<()> {
     let folder = folder.display();
     let program = std::env::current_exe()?;
     page::verbatim(&format!(
-        "\nThe server keeps running at {url}; stop it with ctrl-c. In another terminal:\n\
+        "\nThe server keeps running at {url}, with four months behind it; stop it with ctrl-c. Its console, signed in as whom you like\
+         \n(the link is good once, in a browser of this machine):\n\
+         \n  {link}\n\
+         \nIn another terminal:\n\
          \n  alias tenure={}\
          \n  export TENURE_SERVER={url} TENURE_TOKEN_FILE={folder}/operator-token\n\
          \n  tenure identity list                 who is registered, and in which state\
@@ -151,12 +211,7 @@ fn what_to_try(url: &str, folder: &Path) -> anyhow::Result<()> {
          \n  tenure identity register -f new.json --token-file {folder}/people/olu.token\
          \n  tenure request list --state open\
          \n  tenure request approve req_… --token-file {folder}/people/max.token\
-         \n\nPeople really sign in, with a passkey or through a provider; from the first time that somebody does, operator tokens no longer\
-         \napprove. To try it, invite somebody, and open the link in a browser of this machine:\
-         \n\n  tenure person list\
-         \n  tenure person invite per_… --out invitation\
-         \n  tenure invitation confirm inv_… --token-file {folder}/people/bea.token\
-         \n  echo \"{url}/sign-in#invitation=$(cat invitation)\"",
+         \n\nFrom the first sign-in on, operator tokens no longer approve: then people vote in the console, each as themselves.",
         program.display()
     ))?;
     Ok(())

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
-use tenure_client::assertion::WorkloadKey;
+use tenure_client::assertion::{WorkloadKey, sign_enrolment};
 use tenure_core::base::time::{Clock, Timestamp};
+use tenure_credentials::entropy::OsEntropy;
 
 use super::files::{self, Places};
 use super::page::say;
+use super::past::PastClock;
 use super::wire::{Speaker, Wire};
 
 /// Somebody of the organisation.
@@ -35,8 +38,12 @@ impl Person {
 pub struct Organisation {
     /// The wire.
     pub wire: Wire,
-    /// When it was loaded.
+    /// The time that its server has.
+    pub clock: Arc<PastClock>,
+    /// The day from which the files count.
     pub now: Timestamp,
+    /// When operator tokens were handed out.
+    pub tokens_since: Timestamp,
     /// What the files' places stand for.
     pub places: Places,
     people: BTreeMap<String, Person>,
@@ -45,7 +52,7 @@ pub struct Organisation {
 
 impl Organisation {
     /// An empty one: the server's first administrator is made, with the token that it left in its folder.
-    pub async fn found(wire: Wire, folder: &Path) -> anyhow::Result<Self> {
+    pub async fn found(wire: Wire, folder: &Path, clock: Arc<PastClock>) -> anyhow::Result<Self> {
         let setup_token =
             std::fs::read_to_string(folder.join("setup-token")).context("the server left no set-up token")?;
         let name = "Ada Lindqvist";
@@ -60,7 +67,9 @@ impl Organisation {
         let id = done.text("/person/id")?;
         let mut this = Self {
             wire,
-            now: crate::server::SystemClock.now(),
+            now: clock.now(),
+            tokens_since: clock.now(),
+            clock,
             places: Places::default(),
             people: BTreeMap::new(),
             keys: BTreeMap::new(),
@@ -140,13 +149,7 @@ impl Organisation {
         for handle in roles.keys().map(String::as_str).chain(["pia"]) {
             let id = self.person(handle)?.id.clone();
             let made = self.wire.post(&ada.token, &format!("/v1/people/{id}/operator-tokens"), json!({})).await?;
-            let token = made.text("/operator_token")?;
-            let place = folder.join("people");
-            std::fs::create_dir_all(&place)?;
-            crate::server::write_secret(&place.join(format!("{handle}.token")), &token)?;
-            if let Some(person) = self.people.get_mut(handle) {
-                person.token = token;
-            }
+            self.hand_out(folder, handle, made.text("/operator_token")?)?;
         }
         let parts = ["/state", "/single_person"];
         say!(
@@ -176,6 +179,47 @@ impl Organisation {
             }
         }
         Ok(())
+    }
+
+    /// Hands new operator tokens to everybody who had one, as long as that is, or eight hours; whoever has left gets
+    /// none.
+    pub async fn renew_tokens(&mut self, folder: &Path, ttl: Option<&str>) -> anyhow::Result<()> {
+        let ada = self.ada()?.to_owned();
+        let holders = self.people.iter().filter(|(_, person)| !person.token.is_empty());
+        let holders: Vec<_> = holders.map(|(handle, person)| (handle.clone(), person.id.clone())).collect();
+        for (handle, id) in holders {
+            let path = format!("/v1/people/{id}/operator-tokens");
+            let made = self.wire.quiet(Method::POST, &ada, &path, Some(&json!({"ttl": ttl}))).await?;
+            if made.status == 422 {
+                continue;
+            }
+            ensure!(made.status == 201, "{handle} got no token: {}", made.body);
+            self.hand_out(folder, &handle, made.text("/operator_token")?)?;
+        }
+        self.tokens_since = self.clock.now();
+        Ok(())
+    }
+
+    /// Leaves somebody's token where whoever looks around finds it.
+    fn hand_out(&mut self, folder: &Path, handle: &str, token: String) -> anyhow::Result<()> {
+        let place = folder.join("people");
+        std::fs::create_dir_all(&place)?;
+        crate::server::write_secret(&place.join(format!("{handle}.token")), &token)?;
+        if handle == "ada" {
+            crate::server::write_secret(&folder.join("operator-token"), &token)?;
+        }
+        if let Some(person) = self.people.get_mut(handle) {
+            person.token = token;
+        }
+        Ok(())
+    }
+
+    /// Knows identities no longer that are none of the story's.
+    pub fn forget(&mut self, names: &[String]) {
+        for name in names {
+            self.places.ids.remove(&format!("identity:{name}"));
+            self.keys.remove(name);
+        }
     }
 
     /// Environments, data domains, applications, third parties, resources, standards, templates and packages.
@@ -240,7 +284,8 @@ impl Organisation {
         Ok(())
     }
 
-    async fn register(&mut self, kind: &str, name: &str, common: &Value, entry: &Value) -> anyhow::Result<()> {
+    /// Registers an identity as a file describes it, and has it approved as it needs.
+    pub async fn register(&mut self, kind: &str, name: &str, common: &Value, entry: &Value) -> anyhow::Result<()> {
         let key = WorkloadKey::generate();
         let jwk = key.public_jwk();
         let template = entry.get("template");
@@ -300,7 +345,7 @@ impl Organisation {
     async fn enrol(&self, owner: &str, id: &str, key: &WorkloadKey) -> anyhow::Result<()> {
         let join = self.wire.post(owner, &format!("/v1/identities/{id}/join-tokens"), json!({})).await?;
         let token = join.text("/join_token")?;
-        let proof = key.enrolment_proof(&token, &join.text("/audience")?)?;
+        let proof = sign_enrolment(key, &token, &join.text("/audience")?, self.clock.now(), &OsEntropy)?;
         let body = json!({"join_token": token, "jwk": key.public_jwk(), "proof": proof});
         self.wire.post("", "/v1/enrol", body).await.map(drop)
     }
@@ -338,7 +383,8 @@ impl Organisation {
         bail!("{request} is still open after everybody's vote")
     }
 
-    fn by_id(&self, id: &str) -> anyhow::Result<&Person> {
+    /// Somebody, by id.
+    pub fn by_id(&self, id: &str) -> anyhow::Result<&Person> {
         let found = self.people.values().find(|person| person.id == id);
         found.with_context(|| format!("nobody in the organisation is {id}"))
     }
@@ -369,11 +415,12 @@ impl Organisation {
 
     /// How many identities there are of each kind and tier.
     pub async fn census(&self) -> anyhow::Result<()> {
-        let page = self.wire.get(self.ada()?, "/v1/identities?limit=200").await?;
+        let page = self.wire.get(self.ada()?, "/v1/identities?limit=200&state=active").await?;
+        let known = self.places.ids.keys().filter(|name| name.starts_with("identity:")).count();
+        ensure!(page.items().count() == known, "of {known} identities {} are active", page.items().count());
         let mut counts: BTreeMap<String, [usize; 3]> = BTreeMap::new();
         for identity in page.items() {
             let text = |name: &str| identity.get(name).and_then(Value::as_str).unwrap_or_default();
-            ensure!(text("state") == "active", "{} is {}", text("name"), text("state"));
             let [low, medium, high] = counts.entry(text("kind").to_owned()).or_default();
             match text("tier") {
                 "low" => *low += 1,

@@ -1,14 +1,18 @@
 //! The story, chapter by chapter.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use serde_json::{Value, json};
-use tenure_client::assertion::WorkloadKey;
+use tenure_client::assertion::{WorkloadKey, sign};
+use tenure_core::base::time::Clock as _;
+use tenure_credentials::entropy::OsEntropy;
 
 use super::organisation::Organisation;
 use super::page::{Ink, Wait, inked, say, step};
+use super::past::{self, PastClock};
 use super::wire::{Answer, Wire};
 use super::workload::proof;
 use super::{agents, approvals, ending, leaving, triggers, using};
@@ -16,22 +20,32 @@ use super::{agents, approvals, ending, leaving, triggers, using};
 /// The longest wait for something that happens by itself.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Tells the story; an error is the first step that did not give what it should.
+/// Tells the story, after months of its past if there are to be some; an error is the first step that did not give what
+/// it should.
 #[expect(
     clippy::disallowed_methods,
     reason = "the demo is a client at the edge: it measures and reads its environment"
 )]
-pub async fn tell(url: &str, folder: &Path, full: bool) -> anyhow::Result<()> {
+pub async fn tell(
+    url: &str,
+    folder: &Path,
+    full: bool,
+    clock: &Arc<PastClock>,
+    with_past: bool,
+) -> anyhow::Result<Organisation> {
     let begun = Instant::now();
     step(
         1,
         "The organisation is loaded",
         "Harbour, a grocer, from examples/organisation: people from HR's feed, roles that two administrators give, identities of all kinds.",
     )?;
-    let mut harbour = Organisation::found(Wire::new(url, full)?, folder).await?;
+    let mut harbour = Organisation::found(Wire::new(url, full)?, folder, Arc::clone(clock)).await?;
     harbour.hire().await?;
     harbour.appoint(folder).await?;
     harbour.furnish().await?;
+    if with_past {
+        past::months(&mut harbour, folder).await?;
+    }
     harbour.populate().await?;
     harbour.census().await?;
 
@@ -59,7 +73,7 @@ pub async fn tell(url: &str, folder: &Path, full: bool) -> anyhow::Result<()> {
     ending::receipt(&harbour, &cut.receipt).await?;
     let log = ending::log(&harbour).await?;
     summary(&harbour, &cut, &log, begun.elapsed())?;
-    Ok(())
+    Ok(harbour)
 }
 
 /// What the reader has seen: what was refused, what was cut, what was proven, and how long it took.
@@ -110,7 +124,7 @@ impl Organisation {
     /// A proof by the workload's own key (RFC 7523).
     pub fn assertion(&self, key: &WorkloadKey, identity: &str, environment: &str) -> anyhow::Result<String> {
         let audience = format!("{}/env/{environment}", self.wire.url());
-        Ok(key.client_assertion(identity, &audience)?)
+        Ok(sign(key, identity.parse()?, &audience, self.clock.now(), &OsEntropy))
     }
 
     /// The question whether an identity may do something with the orders database.

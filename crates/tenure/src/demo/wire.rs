@@ -125,6 +125,11 @@ impl Wire {
         Ok(answer)
     }
 
+    /// A text that is everybody's to read.
+    pub async fn text(&self, path: &str) -> anyhow::Result<String> {
+        Ok(self.client.get(format!("{}{path}", self.url)).send().await?.error_for_status()?.text().await?)
+    }
+
     /// Posts without a word; anything but success is an error.
     pub async fn post(&self, token: &str, path: &str, body: Value) -> anyhow::Result<Answer> {
         self.must(Method::POST, token, path, body).await

@@ -4,8 +4,12 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use serde_json::Value;
+use reqwest::Method;
+use serde_json::{Value, json};
 
+use crate::browser::{Browser, Page};
+use crate::on_one;
+use crate::passkeys::devtools::Chromium;
 use crate::world::{WRAPPED, jwts};
 
 /// The steps, in their order.
@@ -228,4 +232,153 @@ fn stopped_in_the_middle_it_leaves_nothing_behind() {
     lines.for_each(drop);
     let (code, said) = ended(child, temporary.path());
     assert_eq!((code, said.as_str()), (1, ""));
+}
+
+/// A demo that was left running, with the address of its console and the link to it.
+struct Kept {
+    child: Child,
+    temporary: tempfile::TempDir,
+    url: String,
+    link: String,
+}
+
+impl Kept {
+    fn start() -> Self {
+        let temporary = tempfile::tempdir().unwrap();
+        let mut child = tenure(temporary.path(), &["demo", "--keep"]).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let mut said = String::new();
+        let (mut url, mut link) = (None, None);
+        while url.is_none() {
+            let line = lines.next().unwrap_or_else(|| panic!("it ended: {said}"));
+            link = link.or_else(|| line.trim().starts_with("http://127.0.0.1:").then(|| line.trim().to_owned()));
+            url = line.split_once("TENURE_SERVER=").map(|(_, rest)| rest.split(' ').next().unwrap().to_owned());
+            said.push_str(&line);
+            said.push('\n');
+        }
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, temporary, url: url.unwrap(), link: link.unwrap_or_else(|| panic!("no link: {said}")) }
+    }
+
+    fn directory(&self) -> String {
+        self.link.split("/enter/").next().unwrap().to_owned()
+    }
+
+    /// Chooses somebody of the directory, and follows to where that leads.
+    async fn becomes(&self, browser: &Browser, subject: &str) -> Page {
+        let page = browser.post(&format!("{}/as", self.directory()), &[("subject", subject)]).await.expect(303);
+        browser.follow(page, |_| false).await.expect(200)
+    }
+
+    async fn read(&self, browser: &Browser, path: &str) -> Value {
+        let page = browser.get(&format!("{}{path}", self.url)).await.expect(200);
+        serde_json::from_str(&page.text).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn its_link_opens_the_console_as_whom_one_likes_once_and_it_looks_lived_in() {
+    let demo = Kept::start();
+    let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let status = async |request: reqwest::RequestBuilder| request.send().await.unwrap().status().as_u16();
+    // Under another name, from another site, from another machine, and without the link, it is shut.
+    assert_eq!(status(http.get(&demo.link).header("host", "evil.example")).await, 421);
+    assert_eq!(status(http.get(demo.directory())).await, 403);
+    assert_eq!(status(http.get(format!("{}/enter/{}", demo.directory(), "A".repeat(43)))).await, 403);
+    let choice = format!("{}/as", demo.directory());
+    assert_eq!(status(http.post(&choice).header("origin", demo.directory()).form(&[("subject", "ada")])).await, 403);
+    let port: u16 = demo.directory().rsplit(':').next().unwrap().parse().unwrap();
+    let route = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+    if route.connect("192.0.2.1:9").is_ok() {
+        let own = route.local_addr().unwrap().ip();
+        let outside = std::net::TcpStream::connect_timeout(&(own, port).into(), std::time::Duration::from_secs(2));
+        assert!(own.is_loopback() || outside.is_err(), "it listens on {own}");
+    }
+
+    let browser = Browser::new();
+    let who = browser.get(&demo.link).await.expect(303);
+    let who = browser.get(&who.leads()).await.expect(200);
+    assert!(who.text.contains(">Sam Rivera<") && who.text.contains("security: "), "{}", who.text);
+    assert!(who.headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
+    // The link is good once; whoever used it finds the way back by it.
+    assert!(Browser::new().get(&demo.link).await.expect(403).text.contains("This link was used"));
+    assert_eq!(browser.get(&demo.link).await.expect(303).location.as_deref(), Some("/"));
+    let cookie = browser.cookie(&demo.directory(), "tenure-demo-directory").unwrap();
+    let foreign = http.post(&choice).header("cookie", format!("tenure-demo-directory={cookie}"));
+    assert_eq!(status(foreign.header("origin", "https://evil.example").form(&[("subject", "ada")])).await, 403);
+
+    let home = demo.becomes(&browser, "sam").await;
+    assert!(home.url.starts_with(&demo.url) && home.text.contains("Sam Rivera"), "{}", home.text);
+    // What it is, the log says: a sign-in by that provider.
+    let me = demo.read(&browser, "/v1/me").await;
+    assert_eq!((&me["assurance"]["method"], &me["fresh"]), (&json!("oidc"), &json!(true)), "{me}");
+    let sam = me["person"]["id"].as_str().unwrap();
+    let told = demo.read(&browser, &format!("/v1/log/timeline?subject={sam}&limit=50")).await;
+    let kinds: Vec<&str> =
+        told["items"].as_array().unwrap().iter().map(|event| event["kind"].as_str().unwrap()).collect();
+    assert!(kinds.contains(&"sign_in.bound") && kinds.contains(&"session.started"), "{kinds:?}");
+
+    // Months of it, and something of everything that waits.
+    let items = async |path: &str| demo.read(&browser, path).await["items"].as_array().unwrap().clone();
+    let findings = items("/v1/findings?state=open").await;
+    for severity in ["medium", "high", "critical"] {
+        assert!(findings.iter().any(|finding| finding["severity"] == severity), "no {severity} finding: {findings:?}");
+    }
+    assert!(items("/v1/requests?state=open").await.len() >= 4);
+    assert_eq!(items("/v1/removals?state=held").await.len(), 1);
+    assert!(
+        !items("/v1/exceptions?state=active").await.is_empty()
+            && !items("/v1/transfers?state=offered").await.is_empty()
+    );
+    let states: std::collections::BTreeSet<String> =
+        items("/v1/identities?limit=200").await.iter().map(|one| one["state"].as_str().unwrap().to_owned()).collect();
+    assert!(["active", "pending", "retired", "suspended"].iter().all(|state| states.contains(*state)), "{states:?}");
+    let log = browser.get(&format!("{}/log/0", demo.url)).await.expect(200).text;
+    let began = log.split("datetime=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let months_ago = crate::world::in_secs(-110 * 86_400);
+    assert!(began < months_ago, "{began} is not before {months_ago}");
+
+    // Somebody else votes, in the same browser: what waits for a manager, Max approves.
+    let home = demo.becomes(&browser, "max").await;
+    assert!(home.text.contains("Max Brandt"), "{}", home.text);
+    let request = items("/v1/requests?state=open").await.into_iter().find(|one| one["matter"]["type"] == "activation");
+    let request = request.unwrap()["id"].as_str().unwrap().to_owned();
+    let shown = demo.read(&browser, &format!("/v1/requests/{request}")).await;
+    let vote = [("content_hash", shown["content_hash"].as_str().unwrap()), ("decision", "approve"), ("comment", "")];
+    browser.post(&format!("{}/requests/{request}", demo.url), &vote).await.expect(303);
+
+    terminate(&demo.child);
+    assert_eq!(ended(demo.child, demo.temporary.path()), (0, String::new()));
+}
+
+#[tokio::test]
+async fn its_link_works_in_a_real_browser() {
+    let demo = Kept::start();
+    let mut browser = Chromium::start().await;
+    for (subject, name) in [("sam", "Sam Rivera"), ("max", "Max Brandt")] {
+        browser.open(if subject == "sam" { demo.link.clone() } else { demo.directory() }.as_str()).await;
+        browser.click(&format!("button[value=\"{subject}\"]")).await;
+        let is_home = format!(
+            "location.pathname === '/' && document.querySelector('.account > summary')?.textContent === {name:?}"
+        );
+        browser.until(&is_home).await;
+    }
+}
+
+on_one! {
+    async fn no_other_server_has_the_demos_way_in(world: World) {
+        for path in ["/enter/x", "/as", "/authorize", "/token", "/jwks", "/demo", "/.well-known/openid-configuration"] {
+            for method in [Method::GET, Method::POST] {
+                let request = world.http.request(method, format!("{}{path}", world.server.url));
+                let request = request.header("x-tenure-demo", "1").header("cookie", "tenure-demo-directory=x").bearer_auth(&world.admin);
+                assert_eq!(request.send().await.unwrap().status(), 404, "{path}");
+            }
+        }
+        assert!(world.get(&world.admin, "/v1/sign-in-providers").await.expect(200).body["items"].as_array().unwrap().is_empty());
+        assert!(!tenure_server::addresses().iter().any(|address| address.contains("demo") || address.contains("enter")));
+        for arguments in [&["server", "--keep"][..], &["server", "--demo"]] {
+            let output = crate::world::tenure().args(arguments).output().unwrap();
+            assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        }
+    }
 }

@@ -283,6 +283,31 @@ async fn check_coverage(stage: &Stage, table: &mut [Line], complaints: &mut Vec<
     }
 }
 
+/// The answer about a record names the record's page, and the page is there, for every sort that has pages.
+async fn check_pages(stage: &Stage, complaints: &mut Vec<String>) {
+    let everything = ROLES.iter().position(|role| *role == "auditor with every other role").unwrap();
+    let get = async |path: &str| stage.send(Method::GET, stage.token(everything), path, "").await;
+    let lists = tenure_api::pages::PAGES.iter().map(|(_, list)| *list).chain([tenure_api::pages::ENVIRONMENTS]);
+    for list in lists {
+        let first = get(&format!("/v1{list}?limit=1")).await;
+        let item = &first.body["items"][0];
+        let Some(id) = item["id"].as_str().or(item["name"].as_str()) else {
+            complaints.push(format!("nothing is in {list}: {}", first.body));
+            continue;
+        };
+        let record = get(&format!("/v1{list}/{id}")).await;
+        let link = record.headers.get("link").and_then(|link| link.to_str().ok()).unwrap_or_default();
+        let expected = format!("<{}{list}/{id}>; rel=\"alternate\"; type=\"text/html\"", stage.world.server.url);
+        if link != expected {
+            complaints.push(format!("/v1{list}/{id} names {link:?} as its page"));
+        }
+        let page = get(&format!("{list}/{id}")).await;
+        if page.status != 200 || page.headers["content-type"] != "text/html; charset=utf-8" {
+            complaints.push(format!("{list}/{id} is no page: {}", page.status));
+        }
+    }
+}
+
 async fn matrix(store: Store) {
     let (stage, mut table) = (Stage::new(store).await, lines());
     let (mut complaints, mut refused) = (Vec::new(), Vec::new());
@@ -294,6 +319,7 @@ async fn matrix(store: Store) {
         seen.push_str(&format!("{out} {} {} {}\n", line.method, line.path, line.body));
     }
     check_record(&stage, &refused, &mut complaints).await;
+    check_pages(&stage, &mut complaints).await;
     assert!(complaints.is_empty(), "{}\n\nas it is:\n{seen}", complaints.join("\n"));
 }
 

@@ -92,7 +92,7 @@ async fn a_notice_reaches_the_mailboxes_of_those_it_is_for(store: Store) {
     let event = world.events().await.into_iter().find(|event| event["kind"] == "deployment.recovered").unwrap();
     let (recovered, id) = (event["subjects"][0].as_str().unwrap(), event["id"].as_str().unwrap());
     let text = parsed["text"].as_str().unwrap();
-    for part in [recovered, id, "tenure recover", &format!("{}/v1/people/{recovered}\n", world.server.url)] {
+    for part in [recovered, id, "tenure recover", &format!("\n{}/people/{recovered}\n", world.server.url)] {
         assert!(text.contains(part), "{part} is missing in {text}");
     }
     assert!(parsed.get("html").is_none_or(Value::is_null), "{parsed}");

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use tenure_api::pages;
 use tenure_core::base::id::PersonId;
 use tenure_core::base::text;
 use tenure_core::base::time::{Span, Timestamp};
@@ -20,26 +21,6 @@ const FAIR_ATTEMPTS: u32 = 8;
 const MAX_BACKOFF: Span = Span::from_mins(10);
 /// The longest time in which nothing is tried although the receiver may be back.
 const MAX_REST: Span = Span::from_mins(1);
-/// The prefixes of ids and where what they name is read.
-const PLACES: &[(&str, &str)] = &[
-    ("app_", "applications"),
-    ("crd_", "credentials"),
-    ("exc_", "exceptions"),
-    ("fin_", "findings"),
-    ("idn_", "identities"),
-    ("inv_", "invitations"),
-    ("iss_", "issuers"),
-    ("nee_", "needs"),
-    ("per_", "people"),
-    ("pol_", "policies"),
-    ("rct_", "receipts"),
-    ("req_", "requests"),
-    ("res_", "resources"),
-    ("rvw_", "reviews"),
-    ("tra_", "transfers"),
-    ("ven_", "vendors"),
-];
-
 /// What an event says about who is told.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Told {
@@ -77,12 +58,9 @@ pub fn told(leaf: &Leaf) -> Option<Told> {
     Some(Told { to, roles: fact.roles, title: line(&fact.title), text: lines(&fact.text), data })
 }
 
-/// Where to look at what an event is about: its first subject that has a place.
+/// The page on which to look at what an event is about: its first subject that has one.
 pub fn link(public_url: &str, subjects: &[String]) -> Option<String> {
-    subjects.iter().find_map(|subject| {
-        let (_, place) = PLACES.iter().find(|(prefix, _)| subject.starts_with(prefix))?;
-        Some(format!("{public_url}/v1/{place}/{subject}"))
-    })
+    subjects.iter().find_map(|subject| Some(format!("{public_url}{}", pages::page_of(subject)?)))
 }
 
 /// Text that may be somebody else's, as one line that is what it looks like.
@@ -215,9 +193,11 @@ mod tests {
     }
 
     #[test]
-    fn a_link_leads_to_the_first_subject_that_has_a_place() {
-        let subjects = ["opt_1".to_owned(), "req_2".to_owned(), "idn_3".to_owned()];
-        assert_eq!(link("https://t.example", &subjects).as_deref(), Some("https://t.example/v1/requests/req_2"));
+    fn a_link_leads_to_the_page_of_the_first_subject_that_has_one() {
+        let id = |prefix: &str| format!("{prefix}_{}", "0".repeat(26));
+        let subjects = [id("opt"), id("req"), id("idn")];
+        let page = format!("https://t.example/requests/{}", id("req"));
+        assert_eq!(link("https://t.example", &subjects), Some(page));
         assert_eq!(link("https://t.example", &[]), None);
     }
 

@@ -138,6 +138,18 @@ impl Server {
         }
     }
 
+    /// How much processor time it has taken so far. Only a process has its own.
+    pub fn processor_time(&self) -> Duration {
+        let Running::Binary(child) = &*self.running.lock().unwrap() else {
+            panic!("a server inside the test has no time of its own: start the binary")
+        };
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+        // The name in parentheses may hold anything; the times are the 14th and 15th field, in hundredths of a second.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        let ticks: u64 = fields[11..13].iter().map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+        Duration::from_millis(ticks * 10)
+    }
+
     /// The URL of its database, if it is on PostgreSQL.
     pub fn database(&self) -> Option<&str> {
         self.database.as_ref().map(TestPostgres::url)
