@@ -20,7 +20,7 @@ pub mod if_match;
 pub mod keys;
 pub mod load;
 pub(crate) mod log_index;
-mod memory;
+pub(crate) mod memory;
 pub mod names;
 pub mod notice;
 pub mod operation;
