@@ -100,7 +100,8 @@ impl Index {
         let mut changeset = Changeset::new(Actor::System { part: "test".into() }, Timestamp::from_secs(0), event);
         changeset.insert(&record);
         assert_eq!(changeset.unwritable(), None);
-        let wanted: Vec<String> = terms.iter().map(|term| with_ids(term)).collect();
+        let mut wanted: Vec<String> = terms.iter().map(|term| with_ids(term)).collect();
+        wanted.sort_unstable();
         let written = changeset.puts.first().map(|put| put.terms.as_slice());
         assert_eq!(written, Some(wanted.as_slice()), "{}", T::KIND.as_str());
         self.looked_at.insert(T::KIND);

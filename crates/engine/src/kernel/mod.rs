@@ -29,6 +29,7 @@ pub mod policy;
 pub mod query;
 pub(crate) mod recent;
 pub mod refusals;
+pub mod rehearsal;
 mod reserved;
 pub(crate) mod search;
 pub(crate) mod spans;

@@ -199,7 +199,7 @@ fn seal_last_uses(transaction: &Transaction<'_>, sealer: &dyn RowSealer) -> rusq
 /// Gives open requests of an earlier version the terms that they lack.
 fn name_voters(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     let (kind, open) = open_requests();
-    let mut beside = transaction.prepare("UPDATE record SET terms = $3 WHERE shard = 0 AND kind = $1 AND id = $2")?;
+    let mut beside = transaction.prepare("UPDATE record SET terms = $1 WHERE shard = 0 AND kind = $2 AND id = $3")?;
     let mut index = transaction.prepare("INSERT OR IGNORE INTO term (shard, kind, term, id) VALUES (0, $1, $2, $3)")?;
     let found = transaction
         .prepare(
@@ -214,7 +214,7 @@ fn name_voters(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         .filter_map(Result::transpose)
         .collect::<rusqlite::Result<Vec<_>>>()?;
     for (id, terms, lacked) in found {
-        beside.execute(params![kind, id, terms])?;
+        beside.execute(params![terms, kind, id])?;
         for term in lacked {
             index.execute(params![kind, term, id])?;
         }

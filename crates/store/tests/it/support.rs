@@ -166,10 +166,17 @@ pub fn partial_terms(migration: u32) -> Vec<(Put, &'static str, &'static str)> {
             "policy_version":"","content_hash":"","votes":[],"state":"open","opened_at":"1970-01-01T00:00:00Z","lapses_at":"1970-01-08T00:00:00Z",
             "starts_at":null,"reminders":0,"decided_at":null,"ended_because":null,"single_person":false,"outcome":{"grants":[],"person_grants":[]}}"#;
         let open = |id: &str, body: &str| put(key(RowKind::Request, id), 0, body, &["state=open"]);
+        let of_manager = request.replace("manager_and_security", "owner_or_manager");
+        let kept_out = of_manager.replace(r#""manager":"per_00000000000000000000000004""#, r#""manager":null"#);
+        let kept_out =
+            kept_out.replace(r#"["per_00000000000000000000000003"]"#, r#"["per_00000000000000000000000005"]"#);
         return vec![
             (open("req_00000000000000000000000001", request), "waits_for=security", "state=open"),
-            (open("req_00000000000000000000000002", request), "waits_for=per_00000000000000000000000004", "state=open"),
-            (open("req_00000000000000000000000005", request), "keeps_out=per_00000000000000000000000003", "state=open"),
+            (
+                open("req_00000000000000000000000002", &kept_out),
+                "keeps_out=per_00000000000000000000000005",
+                "state=open",
+            ),
         ];
     }
     let person = r#"{"name":"A\u0000da","teams":["a","b","c","d","e"]}"#;
