@@ -9,6 +9,7 @@ mod inventory;
 mod log;
 mod making;
 mod requests;
+mod several;
 mod stop;
 mod watch;
 
