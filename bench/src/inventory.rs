@@ -146,7 +146,7 @@ pub async fn measure(asked: &Asked<'_>, report: &Report) -> Result<(String, Valu
 }
 
 /// Anonymous memory of the server in MiB.
-fn resident(server: &Server) -> u64 {
+pub fn resident(server: &Server) -> u64 {
     let status =
         std::fs::read_to_string(PathBuf::from("/proc").join(server.pid().as_raw_nonzero().to_string()).join("status"));
     let line = status.unwrap_or_default().lines().find(|line| line.starts_with("RssAnon")).map(str::to_owned);
@@ -155,7 +155,7 @@ fn resident(server: &Server) -> u64 {
 }
 
 /// Waits until it has done what there was to do after its start: the indexes are made, the state was verified once.
-async fn settled(server: &Server, patience: Duration) {
+pub async fn settled(server: &Server, patience: Duration) {
     let (group, begun) = (Group::Process(server.pid()), Instant::now());
     while begun.elapsed() < patience {
         let before = group.seconds();
@@ -167,7 +167,7 @@ async fn settled(server: &Server, patience: Duration) {
 }
 
 /// Waits until lists are counted, and says how many identities there are.
-async fn indexed(api: &Api) -> Result<u64> {
+pub async fn indexed(api: &Api) -> Result<u64> {
     loop {
         let mut connection = Connection::open(api.address).await?;
         let reply = connection.exchange(&get(api, "/v1/identities?count=true&limit=1")).await?;
@@ -182,7 +182,7 @@ async fn indexed(api: &Api) -> Result<u64> {
     }
 }
 
-fn get(api: &Api, path: &str) -> Vec<u8> {
+pub fn get(api: &Api, path: &str) -> Vec<u8> {
     request("GET", path, api.address, api.authorization.as_deref().as_slice(), b"")
 }
 
@@ -255,7 +255,7 @@ async fn questions(api: &Api) -> Result<Vec<(&'static str, Vec<String>)>> {
     ])
 }
 
-async fn fetch(api: &Api, path: &str) -> Result<Value> {
+pub async fn fetch(api: &Api, path: &str) -> Result<Value> {
     let reply = Connection::open(api.address).await?.exchange(&get(api, path)).await?;
     if !reply.is_success() {
         bail!("{path} answered {}", reply.summary());
@@ -315,7 +315,7 @@ async fn cut(api: &Api, issuers: &[Issuer]) -> Result<Summary> {
     Ok(latencies.finish())
 }
 
-async fn post(api: &Api, path: &str, body: &Value) -> Result<Value> {
+pub async fn post(api: &Api, path: &str, body: &Value) -> Result<Value> {
     let headers: Vec<&str> =
         api.authorization.as_deref().into_iter().chain(["content-type: application/json"]).collect();
     let request = request("POST", path, api.address, &headers, body.to_string().as_bytes());

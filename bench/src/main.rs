@@ -10,6 +10,7 @@ mod http;
 mod inventory;
 mod load;
 mod openbao;
+mod pages;
 mod report;
 mod signals;
 mod stats;
@@ -77,6 +78,10 @@ struct Args {
     /// issuance. Nothing else is measured then.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["smoke", "compare", "rounds"])]
     seeded: Option<PathBuf>,
+    /// Of that folder, measure the pages of the console and nothing else: the server's time for each, what a browser
+    /// transfers with everything, and in how many requests.
+    #[arg(long, requires = "seeded")]
+    pages: bool,
     /// The database of that folder; SQLite in it if not given.
     #[arg(long, value_name = "URL", requires = "seeded")]
     database: Option<String>,
@@ -244,6 +249,9 @@ async fn seeded(args: &Args, program: &Path, data: &Path, folder: &Path) -> Resu
         public_url: &args.public_url,
         patience: Duration::from_secs(args.patience),
     };
+    if args.pages {
+        return pages::measure(&asked).await;
+    }
     let (table, json) = inventory::measure(&asked, &args.report(folder)?).await?;
     Ok((table, json, false))
 }

@@ -6,6 +6,7 @@ use crate::api_keys::ApiKeyIssued;
 use crate::exceptions::ExceptionView;
 use crate::findings::{FindingSummary, FindingView, PostureView, RuleList};
 use crate::log::{ConsistencyProof, InclusionProof, Reindexed, StateReport, Timeline};
+use crate::overview::{Census, RefusalTimes};
 use crate::passkeys::PasskeyView;
 use crate::people::{Departure, ImportReport, PersonMade};
 use crate::person_access::PersonAccessReport;
@@ -65,6 +66,7 @@ impl<T> HasRevision for Plain<T> {}
 
 unrevised!(
     AccessReport,
+    Census,
     ConsistencyProof,
     CredentialView,
     Decision,
@@ -81,6 +83,7 @@ unrevised!(
     PolicyInForceView,
     PostureView,
     ReceiptView,
+    RefusalTimes,
     Refusals,
     Reindexed,
     RuleList,

@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use tenure_api::api_keys::{ApiKeyIssued, NewApiKey};
+use tenure_api::overview::Census;
 use tenure_api::request::NewVote;
 use tenure_api::requests::{Because, Enrol, NewIdentity, NewSuspension, Resume, TaskCompleted};
 use tenure_api::templates::Registered;
@@ -21,9 +22,14 @@ impl Client {
         self.post("/v1/identities", ask).await
     }
 
-    /// `GET /v1/identities`; filters: `name`, `state`, `kind`, `owner`, `application`, `environment`, `enforces`.
+    /// `GET /v1/identities`; filters: `name`, `state`, `kind`, `tier`, `owner`, `unowned`, `application`, `environment`, `enforces`.
     pub async fn identities(&self, query: &ListQuery) -> Result<Page<IdentityView>, ClientError> {
         self.list("/v1/identities", query).await
+    }
+
+    /// `GET /v1/census`: how many there are, at most a minute ago.
+    pub async fn census(&self) -> Result<Census, ClientError> {
+        self.get("/v1/census").await
     }
 
     /// `GET /v1/identities/{id}`.

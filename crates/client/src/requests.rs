@@ -24,6 +24,11 @@ impl Client {
         self.list("/v1/requests", query).await
     }
 
+    /// `GET /v1/waiting`: open requests that wait for the caller's vote, the oldest first.
+    pub async fn waiting(&self, query: &ListQuery) -> Result<Page<RequestView>, ClientError> {
+        self.list("/v1/waiting", query).await
+    }
+
     /// `GET /v1/requests/{id}`.
     pub async fn access_request(&self, id: RequestId) -> Result<RequestView, ClientError> {
         self.get(&format!("/v1/requests/{id}")).await

@@ -3,6 +3,7 @@
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tenure_api::overview::RefusalTimes;
 use tenure_api::requests::{HoldRelease, NewHold, Revocation};
 use tenure_api::views::{HoldView, Page, Plain, ReceiptView, Revised};
 use tenure_core::base::id::ReceiptId;
@@ -31,6 +32,11 @@ impl Client {
     /// `GET /v1/receipts`; filter: `target`, e.g. `owner/per_…`.
     pub async fn receipts(&self, query: &ListQuery) -> Result<Page<Revised<Receipt>>, ClientError> {
         self.list("/v1/receipts", query).await
+    }
+
+    /// `GET /v1/refusal-times`: how long the last revocations took until what was revoked was refused.
+    pub async fn refusal_times(&self) -> Result<RefusalTimes, ClientError> {
+        self.get("/v1/refusal-times").await
     }
 
     /// `GET /v1/receipts/{id}`.

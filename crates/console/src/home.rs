@@ -3,8 +3,9 @@
 
 use askama::Template;
 use tenure_api::findings::FindingView;
-use tenure_api::overview::{Census, WaitingVotes};
-use tenure_api::views::{IdentityView, Names, ReceiptView, Revised};
+use tenure_api::overview::{Census, RefusalTimes};
+use tenure_api::request::RequestView;
+use tenure_api::views::{IdentityView, Names, Page, ReceiptView, Revised};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::identity::transfer::Transfer;
 use tenure_core::request::review::{Review, ReviewSubject};
@@ -12,6 +13,7 @@ use tenure_core::request::review::{Review, ReviewSubject};
 use crate::address::Address;
 use crate::frame::Frame;
 use crate::markup::filters;
+use crate::plot::Times;
 use crate::records::Named;
 use crate::state::State;
 use crate::when::When;
@@ -23,7 +25,7 @@ const SOON: Span = Span::from_days(7);
 /// What waits for somebody, and what they may see of the whole.
 pub struct Waiting {
     /// Requests that wait for their vote.
-    pub votes: WaitingVotes,
+    pub votes: Page<RequestView>,
     /// Transfers that are offered to them.
     pub transfers: Vec<Revised<Transfer>>,
     /// Reviews that are theirs to answer.
@@ -34,6 +36,8 @@ pub struct Waiting {
     pub findings: Option<Vec<FindingView>>,
     /// The last revocations, where they may read receipts.
     pub receipts: Option<Vec<ReceiptView>>,
+    /// How long the last revocations took, where they may read receipts.
+    pub times: Option<RefusalTimes>,
     /// The census, where they may read all identities, and the index of records is made.
     pub census: Option<Census>,
     /// The names of what all that names.
@@ -48,6 +52,8 @@ struct Item {
     clock: When,
     clock_word: &'static str,
     is_late: bool,
+    /// Whether its time is over.
+    is_overdue: bool,
     deed: &'static str,
     to: Address,
 }
@@ -74,6 +80,10 @@ pub struct HomePage {
     more_votes: bool,
     states: Vec<Bar>,
     kinds: Vec<Bar>,
+    tiers: Vec<Bar>,
+    unowned: u64,
+    times: Option<Times>,
+    times_at: Option<When>,
     most: u64,
     ratio: String,
     counted: Option<When>,
@@ -86,9 +96,9 @@ impl HomePage {
     /// The first page of somebody.
     pub fn new(frame: Frame, waiting: Waiting) -> Self {
         let now = frame.now;
-        let Waiting { votes, transfers, reviews, ending, findings, receipts, census, names } = waiting;
+        let Waiting { votes, transfers, reviews, ending, findings, receipts, times, census, names } = waiting;
         let names = &names;
-        let groups = [
+        let mut groups = vec![
             Group { word: text::VOTES, items: votes.items.iter().map(|view| vote(view, names, now)).collect() },
             Group {
                 word: text::TRANSFERS,
@@ -97,6 +107,13 @@ impl HomePage {
             Group { word: text::REVIEWS, items: reviews.iter().map(|open| review(&open.record, names, now)).collect() },
             Group { word: text::ENDING, items: ending.iter().filter_map(|view| ends(view, names, now)).collect() },
         ];
+        let mut overdue: Vec<Item> = Vec::new();
+        for group in &mut groups {
+            let (late, rest) = std::mem::take(&mut group.items).into_iter().partition(|item| item.is_overdue);
+            overdue.extend::<Vec<Item>>(late);
+            group.items = rest;
+        }
+        groups.insert(0, Group { word: text::PAST_DUE, items: overdue });
         let bars = |parameter: &str, counts: &std::collections::BTreeMap<String, u64>, base: Address| -> Vec<Bar> {
             let mut bars: Vec<Bar> = counts
                 .iter()
@@ -115,16 +132,24 @@ impl HomePage {
             census.as_ref().map(|census| bars("state", &census.by_state, inventory.clone())).unwrap_or_default();
         let kinds = census
             .as_ref()
-            .map(|census| bars("kind", &census.active_by_kind, inventory.with("state", "active")))
+            .map(|census| bars("kind", &census.active_by_kind, inventory.clone().with("state", "active")))
+            .unwrap_or_default();
+        let tiers = census
+            .as_ref()
+            .map(|census| bars("tier", &census.active_by_tier, inventory.with("state", "active")))
             .unwrap_or_default();
         Self {
-            more_votes: votes.more,
-            most: states.iter().chain(&kinds).map(|bar| bar.count).max().unwrap_or(1),
+            more_votes: votes.next.is_some(),
+            unowned: census.as_ref().map_or(0, |census| census.unowned),
+            times_at: times.as_ref().map(|times| When::new(times.at, now)),
+            times: times.as_ref().and_then(Times::new),
+            most: states.iter().chain(&kinds).chain(&tiers).map(|bar| bar.count).max().unwrap_or(1),
             ratio: census.as_ref().map(ratio).unwrap_or_default(),
             is_new: census.as_ref().is_some_and(|census| census.by_state.values().all(|count| *count == 0)),
             counted: census.map(|census| When::new(census.at, now)),
             states,
             kinds,
+            tiers,
             receipts: receipts.map(|receipts| receipts.iter().map(|view| receipt(view, names, now)).collect()),
             findings: findings.unwrap_or_default().iter().map(|view| finding(view, names, now)).collect(),
             groups: groups.into_iter().filter(|group| !group.items.is_empty()).collect(),
@@ -133,7 +158,7 @@ impl HomePage {
     }
 }
 
-fn vote(view: &tenure_api::request::RequestView, names: &Names, now: Timestamp) -> Item {
+fn vote(view: &RequestView, names: &Names, now: Timestamp) -> Item {
     let request = &view.request;
     let what = requests::named(request, names);
     Item {
@@ -142,6 +167,7 @@ fn vote(view: &tenure_api::request::RequestView, names: &Names, now: Timestamp) 
         clock: When::new(request.lapses_at, now),
         clock_word: text::LAPSES,
         is_late: request.lapses_at.since(now) < Span::from_days(1),
+        is_overdue: request.lapses_at <= now,
         deed: text::DECIDE,
         to: Address::new("/requests").below(&request.id.to_string()),
         what,
@@ -156,6 +182,7 @@ fn transfer(transfer: &Transfer, names: &Names, now: Timestamp) -> Item {
         clock: When::new(transfer.deadline, now),
         clock_word: text::LAPSES,
         is_late: transfer.deadline.since(now) < Span::from_days(1),
+        is_overdue: transfer.deadline <= now,
         deed: text::ANSWER,
         to: Address::new("/transfers").below(&transfer.id.to_string()),
     }
@@ -173,6 +200,7 @@ fn review(review: &Review, names: &Names, now: Timestamp) -> Item {
         clock: When::new(review.due_at, now),
         clock_word: text::DUE,
         is_late: review.due_at < now,
+        is_overdue: review.due_at <= now,
         deed: text::ANSWER,
         to: Address::new("/reviews").below(&review.id.to_string()),
     }
@@ -188,6 +216,7 @@ fn ends(view: &IdentityView, names: &Names, now: Timestamp) -> Option<Item> {
         clock: When::new(end, now),
         clock_word: text::ENDS,
         is_late: end.since(now) < Span::from_days(1),
+        is_overdue: end <= now,
         deed: text::RENEW,
         to: to.verb("renew"),
     })
@@ -203,6 +232,7 @@ fn finding(view: &FindingView, names: &Names, now: Timestamp) -> Item {
         clock: When::new(finding.opened_at, now),
         clock_word: text::SINCE,
         is_late: false,
+        is_overdue: false,
         deed: text::LOOK,
         to: Address::new("/findings").below(&finding.id.to_string()),
     }
@@ -217,6 +247,7 @@ fn receipt(view: &ReceiptView, names: &Names, now: Timestamp) -> Item {
         clock: When::new(receipt.asked_at, now),
         clock_word: text::ASKED,
         is_late: false,
+        is_overdue: false,
         deed: text::LOOK,
         to: Address::new("/receipts").below(&receipt.id.to_string()),
     }

@@ -2,49 +2,79 @@
 
 use tenure_api::views::{IdentityView, Names, Page};
 use tenure_core::base::time::Timestamp;
-use tenure_core::identity::{IdentityState, Kind};
+use tenure_core::identity::{IdentityState, Kind, RiskTier};
 
 use crate::address::Address;
 use crate::frame::Frame;
-use crate::list::{Cell, Choice, Column, End, ListPage, Parts, View, csv};
+use crate::list::{self, Bulk, Cell, Choice, Choosable, Column, End, ListPage, Parts, View, csv};
 use crate::records::Named;
+use crate::several::DEEDS;
 use crate::state::State;
 use crate::text;
 use crate::when::When;
 
-const COLUMNS: &[Column] = &[
-    Column::sorted("Name", "name"),
-    Column::new("Kind"),
-    Column::new("State"),
-    Column::new("Owner"),
-    Column::new("Environment"),
-    Column::sorted("Risk", "risk"),
-    Column::sorted("Ends", "end"),
-    Column::sorted("Last used", "last_use"),
+/// The columns that there are to choose from, by their words in the address, and whether each is shown if nobody says.
+const COLUMNS: &[(&str, Column, bool)] = &[
+    ("kind", Column::new("Kind"), true),
+    ("state", Column::new("State"), true),
+    ("owner", Column::new("Owner"), true),
+    ("backup", Column::new("Backup owner"), false),
+    ("application", Column::new("Application"), false),
+    ("environment", Column::new("Environment"), true),
+    ("vendor", Column::new("Vendor"), false),
+    ("risk", Column::sorted("Risk", "risk"), true),
+    ("ends", Column::sorted("Ends", "end"), true),
+    ("last_used", Column::sorted("Last used", "last_use"), true),
+    ("registered", Column::sorted("Registered", "id"), false),
 ];
+
+/// The words of columns that an address names, in our order; those that are shown if it names none.
+///
+/// # Errors
+/// One is no word of a column: what it takes.
+pub fn columns(words: Option<&str>) -> Result<Vec<&'static str>, String> {
+    let Some(words) = words else {
+        return Ok(COLUMNS.iter().filter(|(_, _, shown)| *shown).map(|(word, ..)| *word).collect());
+    };
+    let given: Vec<&str> = words.split(',').collect();
+    if given.iter().all(|given| COLUMNS.iter().any(|(word, ..)| word == given)) {
+        return Ok(COLUMNS.iter().map(|(word, ..)| *word).filter(|word| given.contains(word)).collect());
+    }
+    let known: Vec<&str> = COLUMNS.iter().map(|(word, ..)| *word).collect();
+    Err(format!("it takes words of these, parted by commas: {}", known.join(", ")))
+}
 
 const VIEWS: &[View] = &[
     View { name: "All", parameters: &[] },
     View { name: "Active", parameters: &[("state", "active")] },
     View { name: "Suspended", parameters: &[("state", "suspended")] },
     View { name: "Waiting for approval", parameters: &[("state", "pending")] },
+    View { name: "Without an owner", parameters: &[("unowned", "true")] },
     View { name: "Ending first", parameters: &[("state", "active"), ("sort", "end")] },
-    View { name: "Longest unused", parameters: &[("state", "active"), ("sort", "last_use")] },
+    View { name: "Dormant first", parameters: &[("state", "active"), ("sort", "last_use")] },
     View { name: "Riskiest", parameters: &[("state", "active"), ("sort", "-risk")] },
     View { name: "Shared", parameters: &[("shared", "true")] },
 ];
 
-/// The page of the inventory.
-pub fn page(frame: Frame, address: Address, page: Page<IdentityView>, names: &Names) -> ListPage {
+/// The page of the inventory, with these columns.
+pub fn page(
+    frame: Frame,
+    address: Address,
+    shown: &[&'static str],
+    page: Page<IdentityView>,
+    names: &Names,
+) -> ListPage {
     let now = frame.now;
+    let picked = COLUMNS.iter().filter(|(word, ..)| shown.contains(word)).map(|(_, column, _)| *column);
+    let columns: Vec<Column> =
+        [Column::new(text::SELECT), Column::sorted("Name", "name")].into_iter().chain(picked).collect();
+    let bare = address.clone().without("after").without("limit").without(list::COLUMNS);
     let parts = Parts {
-        export: Some(
-            Address::new("/identities.csv").of(address.clone().without("after").without("limit").parameters().to_vec()),
-        ),
+        export: Some(Address::new("/identities.csv").of(bare.parameters().to_vec())),
         address,
         make: Some((text::REGISTER, Address::new("/identities/new"))),
-        intro: "",
-        columns: COLUMNS,
+        intro: text::NOTHING_DISCOVERED,
+        columns: &columns,
         views: VIEWS,
         choices: vec![
             Choice {
@@ -53,32 +83,45 @@ pub fn page(frame: Frame, address: Address, page: Page<IdentityView>, names: &Na
                 words: IdentityState::ALL.iter().map(|state| state.as_str()).collect(),
             },
             Choice { name: "kind", label: "Kind", words: Kind::ALL.iter().map(|kind| kind.as_str()).collect() },
+            Choice { name: "tier", label: "Risk", words: RiskTier::ALL.iter().map(|tier| tier.as_str()).collect() },
         ],
         is_searched: true,
         called: names.iter().map(|(id, name)| (id.clone(), name.clone())).collect(),
         empty: text::NO_IDENTITIES,
     };
     let end = End { next: page.next, count: page.count, unreadable: page.unreadable };
-    let rows = page.items.iter().map(|view| row(view, names, now)).collect();
+    let rows = page.items.iter().map(|view| row(view, shown, names, now)).collect();
+    let choosable =
+        COLUMNS.iter().map(|(word, column, _)| Choosable { word, name: column.name(), chosen: shown.contains(word) });
     ListPage::new(frame, parts, rows, end)
+        .for_several(Bulk { action: Address::new("/identities/several"), deeds: DEEDS })
+        .choosing(choosable.collect())
 }
 
-fn row(view: &IdentityView, names: &Names, now: Timestamp) -> Vec<Cell> {
+fn row(view: &IdentityView, shown: &[&'static str], names: &Names, now: Timestamp) -> Vec<Cell> {
     let identity = &view.record;
     let charter = &identity.charter;
-    vec![
+    let first = [
+        Cell::Pick { id: identity.id.to_string(), name: identity.name.clone() },
         Cell::Record {
             record: Named { name: identity.name.clone(), ..Named::of(identity.id, names) },
             lesser: charter.purpose.clone().unwrap_or_default(),
         },
-        Cell::Text(text::plain(identity.kind.as_str())),
-        Cell::State(state(view)),
-        Cell::of(charter.owner.map(|owner| Named::of(owner, names))),
-        Cell::of(charter.environment.clone()),
-        Cell::State(identity.tier.into()),
-        Cell::of(charter.expires_at.map(|end| When::new(end, now))),
-        Cell::of(view.last_used.map(|used| When::new(used, now))),
-    ]
+    ];
+    let cell = |word: &&'static str| match *word {
+        "kind" => Cell::Text(text::plain(identity.kind.as_str())),
+        "state" => Cell::State(state(view)),
+        "owner" => Cell::of(charter.owner.map(|owner| Named::of(owner, names))),
+        "backup" => Cell::of(charter.backup_owner.map(|owner| Named::of(owner, names))),
+        "application" => Cell::of(charter.application.map(|application| Named::of(application, names))),
+        "environment" => Cell::of(charter.environment.clone()),
+        "vendor" => Cell::of(charter.vendor.map(|vendor| Named::of(vendor, names))),
+        "risk" => Cell::State(identity.tier.into()),
+        "ends" => Cell::of(charter.expires_at.map(|end| When::new(end, now))),
+        "last_used" => Cell::of(view.last_used.map(|used| When::new(used, now))),
+        _ => Cell::Time(When::new(identity.created_at, now)),
+    };
+    first.into_iter().chain(shown.iter().map(cell)).collect()
 }
 
 /// Where an identity stands: on hold it doesn't work, though it be active.

@@ -25,6 +25,13 @@ pub enum Cell {
         /// What stands below it; nothing if it is empty.
         lesser: String,
     },
+    /// A box by which the record of the row is chosen.
+    Pick {
+        /// Its id.
+        id: String,
+        /// What it is called.
+        name: String,
+    },
     /// A record.
     Named(Named),
     /// A time.
@@ -78,6 +85,11 @@ impl Column {
     /// A column.
     pub const fn new(name: &'static str) -> Self {
         Self { name, order: None }
+    }
+
+    /// What it is called.
+    pub const fn name(&self) -> &'static str {
+        self.name
     }
 
     /// A column by which the list can be sorted, in the word of the API.
@@ -177,6 +189,29 @@ pub struct Parts<'a> {
     pub empty: &'static str,
 }
 
+/// What can be done with several records of a list: its rows have boxes.
+pub struct Bulk {
+    /// Where that is sent.
+    pub action: Address,
+    /// The deeds, in the words of the form.
+    pub deeds: &'static [&'static str],
+}
+
+/// A column that can be chosen: its word in the address, its name, and whether it is.
+pub struct Choosable {
+    /// The word.
+    pub word: &'static str,
+    /// What it is called.
+    pub name: &'static str,
+    /// Whether it is shown.
+    pub chosen: bool,
+}
+
+/// Parameters of an address that narrow nothing.
+const NO_FILTERS: [&str; 3] = ["sort", "limit", COLUMNS];
+/// The parameter that says which columns are shown, their words parted by commas.
+pub const COLUMNS: &str = "columns";
+
 /// What a page of records says besides the records.
 pub struct End {
     /// Where it goes on.
@@ -206,6 +241,8 @@ pub struct ListPage {
     next: Option<Address>,
     make: Option<(&'static str, Address)>,
     export: Option<Address>,
+    bulk: Option<Bulk>,
+    choosable: Vec<Choosable>,
     unreadable: Vec<String>,
     empty: &'static str,
 }
@@ -234,18 +271,21 @@ impl ListPage {
         let chips = bare
             .parameters()
             .iter()
-            .filter(|(name, _)| !is_choice(name) && !matches!(name.as_str(), "q" | "sort" | "limit"));
+            .filter(|(name, _)| !is_choice(name) && name != "q" && !NO_FILTERS.contains(&name.as_str()));
         let chips = chips.map(|(name, value)| {
             let said = called.iter().find(|(id, _)| id == value).map_or(value, |(_, said)| said);
             Chip { text: format!("{}: {said}", text::filter(name)), without: bare.clone().without(name) }
         });
         let kept = bare.parameters().iter().filter(|(name, _)| !is_choice(name) && name != "q");
-        let given = bare.parameters();
+        let chosen = bare.get(COLUMNS);
+        let given: Vec<&(String, String)> = bare.parameters().iter().filter(|(name, _)| name != COLUMNS).collect();
         let view = |view: &View| {
             let parameters: Vec<(String, String)> =
                 view.parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-            let is_on = parameters.len() == given.len() && parameters.iter().all(|pair| given.contains(pair));
-            (view.name, Address::new(bare.path()).of(parameters), is_on)
+            let is_on = parameters.len() == given.len() && parameters.iter().all(|pair| given.contains(&pair));
+            let address = Address::new(bare.path()).of(parameters);
+            // Whatever is looked at, it is by the same columns.
+            (view.name, chosen.map_or(address.clone(), |chosen| address.with(COLUMNS, chosen)), is_on)
         };
         let word = |choice: &Choice, value: &'static str| Word {
             value,
@@ -267,6 +307,8 @@ impl ListPage {
             next: end.next.map(|next| bare.clone().with("after", next)),
             make,
             export,
+            bulk: None,
+            choosable: Vec::new(),
             count: end.count,
             unreadable: end.unreadable,
             frame: if is_searched { frame.searching(&words) } else { frame },
@@ -279,12 +321,35 @@ impl ListPage {
         }
     }
 
+    /// With what can be done with several of it at once.
+    #[must_use]
+    pub fn for_several(self, bulk: Bulk) -> Self {
+        Self { bulk: Some(bulk), ..self }
+    }
+
+    /// With columns to choose from.
+    #[must_use]
+    pub fn choosing(self, choosable: Vec<Choosable>) -> Self {
+        Self { choosable, ..self }
+    }
+
+    /// The query of all that fits.
+    fn query(&self) -> String {
+        let all = self.address.clone().without("limit").without(COLUMNS).to_string();
+        all.split_once('?').map(|(_, query)| query.to_owned()).unwrap_or_default()
+    }
+
+    /// What the form of the columns keeps.
+    fn kept_by_columns(&self) -> impl Iterator<Item = &(String, String)> {
+        self.address.parameters().iter().filter(|(name, _)| name != COLUMNS)
+    }
+
     fn shown(&self) -> usize {
         self.table.rows.len()
     }
 
     fn is_narrowed(&self) -> bool {
-        self.address.parameters().iter().any(|(name, _)| name != "sort" && name != "limit")
+        self.address.parameters().iter().any(|(name, _)| !NO_FILTERS.contains(&name.as_str()))
     }
 
     fn is_whole(&self) -> bool {

@@ -64,6 +64,15 @@ pub struct Wrong {
     pub fields: Vec<FieldProblem>,
 }
 
+impl Wrong {
+    /// All of it in one line.
+    pub fn told(&self) -> String {
+        let fields = self.fields.iter().map(|field| format!("{}: {}", field.field, field.hint));
+        let parts = std::iter::once(self.said.clone()).chain(Some(self.hint.clone())).chain(fields);
+        parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(". ")
+    }
+}
+
 impl From<Problem> for Wrong {
     fn from(problem: Problem) -> Self {
         let Problem { code, detail, hint, fields, .. } = problem;

@@ -18,7 +18,7 @@ const COLUMNS: &[Column] = &[
     Column::new("Asked by"),
     Column::new("Risk"),
     Column::new("Waits for"),
-    Column::new("Asked"),
+    Column::sorted("Asked", "id"),
     Column::new("Lapses"),
 ];
 
@@ -51,6 +51,25 @@ pub fn page(frame: Frame, address: Address, page: Page<RequestView>, names: &Nam
         called: names.iter().map(|(id, name)| (id.clone(), name.clone())).collect(),
         export: None,
         empty: text::NO_REQUESTS,
+    };
+    let rows = page.items.iter().map(|view| row(view, names, now)).collect();
+    ListPage::new(frame, parts, rows, End { next: page.next, count: page.count, unreadable: page.unreadable })
+}
+
+/// The page of what waits for somebody's vote.
+pub fn waiting(frame: Frame, address: Address, page: Page<RequestView>, names: &Names) -> ListPage {
+    let now = frame.now;
+    let parts = Parts {
+        address,
+        make: None,
+        intro: "",
+        columns: COLUMNS,
+        views: &[],
+        choices: Vec::new(),
+        is_searched: false,
+        called: Vec::new(),
+        export: None,
+        empty: text::NOTHING_WAITS,
     };
     let rows = page.items.iter().map(|view| row(view, names, now)).collect();
     ListPage::new(frame, parts, rows, End { next: page.next, count: page.count, unreadable: page.unreadable })

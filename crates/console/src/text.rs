@@ -126,6 +126,23 @@ macro_rules! words {
 
 words! {
     IDENTITIES = "Identities";
+    PAST_DUE = "Overdue";
+    WAITING = "Waiting for your vote";
+    NOTHING_WAITS = "No request waits for your vote.";
+    WAS_DONE = "done";
+    WOULD_BE_DONE = "would be done";
+    STANDS_SO = "stands so already";
+    LOOK_AGAIN = "What would happen";
+    DO_IT = "Do it";
+    TO_BE_SAID = "to be said";
+    NONE_CHOSEN = "choose at least one of the list";
+    SEVERAL_MORE = "More of them fit: these are the first 500, the others are for the next time.";
+    SELECT = "Select";
+    SELECTED = "Those selected";
+    ALL_THAT_FIT = "All that fit, at most 500";
+    COLUMNS = "Columns";
+    NOT_ALL = "THIS FILE IS NOT ALL: the server could not read on. Get it again.";
+    NOTHING_DISCOVERED = "Nothing discovers identities yet: what stands here was registered.";
     STOP = "Stop";
     NO_IDENTITIES = "There are no identities yet: tenure identity register makes the first.";
     NO_REQUESTS = "There are no requests.";
@@ -620,4 +637,72 @@ mod tests {
         assert_eq!(field("charter.owner"), "Accountable owner");
         assert_eq!(field("rotation_cadence"), "Rotation cadence");
     }
+}
+
+/// A bucket of times with a bound.
+pub fn up_to(length: &str) -> String {
+    format!("up to {length}")
+}
+
+/// The bucket of times that have none.
+pub fn longer_than(length: &str) -> String {
+    format!("longer than {length}")
+}
+
+/// What a distribution of the times of revocations is about.
+pub fn times_said(receipts: u32, has_more: bool) -> String {
+    match has_more {
+        true => {
+            format!("The last {receipts} revocations, from the call until the last point refused or accepts no longer")
+        }
+        false => format!(
+            "All {receipts} revocations of the last 30 days, from the call until the last point refused or accepts no longer"
+        ),
+    }
+}
+
+/// What of them stands in no bucket.
+pub fn times_besides(nothing_to_refuse: u32, open: u32) -> String {
+    let mut besides = String::new();
+    if nothing_to_refuse > 0 {
+        besides.push_str(&format!("; {nothing_to_refuse} had nothing live to refuse"));
+    }
+    if open > 0 {
+        besides.push_str(&format!("; {open} not proven yet"));
+    }
+    besides + "."
+}
+
+/// Identities that nobody owns.
+pub fn unowned(count: u64) -> String {
+    format!("{count} without an owner")
+}
+
+/// The title of a page that does the same to several identities.
+pub fn several_title(deed: &str, count: usize) -> String {
+    match count {
+        1 => format!("{} one identity", sentence(deed)),
+        _ => format!("{} {count} identities", sentence(deed)),
+    }
+}
+
+/// How many were chosen, before anything was looked at.
+pub fn several_chosen(count: usize) -> String {
+    format!("{count} chosen. Nothing is done before you have seen what would happen to each.")
+}
+
+/// What would become of several, by what was looked at just now.
+pub fn several_would(good: usize, refused: usize, all: usize) -> String {
+    format!(
+        "Of {all} it would be done to {good}, {refused} would be refused, {} stand so already. Nothing is done yet; each is decided anew when it is.",
+        all.saturating_sub(good + refused)
+    )
+}
+
+/// What became of several.
+pub fn several_done(good: usize, refused: usize, all: usize) -> String {
+    format!(
+        "Of {all} it was done to {good}, {refused} were refused, {} stood so already. Sent again, it does nothing twice.",
+        all.saturating_sub(good + refused)
+    )
 }

@@ -100,7 +100,8 @@ impl Index {
         let mut changeset = Changeset::new(Actor::System { part: "test".into() }, Timestamp::from_secs(0), event);
         changeset.insert(&record);
         assert_eq!(changeset.unwritable(), None);
-        let wanted: Vec<String> = terms.iter().map(|term| with_ids(term)).collect();
+        let mut wanted: Vec<String> = terms.iter().map(|term| with_ids(term)).collect();
+        wanted.sort_unstable();
         let written = changeset.puts.first().map(|put| put.terms.as_slice());
         assert_eq!(written, Some(wanted.as_slice()), "{}", T::KIND.as_str());
         self.looked_at.insert(T::KIND);
@@ -291,12 +292,35 @@ fn the_text_of_every_kinds_terms_stays() {
     };
     index.check::<Request>(
         request(json!({"type": "activation", "identity": "idn#1"}), json!({"type": "identity", "id": "idn#2"})),
-        &["class=non_human", "identity=idn#1", "requester=idn#2", "state=open", "type=activation"],
+        &[
+            "class=non_human",
+            "identity=idn#1",
+            "requester=idn#2",
+            "state=open",
+            "type=activation",
+            "waits_for=security",
+        ],
     );
     index.check::<Request>(
         request(json!({"type": "roles", "person": "per#1", "roles": []}), json!({"type": "person", "id": "per#2"})),
-        &["class=non_human", "person=per#1", "requester=per#2", "state=open", "type=roles"],
+        &["class=non_human", "person=per#1", "requester=per#2", "state=open", "type=roles", "waits_for=security"],
     );
+    let mut asked =
+        request(json!({"type": "activation", "identity": "idn#1"}), json!({"type": "person", "id": "per#2"}));
+    asked["route"] = json!("owner_or_manager");
+    asked["owner"] = json!("per#3");
+    asked["manager"] = json!("per#4");
+    asked["interested"] = json!(["per#2", "per#3"]);
+    let plain = ["class=non_human", "identity=idn#1", "requester=per#2", "type=activation"];
+    let while_open = ["keeps_out=per#2", "keeps_out=per#3", "state=open", "waits_for=per#4"];
+    index.check::<Request>(asked.clone(), &[&plain[..], &while_open].concat());
+    asked["state"] = json!("lapsed");
+    index.check::<Request>(asked.clone(), &[&plain[..], &["state=lapsed"]].concat());
+    asked["state"] = json!("open");
+    asked["route"] = json!("administrator");
+    asked["interested"] = (1..=9).map(|n| json!(format!("per#{n}"))).collect();
+    asked["single_person"] = json!(true);
+    index.check::<Request>(asked, &[&plain[..], &["state=open", "waits_for=administrator"]].concat());
     let backchannel = json!({"request": "req#1", "identity": "idn#1", "environment": "production", "interval": day()});
     index.check::<Backchannel>(backchannel, &["identity=idn#1"]);
     let exception = |subject: Value, kind: &str| {

@@ -18,6 +18,9 @@ pub struct History {
     pub ends: Option<Timestamp>,
     /// How many identities there are at its end, in whatever state: at least one.
     pub identities: u32,
+    /// How many of them wait for their approval at its end; the others don't wait, but for a few whose tale ends so.
+    #[serde(default)]
+    pub waiting: u32,
     /// How many credentials were issued to them; as many more as their lives come to by themselves.
     #[serde(default)]
     pub credentials: u64,
@@ -62,6 +65,7 @@ impl History {
         match () {
             () if !(30..=365).contains(&history.days) => wrong("`days` has to be 30 to 365"),
             () if history.identities == 0 => wrong("`identities` has to be at least 1"),
+            () if history.waiting > history.identities => wrong("`waiting` has to be at most `identities`"),
             () if history.departments == 0 => wrong("`departments` has to be at least 1"),
             () if !(0.0..=1.0).contains(&history.live) => wrong("`live` is a share: 0.0 to 1.0"),
             () if !(1..=16).contains(&history.variety) => wrong("`variety` has to be 1 to 16"),
@@ -99,6 +103,7 @@ mod tests {
             include_str!("../histories/bench.toml"),
             include_str!("../histories/million.toml"),
             include_str!("../histories/million-postgres.toml"),
+            include_str!("../histories/pages.toml"),
         ] {
             History::parse(text).unwrap();
         }
@@ -110,6 +115,7 @@ mod tests {
         assert!(wrong("name = 'x'").contains("days"));
         let base = "name = 'x'\ndays = 90\nidentities = 1\ndepartments = 1\n";
         assert!(wrong(&format!("{base}live = 1.5")).contains("`live`"));
+        assert!(wrong(&format!("{base}waiting = 2")).contains("`waiting`"));
         assert!(wrong(&format!("{base}variety = 0")).contains("`variety`"));
         assert!(wrong(&format!("{base}other = 0")).contains("other"));
         assert!(wrong("name = 'x'\ndays = 3\nidentities = 1\ndepartments = 1").contains("`days`"));

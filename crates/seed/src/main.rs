@@ -40,6 +40,7 @@ A history is a small TOML file:
   days = 180                          # how long it tells of, 30 to 365
   ends = \"2026-11-27T16:00:00Z\"       # left out: it ends when it is made
   identities = 400
+  waiting = 20                        # of them, how many wait for their approval at the end
   credentials = 3000                  # at least; their lives come to some by themselves
   live = 0.3                          # the share of the others that is issued in the last minutes
   departments = 6                     # each with ten people and places

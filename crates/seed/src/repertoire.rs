@@ -34,6 +34,8 @@ pub(crate) struct Handing {
 pub(crate) struct Told {
     pub(crate) name: &'static str,
     pub(crate) weight: u32,
+    /// Whether it is told of what waits at the end, and of nothing else.
+    pub(crate) waits: bool,
     pub(crate) variants: Vec<Stencil>,
 }
 
@@ -95,7 +97,8 @@ impl Repertoire {
             handings.push(handing(&stage, &told, &ids, &tokens, person, of_department).await?);
         }
         let rows = rows_of(&stage)?;
-        let tales: Vec<&Tale> = TALES.iter().filter(|tale| weight(history, tale) > 0).collect();
+        let tales: Vec<&Tale> =
+            TALES.iter().filter(|tale| weight(history, tale) > 0 || (tale.waits() && history.waiting > 0)).collect();
         if let Some(unknown) = history.tales.keys().find(|name| !TALES.iter().any(|tale| tale.name == **name)) {
             return Err(SeedError::History(format!("there is no tale `{unknown}`")));
         }
@@ -114,7 +117,8 @@ impl Repertoire {
                     Err(error) => wrong.push(error.to_string()),
                 }
             }
-            played.push(Told { name: tale.name, weight: weight(history, tale), variants });
+            let waits = tale.waits();
+            played.push(Told { name: tale.name, weight: weight(history, tale), waits, variants });
         }
         if !wrong.is_empty() {
             return Err(SeedError::Other(wrong.join("\n")));
@@ -141,6 +145,9 @@ impl Repertoire {
 }
 
 fn weight(history: &History, tale: &Tale) -> u32 {
+    if tale.waits() {
+        return 0;
+    }
     history.tales.get(tale.name).copied().unwrap_or(tale.weight)
 }
 

@@ -8,6 +8,7 @@ use crate::history::History;
 use crate::random::{Sequence, number as number_of};
 use crate::repertoire::Repertoire;
 use crate::stencil::Stencil;
+use crate::tale::WAITS;
 
 const DAY: i64 = 86_400_000_000;
 const MINUTE: i64 = 60_000_000;
@@ -59,6 +60,10 @@ pub(crate) struct Schedule<'a> {
     departments: u32,
     /// The sum of the weights up to each tale.
     weights: Vec<u64>,
+    /// The tales of what waits at the end.
+    waits: Vec<usize>,
+    /// The number of the first identity that does.
+    first_to_wait: u32,
     /// The number and the beginning of each life, in the order of their beginnings.
     pub(crate) lives: Vec<(i64, u32)>,
     more: Vec<More>,
@@ -86,6 +91,8 @@ impl<'a> Schedule<'a> {
             end: history.end()?.as_micros(),
             departments: history.departments,
             weights,
+            waits: (0..).zip(&repertoire.tales).filter(|(_, tale)| tale.waits).map(|(n, _)| n).collect(),
+            first_to_wait: history.identities - history.waiting,
             lives: Vec::new(),
             more: Vec::new(),
             amount: Amount::default(),
@@ -106,14 +113,21 @@ impl<'a> Schedule<'a> {
     /// What becomes of an identity. It is a function of its number.
     pub(crate) fn life(&self, number: u32) -> Life {
         let mut sequence = Sequence::new(self.seed, 0x11fe_0000_0000 | u64::from(number));
-        let roll = sequence.below(self.weights.last().copied().unwrap_or(1));
-        let tale = self.weights.partition_point(|sum| *sum <= roll);
+        let waits = number >= self.first_to_wait;
+        let tale = if waits {
+            let place = usize::try_from(sequence.below(self.waits.len() as u64)).unwrap_or(0);
+            self.waits.get(place).copied().unwrap_or(0)
+        } else {
+            let roll = sequence.below(self.weights.last().copied().unwrap_or(1));
+            self.weights.partition_point(|sum| *sum <= roll)
+        };
         let variants = self.repertoire.tales.get(tale).map_or(1, |tale| tale.variants.len() as u64);
         let variant = usize::try_from(sequence.below(variants)).unwrap_or(0);
         let department = u32::try_from(sequence.below(u64::from(self.departments))).unwrap_or(0);
         // More and more of them, as it goes.
         let share = isqrt(sequence.below(1 << 40));
-        let (first, last) = (self.start + FIRST, self.end - LAST);
+        let last = self.end - LAST;
+        let first = if waits { last - WAITS.as_micros() } else { self.start + FIRST };
         let at = first + ((i128::from(last - first) * i128::from(share)) >> 20) as i64;
         let at = in_office_hours(at, &mut sequence).clamp(first, last);
         // At no round time, as people are.

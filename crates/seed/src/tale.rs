@@ -80,11 +80,16 @@ enum Fate {
     Denied,
     Withdrawn,
     Lapsed,
+    /// Its request is open at the history's end.
+    Waiting,
     Draft,
     Given,
     /// Its join token is presented a second time.
     Replayed,
 }
+
+/// For how long a request waits that is open at the history's end: less than it takes to lapse.
+pub(crate) const WAITS: Span = Span::from_days(6);
 
 /// A tale, with how often it is told beside the others.
 #[derive(Debug, Clone)]
@@ -119,6 +124,13 @@ const STAGE: &str = "staging";
 const DEV: &str = "development";
 const ROLE: Coverage = Coverage::RoleBased;
 const PRIV: Coverage = Coverage::Privileged;
+
+impl Tale {
+    /// Whether it is told of what waits at the end, and of nothing else.
+    pub(crate) fn waits(&self) -> bool {
+        self.fate == Fate::Waiting
+    }
+}
 
 /// Every tale.
 pub(crate) const TALES: &[Tale] = &[
@@ -160,6 +172,8 @@ pub(crate) const TALES: &[Tale] = &[
     tale("workload-denied", 8, Kind::Workload, PROD, PRIV, Fate::Denied),
     tale("workload-withdrawn", 6, Kind::Workload, STAGE, ROLE, Fate::Withdrawn),
     tale("workload-lapsed", 8, Kind::Workload, PROD, ROLE, Fate::Lapsed),
+    tale("workload-waiting", 0, Kind::Workload, PROD, ROLE, Fate::Waiting),
+    tale("privileged-waiting", 0, Kind::Workload, PROD, PRIV, Fate::Waiting),
     tale("workload-draft", 8, Kind::Workload, DEV, ROLE, Fate::Draft),
     tale("device-replayed", 4, Kind::Device, PROD, ROLE, Fate::Replayed),
     tale("workload-given-up", 5, Kind::Workload, DEV, ROLE, Fate::Given),
@@ -453,7 +467,7 @@ impl<'a> Player<'a> {
         match self.tale.fate {
             Fate::Draft => return self.register(Stand::Draft).await.map(|_| ()),
             Fate::Given => return self.given_up().await,
-            Fate::Denied | Fate::Withdrawn | Fate::Lapsed => return self.not_approved().await,
+            Fate::Denied | Fate::Withdrawn | Fate::Lapsed | Fate::Waiting => return self.not_approved().await,
             Fate::Inherited | Fate::Orphaned => return self.left().await,
             Fate::Keyed => return self.keyed().await,
             _ => {}
@@ -514,6 +528,14 @@ impl<'a> Player<'a> {
                 let by = self.stage.by(self.owner).await?;
                 let withdraw = request::withdraw_request(&self.stage.kernel, &by, id);
                 self.stage.done("withdraw a request", withdraw).await?;
+            }
+            Fate::Waiting => {
+                self.pass(WAITS).await?;
+                let request: Request = self.stage.one(RowKind::Request, id)?;
+                if request.state != RequestState::Open {
+                    return Err(SeedError::missing("leave a request open"));
+                }
+                return Ok(());
             }
             _ => {
                 self.pass(Span::from_days(40)).await?;

@@ -130,13 +130,17 @@ impl MemoryStore {
     fn page_of(&self, query: &ListQuery) -> Result<Page, StoreError> {
         let limit = limit_of(query);
         let state = self.state.lock();
-        let from = RowKey { kind: query.kind, id: query.after.clone().unwrap_or_default() };
-        let rows = state
-            .rows
-            .range(from..)
+        let of_kind = |id: &str| RowKey { kind: query.kind, id: id.to_owned() };
+        let listed: Box<dyn Iterator<Item = (&RowKey, &Held)>> = match (&query.after, query.newest_first) {
+            (after, false) => Box::new(state.rows.range(of_kind(after.as_deref().unwrap_or_default())..)),
+            (Some(after), true) => Box::new(state.rows.range(..of_kind(after)).rev()),
+            (None, true) => Box::new(state.rows.iter().rev().skip_while(|(key, _)| key.kind != query.kind)),
+        };
+        let rows = listed
             .take_while(|(key, _)| key.kind == query.kind)
-            .filter(|(key, _)| query.after.as_ref().is_none_or(|after| key.id > *after))
+            .filter(|(key, _)| query.after.as_ref().is_none_or(|after| key.id != *after))
             .filter(|(_, held)| query.terms.iter().all(|term| held.terms.contains(term)))
+            .filter(|(_, held)| !query.without.iter().any(|term| held.terms.contains(term)))
             .take(limit)
             .map(|(key, held)| Listed { id: key.id.clone(), bears: true, row: self.checked(held) })
             .collect();

@@ -17,6 +17,9 @@ pub(crate) const LAST_USES: u32 = 3;
 /// be interrupted.
 pub(crate) const COMPACT: u32 = 5;
 
+/// The one with which open requests get the terms of whose vote they wait for: records are packed, and no SQL reads them.
+pub(crate) const WAITING: u32 = 10;
+
 pub(crate) const SQLITE: &[Migration] = &[
     Migration { number: 1, sql: include_str!("../migrations/sqlite/0001_start.sql") },
     Migration { number: 2, sql: include_str!("../migrations/sqlite/0002_total_terms.sql") },
@@ -27,6 +30,7 @@ pub(crate) const SQLITE: &[Migration] = &[
     Migration { number: 7, sql: include_str!("../migrations/sqlite/0007_log_index.sql") },
     Migration { number: 8, sql: include_str!("../migrations/sqlite/0008_archive.sql") },
     Migration { number: 9, sql: include_str!("../migrations/sqlite/0009_search.sql") },
+    Migration { number: WAITING, sql: include_str!("../migrations/sqlite/0010_waiting.sql") },
 ];
 pub(crate) const POSTGRES: &[Migration] = &[
     Migration { number: 1, sql: include_str!("../migrations/postgres/0001_start.sql") },
@@ -38,6 +42,7 @@ pub(crate) const POSTGRES: &[Migration] = &[
     Migration { number: 7, sql: include_str!("../migrations/postgres/0007_log_index.sql") },
     Migration { number: 8, sql: include_str!("../migrations/postgres/0008_archive.sql") },
     Migration { number: 9, sql: include_str!("../migrations/postgres/0009_search.sql") },
+    Migration { number: WAITING, sql: include_str!("../migrations/postgres/0010_waiting.sql") },
 ];
 
 impl Migration {

@@ -101,6 +101,39 @@ pub(crate) fn limit_of(query: &ListQuery) -> usize {
     usize::from(query.limit.clamp(1, 1000))
 }
 
+/// A list as both engines are asked for it. The first term leads, in the order of ids; the others are looked up for each
+/// of its rows. Parameters, each behind this sign: the kind, the id behind which it goes on, how many, the keys of its
+/// terms, and of those that none may bear.
+pub(crate) fn list_sql(query: &ListQuery, join: &str, sign: char) -> String {
+    let columns = "SELECT r.revision, r.created, r.position, r.mac, r.body, r.id, r.terms FROM";
+    let (mut tables, ids) = match query.terms.len() {
+        0 => ("record r".to_owned(), "r"),
+        _ => ("term t0".to_owned(), "t0"),
+    };
+    for n in 1..query.terms.len() {
+        let term = n + 4;
+        let same = format!("t{n}.shard = 0 AND t{n}.kind = {sign}1 AND t{n}.term = {sign}{term} AND t{n}.id = t0.id");
+        tables.push_str(&format!(" {join} term t{n} ON {same}"));
+    }
+    let mut clauses = format!("{ids}.shard = 0 AND {ids}.kind = {sign}1");
+    if !query.terms.is_empty() {
+        tables.push_str(&format!(" {join} record r ON r.shard = 0 AND r.kind = {sign}1 AND r.id = t0.id"));
+        clauses.push_str(&format!(" AND t0.term = {sign}4"));
+    }
+    for n in 0..query.without.len() {
+        let term = n + 4 + query.terms.len();
+        let same = format!("x.shard = 0 AND x.kind = {sign}1 AND x.term = {sign}{term} AND x.id = {ids}.id");
+        clauses.push_str(&format!(" AND NOT EXISTS (SELECT 1 FROM term x WHERE {same})"));
+    }
+    let behind = match (&query.after, query.newest_first) {
+        (None, _) => ">=",
+        (Some(_), false) => ">",
+        (Some(_), true) => "<",
+    };
+    let order = if query.newest_first { " DESC" } else { "" };
+    format!("{columns} {tables} WHERE {clauses} AND {ids}.id {behind} {sign}2 ORDER BY {ids}.id{order} LIMIT {sign}3")
+}
+
 /// A row of a list as it was found.
 pub(crate) struct Listed {
     pub(crate) id: String,

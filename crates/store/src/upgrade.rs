@@ -6,9 +6,11 @@
 
 use std::time::{Duration, Instant};
 
-use tenure_log::packed::{pack, pack_key};
+use tenure_core::request::{Request, RequestState};
+use tenure_core::store::row::Record;
+use tenure_log::packed::{pack, pack_key, unpack, unpack_key};
 
-use crate::row::{MAC_BYTES, commit_key, terms_column, text};
+use crate::row::{MAC_BYTES, commit_key, term_key, term_keys_of, terms_column, text};
 
 /// Rows moved in one transaction.
 pub(crate) const BATCH: u16 = 2_000;
@@ -87,4 +89,22 @@ pub(crate) fn moved_mac(mac: &[u8]) -> Vec<u8> {
 /// By what a moved entry is found: only the newest are.
 pub(crate) fn moved_commit(index: u64, size: u64, id: Vec<u8>) -> Option<i64> {
     (index.saturating_add(SETTLED_LATER) >= size).then(|| commit_key(&text(id)))
+}
+
+/// The kind of requests, and the key by which the open ones are found.
+pub(crate) fn open_requests() -> (u8, Vec<u8>) {
+    let kind = Request::KIND.code();
+    (kind, term_key(kind, &Request::STATE.of(RequestState::Open).to_string()))
+}
+
+/// The terms of a request as they stand beside it now, and the keys of those that it lacked in the index; `None` where it
+/// can't be read: then it stays as it is, and a verification of the state names it.
+pub(crate) fn request_terms(id: &[u8], terms: &[u8], body: &[u8]) -> Option<(Vec<u8>, Vec<Vec<u8>>)> {
+    let body = unpack(body, &unpack_key(id)).ok()?;
+    let request: Request = serde_json::from_slice(&body).ok()?;
+    let kind = Request::KIND.code();
+    let had = term_keys_of(kind, terms)?;
+    let terms = request.terms().into_text();
+    let lacked = terms.iter().map(|term| term_key(kind, term)).filter(|key| !had.contains(key)).collect();
+    Some((terms_column(&terms), lacked))
 }

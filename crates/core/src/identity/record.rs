@@ -169,7 +169,7 @@ impl Identity {
     }
 }
 
-words!(IdentityState, Kind);
+words!(IdentityState, Kind, RiskTier);
 
 impl Identity {
     /// Listed by its state.
@@ -194,6 +194,10 @@ impl Identity {
     pub const REMOVAL_GROUP: Field<Self, TeamId> = Field::new("removal_group");
     /// Listed by `true` if many share it.
     pub const SHARED: Field<Self> = Field::new("shared");
+    /// Found by its risk tier.
+    pub const TIER: Field<Self, RiskTier> = Field::facet("tier");
+    /// Found by `true` if nobody owns it, and it isn't at its end.
+    pub const UNOWNED: Field<Self> = Field::facet("unowned");
     /// Listed by the resources that it may enforce, by id; or whatever there is.
     pub const ENFORCES: Field<Self> = Field::new("enforces").or_as("enforces", WILDCARD);
     /// Listed by the workload that it is bound to.
@@ -205,6 +209,12 @@ impl Identity {
     /// The term of the identities whose charters list a repository; platforms don't tell names apart by case.
     pub fn by_repository(repository: &str) -> Term<Self> {
         Self::REPOSITORY.of(repository.to_lowercase())
+    }
+}
+
+impl Identity {
+    fn is_unowned(&self) -> bool {
+        !matches!(self.state, IdentityState::Retired | IdentityState::Closed) && self.charter.owner.is_none()
     }
 }
 
@@ -224,6 +234,9 @@ impl Record for Identity {
             end: charter.expires_at,
             risk: self.tier as u8,
         }
+    }
+    fn facets(&self) -> Terms<Self> {
+        Terms::none().with(Self::TIER, self.tier).each(Self::UNOWNED, self.is_unowned().then_some("true"))
     }
     fn terms(&self) -> Terms<Self> {
         let charter = &self.charter;

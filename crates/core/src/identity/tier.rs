@@ -72,6 +72,9 @@ impl crate::identity::Identity {
 }
 
 impl RiskTier {
+    /// Every tier.
+    pub const ALL: &[Self] = &[Self::Low, Self::Medium, Self::High];
+
     /// The tier of an identity of this kind and charter. Points: production 2; agent or integration 1; privileged
     /// coverage 2; a wildcard 3; shared 1; a credential weaker than the platform offers 1; data confidential 2,
     /// restricted 3. Up to 1 is low, up to 3 medium, more is high.

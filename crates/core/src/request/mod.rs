@@ -26,7 +26,7 @@ use crate::people::person_grant::PackageStep;
 use crate::people::sign_in::Assurance;
 use crate::policy::Action;
 use crate::store::row::{Record, RowKind};
-use crate::store::term::{Field, TermValue, Terms, words};
+use crate::store::term::{Bounded, Field, TermValue, Terms, words};
 use crate::trust::signing_key::SigningAlgorithm;
 
 /// How long a request stays open.
@@ -35,6 +35,9 @@ pub const OPEN_FOR: Span = Span::from_days(7);
 pub const REMIND_AFTER: Span = Span::from_days(1);
 /// How long after its opening it is escalated.
 pub const ESCALATE_AFTER: Span = Span::from_days(3);
+
+/// Persons that a request is listed by as those who fill no step of it.
+const MAX_KEPT_OUT: usize = 32;
 
 /// Where a request stands (SECURITY.md, "States").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -456,6 +459,25 @@ impl TermValue for Asker {
     }
 }
 
+/// Who may fill a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Voter {
+    /// A person by name.
+    Person(PersonId),
+    /// Whoever holds a role.
+    Role(Role),
+}
+
+impl TermValue for Voter {
+    type Of = Self;
+    fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Person(person) => Cow::Owned(person.to_string()),
+            Self::Role(role) => Cow::Borrowed(role.as_str()),
+        }
+    }
+}
+
 /// A vote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -653,6 +675,34 @@ impl Request {
         self.class.routes().contains(&self.route) && self.open_steps().is_empty()
     }
 
+    /// Who may fill the steps that are open: persons by name, but those who are interested, and roles. Nobody, unless it
+    /// is open.
+    pub fn waits_for(&self) -> Vec<Voter> {
+        let open = if self.state == RequestState::Open { self.open_steps() } else { Vec::new() };
+        let fills = |place: &Place| match place {
+            Place::Owner => self.owner.map(Voter::Person),
+            Place::Manager => self.manager.map(Voter::Person),
+            Place::Security => Some(Voter::Role(Role::Security)),
+            Place::Administrator => Some(Voter::Role(Role::Administrator)),
+        };
+        let is_kept_out = |voter: &Voter| matches!(voter, Voter::Person(person) if self.interested.contains(person));
+        let mut voters: Vec<Voter> = open.into_iter().flatten().filter_map(fills).filter(|v| !is_kept_out(v)).collect();
+        voters.sort_unstable();
+        voters.dedup();
+        voters
+    }
+
+    /// Who fills no step of it, whatever they hold: those who voted, and those who ask or gain by it.
+    pub fn keeps_out(&self, person: PersonId) -> bool {
+        self.kept_out().any(|kept_out| kept_out == person)
+    }
+
+    fn kept_out(&self) -> impl Iterator<Item = PersonId> {
+        // The only administrator there is decides what they ask for themselves (S-10).
+        let interested = if self.single_person { &[][..] } else { &self.interested };
+        self.votes.iter().map(|vote| vote.by).chain(interested.iter().copied())
+    }
+
     /// Who approved it.
     pub fn approvers(&self) -> Vec<PersonId> {
         self.votes.iter().filter(|vote| vote.approves).map(|vote| vote.by).collect()
@@ -674,6 +724,11 @@ impl Request {
     pub const PERSON: Field<Self, PersonId> = Field::new("person");
     /// Listed by its person or identity that asks.
     pub const REQUESTER: Field<Self, Asker> = Field::new("requester");
+    /// Listed by who may fill a step that is open, while it is.
+    pub const WAITS_FOR: Field<Self, Voter> = Field::new("waits_for");
+    /// Listed by who fills none of them, while it is open. Nobody is found by the rest: whoever reads what is listed
+    /// without some of these looks at each of them.
+    pub const KEEPS_OUT: Bounded<Self, PersonId> = Bounded::new("keeps_out", MAX_KEPT_OUT, ("keeps_out", "more"));
 }
 
 impl Record for Request {
@@ -689,5 +744,7 @@ impl Record for Request {
             .each(Self::IDENTITY, self.matter.identity())
             .each(Self::PERSON, self.matter.person())
             .with(Self::REQUESTER, self.requested_by)
+            .each(Self::WAITS_FOR, self.waits_for())
+            .capped(Self::KEEPS_OUT, self.kept_out().filter(|_| self.state == RequestState::Open), 0)
     }
 }

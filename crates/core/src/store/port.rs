@@ -155,10 +155,21 @@ pub struct ListQuery {
     pub kind: RowKind,
     /// Terms that must all hold, as `name=value`.
     pub terms: Vec<String>,
-    /// Only rows with a greater id.
+    /// Terms of which none may hold.
+    pub without: Vec<String>,
+    /// Only rows with a greater id, or with a smaller one where the greatest come first.
     pub after: Option<String>,
+    /// The greatest id first, which is what was made last.
+    pub newest_first: bool,
     /// At most this many, 1 to 1000.
     pub limit: u16,
+}
+
+impl ListQuery {
+    /// So many of every row of a kind, the smallest id first.
+    pub const fn every(kind: RowKind, limit: u16) -> Self {
+        Self { kind, terms: Vec::new(), without: Vec::new(), after: None, newest_first: false, limit }
+    }
 }
 
 /// A page of rows.

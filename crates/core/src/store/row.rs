@@ -291,6 +291,11 @@ pub trait Record: Serialize + DeserializeOwned + Send + Sync + 'static {
     fn document(&self) -> Document<'_> {
         Document::default()
     }
+    /// By what else the index of records finds those of a searched kind. It is no part of the terms beside a row, so that
+    /// another one takes no migration; nothing is decided by it.
+    fn facets(&self) -> Terms<Self> {
+        Terms::none()
+    }
     /// When the row may be dropped without an event, if ever: only for what its end makes worthless (expired
     /// credentials).
     fn droppable_after(&self) -> Option<Timestamp> {

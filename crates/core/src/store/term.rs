@@ -72,6 +72,7 @@ type Rest = (&'static str, &'static str);
 pub struct Field<T, V: ?Sized = str> {
     name: &'static str,
     rest: Option<Rest>,
+    is_facet: bool,
     of: PhantomData<fn(&V) -> T>,
 }
 
@@ -93,7 +94,15 @@ impl<T, V: ?Sized> Field<T, V> {
     /// The field of this name.
     pub const fn new(name: &'static str) -> Self {
         let of = PhantomData;
-        Self { name, rest: None, of }
+        Self { name, rest: None, is_facet: false, of }
+    }
+
+    /// The field of this name that the index of records alone knows ([`Record::facets`]): nothing is decided by it.
+    ///
+    /// [`Record::facets`]: crate::store::row::Record::facets
+    pub const fn facet(name: &'static str) -> Self {
+        let of = PhantomData;
+        Self { name, rest: None, is_facet: true, of }
     }
 
     /// The same, where records may bear this term instead of one for each value: a wildcard, or what stands for the
@@ -111,8 +120,8 @@ impl<T, V: ?Sized> Field<T, V> {
 
     /// The same for the text of values, checked or given as what they are elsewhere.
     pub const fn as_text(self) -> Field<T> {
-        let Self { name, rest, .. } = self;
-        Field { name, rest, of: PhantomData }
+        let Self { name, rest, is_facet, .. } = self;
+        Field { name, rest, is_facet, of: PhantomData }
     }
 
     /// The term of a value.
@@ -179,6 +188,11 @@ impl<T> Term<T> {
     /// Whether it is one of this field's.
     pub fn is_of<V: ?Sized>(&self, field: Field<T, V>) -> bool {
         self.field.name == field.name
+    }
+
+    /// Whether the index of records alone knows it.
+    pub const fn is_facet(&self) -> bool {
+        self.field.is_facet
     }
 
     /// The term that records may bear instead of it: whoever asks for this one reads those, too.

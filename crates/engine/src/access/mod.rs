@@ -5,4 +5,5 @@ pub mod evaluation;
 pub mod import;
 pub mod leavers;
 pub mod person_access;
+pub mod several;
 pub mod transfers;

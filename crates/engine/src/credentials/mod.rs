@@ -10,6 +10,7 @@ pub mod issuer_trial;
 pub mod liveness;
 pub mod misuse;
 pub mod receipts;
+pub mod refusal_times;
 pub mod revocation;
 pub mod suspension;
 pub mod token;

@@ -5,7 +5,7 @@ pub mod plan;
 
 use tenure_api::views::{Names, ReceiptView};
 use tenure_core::base::id::{IdentityId, ReceiptId};
-use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::base::time::Timestamp;
 use tenure_core::credential::receipt::{Left, Receipt, ReceiptState, Target};
 use tenure_core::identity::scope::{Membership, Scope};
 use tenure_core::identity::{Identity, IdentityState};
@@ -36,25 +36,10 @@ pub async fn receipt(kernel: &Kernel, caller: &Caller, id: ReceiptId) -> Result<
 ///
 /// # Errors
 /// The caller may not read receipts.
-pub async fn last_receipts(kernel: &Kernel, caller: &Caller, most: usize) -> Result<Vec<ReceiptView>, OpError> {
+pub async fn last_receipts(kernel: &Kernel, caller: &Caller, most: u16) -> Result<Vec<ReceiptView>, OpError> {
     authority::may_read(kernel, caller, "receipt", "", false).await?;
-    let now = kernel.now();
-    let mut last = Vec::new();
-    // Ids go by the time at which they were made: what is newest stands at the end, so the shortest time that holds
-    // enough of them is looked through.
-    for days in [0, 1, 7, 30] {
-        let since = now.minus(Span::from_days(days)).minus(Span::from_mins(60));
-        let mut pages = kernel.pages::<Receipt>(Query::every().after(Some(ReceiptId::floor(since).to_string())));
-        last.clear();
-        while let Some(found) = pages.next().await? {
-            last.extend(found.readable());
-            last.drain(..last.len().saturating_sub(most));
-        }
-        if last.len() >= most {
-            break;
-        }
-    }
-    Ok(last.iter().rev().map(|stored| view(stored)).collect())
+    let newest = Query::every().newest_first(true).limit(most);
+    Ok(kernel.find(newest).await?.readable().iter().map(|stored| view(stored)).collect())
 }
 
 /// The public key with which receipts can be checked, as a JWK.

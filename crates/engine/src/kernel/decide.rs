@@ -20,7 +20,7 @@ use tracing::{Instrument as _, field};
 use crate::kernel::aggregates::{next_window, window};
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
-use crate::kernel::{Kernel, administrators, caller, epoch, idempotency, if_match, keys, refresh, spans};
+use crate::kernel::{Kernel, administrators, caller, epoch, idempotency, if_match, keys, refresh, rehearsal, spans};
 
 /// How often a decision is made again when what it rested on changed.
 const DECISIONS: u32 = 16;
@@ -117,6 +117,9 @@ impl Kernel {
 
     /// Hands a changeset to the store, in a span of its own, and counts how long that took.
     async fn write(&self, changeset: &Changeset) -> Outcome {
+        if rehearsal::is_on() {
+            return Outcome::Unavailable("it is only rehearsed".into());
+        }
         let first = changeset.events.first();
         let span =
             tracing::info_span!("commit", event = first.map(|event| event.kind().as_str()), position = field::Empty);
@@ -214,6 +217,7 @@ impl Kernel {
             if let Some(condition) = &condition {
                 condition.join(self, &mut changeset).await?;
             }
+            rehearsal::ends_with(&changeset)?;
             if let Some(committed) = self.settle_under(basis, changeset).await? {
                 if let Some(claim) = &claim {
                     claim.carried_out();

@@ -4,7 +4,13 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
+use tenure_core::base::time::{Span, Timestamp};
+
+use crate::kernel::error::OpError;
+
+/// How old may be what is told of a whole that takes a while to look through.
+pub(crate) const MINUTE: Span = Span::from_secs(60);
 
 /// One value of each type.
 #[derive(Default)]
@@ -19,5 +25,44 @@ impl Memory {
         });
         // What stands under a type's id is of that type.
         value.downcast().unwrap_or_default()
+    }
+}
+
+/// What was told of a whole within the last minute, so that however many ask, it is looked through once a minute: of those
+/// who ask at once when it is over, the first one looks, and the others wait for it.
+pub(crate) struct Minute<T> {
+    last: Mutex<Option<(Timestamp, T)>>,
+    looking: tokio::sync::Mutex<()>,
+}
+
+impl<T> Default for Minute<T> {
+    fn default() -> Self {
+        Self { last: Mutex::default(), looking: tokio::sync::Mutex::default() }
+    }
+}
+
+impl<T: Clone> Minute<T> {
+    /// What is told now: made anew by this if it is older than a minute, or of a time that is yet to come.
+    pub(crate) async fn at_most_old(
+        &self,
+        now: Timestamp,
+        make: impl AsyncFnOnce(Timestamp) -> Result<T, OpError>,
+    ) -> Result<T, OpError> {
+        if let Some(known) = self.known(now) {
+            return Ok(known);
+        }
+        let _looking = self.looking.lock().await;
+        if let Some(known) = self.known(now) {
+            return Ok(known);
+        }
+        let made = make(now).await?;
+        *self.last.lock() = Some((now, made.clone()));
+        Ok(made)
+    }
+
+    fn known(&self, now: Timestamp) -> Option<T> {
+        let last = self.last.lock();
+        let (_, known) = last.as_ref().filter(|(at, _)| *at <= now && now.since(*at) < MINUTE)?;
+        Some(known.clone())
     }
 }

@@ -48,6 +48,8 @@ pub const MAX_PAGE: u16 = 200;
 
 /// How often a page of what was found is filled up after records that were written meanwhile.
 const REFILLS: usize = 8;
+/// Pages that are looked at for those of a page that a reader wants.
+const SIFTED: usize = 8;
 /// How many are looked for at least when one is: while many records change in the order of a list, the first one that is
 /// found has changed each time, and the others haven't.
 const SPARE: usize = 32;
@@ -60,7 +62,9 @@ const MAX_CURSOR: usize = 800;
 pub(crate) struct Query<T> {
     all: Vec<Term<T>>,
     any: Option<Vec<Term<T>>>,
+    without: Vec<Term<T>>,
     after: Option<String>,
+    newest_first: bool,
     limit: u16,
 }
 
@@ -72,7 +76,8 @@ impl<T> Query<T> {
 
     /// Those that have all of these terms.
     pub(crate) fn of(all: impl IntoIterator<Item = Term<T>>) -> Self {
-        Self { all: all.into_iter().collect(), any: None, after: None, limit: DEFAULT }
+        let all = all.into_iter().collect();
+        Self { all, any: None, without: Vec::new(), after: None, newest_first: false, limit: DEFAULT }
     }
 
     /// Those of them that have one of these terms besides. Of none, there are none.
@@ -80,6 +85,20 @@ impl<T> Query<T> {
     pub(crate) fn any(self, any: impl IntoIterator<Item = Term<T>>) -> Self {
         let any = Some(any.into_iter().collect());
         Self { any, ..self }
+    }
+
+    /// Those of them that have none of these terms. What a record doesn't name it doesn't lack either: where a field has a
+    /// term for the rest, whoever asks looks at what was found.
+    #[must_use]
+    pub(crate) fn without(self, without: impl IntoIterator<Item = Term<T>>) -> Self {
+        let without = without.into_iter().collect();
+        Self { without, ..self }
+    }
+
+    /// The greatest id first: of records whose ids go by the time at which they were made, what was made last.
+    #[must_use]
+    pub(crate) fn newest_first(self, newest_first: bool) -> Self {
+        Self { newest_first, ..self }
     }
 
     /// Only what follows this id, if there is one.
@@ -375,10 +394,22 @@ impl Kernel {
     }
 
     async fn look_for<T: Record>(&self, query: &Query<T>, altered: Altered) -> Result<Found<T>, OpError> {
+        if query.all.iter().chain(query.any.iter().flatten()).chain(&query.without).any(Term::is_facet) {
+            // Rows don't bear it: whoever asked would take what isn't found for what isn't there.
+            return Err(OpError::Internal(format!("{} is asked for a facet by its rows", T::KIND.as_str())));
+        }
         let mut found = BTreeMap::new();
         let mut more = false;
+        let without: Vec<String> = query.without.iter().map(Term::to_string).collect();
         for terms in query.lookups() {
-            let lookup = ListQuery { kind: T::KIND, terms, after: query.after.clone(), limit: query.limit };
+            let lookup = ListQuery {
+                kind: T::KIND,
+                terms,
+                without: without.clone(),
+                after: query.after.clone(),
+                newest_first: query.newest_first,
+                limit: query.limit,
+            };
             let page = match altered {
                 Altered::Fails => self.store.list(&lookup).await?,
                 Altered::IsNamed => self.store.page(&lookup).await?,
@@ -400,7 +431,11 @@ impl Kernel {
         let most = usize::from(query.limit);
         more |= found.len() > most;
         let mut first = Found { rows: Vec::with_capacity(found.len().min(most)), unreadable: Vec::new(), next: None };
-        for (id, record) in found.into_iter().take(most) {
+        let in_order: Box<dyn Iterator<Item = _> + Send> = match query.newest_first {
+            false => Box::new(found.into_iter()),
+            true => Box::new(found.into_iter().rev()),
+        };
+        for (id, record) in in_order.take(most) {
             match record {
                 Ok(record) => first.rows.push(record),
                 Err(unreadable) => {
@@ -411,6 +446,15 @@ impl Kernel {
             first.next = more.then_some(id);
         }
         Ok(first)
+    }
+
+    /// How many records bear these terms; `None` while the index of records is being made.
+    pub(crate) async fn count<T: Record>(
+        &self,
+        terms: impl IntoIterator<Item = Term<T>>,
+    ) -> Result<Option<u64>, OpError> {
+        let filters = terms.into_iter().map(|term| vec![term.to_string()]).collect();
+        search::ask::count(self, T::KIND, filters).await
     }
 
     /// A page as the API asks for it.
@@ -433,7 +477,8 @@ impl Kernel {
         if !problems.is_empty() {
             return Err(OpError::Invalid(problems));
         }
-        let needs_index = ask.text.is_some() || ask.sort.is_some() || ask.count;
+        let facets: Vec<String> = query.all.iter().filter(|term| term.is_facet()).map(Term::to_string).collect();
+        let needs_index = ask.text.is_some() || ask.sort.is_some() || ask.count || !facets.is_empty();
         if T::KIND.is_searched() && (needs_index || query.all.len() > 1) {
             let (mut each, groups) = query.clauses();
             let filters = each.drain(..).map(|term| vec![term]).chain(groups).collect();
@@ -447,14 +492,14 @@ impl Kernel {
                 after: after.clone(),
                 limit: usize::from(limit),
             };
-            if let Some(page) = self.searched(question, &cursors, ask.count).await? {
+            if let Some(page) = self.searched(question, &cursors, ask.count, &facets).await? {
                 return Ok(page);
             }
             if needs_index {
                 return Err(OpError::SearchBuilding { retry_after: search::ask::AGAIN_AFTER });
             }
         }
-        let found = self.look_for(&query.after(after), Altered::IsNamed).await?;
+        let found = self.look_for(&query.after(after).newest_first(descending), Altered::IsNamed).await?;
         let end = PageEnd {
             next: found.next.map(|id| cursors.seal(&id)),
             unreadable: found.unreadable.into_iter().map(|unreadable| unreadable.bad.key.id).collect(),
@@ -463,12 +508,49 @@ impl Kernel {
         Ok((found.rows, end))
     }
 
+    /// A page of those that a query finds and a reader wants. While few of them are wanted it looks at so many pages, and
+    /// may be shorter than was asked for: its cursor says where it goes on.
+    pub(crate) async fn sifted<T: Record>(
+        &self,
+        query: Query<T>,
+        after: Option<&str>,
+        limit: Option<u16>,
+        is_wanted: impl Fn(&Stored<T>) -> bool,
+    ) -> Result<(Vec<Stored<T>>, PageEnd), OpError> {
+        let cursors = Cursors::of(&self.root, &query);
+        let limit = limit.unwrap_or(DEFAULT_PAGE).clamp(1, MAX_PAGE);
+        let after =
+            after.map(|cursor| cursors.open(cursor)).transpose().map_err(|problem| OpError::Invalid(vec![problem]))?;
+        let mut rows = Vec::with_capacity(usize::from(limit));
+        let mut end = PageEnd { next: None, unreadable: Vec::new(), count: None };
+        let mut query = query.after(after).limit(limit);
+        for _ in 0..SIFTED {
+            let found = self.look_for(&query, Altered::IsNamed).await?;
+            end.unreadable.extend(found.unreadable.into_iter().map(|unreadable| unreadable.bad.key.id));
+            end.next = found.next.clone();
+            for row in found.rows.into_iter().filter(|row| is_wanted(row)) {
+                if rows.len() == usize::from(limit) {
+                    end.next = rows.last().map(|last: &Stored<T>| last.value.row_id());
+                    break;
+                }
+                rows.push(row);
+            }
+            if end.next.is_none() || rows.len() == usize::from(limit) {
+                break;
+            }
+            query = query.after(end.next.clone()).limit(MAX_PAGE);
+        }
+        end.next = end.next.map(|id| cursors.seal(&id));
+        Ok((rows, end))
+    }
+
     /// A page of what the index of records finds; `None` while the index is being made.
     async fn searched<T: Record>(
         &self,
         mut question: Question,
         cursors: &Cursors,
         is_counted: bool,
+        facets: &[String],
     ) -> Result<Option<(Vec<Stored<T>>, PageEnd)>, OpError> {
         let limit = question.limit;
         let mut records = Vec::with_capacity(limit);
@@ -478,7 +560,10 @@ impl Kernel {
             let Some(answer) = search::ask::ask(self, &question).await? else { return Ok(None) };
             if attempt == 0 {
                 end.count = is_counted.then_some(answer.count);
-                let fitting = self.indexed_by(answer.unreadable, &question.filters).await?;
+                // Of facets nothing stands beside a row: by those nobody can tell.
+                let is_borne = |group: &&Vec<String>| !group.iter().any(|term| facets.contains(term));
+                let borne: Vec<Vec<String>> = question.filters.iter().filter(is_borne).cloned().collect();
+                let fitting = self.indexed_by(answer.unreadable, &borne).await?;
                 end.unreadable.extend(fitting.into_iter().map(|key| key.id));
             }
             let (rows, altered) = search::readable(self, T::KIND, &answer.ids).await?;
@@ -592,9 +677,10 @@ impl Cursors {
             and.into_iter().chain(group.into_iter().map(|term| format!("or {term}")))
         };
         let any = groups.into_iter().enumerate().flat_map(any);
+        let without = query.without.iter().map(|term| format!("without {term}"));
         Self {
             vouch: Vouch::new(root, "list cursor"),
-            list: std::iter::once(T::KIND.as_str().to_owned()).chain(each).chain(any).collect(),
+            list: std::iter::once(T::KIND.as_str().to_owned()).chain(each).chain(any).chain(without).collect(),
         }
     }
 

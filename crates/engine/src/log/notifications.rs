@@ -22,7 +22,7 @@ const CHANNELS: u16 = 10;
 pub async fn notifications(kernel: &Kernel, caller: &Caller) -> Result<Page<ChannelView>, OpError> {
     authority::may_read(kernel, caller, "notification", "", false).await?;
     // Rows and no query: a cursor's kind has other records, too, and one that was altered is named here.
-    let query = ListQuery { kind: RowKind::Cursor, terms: Vec::new(), after: Some(Outbox::id_of("")), limit: CHANNELS };
+    let query = ListQuery { after: Some(Outbox::id_of("")), ..ListQuery::every(RowKind::Cursor, CHANNELS) };
     let mut channels = kernel.store.page(&query).await?;
     channels.rows.retain(|row| row.key.id.starts_with(&Outbox::id_of("")));
     channels.altered.retain(|key| key.id.starts_with(&Outbox::id_of("")));

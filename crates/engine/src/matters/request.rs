@@ -1,12 +1,11 @@
 //! Requests: opened on the lightest route that policy permits, voted on, fulfilled in the commit of the last vote.
 
-use tenure_api::overview::WaitingVotes;
 use tenure_api::request::{Amendment, NewRequest, RequestView};
 use tenure_api::views::Page;
 use tenure_core::base::id::RequestId;
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
-use tenure_core::request::{Matter, Request, RequestState, Route};
+use tenure_core::request::{Matter, Request, RequestState, Route, Voter};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::ControlPoint;
@@ -22,9 +21,6 @@ use crate::kernel::query::{ListAsk, Query};
 use crate::matters::matter_facts::{self};
 use crate::matters::{brief, fulfilment, votes};
 use crate::requests::route;
-
-/// Pages of open requests that are looked at for those that wait for somebody, of 200 each.
-const LOOKED_AT: usize = 10;
 
 /// Asks for something. It is fulfilled at once where a named rule approves it, and otherwise waits for its approvers.
 ///
@@ -223,40 +219,36 @@ pub async fn requests(
     Ok(end.page(items))
 }
 
-/// Open requests that wait for the caller's vote, the oldest first, and at most so many: those of which a step is still open that they may
-/// fill by name or by role, and that keep them out for no other reason (S-8). Whether their vote counts is said when
-/// they cast it.
+/// A page of the open requests that wait for the caller's vote, the oldest first: those of which a step is still open
+/// that they fill by name or by role, and that don't keep them out (S-8). Whether their vote counts is said when they
+/// cast it.
 ///
 /// # Errors
-/// The caller is no person.
-pub async fn waiting_votes(kernel: &Kernel, caller: &Caller, most: usize) -> Result<WaitingVotes, OpError> {
+/// The caller is no person, or the cursor is of no such page.
+pub async fn waiting_votes(
+    kernel: &Kernel,
+    caller: &Caller,
+    after: Option<String>,
+    limit: Option<u16>,
+) -> Result<Page<RequestView>, OpError> {
     let Caller::Person { person, .. } = caller else {
         return Err(OpError::NotFound("vote of software"));
     };
-    let mut waiting = WaitingVotes::default();
-    let mut pages = kernel.pages(Query::of([Request::STATE.of(RequestState::Open)]));
-    for _ in 0..LOOKED_AT {
-        let Some(found) = pages.next().await? else { break };
-        for row in found.readable() {
-            let (people, roles) = route::approvers(&row);
-            let may_fill = people.contains(&person.id) || roles.iter().any(|role| person.holds(*role));
-            let has_voted = row.votes.iter().any(|vote| vote.by == person.id);
-            let kept_out = row.interested.contains(&person.id) && !row.single_person;
-            let may_read = || {
-                let owned = route::concerns(&row, caller);
-                authority::can_read(kernel, caller, "request", &row.id.to_string(), owned).is_ok()
-            };
-            if may_fill && !has_voted && !kept_out && may_read() {
-                if waiting.items.len() == most {
-                    waiting.more = true;
-                    return Ok(waiting);
-                }
-                waiting.items.push(route::request_view(kernel, (*row.value).clone(), row.revision, None).await?);
-            }
-        }
+    let by_role = person.roles.iter().map(|role| Voter::Role(*role));
+    let voters = std::iter::once(Voter::Person(person.id)).chain(by_role);
+    let query =
+        Query::of([]).any(voters.map(|voter| Request::WAITS_FOR.of(voter))).without([Request::KEEPS_OUT.of(person.id)]);
+    let is_wanted = |request: &Stored<Request>| {
+        let owned = route::concerns(request, caller);
+        let may_read = || authority::can_read(kernel, caller, "request", &request.id.to_string(), owned).is_ok();
+        route::may_fill(request, person) && may_read()
+    };
+    let (rows, end) = kernel.sifted(query, after.as_deref(), limit, is_wanted).await?;
+    let mut items = Vec::with_capacity(rows.len());
+    for row in rows {
+        items.push(route::request_view(kernel, (*row.value).clone(), row.revision, None).await?);
     }
-    waiting.more = pages.more();
-    Ok(waiting)
+    Ok(end.page(items))
 }
 
 /// Ends a request by another way than its fulfilment, with what that means for what it was about.

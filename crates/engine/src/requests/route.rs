@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use tenure_api::request::RequestView;
 use tenure_api::views::Names;
-use tenure_core::base::id::RequestId;
+use tenure_core::base::id::{PersonId, RequestId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::identity::Identity;
-use tenure_core::people::person::Person;
+use tenure_core::people::person::{Person, Role};
 use tenure_core::policy::{Action, Answer, Entity, PolicyEngine, Question};
-use tenure_core::request::{Asker, Matter, Outcome, Place, Request, RequestState, Route};
+use tenure_core::request::{Asker, Matter, Outcome, Place, Request, RequestState, Route, Voter};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event_kind::EventKind;
@@ -23,7 +23,7 @@ use crate::kernel::error::OpError;
 use crate::kernel::notice::{ANSWER, notify};
 use crate::requests::content::content_hash;
 use crate::requests::eligible::{self, Approvers};
-use crate::requests::facts::{self, MatterFacts, distinct};
+use crate::requests::facts::{MatterFacts, distinct};
 
 pub(crate) const MAX_PURPOSE: usize = 1_000;
 
@@ -247,8 +247,8 @@ pub(crate) async fn request_view(
     Ok(RequestView {
         workflow: request.workflow(),
         waits_for: request.open_steps().into_iter().map(<[Place]>::to_vec).collect(),
-        approvers: if request.state == RequestState::Open { approvers } else { Vec::new() },
-        approver_roles: if request.state == RequestState::Open { roles } else { Vec::new() },
+        approvers,
+        approver_roles: roles,
         request,
         brief: None,
         revision,
@@ -276,21 +276,29 @@ pub(crate) fn over_bound(facts: &MatterFacts, longest: Span) -> String {
 }
 
 /// Who may fill the steps that are open: persons by name, and roles.
-pub(crate) fn approvers(
-    request: &Request,
-) -> (Vec<tenure_core::base::id::PersonId>, Vec<tenure_core::people::person::Role>) {
-    use tenure_core::people::person::Role;
+pub(crate) fn approvers(request: &Request) -> (Vec<PersonId>, Vec<Role>) {
     let (mut people, mut roles) = (Vec::new(), Vec::new());
-    for place in request.open_steps().into_iter().flatten() {
-        match place {
-            Place::Owner => people.extend(request.owner),
-            Place::Manager => people.extend(request.manager),
-            Place::Security => roles.push(Role::Security),
-            Place::Administrator => roles.push(Role::Administrator),
+    for voter in request.waits_for() {
+        match voter {
+            Voter::Person(person) => people.push(person),
+            Voter::Role(role) => roles.push(role),
         }
     }
-    people.retain(|person| !request.interested.contains(person));
-    (facts::distinct(people), roles)
+    (people, roles)
+}
+
+/// Whether a step is open that somebody fills as they are now, and nothing keeps them out of it. Whether policy lets
+/// them vote is asked when they do.
+pub(crate) fn may_fill(request: &Request, person: &Person) -> bool {
+    let fills = |place: &Place| match place {
+        Place::Owner => request.owner == Some(person.id),
+        Place::Manager => request.manager == Some(person.id) && person.holds(Role::Manager),
+        Place::Security => person.holds(Role::Security),
+        Place::Administrator => person.holds(Role::Administrator),
+    };
+    request.state == RequestState::Open
+        && !request.keeps_out(person.id)
+        && request.open_steps().into_iter().flatten().any(fills)
 }
 
 pub(crate) fn asker(caller: &Caller) -> Asker {

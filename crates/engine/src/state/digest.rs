@@ -163,7 +163,7 @@ async fn put_chunks(kernel: &Kernel, changeset: &mut Changeset, chunks: &[Digest
 
 /// The rows as they stand, in the order of their ids: the digest and its chunks are two records of one kind.
 fn of_digests(after: String, limit: u16) -> ListQuery {
-    ListQuery { kind: RowKind::StateDigest, terms: Vec::new(), after: Some(after), limit }
+    ListQuery { after: Some(after), ..ListQuery::every(RowKind::StateDigest, limit) }
 }
 
 fn said(row: &SaidRow) -> Said {

@@ -280,7 +280,7 @@ impl Comparison<'_> {
         let mut after = None;
         loop {
             // Whatever stands there, and no record: a row that was altered is named, and kinds are read below.
-            let page = kernel.store.page(&ListQuery { kind, terms: Vec::new(), after, limit: PAGE }).await?;
+            let page = kernel.store.page(&ListQuery { after, ..ListQuery::every(kind, PAGE) }).await?;
             let keys = || page.altered.iter().chain(page.rows.iter().map(|row| &row.key));
             self.said.reach(kind, keys())?;
             for key in &page.altered {

@@ -13,7 +13,7 @@ use tenure_core::identity::{Identity, IdentityState};
 use tenure_core::request::review::{Review, ReviewState};
 use tenure_core::store::document::Order;
 use tenure_engine::access::transfers;
-use tenure_engine::credentials::receipts;
+use tenure_engine::credentials::{receipts, refusal_times};
 use tenure_engine::identities::{census, findings, registration};
 use tenure_engine::kernel::authority;
 use tenure_engine::kernel::error::OpError;
@@ -45,7 +45,7 @@ async fn home(State(app): State<App>, reader: Result<Reader, Response>) -> Shown
     };
     let mut waiting = Box::pin(waiting(&app, &reader)).await?;
     let seen = (
-        (&waiting.votes, &waiting.transfers, &waiting.reviews, &waiting.ending),
+        (&waiting.votes.items, &waiting.transfers, &waiting.reviews, &waiting.ending),
         (&waiting.findings, &waiting.receipts),
     );
     waiting.names = names_in(&app, &reader.caller, &seen).await?;
@@ -78,9 +78,12 @@ async fn waiting(app: &App, reader: &Reader) -> Result<Waiting, Refusal> {
         true => Some(worst(app, reader).await?),
         false => None,
     };
-    let receipts = match authority::reads_all(kernel, caller, "receipt") {
-        true => Some(receipts::last_receipts(kernel, caller, FEW.into()).await?),
-        false => None,
+    let (receipts, times) = match authority::reads_all(kernel, caller, "receipt") {
+        true => (
+            Some(receipts::last_receipts(kernel, caller, FEW).await?),
+            Some(refusal_times::refusal_times(kernel, caller).await?),
+        ),
+        false => (None, None),
     };
     let census = match authority::reads_all(kernel, caller, "identity") {
         true => match census::census(kernel, caller).await {
@@ -91,12 +94,13 @@ async fn waiting(app: &App, reader: &Reader) -> Result<Waiting, Refusal> {
         false => None,
     };
     Ok(Waiting {
-        votes: request::waiting_votes(kernel, caller, SHOWN.into()).await?,
+        votes: request::waiting_votes(kernel, caller, None, Some(SHOWN)).await?,
         transfers: transfers::transfers(kernel, caller, some(offered)).await?.items,
         reviews: reviews::reviews(kernel, caller, some(to_answer)).await?.items,
         ending,
         findings,
         receipts,
+        times,
         census,
         names: Default::default(),
     })

@@ -1,9 +1,14 @@
 //! The inventory, and each identity's page.
 
+use std::convert::Infallible;
+
+use axum::Extension;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use futures_util::{StreamExt as _, stream};
 use serde::Deserialize;
 use tenure_api::findings::PostureView;
 use tenure_api::views::{AccessReport, IdentityView, Names, Page};
@@ -19,23 +24,24 @@ use tenure_core::request::review::Review;
 use tenure_engine::credentials::liveness;
 use tenure_engine::identities::{findings, grants, registration};
 use tenure_engine::kernel::authority;
+use tenure_engine::kernel::caller::{self, Caller};
+use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::query::{ListAsk, Listed as _, MAX_PAGE};
 use tenure_engine::log::timeline;
 use tenure_engine::matters::{exceptions, request, reviews};
 
 use crate::app::App;
 use crate::caller::named::{listed_names, meant, names_in};
-use crate::console::reader::{Asked, Reader, Refusal, Shown, counted};
+use crate::console::reader::{Asked, NEWEST_FIRST, Reader, Refusal, Shown, counted};
 use crate::contract::api::Api;
 use crate::contract::page::page;
 use crate::contract::query::{Path, Query};
+use crate::limits::admission::BoundedElsewhere;
 
-/// Pages of the inventory that one file holds at most.
-const PAGES_OF_A_FILE: usize = 50;
 /// Entries of the log that an identity's page shows.
 const ENTRIES: u16 = 20;
 /// Requests and exceptions that it shows, each.
-const LAST_REQUESTS: usize = 8;
+const LAST_REQUESTS: u16 = 8;
 
 pub(super) fn routes(api: Api<App>) -> Api<App> {
     api.page("/identities", get(inventory)).page("/identities.csv", get(file)).page("/identities/{id}", get(one))
@@ -43,32 +49,59 @@ pub(super) fn routes(api: Api<App>) -> Api<App> {
 
 async fn inventory(State(app): State<App>, asked: Asked<Identity>) -> Shown {
     let Asked { reader, ask, address } = asked;
+    let columns = identities::columns(address.get(list::COLUMNS))
+        .map_err(|takes| OpError::field(list::COLUMNS, "value_unknown", &takes))?;
     let found = counted!(ask, |ask| registration::identities(&app.kernel, &reader.caller, ask))?;
     let names = listed_names(&app, &reader.caller, &found, address.parameters()).await?;
     let frame = reader.frame(text::IDENTITIES, Place::Identities);
-    Ok(page(StatusCode::OK, &identities::page(frame, address, found, &names)))
+    Ok(page(StatusCode::OK, &identities::page(frame, address, &columns, found, &names)))
 }
 
-/// What the inventory shows, as a file; ten thousand lines at most.
+/// What the inventory shows, as a file: all of it, a page at a time.
 async fn file(State(app): State<App>, asked: Asked<Identity>) -> Shown {
     let Asked { reader, mut ask, .. } = asked;
     ask.limit = Some(MAX_PAGE);
-    let mut text = list::csv([CSV_HEAD.map(str::to_owned).to_vec()]);
-    for _ in 0..PAGES_OF_A_FILE {
-        let found: Page<IdentityView> =
-            Box::pin(registration::identities(&app.kernel, &reader.caller, ask.clone())).await?;
-        let names = names_in(&app, &reader.caller, &found).await?;
-        text.push_str(&csv_lines(&found.items, &names));
-        ask.after = found.next;
-        if ask.after.is_none() {
-            break;
-        }
-    }
+    let caller = reader.caller;
+    // What is wrong with the question is said before the file begins.
+    let (first, after) = Box::pin(lines(&app, &caller, ask.clone())).await?;
+    let open = app.streams.open(&caller)?;
+    let head = list::csv([CSV_HEAD.map(str::to_owned).to_vec()]);
+    let begun = stream::iter([Ok(head), Ok(first)]);
+    ask.after = after;
+    let more = Some(ask).filter(|ask| ask.after.is_some());
+    let rest = stream::unfold((more, app, caller, open), async |(ask, app, caller, open)| {
+        let mut ask = ask?;
+        // A session that ends takes the file that it began with it.
+        let still = caller::still(&app.kernel, &caller).await;
+        let read = match still {
+            Ok(_) => Box::pin(lines(&app, &caller, ask.clone())).await.map_err(|refusal| refusal.0),
+            Err(error) => Err(error.into()),
+        };
+        Some(match read {
+            Ok((text, after)) => {
+                ask.after = after;
+                (Ok(text), (Some(ask).filter(|ask| ask.after.is_some()), app, caller, open))
+            }
+            // Whoever reads it later has to see that it is not all.
+            Err(failure) => {
+                tracing::warn!(code = failure.0.code, "an export of the inventory ends before its end");
+                (Ok(list::csv([vec![text::NOT_ALL.to_owned()]])), (None, app, caller, open))
+            }
+        })
+    });
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8; header=present")),
         (header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"identities.csv\"")),
     ];
-    Ok((headers, text).into_response())
+    let body = Body::from_stream(begun.chain(rest).map(|text: Result<String, Infallible>| text));
+    Ok((Extension(BoundedElsewhere), headers, body).into_response())
+}
+
+/// A page of the inventory as lines of the file, and where it goes on.
+async fn lines(app: &App, caller: &Caller, ask: ListAsk<Identity>) -> Result<(String, Option<String>), Refusal> {
+    let found: Page<IdentityView> = registration::identities(&app.kernel, caller, ask).await?;
+    let names = names_in(app, caller, &found).await?;
+    Ok((csv_lines(&found.items, &names), found.next))
 }
 
 #[derive(Deserialize, schemars::JsonSchema)]
@@ -99,18 +132,22 @@ async fn one(
         false => None,
     };
     let of_it = ListAsk { filters: vec![Review::IDENTITY.of(id)], ..ListAsk::default() };
-    let about_it = ListAsk { filters: vec![Request::IDENTITY.of(id)], limit: Some(MAX_PAGE), ..ListAsk::default() };
-    let mut requests = request::requests(kernel, caller, about_it).await?.items;
-    requests.reverse();
-    requests.truncate(LAST_REQUESTS);
+    let about_it = ListAsk {
+        filters: vec![Request::IDENTITY.of(id)],
+        sort: Some(NEWEST_FIRST),
+        limit: Some(LAST_REQUESTS),
+        ..ListAsk::default()
+    };
+    let requests = request::requests(kernel, caller, about_it).await?.items;
     let mut exceptions = Vec::new();
-    for exception in view.record.exceptions.iter().take(LAST_REQUESTS).filter(|_| reads("exception")) {
+    for exception in view.record.exceptions.iter().take(LAST_REQUESTS.into()).filter(|_| reads("exception")) {
         exceptions.push(exceptions::exception(kernel, caller, *exception).await?);
     }
     let removal = match authority::reads_all(kernel, caller, Receipt::NAME) {
         true => {
             let of_it = Receipt::TARGET.of(Target::Scope(Scope::Identity(id)));
-            let ask = ListAsk { filters: vec![of_it], limit: Some(MAX_PAGE), ..ListAsk::default() };
+            let sort = Some(NEWEST_FIRST);
+            let ask = ListAsk { filters: vec![of_it], sort, limit: Some(1), ..ListAsk::default() };
             kernel.list::<Receipt>(caller, ask).await?.items.pop().map(|last| last.record)
         }
         false => None,

@@ -16,6 +16,7 @@ mod making;
 mod reader;
 mod receipts;
 mod requests;
+mod several;
 mod stop;
 mod watch;
 
@@ -33,6 +34,7 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         home::routes,
         identities::routes,
         deeds::routes,
+        several::routes,
         making::routes,
         requests::routes,
         stop::routes,

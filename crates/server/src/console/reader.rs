@@ -7,12 +7,14 @@ use axum::response::{IntoResponse, Redirect, Response};
 use tenure_console::address::{Address, encoded};
 use tenure_console::door::SessionOver;
 use tenure_console::frame::{self, Frame, Place};
+use tenure_console::list::COLUMNS;
 use tenure_console::problem::Way;
 use tenure_console::text;
 use tenure_core::base::id::PersonId;
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
-use tenure_core::store::row::Record;
+use tenure_core::store::document::Order;
+use tenure_core::store::row::{Record, RowKind};
 use tenure_engine::kernel::caller::Caller;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::query::ListAsk;
@@ -96,14 +98,29 @@ impl<T: Filtered> FromRequestParts<App> for Asked<T> {
         let query = parts.uri.query().unwrap_or_default();
         let given = parameters(query).map_err(|problems| Refusal::from(OpError::Invalid(problems)))?;
         let (said, empty): (Vec<_>, Vec<_>) = given.into_iter().partition(|(_, value)| !value.trim().is_empty());
-        let address = Address::new(parts.uri.path()).of(said);
-        if !empty.is_empty() {
+        // Boxes send the same parameter several times; the list has one for all of them, and the API has none of it.
+        let is_columns = |(name, _): &(String, String)| T::KIND == RowKind::Identity && name == COLUMNS;
+        let (columns, asked): (Vec<_>, Vec<_>) = said.into_iter().partition(is_columns);
+        let mut address = Address::new(parts.uri.path()).of(asked);
+        let bare = address.to_string();
+        let words: Vec<String> = columns.into_iter().map(|(_, words)| words).collect();
+        if !words.is_empty() {
+            address = address.with(COLUMNS, words.join(","));
+        }
+        if !empty.is_empty() || words.len() > 1 {
             return Err(Redirect::to(&address.to_string()).into_response());
         }
-        let List { ask } = List::of(query).map_err(Refusal)?;
+        let asked = match words.is_empty() {
+            true => query,
+            false => bare.split_once('?').map_or("", |(_, query)| query),
+        };
+        let List { ask } = List::of(asked).map_err(Refusal)?;
         Ok(Self { reader, ask, address })
     }
 }
+
+/// What people look for among what is made again and again: the last. Ids go by time.
+pub(crate) const NEWEST_FIRST: (Order, bool) = (Order::Id, true);
 
 /// A page of a list, with how many there are, if that can be told: while the index of records is being made, a list by
 /// no words and in no order of its own is shown all the same.
@@ -129,9 +146,9 @@ pub(crate) fn counting<T: Record>(ask: ListAsk<T>) -> ListAsk<T> {
     ListAsk { count: T::KIND.is_searched(), ..ask }
 }
 
-/// The most fields of a form: none of ours has as many. What came too late is shown again, each field in markup of its
+/// The most fields of a form: none of ours has as many, a list with two hundred boxes among them. What came too late is shown again, each field in markup of its
 /// own.
-const MOST_FIELDS: usize = 64;
+const MOST_FIELDS: usize = 224;
 
 /// A form of a page that somebody sent.
 pub(crate) struct Sent {
@@ -150,6 +167,13 @@ impl Sent {
     pub(crate) fn text(&self, name: &str) -> String {
         let field = self.fields.iter().find(|(given, _)| given == name);
         field.map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
+    }
+}
+
+impl Sent {
+    /// Each value of a field that a form sends as often as it is chosen.
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.fields.iter().filter(move |(given, _)| given == name).map(|(_, value)| value.trim())
     }
 }
 

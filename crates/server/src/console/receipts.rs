@@ -17,15 +17,12 @@ use tenure_engine::kernel::caller::Caller;
 use crate::app::App;
 use crate::caller::named::{listed_names, names_in};
 use crate::console::live::{Stopping, Tells, Told, live};
-use crate::console::reader::{Asked, Reader, Shown, counted};
+use crate::console::reader::{Asked, NEWEST_FIRST, Reader, Shown, counted};
 use crate::contract::api::Api;
 use crate::contract::error::Failure;
 use crate::contract::page::page;
 use crate::contract::query::Path;
 use crate::contract::reply::id;
-
-/// Receipts of the page that nothing was asked of.
-const LAST: usize = 200;
 
 /// Routes whose replies are streams.
 pub(super) fn streams(api: Api<App>) -> Api<App> {
@@ -37,17 +34,11 @@ pub(super) fn routes(api: Api<App>) -> Api<App> {
 }
 
 async fn list(State(app): State<App>, asked: Asked<Receipt>) -> Shown {
-    let Asked { reader, ask, address } = asked;
-    // Ids go by time, and a list by ids begins with the oldest: what is looked for is mostly the last.
-    let (receipts, end) = if address.parameters().is_empty() {
-        let last = receipts::last_receipts(&app.kernel, &reader.caller, LAST).await?;
-        let last = last.into_iter().map(|view| view.receipt).collect::<Vec<_>>();
-        (last, End { next: None, count: None, unreadable: Vec::new() })
-    } else {
-        let found = counted!(ask, |ask| app.kernel.list::<Receipt>(&reader.caller, ask))?;
-        let end = End { next: found.next, count: found.count, unreadable: found.unreadable };
-        (found.items.into_iter().map(|found| found.record).collect(), end)
-    };
+    let Asked { reader, mut ask, address } = asked;
+    ask.sort.get_or_insert(NEWEST_FIRST);
+    let found = counted!(ask, |ask| app.kernel.list::<Receipt>(&reader.caller, ask))?;
+    let end = End { next: found.next, count: found.count, unreadable: found.unreadable };
+    let receipts: Vec<Receipt> = found.items.into_iter().map(|found| found.record).collect();
     let names = listed_names(&app, &reader.caller, &receipts, address.parameters()).await?;
     let frame = reader.frame(text::RECEIPTS, Place::Receipts);
     Ok(page(StatusCode::OK, &receipts_page(frame, address, &receipts, end, &names)))

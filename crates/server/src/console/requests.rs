@@ -16,23 +16,39 @@ use tenure_engine::matters::{request, votes};
 
 use crate::app::App;
 use crate::caller::named::{listed_names, names_in};
-use crate::console::reader::{Asked, Reader, Sent, Shown, counted};
+use crate::console::reader::{Asked, NEWEST_FIRST, Reader, Sent, Shown, counted};
 use crate::contract::api::Api;
 use crate::contract::error::Failure;
 use crate::contract::page::{page, status_of};
-use crate::contract::query::Path;
+use crate::contract::query::{Paging, Path, Query};
 use crate::contract::reply::id;
 
 pub(super) fn routes(api: Api<App>) -> Api<App> {
-    api.page("/requests", get(list)).page("/requests/{id}", get(one).post(vote))
+    api.page("/requests", get(list)).page("/waiting", get(waiting)).page("/requests/{id}", get(one).post(vote))
 }
 
 async fn list(State(app): State<App>, asked: Asked<Request>) -> Shown {
-    let Asked { reader, ask, address } = asked;
+    let Asked { reader, mut ask, address } = asked;
+    ask.sort.get_or_insert(NEWEST_FIRST);
     let found = counted!(ask, |ask| request::requests(&app.kernel, &reader.caller, ask))?;
     let names = listed_names(&app, &reader.caller, &found, address.parameters()).await?;
     let frame = reader.frame(text::REQUESTS, Place::Requests);
     Ok(page(StatusCode::OK, &requests::page(frame, address, found, &names)))
+}
+
+/// What waits for the reader's vote, the oldest first: it lapses first.
+async fn waiting(State(app): State<App>, reader: Reader, asked: Result<Query<Paging>, Failure>) -> Shown {
+    let Query(Paging { after, limit }) = asked?;
+    let mut address = Address::new("/waiting");
+    if let Some(limit) = limit {
+        address = address.with("limit", limit.to_string());
+    }
+    if let Some(after) = &after {
+        address = address.with("after", after.clone());
+    }
+    let found = request::waiting_votes(&app.kernel, &reader.caller, after, limit).await?;
+    let names = names_in(&app, &found.items).await?;
+    Ok(page(StatusCode::OK, &requests::waiting(reader.frame(text::WAITING, Place::Requests), address, found, &names)))
 }
 
 async fn one(State(app): State<App>, reader: Reader, Path(which): Path<String>) -> Shown {

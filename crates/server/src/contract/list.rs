@@ -23,7 +23,7 @@ use tenure_core::identity::naming::NamingStandard;
 use tenure_core::identity::scope::Hold;
 use tenure_core::identity::template::Template;
 use tenure_core::identity::transfer::{Transfer, TransferState};
-use tenure_core::identity::{Identity, IdentityState, Kind};
+use tenure_core::identity::{Identity, IdentityState, Kind, RiskTier};
 use tenure_core::inventory::application::Application;
 use tenure_core::inventory::environment::Environment;
 use tenure_core::inventory::resource::Resource;
@@ -40,7 +40,7 @@ use tenure_core::request::{Class, Matter, Request, RequestState};
 use tenure_core::signal::removal::{Removal, RemovalState};
 use tenure_core::signal::{Format, Signal, SignalKind, SignalState, Source, SubjectKind};
 use tenure_core::store::document::{Order, words};
-use tenure_core::store::row::Record;
+use tenure_core::store::row::{Record, RowKind};
 use tenure_core::store::term::Field;
 use tenure_core::trust::issuer::Issuer;
 use tenure_core::trust::state::TrustState;
@@ -72,6 +72,11 @@ type Filter<T> = (Field<T>, Check);
 pub(crate) trait Filtered: Record {
     /// What the list can be narrowed by.
     const FILTERS: &'static [Filter<Self>];
+
+    /// Whether it takes an order: those of the index of records, or by ids the newest first.
+    fn is_sorted() -> bool {
+        Self::KIND.is_searched() || matches!(Self::KIND, RowKind::Request | RowKind::Receipt)
+    }
 }
 
 /// What the list of a kind of record is asked.
@@ -90,7 +95,7 @@ impl<T: Filtered, S: Send + Sync> FromRequestParts<S> for List<T> {
 impl<T: Filtered> List<T> {
     /// What a query asks of the list.
     pub(crate) fn of(query: &str) -> Result<Self, Failure> {
-        Ok(Self { ask: read(query, T::FILTERS).map_err(OpError::Invalid)? })
+        Ok(Self { ask: read::<T>(query).map_err(OpError::Invalid)? })
     }
 }
 
@@ -112,12 +117,14 @@ impl<T: Filtered> Takes for List<T> {
             let words =
                 "Only those of which a word begins like each of these: of name, purpose, e-mail address or URI.";
             operation.parameter("query", SEARCH, words, &any);
-            let sorts: Vec<String> = sorts::<T>().collect();
-            let sort = json!({"type": "string", "enum": sorts});
-            operation.parameter("query", SORT, "In which order; with `-` before it, the other way round.", &sort);
             let count = json!({"type": "string", "enum": ["true"]});
             operation.parameter("query", COUNT, "Whether to say how many there are on all pages.", &count);
             operation.problem(503);
+        }
+        if T::is_sorted() {
+            let sorts: Vec<String> = sorts::<T>().collect();
+            let sort = json!({"type": "string", "enum": sorts});
+            operation.parameter("query", SORT, "In which order; with `-` before it, the other way round.", &sort);
         }
         operation.parameter("query", "after", "Only what follows the page that named this as its `next`.", &text);
         let limit = json!({"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_PAGE});
@@ -153,8 +160,9 @@ fn values(check: Check, taken: &str) -> Value {
 }
 
 /// Reads the query of a list, or names everything that is wrong with it.
-fn read<T: Record>(query: &str, filters: &[Filter<T>]) -> Result<ListAsk<T>, Vec<FieldProblem>> {
-    let is_searched = T::KIND.is_searched();
+fn read<T: Filtered>(query: &str) -> Result<ListAsk<T>, Vec<FieldProblem>> {
+    let filters = T::FILTERS;
+    let (is_searched, is_sorted) = (T::KIND.is_searched(), T::is_sorted());
     let mut ask = ListAsk::default();
     let mut problems = Vec::new();
     let mut seen: Vec<String> = Vec::new();
@@ -180,7 +188,7 @@ fn read<T: Record>(query: &str, filters: &[Filter<T>]) -> Result<ListAsk<T>, Vec
                 Ok(()) => ask.text = Some(value),
                 Err(taken) => problems.push(problem("value_unknown", format!("it takes {taken}"))),
             },
-            (SORT, _) if is_searched => match sort_of::<T>(&value) {
+            (SORT, _) if is_sorted => match sort_of::<T>(&value) {
                 Ok(sort) => ask.sort = Some(sort),
                 Err(taken) => problems.push(problem("value_unknown", format!("it takes {taken}"))),
             },
@@ -193,8 +201,9 @@ fn read<T: Record>(query: &str, filters: &[Filter<T>]) -> Result<ListAsk<T>, Vec
                 Err(taken) => problems.push(problem("value_unknown", format!("it takes {taken}"))),
             },
             (_, None) => {
-                let searched: &[&str] = if is_searched { &[SEARCH, SORT, COUNT] } else { &[] };
-                let besides = searched.iter().copied().chain(["after", "limit"]);
+                let takes = [(is_searched, SEARCH), (is_sorted, SORT), (is_searched, COUNT)];
+                let orders = takes.into_iter().filter_map(|(takes, parameter)| takes.then_some(parameter));
+                let besides = orders.chain(["after", "limit"]);
                 let names: Vec<&str> = filters.iter().map(|(filter, _)| filter.name()).chain(besides).collect();
                 problems.push(problem("parameter_unknown", format!("this list takes {}", names.join(", "))));
             }
@@ -314,7 +323,7 @@ filters! {
     Identity {
         NAME: text, STATE: word::<IdentityState>, OF_KIND: word::<Kind>, OWNER: id::<PersonId>, APPLICATION: id::<ApplicationId>,
         ENVIRONMENT: text, ENFORCES: id::<ResourceId>, VENDOR: id::<VendorId>, CLOUD_ACCOUNT: id::<CloudAccountId>, NEED: id::<NeedId>,
-        SHARED: flag,
+        SHARED: flag, TIER: word::<RiskTier>, UNOWNED: flag,
     }
     Credential {}
     Receipt { TARGET: target }
@@ -344,13 +353,13 @@ mod tests {
     use super::*;
 
     fn problems(query: &str) -> Vec<(String, String)> {
-        let problems = read(query, Person::FILTERS).unwrap_err();
+        let problems = read::<Person>(query).unwrap_err();
         problems.into_iter().map(|problem| (problem.field, problem.code)).collect()
     }
 
     #[test]
     fn d12_everything_that_is_wrong_with_a_query_is_named_at_once() {
-        let ask = read("state=active&limit=200&after=x&source=hr%20one", Person::FILTERS).unwrap();
+        let ask = read::<Person>("state=active&limit=200&after=x&source=hr%20one").unwrap();
         assert_eq!(ask.filters, [Person::STATE.of(PersonState::Active), Person::SOURCE.of("hr one")]);
         assert_eq!((ask.limit, ask.after.as_deref()), (Some(200), Some("x")));
         let pairs = |wanted: &[(&str, &str)]| {
@@ -370,7 +379,7 @@ mod tests {
         for limit in ["201", "-1", "x", "70000", "", "1.0"] {
             assert_eq!(problems(&format!("limit={limit}")), pairs(&[("limit", "limit_unfit")]));
         }
-        let hint = |query: &str| read(query, Person::FILTERS).unwrap_err().remove(0).hint;
+        let hint = |query: &str| read::<Person>(query).unwrap_err().remove(0).hint;
         assert_eq!(hint("state=bogus"), "it takes one of `preboarding`, `active`, `suspended`, `departed`");
         assert_eq!(hint("class=bogus"), "it takes `employee` or `contractor`");
         assert!(hint("nobody=1").contains("state, role, class, manager, team, source, q, sort, count, after, limit"));

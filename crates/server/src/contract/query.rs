@@ -45,6 +45,16 @@ impl<T: JsonSchema> Takes for Query<T> {
 // The address says what it names.
 impl<T> Takes for Path<T> {}
 
+/// Where a list goes on that is narrowed by nothing but who asks.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Paging {
+    /// Only what follows the page that named this as its `next`.
+    pub after: Option<String>,
+    /// How many at most, 1 to 200; 50 if not given.
+    pub limit: Option<u16>,
+}
+
 /// Nothing: what takes no parameters says so of those that it is given.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -7,6 +7,7 @@ mod identities;
 mod log;
 mod needs;
 mod notifications;
+mod overview;
 mod people;
 mod person_access;
 mod removals;
@@ -44,6 +45,7 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         log::routes,
         why::routes,
         notifications::routes,
+        overview::routes,
     ];
     rooms.into_iter().fold(api, |api, routes| routes(api))
 }

@@ -18,7 +18,7 @@ use crate::caller::operator::Operator;
 use crate::contract::api::Api;
 use crate::contract::body::Body;
 use crate::contract::list::List;
-use crate::contract::query::Path;
+use crate::contract::query::{Paging, Path, Query};
 use crate::contract::reply::{New, Reply, created, id, ok};
 
 /// How long the solver may work on one request, well inside a request's own bound.
@@ -27,6 +27,7 @@ const SOLVER_LIMIT: Duration = Duration::from_secs(20);
 pub(crate) fn routes(api: Api<App>) -> Api<App> {
     api.post("/v1/requests", "Opens a request.", open)
         .get("/v1/requests", "Lists requests.", list)
+        .get("/v1/waiting", "Lists open requests that wait for the caller's vote, the oldest first.", waiting)
         .get("/v1/requests/{id}", "Shows a request.", one)
         .put("/v1/requests/{id}", "Amends an open request; votes on what it was before lapse.", amend)
         .post("/v1/requests/{id}/approve", "Approves a request.", approve)
@@ -44,6 +45,14 @@ async fn open(State(app): State<App>, Operator(caller): Operator, Body(ask): Bod
 
 async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Request>) -> Reply<Page<RequestView>> {
     ok(request::requests(&app.kernel, &caller, list.ask).await?)
+}
+
+async fn waiting(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Query(Paging { after, limit }): Query<Paging>,
+) -> Reply<Page<RequestView>> {
+    ok(request::waiting_votes(&app.kernel, &caller, after, limit).await?)
 }
 
 async fn one(State(app): State<App>, Operator(caller): Operator, Path(request): Path<String>) -> Reply<RequestView> {

@@ -11,6 +11,7 @@ use super::session::Address;
 use crate::error::OpenError;
 use crate::migrations::{self, pending};
 use crate::row::text;
+use crate::upgrade::{open_requests, request_terms};
 
 /// Names the lock among those of other programs: "tenure" in ASCII.
 const LOCK: i64 = 0x74_65_6e_75_72_65;
@@ -52,6 +53,9 @@ async fn run_migrations(
         if migration.number == migrations::LAST_USES {
             seal_last_uses(&transaction, sealer).await?;
         }
+        if migration.number == migrations::WAITING {
+            name_voters(&transaction).await?;
+        }
         let number = i32::try_from(migration.number).unwrap_or(i32::MAX);
         transaction
             .execute("INSERT INTO migration (number, checksum) VALUES ($1, $2)", &[&number, &migration.checksum()])
@@ -85,6 +89,48 @@ async fn seal_last_uses(transaction: &Transaction<'_>, sealer: &dyn RowSealer) -
                  SELECT 0, u.subject, u.at, u.mac FROM UNNEST($1::bytea[], $2::bigint[], $3::bytea[]) AS u (subject, at, mac)
                  ON CONFLICT (shard, subject) DO UPDATE SET at = excluded.at, mac = excluded.mac",
                 &[&subjects, &times, &macs],
+            )
+            .await?;
+    }
+}
+
+/// Gives open requests of an earlier version the terms that they lack.
+async fn name_voters(transaction: &Transaction<'_>) -> Result<(), OpenError> {
+    let (kind, open) = open_requests();
+    let kind = i16::from(kind);
+    let mut after: Vec<u8> = Vec::new();
+    loop {
+        let found = transaction
+            .query(
+                "SELECT r.id, r.terms, r.body FROM term t JOIN record r ON r.shard = 0 AND r.kind = t.kind AND r.id = t.id
+                 WHERE t.shard = 0 AND t.kind = $1 AND t.term = $2 AND t.id > $3 ORDER BY t.id LIMIT 1000",
+                &[&kind, &open, &after],
+            )
+            .await?;
+        let Some(last) = found.last() else { return Ok(()) };
+        after = last.get(0);
+        let (mut ids, mut columns) = (Vec::<&[u8]>::new(), Vec::new());
+        let (mut indexed, mut keys) = (Vec::<&[u8]>::new(), Vec::new());
+        for row in &found {
+            let id: &[u8] = row.get(0);
+            let Some((terms, lacked)) = request_terms(id, row.get(1), row.get(2)) else { continue };
+            ids.push(id);
+            columns.push(terms);
+            indexed.extend(lacked.iter().map(|_| id));
+            keys.extend(lacked);
+        }
+        transaction
+            .execute(
+                "UPDATE record r SET terms = u.terms FROM UNNEST($2::bytea[], $3::bytea[]) AS u (id, terms)
+                 WHERE r.shard = 0 AND r.kind = $1 AND r.id = u.id",
+                &[&kind, &ids, &columns],
+            )
+            .await?;
+        transaction
+            .execute(
+                "INSERT INTO term (shard, kind, term, id) SELECT 0, $1, u.term, u.id FROM UNNEST($2::bytea[], $3::bytea[]) AS u (term, id)
+                 ON CONFLICT DO NOTHING",
+                &[&kind, &keys, &indexed],
             )
             .await?;
     }

@@ -19,8 +19,8 @@ use super::session::{Address, Pool};
 use super::{Highest, archive};
 use crate::archive::joined;
 use crate::row::{
-    Found, Listed, add_personal, bears, bears_all, hash, is_genuine, kept_mac, limit_of, opened, page, place, signed,
-    term_key, terms_beside, text, unsigned,
+    Found, Listed, add_personal, bears, bears_all, hash, is_genuine, kept_mac, limit_of, list_sql, opened, page, place,
+    signed, term_key, terms_beside, text, unsigned,
 };
 
 /// Entries that are read at once for their hashes, where they are archived.
@@ -121,10 +121,11 @@ impl Reader {
         let kind = i16::from(query.kind.code());
         let after = pack_key(query.after.as_deref().unwrap_or_default());
         let bound = signed(limit as u64);
-        let terms: Vec<Vec<u8>> = query.terms.iter().map(|term| term_key(query.kind.code(), term)).collect();
+        let key = |term: &String| term_key(query.kind.code(), term);
+        let terms: Vec<Vec<u8>> = query.terms.iter().chain(&query.without).map(key).collect();
         let mut params: Vec<&(dyn ToSql + Sync)> = vec![&kind, &after, &bound];
         params.extend(terms.iter().map(|term| term as &(dyn ToSql + Sync)));
-        let found = self.pool.query(&list_sql(terms.len(), query.after.is_some()), &params).await?;
+        let found = self.pool.query(&list_sql(query, "JOIN", '$'), &params).await?;
         let listed = |row: &tokio_postgres::Row| {
             let id = unpack_key(row.get(5));
             let key = RowKey { kind: query.kind, id: id.clone() };
@@ -376,26 +377,4 @@ impl Reader {
 /// The place from 0 on that the first column numbers from 1 on.
 fn place_of(row: &tokio_postgres::Row) -> usize {
     usize::try_from(row.get::<_, i64>(0) - 1).unwrap_or(usize::MAX)
-}
-
-fn list_sql(terms: usize, after: bool) -> String {
-    let columns = "SELECT r.revision, r.created, r.position, r.mac, r.body, r.id, r.terms FROM";
-    let greater = if after { ">" } else { ">=" };
-    if terms == 0 {
-        return format!(
-            "{columns} record r WHERE r.shard = 0 AND r.kind = $1 AND r.id {greater} $2 ORDER BY r.id LIMIT $3"
-        );
-    }
-    let mut sql = format!("{columns} term t0");
-    for n in 1..terms {
-        sql.push_str(&format!(
-            " JOIN term t{n} ON t{n}.shard = 0 AND t{n}.kind = $1 AND t{n}.term = ${} AND t{n}.id = t0.id",
-            n + 4
-        ));
-    }
-    sql.push_str(&format!(
-        " JOIN record r ON r.shard = 0 AND r.kind = $1 AND r.id = t0.id
-         WHERE t0.shard = 0 AND t0.kind = $1 AND t0.term = $4 AND t0.id {greater} $2 ORDER BY t0.id LIMIT $3"
-    ));
-    sql
 }

@@ -15,6 +15,7 @@ use super::compact;
 use crate::error::OpenError;
 use crate::migrations::{self, MigrationError, pending};
 use crate::row::text;
+use crate::upgrade::{open_requests, request_terms};
 
 /// Pages in the WAL at which the writer itself makes a checkpoint: only if the one in the background can't follow.
 pub(super) const WAL_PAGES: u32 = 65_536;
@@ -133,6 +134,9 @@ fn run_migrations(
         if migration.number == migrations::LAST_USES {
             seal_last_uses(&transaction, sealer)?;
         }
+        if migration.number == migrations::WAITING {
+            name_voters(&transaction)?;
+        }
         transaction.execute(
             "INSERT INTO migration (number, checksum) VALUES ($1, $2)",
             params![migration.number, migration.checksum()],
@@ -188,6 +192,32 @@ fn seal_last_uses(transaction: &Transaction<'_>, sealer: &dyn RowSealer) -> rusq
         let (subject, at): (Vec<u8>, i64) = (found.get(0)?, found.get(1)?);
         let mac = sealer.last_use(&text(subject.clone()), Timestamp::from_micros(at));
         put.execute(params![subject, at, mac])?;
+    }
+    Ok(())
+}
+
+/// Gives open requests of an earlier version the terms that they lack.
+fn name_voters(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let (kind, open) = open_requests();
+    let mut beside = transaction.prepare("UPDATE record SET terms = $1 WHERE shard = 0 AND kind = $2 AND id = $3")?;
+    let mut index = transaction.prepare("INSERT OR IGNORE INTO term (shard, kind, term, id) VALUES (0, $1, $2, $3)")?;
+    let found = transaction
+        .prepare(
+            "SELECT r.id, r.terms, r.body FROM term t JOIN record r ON r.shard = 0 AND r.kind = t.kind AND r.id = t.id
+             WHERE t.shard = 0 AND t.kind = $1 AND t.term = $2",
+        )?
+        .query_map(params![kind, open], |found| {
+            let id: Vec<u8> = found.get(0)?;
+            let terms = request_terms(&id, found.get_ref(1)?.as_blob()?, found.get_ref(2)?.as_blob()?);
+            Ok(terms.map(|(terms, lacked)| (id, terms, lacked)))
+        })?
+        .filter_map(Result::transpose)
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    for (id, terms, lacked) in found {
+        beside.execute(params![terms, kind, id])?;
+        for term in lacked {
+            index.execute(params![kind, term, id])?;
+        }
     }
     Ok(())
 }

@@ -20,8 +20,8 @@ use super::cache::{self, Cache};
 use super::open;
 use crate::archive::joined;
 use crate::row::{
-    Found, Listed, add_personal, bears, bears_all, behind, is_genuine, limit_of, opened, page, place, signed, term_key,
-    terms_beside, text, unsigned,
+    Found, Listed, add_personal, bears, bears_all, behind, is_genuine, limit_of, list_sql, opened, page, place, signed,
+    term_key, terms_beside, text, unsigned,
 };
 
 /// Entries that are read at once for their hashes, where they are archived.
@@ -167,12 +167,12 @@ pub(super) fn page_of(connection: &Connection, sealer: &dyn RowSealer, query: &L
     let limit = limit_of(query);
     let after = pack_key(query.after.as_deref().unwrap_or_default());
     let kind = query.kind.code();
-    let terms: Vec<Vec<u8>> = query.terms.iter().map(|term| term_key(kind, term)).collect();
+    let terms: Vec<Vec<u8>> = query.terms.iter().chain(&query.without).map(|term| term_key(kind, term)).collect();
     let bound = signed(limit as u64);
     let mut params: Vec<&dyn ToSql> = vec![&kind, &after, &bound];
     params.extend(terms.iter().map(|term| term as &dyn ToSql));
     let found = connection
-        .prepare_cached(&list_sql(terms.len(), query.after.is_some()))
+        .prepare_cached(&list_sql(query, "CROSS JOIN", '?'))
         .and_then(|mut statement| {
             statement
                 .query_map(params.as_slice(), |found| {
@@ -185,29 +185,6 @@ pub(super) fn page_of(connection: &Connection, sealer: &dyn RowSealer, query: &L
         })
         .map_err(Down)?;
     page(found, limit)
-}
-
-/// The first term leads, in the order of ids; the others are looked up for each of its rows.
-fn list_sql(terms: usize, after: bool) -> String {
-    let columns = "SELECT r.revision, r.created, r.position, r.mac, r.body, r.id, r.terms FROM";
-    let greater = if after { ">" } else { ">=" };
-    if terms == 0 {
-        return format!(
-            "{columns} record r WHERE r.shard = 0 AND r.kind = ?1 AND r.id {greater} ?2 ORDER BY r.id LIMIT ?3"
-        );
-    }
-    let mut sql = format!("{columns} term t0");
-    for n in 1..terms {
-        sql.push_str(&format!(
-            " CROSS JOIN term t{n} ON t{n}.shard = 0 AND t{n}.kind = ?1 AND t{n}.term = ?{} AND t{n}.id = t0.id",
-            n + 4
-        ));
-    }
-    sql.push_str(&format!(
-        " CROSS JOIN record r ON r.shard = 0 AND r.kind = ?1 AND r.id = t0.id
-         WHERE t0.shard = 0 AND t0.kind = ?1 AND t0.term = ?4 AND t0.id {greater} ?2 ORDER BY t0.id LIMIT ?3"
-    ));
-    sql
 }
 
 pub(super) fn head(connection: &Connection) -> rusqlite::Result<Head> {

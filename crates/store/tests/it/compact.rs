@@ -47,10 +47,9 @@ async fn is_whole(store: &dyn Store) {
     loop {
         let page = store
             .list(&tenure_core::store::port::ListQuery {
-                kind: puts[0].key.kind,
                 terms: puts[0].terms.clone(),
                 after,
-                limit: 1_000,
+                ..tenure_core::store::port::ListQuery::every(puts[0].key.kind, 1_000)
             })
             .await
             .unwrap();

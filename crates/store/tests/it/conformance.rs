@@ -56,7 +56,7 @@ enum Step {
     Commit(Change),
     Again(usize),
     Load(Vec<(usize, usize)>),
-    List(usize, Vec<usize>, Option<usize>, u16),
+    List { kind: usize, terms: Vec<usize>, without: Vec<usize>, after: Option<usize>, newest_first: bool, limit: u16 },
     Claim(usize, i64, i64, u16),
     Entries(u64, u16),
     Purge(i64, u32),
@@ -100,14 +100,19 @@ fn change() -> impl Strategy<Value = Change> {
     })
 }
 
+/// At most so many of the terms.
+fn terms(most: usize) -> impl Strategy<Value = Vec<usize>> {
+    proptest::sample::subsequence(vec![0, 1, 2], 0..=most)
+}
+
 fn step() -> impl Strategy<Value = Step> {
     use proptest::collection::vec;
     prop_oneof![
         10 => change().prop_map(Step::Commit),
         1 => (0..30_usize).prop_map(Step::Again),
         2 => vec((0..KINDS.len(), 0..IDS.len()), 0..5).prop_map(Step::Load),
-        2 => (0..KINDS.len(), proptest::sample::subsequence(vec![0, 1, 2], 0..=2), proptest::option::of(0..IDS.len()), 0..4_u16)
-            .prop_map(|(kind, terms, after, limit)| Step::List(kind, terms, after, limit)),
+        3 => (0..KINDS.len(), terms(2), terms(2), proptest::option::of(0..IDS.len()), any::<bool>(), 0..4_u16)
+            .prop_map(|(kind, terms, without, after, newest_first, limit)| Step::List { kind, terms, without, after, newest_first, limit }),
         3 => (0..2_usize, 0..50_i64, 1..20_i64, 1..3_u16).prop_map(|(kind, now, lease, n)| Step::Claim(kind, now, lease, n)),
         1 => (0..20_u64, 0..9_u16).prop_map(|(from, n)| Step::Entries(from, n)),
         1 => (0..50_i64, 1..4_u32).prop_map(|(now, n)| Step::Purge(now, n)),
@@ -151,11 +156,13 @@ impl Run<'_> {
                 let Snapshot { rows, head } = self.store.load(&keys).await?;
                 Answer::Rows(rows.into_iter().map(|row| row.map(|row| shown(&row))).collect(), head)
             }
-            Step::List(kind, terms, after, limit) => {
-                let terms = terms.iter().map(|term| TERMS[*term].to_owned()).collect();
+            Step::List { kind, terms, without, after, newest_first, limit } => {
+                let texts = |terms: &[usize]| terms.iter().map(|term| TERMS[*term].to_owned()).collect();
+                let (terms, without) = (texts(terms), texts(without));
                 let after = after.map(|after| IDS[after].to_owned());
-                let Page { rows, next, .. } =
-                    self.store.list(&ListQuery { kind: KINDS[*kind], terms, after, limit: *limit }).await?;
+                let (newest_first, limit) = (*newest_first, *limit);
+                let query = ListQuery { kind: KINDS[*kind], terms, without, after, newest_first, limit };
+                let Page { rows, next, .. } = self.store.list(&query).await?;
                 Answer::Page(rows.iter().map(|row| shown(row)).collect(), next)
             }
             Step::Claim(kind, now, lease, n) => {
@@ -253,8 +260,8 @@ async fn compare(steps: &[Step]) {
     let mut runs: Vec<Run<'_>> =
         engines.iter().map(|engine| Run { store: &*engine.store, changes: Vec::new(), claims: Vec::new() }).collect();
     let all: Vec<(usize, usize)> = (0..KINDS.len()).flat_map(|kind| (0..IDS.len()).map(move |id| (kind, id))).collect();
-    let closing =
-        [Step::Entries(0, 1_000), Step::Load(all), Step::List(0, Vec::new(), None, 100), Step::Claim(0, 1_000, 1, 100)];
+    let every = Step::List { kind: 0, terms: vec![], without: vec![], after: None, newest_first: false, limit: 100 };
+    let closing = [Step::Entries(0, 1_000), Step::Load(all), every, Step::Claim(0, 1_000, 1, 100)];
     for (n, step) in steps.iter().chain(&closing).enumerate() {
         let mut oracle = None;
         for (run, engine) in runs.iter_mut().zip(&engines) {

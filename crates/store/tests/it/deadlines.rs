@@ -107,10 +107,8 @@ async fn what_is_over_goes_in_chunks_and_without_a_trace_in_the_log() {
         assert_eq!(store.purge(secs(3), 2).await.unwrap(), 6, "{name}");
         assert_eq!(store.purge(secs(3), 2).await.unwrap(), 3, "{name}");
         let query = tenure_core::store::port::ListQuery {
-            kind: RowKind::Credential,
             terms: vec!["identity=a".into()],
-            after: None,
-            limit: 9,
+            ..tenure_core::store::port::ListQuery::every(RowKind::Credential, 9)
         };
         let left: Vec<_> = store.list(&query).await.unwrap().rows.iter().map(|row| row.key.id.clone()).collect();
         assert_eq!(left, ["crd_3", "crd_4"], "{name}");

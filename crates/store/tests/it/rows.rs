@@ -9,7 +9,8 @@ use tenure_core::store::row::RowKind;
 use crate::support::*;
 
 fn query(terms: &[&str], after: Option<String>, limit: u16) -> ListQuery {
-    ListQuery { kind: RowKind::Identity, terms: terms.iter().map(|term| (*term).to_owned()).collect(), after, limit }
+    let terms = terms.iter().map(|term| (*term).to_owned()).collect();
+    ListQuery { terms, after, ..ListQuery::every(RowKind::Identity, limit) }
 }
 
 #[tokio::test]
@@ -31,6 +32,35 @@ async fn terms_follow_their_row() {
         assert_eq!(ids(&["owner=x", "state=retired"]).await, ["a"], "{name}");
         committed(store.commit(writes(5, 1, put(identity("a"), 2, "3", &[]))).await);
         assert_eq!(ids(&["owner=x"]).await, Vec::<String>::new(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_newest_come_first_and_rows_of_some_terms_are_left_out() {
+    for engine in engines().await {
+        let (store, name) = (&engine.store, engine.name);
+        for n in 0..9_u128 {
+            let voted = if n % 3 == 0 { &["t=1", "voted=a"][..] } else { &["t=1"] };
+            committed(store.commit(writes(n + 1, 1, put(identity(&format!("i{n}")), 0, "1", voted))).await);
+        }
+        committed(store.commit(writes(50, 1, put(key(RowKind::Application, "z"), 0, "1", &["t=1"]))).await);
+        committed(store.commit(writes(51, 1, put(key(RowKind::Vendor, "a"), 0, "1", &["t=1"]))).await);
+        let ids = async |without: &[&str], after: Option<&str>, newest_first: bool, limit: u16| {
+            let without = without.iter().map(|term| (*term).to_owned()).collect();
+            let query = ListQuery { without, newest_first, ..query(&["t=1"], after.map(str::to_owned), limit) };
+            let page = store.list(&query).await.unwrap();
+            page.rows.iter().map(|row| row.key.id.clone()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(ids(&[], None, true, 3).await, "i8 i7 i6", "{name}");
+        assert_eq!(ids(&[], Some("i6"), true, 3).await, "i5 i4 i3", "{name}");
+        assert_eq!(ids(&[], Some("i0"), true, 3).await, "", "{name}");
+        assert_eq!(ids(&["voted=a"], None, false, 9).await, "i1 i2 i4 i5 i7 i8", "{name}");
+        assert_eq!(ids(&["voted=a"], Some("i7"), true, 3).await, "i5 i4 i2", "{name}");
+        assert_eq!(ids(&["voted=b", "voted=a"], Some("i2"), false, 2).await, "i4 i5", "{name}");
+        let all = ListQuery { without: vec!["voted=a".into()], newest_first: true, ..query(&[], None, 2) };
+        let page = store.list(&all).await.unwrap();
+        assert_eq!(page.rows.iter().map(|row| row.key.id.as_str()).collect::<Vec<_>>(), ["i8", "i7"], "{name}");
+        assert_eq!(page.next.as_deref(), Some("i7"), "{name}");
     }
 }
 

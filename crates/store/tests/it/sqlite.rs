@@ -47,10 +47,23 @@ async fn d08_who_answers_for_older_records_is_found() {
     is_found_after(4).await;
 }
 
+#[tokio::test]
+async fn whose_vote_older_requests_wait_for_is_found() {
+    is_found_after(10).await;
+    let (_folder, path) = database_file();
+    let unread = put(key(RowKind::Request, "req_1"), 0, r#"{"state":"open"}"#, &["state=open"]);
+    let older = older_database(Dialect::Sqlite, 5, std::slice::from_ref(&unread));
+    Connection::open(&path).unwrap().execute_batch(&older).unwrap();
+    let store = sqlite(&path);
+    finds(&store, &unread, &["state=open"]).await;
+}
+
 async fn is_found_after(migration: u32) {
     let (_folder, path) = database_file();
     let puts: Vec<_> = partial_terms(migration).into_iter().map(|(put, _, _)| put).collect();
-    Connection::open(&path).unwrap().execute_batch(&older_database(Dialect::Sqlite, migration, &puts)).unwrap();
+    // In the form in which rows stood before they were packed.
+    let before = migration.min(5);
+    Connection::open(&path).unwrap().execute_batch(&older_database(Dialect::Sqlite, before, &puts)).unwrap();
     let store = sqlite(&path);
     for (n, (put, missing, kept)) in partial_terms(migration).into_iter().enumerate() {
         finds(&store, &put, &[missing, kept]).await;
@@ -166,8 +179,7 @@ async fn an_altered_row_is_refused_by_name() {
         let store = sqlite(&path);
         let refused = StoreError::Tampered(identity("a"));
         assert_eq!(store.load(&[identity("a")]).await.unwrap_err(), refused, "{alteration}");
-        let all =
-            tenure_core::store::port::ListQuery { kind: RowKind::Identity, terms: Vec::new(), after: None, limit: 10 };
+        let all = tenure_core::store::port::ListQuery::every(RowKind::Identity, 10);
         assert_eq!(store.list(&all).await.unwrap_err(), refused, "{alteration}");
         let replace = store.commit(writes(2, 1, put(identity("a"), 1, "three", &[]))).await;
         assert!(

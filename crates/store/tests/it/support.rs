@@ -159,6 +159,26 @@ pub fn partial_terms(migration: u32) -> Vec<(Put, &'static str, &'static str)> {
             ),
         ];
     }
+    if migration == 10 {
+        let request = r#"{"id":"req_00000000000000000000000001","class":"non_human","matter":{"type":"activation","identity":"idn_00000000000000000000000002"},
+            "purpose":"","clipped":[],"requested_by":{"type":"person","id":"per_00000000000000000000000003"},"interested":["per_00000000000000000000000003"],
+            "owner":"per_00000000000000000000000003","manager":"per_00000000000000000000000004","tier":null,"route":"manager_and_security","policies":[],
+            "policy_version":"","content_hash":"","votes":[],"state":"open","opened_at":"1970-01-01T00:00:00Z","lapses_at":"1970-01-08T00:00:00Z",
+            "starts_at":null,"reminders":0,"decided_at":null,"ended_because":null,"single_person":false,"outcome":{"grants":[],"person_grants":[]}}"#;
+        let open = |id: &str, body: &str| put(key(RowKind::Request, id), 0, body, &["state=open"]);
+        let of_manager = request.replace("manager_and_security", "owner_or_manager");
+        let kept_out = of_manager.replace(r#""manager":"per_00000000000000000000000004""#, r#""manager":null"#);
+        let kept_out =
+            kept_out.replace(r#"["per_00000000000000000000000003"]"#, r#"["per_00000000000000000000000005"]"#);
+        return vec![
+            (open("req_00000000000000000000000001", request), "waits_for=security", "state=open"),
+            (
+                open("req_00000000000000000000000002", &kept_out),
+                "keeps_out=per_00000000000000000000000005",
+                "state=open",
+            ),
+        ];
+    }
     let person = r#"{"name":"A\u0000da","teams":["a","b","c","d","e"]}"#;
     let gateway = r#"{"charter":{"scope":[{"actions":["read","enforce"],"resource":"res_5"}]}}"#;
     let hold = r#"{"scope":{"type":"application","id":"app_1"},"placed_by":"per_1"}"#;
@@ -172,12 +192,8 @@ pub fn partial_terms(migration: u32) -> Vec<(Put, &'static str, &'static str)> {
 }
 
 async fn listed(store: &dyn Store, put: &Put, terms: &[&str]) -> usize {
-    let query = ListQuery {
-        kind: put.key.kind,
-        terms: terms.iter().map(|term| (*term).to_owned()).collect(),
-        after: None,
-        limit: 10,
-    };
+    let terms = terms.iter().map(|term| (*term).to_owned()).collect();
+    let query = ListQuery { terms, ..ListQuery::every(put.key.kind, 10) };
     store.list(&query).await.unwrap().rows.len()
 }
 

@@ -95,11 +95,19 @@ pub enum Identity {
         /// Only enforcement points of this resource.
         #[arg(long, value_name = "RESOURCE")]
         enforces: Option<String>,
+        /// Only of this risk tier: low, medium, high.
+        #[arg(long)]
+        tier: Option<String>,
+        /// Only those that nobody owns.
+        #[arg(long)]
+        unowned: bool,
         #[command(flatten)]
         search: Search,
         #[command(flatten)]
         paging: Paging,
     },
+    /// Counts identities by state, kind and tier; at most a minute ago.
+    Census,
     /// Shows an identity.
     Show {
         /// The identity's id.
@@ -264,7 +272,19 @@ impl Identity {
                 }
                 context.out.record(&registered)
             }
-            Self::List { state, owner, application, environment, name, kind, enforces, search, paging } => {
+            Self::List {
+                state,
+                owner,
+                application,
+                environment,
+                name,
+                kind,
+                enforces,
+                tier,
+                unowned,
+                search,
+                paging,
+            } => {
                 let owner = owner.map(|id| id.to_string());
                 let application = application.map(|id| id.to_string());
                 let filters = [
@@ -275,6 +295,8 @@ impl Identity {
                     ("name", name),
                     ("kind", kind),
                     ("enforces", enforces),
+                    ("tier", tier),
+                    ("unowned", unowned.then(|| "true".to_owned())),
                 ];
                 context
                     .out
@@ -283,6 +305,7 @@ impl Identity {
                     })
                     .await
             }
+            Self::Census => context.out.record(&client.census().await?),
             Self::Show { id } => context.out.record(&client.identity(id).await?),
             Self::CharterTemplate { .. } => Ok(()),
             Self::Charter { id, file, revision } => {

@@ -35,7 +35,8 @@ content hash that `tenure request show` printed; a request that changed meanwhil
 
 Examples:
   tenure request access --identity idn_… --action write --resource res_… --for 30m --purpose \"repair ticket 7\"
-  tenure request list --state open
+  tenure request waiting
+  tenure request list --state open --newest-first
   tenure request show req_…
   tenure request approve req_… --comment \"agreed with the team\"
   tenure request approve req_… --content-hash v2:sha256:… --comment \"agreed\"      by a script
@@ -137,6 +138,14 @@ pub enum Request {
         /// Only by this person or identity.
         #[arg(long)]
         requester: Option<String>,
+        /// The newest first.
+        #[arg(long)]
+        newest_first: bool,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Lists open requests that wait for your vote, the oldest first.
+    Waiting {
         #[command(flatten)]
         paging: Paging,
     },
@@ -230,18 +239,23 @@ impl Request {
                 };
                 opened(context, client.open_request(&NewRequest { matter, purpose }).await?)
             }
-            Self::List { state, kind, identity, person, requester, paging } => {
+            Self::List { state, kind, identity, person, requester, newest_first, paging } => {
                 let filters = [
                     ("state", state),
                     ("type", kind),
                     ("identity", identity.map(|id| id.to_string())),
                     ("person", person.map(|id| id.to_string())),
                     ("requester", requester),
+                    ("sort", newest_first.then(|| "-id".to_owned())),
                 ];
                 context
                     .out
                     .list(&paging, filtered(filters), REQUESTS, async |query| client.requests(&query).await)
                     .await
+            }
+            Self::Waiting { paging } => {
+                let none = filtered::<0>([]);
+                context.out.list(&paging, none, REQUESTS, async |query| client.waiting(&query).await).await
             }
             Self::Show { id } => {
                 let view = client.access_request(id).await?;

@@ -384,9 +384,14 @@ pub enum Receipt {
         /// Only of this target: credential/crd_…, identity/idn_…, owner/per_…, application/app_…, environment/NAME.
         #[arg(long)]
         target: Option<String>,
+        /// The newest first.
+        #[arg(long)]
+        newest_first: bool,
         #[command(flatten)]
         paging: Paging,
     },
+    /// Shows how long the last revocations took until what was revoked was refused.
+    Times,
     /// Shows a receipt.
     Show {
         /// The receipt's id.
@@ -407,7 +412,7 @@ impl Receipt {
     /// Does it.
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         match self {
-            Self::List { target, paging } => {
+            Self::List { target, newest_first, paging } => {
                 let client = context.client()?;
                 let fetch = async |query| {
                     let page = client.receipts(&query).await?;
@@ -430,8 +435,17 @@ impl Receipt {
                         names: Names::new(),
                     })
                 };
-                context.out.list(&paging, filtered([("target", target)]), RECEIPTS, fetch).await
+                context
+                    .out
+                    .list(
+                        &paging,
+                        filtered([("target", target), ("sort", newest_first.then(|| "-id".to_owned()))]),
+                        RECEIPTS,
+                        fetch,
+                    )
+                    .await
             }
+            Self::Times => context.out.record(&context.client()?.refusal_times().await?),
             Self::Show { id } => context.out.record(&context.client()?.receipt(id).await?),
             Self::Verify { receipt, key } => {
                 let signed = match receipt.parse() {

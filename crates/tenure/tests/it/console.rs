@@ -14,6 +14,7 @@ mod log;
 mod making;
 mod problems;
 mod requests;
+mod several;
 mod stop;
 mod watch;
 

@@ -46,7 +46,8 @@ pub(crate) struct Question {
 impl Question {
     /// Whether a record fits as it stands now.
     pub(crate) fn is_met_by<T: Record>(&self, record: &T) -> bool {
-        let terms = record.terms().into_text();
+        let mut terms = record.terms().into_text();
+        terms.extend(record.facets().into_text());
         let own = record.document().words();
         self.filters.iter().all(|group| group.iter().any(|term| terms.contains(term)))
             && words(&self.text).iter().all(|word| own.iter().any(|own| own.starts_with(word.as_str())))
@@ -91,7 +92,41 @@ pub(crate) async fn ask(kernel: &Kernel, question: &Question) -> Result<Option<A
             Err(Interrupted::Failed(error)) => return Err(error),
         }
     }
-    Err(OpError::Unavailable("the index of records was changed again and again while it was read".into()))
+    Err(changed_again())
+}
+
+/// How many records have one of each of these groups of terms; `None` if the index is being made.
+///
+/// # Errors
+/// The store can't be read.
+pub(crate) async fn count(kernel: &Kernel, kind: RowKind, filters: Vec<Vec<String>>) -> Result<Option<u64>, OpError> {
+    let question = Question {
+        kind,
+        filters,
+        text: String::new(),
+        whole: None,
+        order: Order::Id,
+        descending: false,
+        after: None,
+        limit: 0,
+    };
+    for _ in 0..ATTEMPTS {
+        let view = view(kernel, kind, READABLE).await?;
+        if view.more_changed || !view.bad.is_empty() || view.newer {
+            return Ok(None);
+        }
+        let asking = Asking { kernel, view, question: &question, order: 0, after: None };
+        match asking.found().await {
+            Ok(found) => return Ok(Some(found.count())),
+            Err(Interrupted::Again) => {}
+            Err(Interrupted::Failed(error)) => return Err(error),
+        }
+    }
+    Err(changed_again())
+}
+
+fn changed_again() -> OpError {
+    OpError::Unavailable("the index of records was changed again and again while it was read".into())
 }
 
 /// The same, of records that are sorted by what the index doesn't hold.
@@ -146,17 +181,36 @@ struct Source {
     keys: VecDeque<Vec<u8>>,
 }
 
+/// What fits: places of segments, and documents of records that changed.
+struct Fitting {
+    matches: Vec<(Arc<Segment>, Bits)>,
+    changed: Vec<(String, Arc<Indexed>)>,
+    unreadable: Vec<RowKey>,
+}
+
+impl Fitting {
+    /// How many records that is.
+    fn count(&self) -> u64 {
+        self.matches.iter().map(|(_, bits)| u64::from(bits.count())).sum::<u64>() + self.changed.len() as u64
+    }
+}
+
 impl Asking<'_> {
-    async fn answer(&self) -> Result<Answer, Interrupted> {
+    /// What fits, wherever it stands.
+    async fn found(&self) -> Result<Fitting, Interrupted> {
         let memory = self.kernel.memory.of::<SearchMemory>();
         let clauses = clauses(memory.keys(self.kernel), self.question);
-        let (changed, unreadable) = self.view.changed_documents(self.kernel).await?;
-        let fitting: Vec<&(String, Arc<Indexed>)> =
-            changed.iter().filter(|(_, document)| fits(document, &clauses)).collect();
-        let matches = self.matches(&clauses).await?;
-        let count = matches.iter().map(|(_, bits)| u64::from(bits.count())).sum::<u64>() + fitting.len() as u64;
+        let (mut changed, unreadable) = self.view.changed_documents(self.kernel).await?;
+        changed.retain(|(_, document)| fits(document, &clauses));
+        Ok(Fitting { matches: self.matches(&clauses).await?, changed, unreadable })
+    }
+
+    async fn answer(&self) -> Result<Answer, Interrupted> {
+        let found = self.found().await?;
+        let count = found.count();
+        let Fitting { matches, changed, unreadable } = found;
         let mut sources = self.ranked(matches).await?;
-        sources.push(self.changed_source(&fitting).await?);
+        sources.push(self.changed_source(&changed).await?);
         let (found, more) = self.merged(sources).await?;
         let places: Vec<String> = found.iter().map(|(key, _)| place_of(self.question.order, key)).collect();
         let next = places.last().filter(|_| more).cloned();
@@ -251,7 +305,7 @@ impl Asking<'_> {
     }
 
     /// The keys of the records that changed and fit.
-    async fn changed_source(&self, fitting: &[&(String, Arc<Indexed>)]) -> Result<Source, OpError> {
+    async fn changed_source(&self, fitting: &[(String, Arc<Indexed>)]) -> Result<Source, OpError> {
         let mut keys: Vec<Vec<u8>> = match self.question.order {
             // When they are used changes no record, so that what was read of them says nothing of it.
             Order::LastUse => {

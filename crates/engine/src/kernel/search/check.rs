@@ -177,7 +177,7 @@ impl Check<'_> {
         }
         let mut after = None;
         loop {
-            let query = ListQuery { kind: self.view.kind, terms: Vec::new(), after, limit: 1_000 };
+            let query = ListQuery { after, ..ListQuery::every(self.view.kind, 1_000) };
             let page = self.kernel.store.page(&query).await?;
             for row in page.rows.iter().filter(|row| row.created.index < self.since) {
                 match times.get(&row.key.id) {

@@ -18,7 +18,7 @@ use tenure_log::packed::{pack_key, unpack_key};
 
 /// The version of what documents say: segments of another one are made again. It rises whenever a record gets another
 /// term or key, or text is parted into other words.
-pub(super) const DOCUMENTS: u8 = 1;
+pub(super) const DOCUMENTS: u8 = 2;
 /// The longest part of a name that it is sorted by, in bytes.
 const NAME: usize = 100;
 
@@ -99,6 +99,7 @@ impl Indexed {
         let document = record.document();
         let mut terms = vec![every(keys)];
         terms.extend(record.terms().into_text().iter().map(|term| filter(keys, term)));
+        terms.extend(record.facets().into_text().iter().map(|term| filter(keys, term)));
         let texts = std::iter::once(&document.name).chain(&document.texts);
         terms.extend(texts.filter(|text| !text.is_empty()).map(|text| whole(keys, text)));
         for of_document in document.words() {

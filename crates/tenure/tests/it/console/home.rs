@@ -60,6 +60,16 @@ on_one! {
         for part in ["href=\"/identities?state=active\"", "active identities to each active person", "Last revocations", "href=\"/receipts/rct_", "Identity exporter"] {
             assert!(home.text.contains(part), "{part} is missing in {}", home.text);
         }
+        // How long it took stands there as a picture and as a table, and the API says the same.
+        world.until(async || world.get(&world.security, "/v1/receipts").await.body["items"][0]["signed"].is_string()).await;
+        world.pass(61).await;
+        let home = page(&world, &world.security, "/").await.expect(200);
+        is_sound(&home);
+        let times = world.get(&world.security, "/v1/refusal-times").await.expect(200);
+        assert_eq!(times.body["receipts"], 1, "{}", times.body);
+        let proven = times.body["by_proof"].as_array().unwrap().len();
+        assert_eq!(home.text.contains("Time to refuse"), proven > 0, "{}", home.text);
+        assert!(home.text.contains("Active, by risk tier") && home.text.contains("tier=low"), "{}", home.text);
         // A page asks for nothing in vain: nobody was refused anything.
         let refused = world.events().await.into_iter().skip(before).filter(|event| event["kind"] == "access.refused");
         assert_eq!(refused.count(), 0);

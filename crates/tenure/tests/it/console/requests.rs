@@ -50,6 +50,59 @@ on_one! {
         send(&world, &world.manager, &at, &[("content_hash", &hash(&sheet.text)), ("decision", "deny")]).await.expect(409);
     }
 
+    async fn all_that_waits_for_a_vote_is_found_however_much_is_open(world: World) {
+        let mut charter = world.charter(Key::new().jwk());
+        charter["coverage"] = json!("just_in_time");
+        let identity = world.active("jit-exporter", charter).await;
+        let mut asked = Vec::new();
+        for n in 0..13 {
+            let entitlement = json!({"actions": ["read"], "resource": world.orders});
+            let access = json!({"type": "access", "identity": identity, "entitlement": entitlement, "duration": format!("{}m", n + 1)});
+            asked.push(world.ask(&world.owner, access, "read").await.expect(201).text("/id"));
+        }
+        let waiting = async |token: &str, limit: usize| {
+            let (mut ids, mut next) = (Vec::new(), String::new());
+            loop {
+                let answer = world.get(token, &format!("/v1/waiting?limit={limit}{next}")).await.expect(200);
+                ids.extend(answer.body["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()));
+                match answer.body["next"].as_str() {
+                    Some(after) => next = format!("&after={after}"),
+                    None => return ids,
+                }
+            }
+        };
+        assert_eq!(waiting(&world.manager, 5).await, asked, "the oldest first, on several pages");
+        assert_eq!(waiting(&world.manager, 200).await, asked);
+        for other in [&world.owner, &world.security, &world.admin, &world.auditor] {
+            assert_eq!(waiting(other, 50).await, Vec::<String>::new());
+        }
+        let home = page(&world, &world.manager, "/waiting?limit=5").await.expect(200);
+        is_sound(&home);
+        assert!(home.text.contains("Waiting for your vote") && home.text.contains("rel=\"next\"") && home.text.contains(&asked[0]), "{}", home.text);
+        world.approve(&world.manager, &asked[0]).await.expect(200);
+        world.approve(&world.manager, &asked[7]).await.expect(200);
+        let left: Vec<String> = asked.iter().enumerate().filter(|(n, _)| ![0, 7].contains(n)).map(|(_, id)| id.clone()).collect();
+        assert_eq!(waiting(&world.manager, 4).await, left);
+        // A cursor is of its list and its reader alone.
+        let cursor = world.get(&world.manager, "/v1/waiting?limit=1").await.expect(200).text("/next");
+        world.get(&world.security, &format!("/v1/waiting?after={cursor}")).await.expect(422);
+        world.get(&world.manager, &format!("/v1/requests?after={cursor}")).await.expect(422);
+        world.get(&world.manager, "/v1/waiting?state=open").await.expect(422);
+        // The newest first, both ways page by page.
+        let sorted = async |sort: &str| {
+            let first = world.get(&world.auditor, &format!("/v1/requests?sort={sort}&identity={identity}&limit=9")).await.expect(200);
+            let path = format!("/v1/requests?sort={sort}&identity={identity}&limit=9&after={}", first.text("/next"));
+            let second = world.get(&world.auditor, &path).await.expect(200);
+            let items = first.body["items"].as_array().unwrap().iter().chain(second.body["items"].as_array().unwrap());
+            items.map(|item| item["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let (mut up, down) = (sorted("id").await, sorted("-id").await);
+        up.reverse();
+        assert_eq!((up.len(), &up), (14, &down), "with the one of its activation");
+        world.get(&world.auditor, "/v1/requests?sort=name").await.expect(422);
+        world.get(&world.auditor, "/v1/findings?sort=-id").await.expect(422);
+    }
+
     async fn what_changes_is_said_with_what_it_was(world: World) {
         let (id, _) = (world.active("exporter", world.charter(Key::new().jwk())).await, ());
         let charter = world.get(&world.owner, &format!("/v1/identities/{id}")).await.expect(200).body["charter"].clone();

@@ -1,0 +1,134 @@
+//! How long revocations took until what was revoked was refused, as their receipts prove it.
+
+use tenure_api::overview::{RefusalTime, RefusalTimes, TimeBucket};
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::credential::receipt::{PointState, Receipt, ReceiptState};
+
+use crate::kernel::caller::Caller;
+use crate::kernel::error::OpError;
+use crate::kernel::memory::Minute;
+use crate::kernel::query::Query;
+use crate::kernel::{Kernel, authority};
+
+/// Receipts that are looked at: the newest.
+const LOOKED_AT: u16 = 1_000;
+/// How old the oldest of them may be.
+const SINCE: Span = Span::from_days(30);
+
+/// The bounds of the buckets: about three to each power of ten, and what people reckon in.
+const BOUNDS: [Span; 12] = [
+    Span::from_millis(10),
+    Span::from_millis(30),
+    Span::from_millis(100),
+    Span::from_millis(300),
+    Span::from_secs(1),
+    Span::from_secs(3),
+    Span::from_secs(10),
+    Span::from_secs(60),
+    Span::from_mins(5),
+    Span::from_mins(15),
+    Span::from_mins(60),
+    Span::from_days(1),
+];
+
+/// What the newest receipts of the last month say of it; looked at at most a minute ago.
+///
+/// # Errors
+/// The caller may not read receipts.
+pub async fn refusal_times(kernel: &Kernel, caller: &Caller) -> Result<RefusalTimes, OpError> {
+    authority::may_read(kernel, caller, "receipt", "", false).await?;
+    kernel
+        .memory
+        .of::<Minute<RefusalTimes>>()
+        .at_most_old(kernel.now(), async |now| {
+            let newest = Query::every().newest_first(true).limit(LOOKED_AT);
+            let found = kernel.find::<Receipt>(newest).await?;
+            let has_more = found.next().is_some();
+            let since = now.minus(SINCE);
+            let all = found.readable();
+            let receipts: Vec<&Receipt> =
+                all.iter().map(|row| &*row.value).filter(|one| one.asked_at >= since).collect();
+            Ok(RefusalTimes { more: has_more && receipts.len() == all.len(), ..told(now, since, &receipts) })
+        })
+        .await
+}
+
+/// What receipts say of it.
+fn told(now: Timestamp, since: Timestamp, receipts: &[&Receipt]) -> RefusalTimes {
+    let proved = |proof: ReceiptState| {
+        let of_it = receipts.iter().filter(|receipt| receipt.state() == proof);
+        let mut times: Vec<Span> = of_it.filter_map(|receipt| time_of(receipt)).collect();
+        times.sort_unstable();
+        distribution(proof, &times)
+    };
+    let count = |is: fn(ReceiptState) -> bool| {
+        let count = receipts.iter().filter(|receipt| is(receipt.state())).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    };
+    let proofs = [ReceiptState::RefusedVerified, ReceiptState::Refused, ReceiptState::CannotRevoke];
+    RefusalTimes {
+        at: now,
+        since,
+        receipts: count(|_| true),
+        more: false,
+        by_proof: proofs.into_iter().filter_map(proved).collect(),
+        nothing_to_refuse: count(|state| state == ReceiptState::NothingToRefuse),
+        open: count(|state| matches!(state, ReceiptState::Requested | ReceiptState::Unproven)),
+    }
+}
+
+/// From the call until the last point refused, or, of what can't be revoked somewhere, until it ends there by itself.
+fn time_of(receipt: &Receipt) -> Option<Span> {
+    let last = receipt.points.iter().filter_map(|point| match point.outcome {
+        PointState::Refused { at, .. } => Some(at),
+        PointState::AcceptedUntil { until } => Some(until),
+        _ => None,
+    });
+    Some(last.max()?.since(receipt.asked_at))
+}
+
+/// How times of one proof are distributed, in their order; none of none.
+fn distribution(proof: ReceiptState, times: &[Span]) -> Option<RefusalTime> {
+    // The smallest time within which that share of them is.
+    let within = |percent: usize| times.get((times.len() * percent).div_ceil(100).saturating_sub(1)).copied();
+    let mut before = 0;
+    let mut bucket = |up_to: Option<Span>| {
+        let upto = up_to.map_or(times.len(), |bound| times.partition_point(|time| *time <= bound));
+        let count = upto.saturating_sub(before);
+        before = upto;
+        TimeBucket { up_to_ms: up_to.map(millis), count: u32::try_from(count).unwrap_or(u32::MAX) }
+    };
+    let buckets = BOUNDS.into_iter().map(Some).chain([None]).map(&mut bucket).collect();
+    Some(RefusalTime {
+        proof,
+        count: u32::try_from(times.len()).unwrap_or(u32::MAX),
+        p50_ms: millis(within(50)?),
+        p90_ms: millis(within(90)?),
+        p99_ms: millis(within(99)?),
+        buckets,
+    })
+}
+
+/// Milliseconds, rounded up: what took less than one didn't take none.
+fn millis(span: Span) -> u64 {
+    span.as_micros().unsigned_abs().div_ceil(1_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_time_is_in_one_bucket_and_shares_are_those_of_the_sorted_times() {
+        let times: Vec<Span> = (1..=100).map(|n| Span::from_millis(n * 7)).collect();
+        let told = distribution(ReceiptState::Refused, &times).unwrap();
+        assert_eq!((told.count, told.buckets.iter().map(|bucket| bucket.count).sum::<u32>()), (100, 100));
+        assert_eq!((told.p50_ms, told.p90_ms, told.p99_ms), (350, 630, 693));
+        assert_eq!(told.buckets.iter().map(|bucket| bucket.count).collect::<Vec<_>>()[..5], [1, 3, 10, 28, 58]);
+        let one = distribution(ReceiptState::Refused, &[Span::from_days(9)]).unwrap();
+        assert_eq!((one.p50_ms, one.p99_ms), (9 * 86_400_000, 9 * 86_400_000));
+        assert_eq!(one.buckets.last().map(|last| (last.up_to_ms, last.count)), Some((None, 1)));
+        assert_eq!(millis(Span::from_micros(1)), 1);
+        assert_eq!(distribution(ReceiptState::Refused, &[]), None);
+    }
+}

@@ -1,0 +1,2 @@
+-- Terms by which it is found whose vote an open request waits for, and whom it keeps out. Records are packed: the program works them out, in the
+-- transaction of this.
