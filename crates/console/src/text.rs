@@ -1,9 +1,8 @@
 //! The English of whatever isn't a sentence of one template: titles, labels, and words for the values of records.
 
+use tenure_api::pages::is_id;
 use tenure_core::credential::receipt::ReceiptState;
 use tenure_core::request::RequestState;
-
-use crate::records::is_id;
 
 /// The home page.
 pub const HOME: &str = "Home";

@@ -47,7 +47,7 @@ async fn waiting(State(app): State<App>, reader: Reader, asked: Result<Query<Pag
         address = address.with("after", after.clone());
     }
     let found = request::waiting_votes(&app.kernel, &reader.caller, after, limit).await?;
-    let names = names_in(&app, &found.items).await?;
+    let names = names_in(&app, &reader.caller, &found.items).await?;
     Ok(page(StatusCode::OK, &requests::waiting(reader.frame(text::WAITING, Place::Requests), address, found, &names)))
 }
 
