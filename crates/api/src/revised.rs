@@ -13,6 +13,7 @@ use crate::policies::PolicyInForceView;
 use crate::request::RequestView;
 use crate::sign_in::{CliSession, InvitationMade, Me, SessionView};
 use crate::signals::SourceMade;
+use crate::targets::ProposedAccounts;
 use crate::templates::Registered;
 use crate::third_party::VendorEnded;
 use crate::views::{
@@ -80,6 +81,7 @@ unrevised!(
     PersonAccessReport,
     PolicyInForceView,
     PostureView,
+    ProposedAccounts,
     ReceiptView,
     Refusals,
     Reindexed,

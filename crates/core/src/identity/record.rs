@@ -162,6 +162,14 @@ impl Identity {
     /// Every field that is missing or wrong.
     pub fn complete_with(&self, charter: &CharterDraft) -> Result<Charter, Vec<FieldProblem>> {
         let complete = charter.complete(self.kind, self.created_at)?;
+        if matches!(complete.workload_binding, WorkloadBinding::Account { .. }) && !self.has_accounts {
+            return Err(vec![FieldProblem::new(
+                "charter.workload_binding",
+                "account_missing",
+                "an identity without an account at a target proves itself otherwise: public_key, oidc, certificate or \
+                 join_token",
+            )]);
+        }
         match charter.delegates.iter().position(|delegate| delegate.actor == self.id) {
             None => Ok(complete),
             Some(n) => Err(vec![FieldProblem::new(

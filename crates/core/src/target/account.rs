@@ -2,16 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::id::{AccountId, IdentityId, PersonId, ReceiptId, TargetId};
+use crate::base::id::{AccountId, IdentityId, PersonId, TargetId};
 use crate::base::time::Timestamp;
 use crate::credential::liveness::Scopes;
 use crate::identity::{Identity, IdentityState};
 use crate::store::row::{Position, Record, RowKind, Stored};
 use crate::store::term::{Field, Terms, words};
 use crate::target::connector::{Ending, SeenAccount};
-
-/// Receipts that one account is waited for by, at once.
-pub const MAX_WAITING: usize = 100;
 
 /// What was done to an account on Tenure's behalf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -98,29 +95,10 @@ impl Wanted {
 pub enum AccountOutcome {
     /// Asked for, and not done yet.
     Requested,
-    /// The old secret was tried, and the target refused it in its own words, beside a live login that it took.
-    RefusedVerified {
-        /// When it answered.
+    /// It stands again, as the target's catalogue says.
+    StandsAgain {
+        /// When the catalogue was read.
         at: Timestamp,
-        /// Its words.
-        words: String,
-        /// The login that it took in the same window.
-        control: String,
-        /// Open sessions that were ended.
-        sessions_ended: u32,
-        /// Open sessions that were left, where the target tells them.
-        sessions_left: Option<u32>,
-    },
-    /// The old secret was refused, and there was no live login to hold that against.
-    Refused {
-        /// When it answered.
-        at: Timestamp,
-        /// Its words.
-        words: String,
-        /// Open sessions that were ended.
-        sessions_ended: u32,
-        /// Open sessions that were left, where the target tells them.
-        sessions_left: Option<u32>,
     },
     /// Tenure never held the secret: the target's catalogue no longer has the account, or has it disabled, with no
     /// session left, and has a live one beside it. Weaker than a refusal.
@@ -158,15 +136,6 @@ pub enum AccountOutcome {
         /// What was found.
         why: String,
     },
-    /// Two persons attest that the target is gone for good. Never called verified.
-    AttestedGone {
-        /// When the second one did.
-        at: Timestamp,
-        /// Who.
-        by: Vec<PersonId>,
-        /// Their reason.
-        reason: String,
-    },
 }
 
 impl AccountOutcome {
@@ -174,25 +143,22 @@ impl AccountOutcome {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Requested => "requested",
-            Self::RefusedVerified { .. } => "refused_verified",
-            Self::Refused { .. } => "refused",
+            Self::StandsAgain { .. } => "stands_again",
             Self::EndedReadBack { .. } => "ended_read_back",
             Self::Unreachable { .. } => "unreachable",
             Self::CannotRevoke { .. } => "cannot_revoke",
             Self::Unproven { .. } => "unproven",
-            Self::AttestedGone { .. } => "attested_gone",
         }
     }
 
-    /// Whether the account can be taken to be stopped: what else there is to know does not change that.
+    /// Whether the account is known to be stopped.
     pub const fn is_stopped(&self) -> bool {
-        matches!(
-            self,
-            Self::RefusedVerified { .. }
-                | Self::Refused { .. }
-                | Self::EndedReadBack { .. }
-                | Self::AttestedGone { .. }
-        )
+        matches!(self, Self::EndedReadBack { .. })
+    }
+
+    /// Whether there is nothing left to do.
+    pub const fn is_settled(&self) -> bool {
+        matches!(self, Self::EndedReadBack { .. } | Self::StandsAgain { .. })
     }
 
     /// What the target said of an act that its catalogue confirms.
@@ -219,6 +185,20 @@ pub struct Intent {
     pub outcome: AccountOutcome,
 }
 
+/// To whom an account was proposed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProposedOwner {
+    /// Who may answer for it, and does so only by claiming it.
+    pub owner: PersonId,
+    /// Who proposed it.
+    pub by: PersonId,
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
+}
+
 /// An account at a target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -242,17 +222,16 @@ pub struct Account {
     /// one at which it was found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_after: Option<Position>,
-    /// Until when somebody has to claim it; none once somebody has.
+    /// Until when its identity has to be active: then somebody answers for it.
+    pub claim_by: Timestamp,
+    /// To whom it was proposed, who may claim it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub claim_by: Option<Timestamp>,
+    pub proposed: Option<ProposedOwner>,
     /// What was done to it.
     pub state: AccountState,
     /// What is being done to it, or was last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
-    /// Open receipts that wait for what is done to it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub waiting: Vec<ReceiptId>,
 }
 
 impl Stored<Account> {
@@ -262,9 +241,11 @@ impl Stored<Account> {
         let issued = self.secret_after.unwrap_or(self.created);
         match identity.state {
             IdentityState::Retiring | IdentityState::Retired => return Wanted::Ended(Because::Retired),
-            _ if self.state == AccountState::Ended => return Wanted::Ended(Because::Retired),
             IdentityState::Closed => return Wanted::Held(Because::Closed),
             IdentityState::Suspended => return Wanted::Held(Because::Suspended),
+            IdentityState::Discovered | IdentityState::Draft | IdentityState::Pending if now >= self.claim_by => {
+                return Wanted::Held(Because::Unclaimed);
+            }
             IdentityState::Discovered | IdentityState::Draft | IdentityState::Pending | IdentityState::Active => {}
         }
         if identity.valid_after.is_some_and(|after| !issued.is_after(after))
@@ -273,8 +254,6 @@ impl Stored<Account> {
             Wanted::Held(Because::Cut)
         } else if scopes.on_hold(&identity.memberships) {
             Wanted::Held(Because::ScopeHeld)
-        } else if self.claim_by.is_some_and(|end| now >= end) {
-            Wanted::Held(Because::Unclaimed)
         } else {
             Wanted::Standing
         }
@@ -288,29 +267,21 @@ impl Account {
     pub const IDENTITY: Field<Self, IdentityId> = Field::new("identity");
     /// Listed by what was done to it.
     pub const STATE: Field<Self, AccountState> = Field::new("state");
+    /// Listed by whom it was proposed to.
+    pub const PROPOSED: Field<Self, PersonId> = Field::new("proposed");
     /// Listed by its name at the target.
     pub const NAME: Field<Self> = Field::new("name");
     /// Listed by its target and what names it there for good.
     pub const KEY: Field<Self> = Field::new("key");
-    /// Listed by `true` while nobody has claimed it.
-    pub const UNCLAIMED: Field<Self> = Field::new("unclaimed");
 
     /// The text of [`Account::KEY`].
     pub fn place(target: TargetId, key: &str) -> String {
         format!("{target} {key}")
     }
 
-    /// Whether something has to be done at the target, or is under way there.
-    pub fn is_open(&self) -> bool {
-        self.intent.as_ref().is_some_and(|intent| {
-            !matches!(
-                intent.outcome,
-                AccountOutcome::RefusedVerified { .. }
-                    | AccountOutcome::Refused { .. }
-                    | AccountOutcome::EndedReadBack { .. }
-                    | AccountOutcome::AttestedGone { .. }
-            )
-        })
+    /// What is being done to it at the target and isn't known to be done.
+    pub fn open(&self) -> Option<&Intent> {
+        self.intent.as_ref().filter(|intent| intent.to != self.state || !intent.outcome.is_settled())
     }
 }
 
@@ -324,8 +295,8 @@ impl Record for Account {
             .with(Self::TARGET, self.target)
             .with(Self::IDENTITY, self.identity)
             .with(Self::STATE, self.state)
+            .each(Self::PROPOSED, self.proposed.as_ref().map(|proposed| proposed.owner))
             .with(Self::NAME, &self.seen.name)
             .with(Self::KEY, Self::place(self.target, &self.seen.key))
-            .each(Self::UNCLAIMED, self.claim_by.is_some().then_some("true"))
     }
 }

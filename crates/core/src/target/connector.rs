@@ -381,6 +381,16 @@ pub trait Connectors: Send + Sync {
     fn of(&self, kind: TargetKind) -> Option<&dyn Connector>;
 }
 
+/// A deployment without connectors: nothing can be asked of any target.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoConnectors;
+
+impl Connectors for NoConnectors {
+    fn of(&self, _kind: TargetKind) -> Option<&dyn Connector> {
+        None
+    }
+}
+
 /// A target's own words, bounded, on one line, without control characters: they are shown to people and kept in the log.
 pub fn words(text: &str) -> String {
     let mut words = String::new();

@@ -71,10 +71,25 @@ pub struct Scan {
 pub struct Trouble {
     /// Since when.
     pub since: Timestamp,
+    /// When it was tried last.
+    pub last: Timestamp,
     /// How often it was tried.
     pub tries: u32,
     /// What happened.
     pub why: String,
+}
+
+impl Trouble {
+    /// The shortest and the longest time between two tries.
+    const BACKOFF: (Span, Span) = (Span::from_secs(2), Span::from_mins(15));
+
+    /// When it is tried again: whoever has something to do there before then waits, so that a dead target takes nobody's
+    /// time but its own.
+    pub fn again_at(&self) -> Timestamp {
+        let (shortest, longest) = Self::BACKOFF;
+        let doubled = shortest.as_micros().saturating_mul(1 << self.tries.clamp(1, 20).saturating_sub(1));
+        self.last.plus(Span::from_micros(doubled).min(longest))
+    }
 }
 
 /// A target system.
@@ -112,6 +127,9 @@ pub struct TargetSystem {
     /// The last scan that came to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scanned: Option<Scan>,
+    /// Until when somebody of security lets more be held than that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uncapped_until: Option<Timestamp>,
     /// That it can't be asked, while it can't.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Trouble>,
@@ -123,6 +141,9 @@ pub struct TargetSystem {
     pub confirmed_by: Option<PersonId>,
     /// Whether one person did both, there being no other (S-10).
     pub single_person: bool,
+    /// Who sent it elsewhere, or let its connector do more: until somebody else hands in a login for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_by: Option<PersonId>,
     /// When it was registered.
     pub created_at: Timestamp,
 }
@@ -138,10 +159,20 @@ impl TargetSystem {
         Ok(Self { state: self.state.step(TrustState::Removed)?, login: None, scanning: None, ..self })
     }
 
-    /// With another endpoint. A login goes to no other address than the one that it was handed in for (S-17).
+    /// With another endpoint or another mode. A login goes to no other address than the one that it was handed in for,
+    /// and does no more there than was meant (S-17).
     #[must_use]
-    pub fn moved(self, endpoint: Endpoint) -> Self {
-        if self.endpoint == endpoint { self } else { Self { endpoint, login: None, scanning: None, ..self } }
+    pub fn changed(self, endpoint: Option<Endpoint>, mode: Option<Mode>, by: PersonId) -> Self {
+        let moves = endpoint.as_ref().is_some_and(|endpoint| *endpoint != self.endpoint);
+        let rises = mode.is_some_and(|mode| mode > self.mode);
+        let (endpoint, mode) = (endpoint.unwrap_or_else(|| self.endpoint.clone()), mode.unwrap_or(self.mode));
+        let changed = Self { endpoint, mode, ..self };
+        if moves || rises { Self { login: None, scanning: None, moved_by: Some(by), ..changed } } else { changed }
+    }
+
+    /// Whether anything is asked of it: it is trusted and has a login.
+    pub fn is_asked(&self) -> bool {
+        self.state == TrustState::Active && self.login.is_some()
     }
 
     /// With what a try to ask it came to.
@@ -150,7 +181,7 @@ impl TargetSystem {
         self.trouble = failed.map(|why| {
             let before = self.trouble.take();
             let tries = before.as_ref().map_or(0, |trouble| trouble.tries).saturating_add(1);
-            Trouble { since: before.map_or(now, |trouble| trouble.since), tries, why: why.to_owned() }
+            Trouble { since: before.map_or(now, |trouble| trouble.since), last: now, tries, why: why.to_owned() }
         });
         self
     }

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use tenure_core::base::id::{
-    ApplicationId, CloudAccountId, IdentityId, IssuerId, NeedId, PersonId, ResourceId, SourceId, TeamId, VendorId,
+    ApplicationId, CloudAccountId, IdentityId, IssuerId, NeedId, PersonId, ResourceId, SourceId, TargetId, TeamId,
+    VendorId,
 };
 use tenure_core::identity::Identity;
 use tenure_core::inventory::application::Application;
@@ -21,6 +22,7 @@ use tenure_core::store::document::Order;
 use tenure_core::store::port::Snapshot;
 use tenure_core::store::row::{Record, RowKey, Stored};
 use tenure_core::store::term::{Field, Term};
+use tenure_core::target::system::TargetSystem;
 use tenure_core::trust::issuer::Issuer;
 
 use crate::kernel::caller::Caller;
@@ -77,6 +79,7 @@ named! {
     Need, NeedId, Some(Need::NAME), |need| Some(need.name.clone());
     Source, SourceId, Some(Source::NAME), |source| Some(source.name.clone());
     Resource, ResourceId, Some(Resource::URI), |resource| Some(resource.uri.clone());
+    TargetSystem, TargetId, Some(TargetSystem::NAME), |target| Some(target.name.clone());
     Issuer, IssuerId, Some(Issuer::URL), |issuer| Some(issuer.url.clone());
     CloudAccount, CloudAccountId, None, |account| Some(format!("{}/{}", account.provider, account.account));
 }

@@ -114,6 +114,7 @@ fn root() -> RootKey {
 
 fn process(store: &Arc<MemoryStore>, clock: &Arc<TestClock>, web: &Arc<Web>) -> Arc<Kernel> {
     let ports = Ports {
+        connectors: Arc::new(tenure_core::target::connector::NoConnectors),
         store: Arc::clone(store) as _,
         policy: Arc::new(CedarPolicy::default_set().unwrap()),
         policies: Arc::new(Loader),
