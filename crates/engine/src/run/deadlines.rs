@@ -196,18 +196,23 @@ pub(crate) async fn run(kernel: Arc<Kernel>, stop: watch::Receiver<bool>) {
     let mut loops = JoinSet::new();
     for kind in kinds() {
         let (kernel, stop) = (Arc::clone(&kernel), stop.clone());
-        loops.spawn(async move { run_kind(&kernel, kind, stop).await });
+        loops.spawn(async move { run_kind(&kernel, kind, stop, |kind| work_kind(&kernel, kind)).await });
     }
     super::all(loops).await;
 }
 
 /// Works off a kind for as long as the server runs: what takes long of one kind holds up no other.
-async fn run_kind(kernel: &Kernel, kind: DueKind, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn run_kind<Fut: Future<Output = Result<usize, OpError>>>(
+    kernel: &Kernel,
+    kind: DueKind,
+    mut stop: watch::Receiver<bool>,
+    work: impl Fn(DueKind) -> Fut,
+) {
     let Some(mut due_now) = kernel.due_now.of(kind) else { return };
     while !*stop.borrow() {
         // What falls due after this is looked for once more.
         due_now.mark_unchanged();
-        match work_kind(kernel, kind).await {
+        match work(kind).await {
             Ok(0) => {}
             Ok(_) => continue,
             Err(error) => tracing::warn!(%error, kind = kind.as_str(), "deadlines can't be worked off now"),

@@ -1,7 +1,6 @@
 //! Asks targets, apart from every other deadline: a slow one must hold up nothing but itself.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::{StreamExt, future, stream};
 use tenure_core::base::time::Span;
@@ -18,15 +17,14 @@ use crate::targets::{acting, scanning};
 /// Longer than what is asked in one turn takes: a few calls, each bounded by the patience of its reach.
 const LEASE: Span = Span::from_secs(90);
 const BATCH: u16 = 32;
-const IDLE: Duration = Duration::from_millis(500);
+const KINDS: [DueKind; 2] = [DueKind::TargetScan, DueKind::Account];
 
 /// Works off what is due at targets now; returns how much.
 ///
 /// # Errors
 /// The store can't be asked.
 pub async fn work_targets(kernel: &Kernel) -> Result<usize, OpError> {
-    let kinds = [DueKind::TargetScan, DueKind::Account];
-    let done = future::try_join_all(kinds.map(|kind| work_kind(kernel, kind))).await?;
+    let done = future::try_join_all(KINDS.map(|kind| work_kind(kernel, kind))).await?;
     Ok(done.into_iter().sum())
 }
 
@@ -61,16 +59,7 @@ async fn work_kind(kernel: &Kernel, kind: DueKind) -> Result<usize, OpError> {
     Ok(done)
 }
 
-pub(crate) async fn run(kernel: Arc<Kernel>, mut stop: watch::Receiver<bool>) {
-    while !*stop.borrow() {
-        match work_targets(&kernel).await {
-            Ok(0) => {}
-            Ok(_) => continue,
-            Err(error) => tracing::warn!(%error, "no target can be asked now"),
-        }
-        tokio::select! {
-            () = tokio::time::sleep(IDLE) => {}
-            _ = stop.changed() => {}
-        }
-    }
+pub(crate) async fn run(kernel: Arc<Kernel>, stop: watch::Receiver<bool>) {
+    let kinds = KINDS.map(|kind| deadlines::run_kind(&kernel, kind, stop.clone(), |kind| work_kind(&kernel, kind)));
+    future::join_all(kinds).await;
 }

@@ -10,3 +10,6 @@ pub mod acting;
 pub mod enforcement;
 pub mod scanning;
 pub mod systems;
+
+#[cfg(test)]
+mod tests;
