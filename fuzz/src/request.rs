@@ -76,6 +76,7 @@ impl Deployment {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let root = RootKey::from_text(&"5e".repeat(32)).unwrap();
         let ports = Ports {
+            connectors: Arc::new(tenure_core::target::connector::NoConnectors),
             store: Arc::new(MemoryStore::new(Arc::new(RowMac::new(&root)))),
             policy: policy(),
             policies: Arc::new(Loader),

@@ -58,6 +58,7 @@ const RULES: &[Rooms] = &[
             "matters",
             "endings",
             "signals",
+            "targets",
             "state",
             "run",
         ],

@@ -21,6 +21,7 @@ pub mod requests;
 pub mod revised;
 pub mod sign_in;
 pub mod signals;
+pub mod targets;
 pub mod templates;
 pub mod third_party;
 pub mod views;

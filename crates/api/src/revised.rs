@@ -14,6 +14,7 @@ use crate::policies::PolicyInForceView;
 use crate::request::RequestView;
 use crate::sign_in::{CliSession, InvitationMade, Me, SessionView};
 use crate::signals::SourceMade;
+use crate::targets::ProposedAccounts;
 use crate::templates::Registered;
 use crate::third_party::VendorEnded;
 use crate::views::{
@@ -82,6 +83,7 @@ unrevised!(
     PersonAccessReport,
     PolicyInForceView,
     PostureView,
+    ProposedAccounts,
     ReceiptView,
     RefusalTimes,
     Refusals,

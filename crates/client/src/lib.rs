@@ -35,6 +35,7 @@ mod requests;
 mod revocations;
 mod sign_in;
 mod signals;
+mod targets;
 mod third_party;
 mod transport;
 

@@ -311,6 +311,7 @@ fn deeds(view: &IdentityView, address: &Address) -> Vec<Deed> {
         ],
         IdentityState::Suspended => vec![stop, deed(text::TRANSFER, "transfer", ""), deed(text::RETIRE, "retire", "")],
         IdentityState::Retiring => vec![stop],
+        IdentityState::Discovered => vec![deed(text::RETIRE, "retire", "")],
         IdentityState::Draft | IdentityState::Pending => vec![deed(text::CLOSE, "close", "")],
         IdentityState::Retired | IdentityState::Closed => Vec::new(),
     }

@@ -56,7 +56,7 @@ impl From<IdentityState> for State {
     fn from(state: IdentityState) -> Self {
         let shape = match state {
             IdentityState::Active => Shape::Good,
-            IdentityState::Draft | IdentityState::Pending => Shape::Wait,
+            IdentityState::Discovered | IdentityState::Draft | IdentityState::Pending => Shape::Wait,
             IdentityState::Suspended => Shape::Bad,
             IdentityState::Retiring => Shape::Warn,
             IdentityState::Retired | IdentityState::Closed => Shape::Over,

@@ -73,7 +73,10 @@ pub(crate) fn state(state: ReceiptState) -> State {
     let shape = match state {
         ReceiptState::RefusedVerified | ReceiptState::NothingToRefuse => Shape::Good,
         ReceiptState::Requested => Shape::Wait,
-        ReceiptState::Refused | ReceiptState::CannotRevoke => Shape::Warn,
+        ReceiptState::Refused
+        | ReceiptState::CannotRevoke
+        | ReceiptState::EndedReadBack
+        | ReceiptState::Unreachable => Shape::Warn,
         ReceiptState::Unproven => Shape::Bad,
     };
     State::new(shape, text::receipt(state))
@@ -189,7 +192,10 @@ impl Proof {
                 .collect(),
             returning: returning.identities.iter().map(|id| Named::of(id, names)).collect(),
             returning_count: returning.count,
-            is_done: !matches!(view.state, ReceiptState::Requested | ReceiptState::Unproven),
+            is_done: !matches!(
+                view.state,
+                ReceiptState::Requested | ReceiptState::Unproven | ReceiptState::Unreachable
+            ),
             is_signed: receipt.signed.is_some(),
             position: receipt.position.map(|position| position.index),
             id: receipt.id.to_string(),

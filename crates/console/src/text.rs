@@ -488,6 +488,8 @@ pub const fn receipt(state: ReceiptState) -> &'static str {
         ReceiptState::RefusedVerified => "refused, verified",
         ReceiptState::Refused => "refused",
         ReceiptState::CannotRevoke => "accepted until it ends",
+        ReceiptState::EndedReadBack => "ended, as its catalogue says",
+        ReceiptState::Unreachable => "a target can't be asked",
         ReceiptState::Unproven => "unproven",
     }
 }

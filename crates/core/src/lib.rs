@@ -15,4 +15,5 @@ pub mod policy;
 pub mod request;
 pub mod signal;
 pub mod store;
+pub mod target;
 pub mod trust;

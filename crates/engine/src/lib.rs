@@ -18,6 +18,7 @@ pub mod requests;
 pub mod run;
 pub mod signals;
 pub mod state;
+pub mod targets;
 pub mod trust;
 
 pub use kernel::{Kernel, Ports, Settings};

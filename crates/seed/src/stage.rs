@@ -88,6 +88,7 @@ impl Common {
     /// A kernel over a store.
     pub(crate) fn kernel(&self, store: Arc<dyn Store>, clock: Arc<Hand>, use_of: u64) -> Result<Kernel, SeedError> {
         let ports = Ports {
+            connectors: Arc::new(tenure_core::target::connector::NoConnectors),
             store,
             policy: Arc::clone(&self.policy) as _,
             policies: Arc::new(Loader),

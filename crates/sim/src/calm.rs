@@ -117,8 +117,10 @@ impl World {
                 }
             }
             if let (RowKind::Receipt, Some(receipt)) = (key.kind, record::<Receipt>(&dump, key)) {
-                let open = matches!(receipt.state(), ReceiptState::Requested | ReceiptState::Unproven)
-                    || receipt.signed.is_none();
+                let open = matches!(
+                    receipt.state(),
+                    ReceiptState::Requested | ReceiptState::Unproven | ReceiptState::Unreachable
+                ) || receipt.signed.is_none();
                 if open {
                     return Err(("converge", format!("{key} stays {:?}: {:?}", receipt.state(), receipt.points)));
                 }

@@ -224,6 +224,7 @@ impl World {
     fn engine(&mut self, node: usize, clock: &Arc<NodeClock>) -> Result<Arc<Kernel>, Broken> {
         self.starts += 1;
         let ports = Ports {
+            connectors: Arc::new(tenure_core::target::connector::NoConnectors),
             store: Arc::new(FaultyStore::new(Arc::clone(&self.shared), node)),
             policy: policy()? as Arc<dyn PolicyEngine>,
             policies: Arc::new(LoadedOnce),

@@ -24,6 +24,7 @@ use tenure_store::{PostgresStore, SqliteStore};
 use tokio::sync::watch;
 
 use crate::config::{Config, Listen, Location, Role, networks};
+use crate::connectors;
 use crate::telemetry;
 
 /// Runs the server.
@@ -352,6 +353,7 @@ fn build(
             policies: Arc::new(Loader),
             clock,
             entropy: Arc::new(OsEntropy),
+            connectors: connectors::builtin(),
             fetch: Arc::new(DocumentFetch::new(Arc::clone(outbound))),
             root,
         },

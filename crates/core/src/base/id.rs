@@ -247,6 +247,10 @@ ids! {
     RemovalKind, RemovalId, "rem";
     /// A use of access that is exceptional by itself.
     ExceptionalAccessKind, ExceptionalAccessId, "exa";
+    /// A target system.
+    TargetKind, TargetId, "tgt";
+    /// An account at a target.
+    AccountKind, AccountId, "acc";
 }
 
 #[cfg(test)]

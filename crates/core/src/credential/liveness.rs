@@ -50,7 +50,9 @@ pub fn identity_may_act(identity: &Identity, scopes: Scopes<'_>, now: Timestamp)
         IdentityState::Active => {}
         IdentityState::Suspended => return Err(Reason::IdentitySuspended),
         IdentityState::Retiring | IdentityState::Retired => return Err(Reason::IdentityRetired),
-        IdentityState::Draft | IdentityState::Pending | IdentityState::Closed => return Err(Reason::IdentityNotActive),
+        IdentityState::Discovered | IdentityState::Draft | IdentityState::Pending | IdentityState::Closed => {
+            return Err(Reason::IdentityNotActive);
+        }
     }
     if identity.charter.expires_at.is_none_or(|end| now >= end) {
         return Err(Reason::IdentityExpired);

@@ -4,13 +4,14 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::id::{CredentialId, IdentityId, ReceiptId, ResourceId};
+use crate::base::id::{AccountId, CredentialId, IdentityId, ReceiptId, ResourceId, TargetId};
 use crate::base::time::{Span, Timestamp};
 use crate::identity::scope::Scope;
 use crate::inventory::resource::Verification;
 use crate::store::event::Actor;
 use crate::store::row::{Position, Record, RowKind};
 use crate::store::term::{Field, TermValue, Terms};
+use crate::target::account::AccountOutcome;
 
 /// What was revoked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -75,6 +76,66 @@ pub struct Point {
     pub outcome: PointState,
 }
 
+/// An account at a target that had to be stopped or ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccountPoint {
+    /// The account.
+    pub account: AccountId,
+    /// Its target.
+    pub target: TargetId,
+    /// What people there call it.
+    pub name: String,
+    /// The identity that it belongs to.
+    pub identity: IdentityId,
+    /// What is known.
+    pub outcome: AccountOutcome,
+}
+
+/// The accounts at targets that had to be stopped or ended: all of them counted, the first of them named.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccountPoints {
+    /// The first [`MAX_ACCOUNT_POINTS`]; those that aren't done go before those that are.
+    pub first: Vec<AccountPoint>,
+    /// How many there are.
+    pub count: u32,
+    /// Of these, those that nothing was done to yet.
+    pub requested: u32,
+    /// Those whose target can't be asked.
+    pub unreachable: u32,
+    /// Those that were found otherwise than the target said.
+    pub unproven: u32,
+    /// Those that are accepted there: the connector may not end them, or the target would not.
+    pub cannot_revoke: u32,
+}
+
+/// Accounts that a receipt names.
+pub const MAX_ACCOUNT_POINTS: usize = 200;
+
+impl AccountPoints {
+    /// One more account.
+    pub fn add(&mut self, point: AccountPoint) {
+        self.count = self.count.saturating_add(1);
+        let counted = match point.outcome {
+            AccountOutcome::Requested | AccountOutcome::StandsAgain { .. } => Some(&mut self.requested),
+            AccountOutcome::Unreachable { .. } => Some(&mut self.unreachable),
+            AccountOutcome::Unproven { .. } => Some(&mut self.unproven),
+            AccountOutcome::CannotRevoke { .. } => Some(&mut self.cannot_revoke),
+            AccountOutcome::EndedReadBack { .. } => None,
+        };
+        let done = counted.is_none();
+        if let Some(counted) = counted {
+            *counted = counted.saturating_add(1);
+        }
+        if self.first.len() < MAX_ACCOUNT_POINTS {
+            let place =
+                if done { self.first.len() } else { self.first.partition_point(|point| !point.outcome.is_settled()) };
+            self.first.insert(place, point);
+        }
+    }
+}
+
 /// Where a receipt stands as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -87,6 +148,10 @@ pub enum ReceiptState {
     RefusedVerified,
     /// Refused everywhere, but somewhere there was no live credential to compare with.
     Refused,
+    /// Refused everywhere, and at a target known by its own catalogue alone: Tenure never held the secret there.
+    EndedReadBack,
+    /// Somewhere a target can't be asked; retried.
+    Unreachable,
     /// Somewhere accepted until its own end.
     CannotRevoke,
     /// Somewhere not proven; retried.
@@ -151,6 +216,9 @@ pub struct Receipt {
     pub previous: Option<Position>,
     /// What each enforcement point did.
     pub points: Vec<Point>,
+    /// The accounts at targets, if there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accounts: Option<AccountPoints>,
     /// How far a check of the points has come that isn't over yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
@@ -170,12 +238,22 @@ impl Receipt {
     /// Where it stands, from what its points did.
     pub fn state(&self) -> ReceiptState {
         let any = |test: fn(&PointState) -> bool| self.points.iter().any(|point| test(&point.outcome));
-        if self.position.is_none() || self.progress.is_some() || any(|p| matches!(p, PointState::Requested)) {
+        let accounts = self.accounts.as_ref();
+        let some = |count: fn(&AccountPoints) -> u32| accounts.is_some_and(|accounts| count(accounts) > 0);
+        if self.position.is_none()
+            || self.progress.is_some()
+            || any(|p| matches!(p, PointState::Requested))
+            || some(|accounts| accounts.requested)
+        {
             ReceiptState::Requested
-        } else if any(|p| matches!(p, PointState::Unproven { .. })) {
+        } else if some(|accounts| accounts.unreachable) {
+            ReceiptState::Unreachable
+        } else if any(|p| matches!(p, PointState::Unproven { .. })) || some(|accounts| accounts.unproven) {
             ReceiptState::Unproven
-        } else if any(|p| matches!(p, PointState::AcceptedUntil { .. })) {
+        } else if any(|p| matches!(p, PointState::AcceptedUntil { .. })) || some(|accounts| accounts.cannot_revoke) {
             ReceiptState::CannotRevoke
+        } else if some(|accounts| accounts.count) {
+            ReceiptState::EndedReadBack
         } else if any(|p| matches!(p, PointState::Refused { control: None, .. })) {
             ReceiptState::Refused
         } else if any(|p| matches!(p, PointState::Refused { .. })) {

@@ -291,6 +291,45 @@ pub static CHECKPOINTS_NOT_KEPT: Rule = Rule {
     action: "make the place reachable; where it keeps a checkpoint that nobody signed, or another log's, find out who put it there, and give this log a place of its own; resolve it by hand where the place is no longer used",
 };
 
+/// Nobody of a target's accounts that should be looked through can be.
+pub static TARGET_UNREACHABLE: Rule = Rule {
+    id: "target-unreachable",
+    title: "A target can't be asked: what stands there isn't known, and what should end there goes on",
+    severity: Severity::High,
+    frameworks: &["NHI1:2025", "CSF2.0:DE.CM-09", "CSF2.0:PR.AA-01"],
+    aliases: &[],
+    evidence: "the target, and what happened when it was asked last",
+    blind_spots: "a target that answers, and answers wrongly",
+    false_positives: "a target that is away for maintenance: the finding is resolved when it answers again",
+    action: "make the target reachable, or hand in a login that it takes: tenure target login",
+};
+
+/// An account that was stopped or ended works again (S-18).
+pub static ACCOUNT_REVIVED: Rule = Rule {
+    id: "account-revived",
+    title: "An account that was stopped or ended works again, and nobody here let it go",
+    severity: Severity::Critical,
+    frameworks: &["NHI1:2025", "CSF2.0:PR.AA-05", "CSF2.0:DE.CM-03"],
+    aliases: &[],
+    evidence: "the account, its target, and what had been done to it",
+    blind_spots: "an account that was let go and stopped again between two looks at the target",
+    false_positives: "none: the target's own catalogue has it enabled",
+    action: "it is stopped again; find out who may change accounts at the target besides Tenure",
+};
+
+/// More of a target's accounts are unclaimed than may be held without a word of security.
+pub static UNCLAIMED_OVER_CAP: Rule = Rule {
+    id: "unclaimed-over-cap",
+    title: "More accounts of a target than its cap are due to be held, because nobody claimed them",
+    severity: Severity::High,
+    frameworks: &["NHI1:2025", "CSF2.0:PR.AA-01"],
+    aliases: &[],
+    evidence: "the target and its cap",
+    blind_spots: "accounts that the connector's login can't see",
+    false_positives: "a target that was brought in with a short time to claim: more time is given by its registration",
+    action: "have them claimed, or let more of them be held today: tenure target confirm-holds",
+};
+
 /// Every rule.
 pub static ALL: &[&Rule] = &[
     &MISSING_OWNER,
@@ -314,6 +353,9 @@ pub static ALL: &[&Rule] = &[
     &OVERDUE_REVIEW,
     &LOG_CONTRADICTED,
     &CHECKPOINTS_NOT_KEPT,
+    &TARGET_UNREACHABLE,
+    &ACCOUNT_REVIVED,
+    &UNCLAIMED_OVER_CAP,
     &STATE_ALTERED,
 ];
 

@@ -82,6 +82,12 @@ pub enum WorkloadBinding {
         /// The workload that will enrol.
         workload: String,
     },
+    /// It signs in at targets with accounts of its own there, and proves itself to Tenure by nothing: for what was found
+    /// at a target.
+    Account {
+        /// The workload that uses the account.
+        workload: String,
+    },
     /// A user of a directory of people: known so that it can be refused by name (R18).
     DirectoryUser {
         /// The workload that would use it.
@@ -99,6 +105,7 @@ impl WorkloadBinding {
             | Self::Certificate { workload, .. }
             | Self::Oidc { workload, .. }
             | Self::JoinToken { workload }
+            | Self::Account { workload }
             | Self::DirectoryUser { workload, .. } => workload,
         }
     }

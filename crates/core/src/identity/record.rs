@@ -12,12 +12,13 @@ use crate::base::problem::FieldProblem;
 use crate::base::time::{Span, Timestamp};
 use crate::identity::charter::{Charter, CharterDraft, WorkloadBinding};
 use crate::identity::kind::Kind;
-use crate::identity::scope::Membership;
+use crate::identity::scope::{Membership, Scope};
 use crate::identity::state::{IdentityState, SuspensionCause};
 use crate::identity::tier::RiskTier;
 use crate::identity::transfer::TransferWindow;
 use crate::inventory::entitlement::WILDCARD;
 use crate::store::document::{Document, Order};
+use crate::store::due::DueKind;
 use crate::store::row::{Position, Record, RowKind};
 use crate::store::term::{Field, Term, Terms, words};
 
@@ -70,6 +71,9 @@ pub struct Identity {
     /// When it was last resumed: its idleness is counted anew from there (R76).
     #[serde(default)]
     pub resumed_at: Option<Timestamp>,
+    /// Whether it has accounts at targets, which follow whatever becomes of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_accounts: bool,
     /// Who registered it.
     pub registered_by: PersonId,
     /// When the record was made.
@@ -158,6 +162,14 @@ impl Identity {
     /// Every field that is missing or wrong.
     pub fn complete_with(&self, charter: &CharterDraft) -> Result<Charter, Vec<FieldProblem>> {
         let complete = charter.complete(self.kind, self.created_at)?;
+        if matches!(complete.workload_binding, WorkloadBinding::Account { .. }) && !self.has_accounts {
+            return Err(vec![FieldProblem::new(
+                "charter.workload_binding",
+                "account_missing",
+                "an identity without an account at a target proves itself otherwise: public_key, oidc, certificate or \
+                 join_token",
+            )]);
+        }
         match charter.delegates.iter().position(|delegate| delegate.actor == self.id) {
             None => Ok(complete),
             Some(n) => Err(vec![FieldProblem::new(
@@ -200,6 +212,8 @@ impl Identity {
     pub const UNOWNED: Field<Self> = Field::facet("unowned");
     /// Listed by the resources that it may enforce, by id; or whatever there is.
     pub const ENFORCES: Field<Self> = Field::new("enforces").or_as("enforces", WILDCARD);
+    /// Listed by `true` if it has accounts at targets.
+    pub const HAS_ACCOUNTS: Field<Self> = Field::new("has_accounts");
     /// Listed by the workload that it is bound to.
     pub const WORKLOAD: Field<Self> = Field::new("workload");
     /// Listed by the repositories of its charter. v0.1 gave `repositories=more` to those that list more than it had
@@ -255,5 +269,9 @@ impl Record for Identity {
             .each(Self::ENFORCES, charter.scope.iter().filter(|e| e.enforces()).map(|e| &e.resource))
             .each(Self::WORKLOAD, charter.workload_binding.as_ref().map(WorkloadBinding::workload))
             .each(Self::REPOSITORY, charter.repositories.iter().map(|name| name.to_lowercase()))
+            .each(Self::HAS_ACCOUNTS, self.has_accounts.then_some("true"))
+    }
+    fn follows(&self) -> Option<(DueKind, String)> {
+        self.has_accounts.then(|| (DueKind::Enforcement, Scope::Identity(self.id).to_string()))
     }
 }

@@ -81,6 +81,22 @@ impl fmt::Display for Scope {
     }
 }
 
+impl Scope {
+    /// The scope of this text, as it is shown ([`fmt::Display`]).
+    pub fn parse(text: &str) -> Option<Self> {
+        let (kind, id) = text.split_once('/')?;
+        match kind {
+            "identity" => id.parse().ok().map(Self::Identity),
+            "owner" => id.parse().ok().map(Self::Owner),
+            "application" => id.parse().ok().map(Self::Application),
+            "environment" => Some(Self::Environment(id.to_owned())),
+            "vendor" => id.parse().ok().map(Self::Vendor),
+            "cloud_account" => id.parse().ok().map(Self::CloudAccount),
+            _ => None,
+        }
+    }
+}
+
 impl TermValue for Scope {
     type Of = Self;
     fn text(&self) -> Cow<'_, str> {

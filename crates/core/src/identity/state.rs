@@ -11,6 +11,8 @@ use crate::identity::{Identity, Retirement};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IdentityState {
+    /// Found at a target: nobody answers for it yet, and it authenticates nowhere but there.
+    Discovered,
     /// Being written; its charter may lack facts.
     Draft,
     /// Complete, waits for activation.
@@ -29,12 +31,21 @@ pub enum IdentityState {
 
 impl IdentityState {
     /// Every state.
-    pub const ALL: &[Self] =
-        &[Self::Draft, Self::Pending, Self::Active, Self::Suspended, Self::Retiring, Self::Retired, Self::Closed];
+    pub const ALL: &[Self] = &[
+        Self::Discovered,
+        Self::Draft,
+        Self::Pending,
+        Self::Active,
+        Self::Suspended,
+        Self::Retiring,
+        Self::Retired,
+        Self::Closed,
+    ];
 
     /// The name in the log, in filters and in policies.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Discovered => "discovered",
             Self::Draft => "draft",
             Self::Pending => "pending",
             Self::Active => "active",
@@ -49,6 +60,8 @@ impl IdentityState {
 /// A step of the lifecycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
+    /// Answer for it from now on.
+    Claim,
     /// Hand in the complete charter.
     Submit,
     /// Let it authenticate.
@@ -67,12 +80,21 @@ pub enum Step {
 
 impl Step {
     /// Every step.
-    pub const ALL: &[Self] =
-        &[Self::Submit, Self::Activate, Self::Suspend, Self::Resume, Self::Retire, Self::FinishRetiring, Self::Close];
+    pub const ALL: &[Self] = &[
+        Self::Claim,
+        Self::Submit,
+        Self::Activate,
+        Self::Suspend,
+        Self::Resume,
+        Self::Retire,
+        Self::FinishRetiring,
+        Self::Close,
+    ];
 
     /// The name in refusals.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Claim => "claim",
             Self::Submit => "submit",
             Self::Activate => "activate",
             Self::Suspend => "suspend",
@@ -149,6 +171,21 @@ impl Identity {
         BadTransition { from: self.state, step }
     }
 
+    /// Discovered → draft: somebody answers for it from now on, and asked for its charter.
+    ///
+    /// # Errors
+    /// It wasn't discovered, or was claimed before.
+    pub fn claim(mut self, by: PersonId) -> Result<Self, BadTransition> {
+        match self.state {
+            IdentityState::Discovered => {
+                self.state = IdentityState::Draft;
+                self.registered_by = by;
+                Ok(self)
+            }
+            _ => Err(self.bad(Step::Claim)),
+        }
+    }
+
     /// Draft → pending. The caller has checked that the charter is complete.
     ///
     /// # Errors
@@ -221,7 +258,7 @@ impl Identity {
     /// It is neither.
     pub fn retire(mut self, because: String, at: Timestamp) -> Result<Self, BadTransition> {
         match self.state {
-            IdentityState::Active | IdentityState::Suspended => {
+            IdentityState::Discovered | IdentityState::Active | IdentityState::Suspended => {
                 self.state = IdentityState::Retiring;
                 self.retirement = Some(Retirement { because, started_at: at, retired_at: None });
                 Ok(self)

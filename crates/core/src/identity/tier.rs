@@ -44,7 +44,7 @@ impl crate::identity::Identity {
     /// tier to shed.
     pub fn judged_tier(&self, by_rule: RiskTier) -> RiskTier {
         match self.state {
-            IdentityState::Draft | IdentityState::Pending => by_rule,
+            IdentityState::Discovered | IdentityState::Draft | IdentityState::Pending => by_rule,
             _ => by_rule.max(self.tier),
         }
     }

@@ -205,6 +205,9 @@ impl Changeset {
                 return self;
             }
         };
+        if let Some((kind, subject)) = record.follows() {
+            self.due.push(DueChange::Set(kind, subject, self.at));
+        }
         self.puts.push(Put {
             key,
             replaces,

@@ -60,4 +60,10 @@ due_kinds! {
     Removal = 17, "removal";
     /// An answer that an identity is to be called back about.
     Callback = 18, "callback";
+    /// A target whose accounts are looked through.
+    TargetScan = 19, "target_scan";
+    /// Accounts of a scope, which may have to be stopped or let go at their targets.
+    Enforcement = 20, "enforcement";
+    /// An account that something is done to at its target, or that has to be claimed.
+    Account = 21, "account";
 }

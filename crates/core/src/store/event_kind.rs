@@ -34,6 +34,26 @@ event_kinds! {
     AccessRefused = "access.refused" at Use does Notes;
     /// Refusals of one sort in a minute, counted.
     AccessRefusedAggregate = "access.refused_aggregate" at Use;
+    /// What was asked of a target about an account didn't come to its end; it is tried again.
+    AccountActFailed = "account.act_failed" at Suspend does Notes;
+    /// Something is about to be done to an account at its target.
+    AccountActIntended = "account.act_intended" at Suspend does Notes;
+    /// An account at a target was ended for good.
+    AccountEnded = "account.ended" at Revoke does Notes;
+    /// An account was found at a target.
+    AccountFound = "account.found" at Administer does Notes;
+    /// An account at a target was stopped.
+    AccountHeld = "account.held" at Suspend does Notes;
+    /// The catalogue of a target has an account no more.
+    AccountMissed = "account.missed" at Review does Notes;
+    /// An account that nobody answers for was proposed to somebody.
+    AccountProposed = "account.proposed" at Transfer;
+    /// An account at a target was let go again.
+    AccountReleased = "account.released" at Resume does Notes;
+    /// An account that was stopped or ended works again, and nobody here did that.
+    AccountRevived = "account.revived" at Review does Notes;
+    /// What the catalogue of a target says of an account has changed.
+    AccountSeenChanged = "account.seen_changed" at Review does Notes;
     /// An application was registered.
     ApplicationCreated = "application.created" at Administer;
     /// An application is gone, with whatever lived by it.
@@ -126,8 +146,12 @@ event_kinds! {
     IdentityCharterChanged = "identity.charter_changed" at Change;
     /// The charter of an identity that doesn't live yet was written.
     IdentityCharterWritten = "identity.charter_written" at Change;
+    /// Somebody answers for an identity that was found at a target.
+    IdentityClaimed = "identity.claimed" at Request;
     /// An identity that was never active was closed.
     IdentityClosed = "identity.closed" at Retire;
+    /// An identity was found at a target; nobody answers for it yet.
+    IdentityDiscovered = "identity.discovered" at Administer does Notes;
     /// An identity was left less than it had.
     IdentityNarrowed = "identity.narrowed" at Change;
     /// An identity's proof came from another environment than its own.
@@ -380,6 +404,20 @@ event_kinds! {
     StateDigested = "state.digested" at Review;
     /// Every row was held against the log.
     StateVerified = "state.verified" at Review;
+    /// A target system is confirmed: its connector works from then on.
+    TargetActivated = "target.activated" at Administer;
+    /// The connector of a target was given its login.
+    TargetLoginSet = "target.login_set" at Administer;
+    /// A target was registered.
+    TargetProposed = "target.proposed" at Administer;
+    /// A target was removed, with the login of its connector.
+    TargetRemoved = "target.removed" at Revoke;
+    /// The accounts of a target were looked through.
+    TargetScanned = "target.scanned" at Review does Notes;
+    /// A target can't be asked.
+    TargetUnreachable = "target.unreachable" at Review does Notes;
+    /// What is asked of a target changed, or who answers for it; where it goes, its connector's login doesn't follow.
+    TargetUpdated = "target.updated" at Administer;
     /// A team was registered.
     TeamCreated = "team.created" at Administer;
     /// A template of identities changed.

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::base::time::Timestamp;
 use crate::store::document::{Document, Order};
+use crate::store::due::DueKind;
 use crate::store::term::Terms;
 
 /// A place in the log: entries are numbered within their shard, and only positions of one shard compare.
@@ -163,6 +164,10 @@ row_kinds! {
     Floor = 49, "floor";
     /// What the log said of every row as of one of its entries.
     StateDigest = 50, "state_digest";
+    /// A target system.
+    Target = 51, "target";
+    /// An account at a target.
+    Account = 52, "account";
 }
 
 impl RowKind {
@@ -299,6 +304,11 @@ pub trait Record: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// When the row may be dropped without an event, if ever: only for what its end makes worthless (expired
     /// credentials).
     fn droppable_after(&self) -> Option<Timestamp> {
+        None
+    }
+    /// The work that falls due at once whenever this is written, whoever writes it: what rests on the record elsewhere is
+    /// looked at again, and nobody has to think of it.
+    fn follows(&self) -> Option<(DueKind, String)> {
         None
     }
     /// The row's key.

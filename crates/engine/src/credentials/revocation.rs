@@ -177,6 +177,7 @@ fn ask_receipt(
     now: Timestamp,
 ) -> ReceiptId {
     let receipt = Receipt {
+        accounts: None,
         id: ReceiptId::generate(now, kernel.entropy.as_ref()),
         target,
         reason: reason.to_owned(),

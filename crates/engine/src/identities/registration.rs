@@ -141,6 +141,7 @@ pub(crate) fn new_identity(
         transfer: None,
         exceptions: Vec::new(),
         resumed_at: None,
+        has_accounts: false,
         registered_by,
         created_at: now,
     }
@@ -210,7 +211,10 @@ pub(crate) async fn binding_of(
     now: Timestamp,
 ) -> Result<Option<(Binding, Once)>, OpError> {
     let (matches, once) = match &identity.charter.workload_binding {
-        None | Some(WorkloadBinding::JoinToken { .. } | WorkloadBinding::DirectoryUser { .. }) => return Ok(None),
+        None
+        | Some(
+            WorkloadBinding::JoinToken { .. } | WorkloadBinding::Account { .. } | WorkloadBinding::DirectoryUser { .. },
+        ) => return Ok(None),
         Some(WorkloadBinding::Certificate { certificate, .. }) => {
             let refused = |error: CertificateError| {
                 OpError::field("charter.workload_binding.certificate", error.code(), &error.to_string())

@@ -357,7 +357,10 @@ async fn check_binding(
                 wrong.add("workload_binding.certificate", error.code(), &error.to_string());
             }
         }
-        Some(WorkloadBinding::JoinToken { .. } | WorkloadBinding::DirectoryUser { .. }) | None => {}
+        Some(
+            WorkloadBinding::JoinToken { .. } | WorkloadBinding::Account { .. } | WorkloadBinding::DirectoryUser { .. },
+        )
+        | None => {}
     }
     Ok(())
 }

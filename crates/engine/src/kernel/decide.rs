@@ -8,7 +8,8 @@ use tenure_core::base::problem::Reason;
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::identity::Identity;
 use tenure_core::policy::set::InForce;
-use tenure_core::store::changeset::{Changeset, Expect, Spend};
+use tenure_core::store::changeset::{Changeset, DueChange, Expect, Spend};
+use tenure_core::store::due::DueKind;
 use tenure_core::store::epoch::Epoch;
 use tenure_core::store::event::{Actor, ControlPoint, Effect, Event, Via};
 use tenure_core::store::event_kind::EventKind;
@@ -20,6 +21,7 @@ use tracing::{Instrument as _, field};
 use crate::kernel::aggregates::{next_window, window};
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
+use crate::kernel::query::Query;
 use crate::kernel::{Kernel, administrators, caller, epoch, idempotency, if_match, keys, refresh, rehearsal, spans};
 
 /// How often a decision is made again when what it rested on changed.
@@ -70,6 +72,7 @@ impl Kernel {
         if contradicted && !changeset.confers_nothing() && !begins_an_epoch(&changeset) {
             return Err(OpError::refused(Reason::LogContradicted));
         }
+        self.follow_scopes(&mut changeset).await?;
         let takes = changeset.is_essential();
         if !takes {
             changeset.expects.push(basis);
@@ -113,6 +116,18 @@ impl Kernel {
                 }
             }
         }
+    }
+
+    /// What cuts or holds a scope is brought to the accounts of its identities at targets, if anybody has any.
+    async fn follow_scopes(&self, changeset: &mut Changeset) -> Result<(), OpError> {
+        let scopes = changeset.puts.iter().filter(|put| matches!(put.key.kind, RowKind::Cut | RowKind::Hold));
+        let scopes: Vec<String> = scopes.map(|put| put.key.id.clone()).collect();
+        if scopes.is_empty() || self.first(Query::of([Identity::HAS_ACCOUNTS.of("true")])).await?.is_none() {
+            return Ok(());
+        }
+        let due = scopes.into_iter().map(|scope| DueChange::Set(DueKind::Enforcement, scope, changeset.at));
+        changeset.due.extend(due);
+        Ok(())
     }
 
     /// Hands a changeset to the store, in a span of its own, and counts how long that took.

@@ -45,6 +45,7 @@ use tenure_core::base::entropy::Entropy;
 use tenure_core::base::time::{Clock, ClockGuard, Reading, Span, Timestamp};
 use tenure_core::policy::{PolicyEngine, PolicyLoader};
 use tenure_core::store::port::{BoxFuture, Store};
+use tenure_core::target::connector::Connectors;
 use tenure_credentials::nonce::NonceKey;
 use tenure_credentials::opaque::OpaqueKeys;
 use tenure_credentials::root::RootKey;
@@ -152,6 +153,8 @@ pub struct Ports {
     pub entropy: Arc<dyn Entropy>,
     /// Outbound requests.
     pub fetch: Arc<dyn Fetch>,
+    /// What asks targets.
+    pub connectors: Arc<dyn Connectors>,
     /// What seals keys.
     pub root: RootKey,
 }
@@ -166,6 +169,7 @@ pub struct Kernel {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) fetch: Arc<dyn Fetch>,
+    pub(crate) connectors: Arc<dyn Connectors>,
     pub(crate) root: RootKey,
     pub(crate) opaque: OpaqueKeys,
     pub(crate) nonces: NonceKey,
@@ -220,6 +224,7 @@ impl Kernel {
             clock: ports.clock,
             entropy: ports.entropy,
             fetch: ports.fetch,
+            connectors: ports.connectors,
             opaque: OpaqueKeys::new(&ports.root),
             nonces: NonceKey::new(&ports.root),
             root: ports.root,

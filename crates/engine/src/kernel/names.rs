@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use tenure_core::base::id::{
-    ApplicationId, CloudAccountId, IdentityId, IssuerId, NeedId, PersonId, ResourceId, SourceId, TeamId, VendorId,
+    ApplicationId, CloudAccountId, IdentityId, IssuerId, NeedId, PersonId, ResourceId, SourceId, TargetId, TeamId,
+    VendorId,
 };
 use tenure_core::identity::Identity;
 use tenure_core::inventory::application::Application;
@@ -25,6 +26,7 @@ use tenure_core::store::document::Order;
 use tenure_core::store::port::Snapshot;
 use tenure_core::store::row::{Record, RowKey, Stored};
 use tenure_core::store::term::{Field, Term};
+use tenure_core::target::system::TargetSystem;
 use tenure_core::trust::issuer::Issuer;
 
 use crate::kernel::caller::Caller;
@@ -112,6 +114,8 @@ named! {
     Need, NeedId, <Self as Listed>::NAME, Some(Need::NAME), |need| Some(need.name.clone()),
         |need, me| need.owner == me.id, |need| Some(Identity::NEED.of(need.id));
     Source, SourceId, "source", Some(Source::NAME), |source| Some(source.name.clone()), |_, _| false, |_| None;
+    TargetSystem, TargetId, <Self as Listed>::NAME, Some(TargetSystem::NAME), |target| Some(target.name.clone()),
+        |target, me| target.owner == me.id, |_| None;
     Issuer, IssuerId, <Self as Listed>::NAME, Some(Issuer::URL), |issuer| Some(issuer.url.clone()), |_, _| false, |_| None;
     CloudAccount, CloudAccountId, <Self as Listed>::NAME, None,
         |account| Some(format!("{}/{}", account.provider, account.account)), |account, me| account.owner == me.id,

@@ -9,6 +9,8 @@ use tenure_core::store::port::Claimed;
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 
+/// How often what was done outside is written down again, when what it concerns changed meanwhile.
+pub(crate) const ATTEMPTS: u32 = 8;
 /// Identities that one commit hands over.
 pub(crate) const BATCH: usize = 50;
 

@@ -33,6 +33,7 @@ use crate::kernel::{Kernel, work};
 use crate::matters::exceptions::endings;
 use crate::matters::{request_deadlines, reviews, tiers};
 use crate::signals::effects;
+use crate::targets::enforcement;
 
 /// How long a worker may take before another takes the work over.
 const LEASE: Span = Span::from_secs(10);
@@ -44,9 +45,11 @@ const ATTEMPTS: u32 = 4;
 /// How long nothing is looked for when nothing was found and nothing fell due by a commit of this process.
 const IDLE: Duration = Duration::from_millis(500);
 
-/// The kinds that are worked off here. Calls back have a loop of their own: they wait for others.
+/// The kinds that are worked off here. Calls back and what is asked of targets have loops of their own: they wait for
+/// others.
 fn kinds() -> impl Iterator<Item = DueKind> {
-    DueKind::ALL.iter().copied().filter(|kind| *kind != DueKind::Callback)
+    let outside = [DueKind::Callback, DueKind::TargetScan, DueKind::Account];
+    DueKind::ALL.iter().copied().filter(move |kind| !outside.contains(kind))
 }
 
 /// Works off what is due now, the kinds beside each other; returns how much was done.
@@ -62,7 +65,7 @@ pub async fn work_due(kernel: &Kernel) -> Result<usize, OpError> {
 async fn work_kind(kernel: &Kernel, kind: DueKind) -> Result<usize, OpError> {
     let reading = kernel.reading();
     // An unreliable clock stops what can't be undone, never a revocation (S-4).
-    if !reading.reliable && kind != DueKind::Receipt {
+    if !reading.reliable && !matches!(kind, DueKind::Receipt | DueKind::Enforcement) {
         return Ok(0);
     }
     let claimed = kernel.store.claim(kind, reading.now, LEASE, BATCH).await?;
@@ -133,7 +136,8 @@ async fn work(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Chan
         DueKind::Person => departures::work_person(kernel, claimed, now).await?,
         DueKind::Signal => effects::work_signal(kernel, claimed, now).await?,
         DueKind::Removal => steps::work_removal(kernel, claimed, now).await?,
-        DueKind::Callback => None,
+        DueKind::Enforcement => enforcement::work_enforcement(kernel, claimed, now).await?,
+        DueKind::Callback | DueKind::TargetScan | DueKind::Account => None,
     };
     Ok(changeset.unwrap_or_else(|| work::nothing_left(kernel, claimed, now)))
 }
@@ -192,18 +196,23 @@ pub(crate) async fn run(kernel: Arc<Kernel>, stop: watch::Receiver<bool>) {
     let mut loops = JoinSet::new();
     for kind in kinds() {
         let (kernel, stop) = (Arc::clone(&kernel), stop.clone());
-        loops.spawn(async move { run_kind(&kernel, kind, stop).await });
+        loops.spawn(async move { run_kind(&kernel, kind, stop, |kind| work_kind(&kernel, kind)).await });
     }
     super::all(loops).await;
 }
 
 /// Works off a kind for as long as the server runs: what takes long of one kind holds up no other.
-async fn run_kind(kernel: &Kernel, kind: DueKind, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn run_kind<Fut: Future<Output = Result<usize, OpError>>>(
+    kernel: &Kernel,
+    kind: DueKind,
+    mut stop: watch::Receiver<bool>,
+    work: impl Fn(DueKind) -> Fut,
+) {
     let Some(mut due_now) = kernel.due_now.of(kind) else { return };
     while !*stop.borrow() {
         // What falls due after this is looked for once more.
         due_now.mark_unchanged();
-        match work_kind(kernel, kind).await {
+        match work(kind).await {
             Ok(0) => {}
             Ok(_) => continue,
             Err(error) => tracing::warn!(%error, kind = kind.as_str(), "deadlines can't be worked off now"),

@@ -7,6 +7,7 @@ pub mod deadlines;
 pub mod erasure;
 pub mod ownership;
 pub mod purging;
+pub mod targets;
 pub mod upkeep;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ pub async fn work(kernel: Arc<Kernel>, channels: Vec<Arc<dyn Notify>>, stop: wat
     let mut loops = JoinSet::new();
     loops.spawn(deadlines::run(Arc::clone(&kernel), stop.clone()));
     loops.spawn(callbacks::run(Arc::clone(&kernel), stop.clone()));
+    loops.spawn(targets::run(Arc::clone(&kernel), stop.clone()));
     loops.spawn(outbox::run(Arc::clone(&kernel), channels, stop.clone()));
     loops.spawn(verification::run(Arc::clone(&kernel), stop.clone()));
     loops.spawn(ownership::run(Arc::clone(&kernel), stop.clone()));

@@ -23,6 +23,8 @@ use tenure_core::signal::removal::Removal;
 use tenure_core::signal::{Signal, SignalState};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::row::{BadRow, Row, RowKind};
+use tenure_core::target::account::Account;
+use tenure_core::target::system::TargetSystem;
 
 use crate::credentials::receipts::plan as receipt;
 use crate::endings::removals::plan as removal;
@@ -99,6 +101,11 @@ pub fn wanted(row: &Arc<Row>, now: Timestamp) -> Result<Vec<Wanted>, BadRow> {
         RowKind::Signal => {
             let signal = row.decode::<Signal>()?;
             one(DueKind::Signal, (signal.state == SignalState::Received).then_some(now))
+        }
+        RowKind::Target => one(DueKind::TargetScan, row.decode::<TargetSystem>()?.is_asked().then_some(Timestamp::MAX)),
+        RowKind::Account => {
+            let account = row.decode::<Account>()?;
+            one(DueKind::Account, account.open().map(|_| Timestamp::MAX))
         }
         RowKind::Removal => {
             let latest = match removal::step(&*row.decode::<Removal>()?, now) {

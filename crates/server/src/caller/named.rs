@@ -18,6 +18,7 @@ use tenure_core::people::person_grant::Package;
 use tenure_core::people::team::Team;
 use tenure_core::signal::{Signal, Source};
 use tenure_core::store::row::{RowKey, RowKind};
+use tenure_core::target::system::TargetSystem;
 use tenure_core::trust::issuer::Issuer;
 use tenure_engine::kernel::caller::Caller;
 use tenure_engine::kernel::error::OpError;
@@ -42,6 +43,7 @@ pub(crate) async fn row_of(app: &App, caller: &Caller, kind: RowKind, text: &str
         RowKind::Person => meant::<Person>(app, caller, text).await?.to_string(),
         RowKind::Resource => meant::<Resource>(app, caller, text).await?.to_string(),
         RowKind::Source => meant::<Source>(app, caller, text).await?.to_string(),
+        RowKind::Target => meant::<TargetSystem>(app, caller, text).await?.to_string(),
         RowKind::Vendor => meant::<Vendor>(app, caller, text).await?.to_string(),
         // Of the others an address takes the id, which is how their rows are named.
         _ => text.to_owned(),

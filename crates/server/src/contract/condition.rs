@@ -42,6 +42,7 @@ const RECORDS: &[(&str, RowKind)] = &[
     ("reviews", RowKind::Review),
     ("sign-in-providers", RowKind::SignInProvider),
     ("sources", RowKind::Source),
+    ("targets", RowKind::Target),
     ("templates", RowKind::Template),
     ("transfers", RowKind::Transfer),
     ("vendors", RowKind::Vendor),

@@ -12,7 +12,7 @@ use serde::de::{DeserializeOwned, IntoDeserializer};
 use serde_json::{Value, json};
 use tenure_core::base::id::{
     ApplicationId, CloudAccountId, CredentialId, IdentityId, NeedId, PersonGrantId, PersonId, ResourceId, SourceId,
-    TeamId, VendorId,
+    TargetId, TeamId, VendorId,
 };
 use tenure_core::base::problem::FieldProblem;
 use tenure_core::credential::Credential;
@@ -42,6 +42,9 @@ use tenure_core::signal::{Format, Signal, SignalKind, SignalState, Source, Subje
 use tenure_core::store::document::{Order, words};
 use tenure_core::store::row::{Record, RowKind};
 use tenure_core::store::term::Field;
+use tenure_core::target::account::{Account, AccountState};
+use tenure_core::target::connector::TargetKind;
+use tenure_core::target::system::TargetSystem;
 use tenure_core::trust::issuer::Issuer;
 use tenure_core::trust::state::TrustState;
 use tenure_engine::kernel::error::OpError;
@@ -341,6 +344,8 @@ filters! {
     Exception { STATE: word::<ExceptionState>, TYPE: word::<ExceptionType>, IDENTITY: id::<IdentityId>, PERSON: id::<PersonId> }
     Finding { SUBJECT: text, RULE: rule, STATE: word::<FindingState>, SEVERITY: word::<Severity> }
     Source { NAME: text, FORMAT: word::<Format>, OWNER: id::<PersonId>, STATE: word::<TrustState> }
+    TargetSystem { NAME: text, OF_KIND: word::<TargetKind>, STATE: word::<TrustState>, OWNER: id::<PersonId>, IDENTITY: id::<IdentityId> }
+    Account { TARGET: id::<TargetId>, IDENTITY: id::<IdentityId>, STATE: word::<AccountState>, NAME: text, PROPOSED: id::<PersonId> }
     Signal { SOURCE: id::<SourceId>, OF_KIND: word::<SignalKind>, SUBJECT: signalled, STATE: word::<SignalState> }
     Removal { STATE: word::<RemovalState>, SUBJECT: signalled, OF_KIND: word::<SignalKind>, IDENTITY: id::<IdentityId> }
     ExceptionalAccess { ACCESS: word::<Access>, IDENTITY: id::<IdentityId>, WITH: text }

@@ -16,6 +16,7 @@ mod reviews;
 mod revocations;
 mod sign_in;
 mod sources;
+mod targets;
 mod templates;
 mod third_party;
 mod transfers;
@@ -40,6 +41,7 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         revocations::routes,
         sign_in::routes,
         sources::routes,
+        targets::routes,
         templates::routes,
         third_party::routes,
         log::routes,

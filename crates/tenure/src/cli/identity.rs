@@ -6,6 +6,7 @@ use clap::Subcommand;
 use serde_json::Value;
 use tenure_api::api_keys::NewApiKey;
 use tenure_api::requests::{Because, NewIdentity, NewSuspension, Resume, Stage, TaskCompleted};
+use tenure_api::targets::Claim;
 use tenure_api::views::{IdentityView, Releasers};
 use tenure_core::base::id::{ApplicationId, GrantId, IdentityId, PersonId};
 use tenure_core::base::time::{Span, Timestamp};
@@ -133,6 +134,16 @@ pub enum Identity {
         /// The revision that the charter is meant for; what the identity is at now if not given.
         #[arg(long, value_name = "N")]
         revision: Option<u64>,
+    },
+    /// Answers for an identity that was found at a target: writes its charter, and makes it a draft.
+    Claim {
+        /// The identity's id or name.
+        id: IdentityId,
+        /// Its kind; a service account if not given.
+        #[arg(long, value_parser = word::<Kind>)]
+        kind: Option<Kind>,
+        /// The file with the charter as JSON; - reads it from standard input.
+        file: PathBuf,
     },
     /// Hands a draft in for activation.
     Submit {
@@ -315,6 +326,12 @@ impl Identity {
                     None => client.identity(id).await?.revision,
                 };
                 context.out.record(&client.write_charter(id, revision, &charter).await?)
+            }
+            Self::Claim { id, kind, file } => {
+                let charter = charter(read_json(&file)?)?;
+                let claimed = client.claim_identity(id, &Claim { kind, charter }).await?;
+                eprintln!("hint: it is a draft now: complete its charter and run tenure identity submit {id}");
+                context.out.record(&claimed)
             }
             Self::Submit { id } => changed(context, client.submit(id).await?),
             Self::Activate { id, content_hash } => {

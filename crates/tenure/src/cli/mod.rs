@@ -26,6 +26,7 @@ mod revocation;
 mod sign_in;
 mod signal;
 mod source;
+mod target;
 mod template;
 mod third_party;
 mod transfer;
@@ -137,6 +138,10 @@ enum Command {
     #[command(subcommand)]
     Source(source::Source),
     #[command(subcommand)]
+    Target(target::Target),
+    #[command(subcommand)]
+    Account(target::Account),
+    #[command(subcommand)]
     Signal(signal::Signal),
     #[command(subcommand)]
     Policy(policy::Policy),
@@ -225,6 +230,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Hold(verb) => verb.run(&context).await?,
         Command::Receipt(verb) => verb.run(&context).await?,
         Command::Source(verb) => verb.run(&context).await?,
+        Command::Target(verb) => verb.run(&context).await?,
+        Command::Account(verb) => verb.run(&context).await?,
         Command::Signal(verb) => verb.run(&context).await?,
         Command::Policy(verb) => Box::pin(verb.run(&context)).await?,
         Command::Key(verb) => verb.run(&context)?,

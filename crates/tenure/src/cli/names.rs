@@ -10,7 +10,8 @@ use clap::builder::{StringValueParser, ValueParser};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches};
 use tenure_core::base::id::{
-    ApplicationId, CloudAccountId, IdentityId, IssuerId, NeedId, PersonId, ResourceId, SourceId, TeamId, VendorId,
+    ApplicationId, CloudAccountId, IdentityId, IssuerId, NeedId, PersonId, ResourceId, SourceId, TargetId, TeamId,
+    VendorId,
 };
 
 use super::Cli;
@@ -38,6 +39,7 @@ const SORTS: &[Sort] = sorts!(
     VendorId: "vendors",
     NeedId: "needs",
     SourceId: "sources",
+    TargetId: "targets",
     IssuerId: "issuers",
     CloudAccountId: "cloud-accounts",
 );

@@ -11,11 +11,12 @@ use sha2::{Digest, Sha256};
 use tenure_core::base::id::{CredentialId, IdentityId, ResourceId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::credential::Credential;
-use tenure_core::credential::receipt::{Point, PointState, Progress, Receipt, Returning, Target};
+use tenure_core::credential::receipt::{AccountPoint, Point, PointState, Progress, Receipt, Returning, Target};
 use tenure_core::identity::scope::Scope;
 use tenure_core::identity::{Identity, IdentityState, MAX_CREDENTIAL_TTL};
 use tenure_core::inventory::resource::{Resource, Verification};
 use tenure_core::store::row::{Position, Stored};
+use tenure_core::target::account::{Account, AccountOutcome, AccountState};
 use tenure_log::Leaf;
 
 use crate::credentials::liveness;
@@ -48,6 +49,7 @@ pub(super) async fn step(kernel: &Kernel, stored: &Stored<Receipt>, now: Timesta
         receipt.attempts += 1;
         receipt.points.clear();
         receipt.returning = Some(Returning::default());
+        receipt.accounts = None;
     }
     let (batch, next) = next_batch(kernel, &receipt.target, begun.as_ref()).await?;
     let mut check = Check::new(receipt, begun);
@@ -114,7 +116,44 @@ impl Check {
                 point.outcome = outcome;
             }
         }
+        if identity.has_accounts {
+            self.look_at_accounts(kernel, identity, now).await?;
+        }
         self.note_return(kernel, identity, now).await
+    }
+
+    /// Notes what became of the accounts that an identity has at targets. One that may stand says nothing: it got
+    /// another secret since.
+    async fn look_at_accounts(
+        &mut self,
+        kernel: &Kernel,
+        identity: &Stored<Identity>,
+        now: Timestamp,
+    ) -> Result<(), OpError> {
+        // One credential of Tenure's own concerns no account elsewhere.
+        if matches!(self.receipt.target, Target::Credential(_)) {
+            return Ok(());
+        }
+        let known = kernel.know_rest(identity.clone()).await?;
+        let mut accounts = kernel.pages(Query::of([Account::IDENTITY.of(identity.id)]));
+        while let Some(found) = accounts.next().await? {
+            for account in found.whole()? {
+                let wanted = account.wanted(&known.identity, known.scopes(), now).state();
+                if wanted == AccountState::Standing {
+                    continue;
+                }
+                let intent = account.intent.as_ref().filter(|intent| intent.to == wanted);
+                let outcome = intent.map_or(AccountOutcome::Requested, |intent| intent.outcome.clone());
+                self.receipt.accounts.get_or_insert_default().add(AccountPoint {
+                    account: account.id,
+                    target: account.target,
+                    name: account.seen.name.clone(),
+                    identity: identity.id,
+                    outcome,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Notes what can get new credentials by itself: a revocation ends what was issued, and forbids nothing afterwards.

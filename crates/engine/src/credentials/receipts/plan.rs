@@ -17,7 +17,7 @@ pub enum Next {
 
 /// Whether every point has given its answer, be it that it accepts until a time.
 pub fn is_answered(receipt: &Receipt) -> bool {
-    !matches!(receipt.state(), ReceiptState::Requested | ReceiptState::Unproven)
+    !matches!(receipt.state(), ReceiptState::Requested | ReceiptState::Unproven | ReceiptState::Unreachable)
 }
 
 /// When to look at it again.

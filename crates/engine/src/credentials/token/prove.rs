@@ -226,7 +226,11 @@ pub async fn authenticate_client(
             let known = kernel.know(id).await?.ok_or(OpError::Unauthenticated(Reason::IdentityUnknown))?;
             if matches!(
                 known.identity.state,
-                IdentityState::Draft | IdentityState::Pending | IdentityState::Closed | IdentityState::Retired
+                IdentityState::Discovered
+                    | IdentityState::Draft
+                    | IdentityState::Pending
+                    | IdentityState::Closed
+                    | IdentityState::Retired
             ) {
                 return Err(OpError::Unauthenticated(Reason::IdentityNotActive));
             }

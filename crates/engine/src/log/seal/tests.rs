@@ -12,6 +12,7 @@ use tenure_core::store::event::Actor;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::{BoxFuture, Outcome, Store};
 use tenure_core::store::row::Record;
+use tenure_core::target::connector::{Connectors, NoConnectors};
 use tenure_credentials::root::RootKey;
 use tenure_credentials::row_sealer::RowMac;
 use tenure_log::{Hash, VerifierKey};
@@ -112,8 +113,14 @@ fn root() -> RootKey {
     RootKey::from_text(&"07".repeat(32)).unwrap()
 }
 
-fn process(store: &Arc<MemoryStore>, clock: &Arc<TestClock>, web: &Arc<Web>) -> Arc<Kernel> {
+fn process(
+    store: &Arc<MemoryStore>,
+    clock: &Arc<TestClock>,
+    web: &Arc<Web>,
+    connectors: Arc<dyn Connectors>,
+) -> Arc<Kernel> {
     let ports = Ports {
+        connectors,
         store: Arc::clone(store) as _,
         policy: Arc::new(CedarPolicy::default_set().unwrap()),
         policies: Arc::new(Loader),
@@ -126,9 +133,14 @@ fn process(store: &Arc<MemoryStore>, clock: &Arc<TestClock>, web: &Arc<Web>) -> 
 }
 
 pub(crate) async fn world() -> World {
+    world_with(Arc::new(NoConnectors)).await
+}
+
+/// The same, whose targets are asked by these connectors.
+pub(crate) async fn world_with(connectors: Arc<dyn Connectors>) -> World {
     let store = Arc::new(MemoryStore::new(Arc::new(RowMac::new(&root()))));
     let (clock, web) = (Arc::new(TestClock::default()), Arc::new(Web::default()));
-    let engine = process(&store, &clock, &web);
+    let engine = process(&store, &clock, &web, connectors);
     let setup_token = setup::offer_setup(&engine).await.unwrap().unwrap().expose().clone();
     let setup = Setup { setup_token, name: "Ada".into(), email: Some("ada@example.com".into()) };
     let done = setup::set_up(&engine, setup).await.unwrap();
@@ -139,7 +151,7 @@ pub(crate) async fn world() -> World {
 impl World {
     /// Another process of the deployment, which remembers nothing.
     pub(crate) fn another(&self) -> Arc<Kernel> {
-        process(&self.store, &self.clock, &self.web)
+        process(&self.store, &self.clock, &self.web, Arc::new(NoConnectors))
     }
 
     /// Another person with this role, as a caller.

@@ -443,6 +443,7 @@ async fn r97_figures_of_a_large_log() {
     let store = Arc::new(SqliteStore::open(folder.join("tenure.db"), Arc::new(RowMac::new(&root))).unwrap());
     let clock = Arc::new(TestClock::default());
     let ports = Ports {
+        connectors: Arc::new(tenure_core::target::connector::NoConnectors),
         store: Arc::clone(&store) as _,
         policy: Arc::new(CedarPolicy::default_set().unwrap()),
         policies: Arc::new(Loader),

@@ -1,0 +1,251 @@
+//! Accounts at targets as people meet them: read, proposed to whoever may answer for them, claimed.
+//!
+//! Nobody is made an owner by a rule: a proposal says to whom an account may belong and why, and the claim is that
+//! person's own.
+
+use tenure_api::targets::{Claim, Proposal, Proposed, ProposedAccounts};
+use tenure_api::views::{IdentityView, Revised};
+use tenure_core::base::id::{AccountId, IdentityId};
+use tenure_core::base::problem::FieldProblem;
+use tenure_core::base::time::Timestamp;
+use tenure_core::identity::{Identity, IdentityState};
+use tenure_core::policy::Action;
+use tenure_core::request::Matter;
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
+use tenure_core::store::row::Stored;
+use tenure_core::target::account::{Account, ProposedOwner};
+use tenure_core::target::system::TargetSystem;
+
+use crate::identities::{identity_facts, view};
+use crate::inventory::{ownership, references};
+use crate::kernel::Kernel;
+use crate::kernel::authority::{self, inventory, owns};
+use crate::kernel::caller::Caller;
+use crate::kernel::error::OpError;
+use crate::kernel::notice::notify;
+use crate::kernel::operation::{Asked, check_reason};
+use crate::kernel::query::{Listed, Query};
+use crate::requests::route;
+use crate::targets::systems;
+
+/// Accounts that one proposal concerns at most.
+const MOST: usize = 500;
+const KIND: &str = "account";
+
+impl Listed for Account {
+    const NAME: &'static str = KIND;
+}
+
+/// One account, by whoever may read accounts, answers for its identity, or was proposed to.
+///
+/// # Errors
+/// No such account, or the caller may not read it.
+pub async fn account(kernel: &Kernel, caller: &Caller, id: AccountId) -> Result<Revised<Account>, OpError> {
+    let row = kernel.one::<Account>(id).await?;
+    let own = match &row {
+        Some(row) => is_concerned(kernel, caller, row).await?,
+        None => false,
+    };
+    authority::may_read(kernel, caller, KIND, &id.to_string(), own).await?;
+    let row = row.ok_or(OpError::NotFound(KIND))?;
+    Ok(Revised {
+        record: (*row.value).clone(),
+        revision: row.revision,
+        hold: None,
+        log: None,
+        names: tenure_api::views::Names::new(),
+    })
+}
+
+async fn is_concerned(kernel: &Kernel, caller: &Caller, account: &Account) -> Result<bool, OpError> {
+    let proposed = account.proposed.as_ref().map(|proposed| proposed.owner);
+    if proposed.is_some() && proposed == caller.person_id() {
+        return Ok(true);
+    }
+    let identity = kernel.one::<Identity>(account.identity).await?;
+    Ok(identity.is_some_and(|identity| authority::owns_identity(caller, &identity)))
+}
+
+/// Proposes the accounts of a target that nobody answers for to somebody, by the beginning of their names: nobody is
+/// their owner by that, and whoever it is proposed to is told and may claim them.
+///
+/// # Errors
+/// No such target, nobody of that name is there, there is no reason, or the caller may not.
+pub async fn propose(
+    kernel: &Kernel,
+    caller: &Caller,
+    target: tenure_core::base::id::TargetId,
+    ask: Proposal,
+) -> Result<ProposedAccounts, OpError> {
+    check_reason(&ask.reason)?;
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Transfer, "target.propose", target), async {
+            let by = caller.must_be_person()?;
+            let stored = kernel.must::<TargetSystem>(systems::KIND, target).await?;
+            let owner = caller.person_id() == Some(stored.owner);
+            kernel.allow(caller, Action::Suspend, inventory(systems::KIND, target, ""), owns(owner))?;
+            let mut problems = Vec::new();
+            let to = ownership::who_answers(kernel, ask.owner, &mut problems).await?;
+            let Some(to) = to.filter(|_| problems.is_empty()) else { return Err(OpError::Invalid(problems)) };
+            let mut chosen = ProposedAccounts { accounts: Vec::new(), dry_run: ask.dry_run, more: false };
+            let mut pages = kernel.pages(Query::<Account>::of([Account::TARGET.of(target)]));
+            'pages: while let Some(found) = pages.next().await? {
+                for account in found.whole()? {
+                    if !account.seen.name.starts_with(&ask.name_prefix) {
+                        continue;
+                    }
+                    let identity = kernel.one::<Identity>(account.identity).await?;
+                    if identity.is_none_or(|identity| identity.state != IdentityState::Discovered) {
+                        continue;
+                    }
+                    if chosen.accounts.len() >= MOST {
+                        chosen.more = true;
+                        break 'pages;
+                    }
+                    chosen.accounts.push(Proposed {
+                        account: account.id,
+                        identity: account.identity,
+                        name: account.seen.name.clone(),
+                        claim_by: account.claim_by,
+                    });
+                    if !ask.dry_run {
+                        proposed(kernel, caller, account, &to, by, &ask.reason).await?;
+                    }
+                }
+            }
+            Ok(chosen)
+        })
+        .await
+}
+
+async fn proposed(
+    kernel: &Kernel,
+    caller: &Caller,
+    account: Stored<Account>,
+    to: &Stored<tenure_core::people::person::Person>,
+    by: tenure_core::base::id::PersonId,
+    reason: &str,
+) -> Result<(), OpError> {
+    kernel
+        .decide(|| async {
+            let now = kernel.now();
+            let read = kernel.must::<Account>(KIND, account.id).await?;
+            let proposed = ProposedOwner { owner: to.id, by, at: now, reason: reason.to_owned() };
+            let event = kernel
+                .event(now, EventKind::AccountProposed)
+                .subject(read.id)
+                .subject(read.identity)
+                .subject(to.id)
+                .fact("name", &read.seen.name)
+                .fact("reason", reason)
+                .fact("claim_by", read.claim_by);
+            let text = format!(
+                "{} at the target {} may be yours. Claim it until {}: tenure identity claim {}. Where it isn't, do nothing: it is \
+                 held then.",
+                read.id, read.target, read.claim_by, read.identity
+            );
+            let event = notify(event, &[to.id], &[], "an account may be yours", &text);
+            let mut changeset = Changeset::new(caller.author(), now, event);
+            changeset.expect(to);
+            changeset.replace(&read, &Account { proposed: Some(proposed), ..(*read.value).clone() });
+            Ok((changeset, ()))
+        })
+        .await
+        .map(drop)
+}
+
+/// Claims an identity that was found at a target: the caller answers for it from now on, and its charter is what they
+/// write. It is a draft then, and goes the way of every other one.
+///
+/// # Errors
+/// It wasn't found at a target or was claimed before, a field is wrong, or the caller may not.
+pub async fn claim(kernel: &Kernel, caller: &Caller, id: IdentityId, ask: Claim) -> Result<IdentityView, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Request, "identity.claim", id), async {
+            let by = caller.must_be_person()?;
+            let (identity, committed) = kernel
+                .decide(|| async {
+                    let now = kernel.now();
+                    let stored = kernel.one::<Identity>(id).await?;
+                    let known = match &stored {
+                        Some(stored) => may_claim(kernel, caller, stored).await?,
+                        None => false,
+                    };
+                    if !known {
+                        authority::can_read(kernel, caller, "identity", &id.to_string(), false)?;
+                    }
+                    let stored = stored.ok_or(OpError::NotFound("identity"))?;
+                    let identity = claimed(kernel, caller, &stored, &ask, by, now).await?;
+                    Ok(identity)
+                })
+                .await?;
+            view::identity_view(kernel, identity.0, identity.1, Some(&committed)).await
+        })
+        .await
+}
+
+async fn may_claim(kernel: &Kernel, caller: &Caller, identity: &Identity) -> Result<bool, OpError> {
+    if caller.person_id() == Some(identity.registered_by) {
+        return Ok(true);
+    }
+    let mut accounts = kernel.pages(Query::<Account>::of([Account::IDENTITY.of(identity.id)]));
+    while let Some(found) = accounts.next().await? {
+        let is_proposed = |account: &Stored<Account>| {
+            account.proposed.as_ref().is_some_and(|proposed| Some(proposed.owner) == caller.person_id())
+        };
+        if found.readable().iter().any(is_proposed) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+async fn claimed(
+    kernel: &Kernel,
+    caller: &Caller,
+    stored: &Stored<Identity>,
+    ask: &Claim,
+    by: tenure_core::base::id::PersonId,
+    now: Timestamp,
+) -> Result<(Changeset, (Identity, u64)), OpError> {
+    let mut problems = Vec::new();
+    let mut charter = ask.charter.clone();
+    charter.owner = charter.owner.or(Some(by));
+    if charter.environment.is_none() {
+        charter.environment.clone_from(&stored.charter.environment);
+    }
+    if charter.environment != stored.charter.environment {
+        let hint = "it is in the environment of the target where it was found: leave it out";
+        problems.push(FieldProblem::new("charter.environment", "environment_fixed", hint));
+    }
+    if charter.owner != Some(by) {
+        let hint = "a claim is the owner's own: propose it to somebody else instead";
+        problems.push(FieldProblem::new("charter.owner", "owner_is_somebody_else", hint));
+    }
+    let mut identity = (*stored.value).clone().claim(by)?;
+    identity.kind = ask.kind.unwrap_or(identity.kind);
+    let references = Box::pin(references::check_references(kernel, identity.kind, &charter, &mut problems)).await?;
+    if !problems.is_empty() {
+        return Err(OpError::Invalid(problems));
+    }
+    identity.charter = charter;
+    identity.tier = references.tier(identity.kind, &identity.charter);
+    let matter = Matter::Activation { identity: identity.id };
+    let facts =
+        Box::pin(identity_facts::facts_of_identity(kernel, &matter, &identity, &identity.charter, &references, now))
+            .await?;
+    route::may_ask(kernel, caller, &facts)?;
+    let event = kernel
+        .event(now, EventKind::IdentityClaimed)
+        .subject(identity.id)
+        .subject(by)
+        .fact("name", &identity.name)
+        .fact("identity_kind", identity.kind)
+        .fact("charter", &identity.charter)
+        .fact("tier", identity.tier);
+    let mut changeset = Changeset::new(caller.author(), now, event);
+    changeset.replace(stored, &identity);
+    Ok((changeset, (identity, stored.revision + 1)))
+}

@@ -1,0 +1,367 @@
+//! Acts at targets: an account is stopped, let go or ended, and its target is read back.
+//!
+//! What is about to be done is in the log before it is begun, and done again where nobody knows whether it was. A
+//! target's "ok" ends nothing: its catalogue, read afterwards, does (S-18).
+
+use tenure_core::base::id::{AccountId, TargetId};
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::credential::receipt::{Receipt, Target as Revoked};
+use tenure_core::finding::rules;
+use tenure_core::identity::Identity;
+use tenure_core::store::changeset::{Changeset, DueChange, Spend};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event_kind::EventKind;
+use tenure_core::store::port::Claimed;
+use tenure_core::store::row::Stored;
+use tenure_core::target::account::{Account, AccountOutcome, AccountState, Because, Intent, Wanted};
+use tenure_core::target::connector::{Connector, ConnectorError, Ending, Mode, Reach, SeenAccount, TargetLogin, words};
+use tenure_core::target::system::TargetSystem;
+
+use crate::kernel::Kernel;
+use crate::kernel::error::OpError;
+use crate::kernel::finding;
+use crate::kernel::query::Query;
+use crate::kernel::work::{self, system};
+use crate::targets::systems;
+
+/// How long one call of a connector may take: well inside the lease of the deadline.
+pub(crate) const PATIENCE: Span = Span::from_secs(15);
+/// The shortest and the longest time between two tries of an act.
+const BACKOFF: (Span, Span) = (Span::from_secs(2), Span::from_mins(60));
+
+/// What the rows say of an account whose turn it is.
+struct Turn {
+    account: Stored<Account>,
+    identity: Stored<Identity>,
+    target: Stored<TargetSystem>,
+    wanted: Wanted,
+}
+
+/// Works off an account whose turn it is: notes what is to be done, or does what was noted and reads it back.
+pub(crate) async fn work_account(kernel: &Kernel, claimed: &Claimed) -> Result<(), OpError> {
+    let Some(turn) = turn(kernel, claimed).await? else {
+        return kernel.settle(work::nothing_left(kernel, claimed, kernel.now())).await.map(drop);
+    };
+    let now = kernel.now();
+    let to = turn.wanted.state();
+    let noted = turn.account.open().is_some_and(|intent| intent.to == to);
+    if to == turn.account.state && turn.account.open().is_none() {
+        return match revived(kernel, claimed, &turn).await? {
+            true => Ok(()),
+            false => rest(kernel, claimed, &turn, now).await,
+        };
+    }
+    if !noted {
+        return intend(kernel, claimed, &turn, now).await;
+    }
+    // A target that can't be asked has its own time: nobody waits for it in the place of others.
+    if let Some(again_at) = turn.target.trouble.as_ref().map(|trouble| trouble.again_at()).filter(|at| *at > now) {
+        return kernel.settle(work::postponed(kernel, claimed, again_at, now)).await.map(drop);
+    }
+    let acted = act(kernel, &turn).await?;
+    write_down(kernel, claimed, &acted).await
+}
+
+async fn turn(kernel: &Kernel, claimed: &Claimed) -> Result<Option<Turn>, OpError> {
+    let Ok(id) = claimed.subject.parse::<AccountId>() else { return Ok(None) };
+    let Some(account) = kernel.one::<Account>(id).await? else { return Ok(None) };
+    let Some(known) = kernel.know(account.identity).await? else { return Ok(None) };
+    let Some(target) = kernel.one::<TargetSystem>(account.target).await? else { return Ok(None) };
+    let wanted = account.wanted(&known.identity, known.scopes(), kernel.now());
+    Ok(Some(Turn { account, identity: known.identity, target, wanted }))
+}
+
+/// Nothing has to be done: the deadline stands for the day by which somebody has to answer for the account.
+async fn rest(kernel: &Kernel, claimed: &Claimed, turn: &Turn, now: Timestamp) -> Result<(), OpError> {
+    let waits = turn.wanted == Wanted::Standing && turn.account.claim_by > now;
+    let changeset = if waits {
+        work::postponed(kernel, claimed, turn.account.claim_by, now)
+    } else {
+        work::nothing_left(kernel, claimed, now)
+    };
+    kernel.settle(changeset).await.map(drop)
+}
+
+/// Notes that an account which is stopped or ended works again by somebody else's doing, and has it stopped again. Gives
+/// whether that is so.
+async fn revived(kernel: &Kernel, claimed: &Claimed, turn: &Turn) -> Result<bool, OpError> {
+    let Turn { account, wanted, .. } = turn;
+    if *wanted == Wanted::Standing || !account.seen.enabled || account.absent_since.is_some() {
+        return Ok(false);
+    }
+    let since = account.intent.as_ref().map(|intent| intent.since);
+    if since.is_none_or(|since| account.seen_at <= since) {
+        return Ok(false);
+    }
+    let now = kernel.now();
+    let event = kernel
+        .event(now, EventKind::AccountRevived)
+        .subject(account.id)
+        .subject(account.identity)
+        .subject(account.target)
+        .fact("name", &account.seen.name)
+        .fact("was", account.state);
+    let mut changeset = Changeset::new(system(), now, event);
+    let mut evidence = serde_json::Map::new();
+    evidence.insert("account".into(), account.seen.name.clone().into());
+    evidence.insert("target".into(), turn.target.name.clone().into());
+    finding::raise(
+        kernel,
+        &mut changeset,
+        &rules::ACCOUNT_REVIVED,
+        account.identity,
+        &account.id.to_string(),
+        evidence,
+        now,
+    )
+    .await?;
+    let again = Account { state: AccountState::Standing, intent: None, ..(*account.value).clone() };
+    changeset.replace(account, &again);
+    changeset.due.push(DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, now));
+    kernel.settle(changeset).await?;
+    Ok(true)
+}
+
+/// Notes what is to be done, before anything is. What nobody claimed is held under a cap for each target and day: a
+/// registration that was wrong stops no whole database.
+async fn intend(kernel: &Kernel, claimed: &Claimed, turn: &Turn, now: Timestamp) -> Result<(), OpError> {
+    let Turn { account, target, wanted, .. } = turn;
+    let because = match wanted {
+        Wanted::Standing => None,
+        Wanted::Held(because) | Wanted::Ended(because) => Some(*because),
+    };
+    let intent = Intent { to: wanted.state(), because, since: now, tries: 0, outcome: AccountOutcome::Requested };
+    let event = kernel
+        .event(now, EventKind::AccountActIntended)
+        .subject(account.id)
+        .subject(account.identity)
+        .subject(account.target)
+        .fact("name", &account.seen.name)
+        .fact("to", intent.to)
+        .fact("because", because);
+    let mut changeset = Changeset::new(system(), now, event);
+    changeset.replace(account, &Account { intent: Some(intent), ..(*account.value).clone() });
+    changeset.expect(&turn.identity);
+    changeset.due.push(DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, now));
+    let uncapped = target.uncapped_until.is_some_and(|until| now < until);
+    if because == Some(Because::Unclaimed) && !uncapped {
+        let day = Span::from_days(1);
+        let start = Timestamp::from_micros(now.as_micros() - now.as_micros().rem_euclid(day.as_micros()));
+        changeset.spends.push(Spend {
+            budget: format!("unclaimed/{}", target.id),
+            window: start,
+            until: start.plus(day).plus(day),
+            by: 1,
+            limit: target.blast_cap,
+        });
+        return match kernel.settle(changeset).await {
+            Err(OpError::Refused { .. }) => capped(kernel, claimed, turn, start.plus(day)).await,
+            settled => settled.map(drop),
+        };
+    }
+    kernel.settle(changeset).await.map(drop)
+}
+
+/// More accounts than the cap would be held: somebody of security has to say that they shall be.
+async fn capped(kernel: &Kernel, claimed: &Claimed, turn: &Turn, again: Timestamp) -> Result<(), OpError> {
+    let now = kernel.now();
+    let mut changeset = work::postponed(kernel, claimed, again, now);
+    let mut evidence = serde_json::Map::new();
+    evidence.insert("cap".into(), turn.target.blast_cap.into());
+    let rule = &rules::UNCLAIMED_OVER_CAP;
+    finding::raise(kernel, &mut changeset, rule, turn.target.id, "", evidence, now).await?;
+    kernel.settle(changeset).await.map(drop)
+}
+
+/// What an act came to.
+struct Acted {
+    account: AccountId,
+    to: AccountState,
+    outcome: AccountOutcome,
+    /// What the catalogue said afterwards: none if it wasn't read, `Some(None)` if the account is not in it.
+    seen: Option<Option<SeenAccount>>,
+    target: TargetId,
+    /// Whether the target could be asked at all, and why not.
+    unreachable: Option<String>,
+}
+
+async fn act(kernel: &Kernel, turn: &Turn) -> Result<Acted, OpError> {
+    let Turn { account, target, wanted, .. } = turn;
+    let to = wanted.state();
+    let mut acted = Acted {
+        account: account.id,
+        to,
+        outcome: AccountOutcome::Requested,
+        seen: None,
+        target: target.id,
+        unreachable: None,
+    };
+    let (connector, login) = match systems::reached(kernel, target).await? {
+        Ok(reached) => reached,
+        Err(why) => {
+            acted.outcome = AccountOutcome::Unreachable { at: kernel.now(), why };
+            return Ok(acted);
+        }
+    };
+    if target.mode < Mode::End && to != AccountState::Standing {
+        let why = "the connector may only observe there: stop the account at the target, or let the connector end it";
+        acted.outcome =
+            AccountOutcome::CannotRevoke { at: kernel.now(), why: why.to_owned(), until: account.seen.ends_at };
+        return Ok(acted);
+    }
+    let done = done(kernel, connector, &login, turn).await;
+    let at = kernel.now();
+    match done {
+        Ok((outcome, seen)) => {
+            acted.outcome = outcome;
+            acted.seen = Some(seen);
+        }
+        Err(error @ (ConnectorError::Unreachable(_) | ConnectorError::Unauthorized(_))) => {
+            acted.unreachable = Some(error.to_string());
+            acted.outcome = AccountOutcome::Unreachable { at, why: error.to_string() };
+        }
+        Err(error) => {
+            acted.outcome =
+                AccountOutcome::CannotRevoke { at, why: words(&error.to_string()), until: account.seen.ends_at };
+        }
+    }
+    Ok(acted)
+}
+
+/// Does at the target what was noted, and reads it back.
+async fn done(
+    kernel: &Kernel,
+    connector: &dyn Connector,
+    login: &TargetLogin,
+    turn: &Turn,
+) -> Result<(AccountOutcome, Option<SeenAccount>), ConnectorError> {
+    let Turn { account, target, wanted, .. } = turn;
+    let reach = Reach { endpoint: &target.endpoint, login, mode: target.mode, patience: PATIENCE };
+    let key = account.seen.key.as_str();
+    let ending = match wanted.state() {
+        AccountState::Standing => {
+            connector.release(&reach, key).await?;
+            None
+        }
+        AccountState::Held => Some(connector.hold(&reach, key).await?),
+        AccountState::Ended => Some(connector.revoke(&reach, key).await?),
+    };
+    let seen = connector.read(&reach, key).await?;
+    Ok((read_back(wanted.state(), ending, seen.as_ref(), kernel.now()), seen))
+}
+
+/// What the catalogue shows after an act.
+fn read_back(to: AccountState, ending: Option<Ending>, seen: Option<&SeenAccount>, at: Timestamp) -> AccountOutcome {
+    let unproven = |why: &str| AccountOutcome::Unproven { at, why: why.to_owned() };
+    match (to, ending, seen) {
+        (AccountState::Standing, _, Some(seen)) if seen.enabled => AccountOutcome::StandsAgain { at },
+        (AccountState::Standing, _, Some(_)) => unproven("the target let it go, and its catalogue has it disabled"),
+        (AccountState::Standing, _, None) => unproven("the target let it go, and its catalogue doesn't have it"),
+        (AccountState::Held, _, Some(seen)) if seen.enabled => {
+            unproven("the target stopped it, and its catalogue has it enabled")
+        }
+        (AccountState::Ended, _, Some(_)) => unproven("the target ended it, and its catalogue still has it"),
+        (_, Some(ending), seen) => {
+            let left = seen.and_then(|seen| seen.sessions).or(ending.sessions_left);
+            match left {
+                Some(left) if left > 0 => unproven(&format!("{left} of its sessions are still open")),
+                _ => AccountOutcome::read_back(Ending { sessions_left: left, ..ending }, at),
+            }
+        }
+        (_, None, _) => unproven("nothing is known of what was done"),
+    }
+}
+
+/// Writes down what an act came to, whatever changed meanwhile: what was done is not done again because somebody else
+/// was quick. Open receipts that wait for it look again.
+async fn write_down(kernel: &Kernel, claimed: &Claimed, acted: &Acted) -> Result<(), OpError> {
+    for _ in 0..work::ATTEMPTS {
+        let Some(account) = kernel.one::<Account>(acted.account).await? else { return Ok(()) };
+        let Some(intent) = account.intent.clone().filter(|intent| intent.to == acted.to) else { return Ok(()) };
+        let now = kernel.now();
+        let mut changed = (*account.value).clone();
+        if let Some(seen) = &acted.seen {
+            changed.seen_at = now;
+            changed.absent_since = seen.is_none().then_some(now);
+            if let Some(seen) = seen {
+                changed.seen = seen.clone();
+            }
+        }
+        let settled = acted.outcome.is_settled();
+        let tries = intent.tries.saturating_add(1);
+        if settled {
+            changed.state = acted.to;
+        }
+        changed.intent = Some(Intent { tries, outcome: acted.outcome.clone(), ..intent });
+        let kind = match (settled, acted.to) {
+            (false, _) => EventKind::AccountActFailed,
+            (true, AccountState::Standing) => EventKind::AccountReleased,
+            (true, AccountState::Held) => EventKind::AccountHeld,
+            (true, AccountState::Ended) => EventKind::AccountEnded,
+        };
+        let event = kernel
+            .event(now, kind)
+            .subject(account.id)
+            .subject(account.identity)
+            .subject(account.target)
+            .fact("name", &account.seen.name)
+            .fact("to", acted.to)
+            .fact("outcome", &acted.outcome)
+            .fact("tries", tries);
+        let mut changeset = Changeset::new(system(), now, event);
+        changeset.replace(&account, &changed);
+        note_target(kernel, &mut changeset, acted, now).await?;
+        wake_receipts(kernel, &mut changeset, &changed, now).await?;
+        changeset.due.push(if settled {
+            let stands = acted.to == AccountState::Standing && changed.claim_by > now;
+            match stands {
+                true => DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, changed.claim_by),
+                false => DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence),
+            }
+        } else {
+            DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, now.plus(backoff(tries)))
+        });
+        if kernel.settle(changeset).await?.is_some() {
+            return Ok(());
+        }
+    }
+    // The lease ends, and the target is read again.
+    Ok(())
+}
+
+/// How long after so many tries the next one is made.
+pub(crate) fn backoff(tries: u32) -> Span {
+    let (shortest, longest) = BACKOFF;
+    let doublings = tries.clamp(1, 20) - 1;
+    Span::from_micros(shortest.as_micros().saturating_mul(1 << doublings)).min(longest)
+}
+
+/// That a target answers, or doesn't: what the others who have something to do there go by.
+async fn note_target(kernel: &Kernel, changeset: &mut Changeset, acted: &Acted, now: Timestamp) -> Result<(), OpError> {
+    let Some(target) = kernel.one::<TargetSystem>(acted.target).await? else { return Ok(()) };
+    if acted.unreachable.is_none() && (target.trouble.is_none() || acted.seen.is_none()) {
+        return Ok(());
+    }
+    let asked = (*target.value).clone().asked(acted.unreachable.as_deref(), now);
+    changeset.replace(&target, &asked);
+    Ok(())
+}
+
+/// Has the open receipts of an account's identity, and of its scopes, look again.
+async fn wake_receipts(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    account: &Account,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    let Some(identity) = kernel.one::<Identity>(account.identity).await? else { return Ok(()) };
+    let scopes =
+        identity.memberships.iter().map(|membership| Receipt::TARGET.of(Revoked::Scope(membership.scope.clone())));
+    let mut receipts = kernel.pages(Query::every().any(scopes));
+    while let Some(found) = receipts.next().await? {
+        for receipt in found.readable().iter().filter(|receipt| receipt.signed.is_none()) {
+            changeset.due.push(DueChange::Set(DueKind::Receipt, receipt.id.to_string(), now));
+        }
+    }
+    Ok(())
+}

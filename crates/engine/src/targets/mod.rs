@@ -1,0 +1,15 @@
+//! Targets: systems with accounts of their own. They are registered by two people, looked through by connectors, and
+//! what becomes of an identity is done to its accounts there.
+//!
+//! Nothing here is told what to do: [`enforcement`] works out from an identity what each of its accounts should be,
+//! [`acting`] does it at the target and reads it back, [`scanning`] finds what is there. Each is work that falls due,
+//! begun again from what the store and the target say whenever it was interrupted.
+
+pub mod accounts;
+pub mod acting;
+pub mod enforcement;
+pub mod scanning;
+pub mod systems;
+
+#[cfg(test)]
+mod tests;

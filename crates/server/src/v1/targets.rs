@@ -1,0 +1,156 @@
+//! Target systems and their accounts.
+
+use axum::extract::State;
+use tenure_api::requests::Because;
+use tenure_api::targets::{Claim, NewTarget, Proposal, ProposedAccounts, TargetEdit, TargetLoginAsk, TargetView};
+use tenure_api::views::{IdentityView, Page, Revised};
+use tenure_core::base::id::AccountId;
+use tenure_core::identity::Identity;
+use tenure_core::target::account::Account;
+use tenure_core::target::system::TargetSystem;
+use tenure_engine::targets::{accounts, systems};
+
+use crate::app::App;
+use crate::caller::named::meant;
+use crate::caller::operator::Operator;
+use crate::contract::api::Api;
+use crate::contract::body::Body;
+use crate::contract::condition::Condition;
+use crate::contract::list::List;
+use crate::contract::query::Path;
+use crate::contract::reply::{New, Reply, created, ok};
+
+pub(crate) fn routes(api: Api<App>) -> Api<App> {
+    api.post("/v1/targets", "Registers a target system.", create)
+        .get("/v1/targets", "Lists target systems.", targets)
+        .get("/v1/targets/{id}", "Shows a target system.", target)
+        .patch("/v1/targets/{id}", "Changes a target system.", update)
+        .post("/v1/targets/{id}/confirm", "Confirms a target system.", confirm)
+        .post("/v1/targets/{id}/remove", "Removes a target system.", remove)
+        .post("/v1/targets/{id}/login", "Hands in the login of a target's connector.", login)
+        .post("/v1/targets/{id}/scan", "Looks through the accounts of a target now.", scan)
+        .post(
+            "/v1/targets/{id}/confirm-holds",
+            "Lets more unclaimed accounts of a target be held today.",
+            confirm_holds,
+        )
+        .post("/v1/targets/{id}/propose", "Proposes accounts of a target to whoever may answer for them.", propose)
+        .get("/v1/accounts", "Lists accounts at targets.", accounts)
+        .get("/v1/accounts/{id}", "Shows an account at a target.", account)
+        .post("/v1/identities/{id}/claim", "Claims an identity that was found at a target.", claim)
+}
+
+async fn create(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Body(ask): Body<NewTarget>,
+) -> New<Revised<TargetView>> {
+    created(systems::create_target(&app.kernel, &caller, ask).await?)
+}
+
+async fn targets(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    list: List<TargetSystem>,
+) -> Reply<Page<Revised<TargetView>>> {
+    ok(systems::targets(&app.kernel, &caller, list.ask).await?)
+}
+
+async fn target(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(target): Path<String>,
+) -> Reply<Revised<TargetView>> {
+    ok(systems::target(&app.kernel, &caller, meant::<TargetSystem>(&app, &caller, &target).await?).await?)
+}
+
+async fn update(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(target): Path<String>,
+    Condition(if_match): Condition,
+    Body(ask): Body<TargetEdit>,
+) -> Reply<Revised<TargetView>> {
+    let id = meant::<TargetSystem>(&app, &caller, &target).await?;
+    ok(systems::update_target(&app.kernel, &caller, id, if_match, ask).await?)
+}
+
+async fn confirm(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(target): Path<String>,
+) -> Reply<Revised<TargetView>> {
+    ok(systems::confirm_target(&app.kernel, &caller, meant::<TargetSystem>(&app, &caller, &target).await?).await?)
+}
+
+async fn remove(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(target): Path<String>,
+    Body(because): Body<Because>,
+) -> Reply<Revised<TargetView>> {
+    let id = meant::<TargetSystem>(&app, &caller, &target).await?;
+    ok(systems::remove_target(&app.kernel, &caller, id, &because.reason).await?)
+}
+
+async fn login(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(target): Path<String>,
+    Body(ask): Body<TargetLoginAsk>,
+) -> Reply<Revised<TargetView>> {
+    let id = meant::<TargetSystem>(&app, &caller, &target).await?;
+    ok(systems::set_login(&app.kernel, &caller, id, ask).await?)
+}
+
+async fn scan(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(target): Path<String>,
+) -> Reply<Revised<TargetView>> {
+    ok(systems::scan_now(&app.kernel, &caller, meant::<TargetSystem>(&app, &caller, &target).await?).await?)
+}
+
+async fn confirm_holds(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(target): Path<String>,
+) -> Reply<Revised<TargetView>> {
+    ok(systems::confirm_holds(&app.kernel, &caller, meant::<TargetSystem>(&app, &caller, &target).await?).await?)
+}
+
+async fn propose(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(target): Path<String>,
+    Body(ask): Body<Proposal>,
+) -> Reply<ProposedAccounts> {
+    let id = meant::<TargetSystem>(&app, &caller, &target).await?;
+    ok(accounts::propose(&app.kernel, &caller, id, ask).await?)
+}
+
+async fn accounts(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    list: List<Account>,
+) -> Reply<Page<Revised<Account>>> {
+    ok(app.kernel.list::<Account>(&caller, list.ask).await?)
+}
+
+async fn account(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(id): Path<AccountId>,
+) -> Reply<Revised<Account>> {
+    ok(accounts::account(&app.kernel, &caller, id).await?)
+}
+
+async fn claim(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(identity): Path<String>,
+    Body(ask): Body<Claim>,
+) -> Reply<IdentityView> {
+    let id = meant::<Identity>(&app, &caller, &identity).await?;
+    ok(accounts::claim(&app.kernel, &caller, id, ask).await?)
+}
