@@ -61,6 +61,7 @@ mod sign_in;
 mod signals;
 mod space;
 mod state;
+mod targets;
 mod timeline;
 mod triggers;
 mod upgrade;

@@ -1,0 +1,268 @@
+//! Targets as their users meet them: real servers, found, claimed, held and ended, with the target's own clients as
+//! witnesses. What a target that lies or is away does is tested in the engine, beside a target that has such faults.
+
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::on_one;
+use crate::world::{Key, Store, World};
+
+/// The real servers of this run (`cargo xtask targets`).
+fn described() -> Value {
+    let path = std::env::var("TENURE_TEST_TARGETS")
+        .expect("TENURE_TEST_TARGETS says where the real targets are: cargo xtask test starts them");
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+/// The PostgreSQL of this run, with names that no other test has.
+struct Orders {
+    url: String,
+    ca: String,
+    name: String,
+    secret: String,
+    mark: String,
+}
+
+impl Orders {
+    fn new() -> Self {
+        let targets = described();
+        let text = |pointer: &str| targets.pointer(pointer).and_then(Value::as_str).unwrap().to_owned();
+        Self {
+            url: text("/postgresql/url"),
+            ca: text("/ca"),
+            name: text("/postgresql/name"),
+            secret: text("/postgresql/secret"),
+            mark: crate::world::random().to_lowercase().chars().filter(char::is_ascii_alphanumeric).take(10).collect(),
+        }
+    }
+
+    /// What psql says to somebody who signs in and asks this.
+    fn psql(&self, name: &str, secret: &str, sql: &str) -> Output {
+        let (_, place) = self.url.split_once("://").unwrap();
+        Command::new("psql")
+            .arg(format!("postgres://{name}@{place}?sslmode=require&connect_timeout=10"))
+            .args(["--no-psqlrc", "--tuples-only", "--no-align", "--command", sql])
+            .env("PGPASSWORD", secret)
+            .stdin(Stdio::null())
+            .output()
+            .expect("psql is installed: cargo xtask peers")
+    }
+
+    fn admin(&self, sql: &str) -> String {
+        let said = self.psql(&self.name, &self.secret, sql);
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        String::from_utf8_lossy(&said.stdout).trim().to_owned()
+    }
+
+    /// A login that people made, as they do.
+    fn login(&self, prefix: &str) -> String {
+        let name = format!("{prefix}_{}", self.mark);
+        self.admin(&format!("CREATE ROLE {name} LOGIN PASSWORD 'of-{name}'"));
+        name
+    }
+
+    fn lets_in(&self, name: &str) -> bool {
+        self.psql(name, &format!("of-{name}"), "SELECT 1").status.success()
+    }
+
+    /// Why it doesn't let somebody in.
+    fn refusal(&self, name: &str) -> String {
+        let said = self.psql(name, &format!("of-{name}"), "SELECT 1");
+        assert!(!said.status.success(), "{name} was let in");
+        String::from_utf8_lossy(&said.stderr).into_owned()
+    }
+}
+
+impl World {
+    /// The target, registered, confirmed by a second person, and with its connector's login.
+    async fn target(&self, orders: &Orders, name: &str, mode: &str) -> String {
+        let (_, second) = self.person("Bea", &["administrator"]).await;
+        let connector = self.active(&format!("{name}-connector"), self.charter(Key::new().jwk())).await;
+        let body = json!({
+            "name": name,
+            "kind": "postgresql",
+            "endpoint": {"url": orders.url, "ca": orders.ca},
+            "mode": mode,
+            "identity": connector,
+            "owner": self.owner_id,
+            "environment": "production",
+            "scan_every": "1m",
+            "claim_within": "1d",
+        });
+        let id = self.post(&self.admin, "/v1/targets", body).await.expect(201).text("/id");
+        let early = json!({"name": orders.name, "secret": orders.secret});
+        assert_eq!(self.post(&self.admin, &format!("/v1/targets/{id}/login"), early.clone()).await.status, 409);
+        self.post(&self.admin, &format!("/v1/targets/{id}/confirm"), json!({})).await.expect(403);
+        self.post(&second, &format!("/v1/targets/{id}/confirm"), json!({})).await.expect(200);
+        let shown = self.post(&self.admin, &format!("/v1/targets/{id}/login"), early).await.expect(200);
+        assert!(!shown.body.to_string().contains(&orders.secret));
+        id
+    }
+
+    /// The account of this name, once it was found.
+    async fn account(&self, name: &str) -> Value {
+        let path = format!("/v1/accounts?name={name}");
+        let mut found = Value::Null;
+        self.until(async || {
+            found = self.get(&self.security, &path).await.expect(200).body["items"][0].clone();
+            !found.is_null()
+        })
+        .await;
+        found
+    }
+
+    async fn until_account(&self, name: &str, state: &str) -> Value {
+        let path = format!("/v1/accounts?name={name}");
+        let mut found = Value::Null;
+        self.until(async || {
+            found = self.get(&self.security, &path).await.expect(200).body["items"][0].clone();
+            found["state"] == state
+        })
+        .await;
+        found
+    }
+}
+
+on_one! {
+    async fn r98_r72_a_login_that_nobody_owns_is_found_claimed_and_ended_with_its_owners_leaving(store) {
+        let orders = Orders::new();
+        let name = orders.login("billing");
+        let world = World::start(store).await;
+        let target = world.target(&orders, "orders-db", "end").await;
+        let account = world.account(&name).await;
+        let identity = account["identity"].as_str().unwrap().to_owned();
+        let found = world.get(&world.security, &format!("/v1/identities/{identity}")).await.expect(200);
+        assert_eq!(found.text("/state"), "discovered");
+        assert!(found.body["charter"]["owner"].is_null());
+        let scanned = world.get(&world.security, &format!("/v1/targets/{target}")).await.expect(200);
+        assert!(scanned.body["scanned"]["seen"].as_u64() > Some(0) || !scanned.body["scanning"].is_null());
+
+        // Whoever it may belong to is asked, and claims it.
+        let proposal = json!({"name_prefix": format!("billing_{}", orders.mark), "owner": world.owner_id, "reason": "the billing team made it"});
+        let proposed = world.post(&world.security, "/v1/targets/orders-db/propose", proposal).await.expect(200);
+        assert_eq!(proposed.body["accounts"].as_array().unwrap().len(), 1);
+        let mut charter = world.charter(json!({}));
+        charter["workload_binding"] = json!({"type": "account", "workload": "batch/billing"});
+        let body = json!({"charter": charter});
+        world.post(&world.owner, &format!("/v1/identities/{identity}/claim"), body).await.expect(200);
+        world.hand_in(&identity).await;
+        world.until_state(&identity, "active").await;
+        assert!(orders.lets_in(&name));
+
+        // Suspended, it is stopped there, and its open session with it.
+        let mut session = Command::new("psql")
+            .arg(format!("postgres://{name}@{}?sslmode=require", orders.url.split_once("://").unwrap().1))
+            .args(["--no-psqlrc", "--command", "SELECT pg_sleep(120)"])
+            .env("PGPASSWORD", format!("of-{name}"))
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let sessions = format!("SELECT count(*) FROM pg_stat_activity WHERE usename = '{name}'");
+        world.until(async || orders.admin(&sessions) == "1").await;
+        let because = json!({"reason": "odd traffic"});
+        world.post(&world.security, &format!("/v1/identities/{identity}/suspend"), because).await.expect(200);
+        let held = world.until_account(&name, "held").await;
+        assert_eq!(held["intent"]["because"], "suspended");
+        assert_eq!(held["intent"]["outcome"]["state"], "ended_read_back");
+        assert_eq!(held["intent"]["outcome"]["sessions_ended"], 1);
+        assert!(orders.refusal(&name).contains("not permitted to log in"));
+        assert!(!session.wait().unwrap().success(), "its session goes on");
+        assert_eq!(orders.admin(&sessions), "0");
+
+        // Let go by somebody else than who stopped it, it works again.
+        let (_, another) = world.person("Sam", &["security"]).await;
+        world.post(&another, &format!("/v1/identities/{identity}/resume"), json!({"reason": "was the batch"})).await.expect(200);
+        world.until_account(&name, "standing").await;
+        assert!(orders.lets_in(&name));
+
+        // Retired, it is gone, the receipt says what shows it, and only then the identity is retired.
+        let over = json!({"reason": "the batch is over"});
+        world.post(&world.owner, &format!("/v1/identities/{identity}/retire"), over).await.expect(200);
+        world.until_state(&identity, "retired").await;
+        assert!(orders.refusal(&name).contains("password authentication failed"));
+        assert_eq!(orders.admin(&format!("SELECT count(*) FROM pg_roles WHERE rolname = '{name}'")), "0");
+        let receipts = world.get(&world.security, &format!("/v1/receipts?target=identity/{identity}")).await.expect(200);
+        let receipt = receipts.body["items"].as_array().unwrap().iter().find(|receipt| !receipt["accounts"].is_null()).unwrap();
+        assert_eq!(receipt["state"], "ended_read_back");
+        assert_eq!(receipt["accounts"]["first"][0]["name"], name);
+        assert!(receipt["signed"].is_string());
+    }
+}
+
+on_one! {
+    async fn r92_an_observing_connector_writes_nothing_and_says_that_what_it_sees_goes_on(store) {
+        let orders = Orders::new();
+        let name = orders.login("seen");
+        let world = World::start(store).await;
+        world.target(&orders, "seen-db", "observe").await;
+        let identity = world.account(&name).await["identity"].as_str().unwrap().to_owned();
+        let over = json!({"reason": "nobody uses it"});
+        world.post(&world.security, &format!("/v1/identities/{identity}/retire"), over).await.expect(200);
+        let path = format!("/v1/receipts?target=identity/{identity}");
+        world
+            .until(async || {
+                world.get(&world.security, &path).await.expect(200).body["items"][0]["state"] == "cannot_revoke"
+            })
+            .await;
+        assert!(orders.lets_in(&name), "it may not be ended there, and the receipt says so");
+        orders.admin(&format!("DROP ROLE {name}"));
+    }
+}
+
+on_one! {
+    async fn what_nobody_claims_in_time_is_held_there_and_let_go_by_a_claim(store) {
+        let orders = Orders::new();
+        let name = orders.login("late");
+        let world = World::start(store).await;
+        let target = world.target(&orders, "late-db", "end").await;
+        let identity = world.account(&name).await["identity"].as_str().unwrap().to_owned();
+        // Another day: everything that other tests left there is due as well, under the cap.
+        world.post(&world.security, &format!("/v1/targets/{target}/confirm-holds"), json!({})).await.expect(200);
+        world.pass(86_400 - 3_600).await;
+        world.post(&world.security, &format!("/v1/targets/{target}/confirm-holds"), json!({})).await.expect(200);
+        world.pass(3_600 + 60).await;
+        let held = world.until_account(&name, "held").await;
+        assert_eq!(held["intent"]["because"], "unclaimed");
+        assert!(orders.refusal(&name).contains("not permitted to log in"));
+        let mut charter = world.charter(json!({}));
+        charter["workload_binding"] = json!({"type": "account", "workload": "batch/late"});
+        let claim = world.post(&world.owner, &format!("/v1/identities/{identity}/claim"), json!({"charter": charter})).await;
+        claim.expect(200);
+        world.hand_in(&identity).await;
+        world.until_account(&name, "standing").await;
+        assert!(orders.lets_in(&name));
+        orders.admin(&format!("DROP ROLE {name}"));
+    }
+}
+
+/// What is wrong with a registration is said, field by field, and to nobody who may not register.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_is_none_is_told_what_is_wrong() {
+    let orders = Orders::new();
+    let world = World::start(Store::Sqlite).await;
+    let connector = world.active("wrong-connector", world.charter(Key::new().jwk())).await;
+    let good = json!({"name": "wrong-db", "kind": "postgresql", "endpoint": {"url": orders.url}, "identity": connector, "owner": world.owner_id, "environment": "production"});
+    for (field, value, code) in [
+        ("name", json!("Wrong DB"), "name_malformed"),
+        ("endpoint", json!({"url": "postgres://user:secret@db:5432/x"}), "endpoint_malformed"),
+        ("endpoint", json!({"url": "http://db"}), "endpoint_malformed"),
+        ("identity", json!("idn_00000000000000000000000001"), "identity_not_active"),
+        ("owner", json!("per_00000000000000000000000001"), "owner_unknown"),
+        ("environment", json!("nowhere"), "environment_unknown"),
+        ("scan_every", json!("1s"), "scan_every_out_of_range"),
+        ("claim_within", json!("400d"), "claim_within_out_of_range"),
+        ("blast_cap", json!(1_000_000), "blast_cap_out_of_range"),
+    ] {
+        let mut body = good.clone();
+        body[field] = value;
+        let answer = world.post(&world.admin, "/v1/targets", body.clone()).await.expect(422);
+        assert!(answer.field_codes().iter().any(|given| given == code), "{field}: {}", answer.body);
+        assert_eq!(world.post(&world.security, "/v1/targets", body).await.status, 403);
+    }
+    let secret = json!({"name": "x\u{0}", "secret": ""});
+    let id = world.post(&world.admin, "/v1/targets", good).await.expect(201).text("/id");
+    let answer = world.post(&world.admin, &format!("/v1/targets/{id}/login"), secret).await.expect(422);
+    assert_eq!(answer.field_codes().len(), 2);
+}
