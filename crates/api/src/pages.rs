@@ -3,6 +3,7 @@
 
 /// Where the pages of each sort of record are, by the prefix of its ids.
 pub const PAGES: &[(&str, &str)] = &[
+    ("acc", "/accounts"),
     ("app", "/applications"),
     ("cla", "/cloud-accounts"),
     ("exc", "/exceptions"),
@@ -15,6 +16,7 @@ pub const PAGES: &[(&str, &str)] = &[
     ("res", "/resources"),
     ("rvw", "/reviews"),
     ("tea", "/teams"),
+    ("tgt", "/targets"),
     ("tra", "/transfers"),
     ("ven", "/vendors"),
 ];

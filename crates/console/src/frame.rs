@@ -67,6 +67,10 @@ pub enum Place {
     Environments,
     /// Cloud accounts.
     CloudAccounts,
+    /// Targets.
+    Targets,
+    /// Accounts at targets.
+    Accounts,
     /// The log.
     Log,
     /// The policy set in force.
@@ -133,6 +137,13 @@ pub const GROUPS: &[Group] = &[
             item(Place::Resources, "/resources", text::RESOURCES, "e"),
             item(Place::Environments, "/environments", text::ENVIRONMENTS, ""),
             item(Place::CloudAccounts, "/cloud-accounts", text::CLOUD_ACCOUNTS, ""),
+        ],
+    },
+    Group {
+        word: text::ELSEWHERE,
+        items: &[
+            item(Place::Targets, "/targets", text::TARGETS, "g"),
+            item(Place::Accounts, "/accounts", text::ACCOUNTS, "u"),
         ],
     },
     Group {

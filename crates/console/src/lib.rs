@@ -35,6 +35,7 @@ pub mod several;
 pub mod sheet;
 pub mod state;
 pub mod stop;
+pub mod targets;
 pub mod text;
 pub mod watch;
 pub mod when;

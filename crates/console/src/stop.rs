@@ -3,7 +3,7 @@
 use askama::Template;
 use tenure_api::views::{IdentityView, Names, ReceiptView};
 use tenure_core::base::time::Timestamp;
-use tenure_core::credential::receipt::{PointState, Receipt, ReceiptState, Target};
+use tenure_core::credential::receipt::{AccountPoint, PointState, Receipt, ReceiptState, Target};
 use tenure_core::store::event::Actor;
 
 use crate::address::Address;
@@ -13,6 +13,7 @@ use crate::list::{Cell, Column, End, ListPage, Parts, Table};
 use crate::markup::{Markup, filters};
 use crate::records::Named;
 use crate::state::{Shape, State};
+use crate::targets;
 use crate::text;
 use crate::when::When;
 
@@ -189,6 +190,13 @@ impl Proof {
                 .points
                 .iter()
                 .map(|point| line(Named::of(point.resource, names), &point.outcome, now))
+                .chain(
+                    receipt
+                        .accounts
+                        .iter()
+                        .flat_map(|accounts| &accounts.first)
+                        .map(|point| account(point, names, now)),
+                )
                 .collect(),
             returning: returning.identities.iter().map(|id| Named::of(id, names)).collect(),
             returning_count: returning.count,
@@ -216,6 +224,14 @@ impl Proof {
     fn live(&self) -> Address {
         Address::new("/receipts").below(&self.id).verb("live")
     }
+}
+
+/// An account at a target that had to be stopped or ended.
+fn account(point: &AccountPoint, names: &Names, now: Timestamp) -> Line {
+    let (state, said, at) = targets::outcome(&point.outcome);
+    let target = Named::of(point.target, names).name;
+    let where_ = Named { name: format!("{} at {target}", point.name), ..Named::of(point.account, names) };
+    Line { where_, state, said, remark: "", at: at.map(|at| When::new(at, now)), control: false }
 }
 
 fn line(where_: Named, outcome: &PointState, now: Timestamp) -> Line {

@@ -18,6 +18,7 @@ mod receipts;
 mod requests;
 mod several;
 mod stop;
+mod targets;
 mod watch;
 
 use crate::app::App;
@@ -41,6 +42,7 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         receipts::routes,
         watch::routes,
         directory::routes,
+        targets::routes,
         log::routes,
     ];
     rooms.into_iter().fold(api, |api, routes| routes(api))

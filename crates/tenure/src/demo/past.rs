@@ -83,7 +83,10 @@ impl Life<'_> {
         let key = WorkloadKey::generate();
         self.harbour.places.fill_value(&mut charter, self.harbour.now, Some(&key.public_jwk()))?;
         let owner = charter.get("owner").and_then(Value::as_str).unwrap_or_default().to_owned();
-        merge(&mut charter, Some(&json!({"parties": {"requester": owner, "operator": "team commerce", "beneficiary": "customers"}})));
+        merge(
+            &mut charter,
+            Some(&json!({"parties": {"requester": owner, "operator": "team commerce", "beneficiary": "customers"}})),
+        );
         let asker = self.harbour.by_id(&owner)?.token.clone();
         let body = json!({"kind": kind, "name": name, "stage": "pending", "charter": charter});
         self.harbour.wire.post(&asker, "/v1/identities", body).await.map(drop)
@@ -189,7 +192,13 @@ pub async fn months(harbour: &mut Organisation, folder: &Path) -> anyhow::Result
 
 /// Identities that work every few days.
 const AT_WORK: &[&str] = &[
-    "svc-checkout", "orders-gateway", "parcel-labels", "fraud-scorer", "parcelo-tracking", "brightmail-newsletter", "ticket-bot",
+    "svc-checkout",
+    "orders-gateway",
+    "parcel-labels",
+    "fraud-scorer",
+    "parcelo-tracking",
+    "brightmail-newsletter",
+    "ticket-bot",
 ];
 
 /// What happened since the story, and what of it waits: votes, a removal, a transfer, an exception near its end, a join
@@ -219,7 +228,10 @@ pub async fn weeks(harbour: &mut Organisation, folder: &Path) -> anyhow::Result<
     let (ada, mia, sam) = (harbour.person("ada")?, harbour.person("mia")?, harbour.person("sam")?);
     let restore = json!({"type": "access", "identity": harbour.places.id("identity:svc-restore")?, "duration": "2h",
         "entitlement": {"actions": ["read", "write"], "resource": harbour.places.id("resource:orders-db")?}});
-    harbour.wire.post(&mia.token, "/v1/requests", json!({"matter": restore, "purpose": "restores the orders of Friday night"})).await?;
+    harbour
+        .wire
+        .post(&mia.token, "/v1/requests", json!({"matter": restore, "purpose": "restores the orders of Friday night"}))
+        .await?;
     let roles = json!({"roles": ["requester"], "purpose": "asks for what finance needs"});
     harbour.wire.post(&ada.token, &format!("/v1/people/{}/roles", harbour.person("pia")?.id), roles).await?;
     // A removal that can still be released, and an identity that is offered.
@@ -251,7 +263,10 @@ impl Life<'_> {
     async fn shown_twice(&self, name: &str) -> anyhow::Result<()> {
         let harbour = &*self.harbour;
         let id = harbour.places.id(&format!("identity:{name}"))?;
-        let join = harbour.wire.post(&harbour.person("mia")?.token, &format!("/v1/identities/{id}/join-tokens"), json!({})).await?;
+        let join = harbour
+            .wire
+            .post(&harbour.person("mia")?.token, &format!("/v1/identities/{id}/join-tokens"), json!({}))
+            .await?;
         let (token, audience) = (join.text("/join_token")?, join.text("/audience")?);
         for expected in [201, 401] {
             let key = WorkloadKey::generate();

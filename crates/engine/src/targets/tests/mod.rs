@@ -62,13 +62,9 @@ async fn with_target(mode: Mode, names: &[&str]) -> (World, Arc<Fake>, TargetId)
     let world = world_with(Arc::clone(&fake) as _).await;
     let engine = &world.engine;
     let now = engine.now();
-    directory::create_environment(
-        engine,
-        &world.admin,
-        serde_json::from_value(json!({"name": "prod"})).unwrap(),
-    )
-    .await
-    .unwrap();
+    directory::create_environment(engine, &world.admin, serde_json::from_value(json!({"name": "prod"})).unwrap())
+        .await
+        .unwrap();
     let connector = active(CONNECTOR, CharterDraft::default(), world.admin.person_id().unwrap(), now);
     let mut changeset = Changeset::new(system(), now, engine.event(now, EventKind::PersonChanged));
     changeset.insert(&connector);
@@ -84,7 +80,8 @@ async fn with_target(mode: Mode, names: &[&str]) -> (World, Arc<Fake>, TargetId)
 /// Works off whatever is due until nothing is.
 async fn work(world: &World) {
     for _ in 0..200 {
-        let done = deadlines::work_due(&world.engine).await.unwrap() + loops::work_targets(&world.engine).await.unwrap();
+        let done =
+            deadlines::work_due(&world.engine).await.unwrap() + loops::work_targets(&world.engine).await.unwrap();
         if done == 0 {
             return;
         }
@@ -229,13 +226,12 @@ async fn a_claim_is_its_owners_own() {
     assert!(accounts::account(engine, &bob, account.id).await.is_ok());
     assert!(accounts::account(engine, &eve, account.id).await.is_err());
     let claim = || Claim { kind: None, charter: CharterDraft::default() };
-    assert_eq!(reason(accounts::claim(engine, &eve, account.identity, claim()).await.unwrap_err()), Some(Reason::NotAllowed));
+    assert_eq!(
+        reason(accounts::claim(engine, &eve, account.identity, claim()).await.unwrap_err()),
+        Some(Reason::NotAllowed)
+    );
     // Nobody is claimed for, and nothing leaves its environment.
-    let elsewhere = CharterDraft {
-        owner: eve.person_id(),
-        environment: Some("dev".into()),
-        ..CharterDraft::default()
-    };
+    let elsewhere = CharterDraft { owner: eve.person_id(), environment: Some("dev".into()), ..CharterDraft::default() };
     let wrong = accounts::claim(engine, &bob, account.identity, Claim { kind: None, charter: elsewhere }).await;
     assert!(matches!(wrong, Err(OpError::Invalid(problems)) if problems.len() >= 2));
     let claimed = accounts::claim(engine, &bob, account.identity, claim()).await.unwrap();

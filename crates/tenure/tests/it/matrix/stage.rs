@@ -438,6 +438,64 @@ impl Stage {
         signals::source(&self.world, signals::registration(&self.world, &self.new_name(), "cloud_events", "hmac")).await
     }
 
+    /// A target on this machine, where nothing listens.
+    async fn proposed_target(&self) -> String {
+        let body = json!({
+            "name": self.new_name(),
+            "kind": "postgresql",
+            "endpoint": {"url": "postgres://127.0.0.1:1/x", "plaintext": true},
+            "identity": self.identity().await,
+            "owner": self.world.owner_id,
+            "environment": "production",
+        });
+        self.made(&self.world.admin, "/v1/targets", body).await
+    }
+
+    async fn confirmed_target(&self) -> String {
+        let id = self.proposed_target().await;
+        self.step_bare(&self.callers[7].token, &format!("/v1/targets/{id}/confirm")).await.expect(200);
+        id
+    }
+
+    async fn asked_target(&self) -> String {
+        let id = self.confirmed_target().await;
+        let login = json!({"name": "x", "secret": "y"});
+        self.world.post(&self.world.admin, &format!("/v1/targets/{id}/login"), login).await.expect(200);
+        id
+    }
+
+    /// An account that was found at the PostgreSQL of this run, and its identity.
+    async fn found_account(&self) -> (String, String) {
+        let url = std::env::var("TENURE_TEST_POSTGRES").expect("TENURE_TEST_POSTGRES: cargo xtask test starts one");
+        let name = format!("matrix_{}", crate::world::random().to_lowercase().replace(['-', '_'], "0"));
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client.batch_execute(&format!("CREATE ROLE {name} LOGIN")).await.unwrap();
+        let body = json!({
+            "name": self.new_name(),
+            "kind": "postgresql",
+            "endpoint": {"url": url.replace("postgres@", ""), "plaintext": true},
+            "identity": self.identity().await,
+            "owner": self.world.owner_id,
+            "environment": "production",
+        });
+        let id = self.made(&self.world.admin, "/v1/targets", body).await;
+        self.step_bare(&self.callers[7].token, &format!("/v1/targets/{id}/confirm")).await.expect(200);
+        let login = json!({"name": "postgres", "secret": "none is asked for"});
+        self.world.post(&self.world.admin, &format!("/v1/targets/{id}/login"), login).await.expect(200);
+        let path = format!("/v1/accounts?name={name}&target={id}");
+        let mut found = Value::Null;
+        self.world
+            .until(async || {
+                found = self.world.get(&self.world.security, &path).await.expect(200).body["items"][0].clone();
+                !found.is_null()
+            })
+            .await;
+        client.batch_execute(&format!("DROP ROLE {name}")).await.unwrap();
+        let text = |member: &str| found[member].as_str().unwrap().to_owned();
+        (text("id"), text("identity"))
+    }
+
     async fn signal(&self) -> String {
         let source = self.signal_source().await;
         let confirm = format!("/v1/sources/{}/confirm", source.id);
@@ -640,6 +698,11 @@ impl<'a> Cell<'a> {
             "provider" => stage.provider().await,
             "issuer" => stage.issuer().await,
             "signal source" => stage.signal_source().await.id,
+            "proposed target" => stage.proposed_target().await,
+            "target" => stage.confirmed_target().await,
+            "asked target" => stage.asked_target().await,
+            "account" => stage.found_account().await.0,
+            "discovered" => stage.found_account().await.1,
             "signal" => stage.signal().await,
             "package" => stage.package().await,
             "template" => stage.template_in_force().await,

@@ -1,0 +1,223 @@
+//! Targets and the accounts that were found there: where each is, whose it is, what was done to it and what shows that.
+
+use tenure_api::targets::TargetView;
+use tenure_api::views::{Names, Page, Revised};
+use tenure_core::base::time::Timestamp;
+use tenure_core::target::account::{Account, AccountOutcome, AccountState};
+use tenure_core::target::connector::{Mode, TargetKind};
+use tenure_core::trust::state::TrustState;
+
+use crate::address::Address;
+use crate::directory::{Look, listed};
+use crate::frame::Frame;
+use crate::list::{Cell, Choice, Column, ListPage, Table};
+use crate::records::Named;
+use crate::sheet::{Sheet, SheetPage};
+use crate::state::{Shape, State};
+use crate::text;
+use crate::when::{self, When};
+
+/// The list of targets.
+pub fn targets(frame: Frame, address: Address, page: Page<Revised<TargetView>>, names: &Names) -> ListPage {
+    let look = Look {
+        columns: const {
+            &[
+                Column::new("Name"),
+                Column::new("State"),
+                Column::new("Kind"),
+                Column::new("May"),
+                Column::new("Owner"),
+                Column::new("Accounts"),
+                Column::new("Looked through"),
+            ]
+        },
+        views: &[],
+        choices: vec![
+            Choice { name: "kind", label: "Kind", words: TargetKind::ALL.iter().map(|kind| kind.as_str()).collect() },
+            Choice { name: "state", label: "State", words: vec!["proposed", "active", "removed"] },
+        ],
+        is_searched: false,
+        empty: text::NO_TARGETS,
+        make: None,
+    };
+    listed(frame, address, page, names, look, |row, now| {
+        let target = &row.record;
+        vec![
+            Cell::Record {
+                record: Named { name: target.name.clone(), ..Named::of(target.id, names) },
+                lesser: target.endpoint.url.clone(),
+            },
+            Cell::State(standing(target)),
+            Cell::Text(text::plain(target.kind.as_str())),
+            Cell::Text(target.mode.as_str().to_owned()),
+            Cell::Named(Named::of(target.owner, names)),
+            Cell::of(target.scanned.as_ref().map(|scan| scan.seen)),
+            Cell::of(target.scanned.as_ref().map(|scan| When::new(scan.ended_at, now))),
+        ]
+    })
+}
+
+/// The page of a target.
+pub fn target(frame: Frame, view: &Revised<TargetView>, accounts: &Page<Revised<Account>>, names: &Names) -> SheetPage {
+    let (now, target) = (frame.now, &view.record);
+    let mut sheet = Sheet { state: Some(standing(target)), ..Sheet::default() };
+    sheet.back = Some((Address::new("/targets"), text::TARGETS.to_owned()));
+    sheet.lead = match target.mode {
+        Mode::Observe => text::OBSERVES,
+        Mode::End => text::ENDS_ACCOUNTS,
+        Mode::Issue => text::ISSUES_ACCOUNTS,
+    }
+    .to_owned();
+    sheet.fact(text::WHERE, [Cell::Text(target.endpoint.url.clone())]);
+    sheet.fact(text::OWNER, [Cell::Named(Named::of(target.owner, names))]);
+    sheet.fact(text::CONNECTOR, [Cell::Named(Named::of(target.identity, names))]);
+    sheet.fact(text::ENVIRONMENT, [Cell::Text(target.environment.clone())]);
+    match &target.login {
+        Some(login) => {
+            sheet.fact(text::LOGIN, [Cell::Text(login.name.clone()), Cell::Time(When::new(login.at, now))]);
+        }
+        None => sheet.fact(text::LOGIN, [Cell::Text(text::NO_LOGIN.to_owned())]),
+    }
+    if let Some(trouble) = &target.trouble {
+        sheet.fact(text::TROUBLE, [Cell::Text(trouble.why.clone()), Cell::Time(When::new(trouble.since, now))]);
+    }
+    if let Some(scan) = &target.scanned {
+        sheet.fact(text::LOOKED_THROUGH, [Cell::Time(When::new(scan.ended_at, now))]);
+        sheet.fact(text::SEEN_THERE, [Cell::Text(text::seen_there(scan.seen, scan.fresh))]);
+        sheet.fact(text::NOT_SEEN, scan.unseen.iter().cloned().map(Cell::Text));
+    }
+    sheet.fact(text::CLAIMED_WITHIN, [Cell::Text(when::span(target.claim_within))]);
+    if !accounts.items.is_empty() {
+        let rows = accounts.items.iter().map(|account| account_row(&account.record, names, now)).collect();
+        sheet.tables.push(Table::new(text::ACCOUNTS, &ACCOUNT_COLUMNS.map(|column| column.name()), rows));
+    }
+    SheetPage { frame: Frame { title: target.name.clone(), ..frame }, sheet }
+}
+
+const ACCOUNT_COLUMNS: [Column; 6] = [
+    Column::new("Account"),
+    Column::new("State"),
+    Column::new("Identity"),
+    Column::new("Target"),
+    Column::new("Last used"),
+    Column::new("To be claimed by"),
+];
+
+/// The list of accounts.
+pub fn accounts(frame: Frame, address: Address, page: Page<Revised<Account>>, names: &Names) -> ListPage {
+    const STATES: [AccountState; 3] = [AccountState::Standing, AccountState::Held, AccountState::Ended];
+    let look = Look {
+        columns: &ACCOUNT_COLUMNS,
+        views: &[],
+        choices: vec![Choice { name: "state", label: "State", words: STATES.map(AccountState::as_str).to_vec() }],
+        is_searched: false,
+        empty: text::NO_ACCOUNTS,
+        make: None,
+    };
+    listed(frame, address, page, names, look, |row, now| account_row(&row.record, names, now))
+}
+
+fn account_row(account: &Account, names: &Names, now: Timestamp) -> Vec<Cell> {
+    vec![
+        Cell::Record {
+            record: Named { name: account.seen.name.clone(), ..Named::of(account.id, names) },
+            lesser: text::plain(account.seen.sort.as_str()),
+        },
+        Cell::State(done(account)),
+        Cell::Named(Named::of(account.identity, names)),
+        Cell::Named(Named::of(account.target, names)),
+        Cell::of(account.seen.last_used_at.map(|used| When::new(used, now))),
+        Cell::Time(When::new(account.claim_by, now)),
+    ]
+}
+
+/// The page of an account.
+pub fn account(frame: Frame, view: &Revised<Account>, names: &Names) -> SheetPage {
+    let (now, account) = (frame.now, &view.record);
+    let seen = &account.seen;
+    let mut sheet = Sheet { state: Some(done(account)), ..Sheet::default() };
+    sheet.back = Some((Address::new("/accounts"), text::ACCOUNTS.to_owned()));
+    sheet.fact(text::TARGET, [Cell::Named(Named::of(account.target, names))]);
+    sheet.fact(text::BELONGS_TO, [Cell::Named(Named::of(account.identity, names))]);
+    if let Some(proposed) = &account.proposed {
+        let to = Cell::Named(Named::of(proposed.owner, names));
+        sheet.fact(text::PROPOSED_TO, [to, Cell::Text(proposed.reason.clone())]);
+    }
+    sheet.fact(text::CLAIM_BY, [Cell::Time(When::new(account.claim_by, now))]);
+    let lets_in = if seen.enabled { text::LETS_IT_IN } else { text::LETS_IT_NOT_IN };
+    let absent = account.absent_since.map(|since| Cell::Time(When::new(since, now)));
+    match absent {
+        Some(since) => sheet.fact(text::NOT_IN_THE_CATALOGUE, [since]),
+        None => sheet.fact(
+            text::THE_CATALOGUE_SAYS,
+            [Cell::Text(lets_in.to_owned()), Cell::Time(When::new(account.seen_at, now))],
+        ),
+    }
+    if seen.privileged {
+        sheet.fact(text::MAY_ALL, [Cell::Text(text::YES.to_owned())]);
+    }
+    sheet.fact(text::SESSIONS, seen.sessions.map(|sessions| Cell::Number(sessions.into())));
+    sheet.fact(text::LAST_USED_THERE, seen.last_used_at.map(|used| Cell::Time(When::new(used, now))));
+    sheet.fact(text::TARGET_ENDS_IT, seen.ends_at.map(|end| Cell::Time(When::new(end, now))));
+    let mut grants: Vec<Cell> = seen.grants.iter().take(GRANTS).cloned().map(Cell::Text).collect();
+    let more = seen.grants.len().saturating_sub(GRANTS) as u64 + u64::from(seen.more_grants);
+    if more > 0 {
+        grants.push(Cell::Text(text::and_more(more)));
+    }
+    sheet.fact(text::MAY_THERE, grants);
+    sheet.fact(text::MARKS, seen.marks.iter().map(|(name, value)| Cell::Text(format!("{name}: {value}"))));
+    if let Some(intent) = &account.intent {
+        if let Some(because) = intent.because {
+            sheet.fact(text::DONE_BECAUSE, [Cell::Text(text::plain(because.as_str()))]);
+        }
+        let (state, said, at) = outcome(&intent.outcome);
+        let at = at.map(|at| Cell::Time(When::new(at, now)));
+        sheet.fact(text::WHAT_SHOWS_IT, [Cell::State(state), Cell::Text(said)].into_iter().chain(at));
+    }
+    SheetPage { frame: Frame { title: seen.name.clone(), ..frame }, sheet }
+}
+
+/// Grants of an account that its page shows.
+const GRANTS: usize = 40;
+
+fn standing(target: &TargetView) -> State {
+    match (target.state, &target.trouble, &target.login) {
+        (TrustState::Proposed, _, _) => State::new(Shape::Wait, text::WAITS_FOR_A_SECOND),
+        (TrustState::Removed, _, _) => State::new(Shape::Over, "removed"),
+        (TrustState::Active, Some(_), _) => State::new(Shape::Bad, text::CANT_BE_ASKED),
+        (TrustState::Active, None, None) => State::new(Shape::Warn, text::NO_LOGIN),
+        (TrustState::Active, None, Some(_)) => State::new(Shape::Good, "active"),
+    }
+}
+
+/// What was done to an account, or is being done.
+fn done(account: &Account) -> State {
+    if let Some(intent) = account.open() {
+        return outcome(&intent.outcome).0;
+    }
+    match account.state {
+        AccountState::Standing if account.absent_since.is_some() => State::new(Shape::Over, text::MISSING),
+        AccountState::Standing => State::new(Shape::Good, "standing"),
+        AccountState::Held => State::new(Shape::Bad, "held"),
+        AccountState::Ended => State::new(Shape::Over, "ended"),
+    }
+}
+
+/// What an act at a target came to, in words, and when.
+pub(crate) fn outcome(outcome: &AccountOutcome) -> (State, String, Option<Timestamp>) {
+    match outcome {
+        AccountOutcome::Requested => (State::new(Shape::Wait, text::ASKED), text::NOT_ANSWERED.to_owned(), None),
+        AccountOutcome::StandsAgain { at } => {
+            (State::new(Shape::Good, "standing"), text::STANDS_AGAIN.to_owned(), Some(*at))
+        }
+        AccountOutcome::EndedReadBack { at, words, sessions_ended, sessions_left } => {
+            let said = text::ended_there(words, *sessions_ended, *sessions_left);
+            (State::new(Shape::Warn, text::ENDED_READ_BACK), said, Some(*at))
+        }
+        AccountOutcome::Unreachable { at, why } => {
+            (State::new(Shape::Bad, text::CANT_BE_ASKED), why.clone(), Some(*at))
+        }
+        AccountOutcome::CannotRevoke { at, why, .. } => (State::new(Shape::Bad, text::GOES_ON), why.clone(), Some(*at)),
+        AccountOutcome::Unproven { at, why } => (State::new(Shape::Bad, text::UNPROVEN), why.clone(), Some(*at)),
+    }
+}

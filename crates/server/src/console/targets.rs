@@ -1,0 +1,66 @@
+//! Targets and their accounts.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use tenure_api::views::Page;
+use tenure_console::frame::Place;
+use tenure_console::{targets, text};
+use tenure_core::target::account::Account;
+use tenure_core::target::system::TargetSystem;
+use tenure_engine::kernel::authority;
+use tenure_engine::kernel::query::ListAsk;
+use tenure_engine::targets::{accounts, systems};
+
+use crate::app::App;
+use crate::caller::named::{listed_names, meant, names_in};
+use crate::console::reader::{Asked, Reader, Shown, counted};
+use crate::contract::api::Api;
+use crate::contract::page::page;
+use crate::contract::query::Path;
+use crate::contract::reply::id;
+
+/// Accounts that a target's page names.
+const NAMED: u16 = 50;
+
+pub(super) fn routes(api: Api<App>) -> Api<App> {
+    api.page("/targets", get(list))
+        .page("/targets/{id}", get(one))
+        .page("/accounts", get(account_list))
+        .page("/accounts/{id}", get(account))
+}
+
+async fn list(State(app): State<App>, asked: Asked<TargetSystem>) -> Shown {
+    let Asked { reader, ask, address } = asked;
+    let found = counted!(ask, |ask| systems::targets(&app.kernel, &reader.caller, ask))?;
+    let names = listed_names(&app, &reader.caller, &found, address.parameters()).await?;
+    Ok(page(StatusCode::OK, &targets::targets(reader.frame(text::TARGETS, Place::Targets), address, found, &names)))
+}
+
+async fn one(State(app): State<App>, reader: Reader, Path(which): Path<String>) -> Shown {
+    let (kernel, caller) = (&app.kernel, &reader.caller);
+    let target = meant::<TargetSystem>(&app, caller, &which).await?;
+    let view = systems::target(kernel, caller, target).await?;
+    let there = if authority::reads_all(kernel, caller, "account") {
+        let theirs = vec![Account::TARGET.of(target)];
+        let ask = ListAsk { filters: theirs, limit: Some(NAMED), ..ListAsk::default() };
+        kernel.list::<Account>(caller, ask).await?
+    } else {
+        Page::whole(Vec::new())
+    };
+    let names = names_in(&app, caller, &(&view, &there)).await?;
+    Ok(page(StatusCode::OK, &targets::target(reader.frame("", Place::Targets), &view, &there, &names)))
+}
+
+async fn account_list(State(app): State<App>, asked: Asked<Account>) -> Shown {
+    let Asked { reader, ask, address } = asked;
+    let found = counted!(ask, |ask| app.kernel.list::<Account>(&reader.caller, ask))?;
+    let names = listed_names(&app, &reader.caller, &found, address.parameters()).await?;
+    Ok(page(StatusCode::OK, &targets::accounts(reader.frame(text::ACCOUNTS, Place::Accounts), address, found, &names)))
+}
+
+async fn account(State(app): State<App>, reader: Reader, Path(which): Path<String>) -> Shown {
+    let view = accounts::account(&app.kernel, &reader.caller, id(&which, "account")?).await?;
+    let names = names_in(&app, &reader.caller, &view).await?;
+    Ok(page(StatusCode::OK, &targets::account(reader.frame("", Place::Accounts), &view, &names)))
+}
