@@ -145,10 +145,9 @@ impl World {
 }
 
 on_one! {
-    async fn r98_r72_a_login_that_nobody_owns_is_found_claimed_and_ended_with_its_owners_leaving(store) {
+    async fn r98_r72_a_login_that_nobody_owns_is_found_claimed_and_ended_with_its_owners_leaving(world: World) {
         let orders = Orders::new();
         let name = orders.login("billing");
-        let world = World::start(store).await;
         let target = world.target(&orders, "orders-db", "end").await;
         let account = world.account(&name).await;
         let identity = account["identity"].as_str().unwrap().to_owned();
@@ -212,10 +211,9 @@ on_one! {
 }
 
 on_one! {
-    async fn r92_an_observing_connector_writes_nothing_and_says_that_what_it_sees_goes_on(store) {
+    async fn r92_an_observing_connector_writes_nothing_and_says_that_what_it_sees_goes_on(world: World) {
         let orders = Orders::new();
         let name = orders.login("seen");
-        let world = World::start(store).await;
         world.target(&orders, "seen-db", "observe").await;
         let identity = world.account(&name).await["identity"].as_str().unwrap().to_owned();
         let over = json!({"reason": "nobody uses it"});
@@ -232,10 +230,9 @@ on_one! {
 }
 
 on_one! {
-    async fn what_nobody_claims_in_time_is_held_there_and_let_go_by_a_claim(store) {
+    async fn what_nobody_claims_in_time_is_held_there_and_let_go_by_a_claim(world: World) {
         let orders = Orders::of_stores();
         let name = orders.login("late");
-        let world = World::start(store).await;
         let target = world.target(&orders, "late-db", "end").await;
         let identity = world.account(&name).await["identity"].as_str().unwrap().to_owned();
         world.post(&world.owner, &format!("/v1/targets/{target}/confirm-holds"), json!({})).await.expect(403);
