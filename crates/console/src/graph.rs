@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
-use tenure_api::views::{IdentityView, Names};
+use tenure_api::views::{CredentialView, IdentityView, Names};
 
 use crate::address::Address;
 use crate::markup::Markup;
@@ -69,7 +69,15 @@ impl Graph {
     pub fn of(identities: &[IdentityView], names: &Names) -> Option<Self> {
         let columns = columns(identities, names);
         let said = text::pictured(columns.nodes[0].len(), identities.len(), columns.nodes[2].len());
-        (!identities.is_empty()).then(|| drawn(columns, said))
+        let heads = [text::OWNERS, text::IDENTITIES, text::RESOURCES];
+        (!identities.is_empty()).then(|| drawn(columns, heads, said))
+    }
+
+    /// The picture of chains, each by the credential of who acts last: for whom, who, and on what; none of nothing.
+    pub fn of_chains(credentials: &[&CredentialView], names: &Names) -> Option<Self> {
+        let said = text::pictured_chains(credentials.len());
+        let heads = [text::ACTS_FOR, text::ACTS, text::RESOURCES];
+        (!credentials.is_empty()).then(|| drawn(chained(credentials, names), heads, said))
     }
 }
 
@@ -140,6 +148,33 @@ fn columns(identities: &[IdentityView], names: &Names) -> Columns {
     Columns { nodes: [owners.nodes, middle.nodes, resources.nodes], edges }
 }
 
+fn chained(credentials: &[&CredentialView], names: &Names) -> Columns {
+    let (mut first, mut holders, mut resources) = (Column::default(), Column::default(), Column::default());
+    let mut edges: [Vec<(usize, usize)>; 2] = Default::default();
+    let node = |column: &mut Column, id: String| {
+        column.node(&id, || {
+            let Named { name, to, .. } = Named::of(&id, names);
+            Node { label: name, to }
+        })
+    };
+    for credential in credentials {
+        let record = &credential.record;
+        let holder = node(&mut holders, record.identity.to_string());
+        let links = record.delegation.iter().flat_map(|delegation| &delegation.chain);
+        for link in links.filter(|link| **link != record.identity) {
+            let from = node(&mut first, link.to_string());
+            edges[0].push((from, holder));
+        }
+        let to = node(&mut resources, record.resource.to_string());
+        edges[1].push((holder, to));
+    }
+    for edges in &mut edges {
+        edges.sort_unstable();
+        edges.dedup();
+    }
+    Columns { nodes: [first.nodes, holders.nodes, resources.nodes], edges }
+}
+
 /// Where each node of a column stands, the first at the top: near the middle of what it is tied to in the other column,
 /// whose places are known.
 fn near(count: usize, ties: impl Iterator<Item = (usize, usize)>, places: &[usize]) -> Vec<usize> {
@@ -162,7 +197,8 @@ fn near(count: usize, ties: impl Iterator<Item = (usize, usize)>, places: &[usiz
     place
 }
 
-fn drawn(columns: Columns, said: String) -> Graph {
+fn drawn(columns: Columns, heads: [&'static str; 3], said: String) -> Graph {
+    let [left_head, middle_head, right_head] = heads;
     let Columns { nodes: [owners, middle, resources], edges: [first, second] } = columns;
     let back = |edges: &[(usize, usize)]| edges.iter().map(|(from, to)| (*to, *from)).collect::<Vec<_>>();
     let mut left: Vec<usize> = (0..owners.len()).collect();
@@ -210,7 +246,7 @@ fn drawn(columns: Columns, said: String) -> Graph {
         width: 3 * WIDTH + 2 * GAP + 2,
         height: TOP + rows * ROW + 6,
         said,
-        heads: vec![(0, text::OWNERS), (WIDTH + GAP, text::IDENTITIES), (2 * (WIDTH + GAP), text::RESOURCES)],
+        heads: vec![(0, left_head), (WIDTH + GAP, middle_head), (2 * (WIDTH + GAP), right_head)],
         lines,
         nodes,
     }

@@ -10,7 +10,9 @@
 //!
 //! All English stands in `templates/` and in [`text`]: another language is another copy of these two.
 
+pub mod access;
 pub mod address;
+pub mod agents;
 pub mod assets;
 pub mod directory;
 pub mod door;
@@ -20,6 +22,7 @@ pub mod graph;
 pub mod home;
 pub mod identities;
 pub mod identity;
+pub mod leaving;
 pub mod list;
 pub mod log;
 pub mod markup;
@@ -29,8 +32,10 @@ pub mod records;
 pub mod request;
 pub mod requests;
 pub mod sheet;
+pub mod signals;
 pub mod state;
 pub mod stop;
+pub mod system;
 pub mod text;
 pub mod watch;
 pub mod when;

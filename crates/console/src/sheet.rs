@@ -59,6 +59,15 @@ pub enum Field {
         /// What there is to choose from.
         options: Vec<Choice>,
     },
+    /// One of several records.
+    Pick {
+        /// Its name.
+        name: &'static str,
+        /// What it is called.
+        label: &'static str,
+        /// Each with its value and how it reads.
+        choices: Vec<(String, String)>,
+    },
     /// What the form keeps to itself.
     Hidden {
         /// Its name.
@@ -172,6 +181,8 @@ pub struct Sheet {
     pub tables: Vec<Table>,
     /// What can be done.
     pub form: Option<Form>,
+    /// What was wrong with what was sent, where there is no form for this reader.
+    pub wrong: Option<Wrong>,
 }
 
 impl Sheet {

@@ -6,7 +6,8 @@ use tenure_api::views::Page;
 use tenure_core::base::id::RequestId;
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
-use tenure_core::request::{Matter, Request, RequestState, Route};
+use tenure_core::people::person::Person;
+use tenure_core::request::{Edited, Matter, Request, RequestState, Route};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::ControlPoint;
@@ -21,7 +22,7 @@ use crate::kernel::operation::Asked;
 use crate::kernel::query::{ListAsk, Query};
 use crate::matters::matter_facts::{self};
 use crate::matters::{brief, fulfilment, votes};
-use crate::requests::route;
+use crate::requests::{route, stand_in};
 
 /// Pages of open requests that are looked at for those that wait for somebody, of 200 each.
 const LOOKED_AT: usize = 10;
@@ -90,8 +91,7 @@ pub(crate) async fn carry_on(
         // There is nobody else yet who could vote (S-10); the record says so.
         return votes::vote_alone(kernel, caller, changeset, request, now).await;
     }
-    route::wait_for_votes(kernel, changeset, request, now);
-    Ok(())
+    route::wait_for_votes(kernel, changeset, request, now).await
 }
 
 /// Takes a request back.
@@ -166,6 +166,12 @@ pub async fn amend_request(
                         opened_at: stored.opened_at,
                         lapses_at: stored.lapses_at,
                         reminders: stored.reminders,
+                        notes: stored.notes.clone(),
+                        before: Some(Box::new(Edited {
+                            matter: stored.matter.clone(),
+                            purpose: stored.purpose.clone(),
+                            at: now,
+                        })),
                         ..fresh
                     };
                     let event = kernel
@@ -194,8 +200,10 @@ pub async fn amend_request(
 /// No such request, or the caller may not read it.
 pub async fn request(kernel: &Kernel, caller: &Caller, id: RequestId) -> Result<RequestView, OpError> {
     let stored = kernel.must::<Request>("request", id).await?;
-    authority::may_read(kernel, caller, "request", &id.to_string(), route::concerns(&stored, caller)).await?;
+    let owned = route::concerns_now(kernel, caller, &stored).await?;
+    authority::may_read(kernel, caller, "request", &id.to_string(), owned).await?;
     let mut view = route::request_view(kernel, (*stored.value).clone(), stored.revision, None).await?;
+    view.stand_ins = stand_in::standing_in(kernel, &stored, kernel.now()).await?;
     if caller.person_id().is_some() {
         view.brief = Some(brief::brief(kernel, &stored).await?);
     }
@@ -234,16 +242,25 @@ pub async fn waiting_votes(kernel: &Kernel, caller: &Caller, most: usize) -> Res
         return Err(OpError::NotFound("vote of software"));
     };
     let mut waiting = WaitingVotes::default();
+    let now = kernel.now();
+    // Whoever they stand in for.
+    let mut absent = Vec::new();
+    let mut away = kernel.pages(Query::of([Person::STAND_IN.of(person.id)]));
+    for _ in 0..LOOKED_AT {
+        let Some(found) = away.next().await? else { break };
+        absent.extend(found.readable().iter().filter(|away| away.stand_in_at(now).is_some()).map(|away| away.id));
+    }
     let mut pages = kernel.pages(Query::of([Request::STATE.of(RequestState::Open)]));
     for _ in 0..LOOKED_AT {
         let Some(found) = pages.next().await? else { break };
         for row in found.readable() {
             let (people, roles) = route::approvers(&row);
-            let may_fill = people.contains(&person.id) || roles.iter().any(|role| person.holds(*role));
-            let has_voted = row.votes.iter().any(|vote| vote.by == person.id);
+            let stands_in = people.iter().any(|named| absent.contains(named));
+            let may_fill = people.contains(&person.id) || stands_in || roles.iter().any(|role| person.holds(*role));
+            let has_voted = row.votes.iter().any(|vote| vote.is_of(person.id));
             let kept_out = row.interested.contains(&person.id) && !row.single_person;
             let may_read = || {
-                let owned = route::concerns(&row, caller);
+                let owned = route::concerns(&row, caller) || stands_in;
                 authority::can_read(kernel, caller, "request", &row.id.to_string(), owned).is_ok()
             };
             if may_fill && !has_voted && !kept_out && may_read() {
@@ -255,7 +272,7 @@ pub async fn waiting_votes(kernel: &Kernel, caller: &Caller, most: usize) -> Res
             }
         }
     }
-    waiting.more = pages.more();
+    waiting.more = pages.more() || away.more();
     Ok(waiting)
 }
 

@@ -23,7 +23,7 @@ use crate::contract::error::Failure;
 use crate::contract::query::Path;
 use crate::contract::source::Source;
 use crate::limits::attempts::Attempt;
-use crate::sign_in::browser::{Browser, name};
+use crate::sign_in::browser::Browser;
 
 pub(crate) fn routes(api: Api<App>) -> Api<App> {
     api.page("/approve/{link}", get(show).post(answer))
@@ -44,7 +44,8 @@ async fn show(
         Err(error) => return Ok(page::problem(error.into())),
     };
     let names = names_in(&app, &approval.request).await?;
-    Ok(page::approval(&app, &link, name(&caller), &names, approval))
+    let person = caller.person().ok_or(OpError::NotFound("approval link"))?;
+    Ok(page::approval(&app, &link, person, &names, approval))
 }
 
 /// The answer that a form of the page sends.

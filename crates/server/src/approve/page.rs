@@ -5,7 +5,8 @@ use axum::response::Response;
 use tenure_api::views::Names;
 use tenure_console::door::NoSuchLink;
 use tenure_console::frame::{self, Frame, Place};
-use tenure_console::request::{RequestPage, VoteForm};
+use tenure_console::request::{Noted, RequestPage, VoteForm};
+use tenure_core::people::person::Person;
 use tenure_engine::matters::link::Approval;
 
 use crate::app::App;
@@ -13,11 +14,11 @@ use crate::contract::error::Failure;
 use crate::contract::page::{page, problem_page};
 
 /// The page of a request, with its buttons as long as it waits for this reader.
-pub(super) fn approval(app: &App, link: &str, name: Option<String>, names: &Names, approval: Approval) -> Response {
-    let reader = frame::Reader { name, fresh: true };
+pub(super) fn approval(app: &App, link: &str, person: &Person, names: &Names, approval: Approval) -> Response {
+    let reader = frame::Reader { name: person.name.clone(), fresh: true };
     let frame = Frame::new(String::new(), Place::Requests, reader, app.kernel.now());
     let form = VoteForm { action: format!("/approve/{link}"), wrong: None, comment: String::new() };
-    page(StatusCode::OK, &RequestPage::new(frame, approval.request, names, approval.reader, form))
+    page(StatusCode::OK, &RequestPage::new(frame, approval.request, names, person, form, Noted::default()))
 }
 
 /// The page of a link that leads nowhere; it doesn't say why, which nobody but its person may know.

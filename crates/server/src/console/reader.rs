@@ -12,6 +12,7 @@ use tenure_console::text;
 use tenure_core::base::id::PersonId;
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
+use tenure_core::people::person::Role;
 use tenure_core::store::row::Record;
 use tenure_engine::kernel::caller::Caller;
 use tenure_engine::kernel::error::OpError;
@@ -43,6 +44,11 @@ impl Reader {
         let person = caller.person_id().ok_or(OpError::NotFound("page for software: ask the API, under /v1"))?;
         let called = frame::Reader { name: name(&caller), fresh: sign_in::me(&app.kernel, &caller).fresh };
         Ok(Self { person, now: app.kernel.now(), called, caller })
+    }
+
+    /// Whether they hold a role: pages offer nobody what would be refused to them.
+    pub(crate) fn holds(&self, role: Role) -> bool {
+        self.caller.person().is_some_and(|person| person.holds(role))
     }
 
     /// The frame of a page that they read.

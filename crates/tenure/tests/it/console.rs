@@ -8,7 +8,10 @@ mod identity;
 mod inventory;
 mod log;
 mod making;
+mod people;
+mod policy;
 mod requests;
+mod signals;
 mod stop;
 mod watch;
 
