@@ -115,6 +115,19 @@ pub struct NewRoles {
     pub purpose: String,
 }
 
+/// `PUT /v1/people/{id}/stand-in`: who votes in one's own place while one is away (S-8).
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewStandIn {
+    /// Who stands in.
+    pub person: PersonId,
+    /// From when; at once if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Timestamp>,
+    /// Until when: at most 90 days later.
+    pub until: Timestamp,
+}
+
 /// `POST /v1/teams`.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]

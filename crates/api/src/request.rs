@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tenure_core::base::id::PersonId;
+use tenure_core::base::time::Timestamp;
 use tenure_core::people::person::Role;
 use tenure_core::request::{Matter, Place, Request};
 
@@ -41,6 +42,25 @@ pub struct NewVote {
     pub comment: String,
 }
 
+/// `POST /v1/requests/{id}/notes`: a question of somebody who may vote, or the answer of who asked.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewNote {
+    /// The question or the answer: 1 to 1000 bytes.
+    pub text: String,
+}
+
+/// Somebody who stands in for one whom a request waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct StandsIn {
+    /// Who stands in.
+    pub person: PersonId,
+    /// Who is away.
+    pub instead_of: PersonId,
+    /// Until when.
+    pub until: Timestamp,
+}
+
 /// A request with what is computed about it.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RequestView {
@@ -55,6 +75,9 @@ pub struct RequestView {
     pub approvers: Vec<PersonId>,
     /// Who may fill them by role.
     pub approver_roles: Vec<Role>,
+    /// Who stands in for those, while they are away; only where one request is read.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub stand_ins: Vec<StandsIn>,
     /// What a vote on it means, in words; only where one request is read, by a person.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub brief: Option<Brief>,
@@ -77,6 +100,12 @@ pub struct Brief {
     pub current: bool,
     /// What is asked for and what it is about, the weightiest first.
     pub facts: Vec<BriefFact>,
+    /// What the last edit changed, if there was one: each as it is now, and as it was `before`.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub edited: Vec<BriefFact>,
+    /// Why the risk tier is what it is, in words; of an open request about a non-human identity.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub tier_because: Vec<String>,
     /// The names of the ids in it and of the persons in the request, by id.
     pub names: BTreeMap<String, String>,
 }

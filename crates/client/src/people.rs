@@ -1,8 +1,9 @@
 //! People, teams, feeds of people, and transfers of identities.
 
+use reqwest::Method;
 use tenure_api::people::{
-    Departure, ImportPeople, ImportReport, NewDecision, NewDeparture, NewOffer, NewPerson, NewRoles, NewTeam,
-    PersonChange, PersonMade,
+    Departure, ImportPeople, ImportReport, NewDecision, NewDeparture, NewOffer, NewPerson, NewRoles, NewStandIn,
+    NewTeam, PersonChange, PersonMade,
 };
 use tenure_api::request::RequestView;
 use tenure_api::requests::{Because, ResumePerson};
@@ -13,6 +14,7 @@ use tenure_core::people::difference::Difference;
 use tenure_core::people::person::Person;
 use tenure_core::people::team::Team;
 
+use crate::transport::json;
 use crate::{Client, ClientError, ListQuery};
 
 /// Every method fails with [`ClientError`]: a problem if the server refuses, else what broke.
@@ -55,6 +57,16 @@ impl Client {
     /// `POST /v1/people/{id}/depart`: for ever; or, as a dry run, what it would come to.
     pub async fn depart_person(&self, id: PersonId, ask: &NewDeparture) -> Result<Departure, ClientError> {
         self.post(&format!("/v1/people/{id}/depart"), ask).await
+    }
+
+    /// `PUT /v1/people/{id}/stand-in`: one's own.
+    pub async fn name_stand_in(&self, id: PersonId, ask: &NewStandIn) -> Result<Revised<Person>, ClientError> {
+        json(self.request(Method::PUT, &format!("/v1/people/{id}/stand-in")).json(ask)).await
+    }
+
+    /// `POST /v1/people/{id}/end-stand-in`: one's own.
+    pub async fn end_stand_in(&self, id: PersonId) -> Result<Revised<Person>, ClientError> {
+        self.step(&format!("/v1/people/{id}/end-stand-in")).await
     }
 
     async fn person_step(&self, id: PersonId, step: &str, reason: &str) -> Result<Revised<Person>, ClientError> {

@@ -36,6 +36,11 @@ impl Client {
         edited(at_revision(request, revision).json(ask)).await
     }
 
+    /// `GET /v1/person-grants`; filters: `state`, `person`, `resource`.
+    pub async fn person_grants(&self, query: &ListQuery) -> Result<Page<Revised<PersonGrant>>, ClientError> {
+        self.list("/v1/person-grants", query).await
+    }
+
     /// `GET /v1/people/{id}/access`: what a person holds, by whose approval, for which need, and what ends it.
     pub async fn person_access(&self, id: PersonId) -> Result<PersonAccessReport, ClientError> {
         self.get(&format!("/v1/people/{id}/access")).await

@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use tenure_api::policies::{NewPolicySet, PolicyInForceView};
-use tenure_api::request::{Amendment, NewRequest, NewVote, RequestView};
+use tenure_api::request::{Amendment, NewNote, NewRequest, NewVote, RequestView};
 use tenure_api::views::{Page, Revised};
 use tenure_api::why::{PastAccessReport, Refusals};
 use tenure_core::base::id::{PolicySetId, RequestId, ResourceId};
@@ -47,6 +47,11 @@ impl Client {
     /// `POST /v1/requests/{id}/deny`.
     pub async fn deny(&self, id: RequestId, vote: &NewVote) -> Result<RequestView, ClientError> {
         self.post(&format!("/v1/requests/{id}/deny"), vote).await
+    }
+
+    /// `POST /v1/requests/{id}/notes`: asks back, or answers.
+    pub async fn write_note(&self, id: RequestId, ask: &NewNote) -> Result<RequestView, ClientError> {
+        self.post(&format!("/v1/requests/{id}/notes"), ask).await
     }
 
     /// `POST /v1/requests/{id}/withdraw`.

@@ -1,9 +1,11 @@
 //! Who and what there is besides identities: people, teams, applications, vendors, resources, environments, cloud
 //! accounts; their lists and the page of each.
 
+use tenure_api::request::RequestView;
 use tenure_api::views::{IdentityView, Names, Page, Revised};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::identity::scope::Hold;
+use tenure_core::identity::transfer::{Transfer, TransferState};
 use tenure_core::inventory::application::Application;
 use tenure_core::inventory::environment::Environment;
 use tenure_core::inventory::resource::{Resource, Verification, WhenUnreachable};
@@ -15,11 +17,11 @@ use tenure_core::request::review::{Review, ReviewState};
 use crate::address::Address;
 use crate::frame::{Frame, Place};
 use crate::graph::Graph;
-use crate::list::{Cell, Choice, Column, End, ListPage, Parts, View};
+use crate::list::{Cell, Choice, Column, End, ListPage, Parts, Table, View};
 use crate::records::Named;
 use crate::sheet::{Sheet, SheetPage, Way};
 use crate::state::{Shape, State};
-use crate::stop::identity_table;
+use crate::stop::{identity_table, released_at};
 use crate::text;
 use crate::when::{self, When};
 
@@ -69,6 +71,17 @@ pub trait Entity: Sized {
     /// Its sheet.
     fn sheet(&self, names: &Names, now: Timestamp) -> Sheet;
 
+    /// Ways to what this reader can do with it.
+    fn ways(&self, reader: &Person) -> Vec<Way> {
+        let edit = self.edit().filter(|_| reader.holds(Role::Administrator));
+        edit.map(|to| Way { word: text::CHANGE, to, class: "" }).into_iter().collect()
+    }
+
+    /// Where it is changed, if it can be.
+    fn edit(&self) -> Option<Address> {
+        None
+    }
+
     /// The sort of scope that it is, and its id, if it can be stopped as a whole.
     fn scope(&self) -> Option<(&'static str, String)> {
         None
@@ -79,18 +92,41 @@ pub trait Entity: Sized {
 pub struct Around {
     /// Its identities.
     pub identities: Page<IdentityView>,
-    /// Its reviews, of a person who answers for them.
+    /// How a person keeps up with what waits for them.
+    pub duties: Option<Duties>,
+}
+
+/// What somebody answers for besides identities, and what waits for them (R120).
+#[derive(Default)]
+pub struct Duties {
+    /// What else they own: its sort, how many, and where it stands.
+    pub owns: Vec<(&'static str, u64, Address)>,
+    /// Reviews that they answer.
     pub reviews: Vec<Revised<Review>>,
+    /// Identities that are offered to them, or were.
+    pub transfers: Vec<Revised<Transfer>>,
+    /// Open requests that name them for a vote.
+    pub votes: Vec<RequestView>,
+    /// Whether there are more of any of these.
+    pub more: bool,
 }
 
 /// The page of a record.
-pub fn page<T: Entity>(frame: Frame, record: &Revised<T>, around: Option<Around>, names: &Names) -> SheetPage {
+pub fn page<T: Entity>(
+    frame: Frame,
+    record: &Revised<T>,
+    around: Option<Around>,
+    names: &Names,
+    reader: &Person,
+) -> SheetPage {
     let now = frame.now;
     let mut sheet = record.record.sheet(names, now);
+    sheet.ways.extend(record.record.ways(reader));
     sheet.back = Some((Address::new(T::PATH), T::TITLE.to_owned()));
     if let Some(hold) = &record.hold {
         sheet.state = Some(State::new(Shape::Bad, text::ON_HOLD));
         sheet.fact(text::HELD_BECAUSE, [Cell::Text(held(hold, names))]);
+        sheet.ways.push(Way { word: text::RESUME, to: released_at(&hold.scope), class: "" });
     }
     if let Some((kind, id)) = record.record.scope() {
         sheet.ways.push(Way {
@@ -99,11 +135,17 @@ pub fn page<T: Entity>(frame: Frame, record: &Revised<T>, around: Option<Around>
             class: "danger",
         });
     }
-    if let Some(Around { identities, reviews }) = around {
+    if let Some(Around { identities, duties }) = around {
         let count = identities.count.unwrap_or(identities.items.len() as u64);
         let caption = text::its_identities(count, identities.items.len());
-        if !reviews.is_empty() {
-            sheet.fact(text::REVIEWS, reviewing(&reviews, now).into_iter().map(Cell::Text));
+        if let Some(duties) = duties {
+            let owned = |(what, count, to): (&'static str, u64, Address)| {
+                let name = format!("{what}: {count}");
+                Cell::Named(Named { id: what.to_owned(), name, to: Some(to) })
+            };
+            sheet.tables.push(waiting(&duties, now));
+            sheet.fact(text::MORE, duties.more.then(|| Cell::Text(text::ONLY_THE_FIRST.to_owned())));
+            sheet.fact(text::ANSWERS_FOR, duties.owns.into_iter().map(owned));
         }
         if count == 0 {
             sheet.fact(text::IDENTITIES, [Cell::Text(text::NONE.to_owned())]);
@@ -119,20 +161,46 @@ fn held(hold: &Hold, names: &Names) -> String {
     format!("{} ({by})", hold.reason)
 }
 
-/// How somebody keeps up with their reviews: what is open, what is overdue, and how long an answer takes (R120).
-fn reviewing(reviews: &[Revised<Review>], now: Timestamp) -> Vec<String> {
-    let open = reviews.iter().filter(|review| *review.record.state == ReviewState::Open);
-    let overdue = open.clone().filter(|review| review.record.due_at < now).count();
-    let lapsed = reviews.iter().filter(|review| *review.record.state == ReviewState::Lapsed).count();
-    let answered =
-        reviews.iter().filter_map(|review| Some(review.record.answer.as_ref()?.at.since(review.record.opened_at)));
-    let mut times: Vec<Span> = answered.collect();
+/// How somebody keeps up: what of each sort is open, what of that is overdue, what they let lapse, and how long an answer
+/// takes (R120).
+fn waiting(duties: &Duties, now: Timestamp) -> Table {
+    let row = |what: &str, open: usize, overdue: usize, lapsed: usize, took: Vec<Span>| {
+        let count = |count: usize| Cell::Number(count as u64);
+        vec![Cell::Text(what.to_owned()), count(open), count(overdue), count(lapsed), median(took)]
+    };
+    let of_reviews = |state| duties.reviews.iter().filter(move |review| *review.record.state == state);
+    let overdue = of_reviews(ReviewState::Open).filter(|review| review.record.due_at < now).count();
+    let answers = duties
+        .reviews
+        .iter()
+        .filter_map(|review| Some(review.record.answer.as_ref()?.at.since(review.record.opened_at)));
+    let reviews = row(
+        text::OF_REVIEWS,
+        of_reviews(ReviewState::Open).count(),
+        overdue,
+        of_reviews(ReviewState::Lapsed).count(),
+        answers.collect(),
+    );
+    let of_transfers = |state| duties.transfers.iter().filter(move |transfer| *transfer.record.state == state);
+    let late = of_transfers(TransferState::Offered).filter(|transfer| transfer.record.deadline < now).count();
+    let transfers = row(
+        text::OF_TRANSFERS,
+        of_transfers(TransferState::Offered).count(),
+        late,
+        of_transfers(TransferState::Lapsed).count(),
+        Vec::new(),
+    );
+    // Whoever lets their approvers be reminded is late.
+    let reminded = duties.votes.iter().filter(|view| view.request.reminders > 0).count();
+    let waited = duties.votes.iter().map(|view| now.since(view.request.opened_at)).collect();
+    let votes = row(text::OF_VOTES, duties.votes.len(), reminded, 0, waited);
+    let columns = &["What", "Open", "Overdue", "Lapsed", "How long it takes"];
+    Table::new(text::WAITS_FOR_THEM, columns, vec![reviews, transfers, votes])
+}
+
+fn median(mut times: Vec<Span>) -> Cell {
     times.sort_unstable();
-    let mut said = vec![text::open_reviews(open.count(), overdue, lapsed)];
-    if let Some(median) = times.get(times.len() / 2) {
-        said.push(text::median(&when::span(*median), times.len()));
-    }
-    said
+    Cell::of(times.get(times.len() / 2).map(|median| text::median(&when::span(*median), times.len())))
 }
 
 fn record<T: ToString>(id: T, name: &str, lesser: String, names: &Names) -> Cell {
@@ -222,10 +290,40 @@ impl Entity for Person {
         sheet.fact(text::TEAMS, self.teams.iter().map(|team| Cell::Named(Named::of(team, names))));
         sheet.fact(text::STARTS, self.starts_at.map(|at| Cell::Time(When::new(at, now))));
         sheet.fact(text::LEAVES, self.ends_at.map(|at| Cell::Time(When::new(at, now))));
+        if let Some(stand_in) = self.stand_in.filter(|stand_in| now < stand_in.until) {
+            let person = Named::of(stand_in.person, names).name;
+            let said = text::stands_in(&person, &when::exact(stand_in.from), &when::exact(stand_in.until));
+            sheet.fact(text::STAND_IN, [Cell::Text(said)]);
+        }
         if let Some(suspension) = &self.suspension {
             sheet.fact(text::SUSPENDED_BECAUSE, [Cell::Text(suspension.reason.clone())]);
         }
         sheet
+    }
+
+    fn ways(&self, reader: &Person) -> Vec<Way> {
+        let home = Address::new(Self::PATH).below(&self.id.to_string());
+        let way = |word, verb: &str, class| Way { word, to: home.clone().verb(verb), class };
+        let mut ways = vec![way(text::WHAT_THEY_HOLD, "access", "")];
+        if reader.id == self.id {
+            ways.push(way(text::AWAY, "stand-in", ""));
+            ways.extend(self.stand_in.map(|_| way(text::BACK_AGAIN, "end-stand-in", "")));
+        }
+        let administers = reader.holds(Role::Administrator);
+        if administers && self.state == PersonState::Active {
+            ways.push(way(text::INVITE, "invite", ""));
+        }
+        if administers || reader.holds(Role::Security) {
+            match self.state {
+                PersonState::Active => ways.push(way(text::SUSPEND, "suspend", "")),
+                PersonState::Suspended => ways.push(way(text::RESUME, "resume", "")),
+                PersonState::Preboarding | PersonState::Departed => {}
+            }
+            if self.state != PersonState::Departed {
+                ways.push(way(text::LEAVES_FOR_GOOD, "depart", ""));
+            }
+        }
+        ways
     }
 
     fn scope(&self) -> Option<(&'static str, String)> {
@@ -301,6 +399,10 @@ impl Entity for Application {
         })
     }
 
+    fn edit(&self) -> Option<Address> {
+        Some(Address::new(Self::PATH).below(&self.id.to_string()).verb("edit"))
+    }
+
     fn name(&self) -> String {
         self.name.clone()
     }
@@ -357,6 +459,10 @@ impl Entity for Vendor {
         })
     }
 
+    fn edit(&self) -> Option<Address> {
+        Some(Address::new(Self::PATH).below(&self.id.to_string()).verb("edit"))
+    }
+
     fn name(&self) -> String {
         self.name.clone()
     }
@@ -407,6 +513,10 @@ impl Entity for Resource {
                 Cell::Text(resource.actions.join(", ")),
             ]
         })
+    }
+
+    fn edit(&self) -> Option<Address> {
+        Some(Address::new(Self::PATH).below(&self.id.to_string()).verb("edit"))
     }
 
     fn name(&self) -> String {
@@ -460,6 +570,10 @@ impl Entity for Environment {
         })
     }
 
+    fn edit(&self) -> Option<Address> {
+        Some(Address::new(Self::PATH).below(&self.name).verb("edit"))
+    }
+
     fn name(&self) -> String {
         self.name.clone()
     }
@@ -511,6 +625,10 @@ impl Entity for CloudAccount {
                 Cell::Text(account.environment.clone()),
             ]
         })
+    }
+
+    fn edit(&self) -> Option<Address> {
+        Some(Address::new(Self::PATH).below(&self.id.to_string()).verb("edit"))
     }
 
     fn name(&self) -> String {

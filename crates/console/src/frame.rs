@@ -53,6 +53,12 @@ pub enum Place {
     Exceptions,
     /// What ends because something ended.
     Removals,
+    /// What is on hold.
+    Holds,
+    /// What sources say, and what came of it.
+    Signals,
+    /// What people hold for a while, and what lets somebody in besides the ordinary way.
+    Access,
     /// People.
     People,
     /// Teams.
@@ -75,6 +81,8 @@ pub enum Place {
     Log,
     /// The policy set in force.
     Policy,
+    /// How the server does: its health, its configuration, its notices.
+    System,
     /// What isn't there yet.
     Later,
     /// Reader's own account, and whatever stands in no other place.
@@ -124,6 +132,9 @@ pub const GROUPS: &[Group] = &[
             item(Place::Transfers, "/transfers", text::TRANSFERS, "t"),
             item(Place::Exceptions, "/exceptions?state=active", text::EXCEPTIONS, "x"),
             item(Place::Removals, "/removals", text::REMOVALS, "m"),
+            item(Place::Holds, "/holds", text::HOLDS_IN_FORCE, ""),
+            item(Place::Signals, "/signals", text::SIGNALS, "n"),
+            item(Place::Access, "/person-grants?state=live", text::PERSON_GRANTS, "b"),
             item(Place::Receipts, "/receipts", text::RECEIPTS, "c"),
         ],
     },
@@ -148,7 +159,11 @@ pub const GROUPS: &[Group] = &[
     },
     Group {
         word: text::RECORD,
-        items: &[item(Place::Log, "/log", text::LOG, "l"), item(Place::Policy, "/policy", text::POLICY, "y")],
+        items: &[
+            item(Place::Log, "/log", text::LOG, "l"),
+            item(Place::Policy, "/policy", text::POLICY, "y"),
+            item(Place::System, "/health", text::SYSTEM, "d"),
+        ],
     },
     Group { word: "", items: &[item(Place::Later, "/later", text::LATER, "")] },
 ];

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use askama::Template;
-use tenure_api::views::{IdentityView, Names};
+use tenure_api::views::{CredentialView, IdentityView, Names};
 
 use crate::address::Address;
 use crate::markup::Markup;
@@ -92,6 +92,12 @@ impl Graph {
         let (layers, owners, resources) = blast(identities, names);
         Some(Self::drawn(layers, text::pictured(owners, identities.len(), resources)))
     }
+
+    /// The picture of chains, each by the credential of who acts last: for whom, who, and on what; none of nothing.
+    pub fn of_chains(credentials: &[&CredentialView], names: &Names) -> Option<Self> {
+        let said = text::pictured_chains(credentials.len());
+        (!credentials.is_empty()).then(|| Self::drawn(chained(credentials, names), said))
+    }
 }
 
 /// The nodes of a column in the making, each once.
@@ -170,6 +176,36 @@ fn blast(identities: &[IdentityView], names: &Names) -> (Layers, usize, usize) {
         edges: vec![answers, touches],
     };
     (layers, all_owners.len(), all_resources.len())
+}
+
+/// Who acts for whom, and on what.
+fn chained(credentials: &[&CredentialView], names: &Names) -> Layers {
+    let (mut first, mut holders, mut resources) = (Column::default(), Column::default(), Column::default());
+    let (mut acts_for, mut touches) = (Vec::new(), Vec::new());
+    let node = |column: &mut Column, id: String| {
+        column.node(&id, || {
+            let Named { name, to, .. } = Named::of(&id, names);
+            Node { label: name, note: "", to, is_subject: false }
+        })
+    };
+    for credential in credentials {
+        let record = &credential.record;
+        let holder = node(&mut holders, record.identity.to_string());
+        let links = record.delegation.iter().flat_map(|delegation| &delegation.chain);
+        for link in links.filter(|link| **link != record.identity) {
+            acts_for.push((node(&mut first, link.to_string()), holder));
+        }
+        touches.push((holder, node(&mut resources, record.resource.to_string())));
+    }
+    for edges in [&mut acts_for, &mut touches] {
+        edges.sort_unstable();
+        edges.dedup();
+    }
+    Layers {
+        heads: vec![text::ACTS_FOR, text::ACTS, text::RESOURCES],
+        nodes: vec![first.nodes, holders.nodes, resources.nodes],
+        edges: vec![acts_for, touches],
+    }
 }
 
 /// Where each node of a column stands, the first at the top: near the middle of what it is tied to in the other column,

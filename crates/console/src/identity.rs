@@ -10,7 +10,7 @@ use tenure_api::views::{Access, AccessReport, CredentialView, IdentityView, Name
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::credential::receipt::Receipt;
 use tenure_core::identity::scope::Hold;
-use tenure_core::identity::{IdentityState, Releaser, RetirementCondition};
+use tenure_core::identity::{IdentityState, Kind, Releaser, RetirementCondition};
 use tenure_core::inventory::entitlement::Entitlement;
 use tenure_core::request::review::{Review, ReviewAnswer};
 
@@ -175,7 +175,7 @@ impl IdentityPage {
             purpose: identity.charter.purpose.clone().unwrap_or_else(|| text::NO_PURPOSE.to_owned()),
             stopped: stopped(&view, &address, names, now),
             transfer: identity.transfer.as_ref().map(|window| When::new(window.deadline, now)),
-            deeds: deeds(&view, &address),
+            deeds: deeds(&view, &address, is_whole),
             answers,
             facts,
             picture,
@@ -293,7 +293,17 @@ fn stopped(view: &IdentityView, address: &Address, names: &Names, now: Timestamp
     causes.chain(holds).collect()
 }
 
-fn deeds(view: &IdentityView, address: &Address) -> Vec<Deed> {
+fn deeds(view: &IdentityView, address: &Address, is_whole: bool) -> Vec<Deed> {
+    let mut deeds = steps(view, address);
+    let charter = &view.record.charter;
+    let is_chained = view.record.kind == Kind::Agent || !charter.tasks.is_empty() || !charter.delegates.is_empty();
+    if is_whole && is_chained {
+        deeds.push(Deed { word: text::TASKS_AND_CHAINS, to: address.clone().verb("chains"), class: "" });
+    }
+    deeds
+}
+
+fn steps(view: &IdentityView, address: &Address) -> Vec<Deed> {
     let deed = |word, verb: &str, class| Deed { word, to: address.clone().verb(verb), class };
     let stop = Deed {
         word: text::STOP_IT,

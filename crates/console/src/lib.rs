@@ -10,7 +10,9 @@
 //!
 //! All English stands in `templates/` and in [`text`]: another language is another copy of these two.
 
+pub mod access;
 pub mod address;
+pub mod agents;
 pub mod assets;
 pub mod demo;
 pub mod directory;
@@ -21,6 +23,7 @@ pub mod graph;
 pub mod home;
 pub mod identities;
 pub mod identity;
+pub mod leaving;
 mod lineage;
 pub mod list;
 pub mod log;
@@ -33,8 +36,10 @@ pub mod request;
 pub mod requests;
 pub mod several;
 pub mod sheet;
+pub mod signals;
 pub mod state;
 pub mod stop;
+pub mod system;
 pub mod targets;
 pub mod text;
 pub mod watch;

@@ -1,17 +1,19 @@
-//! A request as a page: everything that a vote on it means, and the form of the vote.
+//! A request as a page: everything that a vote on it means, the form of the vote, and what was asked back.
 
 use askama::Template;
 use tenure_api::request::{BriefFact, RequestView, is_free_text};
 use tenure_api::views::Names;
-use tenure_core::base::id::PersonId;
 use tenure_core::base::time::Timestamp;
-use tenure_core::request::{Asker, Place, RequestState};
+use tenure_core::people::person::Person;
+use tenure_core::request::{Asker, Note, NoteKind, Place, Request, RequestState, Vote};
 
+use crate::address::Address;
 use crate::frame::Frame;
 use crate::markup::filters;
 use crate::problem::{Kept, Wrong};
 use crate::records::{Linked, Named};
-use crate::state::State;
+use crate::requests;
+use crate::state::{Shape, State};
 use crate::text;
 use crate::when::{self, When};
 
@@ -22,14 +24,22 @@ struct Fact {
     was: Option<Linked>,
 }
 
-/// A vote that was cast.
-struct Cast {
-    by: Named,
-    place: &'static str,
-    approves: bool,
+/// Something that happened to it.
+struct Happened {
     at: When,
-    comment: String,
-    assured: bool,
+    who: Option<Named>,
+    what: String,
+    instead_of: Option<Named>,
+    state: Option<State>,
+    said: String,
+    lesser: &'static str,
+}
+
+/// Somebody who stands in for one who is away.
+struct StandIn {
+    person: Named,
+    instead_of: Named,
+    until: When,
 }
 
 /// The form of a vote, where somebody may cast one.
@@ -42,6 +52,25 @@ pub struct VoteForm {
     pub comment: String,
 }
 
+/// What was typed into the form of a note, and why it was not taken.
+#[derive(Default)]
+pub struct Noted {
+    /// What was wrong with it.
+    pub wrong: Option<Wrong>,
+    /// The text as it was typed.
+    pub text: String,
+}
+
+/// The form of a note: a question, or an answer.
+struct NoteForm {
+    action: Address,
+    noted: Noted,
+    title: &'static str,
+    hint: &'static str,
+    button: &'static str,
+    most: usize,
+}
+
 /// The page of one request.
 #[derive(Template)]
 #[template(path = "request.html")]
@@ -49,6 +78,7 @@ pub struct RequestPage {
     frame: Frame,
     state: State,
     tier: Option<State>,
+    tier_because: Vec<String>,
     purpose: String,
     asker: Named,
     asked: When,
@@ -56,6 +86,7 @@ pub struct RequestPage {
     is_open: bool,
     is_current: bool,
     has_voted: bool,
+    edited: Vec<Fact>,
     changes: Vec<Fact>,
     facts: Vec<Fact>,
     clipped: Vec<Fact>,
@@ -63,15 +94,19 @@ pub struct RequestPage {
     waits_for: String,
     approvers: Vec<Named>,
     approver_roles: Vec<&'static str>,
+    stand_ins: Vec<StandIn>,
     policies: Vec<String>,
     policy_version: String,
-    votes: Vec<Cast>,
+    history: Vec<Happened>,
+    took: String,
     outcome: Option<String>,
     single_person: bool,
     content_hash: String,
     id: String,
+    wrong: Option<Wrong>,
     form: Option<VoteForm>,
     kept: Option<Kept>,
+    note: Option<NoteForm>,
 }
 
 impl RequestPage {
@@ -81,21 +116,35 @@ impl RequestPage {
     }
 
     /// The page of a request that this person reads. The frame's title is replaced by what it asks.
-    pub fn new(frame: Frame, view: RequestView, names: &Names, reader: PersonId, form: VoteForm) -> Self {
+    pub fn new(
+        frame: Frame,
+        view: RequestView,
+        names: &Names,
+        reader: &Person,
+        mut form: VoteForm,
+        mut noted: Noted,
+    ) -> Self {
         let now = frame.now;
-        let RequestView { request, waits_for, approvers, approver_roles, brief, .. } = view;
+        let may_vote = may_vote(&view, reader);
+        let RequestView { request, waits_for, approvers, approver_roles, stand_ins, brief, .. } = view;
         let title = brief.as_ref().map_or_else(
             || text::sentence(&text::plain(request.matter.as_str())),
             |brief| Linked::told(brief.summary.clone()).plain(),
         );
         let is_current = brief.as_ref().is_none_or(|brief| brief.current);
-        let (changes, facts) =
-            brief.into_iter().flat_map(|brief| brief.facts).map(fact).partition(|fact: &Fact| fact.was.is_some());
+        let (edited, tier_because, facts) =
+            brief.map(|brief| (brief.edited, brief.tier_because, brief.facts)).unwrap_or_default();
+        let (changes, facts) = facts.into_iter().map(fact).partition(|fact: &Fact| fact.was.is_some());
         let is_open = request.state == RequestState::Open;
-        let has_voted = request.votes.iter().any(|vote| vote.by == reader);
-        let (form, kept) = match is_open && !has_voted {
-            true => (Some(form), None),
-            false => (None, Kept::of(form.wrong, form.comment)),
+        let has_voted = request.votes.iter().any(|vote| vote.is_of(reader.id));
+        let has_form = is_open && may_vote && !has_voted;
+        let (voted_in_vain, noted_in_vain) = (form.wrong.take(), noted.wrong.take());
+        let text = noted.text.clone();
+        let note = note_form(&request, reader, may_vote, noted);
+        let (wrong, kept) = match (voted_in_vain, noted_in_vain) {
+            (Some(wrong), _) if !has_form => (None, Some(Kept { wrong, typed: form.comment.clone() })),
+            (_, Some(wrong)) if note.is_none() => (None, Some(Kept { wrong, typed: text })),
+            (voted, noted) => (voted.or(noted), None),
         };
         let clipped = |clipped: &tenure_core::request::Clipped| Fact {
             label: text::field(&clipped.field),
@@ -105,15 +154,14 @@ impl RequestPage {
         Self {
             state: request.state.into(),
             tier: request.tier.map(State::from),
-            asker: match request.requested_by {
-                Asker::Person(id) => Named::of(id, names),
-                Asker::Identity(id) => Named::of(id, names),
-            },
+            tier_because,
+            asker: requests::asker(&request, names),
             asked: When::new(request.opened_at, now),
             lapses: When::new(request.lapses_at, now),
             is_open,
             is_current,
             has_voted,
+            edited: edited.into_iter().map(fact).collect(),
             changes,
             facts,
             clipped: request.clipped.iter().map(clipped).collect(),
@@ -124,19 +172,58 @@ impl RequestPage {
             waits_for: steps_in_words(waits_for.iter().map(Vec::as_slice)),
             approvers: approvers.iter().map(|id| Named::of(id, names)).collect(),
             approver_roles: approver_roles.iter().map(|role| role.as_str()).collect(),
+            stand_ins: stand_ins
+                .iter()
+                .map(|stands_in| StandIn {
+                    person: Named::of(stands_in.person, names),
+                    instead_of: Named::of(stands_in.instead_of, names),
+                    until: When::new(stands_in.until, now),
+                })
+                .collect(),
             policies: request.policies.clone(),
             policy_version: request.policy_version.clone(),
-            votes: request.votes.iter().map(|vote| cast(vote, names, now)).collect(),
+            history: history(&request, names, now),
+            took: took(&request, now),
             outcome: (!is_open).then(|| outcome(request.state, request.ended_because.as_deref())),
             single_person: request.single_person,
             content_hash: request.content_hash.clone(),
             id: request.id.to_string(),
-            form,
+            wrong,
+            form: has_form.then_some(form),
             kept,
+            note,
             purpose: request.purpose,
             frame: Frame { title, ..frame },
         }
     }
+}
+
+/// Whether it waits for somebody: by name, by role, or as the stand-in of one who is away. Whether their vote counts is
+/// said when they cast it.
+fn may_vote(view: &RequestView, reader: &Person) -> bool {
+    let is_kept_out = view.request.interested.contains(&reader.id) && !view.request.single_person;
+    !is_kept_out
+        && (view.approvers.contains(&reader.id)
+            || view.approver_roles.iter().any(|role| reader.holds(*role))
+            || view.stand_ins.iter().any(|stands_in| stands_in.person == reader.id))
+}
+
+/// The form by which somebody asks back, or answers.
+fn note_form(request: &Request, reader: &Person, may_vote: bool, noted: Noted) -> Option<NoteForm> {
+    let count = |kind| request.notes.iter().filter(|note| note.kind == kind).count();
+    let (questions, answers) = (count(NoteKind::Question), count(NoteKind::Answer));
+    let answers_for_it = match request.requested_by {
+        Asker::Person(id) => id == reader.id,
+        Asker::Identity(_) => request.owner == Some(reader.id),
+    };
+    let (title, hint, button) = match () {
+        () if request.state != RequestState::Open => return None,
+        () if may_vote && questions < Note::MAX_QUESTIONS => (text::ASK_BACK, text::ASK_BACK_HINT, text::ASK),
+        () if answers_for_it && answers < questions => (text::ANSWER_BACK, text::ANSWER_BACK_HINT, text::SEND_ANSWER),
+        () => return None,
+    };
+    let action = Address::new("/requests").below(&request.id.to_string()).verb("notes");
+    Some(NoteForm { action, noted, title, hint, button, most: Note::MAX_TEXT })
 }
 
 fn fact(fact: BriefFact) -> Fact {
@@ -154,14 +241,61 @@ fn fact(fact: BriefFact) -> Fact {
     Fact { label: text::field(&fact.field), value: shown(fact.value), was: fact.before.map(shown) }
 }
 
-fn cast(vote: &tenure_core::request::Vote, names: &Names, now: Timestamp) -> Cast {
-    Cast {
-        by: Named::of(vote.by, names),
-        place: vote.place.as_str(),
-        approves: vote.approves,
+/// What happened to it so far, in the order in which it did.
+fn history(request: &Request, names: &Names, now: Timestamp) -> Vec<Happened> {
+    let at = |at: Timestamp, who: Option<Named>, what: &str| Happened {
+        at: When::new(at, now),
+        who,
+        what: what.to_owned(),
+        instead_of: None,
+        state: None,
+        said: String::new(),
+        lesser: "",
+    };
+    let mut all = vec![(request.opened_at, at(request.opened_at, Some(requests::asker(request, names)), text::ASKED))];
+    if let Some(before) = &request.before {
+        let by = Some(requests::asker(request, names));
+        all.push((before.at, Happened { lesser: text::VOTES_VOID, ..at(before.at, by, text::CHANGED_IT) }));
+    }
+    all.extend(request.votes.iter().map(|vote| (vote.at, cast(vote, names, now))));
+    all.extend(request.notes.iter().map(|note| {
+        let by = match note.by {
+            Asker::Person(id) => Named::of(id, names),
+            Asker::Identity(id) => Named::of(id, names),
+        };
+        let what = match note.kind {
+            NoteKind::Question => text::ASKED_BACK,
+            NoteKind::Answer => text::ANSWERED_BACK,
+        };
+        (note.at, Happened { said: note.text.clone(), ..at(note.at, Some(by), what) })
+    }));
+    all.sort_by_key(|(at, _)| *at);
+    all.into_iter().map(|(_, happened)| happened).collect()
+}
+
+fn cast(vote: &Vote, names: &Names, now: Timestamp) -> Happened {
+    Happened {
         at: When::new(vote.at, now),
-        comment: vote.comment.clone(),
-        assured: vote.assurance.as_ref().is_some_and(|assurance| assurance.phishing_resistant),
+        who: Some(Named::of(vote.by, names)),
+        what: text::voted_as(vote.place.as_str()),
+        instead_of: vote.instead_of.map(|absent| Named::of(absent, names)),
+        state: Some(match vote.approves {
+            true => State::new(Shape::Good, "approved"),
+            false => State::new(Shape::Bad, "denied"),
+        }),
+        said: vote.comment.clone(),
+        lesser: match vote.assurance.as_ref().is_some_and(|assurance| assurance.phishing_resistant) {
+            true => text::ASSURED,
+            false => text::BY_A_TOKEN,
+        },
+    }
+}
+
+/// How long it took to answer it, or for how long it has waited.
+fn took(request: &Request, now: Timestamp) -> String {
+    match request.decided_at {
+        Some(decided) => text::decided_after(&when::span(decided.since(request.opened_at)), request.reminders),
+        None => text::waits_since(&when::span(now.since(request.opened_at)), request.reminders),
     }
 }
 

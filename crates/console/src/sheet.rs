@@ -59,6 +59,15 @@ pub enum Field {
         /// What there is to choose from.
         options: Vec<Choice>,
     },
+    /// One of several records.
+    Pick {
+        /// Its name.
+        name: &'static str,
+        /// What it is called.
+        label: &'static str,
+        /// Each with its value and how it reads.
+        choices: Vec<(String, String)>,
+    },
     /// What the form keeps to itself.
     Hidden {
         /// Its name.

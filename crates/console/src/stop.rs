@@ -4,6 +4,7 @@ use askama::Template;
 use tenure_api::views::{IdentityView, Names, ReceiptView};
 use tenure_core::base::time::Timestamp;
 use tenure_core::credential::receipt::{AccountPoint, PointState, Receipt, ReceiptState, Target};
+use tenure_core::identity::scope::Scope;
 use tenure_core::store::event::Actor;
 
 use crate::address::Address;
@@ -59,6 +60,11 @@ pub fn identity_table(caption: String, items: &[IdentityView], names: &Names, no
         ]
     };
     Table::new(caption, &["Identity", "State", "Owner", "Application", "Last used"], items.iter().map(row).collect())
+}
+
+/// Where the hold on a scope is released.
+pub(crate) fn released_at(scope: &Scope) -> Address {
+    Address::new("/holds").verb("release").with("kind", scope.kind()).with("id", scope.subject())
 }
 
 /// What was revoked, by name.

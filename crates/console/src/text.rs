@@ -483,8 +483,319 @@ words! {
     STOP_NOW = "Stop now";
     THE_FIRST_OF_THEM = "The first of them";
     ALL_OF_THEM = "All of them";
+    SIGNALS = "Signals";
+    SOURCES = "Sources of signals";
+    SOURCE = "Source";
+    NO_SOURCES = "There are no sources of signals yet: tenure source create makes the first.";
+    NO_SIGNALS = "There are no signals.";
+    ITS_SIGNALS = "What it said";
+    SPEAKS_AS = "Speaks as";
+    MAY_SAY = "What it may say, and what that does";
+    PROVES_ITSELF = "How it proves itself";
+    DELIVERS_TO = "Delivers to";
+    RATE = "May send";
+    BLAST_CAP = "May hold";
+    TEMPLATE = "Template";
+    ISSUER = "Issuer";
+    ONE_PERSON = "One person";
+    ALONE = "did what two have to, because there was no second administrator";
+    CONFIRM = "Confirm";
+    REMOVE = "Remove";
+    DRAFTS = "a draft of an identity is made";
+    VERIFIES_AGAIN = "its proofs are verified again, and what no longer fits is held";
+    HOLDS_AND_RETIRES = "what lives by it is cut and held, and retires unless it is released";
+    HOLDS = "what it concerns is held";
+    ENDS_THE_TASK = "its task is over";
+    ASKS_A_REVIEW = "a review is asked for";
+    PERSON_LEAVES = "the person leaves";
+    BY_HMAC = "by an HMAC over what it sends, under a key that only it and Tenure have";
+    BY_SECRET = "by a secret that it sends along: it says who sends, not what";
+    SETS_OFF = "Sets off";
+    HAPPENED_AT = "Happened";
+    RECEIVED = "Received";
+    WHAT_IT_SAID = "What else it said";
+    REMOVAL = "Removal";
+    WHAT_IT_TAKES = "what it takes with it";
+    WHO_LEFT = "Who left";
+    DIGEST = "Digest of what was delivered";
+    LET_GO = "Let it go";
+    CONFIRM_REMOVAL = "Confirm: hold them";
+    WHY_RELEASED = "Why it is let go";
+    SAY_IT_ENDED = "Something has ended";
+    WOULD_DO = "This is what it would do. Nothing is done yet.";
+    RAISE_LEAD = "What lived by something that has ended is cut and held at once, and retires unless somebody of security releases it. First it says what that would be.";
+    WHAT_ENDED = "What ended";
+    WHAT_ENDED_HINT = "its name or id, as it is registered";
+    LOOK_FIRST = "What would it do?";
+    DO_EXACTLY = "Do exactly this";
+    PERSON_GRANTS = "Temporary access";
+    NO_PERSON_GRANTS = "Nobody holds anything for a while.";
+    HELD_LEAD = "Everything that they hold or will hold here, with who approved it, for which need, and what ends it.";
+    ACCESS = "Access";
+    TAKE_BACK = "Take it back";
+    TAKE_BACK_WHICH = "Which";
+    PACKAGES = "Packages";
+    NO_PACKAGES = "There are no packages yet: tenure package put makes the first.";
+    AT_MOST = "For at most";
+    AT_ONCE = "at once";
+    GIVES = "What it gives";
+    EXCEPTIONAL = "Exceptional access";
+    NO_EXCEPTIONAL = "Nobody came in besides the ordinary way.";
+    CHAINS = "Chains that are alive";
+    CHAINS_LEAD = "What it says that it is for, who may act for it, and for whom it acts now. A chain dies with each of its links.";
+    ACTS_FOR = "Acts for";
+    ACTS = "Acts";
+    FOR_NOBODY = "nobody else now";
+    MORE = "More";
+    FIRST_CREDENTIALS = "only its first credentials were looked at";
+    TASKS = "Tasks that it declares";
+    MAY_ACT_FOR_IT = "May act for it";
+    WHO_ACTS = "Who acts for whom, in order";
+    DERIVED_FROM = "Derived from";
+    ISSUED = "Issued";
+    REVOKED_AT = "Revoked";
+    STOP_CHAIN = "Stop it, and all that derives from it";
+    SYSTEM = "System";
+    PERMITS = "permits";
+    FORBIDS = "forbids";
+    IN_PLAIN_WORDS = "In plain words";
+    POLICY_SET = "A change of policy";
+    PROPOSE_POLICY = "Propose a change of policy";
+    GRANTS_NOTHING_NEW = "No: it is proven to allow nothing that wasn’t allowed.";
+    GRANTS_MORE = "Yes: here is what becomes allowed.";
+    UNDECIDED = "It could not be proven either way.";
+    NOT_ANALYSED = "Nobody looked here. Where the server has a solver, tenure policy review asks it.";
+    ONLY_THE_FIRST = "only the first two hundred of each were looked at";
+    SYSTEM_LEAD = "How this server does, what of its notices is undelivered, and the configuration in force. No secret stands here.";
+    LOG_ENTRIES = "Entries of the log";
+    SEALED = "Under a signed checkpoint";
+    INDEXED = "In its index";
+    EPOCH = "Epoch";
+    STATE_VERIFIED = "State held against the log";
+    NOT_SINCE_START = "not since the start";
+    HOLDS_IN_FORCE = "Holds in force";
+    IS_IT_WELL = "Is it well?";
+    WELL = "well";
+    LOOK_AT_IT = "look at it";
+    THE_CLOCK = "Clock";
+    THE_DISK = "Disk";
+    CHECKPOINTS = "Checkpoints kept outside";
+    OUTSIDE = "What is kept outside";
+    THE_STATE = "State";
+    THE_SEAL = "Sealing";
+    THE_INDEX = "Index of the log";
+    NOTICES = "Notices";
+    NO_CHANNELS = "nobody is notified: neither mail nor a webhook was ever configured";
+    UNDELIVERED = "Undelivered";
+    CONFIGURATION = "Configuration in force";
+    NOT_SET = "not set";
+    TASKS_AND_CHAINS = "Tasks and chains";
+    WHAT_THEY_HOLD = "What they hold";
+    IS_NEW = "is new";
+    GOES = "goes";
+    READS_OTHERWISE = "reads otherwise";
+    SUSPEND_PERSON_LEAD = "Nothing of theirs works until somebody of security who didn’t stop them lets them go on: sessions and tokens end at once.";
+    RESUME_PERSON_LEAD = "They may act again. What was revoked meanwhile stays revoked.";
+    DEPART_LEAD = "They leave for good: what they answer for goes to others or stops, and what they hold ends. First it says what that would be.";
+    WOULD_LEAVE = "This is what would leave with them. Nothing is done yet.";
+    WHAT_LEAVES = "What leaves with them?";
+    THEY_LEAVE = "They leave";
+    LEAVES_FOR_GOOD = "Leaves for good";
+    LEFT_BEHIND = "What they answer for";
+    INVITE = "Invite";
+    INVITE_LEAD = "An invitation lets them choose how they sign in, within a day. Whoever has its link can use it: hand it to nobody else.";
+    ONE_MORE_WAY = "Add a way to sign in.";
+    ONE_MORE_WAY_HINT = "What they have stays.";
+    REPLACES = "Replace what was lost.";
+    REPLACES_HINT = "The sign-ins and sessions that they have end with its use.";
+    INVITED_LEAD = "Copy the link now. It stands on this page alone and is shown this once.";
+    LINK = "Link";
+    GOOD_UNTIL = "Good until";
+    BUT = "But";
+    WAITS_FOR_ANOTHER = "it is good for nothing before another administrator confirms it";
+    INVITATIONS = "Invitations";
+    NO_INVITATIONS = "There are no invitations of the last day.";
+    FOR_WHOM = "For";
+    USED = "used or taken back";
+    USED_AT = "Used or taken back";
+    GOOD = "good";
+    NOT_GOOD = "waits for another administrator";
+    EDIT_LEAD = "What takes something away is so at once. What lets somebody do more becomes a request that another administrator has to approve.";
+    CHANGE = "Change";
+    STAYS_HINT = "stays as it is, if left empty";
+    FOR_WHICH_NEED = "For which need";
+    FOR_WHICH_NEED_HINT = "has to be said of what takes a request";
+    NO_END_HINT = "none, if left empty";
+    ANSWERS_FOR = "Answers for";
+    WAITS_FOR_THEM = "What waits for them";
+    OF_REVIEWS = "Reviews";
+    OF_TRANSFERS = "Identities offered to them";
+    OF_VOTES = "Votes, by name";
+    NO_HOLDS = "Nothing is on hold.";
+    RELEASE_LEAD = "What belongs to it works again once nothing else holds it. What was cut stays cut. Who placed a hold doesn’t release it.";
+    ASK_BACK = "Ask back";
+    ASK_BACK_HINT = "whoever asked is told; it stays open, and votes stand";
+    ASK = "Ask";
+    ANSWER_BACK = "Answer what was asked";
+    ANSWER_BACK_HINT = "whoever asked back is told; votes stand";
+    SEND_ANSWER = "Send the answer";
+    ASKED_BACK = "asked back";
+    ANSWERED_BACK = "answered";
+    CHANGED_IT = "changed it";
+    VOTES_VOID = "votes of before don’t count";
+    ASSURED = "by a sign-in that can’t be phished";
+    BY_A_TOKEN = "an operator token stood for them";
+    AWAY = "Out of office";
+    STAND_IN = "Stands in";
+    STAND_IN_HINT = "who votes in your place: e-mail address, name or id";
+    AWAY_LEAD = "While you are away, somebody else votes where you are named: as accountable owner or as manager. They do nothing that they couldn’t do on their own, and nothing that you couldn’t.";
+    AWAY_FROM = "First day";
+    AWAY_UNTIL_HINT = "the last day that you are away; at most 90 days later";
+    AT_ONCE_HINT = "at once, if left empty";
+    NAME_THEM = "Name them";
+    BACK_AGAIN = "I am back";
+    BACK_LEAD = "Nobody stands in for you any more. Votes that they cast and that still wait for others count no more.";
     REASON = "Reason";
     REASON_HINT = "it goes into the record";
+}
+
+/// In which place somebody voted.
+pub fn voted_as(place: &str) -> String {
+    format!("as {place}")
+}
+
+/// How long an answer took.
+pub fn decided_after(span: &str, reminders: u8) -> String {
+    format!("{span}{}", reminded(reminders))
+}
+
+/// For how long something waits.
+pub fn waits_since(span: &str, reminders: u8) -> String {
+    format!("has waited for {span}{}", reminded(reminders))
+}
+
+fn reminded(reminders: u8) -> String {
+    match reminders {
+        0 => String::new(),
+        1 => "; its approvers were reminded once".to_owned(),
+        count => format!("; its approvers were reminded {count} times"),
+    }
+}
+
+/// Who stands in for somebody, and when.
+pub fn stands_in(person: &str, from: &str, until: &str) -> String {
+    format!("{person}, from {from} until {until}")
+}
+
+/// How often something may happen.
+pub fn a_minute(count: u32) -> String {
+    format!("{count} signals a minute")
+}
+
+/// How much something may hold before somebody has to confirm.
+pub fn an_hour(count: u32) -> String {
+    format!("{count} identities an hour, before somebody of security has to confirm")
+}
+
+/// How a source with keys of its own proves itself.
+pub fn by_keys(issuer: &str, audience: &str) -> String {
+    format!("by its signatures, under the keys of {issuer}, for {audience}")
+}
+
+/// What a person holds, as a title.
+pub fn access_of(person: &str) -> String {
+    format!("What {person} holds")
+}
+
+/// Some time after the beginning.
+pub fn after(span: &str) -> String {
+    format!("after {span}")
+}
+
+/// What allowed something, by the sort of its id.
+pub fn allowed_by(id: &str) -> String {
+    match id.split_once('_').map(|(prefix, _)| prefix) {
+        Some("req") => "a request".to_owned(),
+        Some("exc") => "an exception".to_owned(),
+        _ => id.to_owned(),
+    }
+}
+
+/// The chains of an identity, as a title.
+pub fn chains_of(identity: &str) -> String {
+    format!("Tasks and chains of {identity}")
+}
+
+/// A credential, as a title.
+pub fn credential_of(links: &str) -> String {
+    format!("Credential of {links}")
+}
+
+/// What a picture of chains shows, in words.
+pub fn pictured_chains(count: usize) -> String {
+    if count == 1 { "1 chain.".to_owned() } else { format!("{count} chains.") }
+}
+
+/// What is well of the clock, and what isn't.
+pub const CLOCK_SAYS: [&str; 2] = ["relied on", "it stepped: nothing is issued until it is relied on again"];
+/// What is well of the disk, and what isn't.
+pub const DISK_SAYS: [&str; 2] = ["there is room", "full: only what takes authority away is written"];
+/// What is well of the places that keep checkpoints, and what isn't.
+pub const CHECKPOINTS_SAY: [&str; 2] =
+    ["every place that is configured keeps them", "a place doesn’t: a rollback would not be noticed there"];
+/// What is well of what is kept outside, and what isn't.
+pub const OUTSIDE_SAYS: [&str; 2] =
+    ["nothing contradicts the log", "a checkpoint contradicts the log: nothing is issued until a new epoch begins"];
+/// What is well of the state, and what isn't.
+pub const STATE_SAYS: [&str; 2] = ["its rows are what the log says", "rows aren’t what the log says: see the findings"];
+/// What is well of sealing, and what isn't.
+pub const SEAL_SAYS: [&str; 2] = ["follows the log", "many entries wait for a signed checkpoint"];
+/// What is well of the index, and what isn't.
+pub const INDEX_SAYS: [&str; 2] = ["follows the log", "it is being made: timelines wait for it"];
+
+/// How much somebody may do in a minute.
+pub fn a_minute_each(count: u32) -> String {
+    format!("{count} a minute")
+}
+
+/// How many decisions of lately would be others, and how many of them stand below.
+pub fn otherwise(count: usize, shown: usize) -> String {
+    if count > shown { format!("{count} decided otherwise, the first {shown}") } else { "Decided otherwise".to_owned() }
+}
+
+/// How many decisions were asked again.
+pub fn asked_again(asked: usize, otherwise: usize) -> String {
+    match otherwise {
+        0 => format!("Of {asked} questions none is decided otherwise."),
+        count => format!("Of {asked} questions {count} are decided otherwise."),
+    }
+}
+
+/// How a set does in the cases of the built-in one.
+pub fn cases(passed: usize, all: usize) -> String {
+    match passed == all {
+        true => format!("All {all} cases of the built-in set come out as they do there."),
+        false => format!("{passed} of {all} cases of the built-in set come out as they do there; these don’t:"),
+    }
+}
+
+/// How many identities somebody would leave behind.
+pub fn left_behind(count: usize, more: bool) -> String {
+    match (count, more) {
+        (0, _) => "none".to_owned(),
+        (count, true) => format!("{count} at once, and more in batches"),
+        (count, false) => count.to_string(),
+    }
+}
+
+/// How many grants end.
+pub fn grants_end(count: usize) -> String {
+    format!("{count} of theirs end{}", if count == 1 { "s" } else { "" })
+}
+
+/// An invitation, as a title.
+pub fn invitation_of(person: &str) -> String {
+    format!("Invitation of {person}")
 }
 
 /// A filter's name.
@@ -593,14 +904,9 @@ pub fn its_identities(count: u64, shown: usize) -> String {
     }
 }
 
-/// How somebody keeps up with their reviews.
-pub fn open_reviews(open: usize, overdue: usize, lapsed: usize) -> String {
-    format!("{open} open, {overdue} of them overdue; {lapsed} lapsed without an answer.")
-}
-
 /// How long an answer takes.
 pub fn median(span: &str, answers: usize) -> String {
-    format!("Half of {answers} answers took {span} or less.")
+    format!("half of {answers} took {span} or less")
 }
 
 /// How often an exception was renewed, and may be yet.

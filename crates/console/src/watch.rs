@@ -5,6 +5,7 @@ use tenure_api::findings::FindingView;
 use tenure_api::views::{Names, Page, Revised};
 use tenure_core::base::time::Timestamp;
 use tenure_core::finding::{FindingState, Severity};
+use tenure_core::identity::scope::{Hold, Scope};
 use tenure_core::identity::transfer::{Transfer, TransferState};
 use tenure_core::request::exception::{Exception, ExceptionState, ExceptionSubject};
 use tenure_core::request::review::{Review, ReviewAnswer, ReviewState, ReviewSubject};
@@ -18,6 +19,7 @@ use crate::problem::{Kept, Wrong};
 use crate::records::Named;
 use crate::sheet::{Button, Field, Form, Sheet, SheetPage};
 use crate::state::{Shape, State};
+use crate::stop::released_at;
 use crate::text;
 use crate::when::{self, When};
 
@@ -35,7 +37,7 @@ fn subject(id: impl ToString, about: &str, lesser: String, names: &Names) -> Cel
     Cell::Record { record: Named { name: Named::of(about, names).name, ..Named::of(id, names) }, lesser }
 }
 
-fn sheet_page(frame: Frame, title: String, back: (&str, &str), sheet: Sheet) -> SheetPage {
+pub(crate) fn sheet_page(frame: Frame, title: String, back: (&str, &str), sheet: Sheet) -> SheetPage {
     let back = Some((Address::new(back.0), back.1.to_owned()));
     SheetPage { frame: Frame { title, ..frame }, sheet: Sheet { back, ..sheet } }
 }
@@ -490,7 +492,7 @@ pub fn removals(frame: Frame, address: Address, page: Page<Revised<Removal>>, na
         choices: vec![Choice { name: "state", label: "State", words: STATES.map(RemovalState::as_str).to_vec() }],
         is_searched: false,
         empty: text::NO_REMOVALS,
-        make: None,
+        make: Some((text::SAY_IT_ENDED, "/removals/new")),
     };
     listed(frame, address, page, names, look, |row, now| {
         let removal = &row.record;
@@ -516,12 +518,92 @@ fn ended(removal: &Removal, names: &Names) -> String {
     )
 }
 
-/// A removal: what ended, and all that it takes with it.
-pub fn removal(frame: Frame, removal: &Removal, names: &Names) -> SheetPage {
-    let now = frame.now;
+/// A removal: what ended, all that it takes with it, and, for who may, its confirmation and its release.
+pub fn removal(frame: Frame, removal: &Removal, names: &Names, may_release: bool, typed: Typed) -> SheetPage {
+    let mut sheet = planned(removal, names, frame.now);
+    sheet.state = Some(removal_state(*removal.state));
+    sheet.lead = text::reason(&removal.reason);
+    let release = Button { decision: "release", word: text::LET_GO, class: "" };
+    let buttons = match *removal.state {
+        RemovalState::Waiting => {
+            vec![Button { decision: "confirm", word: text::CONFIRM_REMOVAL, class: "danger" }, release]
+        }
+        RemovalState::Held => vec![release],
+        RemovalState::Retiring | RemovalState::Done | RemovalState::Released => Vec::new(),
+    };
+    if may_release && !buttons.is_empty() {
+        sheet.form = Some(Form {
+            action: Address::new("/removals").below(&removal.id.to_string()),
+            wrong: typed.wrong,
+            fields: vec![
+                Field::Hidden { name: "digest", value: removal.digest.clone() },
+                Field::Lines {
+                    name: "comment",
+                    label: text::WHY_RELEASED,
+                    hint: text::REASON_HINT,
+                    value: typed.comment,
+                    required: false,
+                },
+            ],
+            buttons,
+            takes_fresh: true,
+        });
+    } else {
+        sheet.kept = Kept::of(typed.wrong, typed.comment);
+    }
+    sheet_page(frame, ended(removal, names), ("/removals", text::REMOVALS), sheet)
+}
+
+/// What was typed to say that something has ended.
+#[derive(Default)]
+pub struct Raising {
+    /// What sort of thing.
+    pub kind: String,
+    /// Its name or id.
+    pub subject: String,
+    /// Why.
+    pub reason: String,
+    /// What was wrong.
+    pub wrong: Option<Wrong>,
+}
+
+/// The sorts of things whose end can be said by hand.
+pub const ENDABLE: [&str; 7] = ["application", "vendor", "cloud_account", "need", "repository", "workload", "identity"];
+
+/// Says by hand that something has ended: first what that would do, then exactly that.
+pub fn raising(frame: Frame, planned_removal: Option<&Removal>, names: &Names, typed: Raising) -> SheetPage {
+    let mut sheet = match planned_removal {
+        Some(removal) => {
+            let mut sheet = planned(removal, names, frame.now);
+            sheet.lead = text::WOULD_DO.to_owned();
+            sheet
+        }
+        None => Sheet { lead: text::RAISE_LEAD.to_owned(), ..Sheet::default() },
+    };
+    let Raising { kind, subject, reason, wrong } = typed;
+    let mut fields = vec![
+        Field::select("kind", text::TYPE, &ENDABLE, &kind),
+        Field::line("subject", text::WHAT_ENDED, text::WHAT_ENDED_HINT, subject),
+        Field::reason(reason),
+    ];
+    let look =
+        Button { decision: "look", word: text::LOOK_FIRST, class: if planned_removal.is_some() { "" } else { "main" } };
+    let buttons = match planned_removal {
+        Some(removal) => {
+            fields.push(Field::Hidden { name: "expect", value: removal.digest.clone() });
+            vec![Button { decision: "do", word: text::DO_EXACTLY, class: "danger" }, look]
+        }
+        None => vec![look],
+    };
+    sheet.form =
+        Some(Form { action: Address::new("/removals").verb("new"), wrong, fields, buttons, takes_fresh: false });
+    sheet_page(frame, text::SAY_IT_ENDED.to_owned(), ("/removals", text::REMOVALS), sheet)
+}
+
+/// What a removal does, to whom.
+fn planned(removal: &Removal, names: &Names, now: Timestamp) -> Sheet {
     let blast = &removal.blast;
-    let mut sheet =
-        Sheet { state: Some(removal_state(*removal.state)), lead: text::reason(&removal.reason), ..Sheet::default() };
+    let mut sheet = Sheet::default();
     let named = |id: String| Cell::Named(Named::of(id, names));
     sheet.fact(text::WHAT_HAPPENED, [Cell::Text(text::sentence(&text::plain(removal.kind.as_str())))]);
     sheet.fact(text::BEGAN, [Cell::Time(When::new(removal.created_at, now))]);
@@ -549,5 +631,60 @@ pub fn removal(frame: Frame, removal: &Removal, names: &Names) -> SheetPage {
         &["Identity"],
         rows,
     ));
-    sheet_page(frame, ended(removal, names), ("/removals", text::REMOVALS), sheet)
+    sheet
+}
+
+/// The list of holds in force.
+pub fn holds(frame: Frame, address: Address, page: Page<Hold>, names: &Names) -> ListPage {
+    let look = Look {
+        columns: const {
+            &[
+                Column::new("What is held"),
+                Column::new("Sort"),
+                Column::new("Placed by"),
+                Column::new("Since"),
+                Column::new("Release"),
+            ]
+        },
+        views: &[],
+        choices: vec![Choice { name: "kind", label: "Sort", words: Scope::KINDS.to_vec() }],
+        is_searched: false,
+        empty: text::NO_HOLDS,
+        make: None,
+    };
+    listed(frame, address, page, names, look, |hold, now| {
+        let subject = hold.scope.subject();
+        let placed: Vec<String> = hold.placers().map(|by| Named::of(by, names).name).collect();
+        let release = Named { name: text::RESUME.to_owned(), id: subject.clone(), to: Some(released_at(&hold.scope)) };
+        vec![
+            Cell::Record { record: Named::of(&subject, names), lesser: hold.reason.clone() },
+            Cell::Text(text::plain(hold.scope.kind())),
+            Cell::Text(placed.join(", ")),
+            Cell::Time(When::new(hold.at, now)),
+            Cell::Named(release),
+        ]
+    })
+}
+
+/// The release of a hold.
+pub fn release(frame: Frame, scope: &Scope, names: &Names, typed: Typed) -> SheetPage {
+    let name = Named::of(scope.subject(), names).name;
+    let form = Form {
+        action: Address::new("/holds").verb("release"),
+        wrong: typed.wrong,
+        fields: vec![
+            Field::Hidden { name: "kind", value: scope.kind().to_owned() },
+            Field::Hidden { name: "id", value: scope.subject() },
+            Field::reason(typed.comment),
+        ],
+        buttons: vec![Button::only(text::RESUME, false)],
+        takes_fresh: true,
+    };
+    let sheet = Sheet { lead: text::RELEASE_LEAD.to_owned(), form: Some(form), ..Sheet::default() };
+    sheet_page(
+        frame,
+        format!("{}: {} {name}", text::RESUME, text::plain(scope.kind())),
+        ("/holds", text::HOLDS_IN_FORCE),
+        sheet,
+    )
 }

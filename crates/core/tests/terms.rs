@@ -236,6 +236,7 @@ fn the_text_of_every_kinds_terms_stays() {
     person["manager"] = json!("per#2");
     person["teams"] = json!(["tea#2", "tea#1"]);
     person["source"] = json!({"source": "hr", "key": "e/1"});
+    person["stand_in"] = json!({"person": "per#3", "from": Timestamp::from_secs(0), "until": Timestamp::from_secs(1), "named_at": Timestamp::from_secs(0)});
     index.check::<Person>(
         person,
         &[
@@ -245,6 +246,7 @@ fn the_text_of_every_kinds_terms_stays() {
             "role=security",
             "source=hr",
             "source_key=hr/e/1",
+            "stand_in=per#3",
             "state=preboarding",
             "team=tea#1",
             "team=tea#2",

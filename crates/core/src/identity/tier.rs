@@ -75,39 +75,29 @@ impl RiskTier {
     /// Every tier.
     pub const ALL: &[Self] = &[Self::Low, Self::Medium, Self::High];
 
-    /// The tier of an identity of this kind and charter. Points: production 2; agent or integration 1; privileged
-    /// coverage 2; a wildcard 3; shared 1; a credential weaker than the platform offers 1; data confidential 2,
-    /// restricted 3. Up to 1 is low, up to 3 medium, more is high.
+    /// The tier of an identity of this kind and charter. Up to 1 of the points of [`RiskTier::because`] is low, up to 3
+    /// medium, more is high.
     pub fn of(kind: Kind, charter: &CharterDraft, facts: RiskFacts) -> Self {
-        let mut points = 0_u8;
-        if facts.production {
-            points += 2;
-        }
-        if matches!(kind, Kind::Agent | Kind::Integration) {
-            points += 1;
-        }
-        if charter.coverage == Some(Coverage::Privileged) {
-            points += 2;
-        }
-        if charter.has_wildcard() {
-            points += 3;
-        }
-        if charter.shared.is_some() {
-            points += 1;
-        }
-        if charter.has_weaker_credential() {
-            points += 1;
-        }
-        points += match facts.sensitivity {
-            Some(Sensitivity::Restricted) => 3,
-            Some(Sensitivity::Confidential) => 2,
-            Some(Sensitivity::Internal | Sensitivity::Public) | None => 0,
-        };
-        match points {
-            0..=1 => Self::Low,
+        match Self::because(kind, charter, facts).iter().map(|(_, points)| points).sum() {
+            0..=1_u8 => Self::Low,
             2..=3 => Self::Medium,
             _ => Self::High,
         }
+    }
+
+    /// What the rule counts, with the points of each.
+    pub fn because(kind: Kind, charter: &CharterDraft, facts: RiskFacts) -> Vec<(&'static str, u8)> {
+        let counted = [
+            (facts.production, "it works in production", 2),
+            (matches!(kind, Kind::Agent | Kind::Integration), "it is an agent or an integration", 1),
+            (charter.coverage == Some(Coverage::Privileged), "its coverage is privileged", 2),
+            (charter.has_wildcard(), "its scope has a wildcard", 3),
+            (charter.shared.is_some(), "it is shared", 1),
+            (charter.has_weaker_credential(), "its credentials are weaker than they could be", 1),
+            (facts.sensitivity == Some(Sensitivity::Confidential), "it touches confidential data", 2),
+            (facts.sensitivity == Some(Sensitivity::Restricted), "it touches restricted data", 3),
+        ];
+        counted.into_iter().filter(|(holds, _, _)| *holds).map(|(_, said, points)| (said, points)).collect()
     }
 
     /// The name in policies.

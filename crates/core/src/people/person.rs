@@ -156,6 +156,32 @@ impl LeftTeam {
     pub const COUNTS: Span = Span::from_days(90);
 }
 
+/// Who votes in the place of somebody who is away, and for how long: named beforehand, by nobody else (S-8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StandIn {
+    /// Who stands in.
+    pub person: PersonId,
+    /// From when.
+    pub from: Timestamp,
+    /// Until when.
+    pub until: Timestamp,
+    /// When they were named.
+    pub named_at: Timestamp,
+}
+
+impl StandIn {
+    /// The longest that somebody is away.
+    pub const LONGEST: Span = Span::from_days(90);
+    /// How long before they may be named.
+    pub const AHEAD: Span = Span::from_days(365);
+
+    /// Whether they stand in at a time.
+    pub fn stands_at(&self, at: Timestamp) -> bool {
+        self.from <= at && at < self.until
+    }
+}
+
 /// A person: class `human`, governed by the same policy through another workflow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -195,6 +221,9 @@ pub struct Person {
     /// Set while they are suspended.
     #[serde(default)]
     pub suspension: Option<PersonSuspension>,
+    /// Who votes in their place while they are away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stand_in: Option<StandIn>,
     /// When the record was made.
     pub created_at: Timestamp,
 }
@@ -218,6 +247,7 @@ impl Person {
             ended_by_source_at: None,
             departed_at: None,
             suspension: None,
+            stand_in: None,
             created_at: now,
         }
     }
@@ -230,6 +260,11 @@ impl Person {
     /// Whether they are of a team, or were until a source took them out of it lately.
     pub fn is_or_was_in(&self, team: TeamId) -> bool {
         self.teams.contains(&team) || self.left_teams.iter().any(|left| left.team == team)
+    }
+
+    /// Who votes in their place at a time, if they are away then.
+    pub fn stand_in_at(&self, at: Timestamp) -> Option<StandIn> {
+        self.stand_in.filter(|stand_in| stand_in.stands_at(at))
     }
 
     /// Whether they hold a role, and may act.
@@ -251,6 +286,8 @@ impl Person {
     pub const MANAGER: Field<Self, PersonId> = Field::new("manager");
     /// Listed by its team.
     pub const TEAM: Field<Self, TeamId> = Field::new("team");
+    /// Listed by who was named to stand in for them.
+    pub const STAND_IN: Field<Self, PersonId> = Field::new("stand_in");
     /// Listed by its authoritative source.
     pub const SOURCE: Field<Self> = Field::new("source");
     /// Listed by its source and the key there.
@@ -280,6 +317,7 @@ impl Record for Person {
             .with(Self::CLASS, self.class)
             .each(Self::MANAGER, self.manager)
             .each(Self::TEAM, &self.teams)
+            .each(Self::STAND_IN, self.stand_in.map(|stand_in| stand_in.person))
             .each(Self::SOURCE, source.map(|source| &source.source))
             .each(Self::SOURCE_KEY, source.map(|source| format!("{}/{}", source.source, source.key)))
     }

@@ -354,6 +354,16 @@ pub enum Place {
 }
 
 impl Place {
+    /// What whoever stands in for the one who is named for this place has to hold themselves; nothing if it is filled by
+    /// role, where nobody needs a stand-in.
+    pub const fn stand_in_holds(self) -> Option<Role> {
+        match self {
+            Self::Owner => Some(Role::Owner),
+            Self::Manager => Some(Role::Manager),
+            Self::Security | Self::Administrator => None,
+        }
+    }
+
     /// The name in policies.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -500,6 +510,61 @@ pub struct Vote {
     pub assurance: Option<Assurance>,
     /// What they said.
     pub comment: String,
+    /// Who is away and named them as their stand-in, if it is that person's place that they filled (S-8).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<PersonId>,
+}
+
+impl Vote {
+    /// Whether it is somebody's vote, be it by their stand-in.
+    pub fn is_of(&self, person: PersonId) -> bool {
+        self.by == person || self.instead_of == Some(person)
+    }
+}
+
+/// What a note on a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NoteKind {
+    /// Somebody who may vote asks back.
+    Question,
+    /// Who asked for it answers.
+    Answer,
+}
+
+/// A note on an open request: it changes nothing of what is asked, so that votes stand and its clock runs on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Note {
+    /// Who wrote it.
+    pub by: Asker,
+    /// When.
+    pub at: Timestamp,
+    /// A question or an answer.
+    pub kind: NoteKind,
+    /// What they wrote.
+    pub text: String,
+}
+
+impl Note {
+    /// The longest text in bytes.
+    pub const MAX_TEXT: usize = 1_000;
+    /// Questions that one request takes; it takes as many answers.
+    pub const MAX_QUESTIONS: usize = 10;
+}
+
+/// Why a note isn't taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadNote {
+    /// The request isn't open.
+    #[error("the request is {}, not open", .0.as_str())]
+    NotOpen(RequestState),
+    /// There are too many questions.
+    #[error("a request takes {} questions: vote on it, or deny it and say what is missing", Note::MAX_QUESTIONS)]
+    TooMany,
+    /// There is no question without an answer.
+    #[error("no question waits for an answer: what is asked for is changed by amending it")]
+    NoQuestion,
 }
 
 /// What became of a fulfilled request.
@@ -549,6 +614,12 @@ pub struct Request {
     pub content_hash: String,
     /// The votes; an edit voids them.
     pub votes: Vec<Vote>,
+    /// What was asked before the last edit, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Box<Edited>>,
+    /// What approvers asked back, and what who asked answered, the oldest first. An edit leaves them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
     /// Where it stands.
     pub state: RequestState,
     /// When it was opened.
@@ -567,6 +638,18 @@ pub struct Request {
     pub single_person: bool,
     /// What came of it.
     pub outcome: Outcome,
+}
+
+/// What a request asked before it was edited.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Edited {
+    /// What was asked for.
+    pub matter: Matter,
+    /// For which need.
+    pub purpose: String,
+    /// When it was edited.
+    pub at: Timestamp,
 }
 
 /// Something wanted beyond a ceiling and cut down to it (R49).
@@ -633,10 +716,16 @@ impl Request {
         if vote.content_hash != self.content_hash {
             return Err(BadVote::ContentChanged);
         }
-        if self.interested.contains(&vote.by) && vote.approves && !self.single_person {
+        let is_interested = |person: PersonId| self.interested.contains(&person);
+        if is_interested(vote.by) && vote.approves && !self.single_person {
             return Err(BadVote::SamePerson);
         }
-        if self.votes.iter().any(|earlier| earlier.by == vote.by) {
+        if vote.instead_of.is_some_and(is_interested) {
+            return Err(BadVote::SamePerson);
+        }
+        // Who is away and who stands in for them are one person here, whichever of them votes.
+        let persons = [Some(vote.by), vote.instead_of];
+        if self.votes.iter().any(|earlier| persons.iter().flatten().any(|person| earlier.is_of(*person))) {
             return Err(BadVote::VotedAlready);
         }
         if !self.open_steps().iter().any(|step| step.contains(&vote.place)) {
@@ -651,6 +740,23 @@ impl Request {
         } else if self.open_steps().is_empty() {
             self.state = RequestState::Approved;
             self.decided_at = Some(at);
+        }
+        Ok(self)
+    }
+
+    /// Adds a note. The caller has checked that who wrote it may; the rest is checked here.
+    ///
+    /// # Errors
+    /// Why it isn't taken.
+    pub fn note(mut self, note: Note) -> Result<Self, BadNote> {
+        if self.state != RequestState::Open {
+            return Err(BadNote::NotOpen(self.state));
+        }
+        let questions = self.notes.iter().filter(|earlier| earlier.kind == NoteKind::Question).count();
+        match note.kind {
+            NoteKind::Question if questions >= Note::MAX_QUESTIONS => return Err(BadNote::TooMany),
+            NoteKind::Answer if self.notes.len() - questions >= questions => return Err(BadNote::NoQuestion),
+            NoteKind::Question | NoteKind::Answer => self.notes.push(note),
         }
         Ok(self)
     }
@@ -692,7 +798,8 @@ impl Request {
         voters
     }
 
-    /// Who fills no step of it, whatever they hold: those who voted, and those who ask or gain by it.
+    /// Who fills no step of it, whatever they hold: those who voted, be it by their stand-in, and those who ask or gain
+    /// by it.
     pub fn keeps_out(&self, person: PersonId) -> bool {
         self.kept_out().any(|kept_out| kept_out == person)
     }
@@ -700,7 +807,8 @@ impl Request {
     fn kept_out(&self) -> impl Iterator<Item = PersonId> {
         // The only administrator there is decides what they ask for themselves (S-10).
         let interested = if self.single_person { &[][..] } else { &self.interested };
-        self.votes.iter().map(|vote| vote.by).chain(interested.iter().copied())
+        let voted = self.votes.iter().flat_map(|vote| std::iter::once(vote.by).chain(vote.instead_of));
+        voted.chain(interested.iter().copied())
     }
 
     /// Who approved it.

@@ -270,6 +270,10 @@ event_kinds! {
     PersonResumed = "person.resumed" at Resume;
     /// A person has other roles.
     PersonRolesChanged = "person.roles_changed" at Administer;
+    /// Somebody who was away is back before their time.
+    PersonStandInEnded = "person.stand_in_ended" at Change does Takes;
+    /// Somebody named who votes in their place while they are away.
+    PersonStandInNamed = "person.stand_in_named" at Change does Enables;
     /// A person begins.
     PersonStarted = "person.started" at Approve;
     /// A person was suspended.
@@ -316,12 +320,16 @@ event_kinds! {
     RequestAnswered = "request.answered" at Administer does Notes;
     /// A request was approved.
     RequestApproved = "request.approved" at Approve;
+    /// Somebody who may vote on a request asked back.
+    RequestAskedBack = "request.asked_back" at Approve does Notes;
     /// An identity was told of the answer to its request.
     RequestCalledBack = "request.called_back" at Use;
     /// A request was denied.
     RequestDenied = "request.denied" at Approve;
     /// A request was told to others, since nobody answered.
     RequestEscalated = "request.escalated" at Approve;
+    /// Who asked for something answered what was asked back.
+    RequestExplained = "request.explained" at Request does Notes;
     /// What a request asked for is so.
     RequestFulfilled = "request.fulfilled" at Approve;
     /// A request came to nothing in time.

@@ -37,6 +37,10 @@ pub(crate) async fn facts_of_identity(
     facts.owner = identity.charter.owner.or(charter.owner);
     facts.manager = references.owner_manager;
     facts.tier = Some(tier);
+    facts.tier_because = references.tier_because(identity.kind, charter);
+    if tier > by_rule {
+        facts.tier_because.push("it had that tier before, and nobody sheds approvers by leaving it first");
+    }
     facts.environment = charter.environment.clone().unwrap_or_default();
     facts.subjects = vec![identity.id.to_string()];
     facts.interested = vec![identity.registered_by];

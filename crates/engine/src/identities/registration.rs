@@ -189,7 +189,7 @@ pub(crate) async fn ask_for_activation(
         route::close_fulfilled(kernel, changeset, &mut request, now);
     } else {
         identity.request = Some(request.id);
-        route::wait_for_votes(kernel, changeset, &request, now);
+        route::wait_for_votes(kernel, changeset, &request, now).await?;
     }
     changeset.insert(&request);
     Ok(identity)

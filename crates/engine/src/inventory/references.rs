@@ -50,8 +50,16 @@ pub(crate) struct References {
 impl References {
     /// The risk tier of a charter with these references (R119).
     pub(crate) fn tier(&self, kind: Kind, charter: &CharterDraft) -> RiskTier {
-        let facts = RiskFacts { production: self.production, sensitivity: self.sensitivity };
-        RiskTier::of(kind, charter, facts)
+        RiskTier::of(kind, charter, self.risk())
+    }
+
+    /// Why it is that tier, in words.
+    pub(crate) fn tier_because(&self, kind: Kind, charter: &CharterDraft) -> Vec<&'static str> {
+        RiskTier::because(kind, charter, self.risk()).into_iter().map(|(said, _)| said).collect()
+    }
+
+    fn risk(&self) -> RiskFacts {
+        RiskFacts { production: self.production, sensitivity: self.sensitivity }
     }
 }
 

@@ -66,6 +66,14 @@ impl Caller {
         }
     }
 
+    /// The record of the person, if it is one.
+    pub fn person(&self) -> Option<&Person> {
+        match self {
+            Self::Person { person, .. } => Some(person),
+            Self::Identity { .. } => None,
+        }
+    }
+
     /// The person, if it is one.
     pub fn person_id(&self) -> Option<PersonId> {
         match self {

@@ -59,6 +59,12 @@ struct Content {
     today: Option<Map<String, Value>>,
 }
 
+/// Two revisions of a request, as fields.
+struct Edits {
+    now: BTreeMap<String, String>,
+    before: BTreeMap<String, String>,
+}
+
 /// What a vote on a request means as things stand.
 ///
 /// # Errors
@@ -80,44 +86,67 @@ pub(crate) async fn brief(kernel: &Kernel, request: &Request) -> Result<Brief, O
         None => false,
     };
     let content = content_of(kernel, request, facts.as_ref()).await?;
+    let tier_because = facts.iter().flat_map(|facts| &facts.tier_because).map(|said| (*said).to_owned()).collect();
     let asked = rows(&content.asked);
     let today = content.today.as_ref().map(rows);
+    let edited = request.before.as_ref().map(|before| Edits {
+        now: rows(&revision(&request.matter, &request.purpose)),
+        before: rows(&revision(&before.matter, &before.purpose)),
+    });
     let asker = match request.requested_by {
         Asker::Person(id) => id.to_string(),
         Asker::Identity(id) => id.to_string(),
     };
     let sentence = sentence(&request.matter, &asker);
-    let texts = asked
+    let texts: Vec<String> = asked
         .iter()
         .chain(today.iter().flatten())
+        .chain(edited.iter().flat_map(|edits| edits.now.iter().chain(&edits.before)))
         .filter(|(field, _)| !is_free_text(field))
-        .map(|(_, text)| text.as_str());
+        .map(|(_, text)| text.clone())
+        .chain([sentence.clone()])
+        .collect();
     let people: Vec<String> = (request.owner.iter().chain(&request.manager).chain(&request.interested))
-        .chain(request.votes.iter().map(|vote| &vote.by))
+        .chain(request.votes.iter().flat_map(|vote| std::iter::once(&vote.by).chain(&vote.instead_of)))
         .map(ToString::to_string)
         .collect();
-    let names = names(kernel, people.iter().map(String::as_str).chain([sentence.as_str()]).chain(texts)).await?;
+    let names = names(kernel, people.iter().chain(&texts).map(String::as_str)).await?;
+    let mut facts = told(&asked, today.as_ref(), &names);
+    facts.sort_by_key(|fact| (fact.before.is_none(), weight(&fact.field)));
+    let mut edited = edited.map(|edits| told(&edits.now, Some(&edits.before), &names)).unwrap_or_default();
+    edited.retain(|fact| fact.before.is_some());
+    Ok(Brief { summary: named(&sentence, &names), current, facts, edited, tier_because, names })
+}
+
+/// Fields as facts: each as it is to be, and as it was where that differs.
+fn told(
+    asked: &BTreeMap<String, String>,
+    before: Option<&BTreeMap<String, String>>,
+    names: &BTreeMap<String, String>,
+) -> Vec<BriefFact> {
+    let fact = |field: &String, value: &str, was: Option<&str>| BriefFact {
+        field: field.clone(),
+        value: shown(field, value, names),
+        before: was.map(|was| shown(field, was, names)),
+    };
     let mut facts: Vec<BriefFact> = asked
         .iter()
-        .map(|(field, value)| BriefFact {
-            field: field.clone(),
-            value: shown(field, value, &names),
-            before: today
-                .as_ref()
-                .map(|today| today.get(field).map_or(NOTHING, String::as_str))
-                .filter(|before| before != value)
-                .map(|before| shown(field, before, &names)),
+        .map(|(field, value)| {
+            let was = before.map(|before| before.get(field).map_or(NOTHING, String::as_str));
+            fact(field, value, was.filter(|was| was != value))
         })
         .collect();
-    for (field, before) in today.iter().flatten().filter(|(field, _)| !asked.contains_key(*field)) {
-        facts.push(BriefFact {
-            field: field.clone(),
-            value: NOTHING.to_owned(),
-            before: Some(shown(field, before, &names)),
-        });
-    }
-    facts.sort_by_key(|fact| (fact.before.is_none(), weight(&fact.field)));
-    Ok(Brief { summary: named(&sentence, &names), current, facts, names })
+    let gone = before.into_iter().flatten().filter(|(field, _)| !asked.contains_key(*field));
+    facts.extend(gone.map(|(field, was)| fact(field, NOTHING, Some(was))));
+    facts
+}
+
+/// What one revision of a request asked, as fields.
+fn revision(matter: &Matter, purpose: &str) -> Map<String, Value> {
+    let mut asked = object(json!(matter));
+    asked.remove("type");
+    asked.insert("purpose".into(), json!(purpose));
+    asked
 }
 
 /// What a request asks for and is about, and what of it stands today.

@@ -20,7 +20,8 @@ use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
 use crate::kernel::{Kernel, authority, freshness, notice};
 use crate::matters::{brief, votes};
-use crate::requests::route::{self, concerns, not_open};
+use crate::requests::route::{self, not_open};
+use crate::requests::stand_in;
 
 /// What an approver sees before they answer.
 #[derive(Debug, Clone)]
@@ -84,7 +85,8 @@ pub async fn approval(kernel: &Kernel, caller: &Caller, link: &str) -> Result<Ap
     kernel
         .recorded(caller, Asked::new(ControlPoint::Approve, "request.open_link", stored.id), async {
             is_theirs(kernel, caller, whose).await?;
-            authority::can_read(kernel, caller, "request", &stored.id.to_string(), concerns(&stored, caller))?;
+            let owned = route::concerns_now(kernel, caller, &stored).await?;
+            authority::can_read(kernel, caller, "request", &stored.id.to_string(), owned)?;
             let identity = match stored.matter.identity() {
                 Some(id) => kernel.one::<Identity>(id).await?,
                 None => None,
@@ -108,6 +110,7 @@ pub async fn approval(kernel: &Kernel, caller: &Caller, link: &str) -> Result<Ap
                 voters.push(named_person(kernel, vote.by).await?);
             }
             let mut request = route::request_view(kernel, (*stored.value).clone(), stored.revision, None).await?;
+            request.stand_ins = stand_in::standing_in(kernel, &stored, kernel.now()).await?;
             request.brief = Some(brief::brief(kernel, &stored).await?);
             Ok(Approval {
                 asker: named_asker(kernel, stored.requested_by).await?,

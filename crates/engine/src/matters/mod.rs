@@ -12,6 +12,7 @@ pub mod inventory_matter;
 pub mod link;
 pub mod lockouts;
 pub mod matter_facts;
+pub mod notes;
 pub mod packages;
 pub mod policies;
 pub mod request;

@@ -75,26 +75,11 @@ pub async fn propose_policy(kernel: &Kernel, caller: &Caller, ask: NewPolicySet)
             let author = caller.must_be_person()?;
             let id = PolicySetId::generate(kernel.now(), kernel.entropy.as_ref());
             let matter = Matter::Policy { policy: id };
-            // What somebody wrote who may not ask is not read.
-            let mut asking = MatterFacts::about(&matter, Subject::default());
-            asking.context.single_person = administrators::is_alone(kernel).await?;
-            asking.judge = kernel.policy.way_back(&ask.text);
-            route::may_ask(kernel, caller, &asking)?;
-            if ask.text.len() > MAX_TEXT {
-                return Err(OpError::field("text", "policy_too_long", "use at most 48 KiB"));
-            }
+            may_propose(kernel, caller, &matter, &ask.text).await?;
             if ask.purpose.trim().is_empty() || ask.purpose.len() > 1_000 {
                 return Err(OpError::field("purpose", "purpose_missing", "say for which need, in at most 1000 bytes"));
             }
-            let proposed = kernel.policy.read(&ask.text).await?;
-            // Nothing is asked of the built-in set, which locks nobody out and may be in force.
-            let lockouts = match kernel.policy.way_back(&ask.text) {
-                Some(_) => Vec::new(),
-                None => would_lock_out(&proposed).await?,
-            };
-            if !lockouts.is_empty() {
-                return Err(OpError::Invalid(lockouts));
-            }
+            let proposed = read_proposed(kernel, &ask.text).await?;
             let ((request, revision), committed) = kernel
                 .decide(|| async {
                     let now = kernel.now();
@@ -136,7 +121,7 @@ pub async fn propose_policy(kernel: &Kernel, caller: &Caller, ask: NewPolicySet)
                         )
                         .await?;
                     } else {
-                        route::wait_for_votes(kernel, &mut changeset, &request, now);
+                        route::wait_for_votes(kernel, &mut changeset, &request, now).await?;
                     }
                     changeset.insert(&set).insert(&request);
                     Ok((changeset, (request, 1)))
@@ -165,6 +150,53 @@ pub async fn policy_to_review(kernel: &Kernel, caller: &Caller, id: PolicySetId)
         },
         recent: kernel.policy.engine().recent(),
     })
+}
+
+/// What trying a text out needs.
+pub struct ToTry {
+    /// The text in force.
+    pub in_force: String,
+    /// What was asked lately, with the answers of the set in force.
+    pub recent: Vec<(Question, Answer)>,
+}
+
+/// What is needed to try a text out, before anything is proposed: for whoever could propose it.
+///
+/// # Errors
+/// The caller may not propose a set, or everything that is wrong with the text.
+pub async fn policy_to_try(kernel: &Kernel, caller: &Caller, text: &str) -> Result<ToTry, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Request, "policy.try", ""), async {
+            let matter = Matter::Policy { policy: PolicySetId::generate(kernel.now(), kernel.entropy.as_ref()) };
+            may_propose(kernel, caller, &matter, text).await?;
+            read_proposed(kernel, text).await.map(drop)
+        })
+        .await?;
+    let in_force = policy_in_force(kernel, caller).await?.text;
+    Ok(ToTry { in_force, recent: kernel.policy.engine().recent() })
+}
+
+/// The set that a text is, if it can be put in force and locks nobody out; within a bounded time.
+async fn read_proposed(kernel: &Kernel, text: &str) -> Result<Arc<dyn PolicyEngine>, OpError> {
+    let proposed = kernel.policy.read(text).await?;
+    // Nothing is asked of the built-in set, which locks nobody out and may be in force.
+    let lockouts = match kernel.policy.way_back(text) {
+        Some(_) => Vec::new(),
+        None => would_lock_out(&proposed).await?,
+    };
+    if lockouts.is_empty() { Ok(proposed) } else { Err(OpError::Invalid(lockouts)) }
+}
+
+/// That the caller may propose a set: what somebody wrote who may not ask is not read.
+async fn may_propose(kernel: &Kernel, caller: &Caller, matter: &Matter, text: &str) -> Result<(), OpError> {
+    let mut asking = MatterFacts::about(matter, Subject::default());
+    asking.context.single_person = administrators::is_alone(kernel).await?;
+    asking.judge = kernel.policy.way_back(text);
+    route::may_ask(kernel, caller, &asking)?;
+    if text.len() > MAX_TEXT {
+        return Err(OpError::field("text", "policy_too_long", "use at most 48 KiB"));
+    }
+    Ok(())
 }
 
 /// The text of a version.

@@ -5,7 +5,8 @@ use tenure_api::views::Page;
 use tenure_core::base::id::RequestId;
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
-use tenure_core::request::{Matter, Request, RequestState, Route, Voter};
+use tenure_core::people::person::Person;
+use tenure_core::request::{Edited, Matter, Request, RequestState, Route, Voter};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::ControlPoint;
@@ -20,7 +21,7 @@ use crate::kernel::operation::Asked;
 use crate::kernel::query::{ListAsk, Query};
 use crate::matters::matter_facts::{self};
 use crate::matters::{brief, fulfilment, votes};
-use crate::requests::route;
+use crate::requests::{route, stand_in};
 
 /// Asks for something. It is fulfilled at once where a named rule approves it, and otherwise waits for its approvers.
 ///
@@ -86,8 +87,7 @@ pub(crate) async fn carry_on(
         // There is nobody else yet who could vote (S-10); the record says so.
         return votes::vote_alone(kernel, caller, changeset, request, now).await;
     }
-    route::wait_for_votes(kernel, changeset, request, now);
-    Ok(())
+    route::wait_for_votes(kernel, changeset, request, now).await
 }
 
 /// Takes a request back.
@@ -162,6 +162,12 @@ pub async fn amend_request(
                         opened_at: stored.opened_at,
                         lapses_at: stored.lapses_at,
                         reminders: stored.reminders,
+                        notes: stored.notes.clone(),
+                        before: Some(Box::new(Edited {
+                            matter: stored.matter.clone(),
+                            purpose: stored.purpose.clone(),
+                            at: now,
+                        })),
                         ..fresh
                     };
                     let event = kernel
@@ -190,8 +196,10 @@ pub async fn amend_request(
 /// No such request, or the caller may not read it.
 pub async fn request(kernel: &Kernel, caller: &Caller, id: RequestId) -> Result<RequestView, OpError> {
     let stored = kernel.must::<Request>("request", id).await?;
-    authority::may_read(kernel, caller, "request", &id.to_string(), route::concerns(&stored, caller)).await?;
+    let owned = route::concerns_now(kernel, caller, &stored).await?;
+    authority::may_read(kernel, caller, "request", &id.to_string(), owned).await?;
     let mut view = route::request_view(kernel, (*stored.value).clone(), stored.revision, None).await?;
+    view.stand_ins = stand_in::standing_in(kernel, &stored, kernel.now()).await?;
     if caller.person_id().is_some() {
         view.brief = Some(brief::brief(kernel, &stored).await?);
     }
@@ -235,13 +243,16 @@ pub async fn waiting_votes(
         return Err(OpError::NotFound("vote of software"));
     };
     let by_role = person.roles.iter().map(|role| Voter::Role(*role));
-    let voters = std::iter::once(Voter::Person(person.id)).chain(by_role);
+    let absent = stand_in::who_named(kernel, person.id, kernel.now()).await?;
+    let by_name = std::iter::once(person.id).chain(absent.iter().map(|absent| absent.id)).map(Voter::Person);
+    let voters = by_name.chain(by_role);
     let query =
         Query::of([]).any(voters.map(|voter| Request::WAITS_FOR.of(voter))).without([Request::KEEPS_OUT.of(person.id)]);
     let is_wanted = |request: &Stored<Request>| {
-        let owned = route::concerns(request, caller);
+        let names = |absent: &Stored<Person>| [request.owner, request.manager].contains(&Some(absent.id));
+        let owned = route::concerns(request, caller) || absent.iter().any(names);
         let may_read = || authority::can_read(kernel, caller, "request", &request.id.to_string(), owned).is_ok();
-        route::may_fill(request, person) && may_read()
+        route::may_fill(request, person, &absent) && may_read()
     };
     let (rows, end) = kernel.sifted(query, after.as_deref(), limit, is_wanted).await?;
     let mut items = Vec::with_capacity(rows.len());

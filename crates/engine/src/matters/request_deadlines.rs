@@ -55,7 +55,8 @@ async fn reminded(
     if escalates {
         escalate(kernel, &mut changeset, stored).await?;
     } else {
-        route::tell_approvers(&mut changeset, stored, "A request still waits for your answer");
+        let title = "A request still waits for your answer";
+        route::tell_approvers(kernel, &mut changeset, stored, title, now).await?;
     }
     let request = Request { reminders: stored.reminders.saturating_add(1), ..(*stored.value).clone() };
     let next = now.plus(kernel.settings.request_remind_after).min(stored.lapses_at);

@@ -29,6 +29,7 @@ use crate::matters::{fulfilment, matter_facts};
 use crate::requests::content::is_hash_of;
 use crate::requests::facts::MatterFacts;
 use crate::requests::route::{self, not_open};
+use crate::requests::stand_in;
 use crate::requests::vote::{self, Voter};
 
 /// Votes on a request. The last vote that it needs fulfils it in the same commit.
@@ -75,7 +76,9 @@ pub async fn vote(
                         Err(OpError::Refused { .. }) if !approves => (*stored.value).clone(),
                         stands => stands?,
                     };
-                    let (place, answer) = vote::place_of(kernel, caller, fresh, &request, &facts)?;
+                    let absent = stand_in::absent(kernel, caller, &request, now).await?;
+                    let filled = vote::place_of(kernel, caller, fresh, &request, &facts, &absent, now)?;
+                    let place = filled.place;
                     request = request.vote(Vote {
                         by,
                         approves,
@@ -86,13 +89,17 @@ pub async fn vote(
                         policy_version: route::judging_set(kernel, &facts).version(),
                         assurance: vote::assurance(caller),
                         comment: ask.comment.clone(),
+                        instead_of: filled.absent.map(|absent| absent.id),
                     })?;
                     let mut changeset = Changeset::new(
                         caller.author(),
                         now,
-                        vote::vote_event(kernel, caller, &request, place, approves, &answer, now),
+                        vote::vote_event(kernel, caller, &request, place, approves, &filled.answer, now),
                     );
                     fresh.expect(&mut changeset);
+                    if let Some(absent) = filled.absent {
+                        changeset.expect(absent);
+                    }
                     if let Caller::Person { person, .. } = caller {
                         changeset.expect(person);
                     }
@@ -105,7 +112,10 @@ pub async fn vote(
                             fulfilment::undo_proposal(kernel, &mut changeset, &request, now).await?;
                             changeset.due.push(DueChange::Clear(DueKind::Request, id.to_string()));
                         }
-                        _ => route::tell_approvers(&mut changeset, &request, "A request waits for your answer"),
+                        _ => {
+                            let title = "A request waits for your answer";
+                            route::tell_approvers(kernel, &mut changeset, &request, title, now).await?;
+                        }
                     }
                     changeset.replace(&stored, &request);
                     Ok((changeset, (request, stored.revision + 1)))
@@ -150,12 +160,25 @@ pub(crate) async fn as_it_stands(
         let Some(person) = kernel.one::<Person>(vote.by).await? else {
             continue;
         };
-        let same_person = facts.keeps_out(&person) && !request.single_person;
-        let still = vote::fills(&person, vote.place, &request, facts)
-            && !same_person
+        let absent = match vote.instead_of {
+            Some(absent) => kernel.one::<Person>(absent).await?,
+            None => None,
+        };
+        // A stand-in's vote is good as long as they are the one who was named, also when the other is back in time.
+        let fills = match (vote.instead_of, &absent) {
+            (None, _) => vote::fills(&person, vote.place, &request, facts),
+            (Some(_), Some(absent)) => {
+                vote::fills_for(&person, absent, vote.place, &request, facts, vote.at)
+                    && vote::may_still_vote(kernel, absent, vote.place, &request, facts)
+            }
+            (Some(_), None) => false,
+        };
+        let still = fills
+            && !vote::is_kept_out(&person, &request, facts)
             && vote::may_still_vote(kernel, &person, vote.place, &request, facts);
         if still {
             facts.expects.push(expect(&person));
+            facts.expects.extend(absent.as_ref().map(expect));
             request.votes.push(vote);
         }
     }
@@ -225,6 +248,7 @@ pub(crate) async fn approve_alone(
         policy_version: request.policy_version.clone(),
         assurance: vote::assurance(caller),
         comment: "there is no second administrator".into(),
+        instead_of: None,
     })?;
     let event = kernel
         .event(now, EventKind::RequestApproved)

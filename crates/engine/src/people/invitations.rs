@@ -181,6 +181,21 @@ pub async fn invitations(
     Ok(end.page(items.collect()))
 }
 
+/// One invitation, without its secret.
+///
+/// # Errors
+/// No such invitation, or the caller may not read it.
+pub async fn invitation(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: InvitationId,
+) -> Result<Revised<InvitationView>, OpError> {
+    authority::may_read(kernel, caller, KIND, &id.to_string(), false).await?;
+    let stored = kernel.must::<Invitation>("invitation", id).await?;
+    let record = view(&stored, kernel.now());
+    Ok(Revised { record, revision: stored.revision, hold: None, log: None, names: Names::new() })
+}
+
 /// A new invitation and its secret, for the commit that writes it.
 pub(crate) fn new_invitation(
     kernel: &Kernel,

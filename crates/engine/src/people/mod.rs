@@ -12,4 +12,5 @@ pub mod reconcile;
 pub mod setup;
 pub mod sign_in;
 pub mod sign_in_providers;
+pub mod stand_ins;
 pub mod teams;

@@ -26,6 +26,8 @@ pub(crate) struct MatterFacts {
     /// Teams none of whose members may.
     pub interested_teams: Vec<TeamId>,
     pub tier: Option<RiskTier>,
+    /// Why it is that tier, in words.
+    pub tier_because: Vec<&'static str>,
     pub environment: String,
     pub context: AskContext,
     /// What votes bind besides the matter: the charter, the template or the policy concerned.
@@ -189,6 +191,7 @@ impl MatterFacts {
             interested: Vec::new(),
             interested_teams: Vec::new(),
             tier: None,
+            tier_because: Vec::new(),
             environment: String::new(),
             context: AskContext::without_identity(matter),
             subject,

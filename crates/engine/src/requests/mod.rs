@@ -4,4 +4,5 @@ pub mod content;
 pub mod eligible;
 pub mod facts;
 pub mod route;
+pub mod stand_in;
 pub mod vote;

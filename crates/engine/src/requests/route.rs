@@ -15,6 +15,7 @@ use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Committed;
+use tenure_core::store::row::Stored;
 
 use crate::kernel::Kernel;
 use crate::kernel::authority::{self, inventory};
@@ -24,6 +25,7 @@ use crate::kernel::notice::{ANSWER, notify};
 use crate::requests::content::content_hash;
 use crate::requests::eligible::{self, Approvers};
 use crate::requests::facts::{MatterFacts, distinct};
+use crate::requests::stand_in;
 
 pub(crate) const MAX_PURPOSE: usize = 1_000;
 
@@ -73,6 +75,8 @@ pub(crate) async fn draft_request(
         policies: answer.policies().to_vec(),
         policy_version: answer.version().to_owned(),
         votes: Vec::new(),
+        before: None,
+        notes: Vec::new(),
         state: RequestState::Open,
         opened_at: now,
         lapses_at: now.plus(kernel.settings.request_open_for),
@@ -209,32 +213,49 @@ pub(crate) fn approve_by_rule(kernel: &Kernel, changeset: &mut Changeset, reques
 }
 
 /// Its approvers are told, and its deadlines begin.
-pub(crate) fn wait_for_votes(kernel: &Kernel, changeset: &mut Changeset, request: &Request, now: Timestamp) {
-    tell_approvers(changeset, request, "A request waits for your answer");
+pub(crate) async fn wait_for_votes(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    request: &Request,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    tell_approvers(kernel, changeset, request, "A request waits for your answer", now).await?;
     changeset.due.push(DueChange::Set(
         DueKind::Request,
         request.id.to_string(),
         now.plus(kernel.settings.request_remind_after).min(request.lapses_at),
     ));
+    Ok(())
 }
 
-/// Has those who may fill its open steps told, through the changeset's last event.
-pub(crate) fn tell_approvers(changeset: &mut Changeset, request: &Request, title: &str) {
-    let (people, roles) = approvers(request);
+/// What somebody wrote, so that it doesn't look like what we say, such as where to answer.
+pub(crate) fn in_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Has those who may fill its open steps told, and who stands in for them, through the changeset's last event.
+pub(crate) async fn tell_approvers(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    request: &Request,
+    title: &str,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    let (mut people, roles) = approvers(request);
+    people.extend(stand_in::standing_in(kernel, request, now).await?.iter().map(|stands_in| stands_in.person));
     if let Some(event) = changeset.events.last_mut() {
-        // In one line: what somebody wrote must not look like what we say, such as where to answer.
-        let purpose = request.purpose.split_whitespace().collect::<Vec<_>>().join(" ");
         let text = format!(
             "{} ({})\nPurpose: {}\nIt lapses at {}.\nAnswer: tenure request show {}",
             request.id,
             request.workflow(),
-            purpose,
+            in_one_line(&request.purpose),
             request.lapses_at,
             request.id
         );
         let answer = serde_json::json!({"request": request.id, "content_hash": request.content_hash, "until": request.lapses_at});
         *event = notify(event.clone().fact(ANSWER, answer), &people, &roles, title, &text);
     }
+    Ok(())
 }
 
 pub(crate) async fn request_view(
@@ -250,6 +271,7 @@ pub(crate) async fn request_view(
         approvers,
         approver_roles: roles,
         request,
+        stand_ins: Vec::new(),
         brief: None,
         revision,
         log: match committed {
@@ -287,18 +309,29 @@ pub(crate) fn approvers(request: &Request) -> (Vec<PersonId>, Vec<Role>) {
     (people, roles)
 }
 
-/// Whether a step is open that somebody fills as they are now, and nothing keeps them out of it. Whether policy lets
-/// them vote is asked when they do.
-pub(crate) fn may_fill(request: &Request, person: &Person) -> bool {
-    let fills = |place: &Place| match place {
+/// Whether a step is open that somebody fills as they are now, by themselves or for one of those who are away and have
+/// named them, and nothing keeps them out of it. Whether policy lets them vote is asked when they do.
+pub(crate) fn may_fill(request: &Request, person: &Person, absent: &[Stored<Person>]) -> bool {
+    let fills_for = |place: Place, absent: &Person| {
+        place.stand_in_holds().is_some_and(|role| person.holds(role))
+            && has_place(request, absent, place)
+            && !request.keeps_out(absent.id)
+            && !request.interested.contains(&absent.id)
+    };
+    let fills =
+        |place: &Place| has_place(request, person, *place) || absent.iter().any(|absent| fills_for(*place, absent));
+    request.state == RequestState::Open
+        && !request.keeps_out(person.id)
+        && request.open_steps().into_iter().flatten().any(fills)
+}
+
+fn has_place(request: &Request, person: &Person, place: Place) -> bool {
+    match place {
         Place::Owner => request.owner == Some(person.id),
         Place::Manager => request.manager == Some(person.id) && person.holds(Role::Manager),
         Place::Security => person.holds(Role::Security),
         Place::Administrator => person.holds(Role::Administrator),
-    };
-    request.state == RequestState::Open
-        && !request.keeps_out(person.id)
-        && request.open_steps().into_iter().flatten().any(fills)
+    }
 }
 
 pub(crate) fn asker(caller: &Caller) -> Asker {
@@ -320,6 +353,18 @@ pub(crate) fn concerns(request: &Request, caller: &Caller) -> bool {
     let person = caller.person_id();
     request.requested_by == asker(caller)
         || (person.is_some() && [request.owner, request.manager, request.matter.person()].contains(&person))
+}
+
+/// The same, also for the stand-in of somebody whom it waits for, and for who voted on it.
+pub(crate) async fn concerns_now(kernel: &Kernel, caller: &Caller, request: &Request) -> Result<bool, OpError> {
+    let has_voted = |person: PersonId| request.votes.iter().any(|vote| vote.by == person);
+    if concerns(request, caller) || caller.person_id().is_some_and(has_voted) {
+        return Ok(true);
+    }
+    if request.state != RequestState::Open {
+        return Ok(false);
+    }
+    Ok(!stand_in::absent(kernel, caller, request, kernel.now()).await?.is_empty())
 }
 
 pub(crate) fn not_open(state: RequestState) -> OpError {

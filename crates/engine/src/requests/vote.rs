@@ -4,10 +4,11 @@
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
 use tenure_core::identity::RiskTier;
-use tenure_core::people::person::{Person, Role};
+use tenure_core::people::person::{Person, PersonClass, Role};
 use tenure_core::policy::{Action, Answer, Attributes, Question, Value};
 use tenure_core::request::{BadVote, Class, Matter, Place, Request, RequestState};
 use tenure_core::store::event_kind::EventKind;
+use tenure_core::store::row::Stored;
 
 use crate::kernel::Kernel;
 use crate::kernel::authority::{self, inventory};
@@ -61,6 +62,9 @@ pub(crate) fn vote_event(
         .fact("assurance", assurance_fact(caller))
         .fact("policies", answer.policies())
         .fact("policy_version", answer.version());
+    if let Some(absent) = request.votes.last().and_then(|vote| vote.instead_of) {
+        event = event.subject(absent).fact("instead_of", absent);
+    }
     match request.requested_by {
         tenure_core::request::Asker::Person(asker) if request.state != RequestState::Open => {
             let text = format!("{} ({}) is {}.", request.id, request.workflow(), request.state.as_str());
@@ -70,7 +74,7 @@ pub(crate) fn vote_event(
     }
 }
 
-/// Whether policy would let somebody vote so today, were their sign-in fresh.
+/// Whether policy would let somebody vote so today, did they fill the place and were their sign-in fresh.
 pub(crate) fn may_still_vote(
     kernel: &Kernel,
     person: &Person,
@@ -78,43 +82,93 @@ pub(crate) fn may_still_vote(
     request: &Request,
     facts: &MatterFacts,
 ) -> bool {
+    let voter = Voter { place, fills: true, same_person: false, fresh: Freshness::supposed() };
     let answer = route::judging_set(kernel, facts).decide(&Question {
         principal: authority::person(person),
         action: Action::Approve,
         resource: inventory("request", request.id, &facts.environment),
-        context: context_of(
-            Voter {
-                place,
-                fills: fills(person, place, request, facts),
-                same_person: false,
-                fresh: Freshness::supposed(),
-            },
-            request,
-            facts,
-        ),
+        context: context_of(voter, request, facts),
     });
     tenure_core::credential::gate::check(&answer).is_ok()
 }
 
-/// The place among the open steps that the caller fills, and the policy's answer.
-pub(crate) fn place_of(
+/// Whether somebody may not approve it, being who asks or gains.
+pub(crate) fn is_kept_out(person: &Person, request: &Request, facts: &MatterFacts) -> bool {
+    facts.keeps_out(person) && !request.single_person
+}
+
+/// How somebody fills a place: by themselves, or for one of those who are away.
+#[derive(Clone, Copy)]
+enum Filling<'a> {
+    Oneself,
+    For(&'a Stored<Person>),
+}
+
+/// The open places that somebody may fill, by themselves before for others.
+fn fillings<'a>(
+    kernel: &Kernel,
+    person: &Person,
+    request: &Request,
+    facts: &MatterFacts,
+    absent: &'a [Stored<Person>],
+    now: Timestamp,
+) -> Vec<(Place, Filling<'a>)> {
+    let places = request.open_steps().into_iter().flatten().copied();
+    let filled = places.filter_map(|place| {
+        if fills(person, place, request, facts) {
+            return Some((place, Filling::Oneself));
+        }
+        // The one who is away could vote themselves, by the policy, too.
+        let stands_in = |absent: &&Stored<Person>| {
+            fills_for(person, absent, place, request, facts, now)
+                && may_still_vote(kernel, absent, place, request, facts)
+        };
+        Some((place, Filling::For(absent.iter().find(stands_in)?)))
+    });
+    filled.collect()
+}
+
+/// Whether the caller could vote on it, were their sign-in fresh.
+pub(crate) fn could_vote(
+    kernel: &Kernel,
+    caller: &Caller,
+    request: &Request,
+    facts: &MatterFacts,
+    absent: &[Stored<Person>],
+    now: Timestamp,
+) -> bool {
+    let Caller::Person { person, .. } = caller else { return false };
+    !is_kept_out(person, request, facts)
+        && fillings(kernel, person, request, facts, absent, now)
+            .iter()
+            .any(|(place, _)| may_still_vote(kernel, person, *place, request, facts))
+}
+
+/// The place that a voter fills, and the policy's answer.
+pub(crate) struct Filled<'a> {
+    pub place: Place,
+    /// Who is away, if it is theirs.
+    pub absent: Option<&'a Stored<Person>>,
+    pub answer: Answer,
+}
+
+/// The place among the open steps that the caller fills, be it for one of those who are away, and the policy's answer.
+pub(crate) fn place_of<'a>(
     kernel: &Kernel,
     caller: &Caller,
     fresh: Freshness,
     request: &Request,
     facts: &MatterFacts,
-) -> Result<(Place, Answer), OpError> {
+    absent: &'a [Stored<Person>],
+    now: Timestamp,
+) -> Result<Filled<'a>, OpError> {
     let Caller::Person { person, .. } = caller else {
         return Err(OpError::because(Reason::NotAllowed, "only a person votes"));
     };
-    let same_person = facts.keeps_out(person) && !request.single_person;
+    let same_person = is_kept_out(person, request, facts);
     let mut denied = None;
-    for place in request.open_steps().into_iter().flatten().copied() {
-        let fills = fills(person, place, request, facts);
-        if !fills {
-            continue;
-        }
-        let voter = Voter { place, fills, same_person, fresh };
+    for (place, filling) in fillings(kernel, person, request, facts, absent, now) {
+        let voter = Voter { place, fills: true, same_person, fresh };
         let context = context_of(voter, request, facts);
         let resource = inventory("request", request.id, &facts.environment);
         match kernel.allow_under(
@@ -130,7 +184,11 @@ pub(crate) fn place_of(
                     return Err(BadVote::SamePerson.into());
                 }
                 allowed_by_proposed(person, request, facts, context)?;
-                return Ok((place, answer));
+                let absent = match filling {
+                    Filling::Oneself => None,
+                    Filling::For(absent) => Some(absent),
+                };
+                return Ok(Filled { place, absent, answer });
             }
             Err(error) => denied = Some(error),
         }
@@ -182,6 +240,25 @@ pub(crate) fn fills(person: &Person, place: Place, request: &Request, facts: &Ma
             Place::Security => person.holds(Role::Security),
             Place::Administrator => person.holds(Role::Administrator),
         }
+}
+
+/// Whether somebody may fill a place for one who was away at a time, as they both are today.
+pub(crate) fn fills_for(
+    stand_in: &Person,
+    absent: &Person,
+    place: Place,
+    request: &Request,
+    facts: &MatterFacts,
+    at: Timestamp,
+) -> bool {
+    // What a third party operates is an employee's to answer for.
+    let is_fit = place != Place::Owner || !facts.context.vendor || stand_in.class == PersonClass::Employee;
+    absent.id != stand_in.id
+        && absent.stand_in_at(at).is_some_and(|named| named.person == stand_in.id)
+        && place.stand_in_holds().is_some_and(|role| stand_in.holds(role))
+        && is_fit
+        && fills(absent, place, request, facts)
+        && !facts.keeps_out(absent)
 }
 
 /// Who votes, as far as it is proven.

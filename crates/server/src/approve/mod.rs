@@ -27,7 +27,7 @@ use crate::contract::page::status_of;
 use crate::contract::query::Path;
 use crate::contract::source::Source;
 use crate::limits::attempts::Attempt;
-use crate::sign_in::browser::{Browser, name};
+use crate::sign_in::browser::Browser;
 
 pub(crate) fn routes(api: Api<App>) -> Api<App> {
     api.page("/approve/{link}", get(show).post(answer))
@@ -60,8 +60,9 @@ async fn asked(app: &App, caller: &Caller, link: &str, status: StatusCode, typed
         Err(error) => return Ok(page::problem(error.into())),
     };
     let names = names_in(app, caller, &approval.request).await?;
+    let person = caller.person().ok_or(OpError::NotFound("approval link"))?;
     let form = VoteForm { action: format!("/approve/{link}"), wrong: typed.wrong, comment: typed.comment };
-    Ok(page::approval(app, status, name(caller), &names, approval, form))
+    Ok(page::approval(app, status, person, &names, approval, form))
 }
 
 /// The answer that a form of the page sends.

@@ -5,7 +5,8 @@ use axum::response::Response;
 use tenure_api::views::Names;
 use tenure_console::door::NoSuchLink;
 use tenure_console::frame::{self, Frame, Place};
-use tenure_console::request::{RequestPage, VoteForm};
+use tenure_console::request::{Noted, RequestPage, VoteForm};
+use tenure_core::people::person::Person;
 use tenure_engine::matters::link::Approval;
 
 use crate::app::App;
@@ -16,14 +17,14 @@ use crate::contract::page::{page, problem_page};
 pub(super) fn approval(
     app: &App,
     status: StatusCode,
-    name: Option<String>,
+    person: &Person,
     names: &Names,
     approval: Approval,
     form: VoteForm,
 ) -> Response {
-    let reader = frame::Reader { name, fresh: true };
+    let reader = frame::Reader { name: person.name.clone(), fresh: true };
     let frame = Frame::new(String::new(), Place::Requests, reader, app.kernel.now());
-    page(status, &RequestPage::new(frame, approval.request, names, approval.reader, form))
+    page(status, &RequestPage::new(frame, approval.request, names, person, form, Noted::default()))
 }
 
 /// The page of a link that leads nowhere; it doesn't say why, which nobody but its person may know.

@@ -4,8 +4,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use tenure_api::views::Revised;
-use tenure_console::directory::{self, Around, Entity};
+use tenure_console::address::Address;
+use tenure_console::directory::{self, Around, Duties, Entity};
+use tenure_core::base::id::PersonId;
 use tenure_core::identity::Identity;
+use tenure_core::identity::transfer::Transfer;
 use tenure_core::inventory::application::Application;
 use tenure_core::inventory::environment::Environment;
 use tenure_core::inventory::resource::Resource;
@@ -13,15 +16,18 @@ use tenure_core::inventory::third_party::{CloudAccount, Vendor};
 use tenure_core::people::person::Person;
 use tenure_core::people::team::Team;
 use tenure_core::request::review::Review;
+use tenure_core::request::{Request, Voter};
 use tenure_core::store::term::Term;
+use tenure_engine::access::transfers;
 use tenure_engine::identities::registration;
 use tenure_engine::kernel::authority;
+use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::query::{ListAsk, MAX_PAGE};
-use tenure_engine::matters::reviews;
+use tenure_engine::matters::{request, reviews};
 
 use crate::app::App;
 use crate::caller::named::{self, Addressed, listed_names, names_in};
-use crate::console::reader::{Asked, Reader, Shown, counted};
+use crate::console::reader::{Asked, Reader, Refusal, Shown, counted};
 use crate::contract::api::Api;
 use crate::contract::list::Filtered;
 use crate::contract::page::page;
@@ -52,8 +58,8 @@ trait Belongings {
     /// Its identities.
     fn identities(&self) -> Option<Term<Identity>>;
 
-    /// The reviews that it answers.
-    fn reviews(&self) -> Option<Term<Review>> {
+    /// The person whose duties are told.
+    fn person(&self) -> Option<PersonId> {
         None
     }
 }
@@ -63,8 +69,8 @@ impl Belongings for Person {
         Some(Identity::OWNER.of(self.id))
     }
 
-    fn reviews(&self) -> Option<Term<Review>> {
-        Some(Review::REVIEWER.of(self.id))
+    fn person(&self) -> Option<PersonId> {
+        Some(self.id)
     }
 }
 
@@ -122,18 +128,61 @@ async fn one<T: Entity + Addressed + Belongings>(
         Some(theirs) => {
             let ask = ListAsk { filters: vec![theirs], limit: Some(NAMED), ..ListAsk::default() };
             let identities = counted!(ask, |ask| registration::identities(kernel, caller, ask))?;
-            let reviews = match record.record.reviews().filter(|_| authority::reads_all(kernel, caller, "review")) {
-                Some(theirs) => {
-                    let ask = ListAsk { filters: vec![theirs], limit: Some(MAX_PAGE), ..ListAsk::default() };
-                    reviews::reviews(kernel, caller, ask).await?.items
-                }
-                None => Vec::new(),
+            let duties = match record.record.person() {
+                Some(person) => duties(&app, &reader, person).await?,
+                None => None,
             };
-            Some(Around { identities, reviews })
+            Some(Around { identities, duties })
         }
         None => None,
     };
     let seen = (&record, around.as_ref().map(|around| &around.identities));
     let names = names_in(&app, &reader.caller, &seen).await?;
-    Ok(page(StatusCode::OK, &directory::page(reader.frame("", T::PLACE), &record, around, &names)))
+    let person = caller.person().ok_or(OpError::NotFound("person"))?;
+    Ok(page(StatusCode::OK, &directory::page(reader.frame("", T::PLACE), &record, around, &names, person)))
+}
+
+/// What somebody answers for, and what waits for them; for themselves, and for whoever may read all of it.
+async fn duties(app: &App, reader: &Reader, person: PersonId) -> Result<Option<Duties>, Refusal> {
+    let (kernel, caller) = (&app.kernel, &reader.caller);
+    let reads = |kind: &str| authority::reads_all(kernel, caller, kind);
+    if person != reader.person && !["review", "transfer", "request"].into_iter().all(reads) {
+        return Ok(None);
+    }
+    let theirs = ListAsk { filters: vec![Review::REVIEWER.of(person)], limit: Some(MAX_PAGE), ..ListAsk::default() };
+    let reviews = reviews::reviews(kernel, caller, theirs).await?;
+    let offered =
+        ListAsk { filters: vec![Transfer::OFFERED_TO.of(person)], limit: Some(MAX_PAGE), ..ListAsk::default() };
+    let transfers = transfers::transfers(kernel, caller, offered).await?;
+    let votes = match person == reader.person {
+        true => request::waiting_votes(kernel, caller, None, Some(MAX_PAGE)).await?,
+        false => {
+            let theirs = vec![Request::WAITS_FOR.of(Voter::Person(person))];
+            request::requests(kernel, caller, ListAsk { filters: theirs, limit: Some(MAX_PAGE), ..ListAsk::default() })
+                .await?
+        }
+    };
+    let mut owns = Vec::new();
+    let (applications, vendors) = (Application::OWNER.of(person), Vendor::OWNER.of(person));
+    owns.extend(owned::<Application>(app, reader, person, applications).await?);
+    owns.extend(owned::<Vendor>(app, reader, person, vendors).await?);
+    let more = votes.next.is_some() || reviews.next.is_some() || transfers.next.is_some();
+    Ok(Some(Duties { owns, reviews: reviews.items, transfers: transfers.items, votes: votes.items, more }))
+}
+
+/// How many records of a sort are somebody's, where the reader may read all of them.
+async fn owned<T: Entity + Addressed>(
+    app: &App,
+    reader: &Reader,
+    person: PersonId,
+    theirs: Term<T>,
+) -> Result<Option<(&'static str, u64, Address)>, Refusal> {
+    if !authority::reads_all(&app.kernel, &reader.caller, T::NAME) {
+        return Ok(None);
+    }
+    let ask = ListAsk { filters: vec![theirs], limit: Some(MAX_PAGE), ..ListAsk::default() };
+    let found = counted!(ask, |ask| app.kernel.list::<T>(&reader.caller, ask))?;
+    let count = found.count.unwrap_or(found.items.len() as u64);
+    let to = Address::new(T::PATH).with("owner", person.to_string());
+    Ok((count > 0).then_some((T::TITLE, count, to)))
 }

@@ -1,4 +1,4 @@
-//! The log, and the policy set in force.
+//! The log.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -10,15 +10,12 @@ use tenure_api::pages::is_id;
 use tenure_console::address::Address;
 use tenure_console::frame::Place;
 use tenure_console::log::{EntryPage, LogPage};
-use tenure_console::policy::PolicyPage;
 use tenure_console::text;
 use tenure_core::identity::Identity;
 use tenure_core::store::row::Position;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::names::Named as _;
-use tenure_engine::kernel::query::ListAsk;
 use tenure_engine::log::{reading, timeline};
-use tenure_engine::matters::policies;
 
 use crate::app::App;
 use crate::caller::named::{meant, names_in};
@@ -32,7 +29,7 @@ use crate::contract::query::{Path, Query};
 const ENTRIES: u16 = 50;
 
 pub(super) fn routes(api: Api<App>) -> Api<App> {
-    api.page("/log", get(log)).page("/log/{index}", get(entry)).page("/policy", get(policy))
+    api.page("/log", get(log)).page("/log/{index}", get(entry))
 }
 
 #[derive(Deserialize, schemars::JsonSchema)]
@@ -111,12 +108,4 @@ async fn entry(State(app): State<App>, reader: Reader, Path(index): Path<String>
     let names = names_in(&app, &reader.caller, &event).await?;
     let title = text::sentence(&text::plain(&event.kind.replace('.', " ")));
     Ok(page(StatusCode::OK, &EntryPage::new(reader.frame(title, Place::Log), event, &names, proof)))
-}
-
-async fn policy(State(app): State<App>, reader: Reader) -> Shown {
-    let in_force = policies::policy_in_force(&app.kernel, &reader.caller).await?;
-    let sets = policies::policy_sets(&app.kernel, &reader.caller, ListAsk::default()).await?;
-    let names = names_in(&app, &reader.caller, &sets).await?;
-    let frame = reader.frame(text::POLICY, Place::Policy);
-    Ok(page(StatusCode::OK, &PolicyPage::new(frame, in_force, &sets, &names)))
 }

@@ -58,9 +58,9 @@ enum Making {
 const COVERAGES: [&str; 3] =
     [Coverage::JustInTime.as_str(), Coverage::RoleBased.as_str(), Coverage::Privileged.as_str()];
 /// How credentials are checked at a resource.
-const CHECKS: [&str; 2] = ["online", "offline"];
+pub(super) const CHECKS: [&str; 2] = ["online", "offline"];
 /// What an environment counts as.
-const PRODUCTION: [&str; 2] = ["not_production", "production"];
+pub(super) const PRODUCTION: [&str; 2] = ["not_production", "production"];
 
 impl Making {
     const fn place(self) -> Place {
@@ -359,6 +359,15 @@ pub(super) fn span(field: &str, text: &str) -> Result<Span, OpError> {
 
 /// A day as a browser's form says it: its end, in UTC.
 pub(super) fn day(field: &str, text: &str) -> Result<Timestamp, OpError> {
-    let end = format!("{text}T23:59:59Z").parse();
-    end.map_err(|_| OpError::field(field, "time_malformed", "name a day, such as 2027-03-31"))
+    time_of(field, text, "23:59:59")
+}
+
+/// The beginning of a day, in UTC.
+pub(super) fn morning(field: &str, text: &str) -> Result<Timestamp, OpError> {
+    time_of(field, text, "00:00:00")
+}
+
+fn time_of(field: &str, day: &str, time: &str) -> Result<Timestamp, OpError> {
+    let at = format!("{day}T{time}Z").parse();
+    at.map_err(|_| OpError::field(field, "time_malformed", "name a day, such as 2027-03-31"))
 }

@@ -5,19 +5,28 @@
 //! is sent to the page's own address or to one below it, and leads to a page by 303; what was wrong with it comes back
 //! with everything that was typed.
 
+mod access;
+mod agents;
 mod asset;
 mod deeds;
 mod directory;
+mod editing;
+mod holds;
 mod home;
 mod identities;
+mod leaving;
 mod live;
 mod log;
 mod making;
+mod policy;
 mod reader;
 mod receipts;
 mod requests;
 mod several;
+mod signals;
+mod stand_in;
 mod stop;
+mod system;
 mod targets;
 mod watch;
 
@@ -43,6 +52,15 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         watch::routes,
         directory::routes,
         targets::routes,
+        stand_in::routes,
+        holds::routes,
+        editing::routes,
+        leaving::routes,
+        signals::routes,
+        access::routes,
+        agents::routes,
+        policy::routes,
+        system::routes,
         log::routes,
     ];
     rooms.into_iter().fold(api, |api, routes| routes(api))

@@ -13,6 +13,7 @@ use tenure_console::text;
 use tenure_core::base::id::PersonId;
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
+use tenure_core::people::person::Role;
 use tenure_core::store::document::Order;
 use tenure_core::store::row::{Record, RowKind};
 use tenure_engine::kernel::caller::Caller;
@@ -45,6 +46,11 @@ impl Reader {
         let person = caller.person_id().ok_or(OpError::NotFound("page for software: ask the API, under /v1"))?;
         let called = frame::Reader { name: name(&caller), fresh: sign_in::me(&app.kernel, &caller).fresh };
         Ok(Self { person, now: app.kernel.now(), called, caller })
+    }
+
+    /// Whether they hold a role: pages offer nobody what would be refused to them.
+    pub(crate) fn holds(&self, role: Role) -> bool {
+        self.caller.person().is_some_and(|person| person.holds(role))
     }
 
     /// The frame of a page that they read.
@@ -161,6 +167,15 @@ impl Sent {
     /// where what is wrong is shown with everything that was typed.
     pub(crate) fn checked(&self) -> Result<(), Failure> {
         check_fields(&self.fields)
+    }
+
+    /// Does what the form asks for, once its text was checked.
+    pub(crate) async fn done<T, E: Into<Failure>>(
+        &self,
+        deed: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Failure> {
+        self.checked()?;
+        Box::pin(deed).await.map_err(Into::into)
     }
 
     /// A field, without space around it; nothing if it was left empty.

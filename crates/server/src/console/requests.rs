@@ -3,16 +3,16 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
-use axum::routing::get;
-use tenure_api::request::NewVote;
+use axum::routing::{get, post};
+use tenure_api::request::{NewNote, NewVote};
 use tenure_console::address::Address;
 use tenure_console::frame::Place;
-use tenure_console::request::{RequestPage, VoteForm};
+use tenure_console::request::{Noted, RequestPage, VoteForm};
 use tenure_console::{requests, text};
 use tenure_core::base::id::RequestId;
 use tenure_core::request::Request;
 use tenure_engine::kernel::error::OpError;
-use tenure_engine::matters::{request, votes};
+use tenure_engine::matters::{notes, request, votes};
 
 use crate::app::App;
 use crate::caller::named::{listed_names, names_in};
@@ -24,7 +24,10 @@ use crate::contract::query::{Paging, Path, Query};
 use crate::contract::reply::id;
 
 pub(super) fn routes(api: Api<App>) -> Api<App> {
-    api.page("/requests", get(list)).page("/waiting", get(waiting)).page("/requests/{id}", get(one).post(vote))
+    api.page("/requests", get(list))
+        .page("/waiting", get(waiting))
+        .page("/requests/{id}", get(one).post(vote))
+        .page("/requests/{id}/notes", post(note))
 }
 
 async fn list(State(app): State<App>, asked: Asked<Request>) -> Shown {
@@ -53,8 +56,7 @@ async fn waiting(State(app): State<App>, reader: Reader, asked: Result<Query<Pag
 
 async fn one(State(app): State<App>, reader: Reader, Path(which): Path<String>) -> Shown {
     let which = id(&which, "request")?;
-    let form = VoteForm { action: address(which), wrong: None, comment: String::new() };
-    Ok(page(StatusCode::OK, &sheet(&app, &reader, which, form).await?))
+    Ok(page(StatusCode::OK, &sheet(&app, &reader, which, empty(which), Noted::default()).await?))
 }
 
 /// Votes, for what the page showed: its content hash comes with the vote.
@@ -71,7 +73,29 @@ async fn vote(State(app): State<App>, Path(which): Path<String>, sent: Sent) -> 
     };
     let status = status_of(&failure);
     let form = VoteForm { action: address(which), wrong: Some((*failure.0).into()), comment };
-    Ok(page(status, &sheet(&app, reader, which, form).await?))
+    Ok(page(status, &sheet(&app, reader, which, form, Noted::default()).await?))
+}
+
+/// Asks back, or answers.
+async fn note(State(app): State<App>, Path(which): Path<String>, sent: Sent) -> Shown {
+    let (reader, which) = (&sent.reader, id(&which, "request")?);
+    // Whoever may not read it learns here that they may not, and nothing else.
+    Box::pin(request::request(&app.kernel, &reader.caller, which)).await?;
+    let text = sent.text("text");
+    let ask = NewNote { text: text.clone() };
+    match sent.done(notes::write_note(&app.kernel, &reader.caller, which, ask)).await {
+        Ok(_) => Ok(Redirect::to(&format!("{}#history", address(which))).into_response()),
+        Err(failure) => {
+            let status = status_of(&failure);
+            let noted = Noted { wrong: Some((*failure.0).into()), text };
+            Ok(page(status, &sheet(&app, reader, which, empty(which), noted).await?))
+        }
+    }
+}
+
+/// The form of a vote into which nothing was typed yet.
+fn empty(which: RequestId) -> VoteForm {
+    VoteForm { action: address(which), wrong: None, comment: String::new() }
 }
 
 async fn voted(app: &App, sent: &Sent, which: RequestId, ask: NewVote) -> Result<(), Failure> {
@@ -90,10 +114,12 @@ async fn sheet(
     reader: &Reader,
     which: RequestId,
     form: VoteForm,
+    noted: Noted,
 ) -> Result<RequestPage, crate::console::reader::Refusal> {
     let view = Box::pin(request::request(&app.kernel, &reader.caller, which)).await?;
     let names = names_in(app, &reader.caller, &view).await?;
-    Ok(RequestPage::new(reader.frame("", Place::Requests), view, &names, reader.person, form))
+    let person = reader.caller.person().ok_or(OpError::NotFound("person"))?;
+    Ok(RequestPage::new(reader.frame("", Place::Requests), view, &names, person, form, noted))
 }
 
 fn address(request: RequestId) -> String {

@@ -18,6 +18,7 @@ use tenure_console::records::Named;
 use tenure_console::sheet::{Button, Choice, Field, Form, Sheet, SheetPage};
 use tenure_console::stop::{Found, StopPage, identity_table};
 use tenure_console::text;
+use tenure_core::credential::receipt::Target;
 use tenure_core::identity::{Identity, IdentityState};
 use tenure_core::inventory::application::Application;
 use tenure_core::inventory::environment::Environment;
@@ -170,6 +171,19 @@ struct Scope {
     kind: &'static str,
     id: String,
     of_it: Option<Term<Identity>>,
+}
+
+/// The scope of a sort that a text names, by id or by name.
+pub(super) async fn scope_of(
+    app: &App,
+    reader: &Reader,
+    kind: &str,
+    text: &str,
+) -> Result<tenure_core::identity::scope::Scope, Failure> {
+    match Target::from(Scope::of(app, reader, kind, text).await?.target) {
+        Target::Scope(scope) => Ok(scope),
+        Target::Credential(_) => Err(OpError::NotFound("sort of thing that is held").into()),
+    }
 }
 
 impl Scope {

@@ -7,17 +7,20 @@ use axum::routing::get;
 use tenure_api::findings::Resolve;
 use tenure_api::people::NewOffer;
 use tenure_api::person_access::ReviewCompleted;
+use tenure_api::removals::{ConfirmRemoval, NewRemoval};
+use tenure_api::views::{Names, Revised};
 use tenure_console::address::Address;
 use tenure_console::frame::Place;
 use tenure_console::text;
-use tenure_console::watch::{self, Typed};
+use tenure_console::watch::{self, Raising, Typed};
 use tenure_core::base::id::{FindingId, ReviewId, TransferId};
 use tenure_core::finding::Finding;
 use tenure_core::identity::transfer::Transfer;
-use tenure_core::people::person::Person;
+use tenure_core::people::person::{Person, Role};
 use tenure_core::request::exception::Exception;
 use tenure_core::request::review::{Review, ReviewAnswer};
 use tenure_core::signal::removal::Removal;
+use tenure_core::signal::{SignalSubject, SubjectKind};
 use tenure_engine::access::transfers;
 use tenure_engine::endings::removals;
 use tenure_engine::identities::findings;
@@ -43,7 +46,8 @@ pub(super) fn routes(api: Api<App>) -> Api<App> {
         .page("/transfers", get(transfer_list))
         .page("/transfers/{id}", get(transfer).post(take))
         .page("/removals", get(removal_list))
-        .page("/removals/{id}", get(removal))
+        .page("/removals/new", get(raise_form).post(raise))
+        .page("/removals/{id}", get(removal).post(settle))
 }
 
 /// Why a form was not carried out, with what was typed; nothing if it was.
@@ -202,7 +206,91 @@ async fn removal_list(State(app): State<App>, asked: Asked<Removal>) -> Shown {
 }
 
 async fn removal(State(app): State<App>, reader: Reader, Path(which): Path<String>) -> Shown {
-    let view = removals::removal(&app.kernel, &reader.caller, id(&which, "removal")?).await?;
-    let names = names_in(&app, &reader.caller, &view).await?;
-    Ok(page(StatusCode::OK, &watch::removal(reader.frame("", Place::Removals), &view.record, &names)))
+    removal_page(&app, &reader, &which, StatusCode::OK, Typed::default()).await
+}
+
+async fn removal_page(app: &App, reader: &Reader, which: &str, status: StatusCode, typed: Typed) -> Shown {
+    let view = removals::removal(&app.kernel, &reader.caller, id(which, "removal")?).await?;
+    let names = names_in(app, &reader.caller, &view).await?;
+    let frame = reader.frame("", Place::Removals);
+    Ok(page(status, &watch::removal(frame, &view.record, &names, reader.holds(Role::Security), typed)))
+}
+
+/// Confirms exactly what the page showed, or lets it go.
+async fn settle(State(app): State<App>, Path(which): Path<String>, sent: Sent) -> Shown {
+    let (reader, comment) = (&sent.reader, sent.text("comment"));
+    let (kernel, caller) = (&app.kernel, &reader.caller);
+    let removal = id(&which, "removal")?;
+    // Whoever may not read it learns here that they may not, and nothing else.
+    removals::removal(kernel, caller, removal).await?;
+    let done = sent.done(async {
+        match sent.text("decision").as_str() {
+            "confirm" => {
+                let ask = ConfirmRemoval { digest: sent.text("digest") };
+                removals::confirm_removal(kernel, caller, removal, ask).await
+            }
+            "release" => removals::release_removal(kernel, caller, removal, comment.clone()).await,
+            _ => Err(OpError::field("decision", "value_unknown", "it takes `confirm` or `release`")),
+        }
+    });
+    match refused(done.await.map(drop), comment) {
+        None => back_to("/removals", removal),
+        Some((status, typed)) => removal_page(&app, reader, &which, status, typed).await,
+    }
+}
+
+async fn raise_form(reader: Reader) -> Shown {
+    let frame = reader.frame("", Place::Removals);
+    Ok(page(StatusCode::OK, &watch::raising(frame, None, &Names::new(), Raising::default())))
+}
+
+/// Says what the end of something would do, or does exactly that.
+async fn raise(State(app): State<App>, sent: Sent) -> Shown {
+    let (reader, text) = (&sent.reader, |name| sent.text(name));
+    let typed = Raising { kind: text("kind"), subject: text("subject"), reason: text("reason"), wrong: None };
+    let dry_run = text("decision") != "do";
+    match sent.done(raised(&app, reader, &typed, dry_run, text("expect"))).await {
+        Ok(view) if dry_run => {
+            let names = names_in(&app, &reader.caller, &view).await?;
+            let frame = reader.frame("", Place::Removals);
+            Ok(page(StatusCode::OK, &watch::raising(frame, Some(&view.record), &names, typed)))
+        }
+        Ok(view) => back_to("/removals", view.record.id),
+        Err(failure) => {
+            let status = status_of(&failure);
+            let typed = Raising { wrong: Some((*failure.0).into()), ..typed };
+            let frame = reader.frame("", Place::Removals);
+            Ok(page(status, &watch::raising(frame, None, &Names::new(), typed)))
+        }
+    }
+}
+
+async fn raised(
+    app: &App,
+    reader: &Reader,
+    typed: &Raising,
+    dry_run: bool,
+    expect: String,
+) -> Result<Revised<Removal>, Failure> {
+    if !dry_run && expect.is_empty() {
+        return Err(OpError::field("expect", "plan_not_seen", "look first at what it would do").into());
+    }
+    let kind = match typed.kind.as_str() {
+        "application" => SubjectKind::Application,
+        "vendor" => SubjectKind::Vendor,
+        "cloud_account" => SubjectKind::CloudAccount,
+        "need" => SubjectKind::Need,
+        "repository" => SubjectKind::Repository,
+        "workload" => SubjectKind::Workload,
+        "identity" => SubjectKind::Identity,
+        _ => return Err(OpError::field("kind", "value_unknown", "choose one of the sorts").into()),
+    };
+    let ask = NewRemoval {
+        subject: SignalSubject { kind, id: typed.subject.clone() },
+        kind: None,
+        reason: typed.reason.clone(),
+        dry_run,
+        expect: Some(expect).filter(|_| !dry_run),
+    };
+    Ok(removals::raise_removal(&app.kernel, &reader.caller, ask).await?)
 }

@@ -30,7 +30,7 @@ use tenure_core::inventory::resource::Resource;
 use tenure_core::inventory::third_party::{CloudAccount, DataDomain, Need, Standing, Vendor};
 use tenure_core::people::difference::Difference;
 use tenure_core::people::person::{Person, PersonClass, PersonState, Role};
-use tenure_core::people::person_grant::Package;
+use tenure_core::people::person_grant::{Package, PersonGrant, PersonGrantState};
 use tenure_core::people::sign_in::Invitation;
 use tenure_core::people::team::Team;
 use tenure_core::policy::set::{PolicySet, PolicySetState};
@@ -332,6 +332,7 @@ filters! {
     Receipt { TARGET: target }
     Template { OF_KIND: word::<Kind> }
     Package {}
+    PersonGrant { STATE: word::<PersonGrantState>, PERSON: id::<PersonId>, RESOURCE: id::<ResourceId> }
     Request {
         STATE: word::<RequestState>, TYPE: matter, CLASS: word::<Class>, IDENTITY: id::<IdentityId>, PERSON: id::<PersonId>,
         REQUESTER: asker,

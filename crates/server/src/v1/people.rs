@@ -4,8 +4,8 @@ use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, header};
 use serde::Deserialize;
 use tenure_api::people::{
-    Departure, FeedFormat, ImportPeople, ImportReport, NewDecision, NewDeparture, NewPerson, NewRoles, NewTeam,
-    PersonChange, PersonMade,
+    Departure, FeedFormat, ImportPeople, ImportReport, NewDecision, NewDeparture, NewPerson, NewRoles, NewStandIn,
+    NewTeam, PersonChange, PersonMade,
 };
 use tenure_api::request::RequestView;
 use tenure_api::requests::{Because, ResumePerson};
@@ -15,7 +15,7 @@ use tenure_core::people::person::Person;
 use tenure_core::people::team::Team;
 use tenure_engine::access::{departures, import};
 use tenure_engine::matters::roles;
-use tenure_engine::people::person;
+use tenure_engine::people::{person, stand_ins};
 
 use crate::app::App;
 use crate::caller::named::{get, meant};
@@ -41,6 +41,8 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         .post("/v1/people/{id}/resume", "Resumes a person.", resume)
         .post("/v1/people/{id}/depart", "Records that a person leaves, and hands over what they own.", depart)
         .post("/v1/people/{id}/erase", "Erases what is personal of a person who has left.", erase)
+        .put("/v1/people/{id}/stand-in", "Names who votes in one's own place while one is away.", name_stand_in)
+        .post("/v1/people/{id}/end-stand-in", "Ends that somebody stands in for oneself.", end_stand_in)
         .post("/v1/teams", "Makes a team.", create_team)
         .get("/v1/teams", "Lists teams.", teams)
         .get("/v1/teams/{id}", "Shows a team.", team)
@@ -113,6 +115,23 @@ async fn erase(
     Path(person): Path<String>,
 ) -> Reply<Revised<Person>> {
     ok(departures::erase_person(&app.kernel, &caller, meant::<Person>(&app, &caller, &person).await?).await?)
+}
+
+async fn name_stand_in(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(person): Path<String>,
+    Body(ask): Body<NewStandIn>,
+) -> Reply<Revised<Person>> {
+    ok(stand_ins::name_stand_in(&app.kernel, &caller, meant::<Person>(&app, &caller, &person).await?, ask).await?)
+}
+
+async fn end_stand_in(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(person): Path<String>,
+) -> Reply<Revised<Person>> {
+    ok(stand_ins::end_stand_in(&app.kernel, &caller, meant::<Person>(&app, &caller, &person).await?).await?)
 }
 
 /// What stands in the address of an import; a feed as `text/csv` says everything there.

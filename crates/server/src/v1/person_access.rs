@@ -24,6 +24,7 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         .put("/v1/packages/{name}", "Sets an access package.", put_package)
         .get("/v1/packages/{name}", "Shows an access package.", package)
         .get("/v1/people/{id}/access", "Shows what a person may do, and why.", access)
+        .get("/v1/person-grants", "Lists what people hold for a while.", grants)
         .post("/v1/person-grants/{id}/revoke", "Revokes a grant of a person's.", revoke)
 }
 
@@ -59,6 +60,14 @@ async fn access(
     Path(person): Path<String>,
 ) -> Reply<PersonAccessReport> {
     ok(report::person_access(&app.kernel, &caller, meant::<Person>(&app, &caller, &person).await?).await?)
+}
+
+async fn grants(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    list: List<PersonGrant>,
+) -> Reply<Page<Revised<PersonGrant>>> {
+    ok(app.kernel.list::<PersonGrant>(&caller, list.ask).await?)
 }
 
 async fn revoke(

@@ -5,12 +5,12 @@ use std::time::Duration;
 use axum::extract::State;
 use serde::Serialize;
 use tenure_api::policies::{NewPolicySet, PolicyInForceView};
-use tenure_api::request::{Amendment, NewRequest, NewVote, RequestView};
+use tenure_api::request::{Amendment, NewNote, NewRequest, NewVote, RequestView};
 use tenure_api::views::{Page, Revised};
 use tenure_core::policy::set::PolicySet;
 use tenure_core::request::Request;
 use tenure_engine::kernel::error::OpError;
-use tenure_engine::matters::{policies, request, votes};
+use tenure_engine::matters::{notes, policies, request, votes};
 use tenure_policy::{PolicyReview, Solver};
 
 use crate::app::App;
@@ -32,6 +32,7 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         .put("/v1/requests/{id}", "Amends an open request; votes on what it was before lapse.", amend)
         .post("/v1/requests/{id}/approve", "Approves a request.", approve)
         .post("/v1/requests/{id}/deny", "Denies a request.", deny)
+        .post("/v1/requests/{id}/notes", "Asks back about an open request, or answers what was asked back.", note)
         .post("/v1/requests/{id}/withdraw", "Withdraws a request.", withdraw)
         .get("/v1/policy", "Shows the policy set in force.", policy)
         .post("/v1/policies", "Proposes a policy set; another administrator puts it in force.", propose)
@@ -84,6 +85,15 @@ async fn deny(
     Body(ask): Body<NewVote>,
 ) -> Reply<RequestView> {
     ok(votes::vote(&app.kernel, &caller, id(&request, "request")?, false, ask).await?)
+}
+
+async fn note(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(request): Path<String>,
+    Body(ask): Body<NewNote>,
+) -> Reply<RequestView> {
+    ok(notes::write_note(&app.kernel, &caller, id(&request, "request")?, ask).await?)
 }
 
 async fn withdraw(

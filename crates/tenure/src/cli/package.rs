@@ -8,6 +8,7 @@ use tenure_client::ListQuery;
 use tenure_core::base::id::{PersonGrantId, PersonId};
 
 use super::context::{Context, read_json, revision_if_any};
+use super::directory::filtered;
 use super::output::{Column, Paging};
 
 const PACKAGES: &[Column] =
@@ -21,6 +22,16 @@ const HELD: &[Column] = &[
     ("UNTIL", "/until"),
     ("STATE", "/state"),
     ("LIVE", "/live"),
+];
+
+const GRANTS: &[Column] = &[
+    ("GRANT", "/id"),
+    ("PERSON", "/person"),
+    ("RESOURCE", "/entitlement/resource"),
+    ("ACTIONS", "/entitlement/actions"),
+    ("STATE", "/state"),
+    ("UNTIL", "/ends_at"),
+    ("REVIEW BY", "/review_by"),
 ];
 
 /// Packages of access that people in a role need. A package confers nothing until a request for it is approved.
@@ -51,6 +62,17 @@ pub enum Package {
         #[arg(long)]
         revision: Option<u64>,
     },
+    /// Lists what people hold for a while, by a package or by itself.
+    Grants {
+        /// Only in this state: scheduled, live, expired, revoked.
+        #[arg(long)]
+        state: Option<String>,
+        /// Only this person's.
+        #[arg(long)]
+        person: Option<PersonId>,
+        #[command(flatten)]
+        paging: Paging,
+    },
     /// Lists packages.
     List {
         #[command(flatten)]
@@ -73,6 +95,10 @@ impl Package {
                 ask.purpose = purpose.or(ask.purpose);
                 let revision = revision_if_any(revision, client.package(&name)).await?;
                 context.out.edited(&client.put_package(&name, revision, &ask).await?)
+            }
+            Self::Grants { state, person, paging } => {
+                let filters = filtered([("state", state), ("person", person.map(|id| id.to_string()))]);
+                context.out.list(&paging, filters, GRANTS, async |query| client.person_grants(&query).await).await
             }
             Self::List { paging } => {
                 context.out.list(&paging, ListQuery::new(), PACKAGES, async |query| client.packages(&query).await).await

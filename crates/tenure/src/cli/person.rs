@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use tenure_api::people::{
-    ClassName, FeedFormat, ImportOutcome, ImportPeople, NewDecision, NewDeparture, NewPerson, NewRoles, NewTeam,
-    PersonChange,
+    ClassName, FeedFormat, ImportOutcome, ImportPeople, NewDecision, NewDeparture, NewPerson, NewRoles, NewStandIn,
+    NewTeam, PersonChange,
 };
 use tenure_api::requests::{NewOperatorToken, ResumePerson};
 use tenure_core::base::id::{DifferenceId, OperatorTokenId, PersonId, TeamId};
@@ -63,6 +63,7 @@ Examples:
   tenure person import --source hr --complete --dry-run people.csv
   tenure person depart per_… --reason \"left the company\" --dry-run
   tenure person depart per_… --reason \"left the company\"
+  tenure person away --to grace@example.com --until 2027-01-07T08:00:00Z
   tenure person token per_… --ttl 8h --out grace.token")]
 pub enum Person {
     Create(Box<Create>),
@@ -96,6 +97,20 @@ pub enum Person {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Names who votes in your place while you are away; needs a fresh sign-in.
+    Away {
+        /// Who stands in.
+        #[arg(long)]
+        to: PersonId,
+        /// From when; at once if not given.
+        #[arg(long, value_name = "TIME")]
+        from: Option<Timestamp>,
+        /// Until when: at most 90 days later.
+        #[arg(long, value_name = "TIME")]
+        until: Timestamp,
+    },
+    /// You are back: nobody stands in for you any more.
+    Back,
     Import(Import),
     List(List),
     /// Shows a person.
@@ -159,6 +174,14 @@ impl Person {
                 eprintln!("hint: what they answered for: tenure transfer list --from {}", step.id);
                 context.out.record(&gone)
             }
+            Self::Away { to, from, until } => {
+                let me = oneself(&client).await?;
+                context.out.record(&client.name_stand_in(me, &NewStandIn { person: to, from, until }).await?)
+            }
+            Self::Back => {
+                let me = oneself(&client).await?;
+                context.out.record(&client.end_stand_in(me).await?)
+            }
             Self::Import(import) => import.run(context).await,
             Self::List(list) => list.run(context).await,
             Self::Show { id } => context.out.record(&client.person(id).await?),
@@ -170,6 +193,12 @@ impl Person {
             Self::RevokeToken { token_id } => context.out.record(&client.revoke_operator_token(token_id).await?),
         }
     }
+}
+
+/// Who calls, if it is a person.
+async fn oneself(client: &tenure_client::Client) -> anyhow::Result<PersonId> {
+    let me = client.me().await?.person;
+    Ok(me.ok_or_else(|| Failure::usage("software stands in for nobody: call as a person"))?.id)
 }
 
 /// Makes a person.

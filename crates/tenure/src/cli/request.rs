@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use tenure_api::request::{Amendment, NewRequest, NewVote, RequestView};
+use tenure_api::request::{Amendment, NewNote, NewRequest, NewVote, RequestView};
 use tenure_core::base::id::{IdentityId, PersonId, RequestId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::identity::CharterDraft;
 use tenure_core::inventory::entitlement::Entitlement;
-use tenure_core::request::Matter;
+use tenure_core::request::{Asker, Matter, NoteKind};
 
 use super::context::{Context, ask, read_json, today};
 use super::directory::filtered;
@@ -40,6 +40,7 @@ Examples:
   tenure request show req_…
   tenure request approve req_… --comment \"agreed with the team\"
   tenure request approve req_… --content-hash v2:sha256:… --comment \"agreed\"      by a script
+  tenure request note req_… --text \"until when does the repair take?\"
   tenure request deny req_… --comment \"use the staging copy\"")]
 pub enum Request {
     /// Asks for something by a file: JSON as `POST /v1/requests` takes it.
@@ -176,6 +177,15 @@ pub enum Request {
         #[arg(long)]
         comment: String,
     },
+    /// Asks back about a request that you may vote on, or answers what was asked about yours: votes stand, and its clock
+    /// runs on.
+    Note {
+        /// The request.
+        id: RequestId,
+        /// The question, or the answer.
+        #[arg(long)]
+        text: String,
+    },
     /// Takes your request back.
     Withdraw {
         /// The request.
@@ -275,6 +285,11 @@ impl Request {
                 let content_hash = voted_on(context, &client, id, content_hash, "Deny this").await?;
                 answered(context, client.deny(id, &NewVote { content_hash, comment }).await?)
             }
+            Self::Note { id, text } => {
+                let view = client.write_note(id, &NewNote { text }).await?;
+                eprintln!("{} is {}; whom it is for is told", view.request.id, view.request.state.as_str());
+                context.out.record(&view)
+            }
             Self::Withdraw { id } => answered(context, client.withdraw(id).await?),
             Self::Amend { id, file, purpose } => {
                 let matter = file.map(|file| read_json::<Matter>(&file)).transpose()?;
@@ -323,7 +338,10 @@ fn read(context: &Context, view: &RequestView) -> String {
     };
     let people = view.approvers.iter().map(|person| named(*person));
     let roles = view.approver_roles.iter().map(|role| format!("anyone with the role {}", role.as_str()));
-    let waits: Vec<String> = people.chain(roles).collect();
+    let stand_ins = view.stand_ins.iter().map(|stands_in| {
+        format!("{} for {} until {}", named(stands_in.person), named(stands_in.instead_of), stands_in.until)
+    });
+    let waits: Vec<String> = people.chain(roles).chain(stand_ins).collect();
     if !waits.is_empty() {
         rows.push(("waits for".to_owned(), waits.join(", ")));
         rows.push(("lapses at".to_owned(), request.lapses_at.to_string()));
@@ -331,7 +349,19 @@ fn read(context: &Context, view: &RequestView) -> String {
     rows.extend(request.votes.iter().map(|vote| {
         let said = if vote.comment.is_empty() { String::new() } else { format!(": {}", vote.comment) };
         let vote_is = if vote.approves { "approved by" } else { "denied by" };
-        (vote_is.to_owned(), format!("{} as {}{said}", named(vote.by), vote.place.as_str()))
+        let absent = vote.instead_of.map(|absent| format!(" for {}", named(absent))).unwrap_or_default();
+        (vote_is.to_owned(), format!("{} as {}{absent}{said}", named(vote.by), vote.place.as_str()))
+    }));
+    rows.extend(request.notes.iter().map(|note| {
+        let by = match note.by {
+            Asker::Person(person) => named(person),
+            Asker::Identity(identity) => identity.to_string(),
+        };
+        let what = match note.kind {
+            NoteKind::Question => "question",
+            NoteKind::Answer => "answer",
+        };
+        (what.to_owned(), format!("{by}: {}", note.text))
     }));
     rows.push(("content hash".to_owned(), request.content_hash.clone()));
     let summary = view.brief.as_ref().map_or_else(|| view.workflow.clone(), |brief| brief.summary.clone());

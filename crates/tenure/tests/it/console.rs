@@ -12,9 +12,12 @@ mod inventory;
 mod live;
 mod log;
 mod making;
+mod people;
+mod policy;
 mod problems;
 mod requests;
 mod several;
+mod signals;
 mod stop;
 mod watch;
 

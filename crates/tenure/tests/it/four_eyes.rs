@@ -7,7 +7,7 @@ use crate::on_one;
 use crate::world::{Key, World, in_secs};
 
 /// Pays with a restricted resource, so that the manager and security have to agree, for whomever the charter says.
-async fn high_risk(world: &World, beneficiary: &str) -> Value {
+pub async fn high_risk(world: &World, beneficiary: &str) -> Value {
     world
         .post(&world.admin, "/v1/data-domains", json!({"name": "payments", "sensitivity": "restricted"}))
         .await

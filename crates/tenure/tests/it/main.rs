@@ -60,6 +60,7 @@ mod sender;
 mod sign_in;
 mod signals;
 mod space;
+mod stand_ins;
 mod state;
 mod targets;
 mod timeline;

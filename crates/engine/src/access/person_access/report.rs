@@ -17,6 +17,11 @@ use crate::kernel::authority::{self, inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::{Asked, check_reason};
+use crate::kernel::query::Listed;
+
+impl Listed for PersonGrant {
+    const NAME: &'static str = "person_grant";
+}
 
 /// For each access of a person: who approved it, for which need, and what ends it, in one call (R46).
 ///

@@ -127,4 +127,54 @@ on_one! {
         assert!(own.text.contains("secret need"));
         assert_eq!(world.call(Method::GET, &world.owner, &format!("/v1/requests/{id}"), None).await.text("/state"), "open");
     }
+
+    async fn s8_asking_back_and_standing_in_are_seen_on_the_page(world: World) {
+        let (id, _) = open(&world, "read once").await;
+        let at = format!("/requests/{id}");
+        let notes = format!("{at}/notes");
+        // Who may vote asks back; who asked has nothing to answer yet.
+        let sheet = page(&world, &world.manager, &at).await.expect(200);
+        assert!(sheet.text.contains(">Ask back</h2>") && sheet.text.contains("has waited for"), "{}", sheet.text);
+        let own = page(&world, &world.owner, &at).await.expect(200);
+        assert!(!own.text.contains("name=\"text\"") && !own.text.contains("name=\"decision\""), "{}", own.text);
+        let empty = send(&world, &world.manager, &notes, &[("text", " ")]).await.expect(422);
+        assert!(empty.text.contains("note_malformed") || empty.text.contains("1 to 1000 bytes"), "{}", empty.text);
+        send(&world, &world.manager, &notes, &[("text", "which <b>runbook</b>?")]).await.expect(303);
+        let own = page(&world, &world.owner, &at).await.expect(200);
+        is_sound(&own);
+        for part in ["which &#60;b&#62;runbook&#60;/b&#62;?", "asked back", ">Answer what was asked</h2>"] {
+            assert!(own.text.contains(part), "{part} is missing in {}", own.text);
+        }
+        send(&world, &world.owner, &notes, &[("text", "number 12")]).await.expect(303);
+        assert!(page(&world, &world.manager, &at).await.expect(200).text.contains("“number 12”"));
+        // An auditor reads, and has no say.
+        let read = page(&world, &world.auditor, &at).await.expect(200);
+        assert!(!read.text.contains("name=\"text\"") && !read.text.contains("name=\"decision\""));
+        send(&world, &world.auditor, &notes, &[("text", "well")]).await.expect(403);
+        // From elsewhere nothing is taken, and to whom it isn't nothing is said.
+        let (mia_id, mia) = world.person("Mia", &["manager"]).await;
+        let (_, ola) = world.person("Ola", &["owner"]).await;
+        let refused = send(&world, &ola, &notes, &[("text", "well")]).await.expect(403);
+        assert!(!refused.text.contains("number 12"));
+        // Away: the form is one's own, and the page says who stands in.
+        let me = format!("/people/{}", world.manager_id);
+        let form = page(&world, &world.manager, &format!("{me}/stand-in")).await.expect(200);
+        is_sound(&form);
+        page(&world, &mia, &format!("{me}/stand-in")).await.expect(404);
+        send(&world, &mia, &format!("{me}/stand-in"), &[("person", &mia_id), ("until", "2027-01-01")]).await.expect(404);
+        let until = crate::world::in_secs(5 * 86_400)[..10].to_owned();
+        let wrong = send(&world, &world.manager, &format!("{me}/stand-in"), &[("person", "Mia"), ("until", "some <day>")]).await.expect(422);
+        assert!(wrong.text.contains("value=\"some &#60;day&#62;\""), "{}", wrong.text);
+        send(&world, &world.manager, &format!("{me}/stand-in"), &[("person", "Mia"), ("until", &until)]).await.expect(303);
+        assert!(page(&world, &world.manager, &me).await.expect(200).text.contains("Mia, from "));
+        let seen = page(&world, &mia, &at).await.expect(200);
+        assert!(seen.text.contains("stands in") && seen.text.contains(">Approve</button>"), "{}", seen.text);
+        assert!(page(&world, &mia, "/").await.expect(200).text.contains("jit-exporter"));
+        let voted = send(&world, &mia, &at, &[("content_hash", &hash(&seen.text)), ("decision", "approve")]).await.expect(303);
+        assert!(voted.leads().ends_with(&at));
+        let after = page(&world, &mia, &at).await.expect(200);
+        assert!(after.text.contains("who is away") && after.text.contains("Time to answer"), "{}", after.text);
+        send(&world, &world.manager, &format!("{me}/end-stand-in"), &[]).await.expect(303);
+        assert!(!page(&world, &world.manager, &me).await.expect(200).text.contains("Mia, from "));
+    }
 }

@@ -627,6 +627,15 @@ impl<'a> Cell<'a> {
     async fn of_caller(&mut self, name: &str) -> Option<String> {
         match name {
             "me" => Some(self.stage.actor(self.role)),
+            "me away" => {
+                let (stage, me) = (self.stage, self.stage.actor(self.role));
+                if (1..=9).contains(&self.role) {
+                    let body = json!({"person": stage.hal, "until": in_secs(60 * 86_400)});
+                    let path = format!("/v1/people/{me}/stand-in");
+                    stage.world.call(Method::PUT, stage.token(self.role), &path, Some(body)).await.expect(200);
+                }
+                Some(me)
+            }
             "own request" => Some(self.stage.own_request(self.role).await),
             _ => None,
         }
@@ -661,6 +670,10 @@ impl<'a> Cell<'a> {
             "later" => in_secs(60 * 86_400),
             "day" => in_secs(59 * 86_400)[..10].to_owned(),
             "bot" => "bot".to_owned(),
+            "policy form" => {
+                let escaped = reqwest::Url::parse_with_params("http://x/", [("text", stage.policy().await)]).unwrap();
+                escaped.query().unwrap().trim_start_matches("text=").to_owned()
+            }
             "policy json" => json!({"text": stage.policy().await, "purpose": "test"}).to_string(),
             "exception json" => Stage::late_review(&stage.identity().await).to_string(),
             "joiner" => stage.joiner().await,
@@ -676,6 +689,9 @@ impl<'a> Cell<'a> {
                 world.get(&token, "/v1/me").await.expect(200).text("/via/operator_token")
             }
             "application" => world.application(&stage.new_name()).await,
+            "resource" => {
+                world.resource(&format!("https://{}.internal", stage.new_name()), "production", "online").await
+            }
             "environment" => {
                 stage.named("/v1/environments", json!({"name": stage.new_name(), "production": false})).await
             }
