@@ -6,7 +6,6 @@
 //! ([`Request::vote`]).
 
 use tenure_api::request::StandsIn;
-use tenure_core::base::id::PersonId;
 use tenure_core::base::time::Timestamp;
 use tenure_core::people::person::Person;
 use tenure_core::request::{Place, Request, RequestState};
