@@ -541,7 +541,7 @@ words! {
     GIVES = "What it gives";
     EXCEPTIONAL = "Exceptional access";
     NO_EXCEPTIONAL = "Nobody came in besides the ordinary way.";
-    CHAINS = "Chains that are alive";
+    CHAINS = "Chains";
     CHAINS_LEAD = "What it says that it is for, who may act for it, and for whom it acts now. A chain dies with each of its links.";
     ACTS_FOR = "Acts for";
     ACTS = "Acts";

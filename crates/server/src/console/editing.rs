@@ -136,9 +136,9 @@ fn said(sent: &Sent, name: &str) -> Option<String> {
     Some(sent.text(name)).filter(|text| !text.is_empty())
 }
 
-/// What differs from what it is now.
-fn differing<T: PartialEq>(typed: T, now: &T) -> Option<T> {
-    Some(typed).filter(|typed| typed != now)
+/// A field of which the form says something else than what it is now.
+fn differing<T: PartialEq>(sent: &Sent, name: &str, read: impl FnOnce(&str) -> T, now: &T) -> Option<T> {
+    sent.given(name).map(|typed| read(&typed)).filter(|typed| typed != now)
 }
 
 /// What became of a change: the request about it, if it takes one.
@@ -205,15 +205,15 @@ impl Editable for Vendor {
     }
 
     async fn changed(&self, app: &App, sent: &Sent, if_match: IfMatch) -> Result<Option<String>, Failure> {
-        let ends_at = match sent.text("ends_at") {
-            same if same == day_of(self.ends_at) => None,
-            none if none.is_empty() => Some(None),
-            end => Some(Some(day("ends_at", &end)?)),
+        let ends_at = match sent.given("ends_at").filter(|typed| *typed != day_of(self.ends_at)) {
+            None => None,
+            Some(none) if none.is_empty() => Some(None),
+            Some(end) => Some(Some(day("ends_at", &end)?)),
         };
         let ask = VendorEdit {
             owner: owner(app, sent).await?,
-            contact: differing(sent.text("contact"), &self.contact),
-            data_domains: differing(words(&sent.text("data_domains")), &self.data_domains),
+            contact: differing(sent, "contact", str::to_owned, &self.contact),
+            data_domains: differing(sent, "data_domains", words, &self.data_domains),
             ends_at,
             purpose: said(sent, "purpose"),
         };
@@ -256,19 +256,19 @@ impl Editable for Resource {
     }
 
     async fn changed(&self, app: &App, sent: &Sent, if_match: IfMatch) -> Result<Option<String>, Failure> {
-        let verification = match sent.text("verification").as_str() {
+        let verification = |word: &str| match word {
             "offline" => Verification::Offline,
             _ => Verification::Online,
         };
-        let when_unreachable = match sent.text("when_unreachable").as_str() {
+        let when_unreachable = |word: &str| match word {
             "accept" => WhenUnreachable::Accept,
             _ => WhenUnreachable::Deny,
         };
         let ask = ResourceEdit {
-            actions: differing(words(&sent.text("actions")), &self.actions),
-            data_domains: differing(words(&sent.text("data_domains")), &self.data_domains),
-            verification: differing(verification, &self.verification),
-            when_unreachable: differing(when_unreachable, &self.when_unreachable),
+            actions: differing(sent, "actions", words, &self.actions),
+            data_domains: differing(sent, "data_domains", words, &self.data_domains),
+            verification: differing(sent, "verification", verification, &self.verification),
+            when_unreachable: differing(sent, "when_unreachable", when_unreachable, &self.when_unreachable),
             purpose: said(sent, "purpose"),
         };
         Ok(asked(inventory_changes::update_resource(&app.kernel, &sent.reader.caller, self.id, if_match, ask).await?))
@@ -287,7 +287,7 @@ impl Editable for Environment {
 
     async fn changed(&self, app: &App, sent: &Sent, if_match: IfMatch) -> Result<Option<String>, Failure> {
         let ask = EnvironmentEdit {
-            production: differing(sent.text("production") == "production", &self.production),
+            production: differing(sent, "production", |word| word == "production", &self.production),
             signing_algorithm: None,
             purpose: said(sent, "purpose"),
         };

@@ -57,6 +57,8 @@ async fn release_page(app: &App, reader: &Reader, scope: &Scope, status: StatusC
 /// Releases the hold that somebody else placed.
 async fn release(State(app): State<App>, sent: Sent) -> Shown {
     let (reader, reason) = (&sent.reader, sent.text("reason"));
+    // Whoever may not read holds learns here that they may not, and nothing else.
+    authority::may_read(&app.kernel, &reader.caller, "scope", "", false).await?;
     let scope = scope_of(&app, reader, &sent.text("kind"), &sent.text("id")).await?;
     let ask = HoldRelease { scope: scope.clone(), reason: reason.clone(), placed_by: None };
     match sent.done(holds::release(&app.kernel, &reader.caller, ask)).await {

@@ -178,10 +178,14 @@ impl Sent {
         Box::pin(deed).await.map_err(Into::into)
     }
 
+    /// A field, without space around it; nothing if the form has none of this name.
+    pub(crate) fn given(&self, name: &str) -> Option<String> {
+        self.fields.iter().find(|(given, _)| given == name).map(|(_, value)| value.trim().to_owned())
+    }
+
     /// A field, without space around it; nothing if it was left empty.
     pub(crate) fn text(&self, name: &str) -> String {
-        let field = self.fields.iter().find(|(given, _)| given == name);
-        field.map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
+        self.given(name).unwrap_or_default()
     }
 }
 
