@@ -175,6 +175,8 @@ impl StandIn {
     pub const LONGEST: Span = Span::from_days(90);
     /// How long before they may be named.
     pub const AHEAD: Span = Span::from_days(365);
+    /// For how many others one person stands in: what waits for them is looked for under each.
+    pub const MOST: usize = 20;
 
     /// Whether they stand in at a time.
     pub fn stands_at(&self, at: Timestamp) -> bool {

@@ -21,6 +21,7 @@ use crate::kernel::operation::Asked;
 use crate::kernel::query::{ListAsk, Query};
 use crate::matters::matter_facts::{self};
 use crate::matters::{brief, fulfilment, votes};
+use crate::people::stand_ins;
 use crate::requests::{route, stand_in};
 
 /// Asks for something. It is fulfilled at once where a named rule approves it, and otherwise waits for its approvers.
@@ -243,7 +244,9 @@ pub async fn waiting_votes(
         return Err(OpError::NotFound("vote of software"));
     };
     let by_role = person.roles.iter().map(|role| Voter::Role(*role));
-    let absent = stand_in::who_named(kernel, person.id, kernel.now()).await?;
+    let now = kernel.now();
+    let mut absent = stand_ins::who_named(kernel, person.id, now).await?;
+    absent.retain(|absent| absent.is_active() && absent.stand_in_at(now).is_some());
     let by_name = std::iter::once(person.id).chain(absent.iter().map(|absent| absent.id)).map(Voter::Person);
     let voters = by_name.chain(by_role);
     let query =

@@ -9,6 +9,7 @@ use tenure_core::people::person::{Person, PersonState, Role, StandIn};
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::ControlPoint;
 use tenure_core::store::event_kind::EventKind;
+use tenure_core::store::row::Stored;
 
 use crate::kernel::Kernel;
 use crate::kernel::caller::Caller;
@@ -16,6 +17,7 @@ use crate::kernel::error::OpError;
 use crate::kernel::freshness::{self, assurance_fact};
 use crate::kernel::notice::notify;
 use crate::kernel::operation::Asked;
+use crate::kernel::query::Query;
 use crate::people::person::person_step;
 
 /// Names who votes in the caller's place while they are away; whoever was named before stands in no more.
@@ -37,7 +39,8 @@ pub async fn name_stand_in(
             let from = ask.from.unwrap_or(now);
             let stand_in = kernel.one::<Person>(ask.person).await?;
             let named = StandIn { person: ask.person, from, until: ask.until, named_at: now };
-            let problems = problems(id, &named, stand_in.as_deref(), now);
+            let others = who_named(kernel, ask.person, now).await?.iter().filter(|other| other.id != id).count();
+            let problems = problems(id, &named, stand_in.as_deref(), others, now);
             if !problems.is_empty() {
                 return Err(OpError::Invalid(problems));
             }
@@ -100,7 +103,24 @@ fn is_oneself(caller: &Caller, id: PersonId) -> Result<(), OpError> {
     }
 }
 
-fn problems(id: PersonId, named: &StandIn, stand_in: Option<&Person>, now: Timestamp) -> Vec<FieldProblem> {
+/// Who has named somebody as their stand-in, for now or for a time to come.
+pub(crate) async fn who_named(
+    kernel: &Kernel,
+    stand_in: PersonId,
+    now: Timestamp,
+) -> Result<Vec<Stored<Person>>, OpError> {
+    let mut all = kernel.pages(Query::of([Person::STAND_IN.of(stand_in)])).readable().await?;
+    all.retain(|person| person.stand_in.is_some_and(|named| now < named.until));
+    Ok(all)
+}
+
+fn problems(
+    id: PersonId,
+    named: &StandIn,
+    stand_in: Option<&Person>,
+    others: usize,
+    now: Timestamp,
+) -> Vec<FieldProblem> {
     let mut problems = Vec::new();
     let mut wrong = |field: &str, code: &str, hint: &str| problems.push(FieldProblem::new(field, code, hint));
     match stand_in {
@@ -122,6 +142,9 @@ fn problems(id: PersonId, named: &StandIn, stand_in: Option<&Person>, now: Times
                 "stand_in_away",
                 "they are away then themselves, and nobody stands in for a stand-in: name somebody else",
             )
+        }
+        Some(_) if others >= StandIn::MOST => {
+            wrong("person", "stand_in_taken", "they stand in for as many others as anybody can: name somebody else");
         }
         Some(_) => {}
     }

@@ -6,7 +6,6 @@
 //! ([`Request::vote`]).
 
 use tenure_api::request::StandsIn;
-use tenure_core::base::id::PersonId;
 use tenure_core::base::time::Timestamp;
 use tenure_core::people::person::Person;
 use tenure_core::request::{Place, Request, RequestState};
@@ -15,7 +14,6 @@ use tenure_core::store::row::Stored;
 use crate::kernel::Kernel;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::query::Query;
 
 /// Those whom a request names for a place and who are away, with the caller as their stand-in.
 pub(crate) async fn absent(
@@ -30,17 +28,6 @@ pub(crate) async fn absent(
         let person = kernel.one::<Person>(id).await?;
         absent.extend(person.filter(|person| person.stand_in_at(at).is_some_and(|named| named.person == stand_in)));
     }
-    Ok(absent)
-}
-
-/// Those who are away with somebody as their stand-in.
-pub(crate) async fn who_named(
-    kernel: &Kernel,
-    stand_in: PersonId,
-    at: Timestamp,
-) -> Result<Vec<Stored<Person>>, OpError> {
-    let mut absent = kernel.pages(Query::of([Person::STAND_IN.of(stand_in)])).readable().await?;
-    absent.retain(|person| person.is_active() && person.stand_in_at(at).is_some());
     Ok(absent)
 }
 

@@ -27,7 +27,7 @@ use crate::browser::Page;
 use crate::world::World;
 
 /// A page as whoever holds a token gets it; a page is read by anybody whom the API knows.
-async fn page(world: &World, token: &str, path: &str) -> Page {
+pub(crate) async fn page(world: &World, token: &str, path: &str) -> Page {
     fetch(token, world.http.get(format!("{}{path}", world.server.url))).await
 }
 

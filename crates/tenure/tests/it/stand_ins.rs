@@ -26,6 +26,12 @@ async fn request(world: &World, token: &str, id: &str) -> Answer {
     world.get(token, &format!("/v1/requests/{id}")).await
 }
 
+/// What waits for somebody's vote.
+async fn waiting(world: &World, token: &str) -> Vec<String> {
+    let found = world.get(token, "/v1/waiting").await.expect(200);
+    found.body["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect()
+}
+
 async fn note(world: &World, token: &str, id: &str, text: &str) -> Answer {
     world.post(token, &format!("/v1/requests/{id}/notes"), json!({"text": text})).await
 }
@@ -48,6 +54,64 @@ on_one! {
         assert_eq!(event["data"]["instead_of"], json!(world.manager_id));
         let told = &world.events_of("person.stand_in_named", &mia_id).await[0];
         assert_eq!((&told["data"]["notify"]["to"], &told["data"]["stand_in"]), (&json!([mia_id]), &json!(mia_id)));
+    }
+
+    async fn s8_what_waits_for_who_is_away_waits_for_their_stand_in(world: World) {
+        let (mia_id, mia) = world.person("Mia", &["manager"]).await;
+        let (moe_id, moe) = world.person("Moe", &["manager"]).await;
+        let id = asked(&world).await;
+        assert_eq!(waiting(&world, &mia).await, [] as [String; 0]);
+        // Named for later, they stand in later; a stand-in of theirs stands in for nobody else.
+        named(&world, &world.manager, &world.manager_id, json!({"person": mia_id, "from": in_secs(600), "until": in_secs(3_600)})).await.expect(200);
+        assert_eq!(waiting(&world, &mia).await, [] as [String; 0]);
+        world.pass(660).await;
+        named(&world, &mia, &mia_id, json!({"person": moe_id, "until": in_secs(3_600)})).await.expect(200);
+        assert_eq!((waiting(&world, &mia).await, waiting(&world, &moe).await), (vec![id.clone()], vec![]));
+        assert!(crate::console::page(&world, &mia, "/waiting").await.expect(200).text.contains(&id));
+        // Whoever is suspended is nobody to stand in for.
+        let manager = format!("/v1/people/{}", world.manager_id);
+        world.post(&world.security, &format!("{manager}/suspend"), json!({"reason": "lost laptop"})).await.expect(200);
+        assert_eq!(waiting(&world, &mia).await, [] as [String; 0]);
+        world.post(&world.admin, &format!("{manager}/resume"), json!({"reason": "found"})).await.expect(200);
+        // Whoever of the two has voted, it waits for neither.
+        assert_eq!((waiting(&world, &mia).await, waiting(&world, &world.manager).await), (vec![id.clone()], vec![id.clone()]));
+        world.approve(&mia, &id).await.expect(200);
+        assert_eq!((waiting(&world, &mia).await, waiting(&world, &world.manager).await), (vec![], vec![]));
+        let other = asked(&world).await;
+        world.approve(&world.manager, &other).await.expect(200);
+        assert_eq!(waiting(&world, &mia).await, [] as [String; 0]);
+        // Once they are back, it waits for them alone.
+        let last = asked(&world).await;
+        assert_eq!(waiting(&world, &mia).await, [last.clone()]);
+        world.pass(3_600).await;
+        assert_eq!((waiting(&world, &mia).await, waiting(&world, &world.manager).await), (vec![], vec![last]));
+    }
+
+    async fn s8_what_somebody_asked_for_waits_for_no_stand_in_of_theirs(world: World) {
+        let (ola_id, ola) = world.person("Ola", &["owner"]).await;
+        away(&world, &world.owner, &world.owner_id, &ola_id).await;
+        let mut charter = world.charter(Key::new().jwk());
+        charter["coverage"] = json!("just_in_time");
+        let identity = world.active("exporter", charter).await;
+        let ask = json!({"type": "access", "identity": identity, "entitlement": {"actions": ["read"], "resource": world.orders}, "duration": "1h"});
+        let own = world.ask(&world.owner, ask, "migration").await.expect(201).text("/id");
+        assert_eq!((waiting(&world, &ola).await, waiting(&world, &world.manager).await), (vec![], vec![own]));
+    }
+
+    async fn s8_one_person_stands_in_for_a_bounded_number_of_others(world: World) {
+        let (mia_id, mia) = world.person("Mia", &["manager"]).await;
+        for n in 0..20 {
+            let (id, token) = world.person(&format!("Boss {n}"), &["manager"]).await;
+            away(&world, &token, &id, &mia_id).await;
+            // Again, for longer, is no other.
+            named(&world, &token, &id, json!({"person": mia_id, "until": in_secs(90_000)})).await.expect(200);
+        }
+        let answer = named(&world, &world.manager, &world.manager_id, json!({"person": mia_id, "until": in_secs(86_400)})).await.expect(422);
+        assert_eq!(answer.field_codes(), ["stand_in_taken"]);
+        assert_eq!(waiting(&world, &mia).await, [] as [String; 0]);
+        // Whose time is over counts no more.
+        world.pass(90_001).await;
+        named(&world, &world.manager, &world.manager_id, json!({"person": mia_id, "until": in_secs(200_000)})).await.expect(200);
     }
 
     async fn s8_nobody_approves_through_a_stand_in_what_they_could_not_approve(world: World) {
