@@ -193,7 +193,7 @@ pub async fn amend_request(
 /// # Errors
 /// No such request, or the caller may not read it.
 pub async fn request(kernel: &Kernel, caller: &Caller, id: RequestId) -> Result<RequestView, OpError> {
-    let stored = kernel.must::<Request>("request", id).await?;
+    let stored = kernel.sought::<Request>(caller, "request", id).await?;
     authority::may_read(kernel, caller, "request", &id.to_string(), route::concerns(&stored, caller)).await?;
     let mut view = route::request_view(kernel, (*stored.value).clone(), stored.revision, None).await?;
     if caller.person_id().is_some() {
