@@ -352,7 +352,7 @@ pub async fn transfers(
 /// # Errors
 /// No such transfer, or it isn't the caller's to read.
 pub async fn transfer(kernel: &Kernel, caller: &Caller, id: TransferId) -> Result<Revised<Transfer>, OpError> {
-    let stored = kernel.must::<Transfer>("transfer", id).await?;
+    let stored = kernel.sought::<Transfer>(caller, Transfer::NAME, id).await?;
     let own = caller.person_id().is_some_and(|me| stored.from == me || stored.offered_to == Some(me));
     authority::may_read(kernel, caller, Transfer::NAME, &id.to_string(), own).await?;
     Ok(Revised {

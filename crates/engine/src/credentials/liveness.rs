@@ -150,7 +150,7 @@ pub async fn credentials_of(
     id: IdentityId,
     mut ask: ListAsk<Credential>,
 ) -> Result<Page<CredentialView>, OpError> {
-    let identity = kernel.must::<Identity>("identity", id).await?;
+    let identity = kernel.sought::<Identity>(caller, "identity", id).await?;
     authority::may_read(kernel, caller, "credential", "", owns_identity(caller, &identity)).await?;
     ask.filters = vec![Credential::IDENTITY.of(id)];
     let (rows, end) = kernel.page(ask).await?;

@@ -26,7 +26,7 @@ use crate::kernel::{Kernel, authority, keys};
 /// # Errors
 /// No such receipt, or the caller may not read it.
 pub async fn receipt(kernel: &Kernel, caller: &Caller, id: ReceiptId) -> Result<ReceiptView, OpError> {
-    let stored = kernel.must::<Receipt>("receipt", id).await?;
+    let stored = kernel.sought::<Receipt>(caller, "receipt", id).await?;
     let asked_by_caller = matches!(&stored.requested_by, Actor::Person { id, .. } if Some(*id) == caller.person_id());
     authority::may_read(kernel, caller, "receipt", &id.to_string(), asked_by_caller).await?;
     Ok(view(&stored))

@@ -96,7 +96,7 @@ pub async fn findings(kernel: &Kernel, caller: &Caller, ask: ListAsk<Finding>) -
 /// # Errors
 /// No such finding, or the caller may not read it.
 pub async fn finding(kernel: &Kernel, caller: &Caller, id: FindingId) -> Result<FindingView, OpError> {
-    let stored = kernel.must::<Finding>("finding", id).await?;
+    let stored = kernel.sought::<Finding>(caller, "finding", id).await?;
     let owned = owns_what_is_found(kernel, caller, &stored.subject).await?;
     authority::may_read(kernel, caller, "finding", &id.to_string(), owned).await?;
     Ok(finding_view((*stored.value).clone(), stored.revision))
@@ -196,7 +196,7 @@ async fn each<T: Record>(kernel: &Kernel, query: Query<T>, look: &mut (dyn FnMut
 /// # Errors
 /// No such identity, or the caller may not read it.
 pub async fn posture(kernel: &Kernel, caller: &Caller, id: IdentityId) -> Result<PostureView, OpError> {
-    let stored = kernel.must::<Identity>("identity", id).await?;
+    let stored = kernel.sought::<Identity>(caller, "identity", id).await?;
     authority::may_read(kernel, caller, "identity", &id.to_string(), owns_identity(caller, &stored)).await?;
     let now = kernel.now();
     let broken = posture_of(kernel, &stored, now).await?;

@@ -77,7 +77,7 @@ pub async fn revoke_grant(
 /// No such identity, or the caller may not read it.
 pub async fn access(kernel: &Kernel, caller: &Caller, id: IdentityId) -> Result<AccessReport, OpError> {
     let now = kernel.now();
-    let known = kernel.know(id).await?.ok_or(OpError::NotFound("identity"))?;
+    let Some(known) = kernel.know(id).await? else { return Err(kernel.missing(caller, "identity", id).await) };
     authority::may_read(kernel, caller, "identity", &id.to_string(), owns_identity(caller, &known.identity)).await?;
     let stands = gate::standing(known.facts(now)).is_ok();
     let access = known.grants.iter().flatten().map(|grant| Access {

@@ -385,7 +385,7 @@ async fn narrowed(
 /// # Errors
 /// No such identity, or the caller may not read it.
 pub async fn identity(kernel: &Kernel, caller: &Caller, id: IdentityId) -> Result<IdentityView, OpError> {
-    let stored = kernel.must::<Identity>("identity", id).await?;
+    let stored = kernel.sought::<Identity>(caller, "identity", id).await?;
     // Who registered a draft has to finish it.
     let drafts = caller.person_id() == Some(stored.registered_by)
         && matches!(stored.state, IdentityState::Draft | IdentityState::Pending);

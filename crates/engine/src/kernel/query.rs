@@ -15,6 +15,7 @@
 //! cursor is told, never an empty page.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
 
 use tenure_api::views::{Names, Page, Revised};
 use tenure_core::base::id::PersonId;
@@ -639,6 +640,28 @@ impl Kernel {
         // Also of what isn't there: whether it is, is not everybody's to learn.
         authority::may_read(self, caller, T::NAME, id, own || T::OPEN).await?;
         self.record_view(&row.ok_or(OpError::NotFound(T::NAME))?).await
+    }
+
+    /// A record that the caller names, of which it is still to be asked whether they may read it: as their own, or as one
+    /// of all of its kind. Of what isn't there they are told so only if they may read all of them.
+    pub(crate) async fn sought<T: Record>(
+        &self,
+        caller: &Caller,
+        kind: &'static str,
+        id: impl Display,
+    ) -> Result<Stored<T>, OpError> {
+        match self.one::<T>(&id).await? {
+            Some(row) => Ok(row),
+            None => Err(self.missing(caller, kind, id).await),
+        }
+    }
+
+    /// What a caller is told of a record that isn't there.
+    pub(crate) async fn missing(&self, caller: &Caller, kind: &'static str, id: impl Display) -> OpError {
+        match authority::may_read(self, caller, kind, &id.to_string(), false).await {
+            Ok(()) => OpError::NotFound(kind),
+            Err(refused) => refused,
+        }
     }
 
     async fn record_view<T: Listed>(&self, row: &Stored<T>) -> Result<Revised<T>, OpError> {

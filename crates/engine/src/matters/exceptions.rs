@@ -192,7 +192,7 @@ pub async fn exceptions(
 /// # Errors
 /// No such exception, or the caller may not read it.
 pub async fn exception(kernel: &Kernel, caller: &Caller, id: ExceptionId) -> Result<ExceptionView, OpError> {
-    let stored = kernel.must::<Exception>("exception", id).await?;
+    let stored = kernel.sought::<Exception>(caller, "exception", id).await?;
     let owned = caller.person_id() == Some(stored.proposed_by) || owns_exception(kernel, caller, &stored).await?;
     authority::may_read(kernel, caller, "exception", &id.to_string(), owned).await?;
     exception_view(kernel, (*stored.value).clone(), stored.revision, None).await

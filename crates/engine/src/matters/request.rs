@@ -196,7 +196,7 @@ pub async fn amend_request(
 /// # Errors
 /// No such request, or the caller may not read it.
 pub async fn request(kernel: &Kernel, caller: &Caller, id: RequestId) -> Result<RequestView, OpError> {
-    let stored = kernel.must::<Request>("request", id).await?;
+    let stored = kernel.sought::<Request>(caller, "request", id).await?;
     let owned = route::concerns_now(kernel, caller, &stored).await?;
     authority::may_read(kernel, caller, "request", &id.to_string(), owned).await?;
     let mut view = route::request_view(kernel, (*stored.value).clone(), stored.revision, None).await?;

@@ -67,7 +67,7 @@ pub async fn reviews(
 /// # Errors
 /// No such review, or the caller may not read it.
 pub async fn review(kernel: &Kernel, caller: &Caller, id: ReviewId) -> Result<Revised<Review>, OpError> {
-    let stored = kernel.must::<Review>("review", id).await?;
+    let stored = kernel.sought::<Review>(caller, "review", id).await?;
     let mine = caller.person_id().is_some() && stored.reviewer == caller.person_id();
     authority::may_read(kernel, caller, "review", &id.to_string(), mine).await?;
     Ok(Revised {

@@ -29,7 +29,7 @@ impl Listed for PersonGrant {
 /// No such person, or the caller may not read about them.
 pub async fn person_access(kernel: &Kernel, caller: &Caller, id: PersonId) -> Result<PersonAccessReport, OpError> {
     let now = kernel.now();
-    let person = kernel.must::<Person>("person", id).await?;
+    let person = kernel.sought::<Person>(caller, "person", id).await?;
     let mine = caller.person_id().is_some_and(|who| who == id || person.manager == Some(who));
     authority::may_read(kernel, caller, "person", &id.to_string(), mine).await?;
     let mut access = Vec::new();

@@ -133,6 +133,12 @@ fn read(page: &Page) -> Read {
     read
 }
 
+/// An address with the id of a record that isn't there, of the same sort.
+fn nobody(address: &str) -> Option<String> {
+    let id = address.split(['/', '?', '=']).find(|part| part.len() == 30 && part.as_bytes()[3] == b'_')?;
+    Some(address.replace(id, &format!("{}_{}", &id[..3], "0".repeat(25) + "7")))
+}
+
 /// A page without what is of its request alone.
 fn said(page: &Page) -> (u16, String) {
     let parts = page.text.split("request <code>");
@@ -168,9 +174,15 @@ async fn no_text_that_anybody_writes_does_anything_on_any_page() {
                 written.insert(address.clone());
             }
             if verdicts[role] == '-' {
-                // Nothing of what isn't theirs is said. That it is there tells whoever has its id nothing: nobody guesses one.
+                // What isn't theirs is as what isn't there.
                 if found.written > 0 {
                     complaints.push(format!("{path} shows {} what isn't theirs", ROLES[role]));
+                }
+                if let Some(nowhere) = nobody(&path) {
+                    let none = page(&stage.world, stage.token(role), &nowhere).await;
+                    if said(&none) != said(&shown) {
+                        complaints.push(format!("{path} tells {} that it is there: {}", ROLES[role], none.status));
+                    }
                 }
             }
             if verdicts[role] == '+' {
