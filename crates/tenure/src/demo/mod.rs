@@ -191,7 +191,7 @@ fn what_to_try(url: &str, folder: &Path, link: &str) -> anyhow::Result<()> {
     let folder = folder.display();
     let program = std::env::current_exe()?;
     page::verbatim(&format!(
-        "\nThe server keeps running at {url}, with four months behind it; stop it with ctrl-c. Its console, signed in as whom you like\
+        "\nThe server keeps running at {url}, with months behind it; stop it with ctrl-c. Its console, signed in as whom you like\
          \n(the link is good once, in a browser of this machine):\n\
          \n  {link}\n\
          \nIn another terminal:\n\

@@ -1,6 +1,6 @@
 //! Loads the organisation from its files, by the same calls that anybody would make.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -416,8 +416,12 @@ impl Organisation {
     /// How many identities there are of each kind and tier.
     pub async fn census(&self) -> anyhow::Result<()> {
         let page = self.wire.get(self.ada()?, "/v1/identities?limit=200&state=active").await?;
-        let known = self.places.ids.keys().filter(|name| name.starts_with("identity:")).count();
-        ensure!(page.items().count() == known, "of {known} identities {} are active", page.items().count());
+        let known = self.places.ids.iter().filter(|(name, _)| name.starts_with("identity:"));
+        let known: BTreeSet<&str> = known.map(|(_, id)| id.as_str()).collect();
+        let is_known =
+            |identity: &&Value| identity.get("id").and_then(Value::as_str).is_some_and(|id| known.contains(id));
+        let active = page.items().filter(is_known).count();
+        ensure!(active == known.len(), "of {} identities {active} are active", known.len());
         let mut counts: BTreeMap<String, [usize; 3]> = BTreeMap::new();
         for identity in page.items() {
             let text = |name: &str| identity.get(name).and_then(Value::as_str).unwrap_or_default();
