@@ -24,7 +24,7 @@ const RULES: &[Rule] = &[
     rule("tenure-policy", "L1", &["tenure-core", "tenure-log"]),
     rule("tenure-store", "L1", &["tenure-core", "tenure-log"]),
     rule("tenure-credentials", "L1", &["tenure-core", "tenure-log"]),
-    rule("tenure-connectors", "L1", &["tenure-core", "tenure-log"]),
+    rule("tenure-connectors", "L2", &["tenure-core", "tenure-outbound"]),
     rule("tenure-outbound", "L1", &["tenure-core"]),
     rule("tenure-signals", "L1", &["tenure-core"]),
     rule("tenure-api", "L1", &["tenure-core"]),
