@@ -18,5 +18,6 @@ pub mod process;
 pub mod release;
 pub mod rooms;
 pub mod suite;
+pub mod targets;
 pub mod upgrade;
 pub mod workspace;

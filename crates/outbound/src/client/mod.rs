@@ -1,6 +1,7 @@
 //! The HTTP client: resolve, check, connect, TLS, bounds.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -270,6 +271,12 @@ impl Outbound {
                 Err(OutboundError::Forbidden { host: host.to_owned(), address: bad.ip(), scheme: scheme.to_owned() })
             }
         }
+    }
+}
+
+impl fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbound").field("allow", &self.allow).finish_non_exhaustive()
     }
 }
 
