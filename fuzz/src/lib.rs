@@ -5,6 +5,7 @@
 //! `corpus/<target>/`, of samples that are good and of samples that are hostile; the tests below replay all of them on
 //! every run, so that whatever was found once stays found. `cargo xtask fuzz` searches for more.
 
+mod connectors;
 mod core;
 mod credentials;
 mod edit;
@@ -39,6 +40,7 @@ macro_rules! targets {
 }
 
 targets! {
+    connectors_grant => crate::connectors::grant,
     core_charter => crate::core::charter,
     core_id => crate::core::id,
     core_json => crate::core::json,

@@ -24,7 +24,6 @@ const RULES: &[Rule] = &[
     rule("tenure-policy", "L1", &["tenure-core", "tenure-log"]),
     rule("tenure-store", "L1", &["tenure-core", "tenure-log"]),
     rule("tenure-credentials", "L1", &["tenure-core", "tenure-log"]),
-    rule("tenure-connectors", "L1", &["tenure-core", "tenure-log"]),
     rule("tenure-outbound", "L1", &["tenure-core"]),
     rule("tenure-signals", "L1", &["tenure-core"]),
     rule("tenure-api", "L1", &["tenure-core"]),
@@ -35,6 +34,7 @@ const RULES: &[Rule] = &[
         "L2",
         &["tenure-core", "tenure-log", "tenure-policy", "tenure-credentials", "tenure-signals", "tenure-api"],
     ),
+    rule("tenure-connectors", "L2", &["tenure-core", "tenure-outbound"]),
     rule("tenure-client", "L2", &["tenure-core", "tenure-api"]),
     rule(
         "tenure-server",
@@ -107,6 +107,7 @@ const RULES: &[Rule] = &[
             "tenure-policy",
             "tenure-store",
             "tenure-credentials",
+            "tenure-connectors",
             "tenure-outbound",
             "tenure-signals",
             "tenure-engine",

@@ -19,5 +19,6 @@ pub mod process;
 pub mod release;
 pub mod rooms;
 pub mod suite;
+pub mod targets;
 pub mod upgrade;
 pub mod workspace;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use xtask::workspace::Workspace;
-use xtask::{bench, check, deps, fuzz, long, pages, peers, release, suite, upgrade};
+use xtask::{bench, check, deps, fuzz, long, pages, peers, release, suite, targets, upgrade};
 
 /// Development tasks of Tenure.
 ///
@@ -47,6 +47,13 @@ enum Task {
     Layers,
     /// Check all packages against deny.toml: banned ones, and licences.
     Deps,
+    /// Start the real servers that connectors are tested against, say where they are, and stop them on ctrl-c.
+    ///
+    /// Examples:
+    ///   cargo xtask targets
+    ///   TENURE_TEST_TARGETS=… cargo nextest run -p tenure-connectors
+    #[command(verbatim_doc_comment)]
+    Targets,
     /// Install the software by other people that tests and benches run against. Done already: returns at once.
     Peers(peers::Args),
     /// Measure issuance (plain, with DPoP, over mTLS, by token exchange), introspection, decisions and signals on both
@@ -110,6 +117,10 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Layers => Ok(check::report("layers", check::layers_and_rooms(&workspace))),
         Task::Deps => Ok(check::report("deps", deps::check(&workspace))),
         Task::Peers(args) => peers::run(&workspace, &args).map(|()| ExitCode::SUCCESS),
+        Task::Targets => {
+            let peers = peers::for_targets(&workspace)?;
+            runtime.block_on(targets::keep(&workspace, &peers)).map(|()| ExitCode::SUCCESS)
+        }
         Task::Bench(args) => bench::run(&workspace, &args),
         Task::Pages => runtime.block_on(pages::run(&workspace, &suite::Args::default())),
         Task::Fuzz(args) => fuzz::run(&workspace, &args),

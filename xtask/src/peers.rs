@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::postgres;
 use crate::workspace::{Workspace, make_folder, must, output, show};
+use crate::{postgres, targets};
 
 const NEXTEST: &str = "0.9.143";
 const OLDEST_NODE: u32 = 20;
@@ -15,7 +15,7 @@ const OLDEST_NODE: u32 = 20;
 /// Options of `peers`.
 #[derive(Debug, Default, clap::Args)]
 pub struct Args {
-    /// Also install OpenBao (75 MB), which only `cargo xtask bench` needs.
+    /// Also install what `cargo xtask bench` and the tests of connectors need: OpenBao (75 MB) and other servers.
     #[arg(long)]
     pub bench: bool,
 }
@@ -25,6 +25,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let folder = for_tests(workspace)?;
     if args.bench {
         for_bench(workspace, true)?;
+        for_targets(workspace)?;
     }
     eprintln!("peers: all in {}", folder.display());
     Ok(())
@@ -52,6 +53,23 @@ pub fn for_bench(workspace: &Workspace, with_openbao: bool) -> Result<PathBuf> {
     if with_openbao {
         python(&workspace.root.join("xtask/peers/requirements.txt"), &folder.join("venv"))?;
         openbao(&folder)?;
+    }
+    Ok(folder)
+}
+
+/// Installs the servers that connectors are tested against and that are missing; gives the folder. Safe to run twice at
+/// once.
+pub fn for_targets(workspace: &Workspace) -> Result<PathBuf> {
+    let folder = for_bench(workspace, true)?;
+    let (_, _lock) = lock(workspace)?;
+    let missing: Vec<_> = targets::PACKAGES
+        .iter()
+        .filter(|(program, _)| !targets::is_installed(program))
+        .map(|(_, package)| *package)
+        .collect();
+    if !missing.is_empty() {
+        say("servers that connectors are tested against are missing");
+        apt(&missing)?;
     }
     Ok(folder)
 }

@@ -25,6 +25,15 @@ pub enum Durability {
     Fast,
 }
 
+/// A server's certificate and key, in PEM.
+#[derive(Debug)]
+pub struct Tls {
+    /// The file of the certificate.
+    pub certificate: PathBuf,
+    /// The file of its key.
+    pub key: PathBuf,
+}
+
 /// A running private PostgreSQL. Stop it with [`Postgres::stop`]; dropped, it is killed and its folder removed.
 pub struct Postgres {
     server: Option<Server>,
@@ -36,24 +45,57 @@ impl Postgres {
     /// Makes a cluster in a new folder under `base` and starts it on 127.0.0.1, without passwords. As root it runs as
     /// the user `postgres`, since PostgreSQL refuses root.
     pub async fn start(base: &Path, durability: Durability) -> Result<Self> {
+        Self::launch(base, durability, "pg-", None).await
+    }
+
+    /// The same, asking for passwords, over TLS alone; the superuser has this one.
+    pub async fn start_with_passwords(base: &Path, durability: Durability, tls: &Tls, password: &str) -> Result<Self> {
+        Self::launch(base, durability, "pg-passwords-", Some((tls, password))).await
+    }
+
+    async fn launch(
+        base: &Path,
+        durability: Durability,
+        prefix: &str,
+        passwords: Option<(&Tls, &str)>,
+    ) -> Result<Self> {
         let tools = tools().context("PostgreSQL is not installed: cargo xtask peers")?;
         let user = ServerUser::find()?;
         let base = reachable(base, &user);
         fs::create_dir_all(&base)?;
-        sweep(&base);
-        let folder = base.join(format!("pg-{}", std::process::id()));
+        sweep(&base, prefix);
+        let folder = base.join(format!("{prefix}{}", std::process::id()));
         let data = folder.join("data");
         fs::create_dir_all(&folder)?;
         user.give(&folder)?;
         let mut postgres = Self { server: None, folder: folder.clone(), port: 0 };
-        output(user.command(&tools.join("initdb"), &folder).arg("--pgdata").arg(&data).args([
-            "--auth=trust",
-            "--username=postgres",
-            "--encoding=UTF8",
-            "--locale=C",
-            "--no-sync",
-        ]))?;
-        fs::write(data.join("postgresql.auto.conf"), settings(durability))?;
+        let mut initdb = user.command(&tools.join("initdb"), &folder);
+        initdb.arg("--pgdata").arg(&data).args(["--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync"]);
+        let mut settings = settings(durability);
+        match passwords {
+            None => output(initdb.arg("--auth=trust"))?,
+            Some((tls, password)) => {
+                for (from, to) in [(&tls.certificate, "server.crt"), (&tls.key, "server.key")] {
+                    let to = folder.join(to);
+                    fs::copy(from, &to)?;
+                    fs::set_permissions(&to, fs::Permissions::from_mode(0o600))?;
+                    user.give(&to)?;
+                    settings.push_str(&format!(
+                        "ssl_{}_file = '{}'\n",
+                        if from == &tls.key { "key" } else { "cert" },
+                        to.display()
+                    ));
+                }
+                settings.push_str("ssl = on\n");
+                let file = folder.join("password");
+                fs::write(&file, password)?;
+                user.give(&file)?;
+                let made = output(initdb.arg("--auth=scram-sha-256").arg("--pwfile").arg(&file))?;
+                fs::write(data.join("pg_hba.conf"), "hostssl all all 127.0.0.1/32 scram-sha-256\n")?;
+                made
+            }
+        };
+        fs::write(data.join("postgresql.auto.conf"), settings)?;
         for _ in 0..ATTEMPTS {
             postgres.port = free_port()?;
             let mut command = user.command(&tools.join("postgres"), &folder);
@@ -83,6 +125,11 @@ impl Postgres {
     /// Where clients connect to, as the superuser.
     pub fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// Its port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The postmaster, parent of all server processes.
@@ -183,8 +230,8 @@ fn reachable(base: &Path, user: &ServerUser) -> PathBuf {
 }
 
 /// Stops and removes what earlier tasks left behind.
-fn sweep(base: &Path) {
-    for folder in abandoned(base, "pg-") {
+fn sweep(base: &Path, prefix: &str) {
+    for folder in abandoned(base, prefix) {
         if let Some(postmaster) = left_behind(&folder.join("data")) {
             let _ = kill_process(postmaster, Signal::QUIT);
         }

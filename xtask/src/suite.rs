@@ -10,6 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::peers;
 use crate::postgres::{Durability, Postgres};
+use crate::targets::{self, Targets};
 use crate::workspace::{Workspace, show};
 
 /// Options of `test`.
@@ -55,11 +56,21 @@ pub async fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     let peers = peers::for_tests(workspace)?;
     let postgres = Postgres::start(&peers, Durability::Fast).await?;
     let mut places = vec![("TENURE_TEST_POSTGRES", postgres.url()), ("TENURE_TEST_PEERS", peers.display().to_string())];
+    let targets = if asks_targets(&args.nextest) {
+        let targets = Targets::start(workspace, &peers::for_targets(workspace)?).await?;
+        places.push((targets::VARIABLE, targets.description().display().to_string()));
+        Some(targets)
+    } else {
+        None
+    };
     places.extend(args.environment.iter().cloned());
     for (name, place) in &places {
         eprintln!("test: {name}={place}");
     }
     let code = tests(workspace, args, &places, &mut signals).await;
+    if let Some(targets) = targets {
+        targets.stop().await?;
+    }
     postgres.stop().await?;
     code
 }
@@ -96,6 +107,16 @@ fn selection(given: &[String]) -> Vec<String> {
     }
     all.extend_from_slice(given);
     all
+}
+
+/// Whether the servers that connectors are tested against are needed: they take some seconds to start.
+fn asks_targets(given: &[String]) -> bool {
+    let mut packages = given.iter().enumerate().filter_map(|(at, arg)| match arg.as_str() {
+        "-p" | "--package" => given.get(at + 1).map(String::as_str),
+        arg => arg.strip_prefix("--package="),
+    });
+    let named: Vec<_> = packages.by_ref().collect();
+    named.is_empty() || named.contains(&"tenure-connectors")
 }
 
 async fn documentation(workspace: &Workspace, places: &[(&str, String)], signals: &mut Signals) -> Result<ExitCode> {
@@ -189,6 +210,13 @@ mod tests {
             select(&["--profile=default", "-E", "test(r22)"]),
             ["--workspace", "--profile=default", "-E", "test(r22)"]
         );
+    }
+
+    #[test]
+    fn targets_are_started_for_those_who_ask_them() {
+        let asks = |args: &[&str]| asks_targets(&args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>());
+        assert!(asks(&[]) && asks(&["-E", "test(x)"]) && asks(&["-p", "tenure-log", "-p", "tenure-connectors"]));
+        assert!(!asks(&["-p", "tenure-log"]) && !asks(&["--package=tenure"]));
     }
 
     fn shell(script: &str) -> Command {

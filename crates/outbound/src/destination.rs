@@ -18,6 +18,35 @@ impl Destination {
         self.0.origin().ascii_serialization()
     }
 
+    /// The place of these segments below this one, each written as one segment whatever is in it, with these fields as
+    /// its query.
+    ///
+    /// # Errors
+    /// Nothing can be below it, or a segment would lead up.
+    pub fn below<'s>(
+        &self,
+        segments: impl IntoIterator<Item = &'s str>,
+        query: &[(&str, &str)],
+    ) -> Result<Self, OutboundError> {
+        let mut url = self.0.clone();
+        let refused = || OutboundError::Url("nothing can be below this URL".to_owned());
+        {
+            let mut path = url.path_segments_mut().map_err(|()| refused())?;
+            path.pop_if_empty();
+            for segment in segments {
+                // These two are what a path is shortened by, however they are written.
+                if matches!(segment, "." | "..") {
+                    return Err(refused());
+                }
+                path.push(segment);
+            }
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        Ok(Self(url))
+    }
+
     pub(crate) const fn url(&self) -> &Url {
         &self.0
     }
@@ -29,22 +58,27 @@ impl Destination {
             return Err(OutboundError::UserInUrl);
         }
         let host = url.host_str().ok_or(OutboundError::NoHost)?;
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let port = url.port_or_known_default().ok_or(OutboundError::NoPort)?;
-        let mut addresses: Vec<SocketAddr> = match host.parse::<IpAddr>() {
-            Ok(address) => vec![SocketAddr::new(address, port)],
-            Err(_) => tokio::net::lookup_host((host, port))
-                .await
-                .map_err(|why| OutboundError::Unresolved { host: host.to_owned(), why })?
-                .collect(),
-        };
-        addresses.sort_unstable();
-        addresses.dedup();
-        if addresses.is_empty() {
-            return Err(OutboundError::NoAddress(host.to_owned()));
-        }
-        Ok(addresses)
+        resolved(host, port).await
     }
+}
+
+/// The addresses that a host has now, sorted, each once, at least one.
+pub(crate) async fn resolved(host: &str, port: u16) -> Result<Vec<SocketAddr>, OutboundError> {
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let mut addresses: Vec<SocketAddr> = match host.parse::<IpAddr>() {
+        Ok(address) => vec![SocketAddr::new(address, port)],
+        Err(_) => tokio::net::lookup_host((host, port))
+            .await
+            .map_err(|why| OutboundError::Unresolved { host: host.to_owned(), why })?
+            .collect(),
+    };
+    addresses.sort_unstable();
+    addresses.dedup();
+    if addresses.is_empty() {
+        return Err(OutboundError::NoAddress(host.to_owned()));
+    }
+    Ok(addresses)
 }
 
 impl FromStr for Destination {

@@ -43,6 +43,9 @@ pub enum OutboundError {
         /// The URL's scheme: `http` reaches only what the operator lists.
         scheme: String,
     },
+    /// The certificate authorities that a server should be checked against can't be read.
+    #[error("its certificate authorities can't be used: {0}")]
+    Authorities(String),
     /// A header's value can't be sent.
     #[error("{0}")]
     Header(String),

@@ -1,19 +1,22 @@
 //! The HTTP client: resolve, check, connect, TLS, bounds.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Body, Client, StatusCode, Url, redirect};
+use reqwest::{Body, Certificate, Client, Method, StatusCode, redirect};
 use serde::de::IgnoredAny;
 
 use crate::address::{Cidr, is_public};
 use crate::answer::{Answer, body_of};
-use crate::destination::Destination;
+use crate::authorities::Authorities;
+use crate::destination::{Destination, resolved};
 use crate::error::{OutboundError, failed};
+use crate::line::Line;
 
 const CONNECT: Duration = Duration::from_secs(5);
 /// From resolving the name to the body's last byte.
@@ -29,7 +32,23 @@ pub struct Outbound {
     total: Duration,
     /// A client for each origin, bound to the addresses that were checked; another answer of the resolver makes another
     /// client.
-    clients: Mutex<HashMap<String, (Vec<SocketAddr>, Client)>>,
+    clients: Mutex<HashMap<String, (Vec<SocketAddr>, Authorities, Client)>>,
+}
+
+/// One request of a client that speaks an API over HTTP.
+pub struct Call<'a> {
+    /// The method.
+    pub method: Method,
+    /// Whose certificate the server has to have.
+    pub authorities: &'a Authorities,
+    /// The headers, secrets among them.
+    pub headers: HeaderMap,
+    /// The body, if there is one.
+    pub body: Option<Vec<u8>>,
+    /// How long it may take, from resolving the name to the body's last byte.
+    pub patience: Duration,
+    /// How many bytes of the answer's body are read at most.
+    pub limit: usize,
 }
 
 impl Outbound {
@@ -46,7 +65,11 @@ impl Outbound {
     /// See [`OutboundError`].
     pub async fn document(&self, from: &Destination, limit: usize) -> Result<Vec<u8>, OutboundError> {
         self.in_time(async {
-            let request = self.client(from).await?.get(from.url().clone()).header(ACCEPT, "application/json");
+            let request = self
+                .client(from, &Authorities::system())
+                .await?
+                .get(from.url().clone())
+                .header(ACCEPT, "application/json");
             let response = request.send().await.map_err(failed)?;
             if response.status() != StatusCode::OK {
                 return Err(OutboundError::Status(response.status()));
@@ -74,7 +97,11 @@ impl Outbound {
         limit: usize,
     ) -> Result<(StatusCode, Vec<u8>), OutboundError> {
         self.in_time(async {
-            let mut request = self.client(to).await?.post(to.url().clone()).header(ACCEPT, "application/json");
+            let mut request = self
+                .client(to, &Authorities::system())
+                .await?
+                .post(to.url().clone())
+                .header(ACCEPT, "application/json");
             if let Some((id, secret)) = basic {
                 // Both are form-encoded before they are joined (RFC 6749 §2.3.1).
                 request = request.basic_auth(form_encoded(id), Some(form_encoded(secret)));
@@ -108,7 +135,8 @@ impl Outbound {
         limit: impl FnOnce(StatusCode) -> Option<usize>,
     ) -> Result<Answer, OutboundError> {
         self.in_time(async {
-            let request = self.client(to).await?.post(to.url().clone()).headers(headers).body(body);
+            let request =
+                self.client(to, &Authorities::system()).await?.post(to.url().clone()).headers(headers).body(body);
             let response = request.send().await.map_err(failed)?;
             let status = response.status();
             let body = match limit(status) {
@@ -134,62 +162,129 @@ impl Outbound {
         self.post(to, headers, body.to_owned(), |_| None).await.map(|answer| answer.status)
     }
 
+    /// The whole answer to a request, whatever its status unless it redirects.
+    ///
+    /// # Errors
+    /// See [`OutboundError`].
+    pub async fn call(&self, to: &Destination, call: Call<'_>) -> Result<Answer, OutboundError> {
+        let Call { method, authorities, headers, body, patience, limit } = call;
+        within(patience, async {
+            let mut request = self.client(to, authorities).await?.request(method, to.url().clone()).headers(headers);
+            if let Some(body) = body {
+                request = request.body(body);
+            }
+            let response = request.timeout(patience).send().await.map_err(failed)?;
+            let status = response.status();
+            if status.is_redirection() {
+                return Err(OutboundError::Status(status));
+            }
+            Ok(Answer { status, body: Some(body_of(response, limit).await?) })
+        })
+        .await
+    }
+
+    /// A connection to a host, for a client that speaks another protocol than HTTP. Whoever won't encrypt it reaches
+    /// only what the operator lists. It fails once `limit` bytes were read from it.
+    ///
+    /// # Errors
+    /// See [`OutboundError`].
+    pub async fn dial(&self, host: &str, port: u16, encrypted: bool, limit: usize) -> Result<Line, OutboundError> {
+        let mut failure = OutboundError::NoAddress(host.to_owned());
+        for address in self.addresses(host, port, encrypted).await? {
+            match tokio::time::timeout(CONNECT, tokio::net::TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    let _ = stream.set_nodelay(true);
+                    return Ok(Line::new(stream, limit));
+                }
+                Ok(Err(why)) => failure = OutboundError::Transport(format!("connecting to {address}: {why}")),
+                Err(_) => failure = OutboundError::TooSlow(CONNECT),
+            }
+        }
+        Err(failure)
+    }
+
+    /// The addresses that a host has now, each of which may be reached: for a client that connects by itself.
+    ///
+    /// # Errors
+    /// See [`OutboundError`].
+    pub async fn addresses(&self, host: &str, port: u16, encrypted: bool) -> Result<Vec<SocketAddr>, OutboundError> {
+        self.checked(host, if encrypted { "TLS" } else { "plain TCP" }, encrypted, resolved(host, port).await?)
+    }
+
     /// Whether the operator's rules keep a destination from being reached: its name leads to an address that is neither
     /// public nor allowed. Connects to nothing; a name that can't be resolved is not forbidden.
     pub async fn forbids(&self, to: &Destination) -> bool {
         match self.in_time(to.resolve()).await {
-            Ok(addresses) => addresses.iter().any(|address| !self.may_reach(to.url(), address)),
+            Ok(addresses) => self.checked_for(to, addresses).is_err(),
             Err(_) => false,
         }
     }
 
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, OutboundError>>) -> Result<T, OutboundError> {
-        let timely = tokio::time::timeout(self.total, work).await;
-        timely.unwrap_or_else(|_| Err(OutboundError::TooSlow(self.total)))
+        within(self.total, work).await
     }
 
     /// A client that can connect to nothing but the addresses that the destination's host has now, each of which is
     /// allowed.
-    async fn client(&self, to: &Destination) -> Result<Client, OutboundError> {
-        let addresses = self.addresses(to).await?;
+    async fn client(&self, to: &Destination, authorities: &Authorities) -> Result<Client, OutboundError> {
+        let addresses = self.checked_for(to, to.resolve().await?)?;
         let origin = to.origin();
-        if let Some((known, client)) = self.clients.lock().unwrap_or_else(PoisonError::into_inner).get(&origin)
+        if let Some((known, by, client)) = self.clients.lock().unwrap_or_else(PoisonError::into_inner).get(&origin)
             && *known == addresses
+            && by == authorities
         {
             return Ok(client.clone());
         }
-        let client = connect_to(addresses.clone(), to.url().scheme() == "https").map_err(failed)?;
+        let client = connect_to(addresses.clone(), to.url().scheme() == "https", authorities).map_err(failed)?;
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if clients.len() >= MAX_CLIENTS {
             clients.clear();
         }
-        clients.insert(origin, (addresses, client.clone()));
+        clients.insert(origin, (addresses, authorities.clone(), client.clone()));
         Ok(client)
     }
 
     /// The addresses of a destination's host, each of which is allowed.
-    async fn addresses(&self, to: &Destination) -> Result<Vec<SocketAddr>, OutboundError> {
-        let addresses = to.resolve().await?;
+    fn checked_for(&self, to: &Destination, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, OutboundError> {
         let url = to.url();
-        // One bad address is enough: which of them a name leads to must not be the luck of the draw.
-        match addresses.iter().find(|address| !self.may_reach(url, address)) {
-            None => Ok(addresses),
-            Some(bad) => Err(OutboundError::Forbidden {
-                host: url.host_str().unwrap_or_default().to_owned(),
-                address: bad.ip(),
-                scheme: url.scheme().to_owned(),
-            }),
+        let host = url.host_str().unwrap_or_default();
+        match url.scheme() {
+            scheme @ ("https" | "http") => self.checked(host, scheme, scheme == "https", addresses),
+            scheme => Err(OutboundError::Url(format!("{scheme} is not spoken"))),
         }
     }
 
-    fn may_reach(&self, url: &Url, address: &SocketAddr) -> bool {
-        let listed = || self.allow.iter().any(|block| block.contains(address.ip()));
-        match url.scheme() {
-            "https" => is_public(address.ip()) || listed(),
-            "http" => listed(),
-            _ => false,
+    /// Addresses of a host, each of which is allowed.
+    fn checked(
+        &self,
+        host: &str,
+        scheme: &str,
+        encrypted: bool,
+        addresses: Vec<SocketAddr>,
+    ) -> Result<Vec<SocketAddr>, OutboundError> {
+        let listed = |address: IpAddr| self.allow.iter().any(|block| block.contains(address));
+        let may_reach = |address: IpAddr| listed(address) || (encrypted && is_public(address));
+        // One bad address is enough: which of them a name leads to must not be the luck of the draw.
+        match addresses.iter().find(|address| !may_reach(address.ip())) {
+            None => Ok(addresses),
+            Some(bad) => {
+                Err(OutboundError::Forbidden { host: host.to_owned(), address: bad.ip(), scheme: scheme.to_owned() })
+            }
         }
     }
+}
+
+impl fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbound").field("allow", &self.allow).finish_non_exhaustive()
+    }
+}
+
+async fn within<T>(
+    patience: Duration,
+    work: impl Future<Output = Result<T, OutboundError>>,
+) -> Result<T, OutboundError> {
+    tokio::time::timeout(patience, work).await.unwrap_or(Err(OutboundError::TooSlow(patience)))
 }
 
 /// Resolves every name to the addresses that were checked.
@@ -208,7 +303,7 @@ fn form_encoded(text: &str) -> String {
     pair.strip_prefix('=').unwrap_or_default().to_owned()
 }
 
-fn connect_to(addresses: Vec<SocketAddr>, tls: bool) -> reqwest::Result<Client> {
+fn connect_to(addresses: Vec<SocketAddr>, tls: bool, authorities: &Authorities) -> reqwest::Result<Client> {
     let builder = Client::builder()
         .dns_resolver(Arc::new(Checked(addresses)))
         .redirect(redirect::Policy::none())
@@ -218,7 +313,14 @@ fn connect_to(addresses: Vec<SocketAddr>, tls: bool) -> reqwest::Result<Client> 
         .connect_timeout(CONNECT)
         .pool_max_idle_per_host(1);
     // Without TLS there is no need for the system's certificates, which small containers lack.
-    let builder = if tls { builder.https_only(true) } else { builder.tls_certs_only([]) };
+    let builder = match (tls, authorities.named()) {
+        (false, _) => builder.tls_certs_only([]),
+        (true, None) => builder.https_only(true),
+        (true, Some(named)) => {
+            let certificates = named.iter().map(|certificate| Certificate::from_der(certificate));
+            builder.https_only(true).tls_certs_only(certificates.collect::<Result<Vec<_>, _>>()?)
+        }
+    };
     builder.build()
 }
 

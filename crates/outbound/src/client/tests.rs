@@ -183,3 +183,66 @@ async fn https_is_never_spoken_in_the_clear() {
     let request = server.requests.recv().await.unwrap();
     assert!(!request.contains("GET"), "{request:?}");
 }
+
+#[tokio::test]
+async fn another_protocol_goes_by_the_same_rule_and_is_bounded() {
+    let server = Server::answering("x".repeat(64)).await;
+    let port = server.at.port();
+    for (outbound, host, encrypted) in [
+        (allowing(&[]), "127.0.0.1", true),
+        (allowing(&[]), "localhost", false),
+        (allowing(&["10.0.0.0/8"]), "[::1]", true),
+        (local(), "8.8.8.8", false),
+        (local(), "169.254.169.254", true),
+    ] {
+        let why = outbound.dial(host, port, encrypted, 10).await.unwrap_err().to_string();
+        assert!(why.contains("may not be reached"), "{host}: {why}");
+    }
+    assert_eq!(server.connections(), 0);
+    let mut line = local().dial("localhost", port, false, 10).await.unwrap();
+    line.write_all(b"?").await.unwrap();
+    let mut read = Vec::new();
+    let why = line.read_to_end(&mut read).await.unwrap_err().to_string();
+    assert!(why.contains("more than is read") && read.len() <= 64, "{why}");
+}
+
+#[tokio::test]
+async fn a_call_reads_the_whole_answer_in_its_own_time_or_none() {
+    let authorities = Authorities::system();
+    let call = |limit, patience| Call {
+        method: Method::DELETE,
+        authorities: &authorities,
+        headers: HeaderMap::new(),
+        body: None,
+        patience: Duration::from_millis(patience),
+        limit,
+    };
+    let server = Server::answering(ok(SET).replace("200 OK", "404 Not Found")).await;
+    let to: Destination = server.url().parse().unwrap();
+    let answer = local().call(&to, call(1000, 5_000)).await.unwrap();
+    assert_eq!((answer.status, answer.body.as_deref()), (StatusCode::NOT_FOUND, Some(SET.as_bytes())));
+    assert!(matches!(local().call(&to, call(3, 5_000)).await, Err(OutboundError::TooLong(3))));
+    let half = Server::answering("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{".into()).await;
+    assert!(local().call(&half.url().parse().unwrap(), call(1000, 100)).await.is_err());
+    let moved = Server::answering("HTTP/1.1 307 X\r\nlocation: /\r\ncontent-length: 0\r\n\r\n".into()).await;
+    let moved = local().call(&moved.url().parse().unwrap(), call(1000, 5_000)).await;
+    assert!(matches!(moved, Err(OutboundError::Status(StatusCode::TEMPORARY_REDIRECT))));
+}
+
+#[test]
+fn what_is_below_a_place_stays_below_it() {
+    let base: Destination = "https://vault.example/v1/".parse().unwrap();
+    for (segments, path) in [
+        (["auth", "a/../b?c#d"], "/v1/auth/a%2F..%2Fb%3Fc%23d"),
+        (["%2e%2e", "x"], "/v1/%252e%252e/x"),
+        (["ü", ""], "/v1/%C3%BC/"),
+    ] {
+        assert_eq!(base.below(segments, &[]).unwrap().url().path(), path);
+    }
+    assert_eq!(base.below(["a"], &[("list", "true&x")]).unwrap().url().query(), Some("list=true%26x"));
+    for bad in [".", ".."] {
+        assert!(base.below([bad], &[]).is_err());
+    }
+    let none: Destination = "mailto:someone".parse().unwrap();
+    assert!(none.below(["a"], &[]).is_err());
+}

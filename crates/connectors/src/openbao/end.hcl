@@ -1,0 +1,27 @@
+# bao policy write LOGIN -
+path "auth/token/accessors"        { capabilities = ["list", "sudo"] }
+path "auth/token/accessors/"       { capabilities = ["list", "sudo"] }
+path "auth/token/lookup-accessor"  { capabilities = ["update"] }
+path "auth/token/revoke-accessor"  { capabilities = ["update"] }
+path "sys/auth"                    { capabilities = ["read"] }
+path "auth/+/role"                 { capabilities = ["list"] }
+path "auth/+/role/"                { capabilities = ["list"] }
+path "auth/+/role/+"               { capabilities = ["create", "read", "update", "delete"] }
+path "auth/+/role/+/role-id"       { capabilities = ["create", "read", "update"] }
+path "auth/+/role/+/secret-id"     { capabilities = ["list"] }
+path "auth/+/role/+/secret-id/"    { capabilities = ["list"] }
+path "auth/+/role/+/secret-id/lookup"           { capabilities = ["create", "update"] }
+path "auth/+/role/+/secret-id-accessor/destroy" { capabilities = ["create", "update"] }
+path "auth/+/role/+/custom-secret-id"           { capabilities = ["create", "update"] }
+path "identity/entity"             { capabilities = ["create", "update"] }
+path "identity/entity-alias"       { capabilities = ["create", "update"] }
+path "identity/entity/id"          { capabilities = ["list"] }
+path "identity/entity/id/"         { capabilities = ["list"] }
+path "identity/entity/id/+"        { capabilities = ["create", "read", "update", "delete"] }
+path "identity/entity/name/+"      { capabilities = ["read"] }
+path "identity/lookup/entity"      { capabilities = ["update"] }
+path "sys/leases"                  { capabilities = ["read", "list", "sudo"] }
+path "sys/leases/lookup"           { capabilities = ["update", "list", "sudo"] }
+path "sys/leases/lookup/"          { capabilities = ["list", "sudo"] }
+path "sys/leases/lookup/*"         { capabilities = ["list", "sudo"] }
+path "sys/leases/revoke"           { capabilities = ["update"] }

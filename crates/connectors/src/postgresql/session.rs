@@ -1,0 +1,131 @@
+//! Sessions at a PostgreSQL, and what its errors mean.
+
+use std::sync::Arc;
+
+use tenure_core::target::connector::{ConnectorError, Mode, Reach, TargetLogin, words};
+use tenure_outbound::Outbound;
+use tokio::task::JoinHandle;
+use tokio_postgres::config::SslMode;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, Config, Error, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::place::{MAX_ANSWER, Place, duration, unreached};
+
+/// A session; its connection goes with it.
+pub(super) struct Session {
+    pub client: Client,
+    driver: JoinHandle<()>,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// Why a session did not come about.
+pub(super) enum Failure {
+    /// The target said so.
+    Said(Error),
+    /// There was no target to say anything.
+    Connector(ConnectorError),
+}
+
+/// Logs in.
+pub(super) async fn log_in(
+    outbound: &Outbound,
+    place: &Place<'_>,
+    database: &str,
+    login: &TargetLogin,
+) -> Result<Session, Failure> {
+    if [&login.name, database, login.secret.expose()].iter().any(|text| text.contains('\0')) {
+        return Err(Failure::Connector(ConnectorError::Misconfigured("a login has no NUL in it".to_owned())));
+    }
+    let mut config = Config::new();
+    config.user(&login.name).password(login.secret.expose()).dbname(database).application_name("tenure");
+    let line = outbound
+        .dial(place.host(), place.port, place.authorities.is_some(), MAX_ANSWER)
+        .await
+        .map_err(|error| Failure::Connector(unreached(error)))?;
+    match &place.authorities {
+        Some(authorities) => {
+            config.ssl_mode(SslMode::Require);
+            let tls = authorities.client_config().map_err(|error| Failure::Connector(unreached(error)))?;
+            let mut tls = MakeRustlsConnect::new(tls);
+            let tls = MakeTlsConnect::<tenure_outbound::Line>::make_tls_connect(&mut tls, place.host())
+                .map_err(|error| Failure::Connector(ConnectorError::Unreachable(words(&error.to_string()))))?;
+            let (client, connection) = config.connect_raw(line, tls).await.map_err(Failure::Said)?;
+            Ok(Session { client, driver: tokio::spawn(async move { drop(connection.await) }) })
+        }
+        None => {
+            config.ssl_mode(SslMode::Disable);
+            let (client, connection) = config.connect_raw(line, NoTls).await.map_err(Failure::Said)?;
+            Ok(Session { client, driver: tokio::spawn(async move { drop(connection.await) }) })
+        }
+    }
+}
+
+/// A session of the connector itself. One that observes can't write, whatever is sent through it. A commit that takes
+/// away doesn't wait for a standby: while it waited, nobody else would see it.
+pub(super) async fn own(
+    outbound: &Arc<Outbound>,
+    place: &Place<'_>,
+    database: &str,
+    reach: &Reach<'_>,
+) -> Result<Session, ConnectorError> {
+    let session = log_in(outbound, place, database, reach.login).await.map_err(|failure| match failure {
+        Failure::Connector(error) => error,
+        Failure::Said(error) if is_refusal(&error) => ConnectorError::Unauthorized(said(&error)),
+        Failure::Said(error) => meaning(&error),
+    })?;
+    let patience = duration(reach.patience).as_millis().max(1);
+    let read_only = if reach.mode == Mode::Observe { "on" } else { "off" };
+    // Nobody's functions and operators are found before the server's own.
+    let settings = format!(
+        "SET search_path = pg_catalog; SET synchronous_commit = local; SET statement_timeout = '{patience}ms';
+         SET lock_timeout = '{patience}ms'; SET idle_in_transaction_session_timeout = '{patience}ms';
+         SET default_transaction_read_only = {read_only}; SET client_min_messages = error; SET DateStyle = ISO"
+    );
+    session.client.batch_execute(&settings).await.map_err(|error| meaning(&error))?;
+    Ok(session)
+}
+
+/// What the server said, or what happened to the connection.
+pub(super) fn said(error: &Error) -> String {
+    match (error.as_db_error(), std::error::Error::source(error)) {
+        (Some(said), _) => words(&format!("{} ({})", said.message(), said.code().code())),
+        (None, Some(source)) => words(&format!("{error}: {source}")),
+        (None, None) => words(&error.to_string()),
+    }
+}
+
+/// What an error in a session means.
+pub(super) fn meaning(error: &Error) -> ConnectorError {
+    match error.code().map(SqlState::code) {
+        // Out of resources, somebody intervened, a system error, a conflict, a lock or a time that ran out: these pass.
+        Some(code) if matches!(code.get(..2), Some("08" | "40" | "53" | "57" | "58" | "XX")) || code == "55P03" => {
+            ConnectorError::Unreachable(said(error))
+        }
+        Some(_) => ConnectorError::Rejected(said(error)),
+        None => ConnectorError::Unreachable(said(error)),
+    }
+}
+
+/// Whether a login was refused for what it is. The server tells a host that `pg_hba.conf` doesn't let in by the same
+/// code as a role that may not log in; which it was, the routine says, and no language that the server speaks changes it.
+pub(super) fn is_refusal(error: &Error) -> bool {
+    let Some(said) = error.as_db_error() else { return false };
+    match said.code().code() {
+        "28P01" => true,
+        "28000" => said.routine() != Some("ClientAuthentication"),
+        _ => false,
+    }
+}
+
+/// Whether a login came past the question who it is, and was turned away for something else about it.
+pub(super) fn is_known_but_turned_away(error: &Error) -> bool {
+    // It may not connect to this database, or there is no such database: both are asked after the login.
+    matches!(error.code().map(SqlState::code), Some("42501" | "3D000"))
+}

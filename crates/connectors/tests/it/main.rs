@@ -1,0 +1,15 @@
+//! Every connector against its real server, by one list of assertions.
+//!
+//! `cargo xtask test -p tenure-connectors` starts the servers; `cargo xtask targets` keeps them for a day's work.
+
+#![expect(clippy::disallowed_methods, reason = "tests: where the servers are says the environment")]
+
+mod conformance;
+mod ldap;
+mod mariadb;
+mod openbao;
+mod places;
+mod postgresql;
+mod rabbitmq;
+mod redis;
+mod strangers;
