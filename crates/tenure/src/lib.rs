@@ -7,7 +7,6 @@
 mod channels;
 mod cli;
 pub mod config;
-mod connectors;
 mod demo;
 #[cfg(feature = "otlp")]
 mod otlp;

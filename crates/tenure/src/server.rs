@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use tenure_api::sign_in::Recovered;
+use tenure_connectors::Builtin;
 use tenure_core::base::time::{Clock, Span, Timestamp};
 use tenure_core::store::port::Store;
 use tenure_credentials::entropy::OsEntropy;
@@ -24,7 +25,6 @@ use tenure_store::{PostgresStore, SqliteStore};
 use tokio::sync::watch;
 
 use crate::config::{Config, Listen, Location, Role, networks};
-use crate::connectors;
 use crate::telemetry;
 
 /// Runs the server.
@@ -353,7 +353,7 @@ fn build(
             policies: Arc::new(Loader),
             clock,
             entropy: Arc::new(OsEntropy),
-            connectors: connectors::builtin(),
+            connectors: Arc::new(Builtin::new(outbound)),
             fetch: Arc::new(DocumentFetch::new(Arc::clone(outbound))),
             root,
         },

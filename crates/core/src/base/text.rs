@@ -74,8 +74,9 @@ pub fn check_lines(text: &str) -> Result<(), BadText> {
 }
 
 /// The members of a body that hold more than one line: what people write at length, policies, and certificates in PEM.
-const AT_LENGTH: [&str; 12] = [
+const AT_LENGTH: [&str; 13] = [
     "text",
+    "ca",
     "certificate",
     "purpose",
     "reason",
