@@ -6,7 +6,8 @@
 use tenure_api::targets::{Claim, Proposal, Proposed, ProposedAccounts};
 use tenure_api::views::{IdentityView, Revised};
 use tenure_core::base::id::{AccountId, IdentityId};
-use tenure_core::base::problem::FieldProblem;
+use tenure_core::base::problem::{FieldProblem, Reason};
+use tenure_core::people::person::Role;
 use tenure_core::base::time::Timestamp;
 use tenure_core::identity::{Identity, IdentityState};
 use tenure_core::policy::Action;
@@ -175,6 +176,11 @@ pub async fn claim(kernel: &Kernel, caller: &Caller, id: IdentityId, ask: Claim)
                     };
                     if !known {
                         authority::can_read(kernel, caller, "identity", &id.to_string(), false)?;
+                    }
+                    let answers = matches!(caller, Caller::Person { person, .. } if person.holds(Role::Owner));
+                    if !answers {
+                        let detail = "only who holds the role owner answers for an identity";
+                        return Err(OpError::because(Reason::NotAllowed, detail));
                     }
                     let stored = stored.ok_or(OpError::NotFound("identity"))?;
                     let identity = claimed(kernel, caller, &stored, &ask, by, now).await?;

@@ -280,6 +280,7 @@ impl Kept {
 #[tokio::test]
 async fn its_link_opens_the_console_as_whom_one_likes_once_and_it_looks_lived_in() {
     let demo = Kept::start();
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let status = async |request: reqwest::RequestBuilder| request.send().await.unwrap().status().as_u16();
     // Under another name, from another site, from another machine, and without the link, it is shut.
