@@ -69,7 +69,7 @@ async fn change(State(app): State<App>, sent: Sent) -> Shown {
     let (reader, purpose) = (&sent.reader, sent.text("purpose"));
     let text = sent.text("text").replace("\r\n", "\n");
     let done = match sent.text("decision").as_str() {
-        "try" => tried(&app, reader, &text).await.map(Done::Tried),
+        "try" => Box::pin(tried(&app, reader, &text)).await.map(Done::Tried),
         "propose" => {
             let ask = NewPolicySet { text: text.clone(), purpose: purpose.clone() };
             let proposed = Box::pin(policies::propose_policy(&app.kernel, &reader.caller, ask)).await;

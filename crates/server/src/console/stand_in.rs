@@ -103,7 +103,7 @@ async fn returning(State(app): State<App>, reader: Reader, Path(who): Path<Strin
 async fn come_back(State(app): State<App>, Path(who): Path<String>, sent: Sent) -> Shown {
     let reader = &sent.reader;
     let id = oneself(&app, reader, &who).await?;
-    match stand_ins::end_stand_in(&app.kernel, &reader.caller, id).await {
+    match Box::pin(stand_ins::end_stand_in(&app.kernel, &reader.caller, id)).await {
         Ok(_) => Ok(Redirect::to(&home(id).to_string()).into_response()),
         Err(error) => {
             let failure = Failure::from(error);
