@@ -113,7 +113,7 @@ impl Times {
 fn length(millis: u64) -> String {
     match millis {
         0..1_000 => format!("{millis} ms"),
-        1_000..60_000 if millis % 1_000 != 0 => format!("{}.{} s", millis / 1_000, millis % 1_000 / 100),
+        1_000..60_000 if !millis.is_multiple_of(1_000) => format!("{}.{} s", millis / 1_000, millis % 1_000 / 100),
         1_000..60_000 => format!("{} s", millis / 1_000),
         _ => when::span(Span::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))),
     }

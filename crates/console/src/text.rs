@@ -989,18 +989,6 @@ pub fn comes_back(count: u32) -> String {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_field_reads_as_words() {
-        assert_eq!(field("charter.retirement[0].after"), "Retirement 1: after");
-        assert_eq!(field("charter.owner"), "Accountable owner");
-        assert_eq!(field("rotation_cadence"), "Rotation cadence");
-    }
-}
-
 /// A bucket of times with a bound.
 pub fn up_to(length: &str) -> String {
     format!("up to {length}")
@@ -1067,4 +1055,16 @@ pub fn several_done(good: usize, refused: usize, all: usize) -> String {
         "Of {all} it was done to {good}, {refused} were refused, {} stood so already. Sent again, it does nothing twice.",
         all.saturating_sub(good + refused)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_reads_as_words() {
+        assert_eq!(field("charter.retirement[0].after"), "Retirement 1: after");
+        assert_eq!(field("charter.owner"), "Accountable owner");
+        assert_eq!(field("rotation_cadence"), "Rotation cadence");
+    }
 }

@@ -109,7 +109,7 @@ async fn one(
     }
     let does = done(kernel, caller, deed, id, reason);
     let result = match is_rehearsal {
-        true => rehearsed(does).await.map(|_| ()),
+        true => Box::pin(rehearsed(does)).await.map(|_| ()),
         false => does.await,
     };
     match result {

@@ -43,7 +43,7 @@ pub async fn write_note(kernel: &Kernel, caller: &Caller, id: RequestId, ask: Ne
                     let now = kernel.now();
                     let caller = &caller::renewed(kernel, caller).await?;
                     let stored = kernel.must::<Request>("request", id).await?;
-                    let kind = kind_of(kernel, caller, &stored, now).await?;
+                    let kind = Box::pin(kind_of(kernel, caller, &stored, now)).await?;
                     let text = ask.text.trim();
                     if text.is_empty() || text.len() > Note::MAX_TEXT {
                         return Err(OpError::field("text", "note_malformed", "write 1 to 1000 bytes"));
@@ -94,7 +94,7 @@ async fn kind_of(kernel: &Kernel, caller: &Caller, request: &Request, now: Times
     if request.state != RequestState::Open {
         return Err(not_open(request.state));
     }
-    if may_vote(kernel, caller, request, now).await? {
+    if Box::pin(may_vote(kernel, caller, request, now)).await? {
         return Ok(NoteKind::Question);
     }
     let owns = caller.person_id().is_some() && request.owner == caller.person_id();

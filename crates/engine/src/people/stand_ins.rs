@@ -54,7 +54,7 @@ pub async fn name_stand_in(
                 .fact("assurance", assurance_fact(caller));
             let text = format!(
                 "{id} is away from {} until {} and has named you: what waits for them by name waits for you, too, where you may vote on it.\n\
-                 Look: tenure request list --state open",
+                 Look: tenure request waiting",
                 named.from, named.until
             );
             let event = notify(event, &[named.person], &[], "You stand in for somebody", &text);

@@ -257,11 +257,7 @@ impl Discovery {
     }
 }
 
-fn on<'a>(
-    changeset: &'a mut Option<Changeset>,
-    event: tenure_core::store::event::Event,
-    now: Timestamp,
-) -> &'a mut Changeset {
+fn on(changeset: &mut Option<Changeset>, event: tenure_core::store::event::Event, now: Timestamp) -> &mut Changeset {
     match changeset {
         Some(changeset) => changeset.event(event),
         None => changeset.insert(Changeset::new(system(), now, event)),

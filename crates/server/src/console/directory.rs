@@ -129,7 +129,7 @@ async fn one<T: Entity + Addressed + Belongings>(
             let ask = ListAsk { filters: vec![theirs], limit: Some(NAMED), ..ListAsk::default() };
             let identities = counted!(ask, |ask| registration::identities(kernel, caller, ask))?;
             let duties = match record.record.person() {
-                Some(person) => duties(&app, &reader, person).await?,
+                Some(person) => Box::pin(duties(&app, &reader, person)).await?,
                 None => None,
             };
             Some(Around { identities, duties })

@@ -130,7 +130,6 @@ where
 
 impl<T: Tells> Page<T> {
     /// The next that is told; nothing once it is over, or whoever reads may not any more.
-    #[expect(clippy::disallowed_methods, reason = "how long something takes is measured at the edge")]
     async fn next(&mut self) -> Option<String> {
         if self.is_over {
             return None;

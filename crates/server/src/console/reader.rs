@@ -169,13 +169,16 @@ impl Sent {
         check_fields(&self.fields)
     }
 
-    /// Does what the form asks for, once its text was checked.
-    pub(crate) async fn done<T, E: Into<Failure>>(
+    /// Does what the form asks for, once its text was checked. What is large waits on the heap.
+    pub(crate) fn done<T, E: Into<Failure>>(
         &self,
         deed: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, Failure> {
-        self.checked()?;
-        Box::pin(deed).await.map_err(Into::into)
+    ) -> impl Future<Output = Result<T, Failure>> {
+        let deed = Box::pin(deed);
+        async move {
+            self.checked()?;
+            deed.await.map_err(Into::into)
+        }
     }
 
     /// A field, without space around it; nothing if the form has none of this name.

@@ -152,5 +152,5 @@ async fn claim(
     Body(ask): Body<Claim>,
 ) -> Reply<IdentityView> {
     let id = meant::<Identity>(&app, &caller, &identity).await?;
-    ok(accounts::claim(&app.kernel, &caller, id, ask).await?)
+    ok(Box::pin(accounts::claim(&app.kernel, &caller, id, ask)).await?)
 }

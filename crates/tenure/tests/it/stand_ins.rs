@@ -82,7 +82,7 @@ on_one! {
         assert_eq!(waiting(&world, &mia).await, [] as [String; 0]);
         // Once they are back, it waits for them alone.
         let last = asked(&world).await;
-        assert_eq!(waiting(&world, &mia).await, [last.clone()]);
+        assert_eq!(waiting(&world, &mia).await, vec![last.clone()]);
         world.pass(3_600).await;
         assert_eq!((waiting(&world, &mia).await, waiting(&world, &world.manager).await), (vec![], vec![last]));
     }

@@ -227,17 +227,18 @@ async fn a_claim_is_its_owners_own() {
     assert!(accounts::account(engine, &eve, account.id).await.is_err());
     let claim = || Claim { kind: None, charter: CharterDraft::default() };
     assert_eq!(
-        reason(accounts::claim(engine, &eve, account.identity, claim()).await.unwrap_err()),
+        reason(Box::pin(accounts::claim(engine, &eve, account.identity, claim())).await.unwrap_err()),
         Some(Reason::NotAllowed)
     );
     // Nobody is claimed for, and nothing leaves its environment.
     let elsewhere = CharterDraft { owner: eve.person_id(), environment: Some("dev".into()), ..CharterDraft::default() };
-    let wrong = accounts::claim(engine, &bob, account.identity, Claim { kind: None, charter: elsewhere }).await;
+    let wrong =
+        Box::pin(accounts::claim(engine, &bob, account.identity, Claim { kind: None, charter: elsewhere })).await;
     assert!(matches!(wrong, Err(OpError::Invalid(problems)) if problems.len() >= 2));
-    let claimed = accounts::claim(engine, &bob, account.identity, claim()).await.unwrap();
+    let claimed = Box::pin(accounts::claim(engine, &bob, account.identity, claim())).await.unwrap();
     assert_eq!((claimed.record.state, claimed.record.charter.owner), (IdentityState::Draft, bob.person_id()));
     assert_eq!(claimed.record.registered_by, bob.person_id().unwrap());
-    let again = accounts::claim(engine, &bob, account.identity, claim()).await.unwrap_err();
+    let again = Box::pin(accounts::claim(engine, &bob, account.identity, claim())).await.unwrap_err();
     assert_eq!(reason(again), Some(Reason::IllegalTransition));
 }
 
