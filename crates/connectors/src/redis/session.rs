@@ -35,9 +35,8 @@ pub(super) async fn connect(outbound: &Outbound, place: &Place<'_>) -> Result<Se
 /// A session of the connector itself.
 pub(super) async fn own(outbound: &Outbound, place: &Place<'_>, reach: &Reach<'_>) -> Result<Session, ConnectorError> {
     let mut session = connect(outbound, place).await?;
-    session.log_in(reach.login).await.map_err(|error| match is_refusal(&error) {
-        true => ConnectorError::Unauthorized(said(&error)),
-        false => meaning(&error),
+    session.log_in(reach.login).await.map_err(|error| {
+        if is_refusal(&error) { ConnectorError::Unauthorized(said(&error)) } else { meaning(&error) }
     })?;
     Ok(session)
 }

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use crate::places::{login, other_ca, reach};
 
 /// How long a server that doesn't answer is waited for.
-const BRIEF: Span = Span::from_millis(700);
+const BRIEF: Span = Span::from_millis(300);
 
 /// What a stranger does with a connection.
 #[derive(Clone, Copy, Debug)]
