@@ -49,17 +49,17 @@ impl Targets {
         );
         let (postgres, at_postgres) = postgres?;
         targets.postgres = Some(postgres);
-        let mut described = json!({ "postgresql": at_postgres });
+        let mut described = serde_json::Map::from_iter([("postgresql".to_owned(), at_postgres)]);
         for (name, started) in
             [("mariadb", mariadb), ("redis", redis), ("ldap", ldap), ("rabbitmq", rabbitmq), ("openbao", openbao)]
         {
             let (servers, place) = started.with_context(|| format!("starting {name}"))?;
             targets.servers.extend(servers);
-            described[name] = place;
+            described.insert(name.to_owned(), place);
         }
-        described["ca"] = fs::read_to_string(folder.join("ca.pem"))?.into();
-        described["other_ca"] = fs::read_to_string(folder.join("other-ca.pem"))?.into();
-        fs::write(targets.description(), described.to_string())?;
+        described.insert("ca".to_owned(), fs::read_to_string(folder.join("ca.pem"))?.into());
+        described.insert("other_ca".to_owned(), fs::read_to_string(folder.join("other-ca.pem"))?.into());
+        fs::write(targets.description(), Value::Object(described).to_string())?;
         Ok(targets)
     }
 

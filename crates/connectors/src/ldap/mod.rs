@@ -543,8 +543,10 @@ impl Connector for Ldap {
         Box::pin(in_time(patience, async move {
             let place = Place::of(endpoint, &FORM)?;
             let tree = tree(&place)?;
+            // No name is nobody's, and not that of the entry above all accounts.
+            let dn = if login.name.is_empty() { String::new() } else { tree.dn(&login.name) };
             let mut session = connect(&self.outbound, &place).await?;
-            let result = bind(&mut session, &tree.dn(&login.name), login).await?;
+            let result = bind(&mut session, &dn, login).await?;
             match result.rc {
                 0 => Ok(Probe::Accepted),
                 rc if is_refusal(rc) => Ok(Probe::Refused { words: said(&result) }),

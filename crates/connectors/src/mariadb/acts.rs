@@ -155,8 +155,8 @@ pub(super) async fn discover(session: &mut Conn, after: Option<&str>) -> Result<
         })
         .collect();
     fill(session, &mut known).await?;
-    let mut found = Found::default();
-    found.accounts = known.into_iter().map(|(name, known)| known.seen(&name)).collect();
+    let accounts = known.into_iter().map(|(name, known)| known.seen(&name)).collect();
+    let mut found = Found { accounts, ..Found::default() };
     found.accounts.sort_by(|one, other| one.key.cmp(&other.key));
     found.next = found.accounts.last().map(|account| account.key.clone()).filter(|_| more);
     if after.is_none() {
@@ -317,7 +317,7 @@ pub(super) async fn provision(session: &mut Conn, account: &NewAccount<'_>) -> R
         known => {
             // One that is locked, has no mark and nothing else is what an earlier try left before it could mark it.
             let left = known.is_some_and(|known| known.roles.is_empty() && known.grants.is_empty());
-            if !hosts.is_empty() && !(left && hosts.len() == 1 && is_blank(session, &name).await?) {
+            if !(hosts.is_empty() || left && hosts.len() == 1 && is_blank(session, &name).await?) {
                 return Err(ConnectorError::Taken);
             }
             if hosts.is_empty() {

@@ -32,8 +32,11 @@ pub struct Outbound {
     total: Duration,
     /// A client for each origin, bound to the addresses that were checked; another answer of the resolver makes another
     /// client.
-    clients: Mutex<HashMap<String, (Vec<SocketAddr>, Authorities, Client)>>,
+    clients: Mutex<HashMap<String, Bound>>,
 }
+
+/// A client, with the addresses and the authorities that it is bound to.
+type Bound = (Vec<SocketAddr>, Authorities, Client);
 
 /// One request of a client that speaks an API over HTTP.
 pub struct Call<'a> {
