@@ -41,6 +41,7 @@ const RULES: &[Rooms] = &[
             "request",
             "signal",
             "finding",
+            "target",
         ],
         beside: &[],
     },

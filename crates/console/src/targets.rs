@@ -3,7 +3,8 @@
 use tenure_api::targets::TargetView;
 use tenure_api::views::{Names, Page, Revised};
 use tenure_core::base::time::Timestamp;
-use tenure_core::target::account::{Account, AccountOutcome, AccountState};
+use tenure_core::credential::receipt::AccountOutcome;
+use tenure_core::target::account::{Account, AccountState};
 use tenure_core::target::connector::{Mode, TargetKind};
 use tenure_core::trust::state::TrustState;
 

@@ -11,7 +11,6 @@ use crate::inventory::resource::Verification;
 use crate::store::event::Actor;
 use crate::store::row::{Position, Record, RowKind};
 use crate::store::term::{Field, TermValue, Terms};
-use crate::target::account::AccountOutcome;
 
 /// What was revoked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -74,6 +73,79 @@ pub struct Point {
     pub more_enforcement_points: bool,
     /// What is known.
     pub outcome: PointState,
+}
+
+/// What the target's own catalogue, or its refusal, said after an act: what the proof rests on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum AccountOutcome {
+    /// Asked for, and not done yet.
+    Requested,
+    /// It stands again, as the target's catalogue says.
+    StandsAgain {
+        /// When the catalogue was read.
+        at: Timestamp,
+    },
+    /// Tenure never held the secret: the target's catalogue no longer has the account, or has it disabled, with no
+    /// session left, and has a live one beside it. Weaker than a refusal.
+    EndedReadBack {
+        /// When the catalogue was read.
+        at: Timestamp,
+        /// What the target said of the act.
+        words: String,
+        /// Open sessions that were ended.
+        sessions_ended: u32,
+        /// Open sessions that were left, where the target tells them.
+        sessions_left: Option<u32>,
+    },
+    /// The target can't be asked; retried.
+    Unreachable {
+        /// The last try.
+        at: Timestamp,
+        /// What happened.
+        why: String,
+    },
+    /// The connector may not do it, or the target would not: until then it is accepted there, for ever if no time is
+    /// given.
+    CannotRevoke {
+        /// The last try.
+        at: Timestamp,
+        /// Why not.
+        why: String,
+        /// When the target itself ends it.
+        until: Option<Timestamp>,
+    },
+    /// Done, by the target's word, and then found otherwise; retried.
+    Unproven {
+        /// The last try.
+        at: Timestamp,
+        /// What was found.
+        why: String,
+    },
+}
+
+impl AccountOutcome {
+    /// The name in the log.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::StandsAgain { .. } => "stands_again",
+            Self::EndedReadBack { .. } => "ended_read_back",
+            Self::Unreachable { .. } => "unreachable",
+            Self::CannotRevoke { .. } => "cannot_revoke",
+            Self::Unproven { .. } => "unproven",
+        }
+    }
+
+    /// Whether the account is known to be stopped.
+    pub const fn is_stopped(&self) -> bool {
+        matches!(self, Self::EndedReadBack { .. })
+    }
+
+    /// Whether there is nothing left to do.
+    pub const fn is_settled(&self) -> bool {
+        matches!(self, Self::EndedReadBack { .. } | Self::StandsAgain { .. })
+    }
 }
 
 /// An account at a target that had to be stopped or ended.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::id::{AccountId, IdentityId, PersonId, TargetId};
 use crate::base::time::Timestamp;
 use crate::credential::liveness::Scopes;
+use crate::credential::receipt::AccountOutcome;
 use crate::identity::{Identity, IdentityState};
 use crate::store::row::{Position, Record, RowKind, Stored};
 use crate::store::term::{Field, Terms, words};
@@ -89,83 +90,10 @@ impl Wanted {
     }
 }
 
-/// What the target's own catalogue, or its refusal, said after an act: what the proof rests on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case", tag = "state")]
-pub enum AccountOutcome {
-    /// Asked for, and not done yet.
-    Requested,
-    /// It stands again, as the target's catalogue says.
-    StandsAgain {
-        /// When the catalogue was read.
-        at: Timestamp,
-    },
-    /// Tenure never held the secret: the target's catalogue no longer has the account, or has it disabled, with no
-    /// session left, and has a live one beside it. Weaker than a refusal.
-    EndedReadBack {
-        /// When the catalogue was read.
-        at: Timestamp,
-        /// What the target said of the act.
-        words: String,
-        /// Open sessions that were ended.
-        sessions_ended: u32,
-        /// Open sessions that were left, where the target tells them.
-        sessions_left: Option<u32>,
-    },
-    /// The target can't be asked; retried.
-    Unreachable {
-        /// The last try.
-        at: Timestamp,
-        /// What happened.
-        why: String,
-    },
-    /// The connector may not do it, or the target would not: until then it is accepted there, for ever if no time is
-    /// given.
-    CannotRevoke {
-        /// The last try.
-        at: Timestamp,
-        /// Why not.
-        why: String,
-        /// When the target itself ends it.
-        until: Option<Timestamp>,
-    },
-    /// Done, by the target's word, and then found otherwise; retried.
-    Unproven {
-        /// The last try.
-        at: Timestamp,
-        /// What was found.
-        why: String,
-    },
-}
-
-impl AccountOutcome {
-    /// The name in the log.
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Requested => "requested",
-            Self::StandsAgain { .. } => "stands_again",
-            Self::EndedReadBack { .. } => "ended_read_back",
-            Self::Unreachable { .. } => "unreachable",
-            Self::CannotRevoke { .. } => "cannot_revoke",
-            Self::Unproven { .. } => "unproven",
-        }
-    }
-
-    /// Whether the account is known to be stopped.
-    pub const fn is_stopped(&self) -> bool {
-        matches!(self, Self::EndedReadBack { .. })
-    }
-
-    /// Whether there is nothing left to do.
-    pub const fn is_settled(&self) -> bool {
-        matches!(self, Self::EndedReadBack { .. } | Self::StandsAgain { .. })
-    }
-
-    /// What the target said of an act that its catalogue confirms.
-    pub fn read_back(ending: Ending, at: Timestamp) -> Self {
-        let Ending { words, sessions_ended, sessions_left } = ending;
-        Self::EndedReadBack { at, words, sessions_ended, sessions_left }
-    }
+/// What the target said of an act that its catalogue confirms.
+pub fn read_back(ending: Ending, at: Timestamp) -> AccountOutcome {
+    let Ending { words, sessions_ended, sessions_left } = ending;
+    AccountOutcome::EndedReadBack { at, words, sessions_ended, sessions_left }
 }
 
 /// An act at the target, recorded before it is begun.

@@ -5,7 +5,7 @@
 
 use tenure_core::base::id::{AccountId, TargetId};
 use tenure_core::base::time::{Span, Timestamp};
-use tenure_core::credential::receipt::{Receipt, Target as Revoked};
+use tenure_core::credential::receipt::{AccountOutcome, Receipt, Target as Revoked};
 use tenure_core::finding::rules;
 use tenure_core::identity::Identity;
 use tenure_core::store::changeset::{Changeset, DueChange, Spend};
@@ -13,7 +13,7 @@ use tenure_core::store::due::DueKind;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
-use tenure_core::target::account::{Account, AccountOutcome, AccountState, Because, Intent, Wanted};
+use tenure_core::target::account::{self, Account, AccountState, Because, Intent, Wanted};
 use tenure_core::target::connector::{Connector, ConnectorError, Ending, Mode, Reach, SeenAccount, TargetLogin, words};
 use tenure_core::target::system::TargetSystem;
 
@@ -265,7 +265,7 @@ fn read_back(to: AccountState, ending: Option<Ending>, seen: Option<&SeenAccount
             let left = seen.and_then(|seen| seen.sessions).or(ending.sessions_left);
             match left {
                 Some(left) if left > 0 => unproven(&format!("{left} of its sessions are still open")),
-                _ => AccountOutcome::read_back(Ending { sessions_left: left, ..ending }, at),
+                _ => account::read_back(Ending { sessions_left: left, ..ending }, at),
             }
         }
         (_, None, _) => unproven("nothing is known of what was done"),

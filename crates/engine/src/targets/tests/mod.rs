@@ -9,7 +9,7 @@ use tenure_api::targets::{Claim, NewTarget, Proposal, TargetEdit, TargetLoginAsk
 use tenure_core::base::id::{IdentityId, TargetId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Span;
-use tenure_core::credential::receipt::{Receipt, ReceiptState, Target as Revoked};
+use tenure_core::credential::receipt::{AccountOutcome, Receipt, ReceiptState, Target as Revoked};
 use tenure_core::finding::{Finding, rules};
 use tenure_core::identity::scope::Scope;
 use tenure_core::identity::{CharterDraft, Identity, IdentityState};
@@ -17,7 +17,7 @@ use tenure_core::people::person::Role;
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
-use tenure_core::target::account::{Account, AccountOutcome, AccountState, Because};
+use tenure_core::target::account::{Account, AccountState, Because};
 use tenure_core::target::connector::{Endpoint, Mode, TargetKind};
 
 use self::fake::{Fake, Fault};
