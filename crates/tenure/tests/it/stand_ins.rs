@@ -78,11 +78,16 @@ on_one! {
         assert_eq!((waiting(&world, &mia).await, waiting(&world, &world.manager).await), (vec![id.clone()], vec![id.clone()]));
         world.approve(&mia, &id).await.expect(200);
         assert_eq!((waiting(&world, &mia).await, waiting(&world, &world.manager).await), (vec![], vec![]));
-        let other = asked(&world).await;
+        let more = async |name: &str| {
+            let mut charter = world.charter(Key::new().jwk());
+            charter["data_domains"] = json!(["payments"]);
+            world.register(name, charter, "pending").await.expect(201).text("/request")
+        };
+        let other = more("second-payer").await;
         world.approve(&world.manager, &other).await.expect(200);
         assert_eq!(waiting(&world, &mia).await, [] as [String; 0]);
         // Once they are back, it waits for them alone.
-        let last = asked(&world).await;
+        let last = more("third-payer").await;
         assert_eq!(waiting(&world, &mia).await, vec![last.clone()]);
         world.pass(3_600).await;
         assert_eq!((waiting(&world, &mia).await, waiting(&world, &world.manager).await), (vec![], vec![last]));
