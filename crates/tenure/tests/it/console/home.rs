@@ -69,7 +69,7 @@ on_one! {
         assert_eq!(times.body["receipts"], 1, "{}", times.body);
         let proven = times.body["by_proof"].as_array().unwrap().len();
         assert_eq!(home.text.contains("Time to refuse"), proven > 0, "{}", home.text);
-        assert!(home.text.contains("Active, by risk tier") && home.text.contains("tier=low"), "{}", home.text);
+        assert!(home.text.contains("Active, by risk tier") && home.text.contains("tier=medium"), "{}", home.text);
         // A page asks for nothing in vain: nobody was refused anything.
         let refused = world.events().await.into_iter().skip(before).filter(|event| event["kind"] == "access.refused");
         assert_eq!(refused.count(), 0);

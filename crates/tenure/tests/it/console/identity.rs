@@ -119,7 +119,7 @@ on_one! { by |store| World::on_localhost(store, &[]);
         let late = olu.post(&url, &fields).await.expect(401);
         is_sound(&late);
         assert!(late.text.contains("value=\"because &#60;of&#62; &#34;that&#34;\"") && late.text.contains(&format!("action=\"/identities/{id}/suspend\"")), "{}", late.text);
-        olu.post(&url, &[("a", "b"); 65]).await.expect(400);
+        olu.post(&url, &[("a", "b"); 225]).await.expect(400);
         // What another site sent is not shown here.
         let planted = olu.request(Method::POST, &url).header("sec-fetch-site", "cross-site").form(&[("reason", "planted")]);
         let planted = planted.send().await.unwrap();

@@ -281,27 +281,3 @@ async fn the_main_paths_are_gone_by_keyboard_alone() {
     olu.enter().await;
     olu.stands("/receipts/rct_").await;
 }
-
-#[tokio::test]
-async fn a_page_that_is_live_goes_on_after_the_server_was_away() {
-    let mut world = World::start(Store::Sqlite).await;
-    let (id, key) = world.exporter("exporter").await;
-    let token = world.token(&key, &id, "production").await;
-    let receipt = world.revoke("identity", &id).await.expect(201).text("/id");
-    assert!(!world.is_live(&token).await);
-    let mut browser = Chromium::start().await;
-    browser.call("Network.enable", json!({})).await;
-    let headers = json!({"headers": {"Authorization": format!("Bearer {}", world.security)}});
-    browser.call("Network.setExtraHTTPHeaders", headers).await;
-    browser.open(&format!("{}/receipts/{receipt}", world.server.url)).await;
-    // As if the proof were still to come: the script reads the page again every few moments.
-    let alive = "window.asked = 0; const ask = window.fetch; window.fetch = (...what) => { window.asked += 1; return ask(...what); }; document.querySelector('main > div').dataset.live = 40; document.querySelector('h1').textContent = 'stale'; const again = document.createElement('script'); again.src = [...document.scripts].find((script) => script.src.endsWith('console.js')).src + '?again'; document.head.append(again)";
-    browser.run(alive).await;
-    world.server.stop();
-    // It is asked while nobody answers, and goes on.
-    browser.until("window.asked > 2").await;
-    assert_eq!(browser.run("document.querySelector('h1').textContent").await, "stale");
-    world.restart();
-    browser.until("document.querySelector('h1').textContent === 'Stopped: exporter'").await;
-    browser.until("document.querySelector('[data-live]') === null").await;
-}
