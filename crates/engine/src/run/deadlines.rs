@@ -32,6 +32,7 @@ use crate::kernel::error::OpError;
 use crate::kernel::{Kernel, work};
 use crate::matters::exceptions::endings;
 use crate::matters::{request_deadlines, reviews, tiers};
+use crate::run::loops;
 use crate::signals::effects;
 use crate::targets::enforcement;
 
@@ -193,12 +194,12 @@ async fn work_grant(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Resul
 
 pub(crate) async fn run(kernel: Arc<Kernel>, stop: watch::Receiver<bool>) {
     // Each is a task of its own: of many that fall due at once, several processors work off several kinds.
-    let mut loops = JoinSet::new();
+    let mut tasks = JoinSet::new();
     for kind in kinds() {
         let (kernel, stop) = (Arc::clone(&kernel), stop.clone());
-        loops.spawn(async move { run_kind(&kernel, kind, stop, |kind| work_kind(&kernel, kind)).await });
+        tasks.spawn(async move { run_kind(&kernel, kind, stop, |kind| work_kind(&kernel, kind)).await });
     }
-    super::all(loops).await;
+    loops::all(tasks).await;
 }
 
 /// Works off a kind for as long as the server runs: what takes long of one kind holds up no other.

@@ -5,6 +5,7 @@ pub mod archiving;
 pub mod callbacks;
 pub mod deadlines;
 pub mod erasure;
+mod loops;
 pub mod ownership;
 pub mod purging;
 pub mod targets;
@@ -30,28 +31,17 @@ pub async fn keep(kernel: Arc<Kernel>, stop: watch::Receiver<bool>) {
 /// Works for the whole deployment until `stop` turns true. One process has to; of several, each does a part.
 pub async fn work(kernel: Arc<Kernel>, channels: Vec<Arc<dyn Notify>>, stop: watch::Receiver<bool>) {
     // Each is a task of its own: what reads for minutes, as a verification does, holds up nothing that falls due.
-    let mut loops = JoinSet::new();
-    loops.spawn(deadlines::run(Arc::clone(&kernel), stop.clone()));
-    loops.spawn(callbacks::run(Arc::clone(&kernel), stop.clone()));
-    loops.spawn(targets::run(Arc::clone(&kernel), stop.clone()));
-    loops.spawn(outbox::run(Arc::clone(&kernel), channels, stop.clone()));
-    loops.spawn(verification::run(Arc::clone(&kernel), stop.clone()));
-    loops.spawn(ownership::run(Arc::clone(&kernel), stop.clone()));
-    loops.spawn(archiving::run(Arc::clone(&kernel), stop.clone()));
-    loops.spawn(erasure::run(Arc::clone(&kernel), stop.clone()));
-    loops.spawn(indexing::run(Arc::clone(&kernel), stop.clone()));
-    loops.spawn(fold::run(Arc::clone(&kernel), stop.clone()));
-    loops.spawn(purging::run(kernel, stop));
-    all(loops).await;
-}
-
-/// Waits for every loop; what panicked in one of them panics here.
-async fn all(mut loops: JoinSet<()>) {
-    while let Some(ended) = loops.join_next().await {
-        if let Err(error) = ended
-            && let Ok(panic) = error.try_into_panic()
-        {
-            std::panic::resume_unwind(panic);
-        }
-    }
+    let mut tasks = JoinSet::new();
+    tasks.spawn(deadlines::run(Arc::clone(&kernel), stop.clone()));
+    tasks.spawn(callbacks::run(Arc::clone(&kernel), stop.clone()));
+    tasks.spawn(targets::run(Arc::clone(&kernel), stop.clone()));
+    tasks.spawn(outbox::run(Arc::clone(&kernel), channels, stop.clone()));
+    tasks.spawn(verification::run(Arc::clone(&kernel), stop.clone()));
+    tasks.spawn(ownership::run(Arc::clone(&kernel), stop.clone()));
+    tasks.spawn(archiving::run(Arc::clone(&kernel), stop.clone()));
+    tasks.spawn(erasure::run(Arc::clone(&kernel), stop.clone()));
+    tasks.spawn(indexing::run(Arc::clone(&kernel), stop.clone()));
+    tasks.spawn(fold::run(Arc::clone(&kernel), stop.clone()));
+    tasks.spawn(purging::run(kernel, stop));
+    loops::all(tasks).await;
 }

@@ -6,6 +6,7 @@
 
 mod agents;
 mod approvals;
+mod clock;
 mod directory;
 mod ending;
 mod files;
@@ -26,9 +27,9 @@ use std::sync::Arc;
 use anyhow::Context;
 use tenure_core::base::time::Span;
 
+use self::clock::PastClock;
 use self::directory::Directory;
 use self::page::say;
-use self::past::PastClock;
 use crate::config::{Config, Listen};
 use crate::server;
 

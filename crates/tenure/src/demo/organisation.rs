@@ -11,9 +11,9 @@ use tenure_client::assertion::{WorkloadKey, sign_enrolment};
 use tenure_core::base::time::{Clock, Timestamp};
 use tenure_credentials::entropy::OsEntropy;
 
+use super::clock::PastClock;
 use super::files::{self, Places};
 use super::page::say;
-use super::past::PastClock;
 use super::wire::{Speaker, Wire};
 
 /// Somebody of the organisation.

@@ -2,21 +2,18 @@
 //! same calls, on a server whose clock is handed in.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 use tenure_client::assertion::{WorkloadKey, sign_enrolment};
-use tenure_core::base::time::{Clock, Span, Timestamp};
+use tenure_core::base::time::{Clock, Span};
 use tenure_credentials::entropy::OsEntropy;
 
 use super::agents;
 use super::files;
 use super::organisation::{Organisation, merge};
 use super::page::say;
-use crate::server::SystemClock;
 
 /// How long ago the organisation began.
 pub const BEGAN: Span = Span::from_days(108);
@@ -26,42 +23,6 @@ const QUIET: Duration = Duration::from_millis(350);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How old operator tokens may get, which live for thirty days.
 const TOKEN_AGE: Span = Span::from_days(9);
-
-/// A clock that is behind the machine's, and comes nearer whenever the demo lets time pass.
-#[derive(Debug)]
-pub struct PastClock {
-    /// How far it is behind, in microseconds.
-    behind: AtomicI64,
-    began: i64,
-}
-
-impl PastClock {
-    /// A clock that is so far behind the machine's.
-    pub fn behind(by: Span) -> Arc<Self> {
-        Arc::new(Self { behind: AtomicI64::new(by.as_micros()), began: by.as_micros() })
-    }
-
-    /// Lets time pass; the machine's own is never overtaken.
-    fn pass(&self, by: Span) {
-        let left = self.behind.load(Ordering::SeqCst).saturating_sub(by.as_micros()).max(0);
-        self.behind.store(left, Ordering::SeqCst);
-    }
-
-    fn left(&self) -> Span {
-        Span::from_micros(self.behind.load(Ordering::SeqCst))
-    }
-}
-
-impl Clock for PastClock {
-    fn now(&self) -> Timestamp {
-        SystemClock.now().minus(self.left())
-    }
-
-    fn monotonic(&self) -> Span {
-        let passed = self.began.saturating_sub(self.left().as_micros());
-        Span::from_micros(SystemClock.monotonic().as_micros().saturating_add(passed))
-    }
-}
 
 /// What is told of an identity that isn't in the story.
 struct Life<'a> {

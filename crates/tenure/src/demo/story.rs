@@ -10,9 +10,10 @@ use tenure_client::assertion::{WorkloadKey, sign};
 use tenure_core::base::time::Clock as _;
 use tenure_credentials::entropy::OsEntropy;
 
+use super::clock::PastClock;
 use super::organisation::Organisation;
 use super::page::{Ink, Wait, inked, say, step};
-use super::past::{self, PastClock};
+use super::past;
 use super::wire::{Answer, Wire};
 use super::workload::proof;
 use super::{agents, approvals, ending, leaving, triggers, using};

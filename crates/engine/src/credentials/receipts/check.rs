@@ -11,7 +11,9 @@ use sha2::{Digest, Sha256};
 use tenure_core::base::id::{CredentialId, IdentityId, ResourceId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::credential::Credential;
-use tenure_core::credential::receipt::{AccountOutcome, AccountPoint, Point, PointState, Progress, Receipt, Returning, Target};
+use tenure_core::credential::receipt::{
+    AccountOutcome, AccountPoint, Point, PointState, Progress, Receipt, Returning, Target,
+};
 use tenure_core::identity::scope::Scope;
 use tenure_core::identity::{Identity, IdentityState, MAX_CREDENTIAL_TTL};
 use tenure_core::inventory::resource::{Resource, Verification};
