@@ -169,12 +169,8 @@ pub async fn claim(kernel: &Kernel, caller: &Caller, id: IdentityId, ask: Claim)
             let (identity, committed) = kernel
                 .decide(|| async {
                     let now = kernel.now();
-                    let stored = kernel.one::<Identity>(id).await?;
-                    let known = match &stored {
-                        Some(stored) => may_claim(kernel, caller, stored).await?,
-                        None => false,
-                    };
-                    if !known {
+                    let stored = kernel.must::<Identity>("identity", id).await?;
+                    if !may_claim(kernel, caller, &stored).await? {
                         authority::can_read(kernel, caller, "identity", &id.to_string(), false)?;
                     }
                     let answers = matches!(caller, Caller::Person { person, .. } if person.holds(Role::Owner));
@@ -182,7 +178,6 @@ pub async fn claim(kernel: &Kernel, caller: &Caller, id: IdentityId, ask: Claim)
                         let detail = "only who holds the role owner answers for an identity";
                         return Err(OpError::because(Reason::NotAllowed, detail));
                     }
-                    let stored = stored.ok_or(OpError::NotFound("identity"))?;
                     let identity = claimed(kernel, caller, &stored, &ask, by, now).await?;
                     Ok(identity)
                 })
