@@ -7,7 +7,7 @@ use tenure_core::identity::transfer::{Transfer, TransferState};
 use tenure_core::identity::{Identity, IdentityState};
 
 use crate::access::transfers;
-use crate::identities::lifecycle;
+use crate::identities::{lifecycle, registration};
 use crate::kernel::Kernel;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
@@ -98,9 +98,19 @@ async fn one(
     is_rehearsal: bool,
 ) -> Outcome {
     // Whoever may not read it learns nothing of where it stands.
-    let identity = match crate::identities::registration::identity(kernel, caller, id).await {
-        Ok(view) => view.record,
-        Err(error) => return Outcome::Refused(error),
+    let mut found = None;
+    let read = async {
+        found = Some(registration::identity(kernel, caller, id).await?.record);
+        Ok(())
+    };
+    let read = match is_rehearsal {
+        true => Box::pin(rehearsed(read)).await.map(|_| ()),
+        false => read.await,
+    };
+    let identity = match (read, found) {
+        (Ok(()), Some(identity)) => identity,
+        (Ok(()), None) => return Outcome::Refused(OpError::NotFound("identity")),
+        (Err(error), _) => return Outcome::Refused(error),
     };
     match stands_so(kernel, caller, deed, &identity, reason).await {
         Ok(true) => return Outcome::StandsSo,

@@ -103,7 +103,9 @@ async fn looked_through(part: usize, parts: usize) {
     let all = DOORS.map(|door| (door.to_owned(), vec!['+'; ROLES.len()])).into_iter().chain(pages());
     for (address, verdicts) in all.enumerate().filter(|(n, _)| n % parts == part).map(|(_, page)| page) {
         // An administrator, who does most; else whoever may.
-        let role = if verdicts[7] == '+' { 7 } else { verdicts.iter().position(|verdict| *verdict == '+').unwrap() };
+        // What is one's own alone, none of the callers sees of another.
+        let Some(any) = verdicts.iter().position(|verdict| *verdict == '+') else { continue };
+        let role = if verdicts[7] == '+' { 7 } else { any };
         let mut cell = Cell::new(&stage, role, std::mem::take(&mut made));
         let path = cell.fill(&address).await;
         made = cell.made;

@@ -30,7 +30,9 @@ const WRITTEN: &str = "title value aria-label alt content";
 pub(super) fn pages() -> Vec<(String, Vec<char>)> {
     let is_page = |verdicts: &[char]| verdicts[0] == '>';
     let lines = lines().into_iter().filter(|line| line.method == Method::GET && is_page(&line.verdicts));
-    lines.filter(|line| !line.path.ends_with(".csv")).map(|line| (line.path, line.verdicts)).collect()
+    // Files and streams are no pages.
+    let is_none = |path: &str| path.ends_with(".csv") || path.ends_with("/live");
+    lines.filter(|line| !is_none(&line.path)).map(|line| (line.path, line.verdicts)).collect()
 }
 
 /// One of everything that an address of a page names, so that lists show it, too.

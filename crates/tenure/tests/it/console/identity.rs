@@ -49,7 +49,7 @@ on_one! {
         // By its name no more than by its id; whether there is such a name may be nobody's to learn.
         let by_name = page(&world, &ola, "/identities/secret-exporter").await;
         assert!(matches!(by_name.status, 403 | 404) && !by_name.text.contains("exports invoices"), "{}", by_name.text);
-        page(&world, &ola, &nobody).await.expect(404);
+        page(&world, &ola, &nobody).await.expect(403);
         for path in ["suspend", "retire", "transfer", "renew", "resume"] {
             let refused = send(&world, &ola, &format!("/identities/{id}/{path}"), &[("reason", "x")]).await.expect(403);
             assert!(!refused.text.contains("exports invoices"), "{}", refused.text);
