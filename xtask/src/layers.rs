@@ -215,15 +215,8 @@ mod tests {
     #[test]
     fn the_design_in_its_own_words() {
         let allowed = |name: &str, used: &str| find(name).unwrap().may_use.contains(&used);
-        let level = [
-            "tenure-policy",
-            "tenure-store",
-            "tenure-credentials",
-            "tenure-connectors",
-            "tenure-outbound",
-            "tenure-signals",
-            "tenure-api",
-        ];
+        let level =
+            ["tenure-policy", "tenure-store", "tenure-credentials", "tenure-outbound", "tenure-signals", "tenure-api"];
         for one in level {
             assert!(level.iter().all(|other| !allowed(one, other)), "{one}: crates of L1 never know each other");
         }

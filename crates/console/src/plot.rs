@@ -149,7 +149,7 @@ mod tests {
         let html = Times::new(&times).unwrap().render().unwrap();
         assert_eq!(html.matches("<rect").count(), 3, "{html}");
         for part in
-            ["<title>up to 10 ms: 4</title>", "<td class=\"number\">1000</td>", "1.5 s", "2 minutes", "height=\"120\""]
+            ["<title>up to 10 ms: 4</title>", "<td class=\"number\">1000</td>", "1.5 s", "2 minutes", "height=\"164\""]
         {
             assert!(html.contains(part), "{part} is missing in {html}");
         }

@@ -36,6 +36,8 @@ use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::{Actor, Event};
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::{Record, RowKind};
+use tenure_core::target::account::Account;
+use tenure_core::target::system::TargetSystem;
 use tenure_core::trust::issuer::Issuer;
 use tenure_core::trust::signing_key::SigningKey;
 
@@ -400,6 +402,25 @@ fn the_text_of_every_kinds_terms_stays() {
     );
     index.check::<SigningKey>(key(json!({"use": "receipt"})), &["use=receipt"]);
     index.check::<SigningKey>(key(json!({"use": "log"})), &["use=log"]);
+
+    let target = json!({
+        "id": "tgt#1", "name": "orders-db", "kind": "postgresql", "endpoint": {"url": "postgres://db"}, "mode": "end", "identity": "idn#1", "owner": "per#1",
+        "environment": "production", "scan_every": "1d", "claim_within": "14d", "blast_cap": 25, "state": "active", "proposed_by": "per#1",
+        "single_person": false, "created_at": Timestamp::from_secs(0),
+    });
+    index.check::<TargetSystem>(
+        target,
+        &["identity=idn#1", "kind=postgresql", "name=orders-db", "owner=per#1", "state=active"],
+    );
+    let at = Timestamp::from_secs(0);
+    let account = json!({
+        "id": "acc#1", "target": "tgt#1", "identity": "idn#1", "seen": {"key": "16384", "name": "billing", "sort": "login", "enabled": true},
+        "found_at": at, "seen_at": at, "claim_by": at, "state": "held", "proposed": {"owner": "per#1", "by": "per#1", "at": at, "reason": ""},
+    });
+    index.check::<Account>(
+        account,
+        &["identity=idn#1", "key=tgt#1 16384", "name=billing", "proposed=per#1", "state=held", "target=tgt#1"],
+    );
 
     // What is found by its id alone.
     let unlisted = BTreeSet::from([

@@ -245,6 +245,7 @@ async fn a_claim_is_its_owners_own() {
 #[tokio::test]
 async fn what_nobody_claims_is_held_under_a_cap_and_security_says_more() {
     let (world, fake, id) = with_target(Mode::End, &["a", "b", "c", "d"]).await;
+    let (requester, security) = (world.person(Role::Requester).await, world.person(Role::Security).await);
     work(&world).await;
     pass(&world, Span::from_days(1)).await;
     let held = || fake.accounts.lock().values().filter(|account| !account.enabled).count();
@@ -255,9 +256,7 @@ async fn what_nobody_claims_is_held_under_a_cap_and_security_says_more() {
     let intent = account.intent.as_ref().unwrap();
     assert_eq!((account.state, intent.because), (AccountState::Held, Some(Because::Unclaimed)));
     // Only security lets more be held: the owner of the target doesn't.
-    let requester = world.person(Role::Requester).await;
     assert!(systems::confirm_holds(&world.engine, &requester, id).await.is_err());
-    let security = world.person(Role::Security).await;
     systems::confirm_holds(&world.engine, &security, id).await.unwrap();
     pass(&world, Span::from_days(1)).await;
     assert_eq!(held(), 4);
