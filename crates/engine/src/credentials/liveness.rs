@@ -75,7 +75,9 @@ pub(crate) async fn held(kernel: &Kernel, id: CredentialId, now: Timestamp) -> R
 /// # Errors
 /// No such credential, or the caller may not read it.
 pub async fn credential(kernel: &Kernel, caller: &Caller, id: CredentialId) -> Result<CredentialView, OpError> {
-    let held = held(kernel, id, kernel.now()).await?.ok_or(OpError::NotFound("credential"))?;
+    let Some(held) = held(kernel, id, kernel.now()).await? else {
+        return Err(kernel.missing(caller, "credential", id).await);
+    };
     authority::may_read(kernel, caller, "credential", &id.to_string(), owns_identity(caller, &held.known.identity))
         .await?;
     credential_view(kernel, &held).await

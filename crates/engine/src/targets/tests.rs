@@ -50,7 +50,7 @@ fn ask(owner: &Caller, mode: Mode) -> NewTarget {
         owner: owner.person_id().unwrap(),
         environment: "prod".into(),
         scan_every: Some(Span::from_mins(10)),
-        claim_within: Some(Span::from_days(1)),
+        claim_within: Some(Span::from_mins(120)),
         blast_cap: Some(2),
     }
 }
@@ -247,7 +247,7 @@ async fn what_nobody_claims_is_held_under_a_cap_and_security_says_more() {
     let (world, fake, id) = with_target(Mode::End, &["a", "b", "c", "d"]).await;
     let (requester, security) = (world.person(Role::Requester).await, world.person(Role::Security).await);
     work(&world).await;
-    pass(&world, Span::from_days(1)).await;
+    pass(&world, Span::from_mins(120)).await;
     let held = || fake.accounts.lock().values().filter(|account| !account.enabled).count();
     assert_eq!(held(), 2, "no more than the cap in a day");
     assert_eq!(findings(&world, &rules::UNCLAIMED_OVER_CAP).await.len(), 1);
