@@ -77,13 +77,8 @@ pub async fn measure(asked: &Asked<'_>) -> Result<(String, Value, bool)> {
     for row in &rows {
         let cells = [row.took.p50, row.took.p99, row.took.max].map(millis).join(" | ");
         let mark = if row.is_within() { "" } else { " (beyond its bounds)" };
-        let _ = writeln!(
-            table,
-            "| {}{mark} | {cells} | {:.1} KB | {} |",
-            row.name,
-            row.bytes as f64 / 1e3,
-            row.requests
-        );
+        let _ =
+            writeln!(table, "| {}{mark} | {cells} | {:.1} KB | {} |", row.name, row.bytes as f64 / 1e3, row.requests);
     }
     let told: Vec<Value> = rows
         .iter()
@@ -150,7 +145,8 @@ async fn pages(admin: &Api, identities: &[String], requests: &[String]) -> Resul
     ] {
         pages.push(Page { name, paths: below(path, &ids(&fetch(admin, list).await?)) });
     }
-    pages.push(Page { name: "an environment, with a third of all", paths: vec!["/environments/production".to_owned()] });
+    pages
+        .push(Page { name: "an environment, with a third of all", paths: vec!["/environments/production".to_owned()] });
     Ok(pages)
 }
 
