@@ -3,7 +3,6 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
-use tenure_api::views::Names;
 use tenure_console::frame::Place;
 use tenure_console::several::{Came, DEEDS, Several};
 use tenure_console::{several as pages, text};
@@ -16,7 +15,7 @@ use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::query::MAX_PAGE;
 
 use crate::app::App;
-use crate::caller::named::meant;
+use crate::caller::named::{listed_names, meant};
 use crate::console::reader::{Reader, Sent, Shown};
 use crate::contract::api::Api;
 use crate::contract::error::Failure;
@@ -41,12 +40,8 @@ async fn act(State(app): State<App>, sent: Sent) -> Shown {
     };
     let chosen = Box::pin(chosen(&app, reader, &sent)).await?;
     // By name is told what may be read: an id that somebody sent is theirs, and what it stands for is not.
-    let mut names = Names::new();
-    for id in &chosen.ids {
-        if let Ok(view) = registration::identity(kernel, &reader.caller, *id).await {
-            names.insert(id.to_string(), view.record.name);
-        }
-    }
+    let typed: Vec<(String, String)> = chosen.ids.iter().map(|id| ("id".to_owned(), id.to_string())).collect();
+    let names = listed_names(&app, &reader.caller, &(), &typed).await?;
     let (to, reason) = (sent.text("to"), sent.text("reason"));
     let is_meant = sent.text("decision") == "do";
     let (outcomes, wrong) = match deed(&app, reader, deed_word, &to).await {
