@@ -19,6 +19,7 @@ pub mod removals;
 pub mod request;
 pub mod requests;
 pub mod revised;
+pub mod saved_views;
 pub mod sign_in;
 pub mod signals;
 pub mod targets;

@@ -12,6 +12,7 @@ use crate::people::{Departure, ImportReport, PersonMade};
 use crate::person_access::PersonAccessReport;
 use crate::policies::PolicyInForceView;
 use crate::request::RequestView;
+use crate::saved_views::SavedView;
 use crate::sign_in::{CliSession, InvitationMade, Me, SessionView};
 use crate::signals::SourceMade;
 use crate::targets::ProposedAccounts;
@@ -89,6 +90,7 @@ unrevised!(
     Refusals,
     Reindexed,
     RuleList,
+    SavedView,
     SessionView,
     StateReport,
     Timeline,

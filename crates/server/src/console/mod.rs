@@ -28,6 +28,7 @@ mod stand_in;
 mod stop;
 mod system;
 mod targets;
+pub(crate) mod views;
 mod watch;
 
 use crate::app::App;
@@ -43,6 +44,7 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         asset::routes,
         home::routes,
         identities::routes,
+        views::routes,
         deeds::routes,
         several::routes,
         making::routes,

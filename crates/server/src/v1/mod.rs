@@ -20,6 +20,7 @@ mod targets;
 mod templates;
 mod third_party;
 mod transfers;
+mod views;
 mod why;
 
 use crate::app::App;
@@ -48,6 +49,7 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         why::routes,
         notifications::routes,
         overview::routes,
+        views::routes,
     ];
     rooms.into_iter().fold(api, |api, routes| routes(api))
 }

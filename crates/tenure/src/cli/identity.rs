@@ -21,7 +21,7 @@ use super::output::{Column, Paging, Search, line};
 use super::request::Request;
 use super::revocation::say_who_releases;
 
-const IDENTITIES: &[Column] = &[
+pub const IDENTITIES: &[Column] = &[
     ("ID", "/id"),
     ("NAME", "/name"),
     ("STATE", "/state"),
