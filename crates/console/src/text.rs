@@ -490,6 +490,8 @@ words! {
     RECEIPTS = "Receipts";
     NO_RECEIPTS = "Nothing was revoked yet.";
     STOPS = "What stops";
+    NOTHING_RETURNS = "Nothing: what was stopped can’t get new credentials before somebody lets it.";
+    LOOKED_AT = "Looked at";
     HITS = "Whom it hits";
     COMES_BACK = "What can come back by itself";
     HOW = "How";
@@ -897,16 +899,22 @@ pub fn active_identities(count: u64, more: bool) -> String {
     }
 }
 
-/// How many of what is named can prove themselves and get new credentials.
-pub fn returning(count: usize, is_identity: bool) -> String {
+/// That no more than these were looked at.
+pub fn the_first(count: u16) -> String {
+    format!("The first {count} of them: what follows is of these.")
+}
+
+/// How many of what is named can prove themselves and get new credentials; of the first so many, if these aren't all.
+pub fn returning(count: usize, is_identity: bool, of_the_first: Option<u16>) -> String {
+    let of = of_the_first.map_or_else(|| "of them".to_owned(), |first| format!("of the first {first}"));
     match (count, is_identity) {
         (0, _) => "None of what is named here has a way to prove itself.".to_owned(),
         (_, true) => "It can prove itself, and would get new credentials at once unless it is kept from it.".to_owned(),
         (1, false) => {
-            "1 of them can prove itself, and would get new credentials at once unless it is kept from it.".to_owned()
+            format!("1 {of} can prove itself, and would get new credentials at once unless it is kept from it.")
         }
         (count, false) => format!(
-            "{count} of them can prove themselves, and would get new credentials at once unless they are kept from it."
+            "{count} {of} can prove themselves, and would get new credentials at once unless they are kept from it."
         ),
     }
 }
