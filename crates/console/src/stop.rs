@@ -178,8 +178,8 @@ pub struct Proof {
     in_force: When,
     took: String,
     lines: Vec<Line>,
-    /// How many could come back, and the first of them; nothing of a receipt that didn't look.
-    returning: Option<(u32, Vec<Named>)>,
+    /// What could come back, in a sentence, and the first of it; nothing before that was looked at.
+    returning: Option<(String, Vec<Named>)>,
     is_done: bool,
     is_signed: bool,
     position: Option<u64>,
@@ -220,7 +220,11 @@ impl Proof {
                 .collect(),
             returning: receipt.returning.as_ref().map(|returning| {
                 let named = returning.identities.iter().map(|id| Named::of(id, names));
-                (returning.count, named.collect())
+                let said = match returning.count {
+                    0 => text::NOTHING_RETURNS.to_owned(),
+                    count => text::comes_back(count),
+                };
+                (said, named.collect())
             }),
             is_done: !matches!(
                 view.state,
