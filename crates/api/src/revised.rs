@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::api_keys::ApiKeyIssued;
+use crate::bulk::BulkReport;
 use crate::exceptions::ExceptionView;
 use crate::findings::{FindingSummary, FindingView, PostureView, RuleList};
 use crate::log::{ConsistencyProof, InclusionProof, Reindexed, StateReport, Timeline};
@@ -68,6 +69,7 @@ impl<T> HasRevision for Plain<T> {}
 
 unrevised!(
     AccessReport,
+    BulkReport,
     Census,
     ConsistencyProof,
     CredentialView,

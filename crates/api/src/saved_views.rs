@@ -5,6 +5,7 @@ use tenure_core::base::id::{PersonId, TeamId, ViewId};
 use tenure_core::base::time::Timestamp;
 
 use crate::given;
+use crate::views::Names;
 
 /// `POST /v1/views`.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
@@ -51,4 +52,7 @@ pub struct SavedView {
     pub team: Option<TeamId>,
     /// When it was saved, or last changed.
     pub saved_at: Timestamp,
+    /// The names of the records whose ids it holds.
+    #[serde(skip_serializing_if = "Names::is_empty", default)]
+    pub names: Names,
 }

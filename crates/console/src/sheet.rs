@@ -179,6 +179,8 @@ pub struct Sheet {
     pub picture: Option<Graph>,
     /// Whom it is about.
     pub tables: Vec<Table>,
+    /// How many of how many are done: its form is sent on by itself until all are.
+    pub progress: Option<(usize, usize)>,
     /// What can be done.
     pub form: Option<Form>,
     /// What was typed into a form that there is no more.

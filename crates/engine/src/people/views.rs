@@ -2,7 +2,7 @@
 //! under a name: it shows whoever opens it what they may see, and nothing else.
 
 use tenure_api::saved_views::{NewView, SavedView, ViewChange};
-use tenure_api::views::Page;
+use tenure_api::views::{Names, Page};
 use tenure_core::base::id::{PersonId, ViewId};
 use tenure_core::base::problem::FieldProblem;
 use tenure_core::base::time::Timestamp;
@@ -127,7 +127,7 @@ fn one(views: &mut SavedViews, id: ViewId) -> Result<&mut View, OpError> {
 
 fn told_of(person: PersonId, view: View) -> SavedView {
     let View { id, name, query, team, saved_at } = view;
-    SavedView { id, name, query, person, team, saved_at }
+    SavedView { id, name, query, person, team, saved_at, names: Names::new() }
 }
 
 /// One step of the caller's views, and the view that it is about.

@@ -22,7 +22,7 @@ mod policy;
 mod reader;
 mod receipts;
 mod requests;
-mod several;
+pub(crate) mod several;
 mod signals;
 mod stand_in;
 mod stop;

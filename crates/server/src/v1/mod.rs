@@ -1,5 +1,6 @@
 //! The management API.
 
+mod bulk;
 mod directory;
 mod exceptions;
 mod findings;
@@ -30,6 +31,7 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
     let rooms = [
         directory::routes,
         identities::routes,
+        bulk::routes,
         exceptions::routes,
         findings::routes,
         needs::routes,

@@ -4,6 +4,7 @@
 //! wrong usage.
 
 mod access;
+mod bulk;
 mod context;
 mod directory;
 mod exception;
