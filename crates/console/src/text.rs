@@ -150,6 +150,8 @@ words! {
     LOOK_AGAIN = "What would happen";
     DO_IT = "Do it";
     TO_BE_SAID = "to be said";
+    CHANGED_MEANWHILE = "somebody else has made it:";
+    EMPTIED_MEANWHILE = "somebody else has emptied it";
     GO_ON = "Go on";
     SEVERAL_GOING = "It is done to some at a time. If you leave this page, the others stay as they are.";
     NONE_CHOSEN = "choose at least one of the list";
