@@ -3,6 +3,7 @@
 //! Records of the domain (identities, receipts, …) are their own wire form; here is what only the API has.
 
 pub mod api_keys;
+pub mod bulk;
 pub mod exceptions;
 pub mod findings;
 pub mod log;
@@ -19,6 +20,7 @@ pub mod removals;
 pub mod request;
 pub mod requests;
 pub mod revised;
+pub mod saved_views;
 pub mod sign_in;
 pub mod signals;
 pub mod targets;

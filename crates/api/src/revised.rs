@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::api_keys::ApiKeyIssued;
+use crate::bulk::BulkReport;
 use crate::exceptions::ExceptionView;
 use crate::findings::{FindingSummary, FindingView, PostureView, RuleList};
 use crate::log::{ConsistencyProof, InclusionProof, Reindexed, StateReport, Timeline};
@@ -12,6 +13,7 @@ use crate::people::{Departure, ImportReport, PersonMade};
 use crate::person_access::PersonAccessReport;
 use crate::policies::PolicyInForceView;
 use crate::request::RequestView;
+use crate::saved_views::SavedView;
 use crate::sign_in::{CliSession, InvitationMade, Me, SessionView};
 use crate::signals::SourceMade;
 use crate::targets::ProposedAccounts;
@@ -67,6 +69,7 @@ impl<T> HasRevision for Plain<T> {}
 
 unrevised!(
     AccessReport,
+    BulkReport,
     Census,
     ConsistencyProof,
     CredentialView,
@@ -89,6 +92,7 @@ unrevised!(
     Refusals,
     Reindexed,
     RuleList,
+    SavedView,
     SessionView,
     StateReport,
     Timeline,

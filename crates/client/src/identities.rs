@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use tenure_api::api_keys::{ApiKeyIssued, NewApiKey};
+use tenure_api::bulk::{BulkReport, NewBulk};
 use tenure_api::overview::Census;
 use tenure_api::request::NewVote;
 use tenure_api::requests::{Because, Enrol, NewIdentity, NewSuspension, Resume, TaskCompleted};
@@ -25,6 +26,11 @@ impl Client {
     /// `GET /v1/identities`; filters: `name`, `state`, `kind`, `tier`, `owner`, `unowned`, `application`, `environment`, `enforces`.
     pub async fn identities(&self, query: &ListQuery) -> Result<Page<IdentityView>, ClientError> {
         self.list("/v1/identities", query).await
+    }
+
+    /// `POST /v1/bulk`: the same to several, or what that would come to.
+    pub async fn bulk(&self, ask: &NewBulk) -> Result<BulkReport, ClientError> {
+        self.post("/v1/bulk", ask).await
     }
 
     /// `GET /v1/census`: how many there are, at most a minute ago.

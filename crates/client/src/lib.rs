@@ -33,6 +33,7 @@ mod person_access;
 mod removals;
 mod requests;
 mod revocations;
+mod saved_views;
 mod sign_in;
 mod signals;
 mod targets;

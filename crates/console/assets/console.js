@@ -139,6 +139,10 @@
   const live = document.querySelector('[data-live]');
   if (live) follow(live);
 
+  // What is done some at a time goes on by itself; whoever leaves the page ends it there.
+  const goesOn = document.querySelector('form[data-goes-on]');
+  if (goesOn) setTimeout(() => goesOn.requestSubmit(goesOn.querySelector('button')), 250);
+
   // What stands open in the head closes when one goes elsewhere.
   document.addEventListener('click', (event) => {
     for (const open of document.querySelectorAll('.account[open]')) {

@@ -65,6 +65,11 @@ impl Address {
         &self.parameters
     }
 
+    /// What stands behind the `?`.
+    pub fn query(&self) -> String {
+        self.to_string().split_once('?').map(|(_, query)| query.to_owned()).unwrap_or_default()
+    }
+
     /// The path alone.
     pub fn path(&self) -> &str {
         &self.path
@@ -83,6 +88,23 @@ impl fmt::Display for Address {
         }
         Ok(())
     }
+}
+
+/// The parameters of a query that an [`Address`] wrote. What is no such thing is left out.
+pub fn parameters(query: &str) -> Vec<(String, String)> {
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.filter_map(|(name, value)| Some((decoded(name)?, decoded(value)?))).collect()
+}
+
+fn decoded(text: &str) -> Option<String> {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        let digits = part.get(..2)?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        bytes.extend(part.bytes().skip(2));
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// A text as one value of a query.
@@ -118,6 +140,13 @@ mod tests {
         let address = Address::new("/identities").with("q", "a b&c").with("state", "active").with("q", "ä/?");
         assert_eq!(address.to_string(), "/identities?q=%C3%A4%2F%3F&state=active");
         assert_eq!(address.without("q").without("state").to_string(), "/identities");
+    }
+
+    #[test]
+    fn a_query_is_read_as_it_was_written() {
+        let pairs = [("q".to_owned(), "a b&c=%41 ä".to_owned()), ("sort".to_owned(), "-risk".to_owned())];
+        assert_eq!(parameters(&Address::new("/x").of(pairs.to_vec()).query()), pairs);
+        assert_eq!(parameters("a=%4&b=%zz&c=%C3&d&e=1"), [("e".to_owned(), "1".to_owned())]);
     }
 
     #[test]

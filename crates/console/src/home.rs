@@ -38,7 +38,9 @@ pub struct Waiting {
     pub receipts: Option<Vec<ReceiptView>>,
     /// How long the last revocations took, where they may read receipts.
     pub times: Option<RefusalTimes>,
-    /// The census, where they may read all identities, and the index of records is made.
+    /// Whether they may read all identities.
+    pub is_counted: bool,
+    /// The census, where they may, and unless it is being taken.
     pub census: Option<Census>,
     /// The names of what all that names.
     pub names: Names,
@@ -87,6 +89,7 @@ pub struct HomePage {
     most: u64,
     ratio: String,
     counted: Option<When>,
+    is_being_counted: bool,
     is_new: bool,
     receipts: Option<Vec<Item>>,
     findings: Vec<Item>,
@@ -96,7 +99,8 @@ impl HomePage {
     /// The first page of somebody.
     pub fn new(frame: Frame, waiting: Waiting) -> Self {
         let now = frame.now;
-        let Waiting { votes, transfers, reviews, ending, findings, receipts, times, census, names } = waiting;
+        let Waiting { votes, transfers, reviews, ending, findings, receipts, times, is_counted, census, names } =
+            waiting;
         let names = &names;
         let mut groups = vec![
             Group { word: text::VOTES, items: votes.items.iter().map(|view| vote(view, names, now)).collect() },
@@ -146,6 +150,7 @@ impl HomePage {
             most: states.iter().chain(&kinds).chain(&tiers).map(|bar| bar.count).max().unwrap_or(1),
             ratio: census.as_ref().map(ratio).unwrap_or_default(),
             is_new: census.as_ref().is_some_and(|census| census.by_state.values().all(|count| *count == 0)),
+            is_being_counted: is_counted && census.is_none(),
             counted: census.map(|census| When::new(census.at, now)),
             states,
             kinds,

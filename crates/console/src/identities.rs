@@ -1,16 +1,18 @@
 //! The inventory: every identity that somebody may see.
 
+use tenure_api::saved_views::SavedView;
 use tenure_api::views::{IdentityView, Names, Page};
 use tenure_core::base::time::Timestamp;
 use tenure_core::identity::{IdentityState, Kind, RiskTier};
 
 use crate::address::Address;
 use crate::frame::Frame;
-use crate::list::{self, Bulk, Cell, Choice, Choosable, Column, End, ListPage, Parts, View, csv};
+use crate::list::{self, Bulk, Cell, Choice, Choosable, Column, End, ListPage, Parts, SavedViews, View, csv};
 use crate::records::Named;
 use crate::several::DEEDS;
 use crate::state::State;
 use crate::text;
+use crate::views;
 use crate::when::When;
 
 /// The columns that there are to choose from, by their words in the address, and whether each is shown if nobody says.
@@ -63,12 +65,15 @@ pub fn page(
     shown: &[&'static str],
     page: Page<IdentityView>,
     names: &Names,
+    saved: &[SavedView],
 ) -> ListPage {
     let now = frame.now;
     let picked = COLUMNS.iter().filter(|(word, ..)| shown.contains(word)).map(|(_, column, _)| *column);
     let columns: Vec<Column> =
         [Column::new(text::SELECT), Column::sorted("Name", "name")].into_iter().chain(picked).collect();
     let bare = address.clone().without("after").without("limit").without(list::COLUMNS);
+    let looked_at = address.clone().without("after").without("limit").query();
+    let saved = saved.iter().map(|view| (view.name.clone(), views::opened(view), view.query == looked_at)).collect();
     let parts = Parts {
         export: Some(Address::new("/identities.csv").of(bare.parameters().to_vec())),
         address,
@@ -96,6 +101,7 @@ pub fn page(
     ListPage::new(frame, parts, rows, end)
         .for_several(Bulk { action: Address::new("/identities/several"), deeds: DEEDS })
         .choosing(choosable.collect())
+        .keeping(SavedViews { views: saved, keep: Address::new("/views"), manage: Address::new("/views") })
 }
 
 fn row(view: &IdentityView, shown: &[&'static str], names: &Names, now: Timestamp) -> Vec<Cell> {

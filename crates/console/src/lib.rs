@@ -42,6 +42,7 @@ pub mod stop;
 pub mod system;
 pub mod targets;
 pub mod text;
+pub mod views;
 pub mod watch;
 pub mod when;
 

@@ -197,6 +197,16 @@ pub struct Bulk {
     pub deeds: &'static [&'static str],
 }
 
+/// The views that are kept of a list: each with its name, where it is, and whether it is what is looked at.
+pub struct SavedViews {
+    /// The views.
+    pub views: Vec<(String, Address, bool)>,
+    /// Where the present one is kept.
+    pub keep: Address,
+    /// Where they are renamed and deleted.
+    pub manage: Address,
+}
+
 /// A column that can be chosen: its word in the address, its name, and whether it is.
 pub struct Choosable {
     /// The word.
@@ -243,6 +253,7 @@ pub struct ListPage {
     export: Option<Address>,
     bulk: Option<Bulk>,
     choosable: Vec<Choosable>,
+    saved: Option<SavedViews>,
     unreadable: Vec<String>,
     empty: &'static str,
 }
@@ -309,6 +320,7 @@ impl ListPage {
             export,
             bulk: None,
             choosable: Vec::new(),
+            saved: None,
             count: end.count,
             unreadable: end.unreadable,
             frame: if is_searched { frame.searching(&words) } else { frame },
@@ -333,10 +345,20 @@ impl ListPage {
         Self { choosable, ..self }
     }
 
+    /// With the views that are kept of it.
+    #[must_use]
+    pub fn keeping(self, saved: SavedViews) -> Self {
+        Self { saved: Some(saved), ..self }
+    }
+
+    /// What a view of it keeps.
+    fn kept_by_view(&self) -> String {
+        self.address.clone().without("limit").query()
+    }
+
     /// The query of all that fits.
     fn query(&self) -> String {
-        let all = self.address.clone().without("limit").without(COLUMNS).to_string();
-        all.split_once('?').map(|(_, query)| query.to_owned()).unwrap_or_default()
+        self.address.clone().without("limit").without(COLUMNS).query()
     }
 
     /// What the form of the columns keeps.

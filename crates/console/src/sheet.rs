@@ -68,6 +68,8 @@ pub enum Field {
         /// Each with its value and how it reads.
         choices: Vec<(String, String)>,
     },
+    /// What the form keeps to itself, several of them: each by its name.
+    Kept(Vec<(String, String)>),
     /// What the form keeps to itself.
     Hidden {
         /// Its name.
@@ -90,6 +92,20 @@ pub struct Choice {
 }
 
 impl Field {
+    /// Its name, what it is called and what stands in it, of a field that is typed or chosen.
+    pub fn said(&self) -> Option<(&'static str, &'static str, String)> {
+        match self {
+            Self::Line { name, label, value, .. } | Self::Lines { name, label, value, .. } => {
+                Some((name, label, value.clone()))
+            }
+            Self::Select { name, label, words } => {
+                let chosen = words.iter().find(|(_, is_chosen)| *is_chosen).or(words.first())?;
+                Some((name, label, chosen.0.to_owned()))
+            }
+            Self::Choice { .. } | Self::Pick { .. } | Self::Hidden { .. } | Self::Kept(_) => None,
+        }
+    }
+
     /// Why something is done: it goes into the record.
     pub fn reason(value: String) -> Self {
         Self::Lines { name: "reason", label: text::REASON, hint: text::REASON_HINT, value, required: true }
@@ -179,6 +195,8 @@ pub struct Sheet {
     pub picture: Option<Graph>,
     /// Whom it is about.
     pub tables: Vec<Table>,
+    /// How many of how many are done: its form is sent on by itself until all are.
+    pub progress: Option<(usize, usize)>,
     /// What can be done.
     pub form: Option<Form>,
     /// What was typed into a form that there is no more.

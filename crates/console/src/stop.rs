@@ -150,6 +150,21 @@ impl ReceiptPage {
     }
 }
 
+/// What was stopped, on the page that it was stopped on.
+#[derive(Template)]
+#[template(path = "stopped.html")]
+pub struct StoppedPage {
+    frame: Frame,
+    proof: Proof,
+}
+
+impl StoppedPage {
+    /// The page of what a receipt proves.
+    pub fn new(frame: Frame, proof: Proof) -> Self {
+        Self { frame: Frame { title: proof.title(), ..frame }, proof }
+    }
+}
+
 /// The proof of a revocation, point by point: what a receipt's page shows, and is told of while it comes in.
 #[derive(Template)]
 #[template(path = "proof.html")]
@@ -163,8 +178,8 @@ pub struct Proof {
     in_force: When,
     took: String,
     lines: Vec<Line>,
-    returning: Vec<Named>,
-    returning_count: u32,
+    /// What could come back, in a sentence, and the first of it; nothing before that was looked at.
+    returning: Option<(String, Vec<Named>)>,
     is_done: bool,
     is_signed: bool,
     position: Option<u64>,
@@ -179,7 +194,6 @@ impl Proof {
         let (kind, what) = target(&view.receipt.target, names);
         let receipt = &view.receipt;
         let micros = receipt.in_force_at.since(receipt.asked_at).as_micros();
-        let returning = receipt.returning.clone().unwrap_or_default();
         Self {
             kind: text::plain(kind),
             state: state(view.state),
@@ -204,8 +218,14 @@ impl Proof {
                         .map(|point| account(point, names, now)),
                 )
                 .collect(),
-            returning: returning.identities.iter().map(|id| Named::of(id, names)).collect(),
-            returning_count: returning.count,
+            returning: receipt.returning.as_ref().map(|returning| {
+                let named = returning.identities.iter().map(|id| Named::of(id, names));
+                let said = match returning.count {
+                    0 => text::NOTHING_RETURNS.to_owned(),
+                    count => text::comes_back(count),
+                };
+                (said, named.collect())
+            }),
             is_done: !matches!(
                 view.state,
                 ReceiptState::Requested | ReceiptState::Unproven | ReceiptState::Unreachable
@@ -226,9 +246,14 @@ impl Proof {
         format!("{}: {}", text::REVOCATION, self.what.name)
     }
 
+    /// Its own page.
+    fn home(&self) -> Address {
+        Address::new("/receipts").below(&self.id)
+    }
+
     /// Where it is told as it comes in.
     fn live(&self) -> Address {
-        Address::new("/receipts").below(&self.id).verb("live")
+        self.home().verb("live")
     }
 }
 

@@ -150,9 +150,30 @@ words! {
     LOOK_AGAIN = "What would happen";
     DO_IT = "Do it";
     TO_BE_SAID = "to be said";
+    CHANGED_MEANWHILE = "somebody else has made it:";
+    EMPTIED_MEANWHILE = "somebody else has emptied it";
+    GO_ON = "Go on";
+    SEVERAL_GOING = "It is done to some at a time. If you leave this page, the others stay as they are.";
     NONE_CHOSEN = "choose at least one of the list";
     SEVERAL_MORE = "More of them fit: these are the first 500, the others are for the next time.";
     SELECT = "Select";
+    VIEWS = "Saved views";
+    VIEWS_LEAD = "A view is the inventory by a name: its filters, its order, its columns. Whoever opens one sees what they may see.";
+    NO_VIEWS = "None is saved yet. Narrow the inventory down and save it by a name.";
+    SAVE_VIEW = "Save this view";
+    VIEW_NAME_HINT = "At most 80 characters";
+    SHARED_WITH = "Who sees it too";
+    NOBODY_ELSE = "nobody else";
+    OPEN_VIEW = "Open";
+    RENAME = "Rename or delete";
+    WHOSE = "Whose";
+    SHOWS = "Shows";
+    SAVED_AT = "Saved";
+    CHANGE_IT = "Change";
+    ALL_OF_IT = "all of it";
+    OWN_TEAM = "name a team of your own";
+    SAVE = "Save";
+    DELETE = "Delete";
     SELECTED = "Those selected";
     ALL_THAT_FIT = "All that fit, at most 500";
     COLUMNS = "Columns";
@@ -473,6 +494,8 @@ words! {
     RECEIPTS = "Receipts";
     NO_RECEIPTS = "Nothing was revoked yet.";
     STOPS = "What stops";
+    NOTHING_RETURNS = "Nothing: what was stopped can’t get new credentials before somebody lets it.";
+    LOOKED_AT = "Looked at";
     HITS = "Whom it hits";
     COMES_BACK = "What can come back by itself";
     HOW = "How";
@@ -880,16 +903,22 @@ pub fn active_identities(count: u64, more: bool) -> String {
     }
 }
 
-/// How many of what is named can prove themselves and get new credentials.
-pub fn returning(count: usize, is_identity: bool) -> String {
+/// That no more than these were looked at.
+pub fn the_first(count: u16) -> String {
+    format!("The first {count} of them: what follows is of these.")
+}
+
+/// How many of what is named can prove themselves and get new credentials; of the first so many, if these aren't all.
+pub fn returning(count: usize, is_identity: bool, of_the_first: Option<u16>) -> String {
+    let of = of_the_first.map_or_else(|| "of them".to_owned(), |first| format!("of the first {first}"));
     match (count, is_identity) {
         (0, _) => "None of what is named here has a way to prove itself.".to_owned(),
         (_, true) => "It can prove itself, and would get new credentials at once unless it is kept from it.".to_owned(),
         (1, false) => {
-            "1 of them can prove itself, and would get new credentials at once unless it is kept from it.".to_owned()
+            format!("1 {of} can prove itself, and would get new credentials at once unless it is kept from it.")
         }
         (count, false) => format!(
-            "{count} of them can prove themselves, and would get new credentials at once unless they are kept from it."
+            "{count} {of} can prove themselves, and would get new credentials at once unless they are kept from it."
         ),
     }
 }

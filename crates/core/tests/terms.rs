@@ -25,6 +25,7 @@ use tenure_core::people::person::{OperatorToken, Person};
 use tenure_core::people::person_grant::PersonGrant;
 use tenure_core::people::sign_in::{Invitation, Passkey, Session, SignInBinding, SignInProvider};
 use tenure_core::people::team::Team;
+use tenure_core::people::view::SavedViews;
 use tenure_core::policy::set::PolicySet;
 use tenure_core::request::Request;
 use tenure_core::request::backchannel::Backchannel;
@@ -421,6 +422,10 @@ fn the_text_of_every_kinds_terms_stays() {
         account,
         &["identity=idn#1", "key=tgt#1 16384", "name=billing", "proposed=per#1", "state=held", "target=tgt#1"],
     );
+
+    let view = |id: &str, team: Option<&str>| json!({"id": id, "name": id, "query": "state=active", "team": team, "saved_at": at});
+    let views = json!({"person": "per#1", "views": [view("viw#1", Some("tea#1")), view("viw#2", None), view("viw#3", Some("tea#1"))]});
+    index.check::<SavedViews>(views, &["team=tea#1"]);
 
     // What is found by its id alone.
     let unlisted = BTreeSet::from([

@@ -251,6 +251,8 @@ ids! {
     TargetKind, TargetId, "tgt";
     /// An account at a target.
     AccountKind, AccountId, "acc";
+    /// A saved view of the inventory.
+    ViewKind, ViewId, "viw";
 }
 
 #[cfg(test)]

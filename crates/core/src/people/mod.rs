@@ -5,3 +5,4 @@ pub mod person;
 pub mod person_grant;
 pub mod sign_in;
 pub mod team;
+pub mod view;

@@ -598,6 +598,9 @@ pub struct Request {
     /// Teams that run or gain from what it is about: nobody who is of one of them approves it (S-8).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub interested_teams: Vec<TeamId>,
+    /// Whether a third party operates what it is about: then only an employee stands in for its owner.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub vendor: bool,
     /// The accountable owner when it was asked.
     pub owner: Option<PersonId>,
     /// The manager when it was asked; a later one doesn't count (S-8).

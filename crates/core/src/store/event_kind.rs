@@ -438,6 +438,12 @@ event_kinds! {
     VendorEnded = "vendor.ended" at Revoke;
     /// A vendor changed.
     VendorUpdated = "vendor.updated" at Administer;
+    /// A saved view of the inventory has another name, or shows something else, or to others.
+    ViewChanged = "view.changed" at Change does Notes;
+    /// A saved view of the inventory was deleted.
+    ViewDeleted = "view.deleted" at Change does Notes;
+    /// Somebody keeps a view of the inventory under a name.
+    ViewSaved = "view.saved" at Change does Notes;
     /// A workload is no longer what its identity is bound to.
     WorkloadMover = "workload.mover" at Suspend;
 }

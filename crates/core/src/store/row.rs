@@ -168,6 +168,8 @@ row_kinds! {
     Target = 51, "target";
     /// An account at a target.
     Account = 52, "account";
+    /// The views of the inventory that a person keeps.
+    SavedViews = 53, "saved_views";
 }
 
 impl RowKind {

@@ -31,6 +31,7 @@ use crate::kernel::work::{self, acknowledge, system};
 use crate::people::dates::{self, DatesPlan};
 use crate::people::person::{self, JOINER, LEAVER};
 use crate::people::teams::{look_at_groups, moved_between};
+use crate::people::views;
 
 pub(crate) const SUSPENSION: &str = "human.suspension";
 
@@ -324,17 +325,22 @@ pub async fn erase_person(kernel: &Kernel, caller: &Caller, id: PersonId) -> Res
             kernel.allow(caller, Action::Erase, inventory("person", id, ""), administration(false, false))?;
             let event = kernel.event(now, EventKind::PersonErased).subject(id);
             let mut changeset = Changeset::new(caller.author(), now, event);
-            let person = erase(&mut changeset, &stored);
+            let person = erase(kernel, &mut changeset, &stored).await?;
             Ok((changeset, person))
         },
     )
     .await
 }
 
-/// Takes what says who they are out of their record, and out of what stands beside the log.
-pub(crate) fn erase(changeset: &mut Changeset, stored: &Stored<Person>) -> Person {
+/// Takes what says who they are out of their record and out of what stands beside the log, and the views that they kept.
+pub(crate) async fn erase(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    stored: &Stored<Person>,
+) -> Result<Person, OpError> {
     let person = Person { name: None, email: None, ..(*stored.value).clone() };
     changeset.replace(stored, &person);
     changeset.erase.push(person.id.to_string());
-    person
+    views::erased(kernel, changeset, person.id).await?;
+    Ok(person)
 }

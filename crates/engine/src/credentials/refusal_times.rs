@@ -37,20 +37,28 @@ const BOUNDS: [Span; 12] = [
 /// The caller may not read receipts.
 pub async fn refusal_times(kernel: &Kernel, caller: &Caller) -> Result<RefusalTimes, OpError> {
     authority::may_read(kernel, caller, "receipt", "", false).await?;
-    kernel
-        .memory
-        .of::<Minute<RefusalTimes>>()
-        .at_most_old(kernel.now(), async |now| {
-            let newest = Query::every().newest_first(true).limit(LOOKED_AT);
-            let found = kernel.find::<Receipt>(newest).await?;
-            let has_more = found.next().is_some();
-            let since = now.minus(SINCE);
-            let all = found.readable();
-            let receipts: Vec<&Receipt> =
-                all.iter().map(|row| &*row.value).filter(|one| one.asked_at >= since).collect();
-            Ok(RefusalTimes { more: has_more && receipts.len() == all.len(), ..told(now, since, &receipts) })
-        })
-        .await
+    let minute = kernel.memory.of::<Minute<RefusalTimes>>();
+    minute.at_most_old(kernel.now(), async |now| looked_at(kernel, now).await).await
+}
+
+/// The same for whoever doesn't wait: nothing while they are being looked at.
+///
+/// # Errors
+/// The caller may not read receipts.
+pub async fn refusal_times_at_hand(kernel: &Kernel, caller: &Caller) -> Result<Option<RefusalTimes>, OpError> {
+    authority::may_read(kernel, caller, "receipt", "", false).await?;
+    Ok(kernel.memory.of::<Minute<RefusalTimes>>().at_hand(kernel.now()))
+}
+
+/// Looks at them.
+pub(crate) async fn looked_at(kernel: &Kernel, now: Timestamp) -> Result<RefusalTimes, OpError> {
+    let newest = Query::every().newest_first(true).limit(LOOKED_AT);
+    let found = kernel.find::<Receipt>(newest).await?;
+    let has_more = found.next().is_some();
+    let since = now.minus(SINCE);
+    let all = found.readable();
+    let receipts: Vec<&Receipt> = all.iter().map(|row| &*row.value).filter(|one| one.asked_at >= since).collect();
+    Ok(RefusalTimes { more: has_more && receipts.len() == all.len(), ..told(now, since, &receipts) })
 }
 
 /// What receipts say of it.

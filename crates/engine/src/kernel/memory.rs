@@ -29,15 +29,17 @@ impl Memory {
 }
 
 /// What was told of a whole within the last minute, so that however many ask, it is looked through once a minute: of those
-/// who ask at once when it is over, the first one looks, and the others wait for it.
+/// who ask at once when it is over, the first one looks, and the others wait for it. Whoever can't wait takes what is at
+/// hand ([`Minute::at_hand`]), and a loop keeps that young.
 pub(crate) struct Minute<T> {
     last: Mutex<Option<(Timestamp, T)>>,
     looking: tokio::sync::Mutex<()>,
+    missed: tokio::sync::Notify,
 }
 
 impl<T> Default for Minute<T> {
     fn default() -> Self {
-        Self { last: Mutex::default(), looking: tokio::sync::Mutex::default() }
+        Self { last: Mutex::default(), looking: tokio::sync::Mutex::default(), missed: tokio::sync::Notify::new() }
     }
 }
 
@@ -58,6 +60,32 @@ impl<T: Clone> Minute<T> {
         let made = make(now).await?;
         *self.last.lock() = Some((now, made.clone()));
         Ok(made)
+    }
+
+    /// What is told now, if there is anything young enough; if not, whoever [keeps it young](Minute::missed) is told.
+    pub(crate) fn at_hand(&self, now: Timestamp) -> Option<T> {
+        let known = self.known(now);
+        if known.is_none() {
+            self.missed.notify_one();
+        }
+        known
+    }
+
+    /// Makes it anew, however young what is told may be: those who ask meanwhile are told that.
+    pub(crate) async fn renew(
+        &self,
+        now: Timestamp,
+        make: impl AsyncFnOnce(Timestamp) -> Result<T, OpError>,
+    ) -> Result<(), OpError> {
+        let _looking = self.looking.lock().await;
+        let made = make(now).await?;
+        *self.last.lock() = Some((now, made));
+        Ok(())
+    }
+
+    /// Until somebody found nothing young enough at hand.
+    pub(crate) async fn missed(&self) {
+        self.missed.notified().await;
     }
 
     fn known(&self, now: Timestamp) -> Option<T> {

@@ -11,7 +11,7 @@ use crate::kernel::Kernel;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::refusals::Refusal;
-use crate::kernel::rehearsal;
+use crate::kernel::{authority, rehearsal};
 
 /// What a caller asks for, as a refusal would name it.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ impl Kernel {
         asked: Asked,
         operation: impl Future<Output = Result<T, OpError>>,
     ) -> Result<T, OpError> {
-        let result = operation.await;
+        let result = operation.await.map_err(|error| self.untold(caller, &asked, error));
         let (code, fields, answer) = match &result {
             Err(OpError::Refused { reason, answer, .. }) => (reason.code(), &[][..], answer.as_deref()),
             Err(OpError::Invalid(fields)) => ("invalid", fields.as_slice(), None),
@@ -55,6 +55,22 @@ impl Kernel {
         })
         .await;
         result
+    }
+
+    /// What a caller is told of a deed on a record that isn't there: that, if they may read all of its kind, and else the
+    /// same as of one that is there and not theirs.
+    fn untold(&self, caller: &Caller, asked: &Asked, error: OpError) -> OpError {
+        // Of what is somebody's own, and nobody else's to read, another's is as one that isn't there.
+        const OWN: [&str; 2] = ["session", "passkey"];
+        let OpError::NotFound(what) = error else { return error };
+        let noun = asked.operation.split('.').next().unwrap_or_default();
+        if asked.subject.is_empty() || OWN.contains(&noun) || what.replace(' ', "_") != noun {
+            return error;
+        }
+        match authority::can_read(self, caller, noun, &asked.subject, false) {
+            Ok(()) => error,
+            Err(refused) => refused,
+        }
     }
 
     /// The person, where only a person may ask; the refusal of anybody else is recorded.

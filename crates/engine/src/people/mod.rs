@@ -14,3 +14,4 @@ pub mod sign_in;
 pub mod sign_in_providers;
 pub mod stand_ins;
 pub mod teams;
+pub mod views;

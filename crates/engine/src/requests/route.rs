@@ -68,6 +68,7 @@ pub(crate) async fn draft_request(
         requested_by: asker(caller),
         interested: distinct(interested),
         interested_teams: facts.interested_teams,
+        vendor: facts.context.vendor,
         owner: facts.owner,
         manager: facts.manager,
         tier: facts.tier,
@@ -314,6 +315,7 @@ pub(crate) fn approvers(request: &Request) -> (Vec<PersonId>, Vec<Role>) {
 pub(crate) fn may_fill(request: &Request, person: &Person, absent: &[Stored<Person>]) -> bool {
     let fills_for = |place: Place, absent: &Person| {
         place.stand_in_holds().is_some_and(|role| person.holds(role))
+            && stand_in::is_fit(place, request.vendor, person)
             && has_place(request, absent, place)
             && !request.keeps_out(absent.id)
             && !request.interested.contains(&absent.id)

@@ -7,13 +7,18 @@
 
 use tenure_api::request::StandsIn;
 use tenure_core::base::time::Timestamp;
-use tenure_core::people::person::Person;
+use tenure_core::people::person::{Person, PersonClass};
 use tenure_core::request::{Place, Request, RequestState};
 use tenure_core::store::row::Stored;
 
 use crate::kernel::Kernel;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+
+/// Whether somebody is of the class that a place takes: what a third party operates is an employee's to answer for.
+pub(crate) fn is_fit(place: Place, vendor: bool, stand_in: &Person) -> bool {
+    place != Place::Owner || !vendor || stand_in.class == PersonClass::Employee
+}
 
 /// Those whom a request names for a place and who are away, with the caller as their stand-in.
 pub(crate) async fn absent(
@@ -44,16 +49,17 @@ pub(crate) async fn standing_in(kernel: &Kernel, request: &Request, at: Timestam
             Place::Manager => request.manager,
             Place::Security | Place::Administrator => None,
         };
-        named.zip(place.stand_in_holds())
+        Some((named?, place, place.stand_in_holds()?))
     });
-    for (id, role) in named.collect::<Vec<_>>() {
+    for (id, place, role) in named.collect::<Vec<_>>() {
         let absent = kernel.one::<Person>(id).await?;
         let Some(named) = absent.filter(|absent| absent.is_active()).and_then(|absent| absent.stand_in_at(at)) else {
             continue;
         };
         let stand_in = kernel.one::<Person>(named.person).await?;
         let is_kept_out = request.interested.contains(&named.person) || request.interested.contains(&id);
-        let may = !is_kept_out && stand_in.is_some_and(|stand_in| stand_in.holds(role));
+        let may = !is_kept_out
+            && stand_in.is_some_and(|person| person.holds(role) && is_fit(*place, request.vendor, &person));
         if may && !all.iter().any(|known: &StandsIn| known.instead_of == id) {
             all.push(StandsIn { person: named.person, instead_of: id, until: named.until });
         }

@@ -4,7 +4,7 @@
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
 use tenure_core::identity::RiskTier;
-use tenure_core::people::person::{Person, PersonClass, Role};
+use tenure_core::people::person::{Person, Role};
 use tenure_core::policy::{Action, Answer, Attributes, Question, Value};
 use tenure_core::request::{BadVote, Class, Matter, Place, Request, RequestState};
 use tenure_core::store::event_kind::EventKind;
@@ -18,6 +18,7 @@ use crate::kernel::freshness::{Freshness, assurance_fact};
 use crate::kernel::notice::notify;
 use crate::requests::facts::MatterFacts;
 use crate::requests::route::{self, not_open};
+use crate::requests::stand_in::is_fit;
 
 impl From<BadVote> for OpError {
     fn from(bad: BadVote) -> Self {
@@ -251,12 +252,10 @@ pub(crate) fn fills_for(
     facts: &MatterFacts,
     at: Timestamp,
 ) -> bool {
-    // What a third party operates is an employee's to answer for.
-    let is_fit = place != Place::Owner || !facts.context.vendor || stand_in.class == PersonClass::Employee;
     absent.id != stand_in.id
         && absent.stand_in_at(at).is_some_and(|named| named.person == stand_in.id)
         && place.stand_in_holds().is_some_and(|role| stand_in.holds(role))
-        && is_fit
+        && is_fit(place, facts.context.vendor, stand_in)
         && fills(absent, place, request, facts)
         && !facts.keeps_out(absent)
 }

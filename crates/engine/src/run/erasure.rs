@@ -88,7 +88,7 @@ async fn erase(kernel: &Kernel, departed: &Stored<Person>, after: Span) -> Resul
             .fact("departed_at", stored.departed_at)
             .fact("kept_seconds", after.as_secs());
         let mut changeset = Changeset::new(system(), now, event);
-        departures::erase(&mut changeset, &stored);
+        departures::erase(kernel, &mut changeset, &stored).await?;
         Ok((changeset, ()))
     });
     decided.await.map(drop)

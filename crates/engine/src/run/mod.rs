@@ -3,6 +3,7 @@
 
 pub mod archiving;
 pub mod callbacks;
+mod counts;
 pub mod deadlines;
 pub mod erasure;
 mod loops;
@@ -23,9 +24,14 @@ use crate::log::{indexing, outbox, sealer};
 use crate::state::verification;
 
 /// What every process does, whatever its role: it keeps up what it holds by itself, learns of epochs and contradictions,
-/// seals what is committed, hands checkpoints over and looks at those that are kept (S-1). Until `stop` turns true.
+/// seals what is committed, hands checkpoints over and looks at those that are kept (S-1), counts for its pages. Until
+/// `stop` turns true.
 pub async fn keep(kernel: Arc<Kernel>, stop: watch::Receiver<bool>) {
-    tokio::join!(upkeep::run(Arc::clone(&kernel), stop.clone()), sealer::run_sealer(kernel, stop));
+    tokio::join!(
+        upkeep::run(Arc::clone(&kernel), stop.clone()),
+        counts::run(Arc::clone(&kernel), stop.clone()),
+        sealer::run_sealer(kernel, stop),
+    );
 }
 
 /// Works for the whole deployment until `stop` turns true. One process has to; of several, each does a part.

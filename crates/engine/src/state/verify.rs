@@ -31,6 +31,7 @@ use tenure_core::people::person::{OperatorToken, Person};
 use tenure_core::people::person_grant::{Package, PersonGrant};
 use tenure_core::people::sign_in::{Invitation, Passkey, Session, SignInBinding, SignInProvider};
 use tenure_core::people::team::Team;
+use tenure_core::people::view::SavedViews;
 use tenure_core::policy::Action;
 use tenure_core::policy::set::{InForce, PolicySet};
 use tenure_core::request::Request;
@@ -456,6 +457,7 @@ pub(crate) fn read(row: &Arc<Row>) -> Result<Derived, BadRow> {
         RowKind::Floor => of::<Floor>(row),
         RowKind::Target => of::<TargetSystem>(row),
         RowKind::Account => of::<Account>(row),
+        RowKind::SavedViews => of::<SavedViews>(row),
         RowKind::StateDigest if row.key == StateDigest::row_key() => of::<StateDigest>(row),
         RowKind::StateDigest => of::<DigestChunk>(row),
     }

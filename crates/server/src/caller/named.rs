@@ -134,6 +134,7 @@ pub(crate) const TYPED: &[&str] = &[
     "posture",
     "provider",
     "purpose",
+    "query",
     "reason",
     "repositories",
     "required_claims",

@@ -9,7 +9,9 @@ use tenure_api::ownership::{ApplicationEdit, Edited, EnvironmentEdit, OwnerEdit,
 use tenure_api::views::Revised;
 use tenure_console::address::Address;
 use tenure_console::directory::Entity;
+use tenure_console::list::Cell;
 use tenure_console::problem::Wrong;
+use tenure_console::records::Named;
 use tenure_console::sheet::{Button, Field, Form, Sheet, SheetPage};
 use tenure_console::text;
 use tenure_core::base::id::{PersonId, TeamId};
@@ -25,7 +27,7 @@ use tenure_engine::kernel::if_match::IfMatch;
 use tenure_engine::matters::{contracts, inventory_changes};
 
 use crate::app::App;
-use crate::caller::named::{Addressed, get as record, meant};
+use crate::caller::named::{Addressed, get as record, meant, names_in};
 use crate::console::making::{CHECKS, PRODUCTION, day, words};
 use crate::console::reader::{Reader, Sent, Shown};
 use crate::contract::api::Api;
@@ -54,6 +56,11 @@ trait Editable: Entity + Addressed {
     /// The fields of its form. What was typed stands in them, and else what it is now.
     fn fields(&self, typed: &Typed<'_>) -> Vec<Field>;
 
+    /// Whose its fields are that are left empty for what stays: each with its label and the id that stands there now.
+    fn staying(&self) -> Vec<(&'static str, &'static str, String)> {
+        Vec::new()
+    }
+
     /// Changes it, by the API's own use case; the request about it, if it takes one.
     fn changed(
         &self,
@@ -68,13 +75,16 @@ struct Typed<'a>(Option<&'a Sent>);
 
 impl Typed<'_> {
     fn or(&self, name: &str, now: impl Into<String>) -> String {
-        self.0.map_or_else(|| now.into(), |sent| sent.text(name))
+        let Some(sent) = self.0 else { return now.into() };
+        let typed = sent.text(name);
+        // What was left as it was shown is what it is by now: nobody's change is undone by a form that says nothing of it.
+        if sent.given(&was(name)).is_some_and(|was| was == typed) { now.into() } else { typed }
     }
 }
 
 async fn ask<T: Editable>(State(app): State<App>, reader: Reader, Path(which): Path<String>) -> Shown {
     let view = record::<T>(&app, &reader.caller, &which).await?;
-    Ok(page(StatusCode::OK, &form(&reader, &view, &Typed(None), None)))
+    Ok(page(StatusCode::OK, &form(&reader, &view, &Typed(None), None, Vec::new())))
 }
 
 async fn change<T: Editable>(State(app): State<App>, Path(which): Path<String>, sent: Sent) -> Shown {
@@ -88,18 +98,63 @@ async fn change<T: Editable>(State(app): State<App>, Path(which): Path<String>, 
         Ok(None) => Ok(Redirect::to(&home(&view.record).to_string()).into_response()),
         Err(failure) => {
             let status = status_of(&failure);
-            Ok(page(status, &form(reader, &view, &Typed(Some(&sent)), Some((*failure.0).into()))))
+            // What the others made of it stands beside what was typed, and the next send is meant for that.
+            let now = record::<T>(&app, &reader.caller, &which).await?;
+            let others = match status {
+                StatusCode::PRECONDITION_FAILED => conflicts(&app, &now.record, &sent).await?,
+                _ => Vec::new(),
+            };
+            Ok(page(status, &form(reader, &now, &Typed(Some(&sent)), Some((*failure.0).into()), others)))
         }
     }
+}
+
+/// What a record is now, field by field: each with its label.
+fn standing<T: Editable>(record: &T) -> Vec<(&'static str, &'static str, String)> {
+    let mut standing = record.staying();
+    let fields = record.fields(&Typed(None));
+    for field in fields.iter().filter_map(Field::said) {
+        if standing.iter().all(|(name, ..)| *name != field.0) {
+            standing.push(field);
+        }
+    }
+    standing
+}
+
+/// The fields that read otherwise by now than they did when the page was shown, with what they are.
+async fn conflicts<T: Editable>(app: &App, now: &T, sent: &Sent) -> Result<Vec<(&'static str, Cell)>, Failure> {
+    let mut standing = standing(now);
+    standing.retain(|(name, _, value)| sent.given(&was(name)).is_some_and(|shown| shown != *value));
+    let ids: Vec<&String> = standing.iter().map(|(_, _, value)| value).collect();
+    let names = names_in(app, &sent.reader.caller, &ids).await?;
+    let told = |value: String| match value.is_empty() {
+        true => text::EMPTIED_MEANWHILE.to_owned(),
+        false => format!("{} {}", text::CHANGED_MEANWHILE, Named::of(value, &names).name),
+    };
+    Ok(standing.into_iter().map(|(_, label, value)| (label, Cell::Text(told(value)))).collect())
+}
+
+/// The field by which a form keeps what another one was when the page was shown.
+fn was(name: &str) -> String {
+    format!("was_{name}")
 }
 
 fn home<T: Entity + tenure_core::store::row::Record>(record: &T) -> Address {
     Address::new(T::PATH).below(&record.row_id())
 }
 
-fn form<T: Editable>(reader: &Reader, view: &Revised<T>, typed: &Typed<'_>, wrong: Option<Wrong>) -> SheetPage {
+fn form<T: Editable>(
+    reader: &Reader,
+    view: &Revised<T>,
+    typed: &Typed<'_>,
+    wrong: Option<Wrong>,
+    others: Vec<(&'static str, Cell)>,
+) -> SheetPage {
     let mut fields = view.record.fields(typed);
-    fields.push(Field::Hidden { name: "revision", value: typed.or("revision", view.revision.to_string()) });
+    fields.push(Field::Hidden { name: "revision", value: view.revision.to_string() });
+    let kept = standing(&view.record).into_iter().map(|(name, _, value)| (was(name), value));
+    fields.push(Field::Kept(kept.collect()));
+    let conflict = others.into_iter().map(|(label, value)| (label, vec![value]));
     let home = home(&view.record);
     let sheet = Sheet {
         lead: text::EDIT_LEAD.to_owned(),
@@ -111,6 +166,7 @@ fn form<T: Editable>(reader: &Reader, view: &Revised<T>, typed: &Typed<'_>, wron
             takes_fresh: false,
         }),
         back: Some((home, view.record.name())),
+        facts: conflict.collect(),
         ..Sheet::default()
     };
     SheetPage { frame: reader.frame(format!("{} {}", text::CHANGE, view.record.name()), T::PLACE), sheet }
@@ -150,6 +206,11 @@ fn asked<T>(edited: Edited<T>) -> Option<String> {
 }
 
 impl Editable for Application {
+    fn staying(&self) -> Vec<(&'static str, &'static str, String)> {
+        let removers = self.removal_group.map(|team| team.to_string()).unwrap_or_default();
+        vec![("owner", text::OWNER, self.owner.to_string()), ("removers", text::REMOVAL_GROUP, removers)]
+    }
+
     fn fields(&self, typed: &Typed<'_>) -> Vec<Field> {
         let removers = typed.or("removers", "");
         vec![owner_field(typed), Field::optional("removers", text::REMOVAL_GROUP, text::STAYS_HINT, removers)]
@@ -168,6 +229,10 @@ impl Editable for Application {
 }
 
 impl Editable for CloudAccount {
+    fn staying(&self) -> Vec<(&'static str, &'static str, String)> {
+        vec![("owner", text::OWNER, self.owner.to_string())]
+    }
+
     fn fields(&self, typed: &Typed<'_>) -> Vec<Field> {
         vec![Field::line("owner", text::OWNER, text::TO_WHOM_HINT, typed.or("owner", ""))]
     }
@@ -181,6 +246,10 @@ impl Editable for CloudAccount {
 }
 
 impl Editable for Vendor {
+    fn staying(&self) -> Vec<(&'static str, &'static str, String)> {
+        vec![("owner", text::OWNER, self.owner.to_string())]
+    }
+
     fn fields(&self, typed: &Typed<'_>) -> Vec<Field> {
         let ends = Field::Line {
             name: "ends_at",

@@ -81,16 +81,13 @@ async fn waiting(app: &App, reader: &Reader) -> Result<Waiting, Refusal> {
     let (receipts, times) = match authority::reads_all(kernel, caller, "receipt") {
         true => (
             Some(receipts::last_receipts(kernel, caller, FEW).await?),
-            Some(refusal_times::refusal_times(kernel, caller).await?),
+            refusal_times::refusal_times_at_hand(kernel, caller).await?,
         ),
         false => (None, None),
     };
-    let census = match authority::reads_all(kernel, caller, "identity") {
-        true => match census::census(kernel, caller).await {
-            Ok(census) => Some(census),
-            Err(OpError::SearchBuilding { .. }) => None,
-            Err(error) => return Err(error.into()),
-        },
+    let is_counted = authority::reads_all(kernel, caller, "identity");
+    let census = match is_counted {
+        true => census::census_at_hand(kernel, caller).await?,
         false => None,
     };
     Ok(Waiting {
@@ -101,6 +98,7 @@ async fn waiting(app: &App, reader: &Reader) -> Result<Waiting, Refusal> {
         findings,
         receipts,
         times,
+        is_counted,
         census,
         names: Default::default(),
     })

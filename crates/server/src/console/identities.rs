@@ -29,6 +29,7 @@ use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::query::{ListAsk, Listed as _, MAX_PAGE};
 use tenure_engine::log::timeline;
 use tenure_engine::matters::{exceptions, request, reviews};
+use tenure_engine::people::views;
 
 use crate::app::App;
 use crate::caller::named::{listed_names, meant, names_in};
@@ -53,8 +54,9 @@ async fn inventory(State(app): State<App>, asked: Asked<Identity>) -> Shown {
         .map_err(|takes| OpError::field(list::COLUMNS, "value_unknown", &takes))?;
     let found = counted!(ask, |ask| registration::identities(&app.kernel, &reader.caller, ask))?;
     let names = listed_names(&app, &reader.caller, &found, address.parameters()).await?;
+    let saved = views::views(&app.kernel, &reader.caller).await?.items;
     let frame = reader.frame(text::IDENTITIES, Place::Identities);
-    Ok(page(StatusCode::OK, &identities::page(frame, address, &columns, found, &names)))
+    Ok(page(StatusCode::OK, &identities::page(frame, address, &columns, found, &names, &saved)))
 }
 
 /// What the inventory shows, as a file: all of it, a page at a time.

@@ -22,12 +22,13 @@ mod policy;
 mod reader;
 mod receipts;
 mod requests;
-mod several;
+pub(crate) mod several;
 mod signals;
 mod stand_in;
 mod stop;
 mod system;
 mod targets;
+pub(crate) mod views;
 mod watch;
 
 use crate::app::App;
@@ -43,6 +44,7 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         asset::routes,
         home::routes,
         identities::routes,
+        views::routes,
         deeds::routes,
         several::routes,
         making::routes,

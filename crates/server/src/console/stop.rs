@@ -16,8 +16,9 @@ use tenure_console::list::Cell;
 use tenure_console::problem::Wrong;
 use tenure_console::records::Named;
 use tenure_console::sheet::{Button, Choice, Field, Form, Sheet, SheetPage};
-use tenure_console::stop::{Found, StopPage, identity_table};
+use tenure_console::stop::{Found, Proof, StopPage, StoppedPage, identity_table};
 use tenure_console::text;
+use tenure_core::base::id::ReceiptId;
 use tenure_core::credential::receipt::Target;
 use tenure_core::identity::{Identity, IdentityState};
 use tenure_core::inventory::application::Application;
@@ -25,12 +26,12 @@ use tenure_core::inventory::environment::Environment;
 use tenure_core::inventory::third_party::{CloudAccount, Vendor};
 use tenure_core::people::person::Person;
 use tenure_core::store::term::Term;
-use tenure_engine::credentials::revocation;
+use tenure_engine::credentials::{receipts, revocation};
 use tenure_engine::identities::registration;
 use tenure_engine::kernel::authority;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::names::Named as _;
-use tenure_engine::kernel::query::{ListAsk, Listed, MAX_PAGE};
+use tenure_engine::kernel::query::{ListAsk, Listed};
 
 use crate::app::App;
 use crate::caller::named::{meant, names_in};
@@ -45,6 +46,9 @@ use crate::contract::query::{Path, Query};
 const FOUND: u16 = 12;
 /// Identities that the page of a scope names.
 const NAMED: usize = 25;
+/// Identities of a scope that its page looks at for whom they belong to and what they touch: a scope may have a third of
+/// all, and is to be stopped at once.
+const LOOKED_AT: u16 = 60;
 
 pub(super) fn routes(api: Api<App>) -> Api<App> {
     api.page("/stop", get(find))
@@ -58,8 +62,10 @@ pub(super) fn routes(api: Api<App>) -> Api<App> {
 
 /// The page on which something of a sort is stopped.
 fn scope(kind: &'static str) -> MethodRouter<App> {
-    get(move |app: State<App>, reader: Reader, which: Path<String>| ask(kind, app, reader, which))
-        .post(move |app: State<App>, which: Path<String>, sent: Sent| stop(kind, app, which, sent))
+    get(move |app: State<App>, reader: Reader, which: Path<String>, shown: Result<Query<Proven>, Failure>| {
+        ask(kind, app, reader, which, shown)
+    })
+    .post(move |app: State<App>, which: Path<String>, sent: Sent| stop(kind, app, which, sent))
 }
 
 #[derive(Deserialize, schemars::JsonSchema)]
@@ -68,6 +74,13 @@ struct Sought {
     /// Words of its name.
     #[serde(default)]
     q: String,
+}
+
+#[derive(Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Proven {
+    /// The receipt of a stop of it, whose proof is shown.
+    receipt: Option<ReceiptId>,
 }
 
 /// Looks through every sort of thing that can be stopped, and that the reader may see.
@@ -243,16 +256,37 @@ impl Scope {
         };
         known?;
         let filters = self.of_it.clone().into_iter().chain([Identity::STATE.of(IdentityState::Active)]).collect();
-        let ask = ListAsk { filters, limit: Some(MAX_PAGE), ..ListAsk::default() };
+        let ask = ListAsk { filters, limit: Some(LOOKED_AT), ..ListAsk::default() };
         Ok(counted!(ask, |ask| registration::identities(kernel, caller, ask))?)
     }
 }
 
-async fn ask(kind: &str, State(app): State<App>, reader: Reader, Path(which): Path<String>) -> Shown {
+async fn ask(
+    kind: &str,
+    State(app): State<App>,
+    reader: Reader,
+    Path(which): Path<String>,
+    shown: Result<Query<Proven>, Failure>,
+) -> Shown {
+    let Query(Proven { receipt }) = shown?;
     let scope = Scope::of(&app, &reader, kind, &which).await?;
+    if let Some(receipt) = receipt {
+        return stopped(&app, &reader, &scope, receipt).await;
+    }
     let taken = Box::pin(scope.taken(&app, &reader)).await?;
     let shown = form(&app, &reader, &scope, taken, Typed { reason: String::new(), suspend: true, wrong: None }).await?;
     Ok(page(StatusCode::OK, &shown))
+}
+
+/// The proof of a stop of it, as it comes in, beside what could come back by itself.
+async fn stopped(app: &App, reader: &Reader, scope: &Scope, receipt: ReceiptId) -> Shown {
+    let view = receipts::receipt(&app.kernel, &reader.caller, receipt).await?;
+    if view.receipt.target != Target::from(scope.target.clone()) {
+        return Err(OpError::NotFound("receipt of it").into());
+    }
+    let names = names_in(app, &reader.caller, &view).await?;
+    let proof = Proof::new(view, &names, app.kernel.now());
+    Ok(page(StatusCode::OK, &StoppedPage::new(reader.frame("", Place::Stop), proof)))
 }
 
 async fn stop(kind: &str, State(app): State<App>, Path(which): Path<String>, sent: Sent) -> Shown {
@@ -268,7 +302,8 @@ async fn stop(kind: &str, State(app): State<App>, Path(which): Path<String>, sen
     };
     match done {
         Ok(receipt) => {
-            let proof = Address::new("/receipts").below(&receipt.receipt.id.to_string());
+            let home = Address::new("/stop").verb(scope.kind).below(&scope.id);
+            let proof = home.with("receipt", receipt.receipt.id.to_string());
             Ok(Redirect::to(&proof.to_string()).into_response())
         }
         Err(failure) => {
@@ -299,15 +334,22 @@ async fn form(
         [one] if scope.kind == "identity" => one.record.name.clone(),
         _ => Named::of(&scope.id, &names).name,
     };
+    let is_partial = taken.next.is_some();
     let mut sheet = Sheet { lead: text::stop_lead(scope.kind), ..Sheet::default() };
     if scope.kind != "identity" {
         let count = taken.count.unwrap_or(taken.items.len() as u64);
         sheet.fact(text::STOPS, [Cell::Text(text::active_identities(count, taken.items.len() > NAMED))]);
         let owners: BTreeSet<_> = taken.items.iter().filter_map(|view| view.record.charter.owner).collect();
+        if is_partial {
+            sheet.fact(text::LOOKED_AT, [Cell::Text(text::the_first(LOOKED_AT))]);
+        }
         sheet.fact(text::HITS, owners.into_iter().map(|owner| Cell::Named(Named::of(owner, &names))));
     }
     let returning = taken.items.iter().filter(|view| !view.record.bindings.is_empty()).count();
-    sheet.fact(text::COMES_BACK, [Cell::Text(text::returning(returning, scope.kind == "identity"))]);
+    sheet.fact(
+        text::COMES_BACK,
+        [Cell::Text(text::returning(returning, scope.kind == "identity", is_partial.then_some(LOOKED_AT)))],
+    );
     let choice = |value, label, hint, chosen| Choice { value, label, hint, chosen };
     let options = vec![
         choice("hold", text::STOP_AND_HOLD, text::STOP_AND_HOLD_HINT, suspend),

@@ -1,5 +1,6 @@
 //! The management API.
 
+mod bulk;
 mod directory;
 mod exceptions;
 mod findings;
@@ -20,6 +21,7 @@ mod targets;
 mod templates;
 mod third_party;
 mod transfers;
+mod views;
 mod why;
 
 use crate::app::App;
@@ -29,6 +31,7 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
     let rooms = [
         directory::routes,
         identities::routes,
+        bulk::routes,
         exceptions::routes,
         findings::routes,
         needs::routes,
@@ -48,6 +51,7 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         why::routes,
         notifications::routes,
         overview::routes,
+        views::routes,
     ];
     rooms.into_iter().fold(api, |api, routes| routes(api))
 }

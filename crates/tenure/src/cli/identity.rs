@@ -13,6 +13,7 @@ use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::identity::{CharterDraft, IdentityState, Kind};
 use tenure_core::trust::issuer::Preset;
 
+use super::bulk::Bulk;
 use super::context::{Context, must_be_new, read_json, today, word, write_new_secret};
 use super::directory::filtered;
 use super::failure::Failure;
@@ -21,7 +22,7 @@ use super::output::{Column, Paging, Search, line};
 use super::request::Request;
 use super::revocation::say_who_releases;
 
-const IDENTITIES: &[Column] = &[
+pub const IDENTITIES: &[Column] = &[
     ("ID", "/id"),
     ("NAME", "/name"),
     ("STATE", "/state"),
@@ -107,6 +108,7 @@ pub enum Identity {
         #[command(flatten)]
         paging: Paging,
     },
+    Bulk(Bulk),
     /// Counts identities by state, kind and tier; at most a minute ago.
     Census,
     /// Shows an identity.
@@ -316,6 +318,7 @@ impl Identity {
                     })
                     .await
             }
+            Self::Bulk(bulk) => bulk.run(&client, context).await,
             Self::Census => context.out.record(&client.census().await?),
             Self::Show { id } => context.out.record(&client.identity(id).await?),
             Self::CharterTemplate { .. } => Ok(()),

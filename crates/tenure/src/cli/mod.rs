@@ -4,6 +4,7 @@
 //! wrong usage.
 
 mod access;
+mod bulk;
 mod context;
 mod directory;
 mod exception;
@@ -30,6 +31,7 @@ mod target;
 mod template;
 mod third_party;
 mod transfer;
+mod view;
 mod why;
 mod workload;
 
@@ -126,6 +128,8 @@ enum Command {
     #[command(subcommand)]
     Why(why::Why),
     #[command(subcommand)]
+    View(view::View),
+    #[command(subcommand)]
     Grant(identity::Grant),
     #[command(subcommand)]
     Credential(revocation::Credential),
@@ -211,6 +215,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Resource(verb) => verb.run(&context).await?,
         Command::Issuer(verb) => verb.run(&context).await?,
         Command::Identity(verb) => Box::pin(verb.run(&context)).await?,
+        Command::View(verb) => verb.run(&context).await?,
         Command::Template(verb) => verb.run(&context).await?,
         Command::Naming(verb) => verb.run(&context).await?,
         Command::Vendor(verb) => verb.run(&context).await?,

@@ -19,6 +19,7 @@ mod requests;
 mod several;
 mod signals;
 mod stop;
+mod views;
 mod watch;
 
 use reqwest::Method;

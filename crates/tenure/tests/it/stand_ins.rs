@@ -142,6 +142,31 @@ on_one! {
         assert_eq!(world.approve(&mia, &id).await.expect(403).code(), "not_eligible");
     }
 
+    async fn s8_what_a_third_party_operates_waits_for_no_stand_in_from_outside(world: World) {
+        world.post(&world.admin, "/v1/data-domains", json!({"name": "sales", "sensitivity": "internal"})).await.expect(201);
+        let body = json!({"name": "acme", "contact": "soc@acme.example", "owner": world.owner_id, "data_domains": ["sales"], "ends_at": in_secs(60 * 86_400)});
+        let vendor = world.post(&world.admin, "/v1/vendors", body).await.expect(201).text("/id");
+        let (rae, requester) = world.person("Rae", &["requester"]).await;
+        let contractor = json!({"name": "Con", "roles": ["owner"], "class": "contractor", "ends_at": in_secs(60 * 86_400)});
+        let (con_id, con) = world.person_as(contractor).await;
+        let (emp_id, emp) = world.person("Emp", &["owner"]).await;
+        away(&world, &world.owner, &world.owner_id, &con_id).await;
+        let mut charter = world.charter(Key::new().jwk());
+        (charter["vendor"], charter["data_domains"]) = (json!(vendor), json!(["sales"]));
+        charter["parties"]["requester"] = json!(rae);
+        let body = json!({"kind": "integration", "name": "sync", "charter": charter, "stage": "pending"});
+        let id = world.post(&requester, "/v1/identities", body).await.expect(201).text("/request");
+        // They are offered nothing that would be refused them, and are no stand-in of it.
+        assert_eq!((waiting(&world, &con).await, waiting(&world, &world.owner).await), (vec![], vec![id.clone()]));
+        assert!(!crate::console::page(&world, &con, "/waiting").await.expect(200).text.contains(&id));
+        world.approve(&con, &id).await.expect(403);
+        assert!(request(&world, &world.security, &id).await.body["stand_ins"].as_array().is_none_or(Vec::is_empty));
+        away(&world, &world.owner, &world.owner_id, &emp_id).await;
+        assert_eq!(waiting(&world, &emp).await, vec![id.clone()]);
+        assert_eq!(request(&world, &world.security, &id).await.text("/stand_ins/0/person"), emp_id);
+        world.approve(&emp, &id).await.expect(200);
+    }
+
     async fn s8_who_is_away_and_who_stands_in_are_one_person_in_two_places(world: World) {
         // The manager is of security, too, and so is one stand-in.
         let (mo_id, mo) = world.person("Mo", &["manager", "security"]).await;

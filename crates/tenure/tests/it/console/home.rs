@@ -63,9 +63,11 @@ on_one! {
         // How long it took stands there as a picture and as a table, and the API says the same.
         world.until(async || world.get(&world.security, "/v1/receipts").await.body["items"][0]["signed"].is_string()).await;
         world.pass(61).await;
+        let times = world.get(&world.security, "/v1/refusal-times").await.expect(200);
+        // What is older than a minute is told by no page, and waited for by none: it says so until it was counted again.
+        world.until(async || page(&world, &world.security, "/").await.text.contains("Active, by risk tier")).await;
         let home = page(&world, &world.security, "/").await.expect(200);
         is_sound(&home);
-        let times = world.get(&world.security, "/v1/refusal-times").await.expect(200);
         assert_eq!(times.body["receipts"], 1, "{}", times.body);
         let proven = times.body["by_proof"].as_array().unwrap().len();
         assert_eq!(home.text.contains("Time to refuse"), proven > 0, "{}", home.text);

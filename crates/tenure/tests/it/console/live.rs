@@ -34,7 +34,7 @@ fn worker_of(world: &World) -> Server {
 }
 
 /// Stops `billing`, one identity of which has a token, and which has more of them than the proof's first step looks at;
-/// the address of the proof.
+/// the address that whoever stopped it lands on.
 async fn stopped(world: &World) -> String {
     let (id, key) = world.exporter("exporter").await;
     world.token(&key, &id, "production").await;
@@ -45,6 +45,11 @@ async fn stopped(world: &World) -> String {
     let at = format!("/stop/application/{}", world.application);
     let reason = "leaked <script>alert(1)</script>";
     send(world, &world.security, &at, &[("reason", reason), ("how", "cut")]).await.expect(303).location.unwrap()
+}
+
+/// The receipt that such an address names, by its own.
+fn receipt_of(landed: &str) -> String {
+    format!("/receipts/{}", landed.split_once("?receipt=").unwrap().1)
 }
 
 /// A stream of a page.
@@ -86,7 +91,7 @@ impl Live {
 #[tokio::test]
 async fn r72_a_proof_arrives_at_whoever_may_still_read_it() {
     let world = without_a_worker().await;
-    let proof = stopped(&world).await;
+    let proof = receipt_of(&stopped(&world).await);
     let (pia_id, pia) = world.person("Pia", &["security"]).await;
     let (quin_id, quin) = world.person("Quin", &["security"]).await;
     let (rex_id, _) = world.person("Rex", &["security"]).await;
@@ -144,12 +149,17 @@ async fn r72_a_proof_arrives_at_whoever_may_still_read_it() {
 #[tokio::test]
 async fn r72_a_page_shows_the_proof_by_itself_also_when_its_server_was_away() {
     let mut world = without_a_worker().await;
-    let proof = stopped(&world).await;
+    let landed = stopped(&world).await;
+    let proof = receipt_of(&landed);
     let mut browser = Chromium::start().await;
     browser.call("Network.enable", json!({})).await;
     let bearer = json!({"headers": {"Authorization": format!("Bearer {}", world.security)}});
     browser.call("Network.setExtraHTTPHeaders", bearer).await;
-    browser.open(&format!("{}{proof}", world.server.url)).await;
+    browser.open(&format!("{}{landed}", world.server.url)).await;
+    assert_eq!(
+        browser.run("document.querySelector('.columns').innerText.includes('What could come back by itself')").await,
+        json!(true)
+    );
     browser.run("window.kept = document.querySelector('main > div')").await;
     assert_eq!(browser.run("kept.dataset.live").await, format!("{proof}/live"));
     // Whoever has gone to a link of it by keyboard is still there afterwards.
@@ -168,7 +178,7 @@ async fn r72_a_page_shows_the_proof_by_itself_also_when_its_server_was_away() {
 async fn what_a_hundred_open_pages_cost() {
     const LONG: Duration = Duration::from_secs(30);
     let world = without_a_worker().await;
-    let proof = stopped(&world).await;
+    let proof = receipt_of(&stopped(&world).await);
     let cost = async |what: &str, changes_each: Option<Duration>| {
         let (begun, before) = (Instant::now(), world.server.processor_time());
         let mut changes = 0;

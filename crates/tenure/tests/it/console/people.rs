@@ -118,6 +118,49 @@ on_one! {
         assert!(exceptional.text.contains("Operator token created"), "{}", exceptional.text);
     }
 
+    async fn what_somebody_else_changed_meanwhile_is_shown_beside_what_was_typed(world: World) {
+        let (ola_id, _) = world.person("Ola", &["owner"]).await;
+        world.post(&world.admin, "/v1/data-domains", json!({"name": "sales", "sensitivity": "internal"})).await.expect(201);
+        let body = json!({"name": "acme", "contact": "first@acme.example", "owner": world.owner_id, "data_domains": ["sales"], "ends_at": crate::world::in_secs(60 * 86_400)});
+        let at = format!("/vendors/{}", world.post(&world.admin, "/v1/vendors", body).await.expect(201).text("/id"));
+        let edit = format!("{at}/edit");
+        let kept = |text: &str, name: &str| {
+            let after = text.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("no {name} in {text}")).1;
+            (name.to_owned(), after.split('"').next().unwrap().to_owned())
+        };
+        let hidden = ["revision", "was_owner", "was_contact", "was_data_domains", "was_ends_at"];
+        let form = page(&world, &world.admin, &edit).await.expect(200).text;
+        let (revision, ends_at) = (kept(&form, "revision"), kept(&form, "was_ends_at").1);
+        let typed = |shown: &str, contact: &str, domains: &str| -> Vec<(String, String)> {
+            let mut fields: Vec<_> = hidden.iter().map(|name| kept(shown, name)).collect();
+            let said = [("owner", ""), ("contact", contact), ("data_domains", domains), ("ends_at", &*ends_at), ("purpose", "")];
+            fields.extend(said.map(|(name, value)| (name.to_owned(), value.to_owned())));
+            fields
+        };
+        let sent = async |fields: Vec<(String, String)>| {
+            let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            send(&world, &world.admin, &edit, &fields).await
+        };
+        // Another administrator is quicker.
+        let theirs = json!({"owner": ola_id, "contact": "theirs <soc>"});
+        world.patch(&world.admin, &format!("/v1{at}"), Some("*"), &theirs).await.expect(200);
+        let late = sent(typed(&form, "mine <soc>", "sales")).await.expect(412);
+        is_sound(&late);
+        for part in ["somebody else has made it: Ola", "somebody else has made it: theirs &#60;soc&#62;", "value=\"mine &#60;soc&#62;\""] {
+            assert!(late.text.contains(part), "{part} is missing in {}", late.text);
+        }
+        assert_ne!(kept(&late.text, "revision"), revision);
+        // What was left as it was shown keeps what the other made of it; what was typed is written on the second send.
+        sent(typed(&late.text, "mine <soc>", "sales")).await.expect(303);
+        let now = world.get(&world.auditor, &format!("/v1{at}")).await.expect(200);
+        assert_eq!((now.text("/owner"), now.text("/contact")), (ola_id, "mine <soc>".to_owned()));
+        // A field that was left alone follows the other.
+        let form = page(&world, &world.admin, &edit).await.expect(200).text;
+        world.patch(&world.admin, &format!("/v1{at}"), Some("*"), &json!({"contact": "second@acme.example"})).await.expect(200);
+        let late = sent(typed(&form, "mine <soc>", "")).await.expect(412);
+        assert!(late.text.contains("value=\"second@acme.example\""), "{}", late.text);
+    }
+
     async fn what_there_is_is_changed_on_its_page_as_the_api_changes_it(world: World) {
         let (ola_id, _) = world.person("Ola", &["owner"]).await;
         let at = format!("/applications/{}", world.application);
@@ -130,6 +173,7 @@ on_one! {
         send(&world, &world.owner, &edit, &[("owner", &ola_id), ("revision", &revision)]).await.expect(403);
         // Of another revision than was seen, or of none: nothing is written over.
         let stale = send(&world, &world.admin, &edit, &[("owner", "Ola"), ("revision", "999")]).await.expect(412);
+        assert!(stale.text.contains(&format!("name=\"revision\" value=\"{revision}\"")), "{}", stale.text);
         assert!(stale.text.contains("value=\"Ola\""), "{}", stale.text);
         send(&world, &world.admin, &edit, &[("owner", "Ola"), ("revision", "x")]).await.expect(412);
         send(&world, &world.admin, &edit, &[("owner", "Ola"), ("revision", &revision)]).await.expect(303);

@@ -31,9 +31,15 @@ on_one! {
         assert!(!world.is_live(&token).await);
         let proof = stopped.location.unwrap();
         world.until(async || page(&world, &world.security, &proof).await.text.contains("refused, verified")).await;
+        // It stands on the page that it was stopped on, and as a receipt; of something else it is no proof.
+        let receipt = proof.split_once("?receipt=").unwrap().1.to_owned();
+        assert_eq!(proof, format!("/stop/identity/{id}?receipt={receipt}"));
+        let elsewhere = format!("/stop/application/{}?receipt={receipt}", world.application);
+        page(&world, &world.security, &elsewhere).await.expect(404);
+        assert!(page(&world, &world.security, &format!("/receipts/{receipt}")).await.expect(200).text.contains("refused, verified"));
         let proof = page(&world, &world.security, &proof).await.expect(200);
         is_sound(&proof);
-        for part in ["<h1>Stopped: exporter</h1>", "leaked", "https://orders.internal", "In force at the centre", "a live credential was accepted there in the same moment", "the signed receipt"] {
+        for part in ["<h1>Stopped: exporter</h1>", "leaked", "https://orders.internal", "In force at the centre", "a live credential was accepted there in the same moment", "the signed receipt", "What could come back by itself", ">Nothing: what was stopped", "Stop something else"] {
             assert!(proof.text.contains(part), "{part} is missing in {}", proof.text);
         }
         assert!(!proof.text.contains("data-live"));
@@ -57,7 +63,9 @@ on_one! {
         page(&world, &world.security, "/stop/application/nothing").await.expect(404);
         assert!(world.is_live(&token).await);
         // An owner stops what is theirs.
-        send(&world, &world.owner, &format!("/stop/identity/{id}"), &[("reason", "x"), ("how", "cut")]).await.expect(303);
+        let landed = send(&world, &world.owner, &format!("/stop/identity/{id}"), &[("reason", "x"), ("how", "cut")]).await.expect(303);
+        let landed = page(&world, &world.owner, &landed.location.unwrap()).await.expect(200);
+        assert!(landed.text.contains("What could come back by itself") && landed.text.contains(">exporter</a>"), "{}", landed.text);
         assert!(!world.is_live(&token).await);
     }
 }

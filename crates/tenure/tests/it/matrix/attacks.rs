@@ -216,3 +216,37 @@ fn without_names(path: &str) -> String {
         .map(|part| part.split_once('>').map_or(part.to_owned(), |(_, rest)| format!("none{rest}")))
         .collect()
 }
+
+/// The same address with the id of a record of its sort that isn't there.
+fn of_nobody(path: &str) -> Option<String> {
+    let id = path.split('/').find(|part| is_id(part))?;
+    Some(path.replace(id, &format!("{}_{}7", &id[..3], "0".repeat(25))))
+}
+
+#[tokio::test]
+async fn no_deed_tells_who_may_not_do_it_whether_what_it_names_is_there() {
+    let stage = Stage::new(Store::Sqlite).await;
+    let (mut complaints, mut tried) = (Vec::new(), 0);
+    let is_deed = |line: &Line| line.method != Method::GET && line.path.starts_with("/v1/");
+    for line in lines().into_iter().filter(is_deed) {
+        // The requester, and the owner of other things: neither reads all of anything.
+        for role in [2, 3].into_iter().filter(|role| line.verdicts[*role] == '-') {
+            let mut cell = Cell::new(&stage, role, BTreeMap::new());
+            let (path, body) = (cell.fill(&line.path).await, cell.fill(&line.body).await);
+            let Some(nowhere) = of_nobody(&path) else { continue };
+            let told = async |path: &str| {
+                let mut answer = stage.send(line.method.clone(), stage.token(role), path, &body).await;
+                let of_request = |name: &str| ["request_id", "policies", "policy_version"].contains(&name);
+                answer.body.as_object_mut().unwrap().retain(|name, _| !of_request(name));
+                (answer.status, answer.body)
+            };
+            let (there, none) = (told(&path).await, told(&nowhere).await);
+            tried += 1;
+            if there != none {
+                complaints.push(format!("{} {}: {there:?} and {none:?}", line.method, line.path));
+            }
+        }
+    }
+    assert!(tried > 60, "{tried}");
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}

@@ -318,6 +318,12 @@ impl Stage {
         self.world.ask(&caller.token, self.access_of(&caller.id), "test").await.expect(201).text("/id")
     }
 
+    /// A view of the caller's own; somebody else's, where they keep none.
+    async fn own_view(&self, role: usize) -> String {
+        let token = if (1..=9).contains(&role) { &self.callers[role].token } else { &self.sib };
+        self.made(token, "/v1/views", json!({"name": self.new_name(), "query": "state=active"})).await
+    }
+
     async fn exception(&self, approved: bool) -> String {
         let identity = self.identity().await;
         let proposed = self.world.post(&self.rita, "/v1/exceptions", Self::late_review(&identity)).await.expect(201);
@@ -636,6 +642,7 @@ impl<'a> Cell<'a> {
                 }
                 Some(me)
             }
+            "own view" => Some(self.stage.own_view(self.role).await),
             "own request" => Some(self.stage.own_request(self.role).await),
             _ => None,
         }
@@ -751,6 +758,7 @@ impl<'a> Cell<'a> {
                 let body = json!({"subject": {"type": "identity", "id": stage.identity().await}, "reason": "test"});
                 stage.made(&stage.sib, "/v1/removals", body).await
             }
+            "view" => stage.own_view(0).await,
             "waiting removal" => stage.waiting_removal().await,
             "held" => {
                 let id = stage.identity().await;
