@@ -6,6 +6,7 @@ pub mod api_keys;
 pub mod exceptions;
 pub mod findings;
 pub mod log;
+pub mod logins;
 pub mod notices;
 pub mod overview;
 pub mod ownership;

@@ -168,6 +168,8 @@ row_kinds! {
     Target = 51, "target";
     /// An account at a target.
     Account = 52, "account";
+    /// A login made just in time.
+    Login = 53, "login";
 }
 
 impl RowKind {

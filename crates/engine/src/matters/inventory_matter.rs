@@ -10,7 +10,8 @@ use tenure_core::inventory::third_party::{DataDomain, Standing, Vendor};
 use tenure_core::people::person::{Person, Role};
 use tenure_core::people::person_grant::{Package, PackageStep};
 use tenure_core::request::{InventoryChange, Matter, Request};
-use tenure_core::store::changeset::Changeset;
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
 use tenure_core::store::event::Event;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::{Record, Stored};
@@ -280,11 +281,12 @@ pub(crate) fn environment_as(
 /// The resource as a change of it says.
 pub(crate) fn resource_as(stored: &Resource, change: &InventoryChange) -> Resource {
     let mut resource = stored.clone();
-    if let InventoryChange::Resource { actions, data_domains, verification, when_unreachable, .. } = change {
+    if let InventoryChange::Resource { actions, data_domains, verification, when_unreachable, logins, .. } = change {
         resource.actions.clone_from(actions);
         resource.data_domains.clone_from(data_domains);
         resource.verification = *verification;
         resource.when_unreachable = *when_unreachable;
+        resource.logins.clone_from(logins);
     }
     resource
 }
@@ -296,6 +298,10 @@ pub(crate) fn replace_resource(
     now: Timestamp,
 ) {
     changeset.replace(stored, resource);
+    if stored.logins.is_some() && resource.logins != stored.logins {
+        // The logins that rest on it are looked at, each at its target.
+        changeset.due.push(DueChange::Set(DueKind::Enforcement, format!("resource/{}", resource.id), now));
+    }
     if resource.data_domains != stored.data_domains {
         Cause::Resource(&resource.row_id()).follow(changeset, now);
     }

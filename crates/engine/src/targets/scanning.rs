@@ -28,7 +28,7 @@ use crate::kernel::load::expect_optional;
 use crate::kernel::query::Query;
 use crate::kernel::work::{self, system};
 use crate::targets::acting::PATIENCE;
-use crate::targets::systems;
+use crate::targets::{logins, systems};
 
 /// Accounts that one commit writes.
 const BATCH: usize = 50;
@@ -131,6 +131,9 @@ async fn keep(kernel: &Kernel, target: &TargetSystem, seen: &[SeenAccount]) -> R
         let mut fresh = 0;
         let cut = Discovery::of(kernel, target).await?;
         for account in seen {
+            if logins::note_found(kernel, target, account).await? {
+                continue;
+            }
             let known = kernel.first(Query::of([Account::KEY.of(Account::place(target.id, &account.key))])).await?;
             match known {
                 Some(known) => {
