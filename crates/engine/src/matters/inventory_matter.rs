@@ -5,7 +5,7 @@ use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::inventory::entitlement::Entitlement;
 use tenure_core::inventory::environment::{Environment, EnvironmentKey};
-use tenure_core::inventory::resource::Resource;
+use tenure_core::inventory::resource::{MAX_LOGIN_ACTIONS, MAX_LOGIN_GRANT, MAX_LOGIN_GRANTS, Resource, TargetGrants};
 use tenure_core::inventory::third_party::{DataDomain, Standing, Vendor};
 use tenure_core::people::person::{Person, Role};
 use tenure_core::people::person_grant::{Package, PackageStep};
@@ -15,7 +15,9 @@ use tenure_core::store::due::DueKind;
 use tenure_core::store::event::Event;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::{Record, Stored};
+use tenure_core::target::system::TargetSystem;
 use tenure_core::trust::signing_key::{SigningAlgorithm, SigningKey};
+use tenure_core::trust::state::TrustState;
 
 use crate::identities::identity_facts;
 use crate::inventory::directory::{self, resource_problems};
@@ -220,6 +222,43 @@ pub(crate) async fn wrong_with(kernel: &Kernel, resource: &Resource) -> Result<V
     let mut problems = resource_problems(&resource.actions, &resource.data_domains);
     if problems.is_empty() {
         problems = third_party::unknown_domains(kernel, "data_domains", &resource.data_domains).await?;
+    }
+    if let Some(logins) = &resource.logins {
+        problems.extend(wrong_with_logins(kernel, resource, logins).await?);
+    }
+    Ok(problems)
+}
+
+/// What is wrong with what logins for a resource are to be at its target. Whether the grants are good is the target's to
+/// say, when the first one is made.
+async fn wrong_with_logins(
+    kernel: &Kernel,
+    resource: &Resource,
+    logins: &TargetGrants,
+) -> Result<Vec<FieldProblem>, OpError> {
+    let mut problems = Vec::new();
+    let mut wrong = |field: &str, code: &str, hint: &str| problems.push(FieldProblem::new(field, code, hint));
+    let target = kernel.one::<TargetSystem>(logins.target).await?;
+    match target.filter(|target| target.state != TrustState::Removed) {
+        None => wrong("logins.target", "target_unknown", "name a registered target: tenure target list"),
+        Some(target) if target.environment != resource.environment => {
+            wrong("logins.target", "wrong_environment", "name a target in the environment of the resource")
+        }
+        Some(_) => {}
+    }
+    if logins.actions.len() > MAX_LOGIN_ACTIONS
+        || !logins.actions.keys().all(|action| resource.actions.contains(action))
+    {
+        wrong("logins.actions", "action_unknown", "name actions that the resource knows: 64 at most");
+    }
+    let is_good = |grant: &String| (1..=MAX_LOGIN_GRANT).contains(&grant.len()) && !grant.chars().any(char::is_control);
+    if !logins
+        .actions
+        .values()
+        .all(|grants| (1..=MAX_LOGIN_GRANTS).contains(&grants.len()) && grants.iter().all(is_good))
+    {
+        let hint = "give each action 1 to 64 grants in the target's words, of 500 bytes at most";
+        wrong("logins.actions", "target_grant_malformed", hint);
     }
     Ok(problems)
 }
