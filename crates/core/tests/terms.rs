@@ -37,6 +37,7 @@ use tenure_core::store::event::{Actor, Event};
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::{Record, RowKind};
 use tenure_core::target::account::Account;
+use tenure_core::target::login::Login;
 use tenure_core::target::system::TargetSystem;
 use tenure_core::trust::issuer::Issuer;
 use tenure_core::trust::signing_key::SigningKey;
@@ -421,6 +422,19 @@ fn the_text_of_every_kinds_terms_stays() {
         account,
         &["identity=idn#1", "key=tgt#1 16384", "name=billing", "proposed=per#1", "state=held", "target=tgt#1"],
     );
+
+    let login = json!({
+        "id": "crd#1", "purpose": "work", "target": "tgt#1", "identity": "idn#1", "resource": "res#1", "request_id": "r", "asked_at": at,
+        "ends_at": at, "state": "standing", "tries": 0,
+    });
+    index.check::<Login>(
+        login.clone(),
+        &["identity=idn#1", "left=idn#1", "left_at=res#1", "question=idn#1 r", "state=standing", "target=tgt#1"],
+    );
+    let mut canary = login;
+    canary["purpose"] = json!("canary");
+    canary.as_object_mut().unwrap().retain(|name, _| name != "resource" && name != "request_id");
+    index.check::<Login>(canary, &["canary=tgt#1", "identity=idn#1", "left=idn#1", "state=standing", "target=tgt#1"]);
 
     // What is found by its id alone.
     let unlisted = BTreeSet::from([
