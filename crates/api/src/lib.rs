@@ -7,6 +7,7 @@ pub mod bulk;
 pub mod exceptions;
 pub mod findings;
 pub mod log;
+pub mod logins;
 pub mod notices;
 pub mod overview;
 pub mod ownership;

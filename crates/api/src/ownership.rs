@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tenure_core::base::id::{PersonId, TeamId};
 use tenure_core::base::time::Timestamp;
-use tenure_core::inventory::resource::{Verification, WhenUnreachable};
+use tenure_core::inventory::resource::{TargetGrants, Verification, WhenUnreachable};
 use tenure_core::trust::signing_key::SigningAlgorithm;
 
 use crate::given;
@@ -84,6 +84,10 @@ pub struct ResourceEdit {
     /// What happens there when Tenure can't be reached.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub when_unreachable: Option<WhenUnreachable>,
+    /// The target at which logins are made for it just in time, and what its actions come to there (R58); with no action
+    /// named, none is made any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logins: Option<TargetGrants>,
     /// For which need; has to be said of what takes a request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub purpose: Option<String>,
@@ -111,5 +115,6 @@ impl ResourceEdit {
             && self.data_domains.is_none()
             && self.verification.is_none()
             && self.when_unreachable.is_none()
+            && self.logins.is_none()
     }
 }

@@ -58,7 +58,7 @@ pub struct AccessWaits {
 }
 
 impl ClientProof {
-    fn form(&self) -> Vec<(&'static str, &str)> {
+    pub(crate) fn form(&self) -> Vec<(&'static str, &str)> {
         let (client_id, assertion) = match self {
             Self::Assertion(assertion) => (None, assertion),
             Self::External { client_id, assertion } => (Some(client_id), assertion),

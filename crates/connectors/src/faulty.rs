@@ -28,11 +28,13 @@ pub struct Faults {
     pub lies: u8,
     /// It does nothing, and says nothing until nobody waits any more.
     pub stalls: u8,
+    /// Whether it takes what it ends out of its catalogue, and goes on letting it in.
+    pub ghosts: bool,
 }
 
 impl Faults {
     /// Every fault, each in a fifth of all calls.
-    pub const MANY: Self = Self { reply_lost: 20, partial: 20, lies: 20, stalls: 20 };
+    pub const MANY: Self = Self { reply_lost: 20, partial: 20, lies: 20, stalls: 20, ghosts: false };
 }
 
 /// A target with faults.
@@ -46,6 +48,9 @@ struct State {
     random: u64,
     faults: Faults,
     locked_out: bool,
+    full: bool,
+    /// What is in no catalogue and is let in all the same.
+    ghosts: BTreeMap<String, Login>,
     accounts: BTreeMap<String, Login>,
     made: u64,
     writes: u64,
@@ -86,6 +91,11 @@ impl Faulty {
     /// Whether the connector's own login is refused from now on.
     pub fn lock_us_out(&self, refused: bool) {
         self.state.lock().locked_out = refused;
+    }
+
+    /// Whether it has no place for another account or connection from now on.
+    pub fn fill(&self, full: bool) {
+        self.state.lock().full = full;
     }
 
     /// An account as the target's people make it; gives its key.
@@ -151,6 +161,10 @@ impl Faulty {
     }
 }
 
+fn full() -> ConnectorError {
+    ConnectorError::Unreachable("it has no connection left".to_owned())
+}
+
 fn stalled() -> ConnectorError {
     ConnectorError::Unreachable("it did not answer in time".to_owned())
 }
@@ -170,7 +184,7 @@ impl State {
             return Err(ConnectorError::Unauthorized("the password is wrong".to_owned()));
         }
         let mut drawn = self.draw() % 100;
-        let Faults { reply_lost, partial, lies, stalls } = self.faults;
+        let Faults { reply_lost, partial, lies, stalls, .. } = self.faults;
         for (often, fate) in
             [(reply_lost, Fate::ReplyLost), (partial, Fate::Partial), (lies, Fate::Lie), (stalls, Fate::Stall)]
         {
@@ -199,7 +213,10 @@ impl State {
     }
 
     fn lets_in(&self, name: &str, secret: &str) -> bool {
-        self.accounts.values().any(|login| login.enabled && login.name == name && login.secret.expose() == secret)
+        self.accounts
+            .values()
+            .chain(self.ghosts.values())
+            .any(|login| login.enabled && login.name == name && login.secret.expose() == secret)
     }
 
     fn end_sessions(&mut self, key: &str, words: &str) -> Ending {
@@ -325,6 +342,9 @@ impl Connector for Faulty {
     ) -> BoxFuture<'a, Result<SeenAccount, ConnectorError>> {
         let make = |state: &mut State| {
             may_provision(reach, account)?;
+            if state.full {
+                return Err(full());
+            }
             let known = state.accounts.iter_mut().find(|(_, login)| login.name == account.name);
             let key = match known {
                 Some((_, login)) if login.mark.as_deref() != Some(account.mark) => return Err(ConnectorError::Taken),
@@ -413,11 +433,17 @@ impl Connector for Faulty {
     }
 
     fn revoke<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
+        let ghosts = self.state.lock().faults.ghosts;
         let revoke = |state: &mut State| {
             may_end(reach)?;
             state.other(reach, key)?;
             let ending = state.end_sessions(key, "ended");
-            state.accounts.remove(key);
+            let gone = state.accounts.remove(key);
+            match gone {
+                Some(login) if ghosts => state.ghosts.insert(key.to_owned(), login),
+                _ if !ghosts => state.ghosts.remove(key),
+                _ => None,
+            };
             Ok(ending)
         };
         ready(self.act(revoke, said("ended")))
@@ -434,6 +460,8 @@ impl Connector for Faulty {
         let stalls = u64::from(state.faults.stalls);
         ready(if state.draw() % 100 < stalls {
             Err(stalled())
+        } else if state.full {
+            Err(full())
         } else if state.lets_in(&login.name, login.secret.expose()) {
             Ok(Probe::Accepted)
         } else {

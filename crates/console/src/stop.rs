@@ -3,7 +3,7 @@
 use askama::Template;
 use tenure_api::views::{IdentityView, Names, ReceiptView};
 use tenure_core::base::time::Timestamp;
-use tenure_core::credential::receipt::{AccountPoint, PointState, Receipt, ReceiptState, Target};
+use tenure_core::credential::receipt::{AccountOutcome, AccountPoint, PointState, Receipt, ReceiptState, Target};
 use tenure_core::identity::scope::Scope;
 use tenure_core::store::event::Actor;
 
@@ -261,8 +261,15 @@ impl Proof {
 fn account(point: &AccountPoint, names: &Names, now: Timestamp) -> Line {
     let (state, said, at) = targets::outcome(&point.outcome);
     let target = Named::of(point.target, names).name;
-    let where_ = Named { name: format!("{} at {target}", point.name), ..Named::of(point.account, names) };
-    Line { where_, state, said, remark: "", at: at.map(|at| When::new(at, now)), control: false }
+    // A login made just in time has no page of its own: that of its target says what is there.
+    let named = match point.login {
+        Some(_) => Named::of(point.target, names),
+        None => Named::of(point.account, names),
+    };
+    let where_ = Named { name: format!("{} at {target}", point.name), ..named };
+    let control = matches!(point.outcome, AccountOutcome::RefusedVerified { .. });
+    let remark = if matches!(point.outcome, AccountOutcome::Refused { .. }) { text::NO_CONTROL } else { "" };
+    Line { where_, state, said, remark, at: at.map(|at| When::new(at, now)), control }
 }
 
 fn line(where_: Named, outcome: &PointState, now: Timestamp) -> Line {

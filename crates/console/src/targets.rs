@@ -215,6 +215,14 @@ pub(crate) fn outcome(outcome: &AccountOutcome) -> (State, String, Option<Timest
             let said = text::ended_there(words, *sessions_ended, *sessions_left);
             (State::new(Shape::Warn, text::ENDED_READ_BACK), said, Some(*at))
         }
+        AccountOutcome::RefusedVerified { at, words, sessions_ended, sessions_left, .. } => {
+            let said = text::refused_there(words, *sessions_ended, *sessions_left);
+            (State::new(Shape::Good, text::REFUSED), said, Some(*at))
+        }
+        AccountOutcome::Refused { at, words, sessions_ended, sessions_left, .. } => {
+            let said = text::refused_there(words, *sessions_ended, *sessions_left);
+            (State::new(Shape::Warn, text::REFUSED), said, Some(*at))
+        }
         AccountOutcome::Unreachable { at, why } => {
             (State::new(Shape::Bad, text::CANT_BE_ASKED), why.clone(), Some(*at))
         }

@@ -55,6 +55,12 @@ pub fn ended_there(words: &str, ended: u32, left: Option<u32>) -> String {
     format!("{words} (sessions: {ended} ended, {left}). Its catalogue confirms it; the old secret wasn’t tried.")
 }
 
+/// What a target said to a secret that was ended, and what became of the sessions.
+pub fn refused_there(words: &str, ended: u32, left: Option<u32>) -> String {
+    let left = left.map_or_else(|| "it doesn’t tell how many are left".to_owned(), |left| format!("{left} left"));
+    format!("{words} (sessions: {ended} ended, {left})")
+}
+
 /// A word of the API as people read it: `service_account` is `service account`.
 pub fn plain(word: &str) -> String {
     word.replace('_', " ")

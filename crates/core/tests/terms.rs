@@ -38,6 +38,7 @@ use tenure_core::store::event::{Actor, Event};
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::{Record, RowKind};
 use tenure_core::target::account::Account;
+use tenure_core::target::login::Login;
 use tenure_core::target::system::TargetSystem;
 use tenure_core::trust::issuer::Issuer;
 use tenure_core::trust::signing_key::SigningKey;
@@ -426,6 +427,18 @@ fn the_text_of_every_kinds_terms_stays() {
     let view = |id: &str, team: Option<&str>| json!({"id": id, "name": id, "query": "state=active", "team": team, "saved_at": at});
     let views = json!({"person": "per#1", "views": [view("viw#1", Some("tea#1")), view("viw#2", None), view("viw#3", Some("tea#1"))]});
     index.check::<SavedViews>(views, &["team=tea#1"]);
+    let login = json!({
+        "id": "crd#1", "purpose": "work", "target": "tgt#1", "identity": "idn#1", "resource": "res#1", "request_id": "r", "asked_at": at,
+        "ends_at": at, "state": "standing", "tries": 0,
+    });
+    index.check::<Login>(
+        login.clone(),
+        &["identity=idn#1", "left=idn#1", "left_at=res#1", "question=idn#1 r", "state=standing", "target=tgt#1"],
+    );
+    let mut canary = login;
+    canary["purpose"] = json!("canary");
+    canary.as_object_mut().unwrap().retain(|name, _| name != "resource" && name != "request_id");
+    index.check::<Login>(canary, &["canary=tgt#1", "identity=idn#1", "left=idn#1", "state=standing", "target=tgt#1"]);
 
     // What is found by its id alone.
     let unlisted = BTreeSet::from([

@@ -8,7 +8,9 @@ use std::fmt;
 
 use aws_lc_rs::hmac::{self, HMAC_SHA256, Key};
 use tenure_core::base::entropy::Entropy;
-use tenure_core::base::id::{EventId, Id, IdKind, InvitationId, JoinTokenId, OperatorTokenId, SessionId, SourceId};
+use tenure_core::base::id::{
+    CredentialId, EventId, Id, IdKind, InvitationId, JoinTokenId, OperatorTokenId, SessionId, SourceId,
+};
 use tenure_core::credential::Credential;
 use tenure_core::credential::gate::Permit;
 use tenure_core::store::port::Head;
@@ -47,12 +49,22 @@ pub enum OpaqueKind {
     ApiKey,
     /// Authenticates what a source of signals sends (S-12).
     Source,
+    /// The password of a login made just in time (R58): a target takes it, and nobody here.
+    Login,
 }
 
 impl OpaqueKind {
     /// Every kind.
-    pub const ALL: &[Self] =
-        &[Self::Operator, Self::Join, Self::Setup, Self::Session, Self::Invitation, Self::ApiKey, Self::Source];
+    pub const ALL: &[Self] = &[
+        Self::Operator,
+        Self::Join,
+        Self::Setup,
+        Self::Session,
+        Self::Invitation,
+        Self::ApiKey,
+        Self::Source,
+        Self::Login,
+    ];
 
     /// The name in the token.
     pub const fn as_str(self) -> &'static str {
@@ -64,6 +76,7 @@ impl OpaqueKind {
             Self::Invitation => "inv",
             Self::ApiKey => "key",
             Self::Source => "whk",
+            Self::Login => "login",
         }
     }
 }
@@ -200,6 +213,45 @@ impl OpaqueKeys {
         let minted = self.minted(OpaqueKind::ApiKey, permit.credential(), commit, entropy);
         let record = Credential { hash: Some(minted.hash.clone()), ..permit.record() };
         (minted, record)
+    }
+
+    /// The password of the login that a permit of the gate allows, which it uses up (invariant 1): sealed, since it is
+    /// handed out only once the login stands at its target.
+    ///
+    /// # Errors
+    /// It can't be sealed.
+    pub fn login(
+        &self,
+        (root, label): (&RootKey, &str),
+        permit: Permit,
+        entropy: &dyn Entropy,
+    ) -> Result<(String, Credential), SealError> {
+        let sealed = self.sealed_login((root, label), permit.credential(), entropy)?;
+        Ok((sealed, permit.record()))
+    }
+
+    /// The password of a canary, sealed: it is tried beside a login that was ended, may do nothing, and is shown to nobody
+    /// (S-18).
+    ///
+    /// # Errors
+    /// It can't be sealed.
+    pub fn canary(
+        &self,
+        (root, label): (&RootKey, &str),
+        id: CredentialId,
+        entropy: &dyn Entropy,
+    ) -> Result<String, SealError> {
+        self.sealed_login((root, label), id, entropy)
+    }
+
+    fn sealed_login(
+        &self,
+        (root, label): (&RootKey, &str),
+        id: CredentialId,
+        entropy: &dyn Entropy,
+    ) -> Result<String, SealError> {
+        let secret = self.mint(OpaqueKind::Login, id, entropy).0;
+        root.seal(label, &id.to_string(), secret.expose().as_bytes(), entropy)
     }
 
     /// A set-up token. No commit records it, so it is made only while the log is empty (S-10).

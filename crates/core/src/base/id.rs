@@ -75,6 +75,10 @@ impl<K: IdKind> Id<K> {
     pub const fn from_u128(value: u128) -> Self {
         Self(value, PhantomData)
     }
+    /// The number that it is.
+    pub const fn as_u128(self) -> u128 {
+        self.0
+    }
 }
 
 impl<K> Clone for Id<K> {

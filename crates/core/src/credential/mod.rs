@@ -10,6 +10,7 @@ use crate::base::id::{BindingId, CredentialId, GrantId, IdentityId, ResourceId};
 use crate::base::time::{Span, Timestamp};
 use crate::identity::CredentialType;
 use crate::identity::delegation::{Delegation, MayAct};
+use crate::store::due::DueKind;
 use crate::store::row::{Record, RowKind};
 use crate::store::term::{Field, Terms};
 use crate::trust::confirmation::Confirmation;
@@ -78,5 +79,9 @@ impl Record for Credential {
     }
     fn droppable_after(&self) -> Option<Timestamp> {
         Some(self.expires_at.plus(CLOCK_SKEW))
+    }
+    /// What becomes of a login is done to it at its target.
+    fn follows(&self) -> Option<(DueKind, String)> {
+        (self.kind == CredentialType::Login).then(|| (DueKind::Login, self.id.to_string()))
     }
 }

@@ -98,6 +98,38 @@ pub enum AccountOutcome {
         /// Open sessions that were left, where the target tells them.
         sessions_left: Option<u32>,
     },
+    /// The target itself refused the secret that was handed out, and took a login beside it in the same window (S-18).
+    RefusedVerified {
+        /// When it refused.
+        at: Timestamp,
+        /// Its own words.
+        words: String,
+        /// What it said of the act.
+        done: String,
+        /// The login that it took.
+        control: String,
+        /// When it took that.
+        control_at: Timestamp,
+        /// Open sessions that were ended.
+        sessions_ended: u32,
+        /// Open sessions that were left, where the target tells them.
+        sessions_left: Option<u32>,
+    },
+    /// The target itself refused the secret that was handed out, and no login could be made beside it to compare with.
+    Refused {
+        /// When it refused.
+        at: Timestamp,
+        /// Its own words.
+        words: String,
+        /// What it said of the act.
+        done: String,
+        /// Why there is none to compare with.
+        no_control: String,
+        /// Open sessions that were ended.
+        sessions_ended: u32,
+        /// Open sessions that were left, where the target tells them.
+        sessions_left: Option<u32>,
+    },
     /// The target can't be asked; retried.
     Unreachable {
         /// The last try.
@@ -131,6 +163,8 @@ impl AccountOutcome {
             Self::Requested => "requested",
             Self::StandsAgain { .. } => "stands_again",
             Self::EndedReadBack { .. } => "ended_read_back",
+            Self::RefusedVerified { .. } => "refused_verified",
+            Self::Refused { .. } => "refused",
             Self::Unreachable { .. } => "unreachable",
             Self::CannotRevoke { .. } => "cannot_revoke",
             Self::Unproven { .. } => "unproven",
@@ -139,12 +173,26 @@ impl AccountOutcome {
 
     /// Whether the account is known to be stopped.
     pub const fn is_stopped(&self) -> bool {
-        matches!(self, Self::EndedReadBack { .. })
+        matches!(self, Self::EndedReadBack { .. } | Self::RefusedVerified { .. } | Self::Refused { .. })
     }
 
     /// Whether there is nothing left to do.
     pub const fn is_settled(&self) -> bool {
-        matches!(self, Self::EndedReadBack { .. } | Self::StandsAgain { .. })
+        self.is_stopped() || matches!(self, Self::StandsAgain { .. })
+    }
+
+    /// When it was found, if anything was.
+    pub const fn at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Requested => None,
+            Self::StandsAgain { at }
+            | Self::EndedReadBack { at, .. }
+            | Self::RefusedVerified { at, .. }
+            | Self::Refused { at, .. }
+            | Self::Unreachable { at, .. }
+            | Self::CannotRevoke { at, .. }
+            | Self::Unproven { at, .. } => Some(*at),
+        }
     }
 }
 
@@ -152,8 +200,11 @@ impl AccountOutcome {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccountPoint {
-    /// The account.
+    /// The account; of a login made just in time, the id that has the number of its credential.
     pub account: AccountId,
+    /// The credential that it is, of a login made just in time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<CredentialId>,
     /// Its target.
     pub target: TargetId,
     /// What people there call it.
@@ -180,12 +231,30 @@ pub struct AccountPoints {
     pub unproven: u32,
     /// Those that are accepted there: the connector may not end them, or the target would not.
     pub cannot_revoke: u32,
+    /// Those whose own secret the target refused, beside a login that it took.
+    #[serde(default)]
+    pub refused_verified: u32,
+    /// Those whose own secret the target refused, with none to compare with.
+    #[serde(default)]
+    pub refused: u32,
 }
 
 /// Accounts that a receipt names.
 pub const MAX_ACCOUNT_POINTS: usize = 200;
 
 impl AccountPoints {
+    /// Those that are known to be stopped by the target's catalogue alone.
+    pub const fn read_back(&self) -> u32 {
+        let otherwise =
+            [self.requested, self.unreachable, self.unproven, self.cannot_revoke, self.refused_verified, self.refused];
+        let (mut left, mut n) = (self.count, 0);
+        while n < otherwise.len() {
+            left = left.saturating_sub(otherwise[n]);
+            n += 1;
+        }
+        left
+    }
+
     /// One more account.
     pub fn add(&mut self, point: AccountPoint) {
         self.count = self.count.saturating_add(1);
@@ -194,9 +263,11 @@ impl AccountPoints {
             AccountOutcome::Unreachable { .. } => Some(&mut self.unreachable),
             AccountOutcome::Unproven { .. } => Some(&mut self.unproven),
             AccountOutcome::CannotRevoke { .. } => Some(&mut self.cannot_revoke),
+            AccountOutcome::RefusedVerified { .. } => Some(&mut self.refused_verified),
+            AccountOutcome::Refused { .. } => Some(&mut self.refused),
             AccountOutcome::EndedReadBack { .. } => None,
         };
-        let done = counted.is_none();
+        let done = point.outcome.is_stopped();
         if let Some(counted) = counted {
             *counted = counted.saturating_add(1);
         }
@@ -324,11 +395,11 @@ impl Receipt {
             ReceiptState::Unproven
         } else if any(|p| matches!(p, PointState::AcceptedUntil { .. })) || some(|accounts| accounts.cannot_revoke) {
             ReceiptState::CannotRevoke
-        } else if some(|accounts| accounts.count) {
+        } else if some(AccountPoints::read_back) {
             ReceiptState::EndedReadBack
-        } else if any(|p| matches!(p, PointState::Refused { control: None, .. })) {
+        } else if any(|p| matches!(p, PointState::Refused { control: None, .. })) || some(|accounts| accounts.refused) {
             ReceiptState::Refused
-        } else if any(|p| matches!(p, PointState::Refused { .. })) {
+        } else if any(|p| matches!(p, PointState::Refused { .. })) || some(|accounts| accounts.refused_verified) {
             ReceiptState::RefusedVerified
         } else {
             ReceiptState::NothingToRefuse

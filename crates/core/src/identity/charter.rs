@@ -129,13 +129,16 @@ pub enum RetirementCondition {
     TaskCompleted,
 }
 
-/// The types of credentials, the shortest-lived first. What comes after access tokens is weaker and needs an exception
+/// The types of credentials, the shortest-lived first. What comes after logins just in time is weaker and needs an exception
 /// (R32).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CredentialType {
     /// A JWT of minutes (RFC 9068).
     AccessToken,
+    /// A login at a target system, made just in time: it ends with the grants that it rests on, within the life that the
+    /// charter gives credentials (R58).
+    Login,
     /// A static API key.
     ApiKey,
     /// A static secret of a legacy system.
@@ -147,6 +150,7 @@ impl CredentialType {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AccessToken => "access_token",
+            Self::Login => "login",
             Self::ApiKey => "api_key",
             Self::ManagedSecret => "managed_secret",
         }
@@ -154,7 +158,7 @@ impl CredentialType {
 
     /// Whether it lives longer than what the platform offers.
     pub const fn is_weaker(self) -> bool {
-        !matches!(self, Self::AccessToken)
+        !matches!(self, Self::AccessToken | Self::Login)
     }
 }
 

@@ -1,8 +1,10 @@
 //! Resources: what entitlements are on. The record overrides whatever a caller claims about it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::base::id::{ApplicationId, ResourceId};
+use crate::base::id::{ApplicationId, ResourceId, TargetId};
 use crate::base::time::Timestamp;
 use crate::base::uri;
 use crate::store::document::{Document, Order};
@@ -29,6 +31,47 @@ pub enum WhenUnreachable {
     /// Those of them that have an exception in force (`accept_unreachable`) may go on accepting what they were told is
     /// alive, until it or the exception ends; the others refuse.
     Accept,
+}
+
+/// Actions of a resource that logins are made for, at most.
+pub const MAX_LOGIN_ACTIONS: usize = 64;
+/// Grants of one action at a target, at most.
+pub const MAX_LOGIN_GRANTS: usize = 64;
+/// The longest of these grants in bytes.
+pub const MAX_LOGIN_GRANT: usize = 500;
+
+/// What a resource is at a target where logins are made just in time: which grants there an action comes to, in the
+/// target's words (R58).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TargetGrants {
+    /// The target.
+    pub target: TargetId,
+    /// Of each action that a login can be had for, its grants, e.g. `SELECT ON TABLE public.orders`; of none, no login
+    /// can be had.
+    pub actions: BTreeMap<String, Vec<String>>,
+}
+
+impl TargetGrants {
+    /// The grants that actions come to, sorted; none if one of them is none that logins are made for.
+    pub fn of(&self, actions: &[String]) -> Option<Vec<String>> {
+        let mut grants = Vec::new();
+        for action in actions {
+            grants.extend(self.actions.get(action)?.iter().cloned());
+        }
+        grants.sort_unstable();
+        grants.dedup();
+        (!actions.is_empty()).then_some(grants)
+    }
+
+    /// Whether a login can do something by it that it could not before.
+    pub fn is_wider_than(&self, before: Option<&Self>) -> bool {
+        let known = before.filter(|before| before.target == self.target);
+        self.actions.iter().any(|(action, grants)| {
+            let had = known.and_then(|before| before.actions.get(action));
+            had.is_none_or(|had| grants.iter().any(|grant| !had.contains(grant)))
+        })
+    }
 }
 
 /// A resource.
@@ -58,6 +101,9 @@ pub struct Resource {
     /// What its tokens are signed with, if not with what its environment says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signing_algorithm: Option<SigningAlgorithm>,
+    /// The target at which logins are made for it just in time, and what its actions come to there (R58).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logins: Option<TargetGrants>,
     /// When the record was made.
     pub created_at: Timestamp,
 }

@@ -19,7 +19,7 @@ use crate::base::time::{Span, Timestamp};
 use crate::identity::template::Template;
 use crate::identity::{CharterDraft, RiskTier};
 use crate::inventory::entitlement::Entitlement;
-use crate::inventory::resource::{Verification, WhenUnreachable};
+use crate::inventory::resource::{TargetGrants, Verification, WhenUnreachable};
 use crate::inventory::third_party::Sensitivity;
 use crate::people::person::Role;
 use crate::people::person_grant::PackageStep;
@@ -195,6 +195,9 @@ pub enum InventoryChange {
         verification: Verification,
         /// What happens there when Tenure can't be reached.
         when_unreachable: WhenUnreachable,
+        /// The target at which logins are made for it, and what its actions come to there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        logins: Option<TargetGrants>,
     },
     /// An environment.
     Environment {

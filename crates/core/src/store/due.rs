@@ -66,4 +66,6 @@ due_kinds! {
     Enforcement = 20, "enforcement";
     /// An account that something is done to at its target, or that has to be claimed.
     Account = 21, "account";
+    /// A login that is made at its target, fetched there, or ended.
+    Login = 22, "login";
 }

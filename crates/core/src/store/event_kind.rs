@@ -220,6 +220,18 @@ event_kinds! {
     LogPlaceRecovered = "log.place_recovered" at Review;
     /// The log's index was thrown away, to be made again.
     LogReindexed = "log.reindexed" at Administer does Notes;
+    /// What was asked of a target about a login made just in time didn't come to its end; it is tried again.
+    LoginActFailed = "login.act_failed" at Revoke does Notes;
+    /// A canary is about to be made at a target.
+    LoginCanaryIntended = "login.canary_intended" at Issue does Notes;
+    /// A login made just in time is about to be ended at its target.
+    LoginEndIntended = "login.end_intended" at Revoke does Notes;
+    /// A login made just in time was ended at its target.
+    LoginEnded = "login.ended" at Revoke does Notes;
+    /// The secret of a login made just in time was handed out, once.
+    LoginFetched = "login.fetched" at Issue;
+    /// A login made just in time stands at its target.
+    LoginMade = "login.made" at Issue does Notes;
     /// The naming standard of a kind was set.
     NamingStandardSet = "naming_standard.set" at Administer;
     /// A business need ended.

@@ -69,8 +69,14 @@ impl Floor {
     /// Whether a row goes at its end without an event, or is the floor of one that does: then its absence says nothing,
     /// and refuses whoever comes with it.
     pub fn may_be_dropped(key: &RowKey) -> bool {
-        let dropped =
-            [RowKind::Credential, RowKind::Session, RowKind::Invitation, RowKind::Backchannel, RowKind::Idempotency];
+        let dropped = [
+            RowKind::Credential,
+            RowKind::Login,
+            RowKind::Session,
+            RowKind::Invitation,
+            RowKind::Backchannel,
+            RowKind::Idempotency,
+        ];
         let of = |kind: &RowKind| key.id.strip_prefix(kind.as_str()).is_some_and(|id| id.starts_with('/'));
         dropped.contains(&key.kind) || (key.kind == RowKind::Floor && dropped.iter().any(of))
     }

@@ -170,6 +170,8 @@ row_kinds! {
     Account = 52, "account";
     /// The views of the inventory that a person keeps.
     SavedViews = 53, "saved_views";
+    /// A login made just in time.
+    Login = 54, "login";
 }
 
 impl RowKind {

@@ -197,6 +197,7 @@ pub fn permit_bound(
         verification: Verification::Online,
         when_unreachable: WhenUnreachable::Deny,
         signing_algorithm: None,
+        logins: None,
         created_at: start,
     };
     let facts = IdentityFacts {

@@ -8,6 +8,7 @@ pub mod identity_caller;
 pub mod introspection;
 pub mod issuer_trial;
 pub mod liveness;
+pub mod logins;
 pub mod misuse;
 pub mod receipts;
 pub mod refusal_times;

@@ -212,6 +212,7 @@ pub async fn create_resource(kernel: &Kernel, caller: &Caller, ask: NewResource)
                         verification: ask.verification,
                         when_unreachable: ask.when_unreachable,
                         signing_algorithm: ask.signing_algorithm,
+                        logins: None,
                         created_at: now,
                     };
                     let mut event = kernel

@@ -108,6 +108,7 @@ pub async fn update_resource(
                         data_domains: ask.data_domains.clone().unwrap_or_else(|| stored.data_domains.clone()),
                         verification: ask.verification.unwrap_or(stored.verification),
                         when_unreachable: ask.when_unreachable.unwrap_or(stored.when_unreachable),
+                        logins: ask.logins.clone().or_else(|| stored.logins.clone()),
                         ..(*stored.value).clone()
                     };
                     let mut problems = nothing_to_change("actions", ask.is_empty());
@@ -226,6 +227,7 @@ fn change_of(resource: &Resource) -> InventoryChange {
         data_domains: resource.data_domains.clone(),
         verification: resource.verification,
         when_unreachable: resource.when_unreachable,
+        logins: resource.logins.clone(),
     }
 }
 
@@ -235,4 +237,5 @@ fn is_wider(stored: &Resource, resource: &Resource) -> bool {
         || stored.data_domains.iter().any(|domain| !resource.data_domains.contains(domain))
         || (stored.verification == Verification::Online && resource.verification == Verification::Offline)
         || (stored.when_unreachable == WhenUnreachable::Deny && resource.when_unreachable == WhenUnreachable::Accept)
+        || resource.logins.as_ref().is_some_and(|logins| logins.is_wider_than(stored.logins.as_ref()))
 }

@@ -5,16 +5,19 @@ use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::inventory::entitlement::Entitlement;
 use tenure_core::inventory::environment::{Environment, EnvironmentKey};
-use tenure_core::inventory::resource::Resource;
+use tenure_core::inventory::resource::{MAX_LOGIN_ACTIONS, MAX_LOGIN_GRANT, MAX_LOGIN_GRANTS, Resource, TargetGrants};
 use tenure_core::inventory::third_party::{DataDomain, Standing, Vendor};
 use tenure_core::people::person::{Person, Role};
 use tenure_core::people::person_grant::{Package, PackageStep};
 use tenure_core::request::{InventoryChange, Matter, Request};
-use tenure_core::store::changeset::Changeset;
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
 use tenure_core::store::event::Event;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::{Record, Stored};
+use tenure_core::target::system::TargetSystem;
 use tenure_core::trust::signing_key::{SigningAlgorithm, SigningKey};
+use tenure_core::trust::state::TrustState;
 
 use crate::identities::identity_facts;
 use crate::inventory::directory::{self, resource_problems};
@@ -220,6 +223,43 @@ pub(crate) async fn wrong_with(kernel: &Kernel, resource: &Resource) -> Result<V
     if problems.is_empty() {
         problems = third_party::unknown_domains(kernel, "data_domains", &resource.data_domains).await?;
     }
+    if let Some(logins) = &resource.logins {
+        problems.extend(wrong_with_logins(kernel, resource, logins).await?);
+    }
+    Ok(problems)
+}
+
+/// What is wrong with what logins for a resource are to be at its target. Whether the grants are good is the target's to
+/// say, when the first one is made.
+async fn wrong_with_logins(
+    kernel: &Kernel,
+    resource: &Resource,
+    logins: &TargetGrants,
+) -> Result<Vec<FieldProblem>, OpError> {
+    let mut problems = Vec::new();
+    let mut wrong = |field: &str, code: &str, hint: &str| problems.push(FieldProblem::new(field, code, hint));
+    let target = kernel.one::<TargetSystem>(logins.target).await?;
+    match target.filter(|target| target.state != TrustState::Removed) {
+        None => wrong("logins.target", "target_unknown", "name a registered target: tenure target list"),
+        Some(target) if target.environment != resource.environment => {
+            wrong("logins.target", "wrong_environment", "name a target in the environment of the resource")
+        }
+        Some(_) => {}
+    }
+    if logins.actions.len() > MAX_LOGIN_ACTIONS
+        || !logins.actions.keys().all(|action| resource.actions.contains(action))
+    {
+        wrong("logins.actions", "action_unknown", "name actions that the resource knows: 64 at most");
+    }
+    let is_good = |grant: &String| (1..=MAX_LOGIN_GRANT).contains(&grant.len()) && !grant.chars().any(char::is_control);
+    if !logins
+        .actions
+        .values()
+        .all(|grants| (1..=MAX_LOGIN_GRANTS).contains(&grants.len()) && grants.iter().all(is_good))
+    {
+        let hint = "give each action 1 to 64 grants in the target's words, of 500 bytes at most";
+        wrong("logins.actions", "target_grant_malformed", hint);
+    }
     Ok(problems)
 }
 
@@ -280,11 +320,12 @@ pub(crate) fn environment_as(
 /// The resource as a change of it says.
 pub(crate) fn resource_as(stored: &Resource, change: &InventoryChange) -> Resource {
     let mut resource = stored.clone();
-    if let InventoryChange::Resource { actions, data_domains, verification, when_unreachable, .. } = change {
+    if let InventoryChange::Resource { actions, data_domains, verification, when_unreachable, logins, .. } = change {
         resource.actions.clone_from(actions);
         resource.data_domains.clone_from(data_domains);
         resource.verification = *verification;
         resource.when_unreachable = *when_unreachable;
+        resource.logins.clone_from(logins);
     }
     resource
 }
@@ -296,6 +337,10 @@ pub(crate) fn replace_resource(
     now: Timestamp,
 ) {
     changeset.replace(stored, resource);
+    if stored.logins.is_some() && resource.logins != stored.logins {
+        // The logins that rest on it are looked at, each at its target.
+        changeset.due.push(DueChange::Set(DueKind::Enforcement, format!("resource/{}", resource.id), now));
+    }
     if resource.data_domains != stored.data_domains {
         Cause::Resource(&resource.row_id()).follow(changeset, now);
     }

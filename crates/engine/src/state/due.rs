@@ -24,6 +24,7 @@ use tenure_core::signal::{Signal, SignalState};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::row::{BadRow, Row, RowKind};
 use tenure_core::target::account::Account;
+use tenure_core::target::login::{Login, LoginState};
 use tenure_core::target::system::TargetSystem;
 
 use crate::credentials::receipts::plan as receipt;
@@ -106,6 +107,12 @@ pub fn wanted(row: &Arc<Row>, now: Timestamp) -> Result<Vec<Wanted>, BadRow> {
         RowKind::Account => {
             let account = row.decode::<Account>()?;
             one(DueKind::Account, account.open().map(|_| Timestamp::MAX))
+        }
+        RowKind::Login => {
+            // What is under way is tried again without end: any time will do.
+            let login = row.decode::<Login>()?;
+            let latest = if login.state == LoginState::Standing { login.next() } else { Some(Timestamp::MAX) };
+            one(DueKind::Login, latest.filter(|_| !login.is_over()))
         }
         RowKind::Removal => {
             let latest = match removal::step(&*row.decode::<Removal>()?, now) {

@@ -3,7 +3,7 @@
 //! What is about to be done is in the log before it is begun, and done again where nobody knows whether it was. A
 //! target's "ok" ends nothing: its catalogue, read afterwards, does (S-18).
 
-use tenure_core::base::id::{AccountId, TargetId};
+use tenure_core::base::id::{AccountId, CredentialId, IdentityId, TargetId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::credential::receipt::{AccountOutcome, Receipt, Target as Revoked};
 use tenure_core::finding::rules;
@@ -310,8 +310,9 @@ async fn write_down(kernel: &Kernel, claimed: &Claimed, acted: &Acted) -> Result
             .fact("tries", tries);
         let mut changeset = Changeset::new(system(), now, event);
         changeset.replace(&account, &changed);
-        note_target(kernel, &mut changeset, acted, now).await?;
-        wake_receipts(kernel, &mut changeset, &changed, now).await?;
+        let (unreachable, answered) = (acted.unreachable.as_deref(), acted.seen.is_some());
+        note_target(kernel, &mut changeset, acted.target, unreachable, answered, now).await?;
+        wake_receipts(kernel, &mut changeset, changed.identity, None, now).await?;
         changeset.due.push(if settled {
             let stands = acted.to == AccountState::Standing && changed.claim_by > now;
             match stands {
@@ -337,27 +338,35 @@ pub(crate) fn backoff(tries: u32) -> Span {
 }
 
 /// That a target answers, or doesn't: what the others who have something to do there go by.
-async fn note_target(kernel: &Kernel, changeset: &mut Changeset, acted: &Acted, now: Timestamp) -> Result<(), OpError> {
-    let Some(target) = kernel.one::<TargetSystem>(acted.target).await? else { return Ok(()) };
-    if acted.unreachable.is_none() && (target.trouble.is_none() || acted.seen.is_none()) {
+pub(crate) async fn note_target(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    id: TargetId,
+    unreachable: Option<&str>,
+    answered: bool,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    let Some(target) = kernel.one::<TargetSystem>(id).await? else { return Ok(()) };
+    if unreachable.is_none() && (target.trouble.is_none() || !answered) {
         return Ok(());
     }
-    let asked = (*target.value).clone().asked(acted.unreachable.as_deref(), now);
+    let asked = (*target.value).clone().asked(unreachable, now);
     changeset.replace(&target, &asked);
     Ok(())
 }
 
-/// Has the open receipts of an account's identity, and of its scopes, look again.
-async fn wake_receipts(
+/// Has the open receipts of an identity, of its scopes, and of the credential that a login is, look again.
+pub(crate) async fn wake_receipts(
     kernel: &Kernel,
     changeset: &mut Changeset,
-    account: &Account,
+    identity: IdentityId,
+    login: Option<CredentialId>,
     now: Timestamp,
 ) -> Result<(), OpError> {
-    let Some(identity) = kernel.one::<Identity>(account.identity).await? else { return Ok(()) };
-    let scopes =
-        identity.memberships.iter().map(|membership| Receipt::TARGET.of(Revoked::Scope(membership.scope.clone())));
-    let mut receipts = kernel.pages(Query::every().any(scopes));
+    let Some(identity) = kernel.one::<Identity>(identity).await? else { return Ok(()) };
+    let scopes = identity.memberships.iter().map(|membership| Revoked::Scope(membership.scope.clone()));
+    let revoked = scopes.chain(login.map(Revoked::Credential)).map(|revoked| Receipt::TARGET.of(revoked));
+    let mut receipts = kernel.pages(Query::every().any(revoked));
     while let Some(found) = receipts.next().await? {
         for receipt in found.readable().iter().filter(|receipt| receipt.signed.is_none()) {
             changeset.due.push(DueChange::Set(DueKind::Receipt, receipt.id.to_string(), now));

@@ -4,6 +4,7 @@
 //! (`Record::follows`, `Kernel::settle_under`), so nobody has to think of it. It is told nothing: what an account should
 //! be is worked out from the rows.
 
+use tenure_core::base::id::ResourceId;
 use tenure_core::base::time::Timestamp;
 use tenure_core::identity::Identity;
 use tenure_core::identity::scope::Scope;
@@ -13,6 +14,7 @@ use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
 use tenure_core::target::account::Account;
+use tenure_core::target::login::{Login, LoginState};
 
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
@@ -21,6 +23,8 @@ use crate::kernel::work::{acknowledge, system};
 
 /// Identities of a scope that one commit has looked at.
 const BATCH: u16 = 100;
+/// What stands before a resource in the subject of the deadline by which the logins for it are looked at.
+pub(crate) const RESOURCE: &str = "resource/";
 /// What stands behind a scope in the subject of the deadline that goes on behind an identity.
 const AFTER: char = ' ';
 
@@ -35,6 +39,9 @@ pub(crate) async fn work_enforcement(
         Some((scope, after)) => (scope, Some(after.to_owned())),
         None => (claimed.subject.as_str(), None),
     };
+    if let Some(resource) = scope.strip_prefix(RESOURCE) {
+        return of_resource(kernel, claimed, resource, now).await;
+    }
     let Some(scope) = Scope::parse(scope) else { return Ok(None) };
     let mut changeset = Changeset::new(
         system(),
@@ -87,5 +94,32 @@ async fn of_identity(
             }
         }
     }
+    let mut logins = kernel.pages(Query::<Login>::of([Login::LEFT.of(id)]));
+    while let Some(found) = logins.next().await? {
+        // What is under way goes on by itself.
+        for login in found.whole()?.iter().filter(|login| login.state != LoginState::Ending) {
+            changeset.due.push(DueChange::Set(DueKind::Login, login.id.to_string(), now));
+        }
+    }
     Ok(())
+}
+
+/// Has the logins for a resource looked at, whose mapping was changed.
+async fn of_resource(
+    kernel: &Kernel,
+    claimed: &Claimed,
+    resource: &str,
+    now: Timestamp,
+) -> Result<Option<Changeset>, OpError> {
+    let Ok(id) = resource.parse::<ResourceId>() else { return Ok(None) };
+    let event = kernel.event(now, EventKind::DeadlineDropped).subject(id).fact("kind", claimed.kind.as_str());
+    let mut changeset = Changeset::new(system(), now, event);
+    acknowledge(&mut changeset, claimed);
+    let mut logins = kernel.pages(Query::<Login>::of([Login::LEFT_AT.of(id)]));
+    while let Some(found) = logins.next().await? {
+        for login in found.whole()?.iter().filter(|login| login.state != LoginState::Ending) {
+            changeset.due.push(DueChange::Set(DueKind::Login, login.id.to_string(), now));
+        }
+    }
+    Ok(Some(changeset))
 }

@@ -2,12 +2,15 @@
 //! what becomes of an identity is done to its accounts there.
 //!
 //! Nothing here is told what to do: [`enforcement`] works out from an identity what each of its accounts should be,
-//! [`acting`] does it at the target and reads it back, [`scanning`] finds what is there. Each is work that falls due,
+//! [`acting`] does it at the target and reads it back, [`scanning`] finds what is there, [`logins`] makes what was asked for
+//! just in time and ends it, and [`proving`] tries what was ended. Each is work that falls due,
 //! begun again from what the store and the target say whenever it was interrupted.
 
 pub mod accounts;
 pub mod acting;
 pub mod enforcement;
+pub(crate) mod logins;
+pub(crate) mod proving;
 pub mod scanning;
 pub mod systems;
 

@@ -28,7 +28,7 @@ use crate::kernel::load::expect_optional;
 use crate::kernel::query::Query;
 use crate::kernel::work::{self, system};
 use crate::targets::acting::PATIENCE;
-use crate::targets::systems;
+use crate::targets::{logins, systems};
 
 /// Accounts that one commit writes.
 const BATCH: usize = 50;
@@ -132,8 +132,8 @@ async fn keep(kernel: &Kernel, target: &TargetSystem, seen: &[SeenAccount]) -> R
         let mut discovery = Discovery::of(kernel, target).await?;
         let mut listed = HashSet::new();
         for account in seen {
-            // A catalogue that lists an account twice has it once.
-            if !listed.insert(account.key.as_str()) {
+            // A catalogue that lists an account twice has it once; Tenure's own logins are no accounts of somebody's.
+            if !listed.insert(account.key.as_str()) || logins::note_found(kernel, target, account).await? {
                 continue;
             }
             let known = kernel.first(Query::of([Account::KEY.of(Account::place(target.id, &account.key))])).await?;

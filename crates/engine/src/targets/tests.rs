@@ -1,6 +1,7 @@
 //! Targets by the rows and by a target in memory that has faults; against real servers in the tests of the product.
 
 mod fake;
+mod logins;
 
 use std::sync::Arc;
 

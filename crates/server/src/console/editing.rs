@@ -338,6 +338,7 @@ impl Editable for Resource {
             data_domains: differing(sent, "data_domains", words, &self.data_domains),
             verification: differing(sent, "verification", verification, &self.verification),
             when_unreachable: differing(sent, "when_unreachable", when_unreachable, &self.when_unreachable),
+            logins: None,
             purpose: said(sent, "purpose"),
         };
         Ok(asked(inventory_changes::update_resource(&app.kernel, &sent.reader.caller, self.id, if_match, ask).await?))

@@ -44,6 +44,7 @@ use tenure_core::store::row::{Record, RowKind};
 use tenure_core::store::term::Field;
 use tenure_core::target::account::{Account, AccountState};
 use tenure_core::target::connector::TargetKind;
+use tenure_core::target::login::{Login, LoginState};
 use tenure_core::target::system::TargetSystem;
 use tenure_core::trust::issuer::Issuer;
 use tenure_core::trust::state::TrustState;
@@ -347,6 +348,7 @@ filters! {
     Source { NAME: text, FORMAT: word::<Format>, OWNER: id::<PersonId>, STATE: word::<TrustState> }
     TargetSystem { NAME: text, OF_KIND: word::<TargetKind>, STATE: word::<TrustState>, OWNER: id::<PersonId>, IDENTITY: id::<IdentityId> }
     Account { TARGET: id::<TargetId>, IDENTITY: id::<IdentityId>, STATE: word::<AccountState>, NAME: text, PROPOSED: id::<PersonId> }
+    Login { TARGET: id::<TargetId>, IDENTITY: id::<IdentityId>, STATE: word::<LoginState> }
     Signal { SOURCE: id::<SourceId>, OF_KIND: word::<SignalKind>, SUBJECT: signalled, STATE: word::<SignalState> }
     Removal { STATE: word::<RemovalState>, SUBJECT: signalled, OF_KIND: word::<SignalKind>, IDENTITY: id::<IdentityId> }
     ExceptionalAccess { ACCESS: word::<Access>, IDENTITY: id::<IdentityId>, WITH: text }

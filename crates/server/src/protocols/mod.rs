@@ -3,6 +3,7 @@
 mod authzen;
 mod ciba;
 mod exchange;
+mod logins;
 mod oauth;
 mod signals;
 
@@ -10,6 +11,6 @@ use crate::app::App;
 use crate::contract::api::Api;
 
 pub(crate) fn routes(api: Api<App>) -> Api<App> {
-    let rooms = [oauth::routes, ciba::routes, authzen::routes, signals::routes];
+    let rooms = [oauth::routes, ciba::routes, logins::routes, authzen::routes, signals::routes];
     rooms.into_iter().fold(api, |api, routes| routes(api))
 }

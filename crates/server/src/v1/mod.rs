@@ -6,6 +6,7 @@ mod exceptions;
 mod findings;
 mod identities;
 mod log;
+mod logins;
 mod needs;
 mod notifications;
 mod overview;
@@ -45,6 +46,7 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         sign_in::routes,
         sources::routes,
         targets::routes,
+        logins::routes,
         templates::routes,
         third_party::routes,
         log::routes,

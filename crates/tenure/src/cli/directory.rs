@@ -11,8 +11,8 @@ use tenure_api::requests::{
     IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewResource, Setup as SetupRequest, SignWith,
 };
 use tenure_client::{ClientError, ListQuery};
-use tenure_core::base::id::{ApplicationId, IdentityId, IssuerId, PersonId, ResourceId, TeamId};
-use tenure_core::inventory::resource::{Verification, WhenUnreachable};
+use tenure_core::base::id::{ApplicationId, IdentityId, IssuerId, PersonId, ResourceId, TargetId, TeamId};
+use tenure_core::inventory::resource::{TargetGrants, Verification, WhenUnreachable};
 use tenure_core::trust::issuer::Preset;
 use tenure_core::trust::signing_key::SigningAlgorithm;
 
@@ -330,6 +330,13 @@ pub enum Resource {
         /// deny, or more weakly accept.
         #[arg(long, value_parser = word::<WhenUnreachable>, value_name = "WHAT")]
         when_unreachable: Option<WhenUnreachable>,
+        /// The target at which logins are made for it just in time.
+        #[arg(long, requires = "login_grants")]
+        login_target: Option<TargetId>,
+        /// What an action comes to there, in the target's words, of all that its actions are to come to, e.g.
+        /// `read=SELECT ON TABLE public.orders`; may be given several times.
+        #[arg(long = "login-grant", value_name = "ACTION=GRANT", requires = "login_target")]
+        login_grants: Vec<String>,
         /// For which need, where it takes a request.
         #[arg(long)]
         purpose: Option<String>,
@@ -369,6 +376,19 @@ pub enum Resource {
     },
 }
 
+/// What actions come to at a target.
+fn mapped(target: TargetId, grants: &[String]) -> anyhow::Result<TargetGrants> {
+    let mut actions: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for grant in grants {
+        let Some((action, grant)) = grant.split_once('=') else {
+            let hint = "e.g. --login-grant 'read=SELECT ON TABLE public.orders'";
+            return Err(Failure::usage("a grant is written as ACTION=GRANT").hint(hint).into());
+        };
+        actions.entry(action.to_owned()).or_default().push(grant.to_owned());
+    }
+    Ok(TargetGrants { target, actions })
+}
+
 impl Resource {
     /// Does it.
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
@@ -405,6 +425,8 @@ impl Resource {
                 no_data_domain,
                 verification,
                 when_unreachable,
+                login_target,
+                login_grants,
                 purpose,
                 revision,
             } => {
@@ -414,11 +436,12 @@ impl Resource {
                     data_domains: if no_data_domain { Some(Vec::new()) } else { given(data_domains) },
                     verification,
                     when_unreachable,
+                    logins: login_target.map(|target| mapped(target, &login_grants)).transpose()?,
                     purpose,
                 };
                 if ask.is_empty() {
                     return Err(Failure::usage("say what is to change")
-                        .hint("--action, --data-domain, --verification or --when-unreachable")
+                        .hint("--action, --data-domain, --verification, --when-unreachable or --login-target")
                         .into());
                 }
                 let revision = revision_or(revision, client.resource(id)).await?;

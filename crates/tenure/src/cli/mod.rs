@@ -28,6 +28,7 @@ mod sign_in;
 mod signal;
 mod source;
 mod target;
+mod target_login;
 mod template;
 mod third_party;
 mod transfer;
@@ -146,6 +147,8 @@ enum Command {
     #[command(subcommand)]
     Account(target::Account),
     #[command(subcommand)]
+    TargetLogin(target_login::TargetLogin),
+    #[command(subcommand)]
     Signal(signal::Signal),
     #[command(subcommand)]
     Policy(policy::Policy),
@@ -237,6 +240,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Source(verb) => verb.run(&context).await?,
         Command::Target(verb) => verb.run(&context).await?,
         Command::Account(verb) => verb.run(&context).await?,
+        Command::TargetLogin(verb) => verb.run(&context).await?,
         Command::Signal(verb) => verb.run(&context).await?,
         Command::Policy(verb) => Box::pin(verb.run(&context)).await?,
         Command::Key(verb) => verb.run(&context)?,

@@ -62,6 +62,7 @@ mod signals;
 mod space;
 mod stand_ins;
 mod state;
+mod target_logins;
 mod targets;
 mod timeline;
 mod triggers;

@@ -9,28 +9,28 @@ use crate::on_one;
 use crate::world::{Key, Store, World};
 
 /// What the names of one test have in them.
-fn mark() -> String {
+pub fn mark() -> String {
     crate::world::random().to_lowercase().chars().filter(char::is_ascii_alphanumeric).take(10).collect()
 }
 
 /// The real servers of this run (`cargo xtask targets`).
-fn described() -> Value {
+pub fn described() -> Value {
     let path = std::env::var("TENURE_TEST_TARGETS")
         .expect("TENURE_TEST_TARGETS says where the real targets are: cargo xtask test starts them");
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
 /// A PostgreSQL of this run, with names that no other test has.
-struct Orders {
-    url: String,
+pub struct Orders {
+    pub url: String,
     ca: Option<String>,
     name: String,
     secret: String,
-    mark: String,
+    pub mark: String,
 }
 
 impl Orders {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let targets = described();
         let text = |pointer: &str| targets.pointer(pointer).and_then(Value::as_str).unwrap().to_owned();
         Self {
@@ -58,7 +58,7 @@ impl Orders {
     }
 
     /// What psql says to somebody who signs in and asks this.
-    fn psql(&self, name: &str, secret: &str, sql: &str) -> Output {
+    pub fn psql(&self, name: &str, secret: &str, sql: &str) -> Output {
         let (_, place) = self.url.split_once("://").unwrap();
         Command::new("psql")
             .arg(format!("postgres://{name}@{place}?sslmode=prefer&connect_timeout=10"))
@@ -69,7 +69,7 @@ impl Orders {
             .expect("psql is installed: cargo xtask peers")
     }
 
-    fn admin(&self, sql: &str) -> String {
+    pub fn admin(&self, sql: &str) -> String {
         let said = self.psql(&self.name, &self.secret, sql);
         assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
         String::from_utf8_lossy(&said.stdout).trim().to_owned()
@@ -80,6 +80,18 @@ impl Orders {
         let name = format!("{prefix}_{}", self.mark);
         self.admin(&format!("CREATE ROLE {name} LOGIN PASSWORD 'of-{name}'"));
         name
+    }
+
+    /// A session of a login that goes on until somebody ends it.
+    pub fn session(&self, name: &str, secret: &str) -> std::process::Child {
+        Command::new("psql")
+            .arg(format!("postgres://{name}@{}?sslmode=require", self.url.split_once("://").unwrap().1))
+            .args(["--no-psqlrc", "--command", "SELECT pg_sleep(120)"])
+            .env("PGPASSWORD", secret)
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
     }
 
     fn lets_in(&self, name: &str) -> bool {
@@ -96,13 +108,19 @@ impl Orders {
 
 impl World {
     /// The target, registered, confirmed by a second person, and with its connector's login.
-    async fn target(&self, orders: &Orders, name: &str, mode: &str) -> String {
+    pub async fn target(&self, orders: &Orders, name: &str, mode: &str) -> String {
+        let login = json!({"name": orders.name, "secret": orders.secret});
+        self.target_of("postgresql", orders.endpoint(), &login, name, mode).await
+    }
+
+    /// The same of any kind.
+    pub async fn target_of(&self, kind: &str, endpoint: Value, login: &Value, name: &str, mode: &str) -> String {
         let (_, second) = self.person("Bea", &["administrator"]).await;
         let connector = self.active(&format!("{name}-connector"), self.charter(Key::new().jwk())).await;
         let body = json!({
             "name": name,
-            "kind": "postgresql",
-            "endpoint": orders.endpoint(),
+            "kind": kind,
+            "endpoint": endpoint,
             "mode": mode,
             "identity": connector,
             "owner": self.owner_id,
@@ -111,12 +129,11 @@ impl World {
             "claim_within": "1h",
         });
         let id = self.post(&self.admin, "/v1/targets", body).await.expect(201).text("/id");
-        let early = json!({"name": orders.name, "secret": orders.secret});
-        assert_eq!(self.post(&self.admin, &format!("/v1/targets/{id}/login"), early.clone()).await.status, 409);
+        assert_eq!(self.post(&self.admin, &format!("/v1/targets/{id}/login"), login.clone()).await.status, 409);
         self.post(&self.admin, &format!("/v1/targets/{id}/confirm"), json!({})).await.expect(403);
         self.post(&second, &format!("/v1/targets/{id}/confirm"), json!({})).await.expect(200);
-        let shown = self.post(&self.admin, &format!("/v1/targets/{id}/login"), early).await.expect(200);
-        assert!(!shown.body.to_string().contains(&orders.secret));
+        let shown = self.post(&self.admin, &format!("/v1/targets/{id}/login"), login.clone()).await.expect(200);
+        assert!(!shown.body.to_string().contains(login["secret"].as_str().unwrap()));
         id
     }
 
@@ -170,14 +187,7 @@ on_one! {
         assert!(orders.lets_in(&name));
 
         // Suspended, it is stopped there, and its open session with it.
-        let mut session = Command::new("psql")
-            .arg(format!("postgres://{name}@{}?sslmode=require", orders.url.split_once("://").unwrap().1))
-            .args(["--no-psqlrc", "--command", "SELECT pg_sleep(120)"])
-            .env("PGPASSWORD", format!("of-{name}"))
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut session = orders.session(&name, &format!("of-{name}"));
         let sessions = format!("SELECT count(*) FROM pg_stat_activity WHERE usename = '{name}'");
         world.until(async || orders.admin(&sessions) == "1").await;
         let because = json!({"reason": "odd traffic"});

@@ -194,7 +194,7 @@ impl Standing<'_> {
             return Err(Reason::WeakerCredential);
         }
         let longest = match ask.kind {
-            CredentialType::AccessToken => self.charter.credential_ttl.min(MAX_CREDENTIAL_TTL),
+            CredentialType::AccessToken | CredentialType::Login => self.charter.credential_ttl.min(MAX_CREDENTIAL_TTL),
             // A key that outlived its cadence would be one that nobody rotates (R34).
             CredentialType::ApiKey | CredentialType::ManagedSecret => self.charter.rotation_cadence.min(MAX_KEY_LIFE),
         };

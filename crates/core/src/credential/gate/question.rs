@@ -7,7 +7,7 @@
 
 use crate::base::problem::Reason;
 use crate::credential::gate::{Ask, Delegated, Held, Permit, Standing, check, in_transfer};
-use crate::identity::{CharterDraft, CredentialType, Identity};
+use crate::identity::{CharterDraft, Identity};
 use crate::inventory::resource::Resource;
 use crate::policy::{Action, Answer, Attributes, Entity, EntityType, PolicyEngine, Question, Value};
 
@@ -69,7 +69,7 @@ impl<'a> Standing<'a> {
         context.extend(self.circumstances());
         context.extend([
             ("credential_type", Value::Text(ask.kind.as_str().to_owned())),
-            ("weaker_credential", Value::Bool(ask.kind != CredentialType::AccessToken)),
+            ("weaker_credential", Value::Bool(ask.kind.is_weaker())),
             ("shared", Value::Bool(self.facts.identity.charter.shared.is_some())),
             ("live_grant", Value::Bool(held.is_of(self.facts.identity, ask.resource))),
             ("in_scope", Value::Bool(held.actions.iter().all(covered))),

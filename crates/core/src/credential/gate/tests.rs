@@ -83,6 +83,7 @@ fn resource(id: u128, actions: Vec<String>) -> Resource {
         verification: Verification::Online,
         when_unreachable: WhenUnreachable::Deny,
         signing_algorithm: None,
+        logins: None,
         created_at: NOW,
     }
 }

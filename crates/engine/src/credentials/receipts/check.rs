@@ -8,17 +8,18 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use sha2::{Digest, Sha256};
-use tenure_core::base::id::{CredentialId, IdentityId, ResourceId};
+use tenure_core::base::id::{AccountId, CredentialId, IdentityId, ResourceId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::credential::Credential;
 use tenure_core::credential::receipt::{
     AccountOutcome, AccountPoint, Point, PointState, Progress, Receipt, Returning, Target,
 };
 use tenure_core::identity::scope::Scope;
-use tenure_core::identity::{Identity, IdentityState, MAX_CREDENTIAL_TTL};
+use tenure_core::identity::{CredentialType, Identity, IdentityState, MAX_CREDENTIAL_TTL};
 use tenure_core::inventory::resource::{Resource, Verification};
 use tenure_core::store::row::{Position, Stored};
 use tenure_core::target::account::{Account, AccountState};
+use tenure_core::target::login::{Login, LoginPurpose};
 use tenure_log::Leaf;
 
 use crate::credentials::liveness;
@@ -132,10 +133,14 @@ impl Check {
         identity: &Stored<Identity>,
         now: Timestamp,
     ) -> Result<(), OpError> {
-        // One credential of Tenure's own concerns no account elsewhere.
-        if matches!(self.receipt.target, Target::Credential(_)) {
+        // One credential of Tenure's own concerns no account elsewhere, unless it is a login there.
+        if let Target::Credential(id) = self.receipt.target {
+            if let Some(login) = kernel.one::<Login>(id).await? {
+                self.look_at_login(&login);
+            }
             return Ok(());
         }
+        self.look_at_logins(kernel, identity, now).await?;
         let known = kernel.know_rest(identity.clone()).await?;
         let mut accounts = kernel.pages(Query::of([Account::IDENTITY.of(identity.id)]));
         while let Some(found) = accounts.next().await? {
@@ -148,6 +153,7 @@ impl Check {
                 let outcome = intent.map_or(AccountOutcome::Requested, |intent| intent.outcome.clone());
                 self.receipt.accounts.get_or_insert_default().add(AccountPoint {
                     account: account.id,
+                    login: None,
                     target: account.target,
                     name: account.seen.name.clone(),
                     identity: identity.id,
@@ -156,6 +162,41 @@ impl Check {
             }
         }
         Ok(())
+    }
+
+    /// Notes what became of the logins that an identity had when this was revoked: those that are there still, and those
+    /// that were ended since.
+    async fn look_at_logins(&mut self, kernel: &Kernel, identity: &Identity, now: Timestamp) -> Result<(), OpError> {
+        let since = CredentialId::floor(self.receipt.in_force_at.min(now).minus(MAX_CREDENTIAL_TTL)).to_string();
+        let mut recent = kernel.pages(Query::of([Login::IDENTITY.of(identity.id)]).after(Some(since.clone())));
+        while let Some(found) = recent.next().await? {
+            found.whole()?.iter().for_each(|login| self.look_at_login(login));
+        }
+        // What couldn't be ended for longer than a login lives is there still.
+        let mut left = kernel.pages(Query::of([Login::LEFT.of(identity.id)]));
+        while let Some(found) = left.next().await? {
+            let logins = found.whole()?;
+            logins.iter().filter(|login| login.id.to_string() <= since).for_each(|login| self.look_at_login(login));
+        }
+        Ok(())
+    }
+
+    fn look_at_login(&mut self, login: &Stored<Login>) {
+        let since = self.receipt.in_force_at;
+        let is_concerned = login.purpose == LoginPurpose::Work
+            && self.receipt.position.is_none_or(|position| position.is_after(login.created))
+            && (!login.is_over() || login.outcome.as_ref().and_then(AccountOutcome::at).is_some_and(|at| at >= since));
+        if !is_concerned {
+            return;
+        }
+        self.receipt.accounts.get_or_insert_default().add(AccountPoint {
+            account: AccountId::from_u128(login.id.as_u128()),
+            login: Some(login.id),
+            target: login.target,
+            name: login.name(),
+            identity: login.identity,
+            outcome: login.outcome.clone().unwrap_or(AccountOutcome::Requested),
+        });
     }
 
     /// Notes what can get new credentials by itself: a revocation ends what was issued, and forbids nothing afterwards.
@@ -287,7 +328,10 @@ async fn next_batch(
 /// The resources at which something that was issued to an identity and is revoked now would be used.
 async fn resources_of(kernel: &Kernel, target: &Target, identity: &Identity) -> Result<Vec<ResourceId>, OpError> {
     if let Target::Credential(id) = target {
-        return Ok(kernel.one::<Credential>(id).await?.map(|credential| credential.resource).into_iter().collect());
+        // A login is refused by its target, and no enforcement point ever sees it.
+        let credential =
+            kernel.one::<Credential>(id).await?.filter(|credential| credential.kind != CredentialType::Login);
+        return Ok(credential.map(|credential| credential.resource).into_iter().collect());
     }
     let scope = identity.charter.scope.iter();
     let mut resources: Vec<ResourceId> = scope.filter_map(|entitlement| entitlement.resource.parse().ok()).collect();
@@ -408,7 +452,10 @@ async fn find_credential(
     while let Some(found) = pages.next().await? {
         // A receipt says nothing of what can't be read.
         let mut credentials = found.whole()?.into_iter();
-        if let Some(found) = credentials.find(|credential| now < credential.expires_at && test(credential)) {
+        let seen = |credential: &Stored<Credential>| credential.kind != CredentialType::Login;
+        if let Some(found) =
+            credentials.find(|credential| now < credential.expires_at && seen(credential) && test(credential))
+        {
             return Ok(Some(found));
         }
     }

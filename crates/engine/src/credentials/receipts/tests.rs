@@ -40,6 +40,7 @@ fn resource(id: u128, application: ApplicationId, verification: Verification) ->
         verification,
         when_unreachable: WhenUnreachable::Deny,
         signing_algorithm: None,
+        logins: None,
         created_at: Timestamp::from_secs(1),
     }
 }

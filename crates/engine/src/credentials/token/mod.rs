@@ -286,7 +286,7 @@ async fn wanted(
 }
 
 /// A credential under the identity's own authority.
-fn wanted_own(
+pub(crate) fn wanted_own(
     kernel: &Kernel,
     ask: &TokenAsk,
     known: &KnownIdentity,

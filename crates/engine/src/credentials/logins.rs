@@ -1,0 +1,478 @@
+//! Logins at targets, made just in time for whoever holds a live grant (R58): asked for, fetched once, and held against
+//! what they rest on.
+//!
+//! An identity asks as it asks for tokens, and the gate decides the same. What is committed then is the credential, the
+//! login with its secret sealed, and the deadline by which a worker makes it: nobody but a worker opens what the connector
+//! signs in with (S-17). The secret is handed out in a commit of its own once the login stands, to the identity alone.
+
+use tenure_api::logins::{LoginAwaited, LoginIssued, LoginView};
+use tenure_api::views::{Names as ShownNames, Page, Revised};
+use tenure_core::base::id::{CredentialId, IdentityId};
+use tenure_core::base::problem::{FieldProblem, Reason};
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::credential::gate::{self, Ask};
+use tenure_core::identity::binding::BindingState;
+use tenure_core::identity::{CredentialType, Identity};
+use tenure_core::inventory::environment::Environment;
+use tenure_core::inventory::resource::Resource;
+use tenure_core::policy::{Attributes, Value};
+use tenure_core::store::changeset::{Changeset, DueChange, Once};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::event_kind::EventKind;
+use tenure_core::store::row::Stored;
+use tenure_core::store::secret::{Pending, Secret};
+use tenure_core::target::connector::Mode;
+use tenure_core::target::login::{Login, LoginPurpose, LoginState, MAX_REQUEST_ID};
+use tenure_core::target::system::TargetSystem;
+use tenure_core::trust::state::TrustState;
+
+use crate::credentials::liveness;
+use crate::credentials::token::ask::{self, TokenAsk, Wanted};
+use crate::credentials::token::instances::{self, Mark};
+use crate::credentials::token::{prove, wanted_own};
+use crate::kernel::caller::Caller;
+use crate::kernel::counters::count;
+use crate::kernel::error::OpError;
+use crate::kernel::load::KnownIdentity;
+use crate::kernel::query::{ListAsk, Listed, Query};
+use crate::kernel::{Kernel, authority, exceptional};
+
+/// What the secrets of logins are sealed as.
+pub(crate) const SEALED_AS: &str = "login-secret";
+const KIND: &str = "login";
+/// Logins of one identity that may be there at once.
+const MAX_LEFT: u16 = 32;
+/// The shortest life that is asked for, in seconds.
+const MIN_TTL: i64 = 10;
+
+impl Listed for Login {
+    const NAME: &'static str = KIND;
+}
+
+/// What an identity asks for.
+#[derive(Clone)]
+pub struct LoginAsk {
+    /// Who asks, how it proves that, for which resource and actions there; as for a token of its own.
+    pub token: TokenAsk,
+    /// A shorter life than the charter gives, in seconds.
+    pub ttl: Option<i64>,
+    /// What the asker calls this question: asked again by that name, it is the same login.
+    pub request_id: Option<String>,
+    /// The login that was asked for before.
+    pub login: Option<CredentialId>,
+}
+
+/// What becomes of a question for a login.
+#[derive(Debug)]
+pub enum LoginAnswer {
+    /// It is there: its secret is in here, and nowhere else.
+    Issued(Box<LoginIssued>),
+    /// It is being made.
+    Awaited(LoginAwaited),
+}
+
+/// Asks for a login, or once more for one that was asked for before; gives whose and which it is.
+///
+/// # Errors
+/// The proof fails, the identity may not, no login is made for that resource, or too many of its logins are there.
+pub async fn ask_for_login(kernel: &Kernel, ask: LoginAsk) -> Result<(IdentityId, CredentialId), OpError> {
+    let token = &ask.token;
+    kernel.must::<Environment>("environment", &token.environment).await?;
+    let id = prove::claimed_identity(kernel, token.client_id.as_deref(), &token.proof, &token.source)?;
+    if let Some(login) = asked_before(kernel, &ask, id).await? {
+        let (client, proof) = (token.client_id.as_deref(), &token.proof);
+        prove::authenticate_client(kernel, &token.environment, client, proof, KIND, &token.source).await?;
+        let login = login.filter(|login| login.identity == id).ok_or(OpError::NotFound(KIND))?;
+        same_question(kernel, &ask, &login).await?;
+        return Ok((id, login.id));
+    }
+    let error = match kernel.decide(|| decide_login(kernel, &ask, id)).await {
+        Ok((login, _)) => {
+            count(&kernel.counters.issued);
+            return Ok((id, login));
+        }
+        Err(error) => error,
+    };
+    let (code, fields, answer) = match &error {
+        OpError::Unauthenticated(reason) => {
+            kernel.count_stranger(*reason, &token.source);
+            return Err(error);
+        }
+        OpError::Refused { reason, answer, .. } => (reason.code(), &[][..], answer.as_deref()),
+        OpError::Invalid(fields) => ("invalid", fields.as_slice(), None),
+        _ => return Err(error),
+    };
+    ask::refuse_identity(kernel, id, ControlPoint::Issue, KIND, code, fields, answer).await;
+    Err(error)
+}
+
+/// The login that a question is about which was asked before; `Some(None)` if it names one that isn't there.
+async fn asked_before(
+    kernel: &Kernel,
+    ask: &LoginAsk,
+    id: IdentityId,
+) -> Result<Option<Option<Stored<Login>>>, OpError> {
+    if let Some(login) = ask.login {
+        return Ok(Some(kernel.one::<Login>(login).await?));
+    }
+    let Some(request_id) = &ask.request_id else { return Ok(None) };
+    let found = kernel.first(Query::of([Login::QUESTION.of(Login::question(id, request_id))])).await?;
+    Ok(found.map(Some))
+}
+
+/// Demands that who asks again asks for the same.
+async fn same_question(kernel: &Kernel, ask: &LoginAsk, login: &Login) -> Result<(), OpError> {
+    let resource = match (&ask.token.resource, login.resource) {
+        (Some(uri), Some(id)) => kernel.one::<Resource>(id).await?.is_some_and(|resource| resource.is_at(uri)),
+        (wanted, _) => wanted.is_none(),
+    };
+    let actions = ask.token.actions();
+    if resource && actions.iter().all(|action| login.actions.contains(action)) {
+        return Ok(());
+    }
+    let hint = "something else was asked for by this name: use another one, or leave resource and scope as they were";
+    Err(OpError::field("request_id", "request_id_taken", hint))
+}
+
+async fn decide_login(kernel: &Kernel, ask: &LoginAsk, id: IdentityId) -> Result<(Changeset, CredentialId), OpError> {
+    let reading = kernel.reading();
+    let now = reading.now;
+    let token = &ask.token;
+    let known = kernel.know(id).await?.ok_or(OpError::Unauthenticated(Reason::IdentityUnknown))?;
+    let environment = kernel.must::<Environment>("environment", &token.environment).await?;
+    let issuer = kernel.issuer_of(&environment.name);
+    let proven = prove::prove(kernel, &known, &token.proof, &issuer, &environment.name, now).await?;
+    // From here on the caller is known: refusals are recorded one by one.
+    if !reading.reliable {
+        return Err(OpError::refused(Reason::ClockUnreliable));
+    }
+    if proven.binding.state == BindingState::Suspended {
+        return Err(OpError::refused(Reason::BindingSuspended));
+    }
+    check_ask(ask)?;
+    let standing = gate::standing(known.facts(now))?;
+    if standing.charter().environment != environment.name {
+        return Err(OpError::refused(Reason::WrongEnvironment));
+    }
+    let (wanted, grants, target) = wanted_login(kernel, token, &known, &standing, now).await?;
+    few_left(kernel, id).await?;
+    let ttl = ask.ttl.map(Span::from_secs);
+    let life = ttl.unwrap_or(standing.charter().credential_ttl).min(standing.charter().credential_ttl);
+    let mark = Mark::of(None, &token.source);
+    let second_instance = instances::is_second(kernel, &known.identity, &proven.binding, &mark, now).await?;
+    let mut context = Attributes::from([
+        ("method", Value::Text(token.proof.method().to_owned())),
+        ("ttl_secs", Value::Long(life.as_secs())),
+        ("waived", Value::Set(exceptional::waived(kernel, &known.identity, now).await?)),
+        ("in_intent", Value::Bool(wanted.outside.is_none())),
+        ("second_instance", Value::Bool(second_instance)),
+    ]);
+    context.extend(kernel.handed_on(&known.identity, None).await?);
+    let credential = CredentialId::generate(now, kernel.entropy.as_ref());
+    let issuance = Ask {
+        credential,
+        kind: CredentialType::Login,
+        environment: &environment,
+        resource: &wanted.resource,
+        binding: Some(proven.binding.id),
+        ttl,
+        confirmation: None,
+        task: wanted.task.as_ref().map(|(name, _)| name.as_str()),
+        delegation: None,
+        may_act: None,
+    };
+    let considered = standing.consider(&*kernel.policy.engine(), issuance, &wanted.held, context);
+    let answer = considered.answer().clone();
+    if second_instance {
+        instances::note_second(kernel, &known.identity, &proven.binding, &mark, answer.allowed()).await;
+    }
+    if let Some(reason) = wanted.outside {
+        return Err(OpError::by_policy(reason, answer));
+    }
+    let permit = considered.permit().map_err(|reason| OpError::by_policy(reason, answer.clone()))?;
+    let sealing = (&kernel.root, SEALED_AS);
+    let sealed = kernel.opaque.login(sealing, permit, kernel.entropy.as_ref());
+    let (sealed, record) = sealed.map_err(|error| OpError::Internal(error.to_string()))?;
+    let login = Login {
+        id: credential,
+        purpose: LoginPurpose::Work,
+        target: target.id,
+        identity: id,
+        resource: Some(record.resource),
+        actions: record.actions.clone(),
+        grants,
+        request_id: ask.request_id.clone(),
+        key: None,
+        sealed: Some(sealed),
+        asked_at: now,
+        ends_at: record.expires_at,
+        made_at: None,
+        fetched_at: None,
+        state: LoginState::Asked,
+        end: None,
+        tries: 0,
+        trouble: None,
+        outcome: None,
+    };
+    let mut event = kernel
+        .event(now, EventKind::CredentialIssued)
+        .subject(credential)
+        .subject(id)
+        .subject(target.id)
+        .fact("type", record.kind)
+        .fact("method", token.proof.method())
+        .fact("environment", &record.environment)
+        .fact("resource", record.resource)
+        .fact("actions", &record.actions)
+        .fact("grants", &record.grants)
+        .fact("binding", record.binding)
+        .fact("expires_at", record.expires_at)
+        .fact("name", login.name())
+        .fact("target_grants", &login.grants)
+        .fact("policies", answer.policies())
+        .fact("policy_version", answer.version());
+    if let Some((task, by)) = &wanted.task {
+        event = event.fact("task", task).fact("task_by", by.as_str());
+    }
+    let mut changeset = Changeset::new(Actor::Identity { id }, now, event);
+    known.expect(&mut changeset);
+    changeset.expect(&environment).expect(&wanted.resource).expect(&target);
+    changeset.expects.extend(wanted.expects);
+    if let Some(issuer) = &proven.issuer {
+        changeset.expect(issuer);
+    }
+    for grant in known.grants.iter().flatten().filter(|grant| wanted.held.grants().contains(&grant.id)) {
+        changeset.expect(grant);
+    }
+    let (binding, until) = (&proven.binding, record.expires_at);
+    instances::note_instance(kernel, &mut changeset, &known.identity, binding, &mark, until, second_instance, now);
+    has_accounts(&mut changeset, &known.identity);
+    changeset.insert(&record).insert(&login);
+    changeset.once.extend(proven.once);
+    changeset.once.extend(ask.request_id.as_deref().map(|request_id| Once {
+        space: "login_request",
+        key: Login::question(id, request_id),
+        until: Some(record.expires_at),
+    }));
+    changeset.spends.push(ask::issuance_spend(kernel, id, now));
+    Ok((changeset, credential))
+}
+
+/// From its first login on, whatever becomes of an identity is brought to its targets.
+fn has_accounts(changeset: &mut Changeset, identity: &Stored<Identity>) {
+    if !identity.has_accounts {
+        changeset.replace(identity, &Identity { has_accounts: true, ..(*identity.value).clone() });
+    }
+}
+
+fn check_ask(ask: &LoginAsk) -> Result<(), OpError> {
+    let mut problems = Vec::new();
+    if ask.ttl.is_some_and(|ttl| ttl < MIN_TTL) {
+        problems.push(FieldProblem::new("ttl", "ttl_out_of_range", "ask for ten seconds at least"));
+    }
+    let is_name =
+        |name: &String| (1..=MAX_REQUEST_ID).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
+    if !ask.request_id.iter().all(is_name) {
+        let hint = "give at most 64 printable ASCII characters without blanks";
+        problems.push(FieldProblem::new("request_id", "request_id_malformed", hint));
+    }
+    if problems.is_empty() { Ok(()) } else { Err(OpError::Invalid(problems)) }
+}
+
+/// What is asked for as far as logins are made for it: what it comes to at which target.
+async fn wanted_login(
+    kernel: &Kernel,
+    ask: &TokenAsk,
+    known: &KnownIdentity,
+    standing: &gate::Standing<'_>,
+    now: Timestamp,
+) -> Result<(Wanted, Vec<String>, Stored<TargetSystem>), OpError> {
+    let none = |why: &str| OpError::because(Reason::ResourceUnknown, why);
+    let mut wanted = wanted_own(kernel, ask, known, standing, now)?;
+    if wanted.may_act.is_some() {
+        return Err(OpError::because(Reason::DelegationNotAllowed, "a login is handed on to nobody"));
+    }
+    let Some(logins) = wanted.resource.logins.clone() else {
+        return Err(none("no logins are made for this resource: it names no target"));
+    };
+    if ask.actions().is_empty() {
+        let made = |action: &&String| logins.actions.contains_key(*action);
+        let actions: Vec<_> = wanted.held.actions().iter().filter(made).cloned().collect();
+        if actions.is_empty() {
+            return Err(none("no logins are made for what is held on this resource"));
+        }
+        let narrower = TokenAsk { scope: Some(actions.join(" ")), ..ask.clone() };
+        wanted = wanted_own(kernel, &narrower, known, standing, now)?;
+    }
+    let grants = logins.of(wanted.held.actions()).ok_or_else(|| {
+        OpError::because(Reason::OutsideScope, "no logins are made for one of these actions at this resource")
+    })?;
+    let target = kernel.one::<TargetSystem>(logins.target).await?;
+    let target = target.filter(|target| target.is_asked() && target.state == TrustState::Active);
+    let target =
+        target.ok_or_else(|| none("the target of this resource isn't confirmed, was removed, or has no login"))?;
+    if target.mode < Mode::Issue {
+        return Err(none("the connector of this resource's target makes no logins: its mode is less than issue"));
+    }
+    if target.environment != wanted.resource.environment {
+        return Err(OpError::refused(Reason::WrongEnvironment));
+    }
+    Ok((wanted, grants, target))
+}
+
+async fn few_left(kernel: &Kernel, id: IdentityId) -> Result<(), OpError> {
+    let left = kernel.find(Query::of([Login::LEFT.of(id)]).limit(MAX_LEFT)).await?;
+    if left.count() < usize::from(MAX_LEFT) {
+        return Ok(());
+    }
+    Err(OpError::because(
+        Reason::BudgetSpent,
+        "32 logins of this identity are there already, or aren't known to be gone",
+    ))
+}
+
+/// The login that an identity asked for, with its secret if it stands and nobody has it yet.
+///
+/// # Errors
+/// No such login of this identity, its secret was handed out already, or it is over.
+pub async fn fetch_login(kernel: &Kernel, identity: IdentityId, id: CredentialId) -> Result<LoginAnswer, OpError> {
+    let login = kernel.must::<Login>(KIND, id).await?;
+    if login.identity != identity || login.purpose != LoginPurpose::Work {
+        return Err(OpError::NotFound(KIND));
+    }
+    if login.state == LoginState::Asked && why_over(kernel, &login, kernel.now()).await?.is_none() {
+        return Ok(LoginAnswer::Awaited(LoginAwaited { login: id, trouble: login.trouble.clone() }));
+    }
+    let ((pending, issued), committed) = kernel.decide(|| decide_fetch(kernel, identity, id)).await?;
+    let secret = Kernel::released(pending, &committed)?;
+    let log = kernel.logged(&committed).await?;
+    kernel.touch(identity.to_string(), committed.at());
+    let issued = issued(secret.expose().clone(), log);
+    Ok(LoginAnswer::Issued(Box::new(issued)))
+}
+
+type Finish = Box<dyn FnOnce(String, tenure_api::views::Logged) -> LoginIssued + Send>;
+
+async fn decide_fetch(
+    kernel: &Kernel,
+    identity: IdentityId,
+    id: CredentialId,
+) -> Result<(Changeset, (Pending<String>, Finish)), OpError> {
+    let now = kernel.now();
+    let login = kernel.must::<Login>(KIND, id).await?;
+    let held = liveness::held(kernel, id, now).await?.ok_or(OpError::refused(Reason::CredentialUnknown))?;
+    held.status?;
+    if login.fetched_at.is_some() {
+        let detail = "its secret was handed out already, and is shown once: ask for another login";
+        return Err(OpError::because(Reason::IllegalTransition, detail));
+    }
+    if login.state != LoginState::Standing || why_over(kernel, &login, now).await?.is_some() {
+        return Err(OpError::because(Reason::CredentialRevoked, "it is over: ask for another login"));
+    }
+    let target = kernel.must::<TargetSystem>("target", login.target).await?;
+    let resource = kernel.must::<Resource>("resource", held.credential.resource).await?;
+    let event = kernel
+        .event(now, EventKind::LoginFetched)
+        .subject(id)
+        .subject(identity)
+        .subject(target.id)
+        .fact("name", login.name())
+        .fact("expires_at", login.ends_at);
+    let mut changeset = Changeset::new(Actor::Identity { id: identity }, now, event);
+    held.known.expect(&mut changeset);
+    changeset.expect(&held.credential).expect(&target).expect(&resource);
+    changeset.replace(&login, &Login { fetched_at: Some(now), ..(*login.value).clone() });
+    changeset.due.push(DueChange::Set(DueKind::Login, id.to_string(), login.ends_at));
+    let pending = Pending::new(opened(kernel, &login)?, changeset.id);
+    let (kind, url, ca) = (target.kind, target.endpoint.url.clone(), target.endpoint.ca.clone());
+    let (name, uri, scope) = (login.name(), resource.uri.clone(), login.actions.join(" "));
+    let (target, expires_at) = (target.id, login.ends_at);
+    let finish: Finish = Box::new(move |secret, log| LoginIssued {
+        login: id,
+        target,
+        kind,
+        url,
+        ca,
+        name,
+        secret,
+        resource: uri,
+        scope,
+        expires_at,
+        log,
+    });
+    Ok((changeset, (pending, finish)))
+}
+
+/// The secret of a login, for the one place that needs it.
+pub(crate) fn opened(kernel: &Kernel, login: &Login) -> Result<Secret<String>, OpError> {
+    let broken = || OpError::Internal(format!("the secret of the login {} can't be opened", login.id));
+    let sealed = login.sealed.as_deref().ok_or_else(broken)?;
+    let opened = kernel.root.open(SEALED_AS, &login.id.to_string(), sealed).map_err(|_| broken())?;
+    String::from_utf8(opened.expose().clone()).map(Secret::new).map_err(|_| broken())
+}
+
+/// Why a login that isn't ending has to end now, as a code; none if it may go on.
+pub(crate) async fn why_over(kernel: &Kernel, login: &Login, now: Timestamp) -> Result<Option<String>, OpError> {
+    if now >= login.ends_at {
+        return Ok(Some(Reason::CredentialExpired.code().to_owned()));
+    }
+    if login.purpose == LoginPurpose::Canary {
+        return Ok(None);
+    }
+    if login.fetched_at.is_none() && now >= login.fetch_by() {
+        return Ok(Some("not_fetched".to_owned()));
+    }
+    let Some(held) = liveness::held(kernel, login.id, now).await? else {
+        return Ok(Some(Reason::CredentialUnknown.code().to_owned()));
+    };
+    if let Err(reason) = held.status {
+        return Ok(Some(reason.code().to_owned()));
+    }
+    // Nobody takes one action from a login and leaves it another: it ends whole, and is asked for again.
+    if login.actions.iter().any(|action| !held.actions.contains(action)) {
+        return Ok(Some(Reason::NoLiveGrant.code().to_owned()));
+    }
+    let resource = held.known.resource(held.credential.resource);
+    let logins = resource.and_then(|resource| resource.logins.as_ref()).filter(|logins| logins.target == login.target);
+    let grants = logins.and_then(|logins| logins.of(&login.actions)).unwrap_or_default();
+    let is_mapped = logins.is_some() && login.grants.iter().all(|grant| grants.contains(grant));
+    Ok((!is_mapped).then(|| "mapping_changed".to_owned()))
+}
+
+/// A page of logins, without their secrets.
+///
+/// # Errors
+/// The caller may not read them.
+pub async fn logins(
+    kernel: &Kernel,
+    caller: &Caller,
+    ask: ListAsk<Login>,
+) -> Result<Page<Revised<LoginView>>, OpError> {
+    authority::may_read(kernel, caller, "credential", "", false).await?;
+    let (rows, end) = kernel.page(ask).await?;
+    Ok(end.page(rows.iter().map(shown).collect()))
+}
+
+/// One login, without its secret.
+///
+/// # Errors
+/// No such login, or the caller may not read it.
+pub async fn login(kernel: &Kernel, caller: &Caller, id: CredentialId) -> Result<Revised<LoginView>, OpError> {
+    let row = kernel.one::<Login>(id).await?;
+    let identity = match &row {
+        Some(row) => kernel.one::<Identity>(row.identity).await?,
+        None => None,
+    };
+    let own = identity.is_some_and(|identity| authority::owns_identity(caller, &identity));
+    authority::may_read(kernel, caller, "credential", &id.to_string(), own).await?;
+    Ok(shown(&row.ok_or(OpError::NotFound(KIND))?))
+}
+
+fn shown(row: &Stored<Login>) -> Revised<LoginView> {
+    let login = (*row.value).clone();
+    let (name, secret_kept) = (login.name(), login.sealed.is_some());
+    // Not even what seals a secret leaves the store.
+    let record = LoginView { record: Login { sealed: None, ..login }, name, secret_kept };
+    Revised { record, revision: row.revision, hold: None, log: None, names: ShownNames::new() }
+}

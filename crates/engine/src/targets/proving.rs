@@ -1,0 +1,263 @@
+//! The proof of an end: the target itself refuses the secret that was handed out, and takes another login in the same
+//! window (S-18).
+//!
+//! A refusal alone shows little: a target that is misconfigured refuses everybody. So a canary stands beside it, a login
+//! of minutes that may do nothing, made by the connector for this alone, one at each target for as long as it is used.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tenure_core::base::id::{CredentialId, TargetId};
+use tenure_core::base::time::Timestamp;
+use tenure_core::credential::receipt::AccountOutcome;
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event_kind::EventKind;
+use tenure_core::store::row::Stored;
+use tenure_core::store::secret::Secret;
+use tenure_core::target::account;
+use tenure_core::target::connector::{
+    Ability, Connector, ConnectorError, Ending, NewAccount, Probe, ProofWorth, Reach, TargetLogin, words,
+};
+use tenure_core::target::login::{CANARY_LIFE, Login, LoginPurpose, LoginState, WINDOW};
+use tenure_core::target::system::TargetSystem;
+
+use crate::credentials::logins::{SEALED_AS, opened};
+use crate::kernel::Kernel;
+use crate::kernel::error::OpError;
+use crate::kernel::query::Query;
+use crate::kernel::work::{self, system};
+use crate::targets::acting::PATIENCE;
+
+/// Tries after which a refusal counts for what it is, although the target takes no canary either.
+const TRIES_WITHOUT_CONTROL: u32 = 5;
+
+/// A login that a target took, and when.
+#[derive(Clone)]
+struct Control {
+    name: String,
+    at: Timestamp,
+}
+
+/// The last canary that each target took: whoever proves something there in the same window needs no other. One of those
+/// who come at once makes it, and the others wait.
+#[derive(Default)]
+pub(crate) struct Controls(Mutex<BTreeMap<TargetId, Arc<tokio::sync::Mutex<Option<Control>>>>>);
+
+impl Controls {
+    fn at(&self, target: TargetId) -> Arc<tokio::sync::Mutex<Option<Control>>> {
+        Arc::clone(self.0.lock().entry(target).or_default())
+    }
+}
+
+/// Why there is nothing to hold a refusal against.
+enum NoControl {
+    /// None can be made there.
+    Impossible(String),
+    /// One was made, and is refused as well.
+    Refused(String),
+    /// The target can't be asked.
+    Unreachable(String),
+}
+
+impl From<ConnectorError> for NoControl {
+    fn from(error: ConnectorError) -> Self {
+        let said = words(&error.to_string());
+        match error {
+            ConnectorError::Unreachable(_) | ConnectorError::Unauthorized(_) => Self::Unreachable(said),
+            _ => Self::Impossible(said),
+        }
+    }
+}
+
+/// A login that was ended at its target.
+pub(crate) struct Ended<'a> {
+    /// With what it signed in.
+    pub login: &'a TargetLogin,
+    /// What the target said of the act.
+    pub ending: Ending,
+    /// How often it was tried to prove it before.
+    pub tries: u32,
+}
+
+/// Whether refusals can be seen at targets of this kind at all.
+pub(crate) fn can_probe(connector: &dyn Connector) -> bool {
+    connector.proof() == ProofWorth::Refusal && connector.abilities().contains(&Ability::Probe)
+}
+
+/// Tries a login that was ended: what the target answers to it, and to a canary beside it.
+pub(crate) async fn proved(
+    kernel: &Kernel,
+    connector: &dyn Connector,
+    reach: &Reach<'_>,
+    target: &Stored<TargetSystem>,
+    ended: Ended<'_>,
+) -> Result<AccountOutcome, OpError> {
+    let probe = connector.probe(reach.endpoint, ended.login, PATIENCE).await;
+    let at = kernel.now();
+    let refusal = match probe {
+        Ok(Probe::Accepted) => {
+            let why = "the target ended it, and still takes its secret".to_owned();
+            return Ok(AccountOutcome::Unproven { at, why });
+        }
+        Ok(Probe::Refused { words: said }) => words(&said),
+        Err(error @ (ConnectorError::Unreachable(_) | ConnectorError::Unauthorized(_))) => {
+            return Ok(AccountOutcome::Unreachable { at, why: words(&error.to_string()) });
+        }
+        Err(_) => return Ok(account::read_back(ended.ending, at)),
+    };
+    let Ending { words: done, sessions_ended, sessions_left } = ended.ending;
+    let refused = |no_control: String| AccountOutcome::Refused {
+        at,
+        words: refusal.clone(),
+        done: done.clone(),
+        no_control,
+        sessions_ended,
+        sessions_left,
+    };
+    Ok(match control(kernel, connector, reach, target).await? {
+        Ok(Control { name, at: control_at }) => AccountOutcome::RefusedVerified {
+            at,
+            words: refusal,
+            done,
+            control: name,
+            control_at,
+            sessions_ended,
+            sessions_left,
+        },
+        Err(NoControl::Impossible(why)) => refused(why),
+        Err(NoControl::Unreachable(why)) => AccountOutcome::Unreachable { at, why },
+        Err(NoControl::Refused(why)) => {
+            let why =
+                format!("a login that was just made is refused as well, so that the refusal shows nothing: {why}");
+            if ended.tries < TRIES_WITHOUT_CONTROL { AccountOutcome::Unproven { at, why } } else { refused(why) }
+        }
+    })
+}
+
+/// A login that the target takes in this window.
+async fn control(
+    kernel: &Kernel,
+    connector: &dyn Connector,
+    reach: &Reach<'_>,
+    target: &Stored<TargetSystem>,
+) -> Result<Result<Control, NoControl>, OpError> {
+    let known = kernel.memory.of::<Controls>().at(target.id);
+    let mut known = known.lock().await;
+    let now = kernel.now();
+    if let Some(control) = known.as_ref().filter(|control| now.since(control.at) <= WINDOW) {
+        return Ok(Ok(control.clone()));
+    }
+    *known = None;
+    let standing = kernel.find(Query::of([Login::CANARY.of(target.id)])).await?;
+    let lasts = |login: &Stored<Login>| {
+        login.state == LoginState::Standing && login.sealed.is_some() && login.ends_at.since(now) > WINDOW
+    };
+    if let Some(login) = standing.readable().into_iter().find(lasts)
+        && let Ok(Ok(at)) = tried(kernel, connector, reach, &login).await?
+    {
+        let control = Control { name: login.name(), at };
+        *known = Some(control.clone());
+        return Ok(Ok(control));
+    }
+    let login = match made(kernel, connector, reach, target).await? {
+        Ok(login) => login,
+        Err(why) => return Ok(Err(why)),
+    };
+    Ok(match tried(kernel, connector, reach, &login).await? {
+        Ok(Ok(at)) => {
+            let control = Control { name: login.name(), at };
+            *known = Some(control.clone());
+            Ok(control)
+        }
+        Ok(Err(said)) => Err(NoControl::Refused(said)),
+        Err(error) => Err(error.into()),
+    })
+}
+
+/// When a canary was taken, or what the target said to it.
+async fn tried(
+    kernel: &Kernel,
+    connector: &dyn Connector,
+    reach: &Reach<'_>,
+    canary: &Login,
+) -> Result<Result<Result<Timestamp, String>, ConnectorError>, OpError> {
+    let login = TargetLogin { name: canary.name(), secret: opened(kernel, canary)? };
+    Ok(match connector.probe(reach.endpoint, &login, PATIENCE).await {
+        Ok(Probe::Accepted) => Ok(Ok(kernel.now())),
+        Ok(Probe::Refused { words: said }) => Ok(Err(words(&said))),
+        Err(error) => Err(error),
+    })
+}
+
+/// Makes a canary: recorded before it is there, so that it is ended whatever happens to whoever made it.
+async fn made(
+    kernel: &Kernel,
+    connector: &dyn Connector,
+    reach: &Reach<'_>,
+    target: &Stored<TargetSystem>,
+) -> Result<Result<Stored<Login>, NoControl>, OpError> {
+    let now = kernel.now();
+    let id = CredentialId::generate(now, kernel.entropy.as_ref());
+    let sealed = kernel.opaque.canary((&kernel.root, SEALED_AS), id, kernel.entropy.as_ref());
+    let sealed = sealed.map_err(|error| OpError::Internal(error.to_string()))?;
+    let canary = Login {
+        id,
+        purpose: LoginPurpose::Canary,
+        target: target.id,
+        identity: target.identity,
+        resource: None,
+        actions: Vec::new(),
+        grants: Vec::new(),
+        request_id: None,
+        key: None,
+        sealed: Some(sealed),
+        asked_at: now,
+        ends_at: now.plus(CANARY_LIFE),
+        made_at: None,
+        fetched_at: None,
+        state: LoginState::Asked,
+        end: None,
+        tries: 0,
+        trouble: None,
+        outcome: None,
+    };
+    let event = kernel
+        .event(now, EventKind::LoginCanaryIntended)
+        .subject(id)
+        .subject(target.id)
+        .fact("name", canary.name())
+        .fact("ends_at", canary.ends_at);
+    let mut changeset = Changeset::new(system(), now, event);
+    changeset.insert(&canary);
+    changeset.due.push(DueChange::Set(DueKind::Login, id.to_string(), canary.ends_at));
+    if kernel.settle(changeset).await?.is_none() {
+        return Ok(Err(NoControl::Unreachable("somebody else makes one at this moment".to_owned())));
+    }
+    let secret: Secret<String> = opened(kernel, &canary)?;
+    let (name, mark) = (canary.name(), canary.mark());
+    let account = NewAccount { name: &name, secret: &secret, grants: &[], ends_at: canary.ends_at, mark: &mark };
+    let seen = match connector.provision(reach, &account).await {
+        Ok(seen) => seen,
+        Err(error) => return Ok(Err(error.into())),
+    };
+    for _ in 0..work::ATTEMPTS {
+        let now = kernel.now();
+        let stored = kernel.must::<Login>("login", id).await?;
+        let standing = Login {
+            key: Some(seen.key.clone()),
+            made_at: Some(now),
+            state: LoginState::Standing,
+            ..(*stored.value).clone()
+        };
+        let event =
+            kernel.event(now, EventKind::LoginMade).subject(id).subject(target.id).fact("name", standing.name());
+        let mut changeset = Changeset::new(system(), now, event);
+        changeset.replace(&stored, &standing);
+        if kernel.settle(changeset).await?.is_some() {
+            return Ok(Ok(kernel.must::<Login>("login", id).await?));
+        }
+    }
+    Ok(Err(NoControl::Unreachable("the canary could not be written down".to_owned())))
+}
