@@ -82,6 +82,13 @@ pub fn target(frame: Frame, view: &Revised<TargetView>, accounts: &Page<Revised<
     if let Some(trouble) = &target.trouble {
         sheet.fact(text::TROUBLE, [Cell::Text(trouble.why.clone()), Cell::Time(When::new(trouble.since, now))]);
     }
+    if let Some(gone) = &target.gone {
+        let said = |by| Cell::Named(Named::of(by, names));
+        let said_too = gone.confirmed_by.map_or(Cell::Text(text::ONE_SAYS_SO.to_owned()), said);
+        let why = [&gone.reason, &gone.evidence].map(|text| Cell::Text(text.clone()));
+        let when = Cell::Time(When::new(gone.confirmed_at.unwrap_or(gone.at), now));
+        sheet.fact(text::GONE_FOR_GOOD, why.into_iter().chain([said(gone.by), said_too, when]));
+    }
     if let Some(scan) = &target.scanned {
         sheet.fact(text::LOOKED_THROUGH, [Cell::Time(When::new(scan.ended_at, now))]);
         sheet.fact(text::SEEN_THERE, [Cell::Text(text::seen_there(scan.seen, scan.fresh))]);
@@ -175,6 +182,15 @@ pub fn account(frame: Frame, view: &Revised<Account>, names: &Names) -> SheetPag
         let at = at.map(|at| Cell::Time(When::new(at, now)));
         sheet.fact(text::WHAT_SHOWS_IT, [Cell::State(state), Cell::Text(said)].into_iter().chain(at));
     }
+    if let Some(narrowing) = &account.narrowing {
+        let (state, said, at) = outcome(&narrowing.outcome);
+        let at = at.map(|at| Cell::Time(When::new(at, now)));
+        sheet.fact(text::NARROWED, [Cell::State(state), Cell::Text(said)].into_iter().chain(at));
+        sheet.fact(text::DROPPED, narrowing.dropped.iter().take(GRANTS).cloned().map(Cell::Text));
+    }
+    if account.stray {
+        sheet.fact(text::STRAY, [Cell::Text(text::YES.to_owned())]);
+    }
     SheetPage { frame: Frame { title: seen.name.clone(), ..frame }, sheet }
 }
 
@@ -182,6 +198,9 @@ pub fn account(frame: Frame, view: &Revised<Account>, names: &Names) -> SheetPag
 const GRANTS: usize = 40;
 
 fn standing(target: &TargetView) -> State {
+    if target.gone.as_ref().is_some_and(|gone| gone.confirmed_by.is_some()) {
+        return State::new(Shape::Over, text::GONE);
+    }
     match (target.state, &target.trouble, &target.login) {
         (TrustState::Proposed, _, _) => State::new(Shape::Wait, text::WAITS_FOR_A_SECOND),
         (TrustState::Removed, _, _) => State::new(Shape::Over, "removed"),
@@ -193,7 +212,8 @@ fn standing(target: &TargetView) -> State {
 
 /// What was done to an account, or is being done.
 fn done(account: &Account) -> State {
-    if let Some(intent) = account.open() {
+    let word = |outcome: &AccountOutcome| matches!(outcome, AccountOutcome::AttestedGone { .. });
+    if let Some(intent) = account.intent.as_ref().filter(|intent| account.open().is_some() || word(&intent.outcome)) {
         return outcome(&intent.outcome).0;
     }
     match account.state {
@@ -214,6 +234,12 @@ pub(crate) fn outcome(outcome: &AccountOutcome) -> (State, String, Option<Timest
         AccountOutcome::EndedReadBack { at, words, sessions_ended, sessions_left } => {
             let said = text::ended_there(words, *sessions_ended, *sessions_left);
             (State::new(Shape::Warn, text::ENDED_READ_BACK), said, Some(*at))
+        }
+        AccountOutcome::NarrowedReadBack { at, words } => {
+            (State::new(Shape::Warn, text::NARROWED_READ_BACK), words.clone(), Some(*at))
+        }
+        AccountOutcome::AttestedGone { at, .. } => {
+            (State::new(Shape::Warn, text::ATTESTED_GONE), text::BY_TWO_PEOPLE.to_owned(), Some(*at))
         }
         AccountOutcome::Unreachable { at, why } => {
             (State::new(Shape::Bad, text::CANT_BE_ASKED), why.clone(), Some(*at))

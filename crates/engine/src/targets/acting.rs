@@ -15,14 +15,14 @@ use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
 use tenure_core::target::account::{self, Account, AccountState, Because, Intent, Wanted};
 use tenure_core::target::connector::{Connector, ConnectorError, Ending, Mode, Reach, SeenAccount, TargetLogin, words};
-use tenure_core::target::system::TargetSystem;
+use tenure_core::target::system::{GoneAttestation, TargetSystem};
 
-use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::finding;
 use crate::kernel::query::Query;
 use crate::kernel::work::{self, system};
-use crate::targets::systems;
+use crate::kernel::{Kernel, epoch};
+use crate::targets::{narrowing, systems};
 
 /// How long one call of a connector may take: well inside the lease of the deadline.
 pub(crate) const PATIENCE: Span = Span::from_secs(15);
@@ -45,18 +45,27 @@ pub(crate) async fn work_account(kernel: &Kernel, claimed: &Claimed) -> Result<(
     let now = kernel.now();
     let to = turn.wanted.state();
     let noted = turn.account.open().is_some_and(|intent| intent.to == to);
-    if to == turn.account.state && turn.account.open().is_none() {
-        return match revived(kernel, claimed, &turn).await? {
-            true => Ok(()),
-            false => rest(kernel, claimed, &turn, now).await,
-        };
-    }
-    if !noted {
+    let at_rest = to == turn.account.state && turn.account.open().is_none();
+    if at_rest {
+        if revived(kernel, claimed, &turn).await? {
+            return Ok(());
+        }
+        if turn.account.open_narrowing().is_none() {
+            return rest(kernel, claimed, &turn, now).await;
+        }
+    } else if !noted {
         return intend(kernel, claimed, &turn, now).await;
     }
-    // A target that can't be asked has its own time: nobody waits for it in the place of others.
-    if let Some(again_at) = turn.target.trouble.as_ref().map(|trouble| trouble.again_at()).filter(|at| *at > now) {
+    // A target that can't be asked has its own time: nobody waits for it in the place of others. One that is gone isn't
+    // asked.
+    let busy = turn.target.trouble.as_ref().filter(|_| !turn.target.is_gone()).map(|trouble| trouble.again_at());
+    // Nothing is let go at a target before it was looked through in this epoch (S-1).
+    let early = to == AccountState::Standing && !at_rest && !turn.target.is_reconciled(epoch::trust(kernel).await?);
+    if let Some(again_at) = busy.or(early.then(|| now.plus(BACKOFF.0))).filter(|at| *at > now) {
         return kernel.settle(work::postponed(kernel, claimed, again_at, now)).await.map(drop);
+    }
+    if let (true, Some(narrowing)) = (at_rest, turn.account.open_narrowing()) {
+        return narrowing::work_narrowing(kernel, claimed, &turn.account, &turn.target, narrowing).await;
     }
     let acted = act(kernel, &turn).await?;
     write_down(kernel, claimed, &acted).await
@@ -86,11 +95,19 @@ async fn rest(kernel: &Kernel, claimed: &Claimed, turn: &Turn, now: Timestamp) -
 /// whether that is so.
 async fn revived(kernel: &Kernel, claimed: &Claimed, turn: &Turn) -> Result<bool, OpError> {
     let Turn { account, wanted, .. } = turn;
-    if *wanted == Wanted::Standing || !account.seen.enabled || account.absent_since.is_some() {
+    if account.absent_since.is_some() {
         return Ok(false);
     }
     let since = account.intent.as_ref().map(|intent| intent.since);
-    if since.is_none_or(|since| account.seen_at <= since) {
+    let works =
+        *wanted != Wanted::Standing && account.seen.enabled && since.is_some_and(|since| account.seen_at > since);
+    // What it was narrowed by was given back to it.
+    let widened = account
+        .narrowing
+        .as_ref()
+        .filter(|narrowing| narrowing.outcome.is_settled() && account.seen_at > narrowing.since)
+        .and_then(|narrowing| narrowing.still(&account.seen));
+    if !works && widened.is_none() {
         return Ok(false);
     }
     let now = kernel.now();
@@ -100,11 +117,15 @@ async fn revived(kernel: &Kernel, claimed: &Claimed, turn: &Turn) -> Result<bool
         .subject(account.identity)
         .subject(account.target)
         .fact("name", &account.seen.name)
-        .fact("was", account.state);
+        .fact("was", account.state)
+        .fact("widened", widened);
     let mut changeset = Changeset::new(system(), now, event);
     let mut evidence = serde_json::Map::new();
     evidence.insert("account".into(), account.seen.name.clone().into());
     evidence.insert("target".into(), turn.target.name.clone().into());
+    if let Some(grant) = widened {
+        evidence.insert("grant".into(), grant.into());
+    }
     finding::raise(
         kernel,
         &mut changeset,
@@ -115,7 +136,14 @@ async fn revived(kernel: &Kernel, claimed: &Claimed, turn: &Turn) -> Result<bool
         now,
     )
     .await?;
-    let again = Account { state: AccountState::Standing, intent: None, ..(*account.value).clone() };
+    let mut again = (*account.value).clone();
+    if works {
+        again.state = AccountState::Standing;
+        again.intent = None;
+    }
+    if let Some(narrowing) = again.narrowing.as_mut().filter(|_| widened.is_some()) {
+        narrowing.outcome = AccountOutcome::Requested;
+    }
     changeset.replace(account, &again);
     changeset.due.push(DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, now));
     kernel.settle(changeset).await?;
@@ -196,6 +224,12 @@ async fn act(kernel: &Kernel, turn: &Turn) -> Result<Acted, OpError> {
         target: target.id,
         unreachable: None,
     };
+    if let Some(outcome) =
+        target.gone.as_ref().and_then(GoneAttestation::outcome).filter(|_| to != AccountState::Standing)
+    {
+        acted.outcome = outcome;
+        return Ok(acted);
+    }
     let (connector, login) = match systems::reached(kernel, target).await? {
         Ok(reached) => reached,
         Err(why) => {
@@ -294,6 +328,7 @@ async fn write_down(kernel: &Kernel, claimed: &Claimed, acted: &Acted) -> Result
         }
         changed.intent = Some(Intent { tries, outcome: acted.outcome.clone(), ..intent });
         let kind = match (settled, acted.to) {
+            _ if matches!(acted.outcome, AccountOutcome::AttestedGone { .. }) => EventKind::AccountAttestedGone,
             (false, _) => EventKind::AccountActFailed,
             (true, AccountState::Standing) => EventKind::AccountReleased,
             (true, AccountState::Held) => EventKind::AccountHeld,
@@ -348,7 +383,7 @@ async fn note_target(kernel: &Kernel, changeset: &mut Changeset, acted: &Acted, 
 }
 
 /// Has the open receipts of an account's identity, and of its scopes, look again.
-async fn wake_receipts(
+pub(super) async fn wake_receipts(
     kernel: &Kernel,
     changeset: &mut Changeset,
     account: &Account,
@@ -359,7 +394,8 @@ async fn wake_receipts(
         identity.memberships.iter().map(|membership| Receipt::TARGET.of(Revoked::Scope(membership.scope.clone())));
     let mut receipts = kernel.pages(Query::every().any(scopes));
     while let Some(found) = receipts.next().await? {
-        for receipt in found.readable().iter().filter(|receipt| receipt.signed.is_none()) {
+        for receipt in found.readable().iter().filter(|receipt| receipt.signed.is_none() && receipt.lifted_at.is_none())
+        {
             changeset.due.push(DueChange::Set(DueKind::Receipt, receipt.id.to_string(), now));
         }
     }

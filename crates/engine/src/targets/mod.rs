@@ -8,6 +8,8 @@
 pub mod accounts;
 pub mod acting;
 pub mod enforcement;
+pub mod gone;
+pub mod narrowing;
 pub mod scanning;
 pub mod systems;
 
