@@ -1,5 +1,6 @@
 //! Targets and the accounts that were found there: where each is, whose it is, what was done to it and what shows that.
 
+use tenure_api::overview::RefusalTimes;
 use tenure_api::targets::TargetView;
 use tenure_api::views::{Names, Page, Revised};
 use tenure_core::base::time::Timestamp;
@@ -15,8 +16,8 @@ use crate::list::{Cell, Choice, Column, ListPage, Table};
 use crate::records::Named;
 use crate::sheet::{Sheet, SheetPage};
 use crate::state::{Shape, State};
-use crate::text;
 use crate::when::{self, When};
+use crate::{plot, text};
 
 /// The list of targets.
 pub fn targets(frame: Frame, address: Address, page: Page<Revised<TargetView>>, names: &Names) -> ListPage {
@@ -59,7 +60,13 @@ pub fn targets(frame: Frame, address: Address, page: Page<Revised<TargetView>>, 
 }
 
 /// The page of a target.
-pub fn target(frame: Frame, view: &Revised<TargetView>, accounts: &Page<Revised<Account>>, names: &Names) -> SheetPage {
+pub fn target(
+    frame: Frame,
+    view: &Revised<TargetView>,
+    accounts: &Page<Revised<Account>>,
+    times: Option<RefusalTimes>,
+    names: &Names,
+) -> SheetPage {
     let (now, target) = (frame.now, &view.record);
     let mut sheet = Sheet { state: Some(standing(target)), ..Sheet::default() };
     sheet.back = Some((Address::new("/targets"), text::TARGETS.to_owned()));
@@ -95,6 +102,11 @@ pub fn target(frame: Frame, view: &Revised<TargetView>, accounts: &Page<Revised<
         sheet.fact(text::NOT_SEEN, scan.unseen.iter().cloned().map(Cell::Text));
     }
     sheet.fact(text::CLAIMED_WITHIN, [Cell::Text(when::span(target.claim_within))]);
+    let here = |times: RefusalTimes| {
+        let by_target = times.by_target.into_iter().filter(|one| one.target == target.id).collect();
+        plot::at_targets(&RefusalTimes { by_target, ..times })
+    };
+    sheet.tables.extend(times.and_then(here));
     if !accounts.items.is_empty() {
         let rows = accounts.items.iter().map(|account| account_row(&account.record, names, now)).collect();
         sheet.tables.push(Table::new(text::ACCOUNTS, &ACCOUNT_COLUMNS.map(|column| column.name()), rows));

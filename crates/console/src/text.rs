@@ -243,6 +243,7 @@ words! {
     BY_TWO_PEOPLE = "two people say that its target is gone for good; nobody could ask it";
     NARROWED_READ_BACK = "narrowed, as its catalogue says";
     NARROWED = "Narrowed";
+    AT_TARGETS = "Time to stop, by target";
     DROPPED = "May no more";
     STRAY = "Bears Tenure's mark, and no record knew it";
     ASKED = "asked";

@@ -3,6 +3,8 @@
 //! What is about to be done is in the log before it is begun, and done again where nobody knows whether it was. A
 //! target's "ok" ends nothing: its catalogue, read afterwards, does (S-18).
 
+use std::time::Duration;
+
 use tenure_core::base::id::{AccountId, TargetId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::credential::receipt::{AccountOutcome, Receipt, Target as Revoked};
@@ -14,7 +16,9 @@ use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
 use tenure_core::target::account::{self, Account, AccountState, Because, Intent, Wanted};
-use tenure_core::target::connector::{Connector, ConnectorError, Ending, Mode, Reach, SeenAccount, TargetLogin, words};
+use tenure_core::target::connector::{
+    Connector, ConnectorError, Ending, Mode, Reach, SeenAccount, TargetKind, TargetLogin, words,
+};
 use tenure_core::target::system::{GoneAttestation, TargetSystem};
 
 use crate::kernel::error::OpError;
@@ -26,6 +30,8 @@ use crate::targets::{narrowing, systems};
 
 /// How long one call of a connector may take: well inside the lease of the deadline.
 pub(crate) const PATIENCE: Span = Span::from_secs(15);
+/// How long one call is waited for at most: longer than a connector waits by itself.
+const NO_LONGER: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(20) };
 /// The shortest and the longest time between two tries of an act.
 const BACKOFF: (Span, Span) = (Span::from_secs(2), Span::from_mins(60));
 
@@ -209,6 +215,7 @@ struct Acted {
     /// What the catalogue said afterwards: none if it wasn't read, `Some(None)` if the account is not in it.
     seen: Option<Option<SeenAccount>>,
     target: TargetId,
+    kind: TargetKind,
     /// Whether the target could be asked at all, and why not.
     unreachable: Option<String>,
 }
@@ -222,6 +229,7 @@ async fn act(kernel: &Kernel, turn: &Turn) -> Result<Acted, OpError> {
         outcome: AccountOutcome::Requested,
         seen: None,
         target: target.id,
+        kind: target.kind,
         unreachable: None,
     };
     if let Some(outcome) =
@@ -262,6 +270,15 @@ async fn act(kernel: &Kernel, turn: &Turn) -> Result<Acted, OpError> {
     Ok(acted)
 }
 
+/// What a connector answers. One that waits longer than it was let is not waited for: a target that takes a question and
+/// never answers takes nobody's time but its own.
+pub(super) async fn answered<T>(asked: impl Future<Output = Result<T, ConnectorError>>) -> Result<T, ConnectorError> {
+    match tokio::time::timeout(NO_LONGER, asked).await {
+        Ok(answer) => answer,
+        Err(_) => Err(ConnectorError::Unreachable("it did not answer in time".into())),
+    }
+}
+
 /// Does at the target what was noted, and reads it back.
 async fn done(
     kernel: &Kernel,
@@ -274,13 +291,13 @@ async fn done(
     let key = account.seen.key.as_str();
     let ending = match wanted.state() {
         AccountState::Standing => {
-            connector.release(&reach, key).await?;
+            answered(connector.release(&reach, key)).await?;
             None
         }
-        AccountState::Held => Some(connector.hold(&reach, key).await?),
-        AccountState::Ended => Some(connector.revoke(&reach, key).await?),
+        AccountState::Held => Some(answered(connector.hold(&reach, key)).await?),
+        AccountState::Ended => Some(answered(connector.revoke(&reach, key)).await?),
     };
-    let seen = connector.read(&reach, key).await?;
+    let seen = answered(connector.read(&reach, key)).await?;
     Ok((read_back(wanted.state(), ending, seen.as_ref(), kernel.now()), seen))
 }
 
@@ -294,7 +311,10 @@ fn read_back(to: AccountState, ending: Option<Ending>, seen: Option<&SeenAccount
         (AccountState::Held, _, Some(seen)) if seen.enabled => {
             unproven("the target stopped it, and its catalogue has it enabled")
         }
-        (AccountState::Ended, _, Some(_)) => unproven("the target ended it, and its catalogue still has it"),
+        // One that can't be taken out of the catalogue, since it owns what lives on, lets nobody in.
+        (AccountState::Ended, _, Some(seen)) if seen.enabled => {
+            unproven("the target ended it, and its catalogue has it enabled")
+        }
         (_, Some(ending), seen) => {
             let left = seen.and_then(|seen| seen.sessions).or(ending.sessions_left);
             match left {
@@ -322,7 +342,7 @@ async fn write_down(kernel: &Kernel, claimed: &Claimed, acted: &Acted) -> Result
             }
         }
         let settled = acted.outcome.is_settled();
-        let tries = intent.tries.saturating_add(1);
+        let (tries, intent_since) = (intent.tries.saturating_add(1), intent.since);
         if settled {
             changed.state = acted.to;
         }
@@ -357,6 +377,10 @@ async fn write_down(kernel: &Kernel, claimed: &Claimed, acted: &Acted) -> Result
             DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, now.plus(backoff(tries)))
         });
         if kernel.settle(changeset).await?.is_some() {
+            if settled && acted.to != AccountState::Standing {
+                let took = now.since(intent_since);
+                kernel.timings.stopped_at_target(acted.kind, acted.outcome.as_str(), took);
+            }
             return Ok(());
         }
     }

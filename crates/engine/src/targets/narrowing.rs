@@ -154,6 +154,9 @@ pub(super) async fn work_narrowing(
         let again = if settled { now } else { now.plus(acting::backoff(tries)) };
         changeset.due.push(DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, again));
         if kernel.settle(changeset).await?.is_some() {
+            if settled {
+                kernel.timings.stopped_at_target(target.kind, outcome.as_str(), now.since(narrowing.since));
+            }
             return Ok(());
         }
     }
@@ -181,8 +184,8 @@ async fn done(
     let reach = Reach { endpoint: &target.endpoint, login: &login, mode: target.mode, patience: PATIENCE };
     let key = account.seen.key.as_str();
     let asked = async {
-        let ending = connector.narrow(&reach, key, &narrowing.keep).await?;
-        Ok::<_, ConnectorError>((ending, connector.read(&reach, key).await?))
+        let ending = acting::answered(connector.narrow(&reach, key, &narrowing.keep)).await?;
+        Ok::<_, ConnectorError>((ending, acting::answered(connector.read(&reach, key)).await?))
     };
     let answered = asked.await;
     let at = kernel.now();

@@ -27,7 +27,7 @@ use crate::kernel::load::expect_optional;
 use crate::kernel::query::Query;
 use crate::kernel::work::{self, system};
 use crate::kernel::{Kernel, epoch};
-use crate::targets::acting::PATIENCE;
+use crate::targets::acting::{PATIENCE, answered};
 use crate::targets::{gone, systems};
 
 /// Accounts that one commit writes.
@@ -89,7 +89,7 @@ pub(crate) async fn work_scan(kernel: &Kernel, claimed: &Claimed) -> Result<(), 
             (ScanProgress { after: None, begun_at: now, seen: 0, fresh: 0, unseen: Vec::new() }, None)
         }
     };
-    let found = match connector.discover(&reach, after.as_deref()).await {
+    let found = match answered(connector.discover(&reach, after.as_deref())).await {
         Ok(found) => found,
         Err(error) => return failed(kernel, claimed, id, &error.to_string()).await,
     };
@@ -368,7 +368,7 @@ async fn look_for_missing(
                 continue;
             }
             asked += 1;
-            match connector.read(reach, &account.seen.key).await {
+            match answered(connector.read(reach, &account.seen.key)).await {
                 Ok(None) => missed(kernel, &account).await?,
                 Ok(Some(_)) | Err(ConnectorError::Rejected(_) | ConnectorError::Unable(_)) => {}
                 // It isn't known whether it is there: nothing is made of that.
