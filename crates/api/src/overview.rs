@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use tenure_core::base::id::TargetId;
 use tenure_core::base::time::Timestamp;
 use tenure_core::credential::receipt::ReceiptState;
+use tenure_core::target::connector::TargetKind;
 
 /// How many identities there are, and how many people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -42,6 +44,35 @@ pub struct RefusalTimes {
     pub nothing_to_refuse: u32,
     /// How many have not proved anything yet.
     pub open: u32,
+    /// How long it took at targets, of those with the most accounts first: a hundred of them at most, as receipts of
+    /// revocations, suspensions and narrowings name them.
+    pub by_target: Vec<TargetTime>,
+}
+
+/// How long what was stopped at a target took there, from the call until its own catalogue, or its refusal, said so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TargetTime {
+    /// The target.
+    pub target: TargetId,
+    /// Its name.
+    pub name: String,
+    /// What sort of system it is.
+    pub kind: TargetKind,
+    /// Accounts that were stopped, ended or narrowed there, and read back.
+    pub count: u32,
+    /// Of half of them at most this, in milliseconds; none of none.
+    pub p50_ms: Option<u64>,
+    /// Of nine in ten.
+    pub p90_ms: Option<u64>,
+    /// Of 99 in a hundred.
+    pub p99_ms: Option<u64>,
+    /// Accounts of which nothing is proven yet.
+    pub open: u32,
+    /// Accounts that go on there: the connector may not end them, or the target would not.
+    pub cannot_revoke: u32,
+    /// Accounts that ended by the word of two people that the target is gone.
+    pub attested_gone: u32,
 }
 
 /// How long those took that proved the same.

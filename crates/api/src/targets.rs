@@ -7,7 +7,7 @@ use tenure_core::base::id::{AccountId, IdentityId, PersonId, TargetId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::identity::{CharterDraft, Kind};
 use tenure_core::target::connector::{Ability, Endpoint, Mode, ProofWorth, TargetKind};
-use tenure_core::target::system::{Scan, ScanProgress, Trouble};
+use tenure_core::target::system::{GoneAttestation, Scan, ScanProgress, Trouble};
 use tenure_core::trust::state::TrustState;
 
 /// `POST /v1/targets`.
@@ -94,6 +94,26 @@ pub struct TargetLoginView {
     pub at: Timestamp,
 }
 
+/// `POST /v1/targets/{id}/attest-gone`: the target is gone for good.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GoneAsk {
+    /// Why it is thought so.
+    pub reason: String,
+    /// What shows it: a ticket, a record of its end, an order number.
+    pub evidence: String,
+}
+
+/// `POST /v1/accounts/{id}/narrow`: what an account keeps of what it may do at its target.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NarrowAccount {
+    /// The grants that it keeps, in the target's words, of those that it has.
+    pub keep: Vec<String>,
+    /// Why.
+    pub reason: String,
+}
+
 /// A target system.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TargetView {
@@ -137,6 +157,9 @@ pub struct TargetView {
     /// That it can't be asked, while it can't.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Trouble>,
+    /// That it is gone for good, by the word of people: one, or two, from when on it counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone: Option<GoneAttestation>,
     /// Where the registration stands.
     pub state: TrustState,
     /// Who proposed it.

@@ -1,7 +1,9 @@
 //! Target systems and their accounts.
 
 use tenure_api::requests::Because;
-use tenure_api::targets::{Claim, NewTarget, Proposal, ProposedAccounts, TargetEdit, TargetLoginAsk, TargetView};
+use tenure_api::targets::{
+    Claim, GoneAsk, NarrowAccount, NewTarget, Proposal, ProposedAccounts, TargetEdit, TargetLoginAsk, TargetView,
+};
 use tenure_api::views::{IdentityView, Page, Revised};
 use tenure_core::base::id::{AccountId, IdentityId, TargetId};
 use tenure_core::target::account::Account;
@@ -62,6 +64,30 @@ impl Client {
     /// `POST /v1/targets/{id}/confirm-holds`: lets more of its unclaimed accounts be held today.
     pub async fn confirm_target_holds(&self, id: TargetId) -> Result<Revised<TargetView>, ClientError> {
         self.step(&format!("/v1/targets/{id}/confirm-holds")).await
+    }
+
+    /// `POST /v1/targets/{id}/attest-gone`: it is gone for good.
+    pub async fn attest_target_gone(&self, id: TargetId, ask: &GoneAsk) -> Result<Revised<TargetView>, ClientError> {
+        self.post(&format!("/v1/targets/{id}/attest-gone"), ask).await
+    }
+
+    /// `POST /v1/targets/{id}/confirm-gone`: by somebody else than who said so first.
+    pub async fn confirm_target_gone(&self, id: TargetId) -> Result<Revised<TargetView>, ClientError> {
+        self.step(&format!("/v1/targets/{id}/confirm-gone")).await
+    }
+
+    /// `POST /v1/targets/{id}/withdraw-gone`: it isn't gone.
+    pub async fn withdraw_target_gone(
+        &self,
+        id: TargetId,
+        because: &Because,
+    ) -> Result<Revised<TargetView>, ClientError> {
+        self.post(&format!("/v1/targets/{id}/withdraw-gone"), because).await
+    }
+
+    /// `POST /v1/accounts/{id}/narrow`: what it keeps of what it may do at its target.
+    pub async fn narrow_account(&self, id: AccountId, ask: &NarrowAccount) -> Result<Revised<Account>, ClientError> {
+        self.post(&format!("/v1/accounts/{id}/narrow"), ask).await
     }
 
     /// `POST /v1/targets/{id}/propose`: to whom its accounts may belong.

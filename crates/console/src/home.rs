@@ -12,8 +12,9 @@ use tenure_core::request::review::{Review, ReviewSubject};
 
 use crate::address::Address;
 use crate::frame::Frame;
+use crate::list::Table;
 use crate::markup::filters;
-use crate::plot::Times;
+use crate::plot::{self, Times};
 use crate::records::Named;
 use crate::state::State;
 use crate::when::When;
@@ -85,6 +86,7 @@ pub struct HomePage {
     tiers: Vec<Bar>,
     unowned: u64,
     times: Option<Times>,
+    at_targets: Option<Table>,
     times_at: Option<When>,
     most: u64,
     ratio: String,
@@ -146,6 +148,7 @@ impl HomePage {
             more_votes: votes.next.is_some(),
             unowned: census.as_ref().map_or(0, |census| census.unowned),
             times_at: times.as_ref().map(|times| When::new(times.at, now)),
+            at_targets: times.as_ref().and_then(plot::at_targets),
             times: times.as_ref().and_then(Times::new),
             most: states.iter().chain(&kinds).chain(&tiers).map(|bar| bar.count).max().unwrap_or(1),
             ratio: census.as_ref().map(ratio).unwrap_or_default(),

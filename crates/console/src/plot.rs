@@ -1,10 +1,13 @@
 //! Plots: how many took how long, as a picture of bars with the same numbers in a table beside it.
 
 use askama::Template;
-use tenure_api::overview::RefusalTimes;
+use tenure_api::overview::{RefusalTimes, TargetTime};
+use tenure_api::views::Names;
 use tenure_core::base::time::Span;
 
+use crate::list::{Cell, Table};
 use crate::markup::{Markup, filters};
+use crate::records::Named;
 use crate::state::State;
 use crate::{stop, text, when};
 
@@ -109,6 +112,33 @@ impl Times {
     }
 }
 
+/// How long it took at each target until what was stopped there was shown to be, as a table; none where nothing was.
+pub fn at_targets(times: &RefusalTimes) -> Option<Table> {
+    if times.by_target.is_empty() {
+        return None;
+    }
+    let time = |millis: Option<u64>| Cell::of(millis.map(length).map(Cell::Text));
+    let row = |one: &TargetTime| {
+        let record = Named { name: one.name.clone(), ..Named::of(one.target, &Names::new()) };
+        vec![
+            Cell::Record { record, lesser: text::plain(one.kind.as_str()) },
+            Cell::Number(one.count.into()),
+            time(one.p50_ms),
+            time(one.p90_ms),
+            time(one.p99_ms),
+            Cell::Number(one.open.into()),
+            Cell::Number(one.cannot_revoke.into()),
+            Cell::Number(one.attested_gone.into()),
+        ]
+    };
+    let rows = times.by_target.iter().map(row).collect();
+    Some(Table::new(text::AT_TARGETS, &AT_TARGETS, rows))
+}
+
+/// The columns of the times at targets.
+const AT_TARGETS: [&str; 8] =
+    ["Target", "Read back", "Half within", "90 % within", "99 % within", "Open", "Goes on", "Attested gone"];
+
 /// A length of time of so many milliseconds, as short as it can be told.
 fn length(millis: u64) -> String {
     match millis {
@@ -145,6 +175,7 @@ mod tests {
             ],
             nothing_to_refuse: 2,
             open: 0,
+            by_target: Vec::new(),
         };
         let html = Times::new(&times).unwrap().render().unwrap();
         assert_eq!(html.matches("<rect").count(), 3, "{html}");

@@ -80,9 +80,12 @@ pub(crate) fn state(state: ReceiptState) -> State {
     let shape = match state {
         ReceiptState::RefusedVerified | ReceiptState::NothingToRefuse => Shape::Good,
         ReceiptState::Requested => Shape::Wait,
+        ReceiptState::Lifted => Shape::Over,
         ReceiptState::Refused
         | ReceiptState::CannotRevoke
         | ReceiptState::EndedReadBack
+        | ReceiptState::NarrowedReadBack
+        | ReceiptState::AttestedGone
         | ReceiptState::Unreachable => Shape::Warn,
         ReceiptState::Unproven => Shape::Bad,
     };
@@ -95,7 +98,8 @@ pub(crate) fn revoked(receipt: &Receipt, names: &Names) -> Named {
     Named { name: format!("{} {}", text::sentence(&text::plain(kind)), named.name), ..Named::of(receipt.id, names) }
 }
 
-const COLUMNS: &[Column] = &[Column::new("What"), Column::new("Proof"), Column::new("Asked"), Column::new("Points")];
+const COLUMNS: &[Column] =
+    &[Column::new("What"), Column::new("Was"), Column::new("Proof"), Column::new("Asked"), Column::new("Points")];
 
 /// The page of the list of receipts.
 pub fn receipts_page(frame: Frame, address: Address, receipts: &[Receipt], end: End, names: &Names) -> ListPage {
@@ -103,6 +107,7 @@ pub fn receipts_page(frame: Frame, address: Address, receipts: &[Receipt], end: 
     let row = |receipt: &Receipt| {
         vec![
             Cell::Record { record: revoked(receipt, names), lesser: text::reason(&receipt.reason) },
+            Cell::Text(text::receipt_of(receipt.what).to_lowercase()),
             Cell::State(state(receipt.state())),
             Cell::Time(When::new(receipt.asked_at, now)),
             Cell::Number(receipt.points.len() as u64),
@@ -124,6 +129,9 @@ pub fn receipts_page(frame: Frame, address: Address, receipts: &[Receipt], end: 
     };
     ListPage::new(frame, parts, rows, end)
 }
+
+/// What was dropped at one place that a proof names.
+const DROPPED: usize = 40;
 
 /// A line of a proof.
 struct Line {
@@ -170,6 +178,8 @@ impl StoppedPage {
 #[template(path = "proof.html")]
 pub struct Proof {
     kind: String,
+    stopped: &'static str,
+    dropped: Vec<String>,
     what: Named,
     state: State,
     reason: String,
@@ -196,6 +206,12 @@ impl Proof {
         let micros = receipt.in_force_at.since(receipt.asked_at).as_micros();
         Self {
             kind: text::plain(kind),
+            stopped: text::receipt_of(receipt.what),
+            dropped: receipt
+                .narrowed
+                .iter()
+                .flat_map(|narrowed| narrowed.dropped.iter().take(DROPPED).cloned())
+                .collect(),
             state: state(view.state),
             reason: text::reason(&receipt.reason),
             by: match &receipt.requested_by {
@@ -243,7 +259,7 @@ impl Proof {
     }
 
     fn title(&self) -> String {
-        format!("{}: {}", text::REVOCATION, self.what.name)
+        format!("{}: {}", self.stopped, self.what.name)
     }
 
     /// Its own page.

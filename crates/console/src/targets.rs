@@ -1,5 +1,6 @@
 //! Targets and the accounts that were found there: where each is, whose it is, what was done to it and what shows that.
 
+use tenure_api::overview::RefusalTimes;
 use tenure_api::targets::TargetView;
 use tenure_api::views::{Names, Page, Revised};
 use tenure_core::base::time::Timestamp;
@@ -15,8 +16,8 @@ use crate::list::{Cell, Choice, Column, ListPage, Table};
 use crate::records::Named;
 use crate::sheet::{Sheet, SheetPage};
 use crate::state::{Shape, State};
-use crate::text;
 use crate::when::{self, When};
+use crate::{plot, text};
 
 /// The list of targets.
 pub fn targets(frame: Frame, address: Address, page: Page<Revised<TargetView>>, names: &Names) -> ListPage {
@@ -59,7 +60,13 @@ pub fn targets(frame: Frame, address: Address, page: Page<Revised<TargetView>>, 
 }
 
 /// The page of a target.
-pub fn target(frame: Frame, view: &Revised<TargetView>, accounts: &Page<Revised<Account>>, names: &Names) -> SheetPage {
+pub fn target(
+    frame: Frame,
+    view: &Revised<TargetView>,
+    accounts: &Page<Revised<Account>>,
+    times: Option<RefusalTimes>,
+    names: &Names,
+) -> SheetPage {
     let (now, target) = (frame.now, &view.record);
     let mut sheet = Sheet { state: Some(standing(target)), ..Sheet::default() };
     sheet.back = Some((Address::new("/targets"), text::TARGETS.to_owned()));
@@ -82,12 +89,24 @@ pub fn target(frame: Frame, view: &Revised<TargetView>, accounts: &Page<Revised<
     if let Some(trouble) = &target.trouble {
         sheet.fact(text::TROUBLE, [Cell::Text(trouble.why.clone()), Cell::Time(When::new(trouble.since, now))]);
     }
+    if let Some(gone) = &target.gone {
+        let said = |by| Cell::Named(Named::of(by, names));
+        let said_too = gone.confirmed_by.map_or(Cell::Text(text::ONE_SAYS_SO.to_owned()), said);
+        let why = [&gone.reason, &gone.evidence].map(|text| Cell::Text(text.clone()));
+        let when = Cell::Time(When::new(gone.confirmed_at.unwrap_or(gone.at), now));
+        sheet.fact(text::GONE_FOR_GOOD, why.into_iter().chain([said(gone.by), said_too, when]));
+    }
     if let Some(scan) = &target.scanned {
         sheet.fact(text::LOOKED_THROUGH, [Cell::Time(When::new(scan.ended_at, now))]);
         sheet.fact(text::SEEN_THERE, [Cell::Text(text::seen_there(scan.seen, scan.fresh))]);
         sheet.fact(text::NOT_SEEN, scan.unseen.iter().cloned().map(Cell::Text));
     }
     sheet.fact(text::CLAIMED_WITHIN, [Cell::Text(when::span(target.claim_within))]);
+    let here = |times: RefusalTimes| {
+        let by_target = times.by_target.into_iter().filter(|one| one.target == target.id).collect();
+        plot::at_targets(&RefusalTimes { by_target, ..times })
+    };
+    sheet.tables.extend(times.and_then(here));
     if !accounts.items.is_empty() {
         let rows = accounts.items.iter().map(|account| account_row(&account.record, names, now)).collect();
         sheet.tables.push(Table::new(text::ACCOUNTS, &ACCOUNT_COLUMNS.map(|column| column.name()), rows));
@@ -175,6 +194,15 @@ pub fn account(frame: Frame, view: &Revised<Account>, names: &Names) -> SheetPag
         let at = at.map(|at| Cell::Time(When::new(at, now)));
         sheet.fact(text::WHAT_SHOWS_IT, [Cell::State(state), Cell::Text(said)].into_iter().chain(at));
     }
+    if let Some(narrowing) = &account.narrowing {
+        let (state, said, at) = outcome(&narrowing.outcome);
+        let at = at.map(|at| Cell::Time(When::new(at, now)));
+        sheet.fact(text::NARROWED, [Cell::State(state), Cell::Text(said)].into_iter().chain(at));
+        sheet.fact(text::DROPPED, narrowing.dropped.iter().take(GRANTS).cloned().map(Cell::Text));
+    }
+    if account.stray {
+        sheet.fact(text::STRAY, [Cell::Text(text::YES.to_owned())]);
+    }
     SheetPage { frame: Frame { title: seen.name.clone(), ..frame }, sheet }
 }
 
@@ -182,6 +210,9 @@ pub fn account(frame: Frame, view: &Revised<Account>, names: &Names) -> SheetPag
 const GRANTS: usize = 40;
 
 fn standing(target: &TargetView) -> State {
+    if target.gone.as_ref().is_some_and(|gone| gone.confirmed_by.is_some()) {
+        return State::new(Shape::Over, text::GONE);
+    }
     match (target.state, &target.trouble, &target.login) {
         (TrustState::Proposed, _, _) => State::new(Shape::Wait, text::WAITS_FOR_A_SECOND),
         (TrustState::Removed, _, _) => State::new(Shape::Over, "removed"),
@@ -193,7 +224,8 @@ fn standing(target: &TargetView) -> State {
 
 /// What was done to an account, or is being done.
 fn done(account: &Account) -> State {
-    if let Some(intent) = account.open() {
+    let word = |outcome: &AccountOutcome| matches!(outcome, AccountOutcome::AttestedGone { .. });
+    if let Some(intent) = account.intent.as_ref().filter(|intent| account.open().is_some() || word(&intent.outcome)) {
         return outcome(&intent.outcome).0;
     }
     match account.state {
@@ -222,6 +254,12 @@ pub(crate) fn outcome(outcome: &AccountOutcome) -> (State, String, Option<Timest
         AccountOutcome::Refused { at, words, sessions_ended, sessions_left, .. } => {
             let said = text::refused_there(words, *sessions_ended, *sessions_left);
             (State::new(Shape::Warn, text::REFUSED), said, Some(*at))
+        }
+        AccountOutcome::NarrowedReadBack { at, words } => {
+            (State::new(Shape::Warn, text::NARROWED_READ_BACK), words.clone(), Some(*at))
+        }
+        AccountOutcome::AttestedGone { at, .. } => {
+            (State::new(Shape::Warn, text::ATTESTED_GONE), text::BY_TWO_PEOPLE.to_owned(), Some(*at))
         }
         AccountOutcome::Unreachable { at, why } => {
             (State::new(Shape::Bad, text::CANT_BE_ASKED), why.clone(), Some(*at))

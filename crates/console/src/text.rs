@@ -1,7 +1,7 @@
 //! The English of whatever isn't a sentence of one template: titles, labels, and words for the values of records.
 
 use tenure_api::pages::is_id;
-use tenure_core::credential::receipt::ReceiptState;
+use tenure_core::credential::receipt::{ReceiptOf, ReceiptState};
 use tenure_core::request::RequestState;
 
 /// The home page.
@@ -263,7 +263,16 @@ words! {
     SINCE = "found";
     LOOK = "Look";
     A_CREDENTIAL = "a credential";
-    REVOCATION = "Stopped";
+    GONE_FOR_GOOD = "Said to be gone for good";
+    GONE = "gone, by the word of two people";
+    ONE_SAYS_SO = "one person says so; somebody else has to, before it counts";
+    ATTESTED_GONE = "not proven: its target is gone";
+    BY_TWO_PEOPLE = "two people say that its target is gone for good; nobody could ask it";
+    NARROWED_READ_BACK = "narrowed, as its catalogue says";
+    NARROWED = "Narrowed";
+    AT_TARGETS = "Time to stop, by target";
+    DROPPED = "May no more";
+    STRAY = "Bears Tenure's mark, and no record knew it";
     ASKED = "asked";
     NOT_ANSWERED = "It has not answered yet.";
     REFUSED = "refused";
@@ -875,6 +884,15 @@ pub fn ratio(identities: u64, people: u64) -> String {
     format!("{}.{} active identities to each active person ({people}).", tenths / 10, tenths % 10)
 }
 
+/// What a receipt is about, in its title.
+pub const fn receipt_of(what: ReceiptOf) -> &'static str {
+    match what {
+        ReceiptOf::Revocation => "Stopped",
+        ReceiptOf::Suspension => "Suspended",
+        ReceiptOf::Narrowing => "Narrowed",
+    }
+}
+
 /// Where a receipt stands.
 pub const fn receipt(state: ReceiptState) -> &'static str {
     match state {
@@ -884,6 +902,9 @@ pub const fn receipt(state: ReceiptState) -> &'static str {
         ReceiptState::Refused => "refused",
         ReceiptState::CannotRevoke => "accepted until it ends",
         ReceiptState::EndedReadBack => "ended, as its catalogue says",
+        ReceiptState::NarrowedReadBack => "narrowed, as its catalogue says",
+        ReceiptState::AttestedGone => "not proven: two people say a target is gone",
+        ReceiptState::Lifted => "taken back before it was proven",
         ReceiptState::Unreachable => "a target can't be asked",
         ReceiptState::Unproven => "unproven",
     }

@@ -120,7 +120,7 @@ impl World {
                 let open = matches!(
                     receipt.state(),
                     ReceiptState::Requested | ReceiptState::Unproven | ReceiptState::Unreachable
-                ) || receipt.signed.is_none();
+                ) || receipt.signed.is_none() && receipt.state() != ReceiptState::Lifted;
                 if open {
                     return Err(("converge", format!("{key} stays {:?}: {:?}", receipt.state(), receipt.points)));
                 }

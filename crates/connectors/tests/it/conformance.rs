@@ -324,7 +324,10 @@ impl<S: Site> Site for Wrong<'_, S> {
 /// comes of them.
 pub async fn hostile_names(site: &impl Site, names: &[&str]) {
     let end = reach(site.endpoint(), site.login(Mode::End), Mode::End);
-    for name in names {
+    // What every dialect has to take or to refuse, beside its own.
+    let huge = "x".repeat(4_096);
+    let everywhere = ["a\\b\\", "a\"b\"", "a'b''", "a`b", "\\'; --", "\u{202e}dab", "a\u{301}", "%s$1{}", &huge];
+    for name in names.iter().chain(&everywhere) {
         let word = "it's \\a \"Secret\"; -- $1 %s ü";
         match make(site, name, word, &[]).await {
             Ok(made) => {

@@ -1,5 +1,7 @@
 //! PostgreSQL.
 
+use std::time::Duration;
+
 use tenure_connectors::Builtin;
 use tenure_core::base::time::Timestamp;
 use tenure_core::store::secret::Secret;
@@ -312,6 +314,64 @@ async fn what_a_role_owns_goes_to_the_heir_or_keeps_the_role() {
     site.endpoint.options.insert("heir".to_owned(), "nobody_of_that_name".to_owned());
     let end = reach(&site.endpoint, site.login(Mode::End), Mode::End);
     assert_eq!(site.connector().whoami(&end).await.unwrap().len(), 1);
+}
+
+/// What a role owns where the connector's login isn't at home keeps it, too.
+#[tokio::test]
+async fn what_a_role_owns_in_another_database_keeps_the_role_and_no_login() {
+    let site = Postgres::start().await;
+    let (name, other) = (fresh("tenure_far_"), fresh("far_"));
+    let key = site.make(&name, &[]).await;
+    let root = administrator(KIND);
+    let far = connect("postgres", &root).await.unwrap();
+    far.batch_execute(&format!("CREATE DATABASE {other}")).await.unwrap();
+    far.batch_execute(&format!("GRANT {name} TO postgres")).await.unwrap();
+    let far = connect(&other, &root).await.unwrap();
+    far.batch_execute(&format!("CREATE TABLE theirs (n int); ALTER TABLE theirs OWNER TO {name}")).await.unwrap();
+    let us = login(&name, "made-Secret");
+    let end = reach(&site.endpoint, site.login(Mode::End), Mode::End);
+    for _ in 0..2 {
+        let ended = site.connector().revoke(&end, &key).await.unwrap();
+        assert!(ended.words.contains("the role stays"), "{}", ended.words);
+        assert!(matches!(site.connector().probe(&site.endpoint, &us, PATIENCE).await, Ok(Probe::Refused { .. })));
+        assert!(!site.connector().read(&end, &key).await.unwrap().unwrap().enabled);
+    }
+    far.batch_execute("SELECT * FROM theirs").await.unwrap();
+}
+
+/// A server that has no room says nothing of the login.
+#[tokio::test]
+async fn a_full_server_is_no_refusal() {
+    let site = Postgres::start().await;
+    let name = fresh("tenure_full_");
+    site.make(&name, &[]).await;
+    site.run(&format!("ALTER ROLE {name} CONNECTION LIMIT 0")).await;
+    let probed = site.connector().probe(&site.endpoint, &login(&name, "made-Secret"), PATIENCE).await;
+    assert!(matches!(probed, Err(ConnectorError::Unreachable(_))), "{probed:?}");
+}
+
+/// A commit that waits for a standby which is gone hangs, and nobody else sees it (TARGETS.md): the connector's own
+/// don't wait.
+#[tokio::test]
+async fn a_standby_that_is_gone_holds_up_nothing_of_ours() {
+    let site = Postgres::start().await;
+    let name = fresh("tenure_standby_");
+    let key = site.make(&name, &[]).await;
+    let ours = site.login(Mode::End);
+    site.run(&format!("ALTER ROLE {} SET synchronous_commit = on", ours.name)).await;
+    // Somebody whose commits wait has to wait: so the standby is missed.
+    let waits = connect(&site.database, &administrator(KIND)).await.unwrap();
+    waits.batch_execute("SET synchronous_commit = on").await.unwrap();
+    let statement = format!("CREATE ROLE {}", fresh("waits_"));
+    let hung = tokio::time::timeout(Duration::from_secs(2), waits.batch_execute(&statement)).await;
+    assert!(hung.is_err(), "the server of these tests waits for a standby that is none");
+    site.run("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'").await;
+    let end = reach(&site.endpoint, ours, Mode::End);
+    let us = login(&name, "made-Secret");
+    site.connector().hold(&end, &key).await.unwrap();
+    assert!(matches!(site.connector().probe(&site.endpoint, &us, PATIENCE).await, Ok(Probe::Refused { .. })));
+    site.connector().revoke(&end, &key).await.unwrap();
+    assert_eq!(site.connector().read(&end, &key).await.unwrap(), None);
 }
 
 /// Whoever has done `SET ROLE` stays in that role when the membership is gone.

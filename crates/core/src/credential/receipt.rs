@@ -1,10 +1,11 @@
-//! Receipts: what a revocation asked, when it was in force, and what each enforcement point then did (R72, S-18).
+//! Receipts: what a revocation, a suspension or a narrowing asked, when it was in force, and what each enforcement point
+//! then did (R72, R103, S-18).
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::id::{AccountId, CredentialId, IdentityId, ReceiptId, ResourceId, TargetId};
+use crate::base::id::{AccountId, CredentialId, IdentityId, PersonId, ReceiptId, ResourceId, TargetId};
 use crate::base::time::{Span, Timestamp};
 use crate::identity::scope::Scope;
 use crate::inventory::resource::Verification;
@@ -20,6 +21,50 @@ pub enum Target {
     Credential(CredentialId),
     /// Everything that was issued in a scope until then.
     Scope(Scope),
+}
+
+/// What a receipt proves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReceiptOf {
+    /// A revocation: what was issued before is refused for ever.
+    #[default]
+    Revocation,
+    /// A suspension or a hold: nothing works until somebody takes it back.
+    Suspension,
+    /// A narrowing: what was dropped is refused beside what was kept.
+    Narrowing,
+}
+
+impl ReceiptOf {
+    /// The name in the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Revocation => "revocation",
+            Self::Suspension => "suspension",
+            Self::Narrowing => "narrowing",
+        }
+    }
+}
+
+/// Where an identity may do less than before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "type", content = "id")]
+pub enum NarrowedAt {
+    /// At a resource, whose enforcement points ask Tenure.
+    Resource(ResourceId),
+    /// At a target, by an account of the identity's there.
+    Account(AccountId),
+}
+
+/// What a narrowing took away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Narrowed {
+    /// Where.
+    pub at: NarrowedAt,
+    /// The actions, or the target's grants, that were dropped.
+    pub dropped: Vec<String>,
 }
 
 /// What is known of one resource's enforcement.
@@ -130,6 +175,22 @@ pub enum AccountOutcome {
         /// Open sessions that were left, where the target tells them.
         sessions_left: Option<u32>,
     },
+    /// It has fewer grants: the target's catalogue has none of those that were dropped.
+    NarrowedReadBack {
+        /// When the catalogue was read.
+        at: Timestamp,
+        /// What the target said of the act.
+        words: String,
+    },
+    /// Nobody can ask its target any more, and two people said that it is gone for good: no proof, and never called one.
+    AttestedGone {
+        /// When the second of them said so.
+        at: Timestamp,
+        /// Who said so first.
+        by: PersonId,
+        /// Who said so, too.
+        confirmed_by: PersonId,
+    },
     /// The target can't be asked; retried.
     Unreachable {
         /// The last try.
@@ -165,6 +226,8 @@ impl AccountOutcome {
             Self::EndedReadBack { .. } => "ended_read_back",
             Self::RefusedVerified { .. } => "refused_verified",
             Self::Refused { .. } => "refused",
+            Self::NarrowedReadBack { .. } => "narrowed_read_back",
+            Self::AttestedGone { .. } => "attested_gone",
             Self::Unreachable { .. } => "unreachable",
             Self::CannotRevoke { .. } => "cannot_revoke",
             Self::Unproven { .. } => "unproven",
@@ -178,7 +241,8 @@ impl AccountOutcome {
 
     /// Whether there is nothing left to do.
     pub const fn is_settled(&self) -> bool {
-        self.is_stopped() || matches!(self, Self::StandsAgain { .. })
+        self.is_stopped()
+            || matches!(self, Self::StandsAgain { .. } | Self::NarrowedReadBack { .. } | Self::AttestedGone { .. })
     }
 
     /// When it was found, if anything was.
@@ -189,6 +253,8 @@ impl AccountOutcome {
             | Self::EndedReadBack { at, .. }
             | Self::RefusedVerified { at, .. }
             | Self::Refused { at, .. }
+            | Self::NarrowedReadBack { at, .. }
+            | Self::AttestedGone { at, .. }
             | Self::Unreachable { at, .. }
             | Self::CannotRevoke { at, .. }
             | Self::Unproven { at, .. } => Some(*at),
@@ -237,6 +303,14 @@ pub struct AccountPoints {
     /// Those whose own secret the target refused, with none to compare with.
     #[serde(default)]
     pub refused: u32,
+    /// Those whose target is gone for good, by the word of two people.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attested_gone: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// Accounts that a receipt names.
@@ -245,8 +319,15 @@ pub const MAX_ACCOUNT_POINTS: usize = 200;
 impl AccountPoints {
     /// Those that are known to be stopped by the target's catalogue alone.
     pub const fn read_back(&self) -> u32 {
-        let otherwise =
-            [self.requested, self.unreachable, self.unproven, self.cannot_revoke, self.refused_verified, self.refused];
+        let otherwise = [
+            self.requested,
+            self.unreachable,
+            self.unproven,
+            self.cannot_revoke,
+            self.refused_verified,
+            self.refused,
+            self.attested_gone,
+        ];
         let (mut left, mut n) = (self.count, 0);
         while n < otherwise.len() {
             left = left.saturating_sub(otherwise[n]);
@@ -258,6 +339,7 @@ impl AccountPoints {
     /// One more account.
     pub fn add(&mut self, point: AccountPoint) {
         self.count = self.count.saturating_add(1);
+        let done = point.outcome.is_settled() && !matches!(point.outcome, AccountOutcome::StandsAgain { .. });
         let counted = match point.outcome {
             AccountOutcome::Requested | AccountOutcome::StandsAgain { .. } => Some(&mut self.requested),
             AccountOutcome::Unreachable { .. } => Some(&mut self.unreachable),
@@ -265,9 +347,10 @@ impl AccountPoints {
             AccountOutcome::CannotRevoke { .. } => Some(&mut self.cannot_revoke),
             AccountOutcome::RefusedVerified { .. } => Some(&mut self.refused_verified),
             AccountOutcome::Refused { .. } => Some(&mut self.refused),
-            AccountOutcome::EndedReadBack { .. } => None,
+            AccountOutcome::AttestedGone { .. } => Some(&mut self.attested_gone),
+            AccountOutcome::EndedReadBack { .. } | AccountOutcome::NarrowedReadBack { .. } => None,
         };
-        let done = point.outcome.is_stopped();
+        let done = counted.is_none() || point.outcome.is_stopped();
         if let Some(counted) = counted {
             *counted = counted.saturating_add(1);
         }
@@ -293,6 +376,12 @@ pub enum ReceiptState {
     Refused,
     /// Refused everywhere, and at a target known by its own catalogue alone: Tenure never held the secret there.
     EndedReadBack,
+    /// Refused everywhere but at a target that is gone for good, by the word of two people.
+    AttestedGone,
+    /// At a target that was narrowed, its own catalogue has none of what was dropped.
+    NarrowedReadBack,
+    /// The suspension, or the narrowing, was taken back before every point had answered: there is nothing left to prove.
+    Lifted,
     /// Somewhere a target can't be asked; retried.
     Unreachable,
     /// Somewhere accepted until its own end.
@@ -343,8 +432,17 @@ pub struct Left {
 pub struct Receipt {
     /// Its id.
     pub id: ReceiptId,
-    /// What was revoked.
+    /// What it proves.
+    #[serde(default)]
+    pub what: ReceiptOf,
+    /// What was revoked, suspended or narrowed.
     pub target: Target,
+    /// What a narrowing took away, place by place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub narrowed: Vec<Narrowed>,
+    /// When it was found that the suspension, or the narrowing, had been taken back before every point answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifted_at: Option<Timestamp>,
     /// Why.
     pub reason: String,
     /// Who asked.
@@ -378,12 +476,20 @@ pub struct Receipt {
 }
 
 impl Receipt {
+    /// What a narrowing took away at a resource.
+    pub fn dropped_at(&self, resource: ResourceId) -> &[String] {
+        let narrowed = self.narrowed.iter().find(|narrowed| narrowed.at == NarrowedAt::Resource(resource));
+        narrowed.map_or(&[], |narrowed| &narrowed.dropped)
+    }
+
     /// Where it stands, from what its points did.
     pub fn state(&self) -> ReceiptState {
         let any = |test: fn(&PointState) -> bool| self.points.iter().any(|point| test(&point.outcome));
         let accounts = self.accounts.as_ref();
         let some = |count: fn(&AccountPoints) -> u32| accounts.is_some_and(|accounts| count(accounts) > 0);
-        if self.position.is_none()
+        if self.lifted_at.is_some() {
+            ReceiptState::Lifted
+        } else if self.position.is_none()
             || self.progress.is_some()
             || any(|p| matches!(p, PointState::Requested))
             || some(|accounts| accounts.requested)
@@ -395,6 +501,10 @@ impl Receipt {
             ReceiptState::Unproven
         } else if any(|p| matches!(p, PointState::AcceptedUntil { .. })) || some(|accounts| accounts.cannot_revoke) {
             ReceiptState::CannotRevoke
+        } else if some(|accounts| accounts.attested_gone) {
+            ReceiptState::AttestedGone
+        } else if self.what == ReceiptOf::Narrowing && some(AccountPoints::read_back) {
+            ReceiptState::NarrowedReadBack
         } else if some(AccountPoints::read_back) {
             ReceiptState::EndedReadBack
         } else if any(|p| matches!(p, PointState::Refused { control: None, .. })) || some(|accounts| accounts.refused) {

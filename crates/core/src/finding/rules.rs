@@ -317,6 +317,32 @@ pub static ACCOUNT_REVIVED: Rule = Rule {
     action: "it is stopped again; find out who may change accounts at the target besides Tenure",
 };
 
+/// A login bears Tenure's mark, and no record knows it (S-1).
+pub static ACCOUNT_STRAY: Rule = Rule {
+    id: "account-stray",
+    title: "A login at a target bears Tenure's mark, and no record knows it",
+    severity: Severity::Critical,
+    frameworks: &["NHI1:2025", "CSF2.0:PR.AA-05", "CSF2.0:DE.CM-03"],
+    aliases: &[],
+    evidence: "the account, its target, and the mark",
+    blind_spots: "logins that the connector's own login can't see; logins whose mark somebody took away",
+    false_positives: "a login that somebody gave Tenure's mark by hand",
+    action: "it is held: find out what it is for, and claim or retire its identity; after a restore it was issued in what was lost",
+};
+
+/// A target answers that people said is gone.
+pub static TARGET_NOT_GONE: Rule = Rule {
+    id: "target-not-gone",
+    title: "A target answers that was said to be gone for good",
+    severity: Severity::Critical,
+    frameworks: &["NHI1:2025", "CSF2.0:PR.AA-05", "CSF2.0:GV.OV-03"],
+    aliases: &[],
+    evidence: "the target, and who said that it is gone",
+    blind_spots: "a target that moved: nobody looks for it elsewhere",
+    false_positives: "another system that was given its address and takes its connector's login",
+    action: "its accounts are ended there after all: look at them, and at why it was said to be gone",
+};
+
 /// More of a target's accounts are unclaimed than may be held without a word of security.
 pub static UNCLAIMED_OVER_CAP: Rule = Rule {
     id: "unclaimed-over-cap",
@@ -355,6 +381,8 @@ pub static ALL: &[&Rule] = &[
     &CHECKPOINTS_NOT_KEPT,
     &TARGET_UNREACHABLE,
     &ACCOUNT_REVIVED,
+    &ACCOUNT_STRAY,
+    &TARGET_NOT_GONE,
     &UNCLAIMED_OVER_CAP,
     &STATE_ALTERED,
 ];

@@ -38,6 +38,8 @@ event_kinds! {
     AccountActFailed = "account.act_failed" at Suspend does Notes;
     /// Something is about to be done to an account at its target.
     AccountActIntended = "account.act_intended" at Suspend does Notes;
+    /// What was to be done to an account ended by the word of two people that its target is gone: nothing proves it.
+    AccountAttestedGone = "account.attested_gone" at Revoke does Notes;
     /// An account at a target was ended for good.
     AccountEnded = "account.ended" at Revoke does Notes;
     /// An account was found at a target.
@@ -46,6 +48,10 @@ event_kinds! {
     AccountHeld = "account.held" at Suspend does Notes;
     /// The catalogue of a target has an account no more.
     AccountMissed = "account.missed" at Review does Notes;
+    /// An account at a target was narrowed: it has fewer grants there.
+    AccountNarrowed = "account.narrowed" at Revoke does Notes;
+    /// An account at a target is to have fewer grants there.
+    AccountNarrowingAsked = "account.narrowing_asked" at Revoke;
     /// An account that nobody answers for was proposed to somebody.
     AccountProposed = "account.proposed" at Transfer;
     /// An account at a target was let go again.
@@ -426,6 +432,14 @@ event_kinds! {
     StateVerified = "state.verified" at Review;
     /// A target system is confirmed: its connector works from then on.
     TargetActivated = "target.activated" at Administer;
+    /// A target answers that was said to be gone, and what ended by that word is asked of it again.
+    TargetAnswersAgain = "target.answers_again" at Review does Notes;
+    /// Somebody says that a target is gone for good.
+    TargetGoneAttested = "target.gone_attested" at Revoke does Notes;
+    /// Somebody else says so, too: what waits for its accounts ends with their word.
+    TargetGoneConfirmed = "target.gone_confirmed" at Revoke does Notes;
+    /// The word that a target is gone was taken back.
+    TargetGoneWithdrawn = "target.gone_withdrawn" at Revoke does Notes;
     /// The connector of a target was given its login.
     TargetLoginSet = "target.login_set" at Administer;
     /// A target was registered.

@@ -42,6 +42,8 @@ words!(AccountState);
 pub enum Because {
     /// Nobody claimed it in time.
     Unclaimed,
+    /// It bears Tenure's mark, and no record of this epoch knows it.
+    Stray,
     /// Its identity is suspended.
     Suspended,
     /// A scope of its identity is on hold.
@@ -59,6 +61,7 @@ impl Because {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unclaimed => "unclaimed",
+            Self::Stray => "stray",
             Self::Suspended => "suspended",
             Self::ScopeHeld => "scope_held",
             Self::Cut => "cut",
@@ -113,6 +116,29 @@ pub struct Intent {
     pub outcome: AccountOutcome,
 }
 
+/// That an account is to have fewer grants at its target, recorded before it is begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccountNarrowing {
+    /// The grants that it keeps, in the target's words.
+    pub keep: Vec<String>,
+    /// The grants that are dropped: of those that it had when this was asked.
+    pub dropped: Vec<String>,
+    /// Since when.
+    pub since: Timestamp,
+    /// How often it was tried.
+    pub tries: u32,
+    /// What it came to so far.
+    pub outcome: AccountOutcome,
+}
+
+impl AccountNarrowing {
+    /// The first of the dropped grants that an account has.
+    pub fn still(&self, seen: &SeenAccount) -> Option<&str> {
+        self.dropped.iter().find(|grant| seen.grants.contains(grant)).map(String::as_str)
+    }
+}
+
 /// To whom an account was proposed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -160,6 +186,13 @@ pub struct Account {
     /// What is being done to it, or was last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
+    /// The last narrowing of its grants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub narrowing: Option<AccountNarrowing>,
+    /// Whether it bears Tenure's mark, and no record knew it when it was found: after a restore, a login that was issued
+    /// in what was lost (S-1).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stray: bool,
 }
 
 impl Stored<Account> {
@@ -171,6 +204,9 @@ impl Stored<Account> {
             IdentityState::Retiring | IdentityState::Retired => return Wanted::Ended(Because::Retired),
             IdentityState::Closed => return Wanted::Held(Because::Closed),
             IdentityState::Suspended => return Wanted::Held(Because::Suspended),
+            IdentityState::Discovered | IdentityState::Draft | IdentityState::Pending if self.stray => {
+                return Wanted::Held(Because::Stray);
+            }
             IdentityState::Discovered | IdentityState::Draft | IdentityState::Pending if now >= self.claim_by => {
                 return Wanted::Held(Because::Unclaimed);
             }
@@ -205,6 +241,11 @@ impl Account {
     /// The text of [`Account::KEY`].
     pub fn place(target: TargetId, key: &str) -> String {
         format!("{target} {key}")
+    }
+
+    /// A narrowing that isn't known to be done.
+    pub fn open_narrowing(&self) -> Option<&AccountNarrowing> {
+        self.narrowing.as_ref().filter(|narrowing| !narrowing.outcome.is_settled() && self.state != AccountState::Ended)
     }
 
     /// What is being done to it at the target and isn't known to be done.

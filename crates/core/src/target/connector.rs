@@ -15,6 +15,8 @@ use crate::base::time::{Span, Timestamp};
 use crate::store::port::BoxFuture;
 use crate::store::secret::Secret;
 
+/// The mark of what Tenure made, among the marks of an account: whom it was made for.
+pub const MADE_FOR: &str = "tenure";
 /// The longest name of an account in bytes, and the longest key.
 pub const MAX_ACCOUNT_NAME: usize = 512;
 /// Grants of one account at a target that are told one by one; more are counted.

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::base::id::{IdentityId, PersonId, TargetId};
 use crate::base::state::{BadStep, InState};
 use crate::base::time::{Span, Timestamp};
+use crate::credential::receipt::AccountOutcome;
+use crate::store::epoch::Trust;
 use crate::store::row::{Record, RowKind};
 use crate::store::term::{Field, Terms, words};
 use crate::target::connector::{Endpoint, Mode, TargetKind};
@@ -92,6 +94,35 @@ impl Trouble {
     }
 }
 
+/// The word of people that a target is gone for good, and what shows it (S-8). It counts once somebody else has said so,
+/// too, and is no proof of anything.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GoneAttestation {
+    /// Why it is thought so.
+    pub reason: String,
+    /// What shows it: a ticket, a decommissioning record, an order number.
+    pub evidence: String,
+    /// Who said so first.
+    pub by: PersonId,
+    /// When.
+    pub at: Timestamp,
+    /// Who said so, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed_by: Option<PersonId>,
+    /// When they did: from then on it counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed_at: Option<Timestamp>,
+}
+
+impl GoneAttestation {
+    /// What it makes of an account's end, once two people have said so.
+    pub fn outcome(&self) -> Option<AccountOutcome> {
+        let (confirmed_by, at) = (self.confirmed_by?, self.confirmed_at?);
+        Some(AccountOutcome::AttestedGone { at, by: self.by, confirmed_by })
+    }
+}
+
 /// A target system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -133,6 +164,9 @@ pub struct TargetSystem {
     /// That it can't be asked, while it can't.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Trouble>,
+    /// That it is gone for good, by the word of people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone: Option<GoneAttestation>,
     /// Where the registration stands.
     pub state: InState<TrustState>,
     /// Who registered it.
@@ -173,6 +207,17 @@ impl TargetSystem {
     /// Whether anything is asked of it: it is trusted and has a login.
     pub fn is_asked(&self) -> bool {
         self.state == TrustState::Active && self.login.is_some()
+    }
+
+    /// Whether its accounts were looked through from the first to the last since the database was put back, if it ever
+    /// was: nothing is issued there before, as what was issued in what was lost may stand there unknown (S-1).
+    pub fn is_reconciled(&self, trust: Trust) -> bool {
+        trust.covers_time(self.scanned.as_ref().map(|scan| scan.begun_at))
+    }
+
+    /// Whether two people said that it is gone for good.
+    pub fn is_gone(&self) -> bool {
+        self.gone.as_ref().is_some_and(|gone| gone.confirmed_by.is_some())
     }
 
     /// With what a try to ask it came to.

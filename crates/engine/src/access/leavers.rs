@@ -3,9 +3,8 @@
 
 use tenure_core::base::id::{PersonId, TransferId};
 use tenure_core::base::time::Timestamp;
-use tenure_core::identity::scope::Scope;
 use tenure_core::identity::transfer::{Transfer, TransferState, TransferWindow};
-use tenure_core::identity::{Identity, IdentityState, Releaser, RevocationTrigger, SuspensionCause, SuspensionKind};
+use tenure_core::identity::{Identity, IdentityState, Releaser, SuspensionCause, SuspensionKind};
 use tenure_core::people::person::{Person, PersonState, Role};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
@@ -401,9 +400,7 @@ async fn lapsed_transfer(
         .fact("cause", SuspensionKind::TransferLapsed)
         .fact("reason", reason);
     changeset.event(event);
-    if next.charter.auto_revocation.contains(&RevocationTrigger::Suspension) {
-        revocation::cut_with_receipt(kernel, &mut changeset, Scope::Identity(next.id), reason, now).await?;
-    }
+    revocation::suspended_with_receipt(kernel, &mut changeset, &next, reason, now).await?;
     changeset.replace(identity, &next);
     Ok(changeset)
 }

@@ -21,6 +21,7 @@ use tenure_core::store::event::ControlPoint;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::RowKey;
 
+use crate::credentials::revocation;
 use crate::inventory::third_party;
 use crate::kernel::Kernel;
 use crate::kernel::authority::{self, enabling, inventory, owns, owns_identity};
@@ -69,7 +70,10 @@ pub async fn hold(kernel: &Kernel, caller: &Caller, ask: NewHold) -> Result<Hold
                 let event = held_event(kernel, scope, &ask.reason, now);
                 let mut changeset = Changeset::new(caller.author(), now, event);
                 match hold_in(kernel, &mut changeset, by, scope, &ask.reason, now).await? {
-                    Some(hold) => Ok((changeset, hold)),
+                    Some(hold) => {
+                        revocation::held_with_receipt(kernel, &mut changeset, scope.clone(), &ask.reason, now);
+                        Ok((changeset, hold))
+                    }
                     None => {
                         Err(OpError::because(Reason::IllegalTransition, "you hold the scope already: tenure hold list"))
                     }

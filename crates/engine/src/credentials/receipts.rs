@@ -2,6 +2,7 @@
 
 mod check;
 pub mod plan;
+mod stopped;
 
 use tenure_api::views::{Names, ReceiptView};
 use tenure_core::base::id::{IdentityId, ReceiptId};
@@ -97,6 +98,7 @@ fn receipt_changes(kernel: &Kernel, stored: &Stored<Receipt>, receipt: &Receipt,
     let event = kernel
         .event(now, EventKind::RevocationChecked)
         .subject(receipt.id)
+        .fact("what", receipt.what)
         .fact("state", receipt.state())
         .fact("position", receipt.position)
         .fact("points", receipt.points.len())

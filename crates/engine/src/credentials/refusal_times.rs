@@ -1,8 +1,12 @@
 //! How long revocations took until what was revoked was refused, as their receipts prove it.
 
-use tenure_api::overview::{RefusalTime, RefusalTimes, TimeBucket};
+use std::collections::BTreeMap;
+
+use tenure_api::overview::{RefusalTime, RefusalTimes, TargetTime, TimeBucket};
+use tenure_core::base::id::TargetId;
 use tenure_core::base::time::{Span, Timestamp};
-use tenure_core::credential::receipt::{PointState, Receipt, ReceiptState};
+use tenure_core::credential::receipt::{AccountOutcome, PointState, Receipt, ReceiptOf, ReceiptState};
+use tenure_core::target::system::TargetSystem;
 
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
@@ -14,6 +18,9 @@ use crate::kernel::{Kernel, authority};
 const LOOKED_AT: u16 = 1_000;
 /// How old the oldest of them may be.
 const SINCE: Span = Span::from_days(30);
+
+/// Targets that are told of.
+const TARGETS: usize = 100;
 
 /// The bounds of the buckets: about three to each power of ten, and what people reckon in.
 const BOUNDS: [Span; 12] = [
@@ -58,7 +65,11 @@ pub(crate) async fn looked_at(kernel: &Kernel, now: Timestamp) -> Result<Refusal
     let since = now.minus(SINCE);
     let all = found.readable();
     let receipts: Vec<&Receipt> = all.iter().map(|row| &*row.value).filter(|one| one.asked_at >= since).collect();
-    Ok(RefusalTimes { more: has_more && receipts.len() == all.len(), ..told(now, since, &receipts) })
+    let by_target = by_target(kernel, &receipts).await?;
+    let more = has_more && receipts.len() == all.len();
+    let revocations: Vec<&Receipt> =
+        receipts.into_iter().filter(|receipt| receipt.what == ReceiptOf::Revocation).collect();
+    Ok(RefusalTimes { more, by_target, ..told(now, since, &revocations) })
 }
 
 /// What receipts say of it.
@@ -81,8 +92,74 @@ fn told(now: Timestamp, since: Timestamp, receipts: &[&Receipt]) -> RefusalTimes
         more: false,
         by_proof: proofs.into_iter().filter_map(proved).collect(),
         nothing_to_refuse: count(|state| state == ReceiptState::NothingToRefuse),
-        open: count(|state| matches!(state, ReceiptState::Requested | ReceiptState::Unproven)),
+        open: count(|state| {
+            matches!(state, ReceiptState::Requested | ReceiptState::Unproven | ReceiptState::Unreachable)
+        }),
+        by_target: Vec::new(),
     }
+}
+
+/// What is known of the accounts at one target.
+#[derive(Default)]
+struct AtTarget {
+    times: Vec<Span>,
+    open: u32,
+    cannot_revoke: u32,
+    attested_gone: u32,
+}
+
+impl AtTarget {
+    fn note(&mut self, asked_at: Timestamp, outcome: &AccountOutcome) {
+        let counted = match outcome {
+            AccountOutcome::EndedReadBack { at, .. } | AccountOutcome::NarrowedReadBack { at, .. } => {
+                self.times.push(at.since(asked_at).max(Span::default()));
+                return;
+            }
+            AccountOutcome::CannotRevoke { .. } => &mut self.cannot_revoke,
+            AccountOutcome::AttestedGone { .. } => &mut self.attested_gone,
+            AccountOutcome::Requested
+            | AccountOutcome::StandsAgain { .. }
+            | AccountOutcome::Unreachable { .. }
+            | AccountOutcome::Unproven { .. } => &mut self.open,
+        };
+        *counted = counted.saturating_add(1);
+    }
+}
+
+/// How long it took at each target until its accounts were stopped there.
+async fn by_target(kernel: &Kernel, receipts: &[&Receipt]) -> Result<Vec<TargetTime>, OpError> {
+    let mut targets: BTreeMap<TargetId, AtTarget> = BTreeMap::new();
+    for receipt in receipts.iter().filter(|receipt| receipt.lifted_at.is_none()) {
+        for point in receipt.accounts.iter().flat_map(|accounts| &accounts.first) {
+            targets.entry(point.target).or_default().note(receipt.asked_at, &point.outcome);
+        }
+    }
+    let mut told = Vec::new();
+    for (id, mut there) in targets {
+        let Some(target) = kernel.one::<TargetSystem>(id).await? else { continue };
+        there.times.sort_unstable();
+        let within = |percent: usize| within(&there.times, percent).map(millis);
+        told.push(TargetTime {
+            target: id,
+            name: target.name.clone(),
+            kind: target.kind,
+            count: u32::try_from(there.times.len()).unwrap_or(u32::MAX),
+            p50_ms: within(50),
+            p90_ms: within(90),
+            p99_ms: within(99),
+            open: there.open,
+            cannot_revoke: there.cannot_revoke,
+            attested_gone: there.attested_gone,
+        });
+    }
+    told.sort_by_key(|one| std::cmp::Reverse((one.count, one.open)));
+    told.truncate(TARGETS);
+    Ok(told)
+}
+
+/// The smallest time within which that share of sorted times is.
+fn within(times: &[Span], percent: usize) -> Option<Span> {
+    times.get((times.len() * percent).div_ceil(100).saturating_sub(1)).copied()
 }
 
 /// From the call until the last point refused, or, of what can't be revoked somewhere, until it ends there by itself.
@@ -97,8 +174,7 @@ fn time_of(receipt: &Receipt) -> Option<Span> {
 
 /// How times of one proof are distributed, in their order; none of none.
 fn distribution(proof: ReceiptState, times: &[Span]) -> Option<RefusalTime> {
-    // The smallest time within which that share of them is.
-    let within = |percent: usize| times.get((times.len() * percent).div_ceil(100).saturating_sub(1)).copied();
+    let within = |percent: usize| within(times, percent);
     let mut before = 0;
     let mut bucket = |up_to: Option<Span>| {
         let upto = up_to.map_or(times.len(), |bound| times.partition_point(|time| *time <= bound));

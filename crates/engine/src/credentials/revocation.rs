@@ -5,9 +5,9 @@ use tenure_api::views::ReceiptView;
 use tenure_core::base::id::{CredentialId, IdentityId, ReceiptId};
 use tenure_core::base::time::Timestamp;
 use tenure_core::credential::Credential;
-use tenure_core::credential::receipt::{Receipt, Target};
-use tenure_core::identity::Identity;
+use tenure_core::credential::receipt::{Narrowed, Receipt, ReceiptOf, Target};
 use tenure_core::identity::scope::{Cut, Scope};
+use tenure_core::identity::{Identity, RevocationTrigger};
 use tenure_core::policy::Action;
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
@@ -167,7 +167,49 @@ pub(crate) async fn cut_with_receipt(
     Ok(ask_receipt(kernel, changeset, Target::Scope(scope), previous, reason, now))
 }
 
-/// Adds an open receipt and the work that fills it.
+/// Adds what proves that a suspension is in force everywhere: of what is cut by it, the cut and its receipt, else a
+/// receipt of its own (R103).
+pub(crate) async fn suspended_with_receipt(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    identity: &Identity,
+    reason: &str,
+    now: Timestamp,
+) -> Result<ReceiptId, OpError> {
+    let scope = Scope::Identity(identity.id);
+    if identity.charter.auto_revocation.contains(&RevocationTrigger::Suspension) {
+        return cut_with_receipt(kernel, changeset, scope, reason, now).await;
+    }
+    Ok(held_with_receipt(kernel, changeset, scope, reason, now))
+}
+
+/// Adds the request for the receipt of a hold on a scope, or of a suspension.
+pub(crate) fn held_with_receipt(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    scope: Scope,
+    reason: &str,
+    now: Timestamp,
+) -> ReceiptId {
+    let receipt = open_receipt(kernel, changeset, ReceiptOf::Suspension, Target::Scope(scope), reason, now);
+    asked(changeset, receipt, now)
+}
+
+/// Adds the request for the receipt of a narrowing: what was dropped has to be refused beside what was kept.
+pub(crate) fn narrowed_with_receipt(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    identity: IdentityId,
+    narrowed: Vec<Narrowed>,
+    reason: &str,
+    now: Timestamp,
+) -> ReceiptId {
+    let target = Target::Scope(Scope::Identity(identity));
+    let receipt = open_receipt(kernel, changeset, ReceiptOf::Narrowing, target, reason, now);
+    asked(changeset, Receipt { narrowed, ..receipt }, now)
+}
+
+/// Adds an open receipt of a revocation and the work that fills it.
 fn ask_receipt(
     kernel: &Kernel,
     changeset: &mut Changeset,
@@ -176,7 +218,28 @@ fn ask_receipt(
     reason: &str,
     now: Timestamp,
 ) -> ReceiptId {
-    let receipt = Receipt {
+    let receipt = open_receipt(kernel, changeset, ReceiptOf::Revocation, target, reason, now);
+    asked(changeset, Receipt { previous, ..receipt }, now)
+}
+
+fn asked(changeset: &mut Changeset, receipt: Receipt, now: Timestamp) -> ReceiptId {
+    changeset.insert(&receipt);
+    changeset.due.push(DueChange::Set(DueKind::Receipt, receipt.id.to_string(), now));
+    receipt.id
+}
+
+fn open_receipt(
+    kernel: &Kernel,
+    changeset: &Changeset,
+    what: ReceiptOf,
+    target: Target,
+    reason: &str,
+    now: Timestamp,
+) -> Receipt {
+    Receipt {
+        what,
+        narrowed: Vec::new(),
+        lifted_at: None,
         accounts: None,
         id: ReceiptId::generate(now, kernel.entropy.as_ref()),
         target,
@@ -185,17 +248,14 @@ fn ask_receipt(
         asked_at: now,
         in_force_at: now,
         position: None,
-        previous,
+        previous: None,
         points: Vec::new(),
         progress: None,
         left: Vec::new(),
         returning: None,
         attempts: 0,
         signed: None,
-    };
-    changeset.insert(&receipt);
-    changeset.due.push(DueChange::Set(DueKind::Receipt, receipt.id.to_string(), now));
-    receipt.id
+    }
 }
 
 /// Revokes a credential at its client's own request (RFC 7009).

@@ -3,6 +3,7 @@
 use tenure_core::base::id::GrantId;
 use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::time::Timestamp;
+use tenure_core::credential::receipt::{Narrowed, NarrowedAt};
 use tenure_core::identity::grant::{Grant, GrantState};
 use tenure_core::identity::{CharterDraft, Coverage, Identity};
 use tenure_core::inventory::entitlement::{Entitlement, WILDCARD};
@@ -12,6 +13,7 @@ use tenure_core::store::due::DueKind;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 
+use crate::credentials::revocation;
 use crate::identities::{dormancy, grants};
 use crate::inventory::references;
 use crate::kernel::Kernel;
@@ -129,8 +131,31 @@ pub(crate) async fn rechartered(
         changeset.due.push(DueChange::Set(DueKind::Renewal, id, at));
     }
     dormancy::watch(changeset, &identity, now);
+    let narrowed = dropped(&stored.charter.scope, &identity.charter.scope);
+    if !narrowed.is_empty() {
+        let reason = "its charter was narrowed";
+        revocation::narrowed_with_receipt(kernel, changeset, identity.id, narrowed, reason, now);
+    }
     changeset.replace(stored, &identity);
     Ok(())
+}
+
+/// What one scope names and another one doesn't cover, resource by resource.
+fn dropped(before: &[Entitlement], after: &[Entitlement]) -> Vec<Narrowed> {
+    let mut narrowed: Vec<Narrowed> = Vec::new();
+    for entitlement in before {
+        let Ok(resource) = entitlement.resource.parse() else { continue };
+        let at = NarrowedAt::Resource(resource);
+        let gone = entitlement.actions.iter().filter(|action| !covers(after, action, &entitlement.resource));
+        for action in gone {
+            match narrowed.iter_mut().find(|narrowed| narrowed.at == at) {
+                Some(narrowed) if narrowed.dropped.contains(action) => {}
+                Some(narrowed) => narrowed.dropped.push(action.clone()),
+                None => narrowed.push(Narrowed { at, dropped: vec![action.clone()] }),
+            }
+        }
+    }
+    narrowed
 }
 
 /// Whether a scope covers an action on a resource, by name.

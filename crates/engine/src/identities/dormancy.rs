@@ -10,8 +10,7 @@ use tenure_core::base::id::{CloudAccountId, IdentityId, NeedId, PersonId, Vendor
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::finding::{Rule, rules};
-use tenure_core::identity::scope::Scope;
-use tenure_core::identity::{Identity, IdentityState, Releaser, RevocationTrigger, SuspensionCause, SuspensionKind};
+use tenure_core::identity::{Identity, IdentityState, Releaser, SuspensionCause, SuspensionKind};
 use tenure_core::inventory::third_party::{CloudAccount, Need, Standing, Vendor};
 use tenure_core::people::person::{Person, Role};
 use tenure_core::request::exception::ExceptionType;
@@ -198,9 +197,7 @@ pub(crate) async fn suspended_by_rule(
         identity.id, by.reason, by.rule.action, identity.id
     );
     changeset.event(notify(event, &owner, roles, "An identity is suspended", &text));
-    if identity.charter.auto_revocation.contains(&RevocationTrigger::Suspension) {
-        revocation::cut_with_receipt(kernel, changeset, Scope::Identity(identity.id), by.reason, now).await?;
-    }
+    revocation::suspended_with_receipt(kernel, changeset, &identity, by.reason, now).await?;
     finding::raise(kernel, changeset, by.rule, identity.id, by.detail, by.evidence, now).await?;
     let cause = SuspensionCause {
         kind: by.kind,

@@ -7,6 +7,7 @@ use tenure_core::base::id::{GrantId, IdentityId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::credential::gate;
+use tenure_core::credential::receipt::{Narrowed, NarrowedAt};
 use tenure_core::identity::grant::{Grant, GrantState};
 use tenure_core::identity::{Identity, RetirementCondition};
 use tenure_core::inventory::entitlement::Entitlement;
@@ -18,12 +19,15 @@ use tenure_core::store::event::ControlPoint;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 
+use crate::credentials::revocation;
+use crate::identities::charter;
 use crate::kernel::Kernel;
 use crate::kernel::authority::{self, inventory, owns, owns_identity};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::load::charter_of;
 use crate::kernel::operation::{Asked, check_reason};
+use crate::kernel::query::Query;
 
 /// Grants that an identity can hold at once.
 pub(crate) const MAX_GRANTS: usize = 64;
@@ -62,6 +66,10 @@ pub async fn revoke_grant(
                         .fact("reason", &reason);
                     let mut changeset = Changeset::new(caller.author(), now, event);
                     let grant = end_grant(&mut changeset, &stored, &identity, GrantState::Revoked);
+                    let narrowed = dropped_with(kernel, &stored, now).await?;
+                    if !narrowed.is_empty() {
+                        revocation::narrowed_with_receipt(kernel, &mut changeset, identity.id, narrowed, &reason, now);
+                    }
                     changeset.due.push(DueChange::Clear(DueKind::Grant, id.to_string()));
                     Ok((changeset, (grant, stored.revision + 1)))
                 })
@@ -92,6 +100,23 @@ pub async fn access(kernel: &Kernel, caller: &Caller, id: IdentityId) -> Result<
         live: stands && grant.is_live(now),
     });
     Ok(AccessReport { identity: id, access: access.collect(), names: Names::new() })
+}
+
+/// What is dropped with a grant: what no other grant that lives gives.
+async fn dropped_with(kernel: &Kernel, ended: &Stored<Grant>, now: Timestamp) -> Result<Vec<Narrowed>, OpError> {
+    let Ok(resource) = ended.entitlement.resource.parse() else { return Ok(Vec::new()) };
+    let mut dropped = ended.entitlement.actions.clone();
+    let mut grants = kernel.pages(Query::<Grant>::of([Grant::IDENTITY.of(ended.identity)]));
+    while let Some(found) = grants.next().await? {
+        for other in found.whole()?.iter().filter(|other| other.id != ended.id && other.is_live(now)) {
+            let scope = std::slice::from_ref(&other.entitlement);
+            dropped.retain(|action| !charter::covers(scope, action, &ended.entitlement.resource));
+        }
+    }
+    if dropped.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Narrowed { at: NarrowedAt::Resource(resource), dropped }])
 }
 
 /// The changes that end a grant and take it off its identity's list.

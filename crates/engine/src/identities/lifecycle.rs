@@ -12,8 +12,7 @@ use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
 use tenure_core::identity::scope::{Cut, Membership, Scope};
 use tenure_core::identity::{
-    Activation, BadTransition, Charter, Coverage, Identity, IdentityState, Releaser, RevocationTrigger,
-    SuspensionCause, SuspensionKind,
+    Activation, BadTransition, Charter, Coverage, Identity, IdentityState, Releaser, SuspensionCause, SuspensionKind,
 };
 use tenure_core::policy::Action;
 use tenure_core::request::{Matter, Request};
@@ -228,9 +227,7 @@ async fn suspended(
     let reason = cause.reason.clone();
     let identity = (*stored.value).clone().suspend(cause)?;
     let mut changeset = Changeset::new(author, now, event);
-    if identity.charter.auto_revocation.contains(&RevocationTrigger::Suspension) {
-        revocation::cut_with_receipt(kernel, &mut changeset, Scope::Identity(identity.id), &reason, now).await?;
-    }
+    revocation::suspended_with_receipt(kernel, &mut changeset, &identity, &reason, now).await?;
     Ok(Stepped { changeset, identity })
 }
 

@@ -14,6 +14,7 @@ use prometheus_client::registry::{Registry, Unit};
 use tenure_core::base::time::{Clock, Span};
 use tenure_core::store::event::ControlPoint;
 use tenure_core::store::port::Outcome;
+use tenure_core::target::connector::TargetKind;
 
 use crate::kernel::Kernel;
 use crate::kernel::notice::Undelivered;
@@ -111,12 +112,20 @@ struct NoticeLabels {
     outcome: &'static str,
 }
 
+/// At what sort of target, and how it was shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TargetLabels {
+    kind: &'static str,
+    outcome: &'static str,
+}
+
 /// How long the engine's work outside of itself takes.
 #[derive(Debug, Default)]
 pub(crate) struct Timings {
     commits: Family<CommitLabels, Durations>,
     pub(crate) seals: Durations,
     notices: Family<NoticeLabels, Durations>,
+    targets: Family<TargetLabels, Durations>,
 }
 
 impl Timings {
@@ -145,7 +154,18 @@ impl Timings {
         outcome
     }
 
+    /// Counts an account that was stopped, ended or narrowed at a target, from when that was meant until it was shown.
+    pub(crate) fn stopped_at_target(&self, kind: TargetKind, outcome: &'static str, took: Span) {
+        self.targets.get_or_create(&TargetLabels { kind: kind.as_str(), outcome }).observe(took);
+    }
+
     fn register(&self, registry: &mut Registry) {
+        registry.register_with_unit(
+            "tenure_target_stop_duration",
+            "From when an account was to be stopped, ended or narrowed until its target showed it, by kind and outcome",
+            Unit::Seconds,
+            self.targets.clone(),
+        );
         registry.register_with_unit(
             "tenure_commit_duration",
             "How long the store took over a commit, by its control point and its outcome",

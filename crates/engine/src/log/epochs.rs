@@ -5,10 +5,12 @@ use tenure_core::finding::exceptional::Access;
 use tenure_core::finding::rules;
 use tenure_core::inventory::environment::Environment;
 use tenure_core::people::person::Role;
-use tenure_core::store::changeset::Changeset;
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
 use tenure_core::store::epoch::{Contradiction, Epoch, PastLog};
 use tenure_core::store::event::Actor;
 use tenure_core::store::event_kind::EventKind;
+use tenure_core::target::system::TargetSystem;
 use tenure_core::trust::signing_key::KeyUse;
 
 use crate::kernel::deployment::Deployment;
@@ -107,6 +109,7 @@ pub async fn begin_epoch(kernel: &Kernel) -> Result<Begun, OpError> {
                     finding::no_longer(kernel, &mut changeset, &[&rules::LOG_CONTRADICTED], SUBJECT, "a new epoch has begun", now).await?;
                 }
                 let environments = new_environment_keys(kernel, &mut changeset, now).await?;
+                look_through_targets(kernel, &mut changeset, now).await?;
                 let about = About {
                     access: Access::EpochBegun,
                     with: number.to_string(),
@@ -131,6 +134,22 @@ pub async fn begin_epoch(kernel: &Kernel) -> Result<Begun, OpError> {
     epoch::trust(kernel).await?;
     seal::seal_now(kernel).await?;
     Ok(begun)
+}
+
+/// Every target is looked through anew: it has logins that were issued in what was lost, and lets in whom was stopped
+/// there since.
+async fn look_through_targets(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    now: tenure_core::base::time::Timestamp,
+) -> Result<(), OpError> {
+    let mut pages = kernel.pages::<TargetSystem>(Query::every());
+    while let Some(found) = pages.next().await? {
+        for target in found.whole()?.iter().filter(|target| target.is_asked()) {
+            changeset.due.push(DueChange::Set(DueKind::TargetScan, target.id.to_string(), now));
+        }
+    }
+    Ok(())
 }
 
 /// Each environment signs with a new key at once, and the old ones are published no more: what they signed is refused

@@ -106,7 +106,8 @@ pub fn wanted(row: &Arc<Row>, now: Timestamp) -> Result<Vec<Wanted>, BadRow> {
         RowKind::Target => one(DueKind::TargetScan, row.decode::<TargetSystem>()?.is_asked().then_some(Timestamp::MAX)),
         RowKind::Account => {
             let account = row.decode::<Account>()?;
-            one(DueKind::Account, account.open().map(|_| Timestamp::MAX))
+            let is_open = account.open().is_some() || account.open_narrowing().is_some();
+            one(DueKind::Account, is_open.then_some(Timestamp::MAX))
         }
         RowKind::Login => {
             // What is under way is tried again without end: any time will do.

@@ -3,6 +3,8 @@
 //! What is about to be done is in the log before it is begun, and done again where nobody knows whether it was. A
 //! target's "ok" ends nothing: its catalogue, read afterwards, does (S-18).
 
+use std::time::Duration;
+
 use tenure_core::base::id::{AccountId, CredentialId, IdentityId, TargetId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::credential::receipt::{AccountOutcome, Receipt, Target as Revoked};
@@ -14,18 +16,22 @@ use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
 use tenure_core::target::account::{self, Account, AccountState, Because, Intent, Wanted};
-use tenure_core::target::connector::{Connector, ConnectorError, Ending, Mode, Reach, SeenAccount, TargetLogin, words};
-use tenure_core::target::system::TargetSystem;
+use tenure_core::target::connector::{
+    Connector, ConnectorError, Ending, Mode, Reach, SeenAccount, TargetKind, TargetLogin, words,
+};
+use tenure_core::target::system::{GoneAttestation, TargetSystem};
 
-use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::finding;
 use crate::kernel::query::Query;
 use crate::kernel::work::{self, system};
-use crate::targets::systems;
+use crate::kernel::{Kernel, epoch};
+use crate::targets::{narrowing, systems};
 
 /// How long one call of a connector may take: well inside the lease of the deadline.
 pub(crate) const PATIENCE: Span = Span::from_secs(15);
+/// How long one call is waited for at most: longer than a connector waits by itself.
+const NO_LONGER: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(20) };
 /// The shortest and the longest time between two tries of an act.
 const BACKOFF: (Span, Span) = (Span::from_secs(2), Span::from_mins(60));
 
@@ -45,18 +51,27 @@ pub(crate) async fn work_account(kernel: &Kernel, claimed: &Claimed) -> Result<(
     let now = kernel.now();
     let to = turn.wanted.state();
     let noted = turn.account.open().is_some_and(|intent| intent.to == to);
-    if to == turn.account.state && turn.account.open().is_none() {
-        return match revived(kernel, claimed, &turn).await? {
-            true => Ok(()),
-            false => rest(kernel, claimed, &turn, now).await,
-        };
-    }
-    if !noted {
+    let at_rest = to == turn.account.state && turn.account.open().is_none();
+    if at_rest {
+        if revived(kernel, claimed, &turn).await? {
+            return Ok(());
+        }
+        if turn.account.open_narrowing().is_none() {
+            return rest(kernel, claimed, &turn, now).await;
+        }
+    } else if !noted {
         return intend(kernel, claimed, &turn, now).await;
     }
-    // A target that can't be asked has its own time: nobody waits for it in the place of others.
-    if let Some(again_at) = turn.target.trouble.as_ref().map(|trouble| trouble.again_at()).filter(|at| *at > now) {
+    // A target that can't be asked has its own time: nobody waits for it in the place of others. One that is gone isn't
+    // asked.
+    let busy = turn.target.trouble.as_ref().filter(|_| !turn.target.is_gone()).map(|trouble| trouble.again_at());
+    // Nothing is let go at a target before it was looked through in this epoch (S-1).
+    let early = to == AccountState::Standing && !at_rest && !turn.target.is_reconciled(epoch::trust(kernel).await?);
+    if let Some(again_at) = busy.or(early.then(|| now.plus(BACKOFF.0))).filter(|at| *at > now) {
         return kernel.settle(work::postponed(kernel, claimed, again_at, now)).await.map(drop);
+    }
+    if let (true, Some(narrowing)) = (at_rest, turn.account.open_narrowing()) {
+        return narrowing::work_narrowing(kernel, claimed, &turn.account, &turn.target, narrowing).await;
     }
     let acted = act(kernel, &turn).await?;
     write_down(kernel, claimed, &acted).await
@@ -86,11 +101,19 @@ async fn rest(kernel: &Kernel, claimed: &Claimed, turn: &Turn, now: Timestamp) -
 /// whether that is so.
 async fn revived(kernel: &Kernel, claimed: &Claimed, turn: &Turn) -> Result<bool, OpError> {
     let Turn { account, wanted, .. } = turn;
-    if *wanted == Wanted::Standing || !account.seen.enabled || account.absent_since.is_some() {
+    if account.absent_since.is_some() {
         return Ok(false);
     }
     let since = account.intent.as_ref().map(|intent| intent.since);
-    if since.is_none_or(|since| account.seen_at <= since) {
+    let works =
+        *wanted != Wanted::Standing && account.seen.enabled && since.is_some_and(|since| account.seen_at > since);
+    // What it was narrowed by was given back to it.
+    let widened = account
+        .narrowing
+        .as_ref()
+        .filter(|narrowing| narrowing.outcome.is_settled() && account.seen_at > narrowing.since)
+        .and_then(|narrowing| narrowing.still(&account.seen));
+    if !works && widened.is_none() {
         return Ok(false);
     }
     let now = kernel.now();
@@ -100,11 +123,15 @@ async fn revived(kernel: &Kernel, claimed: &Claimed, turn: &Turn) -> Result<bool
         .subject(account.identity)
         .subject(account.target)
         .fact("name", &account.seen.name)
-        .fact("was", account.state);
+        .fact("was", account.state)
+        .fact("widened", widened);
     let mut changeset = Changeset::new(system(), now, event);
     let mut evidence = serde_json::Map::new();
     evidence.insert("account".into(), account.seen.name.clone().into());
     evidence.insert("target".into(), turn.target.name.clone().into());
+    if let Some(grant) = widened {
+        evidence.insert("grant".into(), grant.into());
+    }
     finding::raise(
         kernel,
         &mut changeset,
@@ -115,7 +142,14 @@ async fn revived(kernel: &Kernel, claimed: &Claimed, turn: &Turn) -> Result<bool
         now,
     )
     .await?;
-    let again = Account { state: AccountState::Standing, intent: None, ..(*account.value).clone() };
+    let mut again = (*account.value).clone();
+    if works {
+        again.state = AccountState::Standing;
+        again.intent = None;
+    }
+    if let Some(narrowing) = again.narrowing.as_mut().filter(|_| widened.is_some()) {
+        narrowing.outcome = AccountOutcome::Requested;
+    }
     changeset.replace(account, &again);
     changeset.due.push(DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, now));
     kernel.settle(changeset).await?;
@@ -181,6 +215,7 @@ struct Acted {
     /// What the catalogue said afterwards: none if it wasn't read, `Some(None)` if the account is not in it.
     seen: Option<Option<SeenAccount>>,
     target: TargetId,
+    kind: TargetKind,
     /// Whether the target could be asked at all, and why not.
     unreachable: Option<String>,
 }
@@ -194,8 +229,15 @@ async fn act(kernel: &Kernel, turn: &Turn) -> Result<Acted, OpError> {
         outcome: AccountOutcome::Requested,
         seen: None,
         target: target.id,
+        kind: target.kind,
         unreachable: None,
     };
+    if let Some(outcome) =
+        target.gone.as_ref().and_then(GoneAttestation::outcome).filter(|_| to != AccountState::Standing)
+    {
+        acted.outcome = outcome;
+        return Ok(acted);
+    }
     let (connector, login) = match systems::reached(kernel, target).await? {
         Ok(reached) => reached,
         Err(why) => {
@@ -228,6 +270,15 @@ async fn act(kernel: &Kernel, turn: &Turn) -> Result<Acted, OpError> {
     Ok(acted)
 }
 
+/// What a connector answers. One that waits longer than it was let is not waited for: a target that takes a question and
+/// never answers takes nobody's time but its own.
+pub(super) async fn answered<T>(asked: impl Future<Output = Result<T, ConnectorError>>) -> Result<T, ConnectorError> {
+    match tokio::time::timeout(NO_LONGER, asked).await {
+        Ok(answer) => answer,
+        Err(_) => Err(ConnectorError::Unreachable("it did not answer in time".into())),
+    }
+}
+
 /// Does at the target what was noted, and reads it back.
 async fn done(
     kernel: &Kernel,
@@ -240,13 +291,13 @@ async fn done(
     let key = account.seen.key.as_str();
     let ending = match wanted.state() {
         AccountState::Standing => {
-            connector.release(&reach, key).await?;
+            answered(connector.release(&reach, key)).await?;
             None
         }
-        AccountState::Held => Some(connector.hold(&reach, key).await?),
-        AccountState::Ended => Some(connector.revoke(&reach, key).await?),
+        AccountState::Held => Some(answered(connector.hold(&reach, key)).await?),
+        AccountState::Ended => Some(answered(connector.revoke(&reach, key)).await?),
     };
-    let seen = connector.read(&reach, key).await?;
+    let seen = answered(connector.read(&reach, key)).await?;
     Ok((read_back(wanted.state(), ending, seen.as_ref(), kernel.now()), seen))
 }
 
@@ -260,7 +311,10 @@ fn read_back(to: AccountState, ending: Option<Ending>, seen: Option<&SeenAccount
         (AccountState::Held, _, Some(seen)) if seen.enabled => {
             unproven("the target stopped it, and its catalogue has it enabled")
         }
-        (AccountState::Ended, _, Some(_)) => unproven("the target ended it, and its catalogue still has it"),
+        // One that can't be taken out of the catalogue, since it owns what lives on, lets nobody in.
+        (AccountState::Ended, _, Some(seen)) if seen.enabled => {
+            unproven("the target ended it, and its catalogue has it enabled")
+        }
         (_, Some(ending), seen) => {
             let left = seen.and_then(|seen| seen.sessions).or(ending.sessions_left);
             match left {
@@ -288,12 +342,13 @@ async fn write_down(kernel: &Kernel, claimed: &Claimed, acted: &Acted) -> Result
             }
         }
         let settled = acted.outcome.is_settled();
-        let tries = intent.tries.saturating_add(1);
+        let (tries, intent_since) = (intent.tries.saturating_add(1), intent.since);
         if settled {
             changed.state = acted.to;
         }
         changed.intent = Some(Intent { tries, outcome: acted.outcome.clone(), ..intent });
         let kind = match (settled, acted.to) {
+            _ if matches!(acted.outcome, AccountOutcome::AttestedGone { .. }) => EventKind::AccountAttestedGone,
             (false, _) => EventKind::AccountActFailed,
             (true, AccountState::Standing) => EventKind::AccountReleased,
             (true, AccountState::Held) => EventKind::AccountHeld,
@@ -323,6 +378,10 @@ async fn write_down(kernel: &Kernel, claimed: &Claimed, acted: &Acted) -> Result
             DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, now.plus(backoff(tries)))
         });
         if kernel.settle(changeset).await?.is_some() {
+            if settled && acted.to != AccountState::Standing {
+                let took = now.since(intent_since);
+                kernel.timings.stopped_at_target(acted.kind, acted.outcome.as_str(), took);
+            }
             return Ok(());
         }
     }
@@ -368,7 +427,8 @@ pub(crate) async fn wake_receipts(
     let revoked = scopes.chain(login.map(Revoked::Credential)).map(|revoked| Receipt::TARGET.of(revoked));
     let mut receipts = kernel.pages(Query::every().any(revoked));
     while let Some(found) = receipts.next().await? {
-        for receipt in found.readable().iter().filter(|receipt| receipt.signed.is_none()) {
+        for receipt in found.readable().iter().filter(|receipt| receipt.signed.is_none() && receipt.lifted_at.is_none())
+        {
             changeset.due.push(DueChange::Set(DueKind::Receipt, receipt.id.to_string(), now));
         }
     }

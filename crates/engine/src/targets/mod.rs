@@ -9,7 +9,9 @@
 pub mod accounts;
 pub mod acting;
 pub mod enforcement;
+pub mod gone;
 pub(crate) mod logins;
+pub mod narrowing;
 pub(crate) mod proving;
 pub mod scanning;
 pub mod systems;

@@ -18,22 +18,24 @@ use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::{Position, Stored};
 use tenure_core::target::account::{Account, AccountState};
-use tenure_core::target::connector::{Connector, ConnectorError, Found, Reach, SeenAccount, words};
+use tenure_core::target::connector::{Connector, ConnectorError, Found, MADE_FOR, Reach, SeenAccount, words};
 use tenure_core::target::system::{MAX_UNSEEN, Scan, ScanProgress, TargetSystem};
 
-use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::finding;
 use crate::kernel::load::expect_optional;
 use crate::kernel::query::Query;
 use crate::kernel::work::{self, system};
-use crate::targets::acting::PATIENCE;
-use crate::targets::{logins, systems};
+use crate::kernel::{Kernel, epoch};
+use crate::targets::acting::{PATIENCE, answered};
+use crate::targets::{gone, logins, systems};
 
 /// Accounts that one commit writes.
 const BATCH: usize = 50;
 /// Accounts that a scan asks for one by one at its end, because it didn't see them.
 const MISSED: usize = 200;
+/// How often a target is looked through, at least, while an account is held there: what can be undone is watched (S-18).
+const WATCH_EVERY: Span = Span::from_mins(15);
 /// The longest name of an identity that was found, in characters.
 const MAX_NAME: usize = 100;
 
@@ -78,17 +80,22 @@ pub(crate) async fn work_scan(kernel: &Kernel, claimed: &Claimed) -> Result<(), 
     };
     let reach = Reach { endpoint: &target.endpoint, login: &login, mode: target.mode, patience: PATIENCE };
     let memory = kernel.memory.of::<SeenByScans>();
-    let (progress, after) = match &target.scanning {
+    // What was seen before the database was put back is looked at again (S-1).
+    let trust = epoch::trust(kernel).await?;
+    let (progress, after) = match target.scanning.as_ref().filter(|scan| trust.covers_time(Some(scan.begun_at))) {
         Some(progress) => (progress.clone(), progress.after.clone()),
         None => {
             memory.begin(id, now);
             (ScanProgress { after: None, begun_at: now, seen: 0, fresh: 0, unseen: Vec::new() }, None)
         }
     };
-    let found = match connector.discover(&reach, after.as_deref()).await {
+    let found = match answered(connector.discover(&reach, after.as_deref())).await {
         Ok(found) => found,
         Err(error) => return failed(kernel, claimed, id, &error.to_string()).await,
     };
+    if target.gone.is_some() {
+        gone::answers(kernel, id).await?;
+    }
     let progress = kept(kernel, &target, &found, progress).await?;
     if found.next.is_some() {
         return go_on(kernel, claimed, id, progress).await;
@@ -167,12 +174,15 @@ struct Discovery {
     cut: Option<Stored<Cut>>,
     /// The names that are given in the same commit.
     named: HashSet<String>,
+    /// Whether the target was looked through since the database was put back, if it ever was.
+    is_reconciled: bool,
 }
 
 impl Discovery {
     async fn of(kernel: &Kernel, target: &TargetSystem) -> Result<Self, OpError> {
         let snapshot = kernel.store.load(&[Scope::Environment(target.environment.clone()).cut_key()]).await?;
-        Ok(Self { head: snapshot.head, cut: snapshot.get::<Cut>(0)?, named: HashSet::new() })
+        let is_reconciled = target.is_reconciled(epoch::trust(kernel).await?);
+        Ok(Self { head: snapshot.head, cut: snapshot.get::<Cut>(0)?, named: HashSet::new(), is_reconciled })
     }
 
     /// Keeps an account that is new, with an identity that nobody answers for yet.
@@ -219,6 +229,8 @@ impl Discovery {
             registered_by: target.owner,
             created_at: now,
         };
+        // Nothing of Tenure's own can be in the making there yet: it was made in what was lost.
+        let stray = !self.is_reconciled && seen.marks.contains_key(MADE_FOR);
         let account = Account {
             id: account_id,
             target: target.id,
@@ -232,6 +244,8 @@ impl Discovery {
             proposed: None,
             state: AccountState::Standing,
             intent: None,
+            narrowing: None,
+            stray,
         };
         let event = kernel
             .event(now, EventKind::IdentityDiscovered)
@@ -249,7 +263,8 @@ impl Discovery {
             .fact("sort", seen.sort)
             .fact("enabled", seen.enabled)
             .fact("privileged", seen.privileged)
-            .fact("claim_by", account.claim_by);
+            .fact("claim_by", account.claim_by)
+            .fact("stray", stray);
         changeset.event(event);
         expect_optional(changeset, environment.cut_key(), self.cut.as_ref());
         changeset.once.push(Once { space: "identity_name", key: name, until: None });
@@ -259,7 +274,16 @@ impl Discovery {
             until: None,
         });
         changeset.insert(&identity).insert(&account);
-        changeset.due.push(DueChange::Set(DueKind::Account, account_id.to_string(), account.claim_by));
+        let due = if stray { now } else { account.claim_by };
+        changeset.due.push(DueChange::Set(DueKind::Account, account_id.to_string(), due));
+        if stray {
+            let mut evidence = serde_json::Map::new();
+            evidence.insert("account".into(), seen.name.clone().into());
+            evidence.insert("target".into(), target.name.clone().into());
+            evidence.insert("made_for".into(), seen.marks.get(MADE_FOR).cloned().into());
+            let detail = account_id.to_string();
+            finding::raise(kernel, changeset, &rules::ACCOUNT_STRAY, identity_id, &detail, evidence, now).await?;
+        }
         Ok(account_id)
     }
 
@@ -330,8 +354,10 @@ async fn note_seen(
         .fact("grants_gone", known.seen.grants.iter().filter(|grant| !seen.grants.contains(grant)).collect::<Vec<_>>());
     let changeset = on(changeset, event, now);
     changeset.replace(known, &account);
-    // What was stopped here and works again was let go by somebody else (S-18).
-    if seen.enabled && known.state != AccountState::Standing && known.open().is_none() {
+    // What was stopped here and works again was let go by somebody else (S-18), or what was dropped was given back.
+    let widened = known.narrowing.as_ref().is_some_and(|narrowing| narrowing.still(seen).is_some());
+    let works = seen.enabled && known.state != AccountState::Standing && known.open().is_none();
+    if works || widened {
         changeset.due.push(DueChange::Set(DueKind::Account, known.id.to_string(), now));
     }
     Ok(())
@@ -357,7 +383,7 @@ async fn look_for_missing(
                 continue;
             }
             asked += 1;
-            match connector.read(reach, &account.seen.key).await {
+            match answered(connector.read(reach, &account.seen.key)).await {
                 Ok(None) => missed(kernel, &account).await?,
                 Ok(Some(_)) | Err(ConnectorError::Rejected(_) | ConnectorError::Unable(_)) => {}
                 // It isn't known whether it is there: nothing is made of that.
@@ -397,6 +423,8 @@ async fn go_on(kernel: &Kernel, claimed: &Claimed, id: TargetId, progress: ScanP
 }
 
 async fn ended(kernel: &Kernel, claimed: &Claimed, id: TargetId, progress: ScanProgress) -> Result<(), OpError> {
+    let held = Query::<Account>::of([Account::TARGET.of(id), Account::STATE.of(AccountState::Held)]);
+    let is_watched = kernel.first(held).await?.is_some();
     changed(kernel, claimed, id, |target, now| {
         let ScanProgress { begun_at, seen, fresh, unseen, .. } = progress.clone();
         let event = kernel
@@ -407,7 +435,8 @@ async fn ended(kernel: &Kernel, claimed: &Claimed, id: TargetId, progress: ScanP
             .fact("unseen", &unseen)
             .fact("begun_at", begun_at);
         let scanned = Some(Scan { begun_at, ended_at: now, seen, fresh, unseen });
-        let next = begun_at.plus(target.scan_every).max(now);
+        let every = if is_watched { target.scan_every.min(WATCH_EVERY) } else { target.scan_every };
+        let next = begun_at.plus(every).max(now);
         (TargetSystem { scanning: None, scanned, ..target.asked(None, now) }, event, next)
     })
     .await
@@ -415,12 +444,17 @@ async fn ended(kernel: &Kernel, claimed: &Claimed, id: TargetId, progress: ScanP
 
 async fn failed(kernel: &Kernel, claimed: &Claimed, id: TargetId, why: &str) -> Result<(), OpError> {
     changed(kernel, claimed, id, |target, now| {
+        // Of one that is gone nobody expects an answer; it is tried now and then, since it may not be.
+        let is_gone = target.is_gone();
         let target = TargetSystem { scanning: None, ..target.asked(Some(&words(why)), now) };
         let event = kernel
             .event(now, EventKind::TargetUnreachable)
             .subject(id)
             .fact("why", target.trouble.as_ref().map(|trouble| &trouble.why));
-        let next = target.trouble.as_ref().map_or(now, tenure_core::target::system::Trouble::again_at);
+        let next = match is_gone {
+            true => now.plus(target.scan_every),
+            false => target.trouble.as_ref().map_or(now, tenure_core::target::system::Trouble::again_at),
+        };
         (target, event, next)
     })
     .await
@@ -439,11 +473,11 @@ async fn changed(
         let (target, event, next) = change((*stored.value).clone(), now);
         let was_in_trouble = stored.trouble.is_some();
         let mut changeset = Changeset::new(system(), now, event);
-        if target.trouble.is_some() {
+        if target.trouble.is_some() && !target.is_gone() {
             let mut evidence = serde_json::Map::new();
             evidence.insert("why".into(), target.trouble.as_ref().map(|trouble| trouble.why.clone()).into());
             finding::raise(kernel, &mut changeset, &rules::TARGET_UNREACHABLE, id, "", evidence, now).await?;
-        } else if was_in_trouble {
+        } else if was_in_trouble && target.trouble.is_none() {
             let subject = id.to_string();
             finding::no_longer(
                 kernel,

@@ -110,6 +110,7 @@ pub async fn create_target(kernel: &Kernel, caller: &Caller, ask: NewTarget) -> 
                         scanned: None,
                         uncapped_until: None,
                         trouble: None,
+                        gone: None,
                         state: InState::proposed(proposing.alone),
                         proposed_by,
                         confirmed_by: None,
@@ -408,7 +409,7 @@ pub(crate) async fn reached<'a>(
 }
 
 /// Has a target's accounts looked through as soon as somebody comes to it.
-fn look_through(changeset: &mut Changeset, target: &TargetSystem, now: Timestamp) {
+pub(super) fn look_through(changeset: &mut Changeset, target: &TargetSystem, now: Timestamp) {
     if target.is_asked() {
         changeset.due.push(DueChange::Set(DueKind::TargetScan, target.id.to_string(), now));
     }
@@ -480,7 +481,7 @@ fn shown(kernel: &Kernel, changed: Revised<TargetSystem>) -> Revised<TargetView>
     }
 }
 
-fn view_of(kernel: &Kernel, target: &TargetSystem) -> TargetView {
+pub(super) fn view_of(kernel: &Kernel, target: &TargetSystem) -> TargetView {
     let connector = kernel.connectors.of(target.kind);
     TargetView {
         id: target.id,
@@ -505,6 +506,7 @@ fn view_of(kernel: &Kernel, target: &TargetSystem) -> TargetView {
         scanning: target.scanning.clone(),
         scanned: target.scanned.clone(),
         trouble: target.trouble.clone(),
+        gone: target.gone.clone(),
         state: target.state.get(),
         proposed_by: target.proposed_by,
         confirmed_by: target.confirmed_by,

@@ -1,7 +1,10 @@
 //! Targets by the rows and by a target in memory that has faults; against real servers in the tests of the product.
 
+mod bad_input;
 mod fake;
+mod gone;
 mod logins;
+mod stopped;
 
 use std::sync::Arc;
 
@@ -112,6 +115,31 @@ async fn findings(world: &World, rule: &'static tenure_core::finding::Rule) -> V
 async fn receipt_of(world: &World, identity: IdentityId) -> Stored<Receipt> {
     let target = Revoked::Scope(Scope::Identity(identity));
     world.engine.first(Query::of([Receipt::TARGET.of(target)])).await.unwrap().expect("it has a receipt")
+}
+
+/// The identity of an account, as a claim and an approved request would have made it.
+async fn claimed_and_active(world: &World, name: &str) -> Stored<Identity> {
+    let engine = &world.engine;
+    let stored = identity_of(world, name).await;
+    let now = engine.now();
+    let owner = world.admin.person_id().unwrap();
+    let template = active(1, CharterDraft { owner: Some(owner), ..stored.charter.clone() }, owner, now);
+    let live = Identity {
+        state: IdentityState::Active,
+        charter: CharterDraft { expires_at: Some(now.plus(Span::from_days(30))), ..template.charter },
+        activation: template.activation,
+        ..(*stored.value).clone()
+    };
+    let mut changeset = Changeset::new(system(), now, engine.event(now, EventKind::PersonChanged));
+    changeset.replace(&stored, &live);
+    engine.settle(changeset).await.unwrap().unwrap();
+    identity_of(world, name).await
+}
+
+/// The receipts about an identity, the oldest first.
+async fn receipts_of(world: &World, identity: IdentityId) -> Vec<Stored<Receipt>> {
+    let target = Revoked::Scope(Scope::Identity(identity));
+    world.engine.find(Query::of([Receipt::TARGET.of(target)])).await.unwrap().whole().unwrap()
 }
 
 fn reason(error: OpError) -> Option<Reason> {
@@ -322,20 +350,7 @@ async fn r103_a_suspended_identitys_accounts_are_held_and_let_go_with_it() {
     let (world, fake, _) = with_target(Mode::End, &["app"]).await;
     work(&world).await;
     let engine = &world.engine;
-    let stored = identity_of(&world, "app").await;
-    // As an approved request would have made it.
-    let now = engine.now();
-    let owner = world.admin.person_id().unwrap();
-    let template = active(1, CharterDraft { owner: Some(owner), ..stored.charter.clone() }, owner, now);
-    let live = Identity {
-        state: IdentityState::Active,
-        charter: CharterDraft { expires_at: Some(now.plus(Span::from_days(30))), ..template.charter },
-        activation: template.activation,
-        ..(*stored.value).clone()
-    };
-    let mut changeset = Changeset::new(system(), now, engine.event(now, EventKind::PersonChanged));
-    changeset.replace(&stored, &live);
-    engine.settle(changeset).await.unwrap().unwrap();
+    let stored = claimed_and_active(&world, "app").await;
     pass(&world, Span::from_mins(1)).await;
     assert_eq!(fake.enabled("app"), Some(true));
     fake.set(Fault::KeepsSessions);

@@ -8,6 +8,7 @@ use tenure_console::frame::Place;
 use tenure_console::{targets, text};
 use tenure_core::target::account::Account;
 use tenure_core::target::system::TargetSystem;
+use tenure_engine::credentials::refusal_times;
 use tenure_engine::kernel::authority;
 use tenure_engine::kernel::query::ListAsk;
 use tenure_engine::targets::{accounts, systems};
@@ -48,8 +49,12 @@ async fn one(State(app): State<App>, reader: Reader, Path(which): Path<String>) 
     } else {
         Page::whole(Vec::new())
     };
+    let times = match authority::reads_all(kernel, caller, "receipt") {
+        true => Some(refusal_times::refusal_times(kernel, caller).await?),
+        false => None,
+    };
     let names = names_in(&app, caller, &(&view, &there)).await?;
-    Ok(page(StatusCode::OK, &targets::target(reader.frame("", Place::Targets), &view, &there, &names)))
+    Ok(page(StatusCode::OK, &targets::target(reader.frame("", Place::Targets), &view, &there, times, &names)))
 }
 
 async fn account_list(State(app): State<App>, asked: Asked<Account>) -> Shown {

@@ -2,13 +2,15 @@
 
 use axum::extract::State;
 use tenure_api::requests::Because;
-use tenure_api::targets::{Claim, NewTarget, Proposal, ProposedAccounts, TargetEdit, TargetLoginAsk, TargetView};
+use tenure_api::targets::{
+    Claim, GoneAsk, NarrowAccount, NewTarget, Proposal, ProposedAccounts, TargetEdit, TargetLoginAsk, TargetView,
+};
 use tenure_api::views::{IdentityView, Page, Revised};
 use tenure_core::base::id::AccountId;
 use tenure_core::identity::Identity;
 use tenure_core::target::account::Account;
 use tenure_core::target::system::TargetSystem;
-use tenure_engine::targets::{accounts, systems};
+use tenure_engine::targets::{accounts, gone, narrowing, systems};
 
 use crate::app::App;
 use crate::caller::named::meant;
@@ -34,9 +36,13 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
             "Lets more unclaimed accounts of a target be held today.",
             confirm_holds,
         )
+        .post("/v1/targets/{id}/attest-gone", "Says that a target is gone for good.", attest_gone)
+        .post("/v1/targets/{id}/confirm-gone", "Says, too, that a target is gone for good.", confirm_gone)
+        .post("/v1/targets/{id}/withdraw-gone", "Takes back that a target is gone.", withdraw_gone)
         .post("/v1/targets/{id}/propose", "Proposes accounts of a target to whoever may answer for them.", propose)
         .get("/v1/accounts", "Lists accounts at targets.", accounts)
         .get("/v1/accounts/{id}", "Shows an account at a target.", account)
+        .post("/v1/accounts/{id}/narrow", "Leaves an account some of its grants at its target.", narrow)
         .post("/v1/identities/{id}/claim", "Claims an identity that was found at a target.", claim)
 }
 
@@ -117,6 +123,43 @@ async fn confirm_holds(
     Path(target): Path<String>,
 ) -> Reply<Revised<TargetView>> {
     ok(systems::confirm_holds(&app.kernel, &caller, meant::<TargetSystem>(&app, &caller, &target).await?).await?)
+}
+
+async fn attest_gone(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(target): Path<String>,
+    Body(ask): Body<GoneAsk>,
+) -> Reply<Revised<TargetView>> {
+    let id = meant::<TargetSystem>(&app, &caller, &target).await?;
+    ok(gone::attest(&app.kernel, &caller, id, ask).await?)
+}
+
+async fn confirm_gone(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(target): Path<String>,
+) -> Reply<Revised<TargetView>> {
+    ok(gone::confirm(&app.kernel, &caller, meant::<TargetSystem>(&app, &caller, &target).await?).await?)
+}
+
+async fn withdraw_gone(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(target): Path<String>,
+    Body(because): Body<Because>,
+) -> Reply<Revised<TargetView>> {
+    let id = meant::<TargetSystem>(&app, &caller, &target).await?;
+    ok(gone::withdraw(&app.kernel, &caller, id, &because.reason).await?)
+}
+
+async fn narrow(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(id): Path<AccountId>,
+    Body(ask): Body<NarrowAccount>,
+) -> Reply<Revised<Account>> {
+    ok(narrowing::narrow(&app.kernel, &caller, id, ask).await?)
 }
 
 async fn propose(

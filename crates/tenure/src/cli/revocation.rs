@@ -23,6 +23,7 @@ use super::output::{Column, Paging};
 
 const RECEIPTS: &[Column] = &[
     ("ID", "/id"),
+    ("OF", "/what"),
     ("TARGET", "/target/target"),
     ("STATE", "/state"),
     ("IN FORCE", "/in_force_at"),
@@ -368,11 +369,12 @@ async fn scope(client: &Client, kind: ScopeKind, name: &str) -> anyhow::Result<S
     parse(&id).map_err(|error| Failure::usage(format!("{id}: {error}")).into())
 }
 
-/// Receipts: signed proofs of what a revocation did at each enforcement point.
+/// Receipts: signed proofs of what a revocation, a suspension or a narrowing did at each enforcement point and target.
 #[derive(Subcommand)]
 #[command(after_help = "\
 States: requested, refused_verified (refused, and a live credential passed the same check), refused, cannot_revoke (somewhere
-accepted until its own end), unproven (retried).
+accepted until its own end), unproven (retried), unreachable (retried), ended_read_back and narrowed_read_back (as a target's own
+catalogue says), attested_gone (not proven: two people say that a target is gone), lifted (taken back before it was proven).
 
 Examples:
   tenure receipt show rct_…

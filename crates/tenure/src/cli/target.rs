@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use tenure_api::requests::Because;
-use tenure_api::targets::{NewTarget, Proposal, TargetEdit, TargetLoginAsk};
+use tenure_api::targets::{GoneAsk, NarrowAccount, NewTarget, Proposal, TargetEdit, TargetLoginAsk};
 use tenure_connectors::Builtin;
 use tenure_core::base::id::{AccountId, IdentityId, PersonId, TargetId};
 use tenure_core::base::time::Span;
@@ -129,6 +129,31 @@ pub enum Target {
         /// Only say which ones.
         #[arg(long)]
         dry_run: bool,
+    },
+    /// Says that a target is gone for good, and what shows it. Once somebody else says so, too, whatever waits for its
+    /// accounts ends with that word: it is never called proven.
+    AttestGone {
+        /// The target's id or name.
+        id: TargetId,
+        /// Why it is thought so.
+        #[arg(long)]
+        reason: String,
+        /// What shows it: a ticket, a record of its end, an order number.
+        #[arg(long)]
+        evidence: String,
+    },
+    /// Says, too, that a target is gone for good: by somebody else than who said so first.
+    ConfirmGone {
+        /// The target's id or name.
+        id: TargetId,
+    },
+    /// Takes back that a target is gone: what was left to it is asked of it again.
+    WithdrawGone {
+        /// The target's id or name.
+        id: TargetId,
+        /// Why.
+        #[arg(long)]
+        reason: String,
     },
     /// Asks a target no more, for ever. What stands there goes on standing.
     Remove {
@@ -286,6 +311,16 @@ impl Target {
             }
             Self::Scan { id } => context.out.record(&client.scan_target(id).await?),
             Self::ConfirmHolds { id } => context.out.record(&client.confirm_target_holds(id).await?),
+            Self::AttestGone { id, reason, evidence } => {
+                let gone = client.attest_target_gone(id, &GoneAsk { reason, evidence }).await?;
+                let name = &gone.record.name;
+                eprintln!("hint: it counts once somebody else runs: tenure target confirm-gone {name}");
+                context.out.record(&gone)
+            }
+            Self::ConfirmGone { id } => context.out.record(&client.confirm_target_gone(id).await?),
+            Self::WithdrawGone { id, reason } => {
+                context.out.record(&client.withdraw_target_gone(id, &Because { reason }).await?)
+            }
             Self::Propose { id, name_prefix, to, reason, dry_run } => {
                 let ask = Proposal { name_prefix, owner: to, reason, dry_run };
                 context.out.record(&client.propose_accounts(id, &ask).await?)
@@ -332,7 +367,8 @@ impl Update {
 Examples:
   tenure account list --target orders-db
   tenure account list --proposed me@acme.example
-  tenure account show acc_…                        what its target says of it, and what was done to it there")]
+  tenure account show acc_…                        what its target says of it, and what was done to it there
+  tenure account narrow acc_… --keep 'SELECT ON TABLE public.orders' --reason 'it only reads'")]
 pub enum Account {
     /// Lists accounts.
     List {
@@ -356,6 +392,17 @@ pub enum Account {
         /// Its id.
         id: AccountId,
     },
+    /// Leaves an account these grants at its target, and no others; a receipt says what its catalogue shows then.
+    Narrow {
+        /// Its id.
+        id: AccountId,
+        /// A grant that it keeps, as `account show` tells it; may be given several times, and none keeps none.
+        #[arg(long)]
+        keep: Vec<String>,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
 }
 
 impl Account {
@@ -373,6 +420,12 @@ impl Account {
                 context.out.list(&paging, query, ACCOUNTS, async |query| client.accounts(&query).await).await
             }
             Self::Show { id } => context.out.record(&client.account(id).await?),
+            Self::Narrow { id, keep, reason } => {
+                let narrowed = client.narrow_account(id, &NarrowAccount { keep, reason }).await?;
+                let identity = narrowed.record.identity;
+                eprintln!("hint: what its target shows then: tenure receipt list --target identity/{identity}");
+                context.out.record(&narrowed)
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ mod kinds;
 mod receipts;
 mod templates;
 mod tiers;
+mod withdrawals;
 
 use serde_json::{Value, json};
 

@@ -1,6 +1,9 @@
 //! Targets as their users meet them: real servers, found, claimed, held and ended, with the target's own clients as
 //! witnesses. What a target that lies or is away does is tested in the engine, beside a target that has such faults.
 
+mod endings;
+mod sites;
+
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
@@ -212,7 +215,7 @@ on_one! {
         assert!(orders.refusal(&name).contains("password authentication failed"));
         assert_eq!(orders.admin(&format!("SELECT count(*) FROM pg_roles WHERE rolname = '{name}'")), "0");
         let receipts = world.get(&world.security, &format!("/v1/receipts?target=identity/{identity}")).await.expect(200);
-        let receipt = receipts.body["items"].as_array().unwrap().iter().find(|receipt| !receipt["accounts"].is_null()).unwrap();
+        let receipt = receipts.body["items"].as_array().unwrap().iter().find(|receipt| receipt["what"] == "revocation").unwrap();
         let path = format!("/v1/receipts/{}", receipt["id"].as_str().unwrap());
         let receipt = world.get(&world.security, &path).await.expect(200);
         assert_eq!(receipt.text("/state"), "ended_read_back");

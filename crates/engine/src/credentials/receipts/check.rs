@@ -12,18 +12,18 @@ use tenure_core::base::id::{AccountId, CredentialId, IdentityId, ResourceId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::credential::Credential;
 use tenure_core::credential::receipt::{
-    AccountOutcome, AccountPoint, Point, PointState, Progress, Receipt, Returning, Target,
+    AccountPoint, Narrowed, NarrowedAt, Point, PointState, Progress, Receipt, ReceiptOf, Returning, Target,
 };
 use tenure_core::identity::scope::Scope;
 use tenure_core::identity::{CredentialType, Identity, IdentityState, MAX_CREDENTIAL_TTL};
 use tenure_core::inventory::resource::{Resource, Verification};
 use tenure_core::store::row::{Position, Stored};
-use tenure_core::target::account::{Account, AccountState};
+use tenure_core::target::account::Account;
 use tenure_core::target::login::{Login, LoginPurpose};
 use tenure_log::Leaf;
 
 use crate::credentials::liveness;
-use crate::credentials::receipts::{plan, view};
+use crate::credentials::receipts::{plan, stopped, view};
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::kernel::query::{self, Query};
@@ -40,11 +40,16 @@ const ENFORCEMENT_POINTS: usize = 100;
 /// What the points of a signed receipt take at most, in bytes of JSON: beyond, their digest is signed in their place,
 /// since no verifier takes a receipt of any size.
 const SIGNED_POINTS: usize = 512 * 1024;
+/// The form of what is signed. The first said nothing of its form, nor what it was about: revocations alone had receipts.
+const SIGNED_FORM: u8 = 2;
 
 /// The receipt after the next batch; with each point checked and, if all have answered, signed, after the last one.
 pub(super) async fn step(kernel: &Kernel, stored: &Stored<Receipt>, now: Timestamp) -> Result<Receipt, OpError> {
     let mut receipt = (*stored.value).clone();
     let begun = receipt.progress.take();
+    if stopped::is_lifted(kernel, &receipt).await? {
+        return Ok(Receipt { lifted_at: Some(now), ..receipt });
+    }
     if begun.is_none() {
         count(&kernel.counters.receipts);
         receipt.position = Some(stored.created);
@@ -104,7 +109,7 @@ impl Check {
         if let Ok(charter) = identity.complete_charter() {
             self.longest_life = self.longest_life.max(charter.credential_ttl);
         }
-        for id in resources_of(kernel, &self.receipt.target, identity).await? {
+        for id in resources_of(kernel, &self.receipt, identity).await? {
             let point = match self.points.entry(id) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(place) => match kernel.one::<Resource>(id).await? {
@@ -114,7 +119,10 @@ impl Check {
             };
             if point.verification == Verification::Online
                 && point.outcome == PointState::Requested
-                && let Some(outcome) = answer(kernel, &self.receipt, id, identity, now).await?
+                && let Some(outcome) = match self.receipt.what {
+                    ReceiptOf::Narrowing => stopped::narrowed(kernel, &self.receipt, id, identity, now).await?,
+                    _ => answer(kernel, &self.receipt, id, identity, now).await?,
+                }
             {
                 point.outcome = outcome;
             }
@@ -146,11 +154,11 @@ impl Check {
         while let Some(found) = accounts.next().await? {
             for account in found.whole()? {
                 let wanted = account.wanted(&known.identity, known.scopes(), now).state();
-                if wanted == AccountState::Standing {
-                    continue;
-                }
-                let intent = account.intent.as_ref().filter(|intent| intent.to == wanted);
-                let outcome = intent.map_or(AccountOutcome::Requested, |intent| intent.outcome.clone());
+                let outcome = match self.receipt.what {
+                    ReceiptOf::Narrowing => stopped::narrowed_account(&self.receipt, &account),
+                    _ => stopped::stopped_account(&account, wanted),
+                };
+                let Some(outcome) = outcome else { continue };
                 self.receipt.accounts.get_or_insert_default().add(AccountPoint {
                     account: account.id,
                     login: None,
@@ -264,6 +272,7 @@ pub(super) async fn signed(kernel: &Kernel, receipt: &Receipt) -> Result<String,
     else {
         return Err(OpError::Internal("a receipt is no object".into()));
     };
+    statement.insert("form".into(), SIGNED_FORM.into());
     let points = serde_json::to_vec(&receipt.points).map_err(|e| OpError::Internal(e.to_string()))?;
     if points.len() > SIGNED_POINTS {
         statement.remove("points");
@@ -326,8 +335,15 @@ async fn next_batch(
 }
 
 /// The resources at which something that was issued to an identity and is revoked now would be used.
-async fn resources_of(kernel: &Kernel, target: &Target, identity: &Identity) -> Result<Vec<ResourceId>, OpError> {
-    if let Target::Credential(id) = target {
+async fn resources_of(kernel: &Kernel, receipt: &Receipt, identity: &Identity) -> Result<Vec<ResourceId>, OpError> {
+    if receipt.what == ReceiptOf::Narrowing {
+        let at = |narrowed: &Narrowed| match narrowed.at {
+            NarrowedAt::Resource(resource) => Some(resource),
+            NarrowedAt::Account(_) => None,
+        };
+        return Ok(receipt.narrowed.iter().filter_map(at).collect());
+    }
+    if let Target::Credential(id) = &receipt.target {
         // A login is refused by its target, and no enforcement point ever sees it.
         let credential =
             kernel.one::<Credential>(id).await?.filter(|credential| credential.kind != CredentialType::Login);
@@ -413,7 +429,7 @@ async fn answer(
 }
 
 /// A credential for the same resource that is alive and accepted now.
-async fn control(
+pub(super) async fn control(
     kernel: &Kernel,
     resource: ResourceId,
     refused: CredentialId,
@@ -439,7 +455,7 @@ async fn control(
 }
 
 /// A credential of an identity that has not ended and passes the test; those that can't have ended are looked at first.
-async fn find_credential(
+pub(super) async fn find_credential(
     kernel: &Kernel,
     identity: &Identity,
     now: Timestamp,

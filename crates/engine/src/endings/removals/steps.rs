@@ -110,6 +110,8 @@ pub(crate) async fn hold_removal(
                 let receipt =
                     revocation::cut_with_receipt(kernel, changeset, scope.clone(), &removal.reason, now).await?;
                 removal.receipts.push(receipt);
+            } else {
+                revocation::held_with_receipt(kernel, changeset, scope.clone(), &removal.reason, now);
             }
             hold_scope(kernel, changeset, &removal, scope, placed_by, now).await?;
         }
@@ -241,6 +243,8 @@ async fn hold_one(
         if removal.receipts.len() < RECEIPTS {
             removal.receipts.push(receipt);
         }
+    } else {
+        revocation::held_with_receipt(kernel, changeset, Scope::Identity(stored.id), &removal.reason, now);
     }
     let identity =
         if plan::is_full(stored) { (*stored.value).clone() } else { (*stored.value).clone().suspend(cause)? };

@@ -7,8 +7,8 @@ use tenure_core::base::time::Span;
 use tenure_core::store::port::BoxFuture;
 use tenure_core::store::secret::Secret;
 use tenure_core::target::connector::{
-    Ability, AccountSort, Connector, ConnectorError, Connectors, Ending, Endpoint, Found, Mode, NewAccount, Probe,
-    ProofWorth, Reach, SeenAccount, TargetKind, TargetLogin,
+    Ability, AccountSort, Connector, ConnectorError, Connectors, Ending, Endpoint, Found, MADE_FOR, Mode, NewAccount,
+    Probe, ProofWorth, Reach, SeenAccount, TargetKind, TargetLogin,
 };
 
 /// What is wrong with the target at the moment.
@@ -24,8 +24,14 @@ pub(super) enum Fault {
     Lies,
     /// It keeps one session open.
     KeepsSessions,
+    /// It can't take an account out of its catalogue, since it owns something: it lets it in no more.
+    Owns,
+    /// It has no room for one more connection, or doesn't trust ours: nothing is known of any account.
+    Full,
     /// It would not.
     Refuses,
+    /// It takes the question, and never answers.
+    Hangs,
 }
 
 #[derive(Debug, Default)]
@@ -52,11 +58,23 @@ impl Fake {
             last_used_at: None,
             sessions: Some(1),
             privileged: false,
-            grants: vec!["SELECT".into()],
+            grants: vec!["INSERT".into(), "SELECT".into()],
             more_grants: 0,
             marks: BTreeMap::new(),
         };
         self.accounts.lock().insert(name.into(), account);
+    }
+
+    /// A login that Tenure made, by its mark.
+    pub(super) fn add_marked(&self, name: &str, made_for: &str) {
+        self.add(name);
+        if let Some(account) = self.accounts.lock().get_mut(name) {
+            account.marks.insert(MADE_FOR.into(), made_for.into());
+        }
+    }
+
+    pub(super) fn grants(&self, name: &str) -> Vec<String> {
+        self.accounts.lock().get(name).map(|account| account.grants.clone()).unwrap_or_default()
     }
 
     pub(super) fn set(&self, fault: Fault) {
@@ -67,10 +85,18 @@ impl Fake {
         self.accounts.lock().get(name).map(|account| account.enabled)
     }
 
+    /// Comes back, unless the target hangs.
+    async fn answers(&self) {
+        if *self.fault.lock() == Fault::Hangs {
+            std::future::pending::<()>().await;
+        }
+    }
+
     fn reached(&self, what: &str, key: &str) -> Result<Fault, ConnectorError> {
         self.asked.lock().push(format!("{what} {key}"));
         match *self.fault.lock() {
             Fault::Away => Err(ConnectorError::Unreachable("nobody answers".into())),
+            Fault::Full => Err(ConnectorError::Unauthorized("too many connections for role \"tenure\"".into())),
             Fault::Refuses if what != "read" && what != "discover" => {
                 Err(ConnectorError::Rejected("it owns the ledger".into()))
             }
@@ -102,7 +128,7 @@ impl Connector for Fake {
         TargetKind::Postgresql
     }
     fn abilities(&self) -> &'static [Ability] {
-        &[Ability::Discover, Ability::Hold, Ability::Revoke]
+        &[Ability::Discover, Ability::Hold, Ability::Narrow, Ability::Revoke]
     }
     fn proof(&self) -> ProofWorth {
         ProofWorth::ReadBack
@@ -125,6 +151,7 @@ impl Connector for Fake {
         after: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Found, ConnectorError>> {
         Box::pin(async move {
+            self.answers().await;
             self.reached("discover", after.unwrap_or_default())?;
             let hidden = self.hidden.lock().clone();
             let accounts = self.accounts.lock();
@@ -163,6 +190,7 @@ impl Connector for Fake {
     }
     fn hold<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
         Box::pin(async move {
+            self.answers().await;
             let keeps = *self.fault.lock() == Fault::KeepsSessions;
             self.act(reach, "hold", key, |accounts| {
                 if let Some(account) = accounts.get_mut(key) {
@@ -184,16 +212,29 @@ impl Connector for Fake {
     }
     fn narrow<'a>(
         &'a self,
-        _reach: &'a Reach<'a>,
-        _key: &'a str,
-        _keep: &'a [String],
+        reach: &'a Reach<'a>,
+        key: &'a str,
+        keep: &'a [String],
     ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        Box::pin(async { Err(ConnectorError::Unable("it narrows none".into())) })
+        Box::pin(async move {
+            self.act(reach, "narrow", key, |accounts| {
+                if let Some(account) = accounts.get_mut(key) {
+                    account.grants.retain(|grant| keep.contains(grant));
+                }
+            })
+        })
     }
     fn revoke<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
         Box::pin(async move {
-            self.act(reach, "revoke", key, |accounts| {
-                accounts.remove(key);
+            let owns = *self.fault.lock() == Fault::Owns;
+            self.act(reach, "revoke", key, |accounts| match accounts.get_mut(key).filter(|_| owns) {
+                Some(account) => {
+                    account.enabled = false;
+                    account.sessions = Some(0);
+                }
+                None => {
+                    accounts.remove(key);
+                }
             })
         })
     }

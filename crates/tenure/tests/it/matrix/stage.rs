@@ -476,7 +476,7 @@ impl Stage {
         let name = format!("matrix_{}", crate::world::random().to_lowercase().replace(['-', '_'], "0"));
         let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
         tokio::spawn(connection);
-        client.batch_execute(&format!("CREATE ROLE {name} LOGIN")).await.unwrap();
+        client.batch_execute(&format!("CREATE ROLE {name} LOGIN CREATEDB")).await.unwrap();
         let body = json!({
             "name": self.new_name(),
             "kind": "postgresql",
@@ -724,6 +724,12 @@ impl<'a> Cell<'a> {
             "proposed target" => stage.proposed_target().await,
             "target" => stage.confirmed_target().await,
             "asked target" => stage.asked_target().await,
+            "gone target" => {
+                let id = stage.confirmed_target().await;
+                let ask = json!({"reason": "it was switched off", "evidence": "INC-1"});
+                world.post(&world.security, &format!("/v1/targets/{id}/attest-gone"), ask).await.expect(200);
+                id
+            }
             "account" => stage.found_account().await.0,
             "discovered" => stage.found_account().await.1,
             "signal" => stage.signal().await,
