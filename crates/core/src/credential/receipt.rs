@@ -350,7 +350,6 @@ impl AccountPoints {
             AccountOutcome::AttestedGone { .. } => Some(&mut self.attested_gone),
             AccountOutcome::EndedReadBack { .. } | AccountOutcome::NarrowedReadBack { .. } => None,
         };
-        let done = counted.is_none() || point.outcome.is_stopped();
         if let Some(counted) = counted {
             *counted = counted.saturating_add(1);
         }

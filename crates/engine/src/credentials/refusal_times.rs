@@ -111,7 +111,10 @@ struct AtTarget {
 impl AtTarget {
     fn note(&mut self, asked_at: Timestamp, outcome: &AccountOutcome) {
         let counted = match outcome {
-            AccountOutcome::EndedReadBack { at, .. } | AccountOutcome::NarrowedReadBack { at, .. } => {
+            AccountOutcome::RefusedVerified { at, .. }
+            | AccountOutcome::Refused { at, .. }
+            | AccountOutcome::EndedReadBack { at, .. }
+            | AccountOutcome::NarrowedReadBack { at, .. } => {
                 self.times.push(at.since(asked_at).max(Span::default()));
                 return;
             }

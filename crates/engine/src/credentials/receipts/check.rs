@@ -12,7 +12,8 @@ use tenure_core::base::id::{AccountId, CredentialId, IdentityId, ResourceId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::credential::Credential;
 use tenure_core::credential::receipt::{
-    AccountPoint, Narrowed, NarrowedAt, Point, PointState, Progress, Receipt, ReceiptOf, Returning, Target,
+    AccountOutcome, AccountPoint, Narrowed, NarrowedAt, Point, PointState, Progress, Receipt, ReceiptOf, Returning,
+    Target,
 };
 use tenure_core::identity::scope::Scope;
 use tenure_core::identity::{CredentialType, Identity, IdentityState, MAX_CREDENTIAL_TTL};
@@ -191,7 +192,17 @@ impl Check {
 
     fn look_at_login(&mut self, login: &Stored<Login>) {
         let since = self.receipt.in_force_at;
-        let is_concerned = login.purpose == LoginPurpose::Work
+        // A login without any of the actions that were dropped goes on as it is.
+        let is_elsewhere = |narrowed: &Narrowed| match narrowed.at {
+            NarrowedAt::Resource(resource) => {
+                let drops = narrowed.dropped.iter().any(|action| login.actions.contains(action));
+                login.resource != Some(resource) || !drops
+            }
+            NarrowedAt::Account(_) => true,
+        };
+        let is_left = self.receipt.what == ReceiptOf::Narrowing && self.receipt.narrowed.iter().all(is_elsewhere);
+        let is_concerned = !is_left
+            && login.purpose == LoginPurpose::Work
             && self.receipt.position.is_none_or(|position| position.is_after(login.created))
             && (!login.is_over() || login.outcome.as_ref().and_then(AccountOutcome::at).is_some_and(|at| at >= since));
         if !is_concerned {
