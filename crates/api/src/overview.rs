@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use tenure_core::base::id::TargetId;
 use tenure_core::base::time::Timestamp;
 use tenure_core::credential::receipt::ReceiptState;
 
@@ -38,10 +39,23 @@ pub struct RefusalTimes {
     pub more: bool,
     /// Of those that proved something, what they proved.
     pub by_proof: Vec<RefusalTime>,
+    /// At each target, how long it took until the secrets of logins were refused there, beside one that was taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_target: Vec<TargetRefusalTime>,
     /// How many had nothing live to refuse.
     pub nothing_to_refuse: u32,
     /// How many have not proved anything yet.
     pub open: u32,
+}
+
+/// How long it took at one target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TargetRefusalTime {
+    /// The target.
+    pub target: TargetId,
+    /// How long.
+    pub times: RefusalTime,
 }
 
 /// How long those took that proved the same.

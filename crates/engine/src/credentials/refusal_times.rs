@@ -1,8 +1,11 @@
 //! How long revocations took until what was revoked was refused, as their receipts prove it.
 
-use tenure_api::overview::{RefusalTime, RefusalTimes, TimeBucket};
+use std::collections::BTreeMap;
+
+use tenure_api::overview::{RefusalTime, RefusalTimes, TargetRefusalTime, TimeBucket};
+use tenure_core::base::id::TargetId;
 use tenure_core::base::time::{Span, Timestamp};
-use tenure_core::credential::receipt::{PointState, Receipt, ReceiptState};
+use tenure_core::credential::receipt::{AccountOutcome, PointState, Receipt, ReceiptState};
 
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
@@ -72,9 +75,27 @@ fn told(now: Timestamp, since: Timestamp, receipts: &[&Receipt]) -> RefusalTimes
         receipts: count(|_| true),
         more: false,
         by_proof: proofs.into_iter().filter_map(proved).collect(),
+        by_target: by_target(receipts),
         nothing_to_refuse: count(|state| state == ReceiptState::NothingToRefuse),
         open: count(|state| matches!(state, ReceiptState::Requested | ReceiptState::Unproven)),
     }
+}
+
+/// How long it took at each target until the secrets of logins were refused there.
+fn by_target(receipts: &[&Receipt]) -> Vec<TargetRefusalTime> {
+    let mut times: BTreeMap<TargetId, Vec<Span>> = BTreeMap::new();
+    for receipt in receipts {
+        for point in receipt.accounts.iter().flat_map(|accounts| &accounts.first) {
+            if let AccountOutcome::RefusedVerified { at, .. } = point.outcome {
+                times.entry(point.target).or_default().push(at.since(receipt.asked_at));
+            }
+        }
+    }
+    let told = times.into_iter().filter_map(|(target, mut times)| {
+        times.sort_unstable();
+        Some(TargetRefusalTime { target, times: distribution(ReceiptState::RefusedVerified, &times)? })
+    });
+    told.collect()
 }
 
 /// From the call until the last point refused, or, of what can't be revoked somewhere, until it ends there by itself.
@@ -84,7 +105,9 @@ fn time_of(receipt: &Receipt) -> Option<Span> {
         PointState::AcceptedUntil { until } => Some(until),
         _ => None,
     });
-    Some(last.max()?.since(receipt.asked_at))
+    let accounts = receipt.accounts.iter().flat_map(|accounts| &accounts.first);
+    let ended = accounts.filter(|point| point.outcome.is_stopped()).filter_map(|point| point.outcome.at());
+    Some(last.chain(ended).max()?.since(receipt.asked_at))
 }
 
 /// How times of one proof are distributed, in their order; none of none.
