@@ -172,7 +172,9 @@ fn time_of(receipt: &Receipt) -> Option<Span> {
         PointState::AcceptedUntil { until } => Some(until),
         _ => None,
     });
-    Some(last.max()?.since(receipt.asked_at))
+    let accounts = receipt.accounts.iter().flat_map(|accounts| &accounts.first);
+    let ended = accounts.filter(|point| point.outcome.is_stopped()).filter_map(|point| point.outcome.at());
+    Some(last.chain(ended).max()?.since(receipt.asked_at))
 }
 
 /// How times of one proof are distributed, in their order; none of none.
