@@ -1,5 +1,6 @@
 //! Words that know nothing of the domain: ids, JSON, time, text, problems, entropy.
 
+pub mod backoff;
 pub mod entropy;
 pub mod id;
 pub mod json;

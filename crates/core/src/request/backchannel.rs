@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::backoff::Backoff;
 use crate::base::id::{CredentialId, IdentityId, RequestId};
 use crate::base::time::{Span, Timestamp};
 use crate::store::row::{Record, RowKind};
@@ -19,6 +20,8 @@ pub const SLOWER: Span = Span::from_secs(5);
 pub const MAX_INTERVAL: Span = Span::from_mins(5);
 /// A question may come this much before its time: networks and clocks waver.
 const LEEWAY: Span = Span::from_micros(500_000);
+/// The time between two attempts to call back: after the first failure it has doubled once.
+const CALL_BACKS: Backoff = Backoff::new(Span::from_secs(1), Span::from_mins(10));
 /// The shortest time that a request can be given.
 pub const MIN_EXPIRY: Span = Span::from_secs(30);
 /// The longest notification token in bytes (CIBA §7.1).
@@ -89,7 +92,7 @@ impl Backchannel {
     /// The next attempt to call back: seconds that double, ten minutes at most, and none after the end.
     pub fn next_call(&self, now: Timestamp) -> Option<Timestamp> {
         let attempts = self.callback.as_ref().map_or(0, |callback| callback.attempts);
-        let next = now.plus(Span::from_secs(1 << attempts.min(9)).min(Span::from_mins(10)));
+        let next = now.plus(CALL_BACKS.after(attempts.saturating_add(1)));
         (next < self.expires_at).then_some(next)
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::backoff::Backoff;
 use crate::base::id::{IdentityId, PersonId, TargetId};
 use crate::base::state::{BadStep, InState};
 use crate::base::time::{Span, Timestamp};
@@ -83,14 +84,12 @@ pub struct Trouble {
 
 impl Trouble {
     /// The shortest and the longest time between two tries.
-    const BACKOFF: (Span, Span) = (Span::from_secs(2), Span::from_mins(15));
+    const BACKOFF: Backoff = Backoff::new(Span::from_secs(2), Span::from_mins(15));
 
     /// When it is tried again: whoever has something to do there before then waits, so that a dead target takes nobody's
     /// time but its own.
     pub fn again_at(&self) -> Timestamp {
-        let (shortest, longest) = Self::BACKOFF;
-        let doubled = shortest.as_micros().saturating_mul(1 << self.tries.clamp(1, 20).saturating_sub(1));
-        self.last.plus(Span::from_micros(doubled).min(longest))
+        self.last.plus(Self::BACKOFF.after(self.tries))
     }
 }
 

@@ -3,14 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
 use tenure_core::base::time::Span;
 use tenure_core::store::due::DueKind;
+use tenure_core::store::port::Claimed;
 use tokio::sync::watch;
-use tracing::Instrument as _;
 
 use crate::kernel::Kernel;
-use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::matters::callbacks;
 use crate::run::deadlines;
@@ -27,23 +25,8 @@ const IDLE: Duration = Duration::from_millis(500);
 pub async fn work_callbacks(kernel: &Kernel) -> Result<usize, OpError> {
     let now = kernel.now();
     let claimed = kernel.store.claim(DueKind::Callback, now, LEASE, BATCH).await?;
-    let mut work = stream::iter(claimed)
-        .map(|claimed| async move {
-            let span = deadlines::span_of(&claimed);
-            (Box::pin(callbacks::work_callback(kernel, &claimed, now)).instrument(span).await, claimed)
-        })
-        .buffer_unordered(usize::from(BATCH));
-    let mut done = 0;
-    while let Some((worked, claimed)) = work.next().await {
-        match worked {
-            Ok(()) => done += 1,
-            Err(error) => {
-                count(&kernel.counters.retried);
-                tracing::warn!(%error, subject = claimed.subject, "a call back is retried when its lease ends");
-            }
-        }
-    }
-    Ok(done)
+    let work = |claimed: Claimed| async move { callbacks::work_callback(kernel, &claimed, now).await };
+    deadlines::work_off(kernel, claimed, usize::from(BATCH), work).await
 }
 
 pub(crate) async fn run(engine: Arc<Kernel>, mut stop: watch::Receiver<bool>) {

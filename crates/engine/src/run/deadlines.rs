@@ -70,12 +70,24 @@ async fn work_kind(kernel: &Kernel, kind: DueKind) -> Result<usize, OpError> {
         return Ok(0);
     }
     let claimed = kernel.store.claim(kind, reading.now, LEASE, BATCH).await?;
+    work_off(kernel, claimed, AT_ONCE, |claimed| async move { work_one(kernel, &claimed, reading.now).await }).await
+}
+
+/// Works off what was claimed, so many at once; returns how much was done. What fails is worked off again when its lease
+/// ends.
+pub(super) async fn work_off<W: Future<Output = Result<(), OpError>>>(
+    kernel: &Kernel,
+    claimed: Vec<Claimed>,
+    at_once: usize,
+    work: impl Fn(Claimed) -> W,
+) -> Result<usize, OpError> {
     let mut work = stream::iter(claimed)
-        .map(|claimed| async move {
+        .map(|claimed| {
             let span = span_of(&claimed);
-            (Box::pin(work_one(kernel, &claimed, reading.now)).instrument(span).await, claimed)
+            let working = Box::pin(work(claimed.clone())).instrument(span);
+            async move { (working.await, claimed) }
         })
-        .buffer_unordered(AT_ONCE);
+        .buffer_unordered(at_once);
     let mut done = 0;
     while let Some((worked, claimed)) = work.next().await {
         match worked {
@@ -85,7 +97,7 @@ async fn work_kind(kernel: &Kernel, kind: DueKind) -> Result<usize, OpError> {
             }
             Err(error) => {
                 count(&kernel.counters.retried);
-                tracing::warn!(%error, kind = kind.as_str(), subject = claimed.subject, "work is retried when its lease ends");
+                tracing::warn!(%error, kind = claimed.kind.as_str(), subject = claimed.subject, "work is retried when its lease ends");
             }
         }
     }
@@ -93,7 +105,7 @@ async fn work_kind(kernel: &Kernel, kind: DueKind) -> Result<usize, OpError> {
 }
 
 /// The span of one thing that fell due.
-pub(crate) fn span_of(claimed: &Claimed) -> tracing::Span {
+fn span_of(claimed: &Claimed) -> tracing::Span {
     tracing::info_span!("deadline", kind = claimed.kind.as_str(), subject = claimed.subject, commit = field::Empty)
 }
 

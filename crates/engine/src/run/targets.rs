@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use futures_util::{StreamExt, future, stream};
+use futures_util::future;
 use tenure_core::base::time::Span;
 use tenure_core::store::due::DueKind;
+use tenure_core::store::port::Claimed;
 use tokio::sync::watch;
-use tracing::Instrument as _;
 
 use crate::kernel::Kernel;
-use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::run::deadlines;
 use crate::targets::{acting, logins, scanning};
@@ -31,33 +30,14 @@ pub async fn work_targets(kernel: &Kernel) -> Result<usize, OpError> {
 async fn work_kind(kernel: &Kernel, kind: DueKind) -> Result<usize, OpError> {
     let now = kernel.now();
     let claimed = kernel.store.claim(kind, now, LEASE, BATCH).await?;
-    let mut work = stream::iter(claimed)
-        .map(|claimed| async move {
-            let span = deadlines::span_of(&claimed);
-            let worked = async {
-                match kind {
-                    DueKind::TargetScan => scanning::work_scan(kernel, &claimed).await,
-                    DueKind::Login => Box::pin(logins::work_login(kernel, &claimed)).await,
-                    _ => acting::work_account(kernel, &claimed).await,
-                }
-            };
-            (Box::pin(worked).instrument(span).await, claimed)
-        })
-        .buffer_unordered(usize::from(BATCH));
-    let mut done = 0;
-    while let Some((worked, claimed)) = work.next().await {
-        match worked {
-            Ok(()) => {
-                done += 1;
-                count(&kernel.counters.worked);
-            }
-            Err(error) => {
-                count(&kernel.counters.retried);
-                tracing::warn!(%error, kind = kind.as_str(), subject = claimed.subject, "a target is asked again when the lease ends");
-            }
+    let work = |claimed: Claimed| async move {
+        match kind {
+            DueKind::TargetScan => scanning::work_scan(kernel, &claimed).await,
+            DueKind::Login => Box::pin(logins::work_login(kernel, &claimed)).await,
+            _ => acting::work_account(kernel, &claimed).await,
         }
-    }
-    Ok(done)
+    };
+    deadlines::work_off(kernel, claimed, usize::from(BATCH), work).await
 }
 
 pub(crate) async fn run(kernel: Arc<Kernel>, stop: watch::Receiver<bool>) {

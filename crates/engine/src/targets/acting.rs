@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use tenure_core::base::backoff::Backoff;
 use tenure_core::base::id::{AccountId, CredentialId, IdentityId, TargetId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::credential::receipt::{AccountOutcome, Receipt, Target as Revoked};
@@ -32,8 +33,8 @@ use crate::targets::{narrowing, systems};
 pub(crate) const PATIENCE: Span = Span::from_secs(15);
 /// How long one call is waited for at most: longer than a connector waits by itself.
 const NO_LONGER: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(20) };
-/// The shortest and the longest time between two tries of an act.
-const BACKOFF: (Span, Span) = (Span::from_secs(2), Span::from_mins(60));
+/// The time between two tries of an act.
+pub(super) const BACKOFF: Backoff = Backoff::new(Span::from_secs(2), Span::from_mins(60));
 
 /// What the rows say of an account whose turn it is.
 struct Turn {
@@ -67,7 +68,7 @@ pub(crate) async fn work_account(kernel: &Kernel, claimed: &Claimed) -> Result<(
     let busy = turn.target.trouble.as_ref().filter(|_| !turn.target.is_gone()).map(|trouble| trouble.again_at());
     // Nothing is let go at a target before it was looked through in this epoch (S-1).
     let early = to == AccountState::Standing && !at_rest && !turn.target.is_reconciled(epoch::trust(kernel).await?);
-    if let Some(again_at) = busy.or(early.then(|| now.plus(BACKOFF.0))).filter(|at| *at > now) {
+    if let Some(again_at) = busy.or(early.then(|| now.plus(BACKOFF.after(1)))).filter(|at| *at > now) {
         return kernel.settle(work::postponed(kernel, claimed, again_at, now)).await.map(drop);
     }
     if let (true, Some(narrowing)) = (at_rest, turn.account.open_narrowing()) {
@@ -375,7 +376,7 @@ async fn write_down(kernel: &Kernel, claimed: &Claimed, acted: &Acted) -> Result
                 false => DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence),
             }
         } else {
-            DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, now.plus(backoff(tries)))
+            DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, now.plus(BACKOFF.after(tries)))
         });
         if kernel.settle(changeset).await?.is_some() {
             if settled && acted.to != AccountState::Standing {
@@ -387,13 +388,6 @@ async fn write_down(kernel: &Kernel, claimed: &Claimed, acted: &Acted) -> Result
     }
     // The lease ends, and the target is read again.
     Ok(())
-}
-
-/// How long after so many tries the next one is made.
-pub(crate) fn backoff(tries: u32) -> Span {
-    let (shortest, longest) = BACKOFF;
-    let doublings = tries.clamp(1, 20) - 1;
-    Span::from_micros(shortest.as_micros().saturating_mul(1 << doublings)).min(longest)
 }
 
 /// That a target answers, or doesn't: what the others who have something to do there go by.

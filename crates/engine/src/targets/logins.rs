@@ -25,7 +25,7 @@ use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::finding;
 use crate::kernel::work::{self, system};
-use crate::targets::acting::{self, PATIENCE, backoff};
+use crate::targets::acting::{self, PATIENCE};
 use crate::targets::proving::{self, Ended};
 use crate::targets::systems;
 
@@ -123,7 +123,7 @@ async fn write_down_made(kernel: &Kernel, claimed: &Claimed, id: CredentialId, m
         let event = event.subject(id).subject(login.identity).subject(login.target).fact("name", login.name());
         let next = match changed.state {
             LoginState::Standing => changed.next().unwrap_or(changed.ends_at),
-            _ => now.plus(backoff(changed.tries)).min(changed.fetch_by()),
+            _ => now.plus(acting::BACKOFF.after(changed.tries)).min(changed.fetch_by()),
         };
         let mut changeset = Changeset::new(system(), now, event);
         changeset.replace(&login, &changed);
@@ -289,7 +289,7 @@ async fn write_down_end(
         changeset.due.push(match changed.is_over() {
             true => DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence),
             false => {
-                let at = now.plus(backoff(changed.tries));
+                let at = now.plus(acting::BACKOFF.after(changed.tries));
                 DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, at)
             }
         });

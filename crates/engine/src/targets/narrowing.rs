@@ -151,7 +151,7 @@ pub(super) async fn work_narrowing(
         let mut changeset = Changeset::new(system(), now, event);
         changeset.replace(&stored, &changed);
         acting::wake_receipts(kernel, &mut changeset, changed.identity, None, now).await?;
-        let again = if settled { now } else { now.plus(acting::backoff(tries)) };
+        let again = if settled { now } else { now.plus(acting::BACKOFF.after(tries)) };
         changeset.due.push(DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, again));
         if kernel.settle(changeset).await?.is_some() {
             if settled {

@@ -185,6 +185,40 @@ impl Discovery {
         Ok(Self { head: snapshot.head, cut: snapshot.get::<Cut>(0)?, named: HashSet::new(), is_reconciled })
     }
 
+    /// The identity of what was found: nobody answers for it.
+    fn identity(&self, target: &TargetSystem, id: IdentityId, name: String, now: Timestamp) -> Identity {
+        let joined = Position::at(self.head);
+        let later = self.cut.as_ref().map_or(joined, |cut| joined.later(cut.position));
+        Identity {
+            id,
+            kind: Kind::ServiceAccount,
+            name,
+            state: IdentityState::Discovered,
+            charter: CharterDraft { environment: Some(target.environment.clone()), ..CharterDraft::default() },
+            tier: RiskTier::High,
+            tier_kept: None,
+            struck: Vec::new(),
+            suspensions: Vec::new(),
+            valid_after: None,
+            bindings: Vec::new(),
+            grants: Vec::new(),
+            memberships: vec![
+                Membership { scope: Scope::Identity(id), joined },
+                Membership { scope: Scope::Environment(target.environment.clone()), joined: later },
+            ],
+            activation: None,
+            retirement: None,
+            template: None,
+            request: None,
+            transfer: None,
+            exceptions: Vec::new(),
+            resumed_at: None,
+            has_accounts: true,
+            registered_by: target.owner,
+            created_at: now,
+        }
+    }
+
     /// Keeps an account that is new, with an identity that nobody answers for yet.
     async fn found(
         &mut self,
@@ -198,37 +232,8 @@ impl Discovery {
         let account_id = AccountId::generate(now, entropy);
         let identity_id = IdentityId::generate(now, entropy);
         let environment = Scope::Environment(target.environment.clone());
-        let joined = Position::at(self.head);
-        let later = self.cut.as_ref().map_or(joined, |cut| joined.later(cut.position));
         let name = self.free_name(kernel, target, seen, account_id).await?;
-        let identity = Identity {
-            id: identity_id,
-            kind: Kind::ServiceAccount,
-            name: name.clone(),
-            state: IdentityState::Discovered,
-            charter: CharterDraft { environment: Some(target.environment.clone()), ..CharterDraft::default() },
-            tier: RiskTier::High,
-            tier_kept: None,
-            struck: Vec::new(),
-            suspensions: Vec::new(),
-            valid_after: None,
-            bindings: Vec::new(),
-            grants: Vec::new(),
-            memberships: vec![
-                Membership { scope: Scope::Identity(identity_id), joined },
-                Membership { scope: environment.clone(), joined: later },
-            ],
-            activation: None,
-            retirement: None,
-            template: None,
-            request: None,
-            transfer: None,
-            exceptions: Vec::new(),
-            resumed_at: None,
-            has_accounts: true,
-            registered_by: target.owner,
-            created_at: now,
-        };
+        let identity = self.identity(target, identity_id, name.clone(), now);
         // Nothing of Tenure's own can be in the making there yet: it was made in what was lost.
         let stray = !self.is_reconciled && seen.marks.contains_key(MADE_FOR);
         let account = Account {
@@ -277,12 +282,7 @@ impl Discovery {
         let due = if stray { now } else { account.claim_by };
         changeset.due.push(DueChange::Set(DueKind::Account, account_id.to_string(), due));
         if stray {
-            let mut evidence = serde_json::Map::new();
-            evidence.insert("account".into(), seen.name.clone().into());
-            evidence.insert("target".into(), target.name.clone().into());
-            evidence.insert("made_for".into(), seen.marks.get(MADE_FOR).cloned().into());
-            let detail = account_id.to_string();
-            finding::raise(kernel, changeset, &rules::ACCOUNT_STRAY, identity_id, &detail, evidence, now).await?;
+            told_stray(kernel, changeset, target, seen, (identity_id, account_id), now).await?;
         }
         Ok(account_id)
     }
@@ -314,6 +314,23 @@ impl Discovery {
             number.get(number.len().saturating_sub(8)..).unwrap_or_default()
         ))
     }
+}
+
+/// Tells of a login that bears the mark of what Tenure makes, and that no record knows.
+async fn told_stray(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    target: &TargetSystem,
+    seen: &SeenAccount,
+    (identity, account): (IdentityId, AccountId),
+    now: Timestamp,
+) -> Result<(), OpError> {
+    let mut evidence = serde_json::Map::new();
+    evidence.insert("account".into(), seen.name.clone().into());
+    evidence.insert("target".into(), target.name.clone().into());
+    evidence.insert("made_for".into(), seen.marks.get(MADE_FOR).cloned().into());
+    let rule = &rules::ACCOUNT_STRAY;
+    finding::raise(kernel, changeset, rule, identity, &account.to_string(), evidence, now).await.map(drop)
 }
 
 fn on(changeset: &mut Option<Changeset>, event: tenure_core::store::event::Event, now: Timestamp) -> &mut Changeset {

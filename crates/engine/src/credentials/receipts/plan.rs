@@ -1,10 +1,11 @@
 //! When a receipt is looked at again.
 
+use tenure_core::base::backoff::Backoff;
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::credential::receipt::{Receipt, ReceiptState};
 
-/// The longest time between two attempts to prove a refusal.
-const MAX_BACKOFF: Span = Span::from_mins(10);
+/// The time between two attempts to prove a refusal.
+const BACKOFF: Backoff = Backoff::new(Span::from_millis(500), Span::from_mins(10));
 
 /// What comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,9 +27,7 @@ pub fn next(receipt: &Receipt, now: Timestamp) -> Next {
         return Next::At(now);
     }
     if !is_answered(receipt) {
-        let doublings = receipt.attempts.min(10);
-        let backoff = Span::from_millis(250 << doublings).min(MAX_BACKOFF);
-        return Next::At(now.plus(backoff));
+        return Next::At(now.plus(BACKOFF.after(receipt.attempts)));
     }
     match receipt.accepted_until() {
         Some(until) if until > now => Next::At(until),

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tenure_api::pages;
+use tenure_core::base::backoff::Backoff;
 use tenure_core::base::id::PersonId;
 use tenure_core::base::text;
 use tenure_core::base::time::{Span, Timestamp};
@@ -17,10 +18,10 @@ pub const MAX_PENDING: usize = 1_000;
 pub const ROUND: usize = 64;
 /// Attempts that a refused notice gets before it may be given up for want of room.
 const FAIR_ATTEMPTS: u32 = 8;
-/// The longest time between two attempts at one notice.
-const MAX_BACKOFF: Span = Span::from_mins(10);
-/// The longest time in which nothing is tried although the receiver may be back.
-const MAX_REST: Span = Span::from_mins(1);
+/// The time between two attempts at one notice.
+const AGAIN: Backoff = Backoff::new(Span::from_secs(2), Span::from_mins(10));
+/// The time in which nothing is tried although the receiver may be back.
+const REST: Backoff = Backoff::new(Span::from_secs(2), Span::from_mins(1));
 /// What an event says about who is told.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Told {
@@ -74,11 +75,6 @@ fn lines(text: &str) -> String {
     text::lines(text).chars().take(MAX_TEXT).collect()
 }
 
-/// The time that doubles with each failure: two seconds after the first.
-fn backoff(failures: u32, longest: Span) -> Span {
-    Span::from_secs(1 << failures.min(20)).min(longest)
-}
-
 impl Outbox {
     /// Whether somebody else works on it.
     pub fn is_held_from(&self, worker: &str, now: Timestamp) -> bool {
@@ -124,7 +120,7 @@ impl Outbox {
         for (tried, why) in failed {
             for pending in self.pending.iter_mut().filter(|pending| same(tried, pending)) {
                 pending.attempts = pending.attempts.saturating_add(1);
-                pending.again_at = now.plus(backoff(pending.attempts, MAX_BACKOFF));
+                pending.again_at = now.plus(AGAIN.after(pending.attempts));
                 pending.why = Some(why.to_string());
                 pending.refused = matches!(why, Undelivered::Refused(_));
             }
@@ -133,7 +129,7 @@ impl Outbox {
             done.is_empty() && !failed.is_empty() && failed.iter().all(|(_, why)| matches!(why, Undelivered::Later(_)));
         if is_down {
             self.failures = self.failures.saturating_add(1);
-            self.resting_until = Some(now.plus(backoff(self.failures, MAX_REST)));
+            self.resting_until = Some(now.plus(REST.after(self.failures)));
             return;
         }
         if self.failures > 0 && !done.is_empty() {
