@@ -10,9 +10,8 @@ use tenure_core::people::person_grant::{Package, PersonGrant, PersonGrantState};
 use tenure_core::store::event::Actor;
 
 use crate::address::Address;
-use crate::directory::{Look, listed};
 use crate::frame::Frame;
-use crate::list::{Cell, Choice, Column, ListPage, Table, View};
+use crate::list::{Cell, Choice, Column, ListPage, Look, Table, View, listed};
 use crate::problem::Kept;
 use crate::records::Named;
 use crate::sheet::{Button, Field, Form, Sheet, SheetPage};

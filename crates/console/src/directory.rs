@@ -17,41 +17,14 @@ use tenure_core::request::review::{Review, ReviewState};
 use crate::address::Address;
 use crate::frame::{Frame, Place};
 use crate::graph::Graph;
-use crate::list::{Cell, Choice, Column, End, ListPage, Parts, Table, View};
+use crate::identities::identity_table;
+use crate::list::{Cell, Choice, Column, ListPage, Look, Table, listed};
 use crate::records::Named;
 use crate::sheet::{Sheet, SheetPage, Way};
 use crate::state::{Shape, State};
-use crate::stop::{identity_table, released_at};
+use crate::stop::released_at;
 use crate::text;
 use crate::when::{self, When};
-
-/// What the list of a kind looks like.
-pub(crate) struct Look {
-    pub columns: &'static [Column],
-    pub views: &'static [View],
-    pub choices: Vec<Choice>,
-    pub is_searched: bool,
-    pub empty: &'static str,
-    pub make: Option<(&'static str, &'static str)>,
-}
-
-/// A list by its look, each record by its row.
-pub(crate) fn listed<T>(
-    frame: Frame,
-    address: Address,
-    page: Page<T>,
-    names: &Names,
-    look: Look,
-    row: impl Fn(&T, Timestamp) -> Vec<Cell>,
-) -> ListPage {
-    let now = frame.now;
-    let rows = page.items.iter().map(|item| row(item, now)).collect();
-    let Look { columns, views, choices, is_searched, empty, make } = look;
-    let make = make.map(|(word, to)| (word, Address::new(to)));
-    let called = names.iter().map(|(id, name)| (id.clone(), name.clone())).collect();
-    let parts = Parts { address, intro: "", columns, views, choices, is_searched, called, make, export: None, empty };
-    ListPage::new(frame, parts, rows, End { next: page.next, count: page.count, unreadable: page.unreadable })
-}
 
 /// A record that has a list and a page in the console.
 pub trait Entity: Sized {

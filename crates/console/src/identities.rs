@@ -7,7 +7,7 @@ use tenure_core::identity::{IdentityState, Kind, RiskTier};
 
 use crate::address::Address;
 use crate::frame::Frame;
-use crate::list::{self, Bulk, Cell, Choice, Choosable, Column, End, ListPage, Parts, SavedViews, View, csv};
+use crate::list::{self, Bulk, Cell, Choice, Choosable, Column, End, ListPage, Parts, SavedViews, Table, View, csv};
 use crate::records::Named;
 use crate::several::DEEDS;
 use crate::state::State;
@@ -136,6 +136,24 @@ pub fn state(view: &IdentityView) -> State {
         IdentityState::Active if !view.holds.is_empty() => State::new(crate::state::Shape::Bad, text::ON_HOLD),
         state => state.into(),
     }
+}
+
+/// Identities that something takes with it, as a table.
+pub fn identity_table(caption: String, items: &[IdentityView], names: &Names, now: Timestamp) -> Table {
+    let row = |view: &IdentityView| {
+        let charter = &view.record.charter;
+        vec![
+            Cell::Record {
+                record: Named { name: view.record.name.clone(), ..Named::of(view.record.id, names) },
+                lesser: charter.purpose.clone().unwrap_or_default(),
+            },
+            Cell::State(state(view)),
+            Cell::of(charter.owner.map(|owner| Named::of(owner, names))),
+            Cell::of(charter.application.map(|application| Named::of(application, names))),
+            Cell::of(view.last_used.map(|used| When::new(used, now))),
+        ]
+    };
+    Table::new(caption, &["Identity", "State", "Owner", "Application", "Last used"], items.iter().map(row).collect())
 }
 
 /// The head of the file that the inventory is exported to.

@@ -7,9 +7,9 @@ use tenure_core::base::id::PersonId;
 use tenure_core::people::person::Person;
 
 use crate::address::Address;
-use crate::directory::{Entity, Look, listed};
+use crate::directory::Entity;
 use crate::frame::Frame;
-use crate::list::{Cell, Column, ListPage, Table};
+use crate::list::{Cell, Column, ListPage, Look, Table, listed};
 use crate::problem::{Kept, Wrong};
 use crate::records::Named;
 use crate::sheet::{Button, Choice, Field, Form, Sheet, SheetPage};

@@ -1,6 +1,8 @@
 //! Lists: a table of records, what it is narrowed by, in which order, and where it goes on. All of that is its address.
 
 use askama::Template;
+use tenure_api::views::{Names, Page};
+use tenure_core::base::time::Timestamp;
 
 use crate::address::Address;
 use crate::frame::Frame;
@@ -377,6 +379,34 @@ impl ListPage {
     fn is_whole(&self) -> bool {
         self.first.is_none() && self.next.is_none()
     }
+}
+
+/// What the list of a kind looks like.
+pub(crate) struct Look {
+    pub columns: &'static [Column],
+    pub views: &'static [View],
+    pub choices: Vec<Choice>,
+    pub is_searched: bool,
+    pub empty: &'static str,
+    pub make: Option<(&'static str, &'static str)>,
+}
+
+/// A list by its look, each record by its row.
+pub(crate) fn listed<T>(
+    frame: Frame,
+    address: Address,
+    page: Page<T>,
+    names: &Names,
+    look: Look,
+    row: impl Fn(&T, Timestamp) -> Vec<Cell>,
+) -> ListPage {
+    let now = frame.now;
+    let rows = page.items.iter().map(|item| row(item, now)).collect();
+    let Look { columns, views, choices, is_searched, empty, make } = look;
+    let make = make.map(|(word, to)| (word, Address::new(to)));
+    let called = names.iter().map(|(id, name)| (id.clone(), name.clone())).collect();
+    let parts = Parts { address, intro: "", columns, views, choices, is_searched, called, make, export: None, empty };
+    ListPage::new(frame, parts, rows, End { next: page.next, count: page.count, unreadable: page.unreadable })
 }
 
 /// Records as comma-separated values (RFC 4180), safe in a spreadsheet: what it would take for a formula begins with an

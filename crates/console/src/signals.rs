@@ -6,9 +6,8 @@ use tenure_core::signal::{Effect, Format, Signal, SignalKind, SignalState};
 use tenure_core::trust::state::TrustState;
 
 use crate::address::Address;
-use crate::directory::{Look, listed};
 use crate::frame::Frame;
-use crate::list::{Cell, Choice, Column, ListPage, View};
+use crate::list::{Cell, Choice, Column, ListPage, Look, View, listed};
 use crate::problem::Kept;
 use crate::records::Named;
 use crate::sheet::{Button, Field, Form, Sheet, SheetPage, Way};

@@ -1,7 +1,7 @@
 //! Stop: finds anything by any name, says what stops with it, and shows the proof line by line.
 
 use askama::Template;
-use tenure_api::views::{IdentityView, Names, ReceiptView};
+use tenure_api::views::{Names, ReceiptView};
 use tenure_core::base::time::Timestamp;
 use tenure_core::credential::receipt::{AccountOutcome, AccountPoint, PointState, Receipt, ReceiptState, Target};
 use tenure_core::identity::scope::Scope;
@@ -9,8 +9,7 @@ use tenure_core::store::event::Actor;
 
 use crate::address::Address;
 use crate::frame::Frame;
-use crate::identities;
-use crate::list::{Cell, Column, End, ListPage, Parts, Table};
+use crate::list::{Cell, Column, End, ListPage, Parts};
 use crate::markup::{Markup, filters};
 use crate::records::Named;
 use crate::state::{Shape, State};
@@ -42,24 +41,6 @@ pub struct StopPage {
     pub found: Vec<Found>,
     /// Whether the index of records is being made, so that not all could be looked through.
     pub is_partial: bool,
-}
-
-/// Identities that something takes with it, as a table.
-pub fn identity_table(caption: String, items: &[IdentityView], names: &Names, now: Timestamp) -> Table {
-    let row = |view: &IdentityView| {
-        let charter = &view.record.charter;
-        vec![
-            Cell::Record {
-                record: Named { name: view.record.name.clone(), ..Named::of(view.record.id, names) },
-                lesser: charter.purpose.clone().unwrap_or_default(),
-            },
-            Cell::State(identities::state(view)),
-            Cell::of(charter.owner.map(|owner| Named::of(owner, names))),
-            Cell::of(charter.application.map(|application| Named::of(application, names))),
-            Cell::of(view.last_used.map(|used| When::new(used, now))),
-        ]
-    };
-    Table::new(caption, &["Identity", "State", "Owner", "Application", "Last used"], items.iter().map(row).collect())
 }
 
 /// Where the hold on a scope is released.

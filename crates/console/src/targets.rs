@@ -10,9 +10,8 @@ use tenure_core::target::connector::{Mode, TargetKind};
 use tenure_core::trust::state::TrustState;
 
 use crate::address::Address;
-use crate::directory::{Look, listed};
 use crate::frame::Frame;
-use crate::list::{Cell, Choice, Column, ListPage, Table};
+use crate::list::{Cell, Choice, Column, ListPage, Look, Table, listed};
 use crate::records::Named;
 use crate::sheet::{Sheet, SheetPage};
 use crate::state::{Shape, State};

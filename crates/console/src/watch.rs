@@ -12,9 +12,8 @@ use tenure_core::request::review::{Review, ReviewAnswer, ReviewState, ReviewSubj
 use tenure_core::signal::removal::{Removal, RemovalState};
 
 use crate::address::Address;
-use crate::directory::{Look, listed};
 use crate::frame::Frame;
-use crate::list::{Cell, Choice, Column, ListPage, Table, View};
+use crate::list::{Cell, Choice, Column, ListPage, Look, Table, View, listed};
 use crate::problem::{Kept, Wrong};
 use crate::records::Named;
 use crate::sheet::{Button, Field, Form, Sheet, SheetPage};

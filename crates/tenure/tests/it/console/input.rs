@@ -279,5 +279,5 @@ async fn the_main_paths_are_gone_by_keyboard_alone() {
     olu.write("#reason", "enough").await;
     olu.to("main form button").await;
     olu.enter().await;
-    olu.stands("/receipts/rct_").await;
+    olu.browser.until("location.search.startsWith('?receipt=rct_') && document.readyState === 'complete'").await;
 }
