@@ -14,7 +14,7 @@ use crate::policies::PolicyInForceView;
 use crate::request::RequestView;
 use crate::sign_in::{CliSession, InvitationMade, Me, SessionView};
 use crate::signals::SourceMade;
-use crate::targets::ProposedAccounts;
+use crate::targets::{AccountSecret, ProposedAccounts};
 use crate::templates::Registered;
 use crate::third_party::VendorEnded;
 use crate::views::{
@@ -105,6 +105,7 @@ macro_rules! secret {
 }
 
 secret!(
+    AccountSecret,
     ApiKeyIssued,
     CliSession,
     InvitationMade,

@@ -10,6 +10,7 @@ use crate::identity::{Identity, IdentityState};
 use crate::store::row::{Position, Record, RowKind, Stored};
 use crate::store::term::{Field, Terms, words};
 use crate::target::connector::{Ending, SeenAccount};
+use crate::target::rotation::Rotation;
 
 /// What was done to an account on Tenure's behalf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -160,6 +161,9 @@ pub struct Account {
     /// What is being done to it, or was last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
+    /// That it is given another secret, or was last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
 }
 
 impl Stored<Account> {
@@ -205,6 +209,13 @@ impl Account {
     /// The text of [`Account::KEY`].
     pub fn place(target: TargetId, key: &str) -> String {
         format!("{target} {key}")
+    }
+
+    /// As people see it: not even what seals a secret leaves the store.
+    #[must_use]
+    pub fn shown(self) -> Self {
+        let rotation = self.rotation.map(|rotation| Rotation { sealed: None, before: None, ..rotation });
+        Self { rotation, ..self }
     }
 
     /// What is being done to it at the target and isn't known to be done.

@@ -15,6 +15,7 @@ use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
 use tenure_core::target::account::{self, Account, AccountState, Because, Intent, Wanted};
 use tenure_core::target::connector::{Connector, ConnectorError, Ending, Mode, Reach, SeenAccount, TargetLogin, words};
+use tenure_core::target::rotation::Rotation;
 use tenure_core::target::system::TargetSystem;
 
 use crate::kernel::Kernel;
@@ -22,7 +23,7 @@ use crate::kernel::error::OpError;
 use crate::kernel::finding;
 use crate::kernel::query::Query;
 use crate::kernel::work::{self, system};
-use crate::targets::systems;
+use crate::targets::{rotation, systems};
 
 /// How long one call of a connector may take: well inside the lease of the deadline.
 pub(crate) const PATIENCE: Span = Span::from_secs(15);
@@ -45,6 +46,10 @@ pub(crate) async fn work_account(kernel: &Kernel, claimed: &Claimed) -> Result<(
     let now = kernel.now();
     let to = turn.wanted.state();
     let noted = turn.account.open().is_some_and(|intent| intent.to == to);
+    if rotates(&turn, now) {
+        let Turn { account, target, wanted, .. } = &turn;
+        return Box::pin(rotation::work_rotation(kernel, claimed, account, target, *wanted)).await;
+    }
     if to == turn.account.state && turn.account.open().is_none() {
         return match revived(kernel, claimed, &turn).await? {
             true => Ok(()),
@@ -62,6 +67,14 @@ pub(crate) async fn work_account(kernel: &Kernel, claimed: &Claimed) -> Result<(
     write_down(kernel, claimed, &acted).await
 }
 
+/// Whether another secret is what the account needs first: one that was cut is let go with another alone.
+fn rotates(turn: &Turn, now: Timestamp) -> bool {
+    let is_open = turn.account.rotation.as_ref().is_some_and(Rotation::is_open);
+    let may_have_one = matches!(turn.wanted, Wanted::Standing | Wanted::Held(Because::Cut));
+    let is_asked = turn.target.trouble.as_ref().is_none_or(|trouble| trouble.again_at() <= now);
+    is_open && may_have_one && is_asked
+}
+
 async fn turn(kernel: &Kernel, claimed: &Claimed) -> Result<Option<Turn>, OpError> {
     let Ok(id) = claimed.subject.parse::<AccountId>() else { return Ok(None) };
     let Some(account) = kernel.one::<Account>(id).await? else { return Ok(None) };
@@ -73,11 +86,19 @@ async fn turn(kernel: &Kernel, claimed: &Claimed) -> Result<Option<Turn>, OpErro
 
 /// Nothing has to be done: the deadline stands for the day by which somebody has to answer for the account.
 async fn rest(kernel: &Kernel, claimed: &Claimed, turn: &Turn, now: Timestamp) -> Result<(), OpError> {
-    let waits = turn.wanted == Wanted::Standing && turn.account.claim_by > now;
-    let changeset = if waits {
-        work::postponed(kernel, claimed, turn.account.claim_by, now)
-    } else {
-        work::nothing_left(kernel, claimed, now)
+    let stands = turn.wanted == Wanted::Standing;
+    let claim_by = Some(turn.account.claim_by).filter(|at| stands && *at > now);
+    let due_at = rotation::due_at(&turn.account, &turn.identity, &turn.target);
+    if due_at.is_some_and(|at| at <= now) {
+        let event = kernel.event(now, EventKind::DeadlinePostponed).subject(turn.account.id);
+        let mut changeset = Changeset::new(system(), now, event.fact("kind", claimed.kind.as_str()));
+        let again = rotation::note_due(kernel, &mut changeset, &turn.account, &turn.target, now).await?;
+        changeset.due.push(DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, again));
+        return kernel.settle(changeset).await.map(drop);
+    }
+    let changeset = match claim_by.into_iter().chain(due_at).min() {
+        Some(at) => work::postponed(kernel, claimed, at, now),
+        None => work::nothing_left(kernel, claimed, now),
     };
     kernel.settle(changeset).await.map(drop)
 }

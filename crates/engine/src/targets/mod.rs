@@ -11,6 +11,7 @@ pub mod acting;
 pub mod enforcement;
 pub(crate) mod logins;
 pub(crate) mod proving;
+pub mod rotation;
 pub mod scanning;
 pub mod systems;
 

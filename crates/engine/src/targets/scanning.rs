@@ -228,6 +228,7 @@ impl Discovery {
             proposed: None,
             state: AccountState::Standing,
             intent: None,
+            rotation: None,
         };
         let event = kernel
             .event(now, EventKind::IdentityDiscovered)

@@ -2,6 +2,7 @@
 
 mod fake;
 mod logins;
+mod rotation;
 
 use std::sync::Arc;
 
