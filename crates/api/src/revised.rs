@@ -16,7 +16,7 @@ use crate::request::RequestView;
 use crate::saved_views::SavedView;
 use crate::sign_in::{CliSession, InvitationMade, Me, SessionView};
 use crate::signals::SourceMade;
-use crate::targets::ProposedAccounts;
+use crate::targets::{AccountSecret, ProposedAccounts};
 use crate::templates::Registered;
 use crate::third_party::VendorEnded;
 use crate::views::{
@@ -109,6 +109,7 @@ macro_rules! secret {
 }
 
 secret!(
+    AccountSecret,
     ApiKeyIssued,
     CliSession,
     InvitationMade,

@@ -10,6 +10,8 @@ use tenure_core::target::connector::{Ability, Endpoint, Mode, ProofWorth, Target
 use tenure_core::target::system::{GoneAttestation, Scan, ScanProgress, Trouble};
 use tenure_core::trust::state::TrustState;
 
+use crate::views::Logged;
+
 /// `POST /v1/targets`.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -210,6 +212,25 @@ pub struct ProposedAccounts {
     pub dry_run: bool,
     /// Whether there are more: propose once more for them.
     pub more: bool,
+}
+
+/// The secret that an account was given, shown this once.
+#[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct AccountSecret {
+    /// The account.
+    pub account: AccountId,
+    /// Its name at the target.
+    pub name: String,
+    /// Its password. It is shown this once.
+    pub secret: String,
+    /// Where the log says so.
+    pub log: Logged,
+}
+
+impl fmt::Debug for AccountSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccountSecret").field("account", &self.account).finish_non_exhaustive()
+    }
 }
 
 /// `POST /v1/identities/{id}/claim`: the caller answers for an identity that was found at a target.

@@ -2,7 +2,8 @@
 
 use tenure_api::requests::Because;
 use tenure_api::targets::{
-    Claim, GoneAsk, NarrowAccount, NewTarget, Proposal, ProposedAccounts, TargetEdit, TargetLoginAsk, TargetView,
+    AccountSecret, Claim, GoneAsk, NarrowAccount, NewTarget, Proposal, ProposedAccounts, TargetEdit, TargetLoginAsk,
+    TargetView,
 };
 use tenure_api::views::{IdentityView, Page, Revised};
 use tenure_core::base::id::{AccountId, IdentityId, TargetId};
@@ -108,5 +109,15 @@ impl Client {
     /// `POST /v1/identities/{id}/claim`: the caller answers for what was found at a target.
     pub async fn claim_identity(&self, id: IdentityId, ask: &Claim) -> Result<IdentityView, ClientError> {
         self.post(&format!("/v1/identities/{id}/claim"), ask).await
+    }
+
+    /// `POST /v1/accounts/{id}/rotate`: another secret, given by a worker.
+    pub async fn rotate_account(&self, id: AccountId) -> Result<Revised<Account>, ClientError> {
+        self.step(&format!("/v1/accounts/{id}/rotate")).await
+    }
+
+    /// `POST /v1/accounts/{id}/secret`: once, as soon as the target has it.
+    pub async fn account_secret(&self, id: AccountId) -> Result<AccountSecret, ClientError> {
+        self.step(&format!("/v1/accounts/{id}/secret")).await
     }
 }

@@ -9,7 +9,7 @@ use std::fmt;
 use aws_lc_rs::hmac::{self, HMAC_SHA256, Key};
 use tenure_core::base::entropy::Entropy;
 use tenure_core::base::id::{
-    CredentialId, EventId, Id, IdKind, InvitationId, JoinTokenId, OperatorTokenId, SessionId, SourceId,
+    AccountId, CredentialId, EventId, Id, IdKind, InvitationId, JoinTokenId, OperatorTokenId, SessionId, SourceId,
 };
 use tenure_core::credential::Credential;
 use tenure_core::credential::gate::Permit;
@@ -242,6 +242,11 @@ impl OpaqueKeys {
         entropy: &dyn Entropy,
     ) -> Result<String, SealError> {
         self.sealed_login((root, label), id, entropy)
+    }
+
+    /// Another secret for an account at a target, to be sealed at once and shown once it is there (R34).
+    pub fn account_secret(&self, id: AccountId, entropy: &dyn Entropy) -> Secret<String> {
+        self.mint(OpaqueKind::Login, id, entropy).0
     }
 
     fn sealed_login(

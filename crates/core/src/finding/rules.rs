@@ -343,6 +343,19 @@ pub static TARGET_NOT_GONE: Rule = Rule {
     action: "its accounts are ended there after all: look at them, and at why it was said to be gone",
 };
 
+/// An account at a target has had its secret for longer than its identity's charter says (R34).
+pub static ROTATION_DUE: Rule = Rule {
+    id: "rotation-due",
+    title: "An account has had its secret for longer than its charter's rotation cadence",
+    severity: Severity::High,
+    frameworks: &["NHI7:2025", "CSF2.0:PR.AA-01"],
+    aliases: &[],
+    evidence: "the account and its target",
+    blind_spots: "secrets that people at the target changed themselves, and targets whose connector gives no secrets",
+    false_positives: "an account whose secret was changed at the target by hand since",
+    action: "give it another one: tenure account rotate",
+};
+
 /// More of a target's accounts are unclaimed than may be held without a word of security.
 pub static UNCLAIMED_OVER_CAP: Rule = Rule {
     id: "unclaimed-over-cap",
@@ -383,6 +396,7 @@ pub static ALL: &[&Rule] = &[
     &ACCOUNT_REVIVED,
     &ACCOUNT_STRAY,
     &TARGET_NOT_GONE,
+    &ROTATION_DUE,
     &UNCLAIMED_OVER_CAP,
     &STATE_ALTERED,
 ];

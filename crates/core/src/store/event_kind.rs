@@ -58,6 +58,12 @@ event_kinds! {
     AccountReleased = "account.released" at Resume does Notes;
     /// An account that was stopped or ended works again, and nobody here did that.
     AccountRevived = "account.revived" at Review does Notes;
+    /// An account at a target was given another secret, or the one before was refused.
+    AccountRotated = "account.rotated" at Revoke does Notes;
+    /// An account at a target is to be given another secret.
+    AccountRotationAsked = "account.rotation_asked" at Issue;
+    /// The secret that an account was given was shown, once.
+    AccountSecretShown = "account.secret_shown" at Issue;
     /// What the catalogue of a target says of an account has changed.
     AccountSeenChanged = "account.seen_changed" at Review does Notes;
     /// An application was registered.

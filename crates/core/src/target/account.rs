@@ -10,6 +10,7 @@ use crate::identity::{Identity, IdentityState};
 use crate::store::row::{Position, Record, RowKind, Stored};
 use crate::store::term::{Field, Terms, words};
 use crate::target::connector::{Ending, SeenAccount};
+use crate::target::rotation::Rotation;
 
 /// What was done to an account on Tenure's behalf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -193,6 +194,9 @@ pub struct Account {
     /// in what was lost (S-1).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stray: bool,
+    /// That it is given another secret, or was last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
 }
 
 impl Stored<Account> {
@@ -246,6 +250,13 @@ impl Account {
     /// A narrowing that isn't known to be done.
     pub fn open_narrowing(&self) -> Option<&AccountNarrowing> {
         self.narrowing.as_ref().filter(|narrowing| !narrowing.outcome.is_settled() && self.state != AccountState::Ended)
+    }
+
+    /// As people see it: not even what seals a secret leaves the store.
+    #[must_use]
+    pub fn shown(self) -> Self {
+        let rotation = self.rotation.map(|rotation| Rotation { sealed: None, before: None, ..rotation });
+        Self { rotation, ..self }
     }
 
     /// What is being done to it at the target and isn't known to be done.

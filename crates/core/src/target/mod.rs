@@ -8,4 +8,5 @@
 pub mod account;
 pub mod connector;
 pub mod login;
+pub mod rotation;
 pub mod system;

@@ -25,6 +25,7 @@ use tenure_core::store::due::DueKind;
 use tenure_core::store::row::{BadRow, Row, RowKind};
 use tenure_core::target::account::Account;
 use tenure_core::target::login::{Login, LoginState};
+use tenure_core::target::rotation::Rotation;
 use tenure_core::target::system::TargetSystem;
 
 use crate::credentials::receipts::plan as receipt;
@@ -106,7 +107,9 @@ pub fn wanted(row: &Arc<Row>, now: Timestamp) -> Result<Vec<Wanted>, BadRow> {
         RowKind::Target => one(DueKind::TargetScan, row.decode::<TargetSystem>()?.is_asked().then_some(Timestamp::MAX)),
         RowKind::Account => {
             let account = row.decode::<Account>()?;
-            let is_open = account.open().is_some() || account.open_narrowing().is_some();
+            let is_open = account.open().is_some()
+                || account.open_narrowing().is_some()
+                || account.rotation.as_ref().is_some_and(Rotation::is_open);
             one(DueKind::Account, is_open.then_some(Timestamp::MAX))
         }
         RowKind::Login => {

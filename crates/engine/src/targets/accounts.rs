@@ -4,7 +4,7 @@
 //! person's own.
 
 use tenure_api::targets::{Claim, Proposal, Proposed, ProposedAccounts};
-use tenure_api::views::{IdentityView, Revised};
+use tenure_api::views::{IdentityView, Page, Revised};
 use tenure_core::base::id::{AccountId, IdentityId};
 use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::time::Timestamp;
@@ -27,7 +27,7 @@ use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
 use crate::kernel::operation::{Asked, check_reason};
-use crate::kernel::query::{Listed, Query};
+use crate::kernel::query::{ListAsk, Listed, Query};
 use crate::requests::route;
 use crate::targets::systems;
 
@@ -37,6 +37,22 @@ const KIND: &str = "account";
 
 impl Listed for Account {
     const NAME: &'static str = KIND;
+}
+
+/// A page of accounts, by whoever may read them.
+///
+/// # Errors
+/// The caller may not read accounts.
+pub async fn accounts(
+    kernel: &Kernel,
+    caller: &Caller,
+    ask: ListAsk<Account>,
+) -> Result<Page<Revised<Account>>, OpError> {
+    let mut page = kernel.list::<Account>(caller, ask).await?;
+    for account in &mut page.items {
+        account.record = account.record.clone().shown();
+    }
+    Ok(page)
 }
 
 /// One account, by whoever may read accounts, answers for its identity, or was proposed to.
@@ -52,7 +68,7 @@ pub async fn account(kernel: &Kernel, caller: &Caller, id: AccountId) -> Result<
     authority::may_read(kernel, caller, KIND, &id.to_string(), own).await?;
     let row = row.ok_or(OpError::NotFound(KIND))?;
     Ok(Revised {
-        record: (*row.value).clone(),
+        record: (*row.value).clone().shown(),
         revision: row.revision,
         hold: None,
         log: None,

@@ -20,6 +20,7 @@ use tenure_core::target::account::{self, Account, AccountState, Because, Intent,
 use tenure_core::target::connector::{
     Connector, ConnectorError, Ending, Mode, Reach, SeenAccount, TargetKind, TargetLogin, words,
 };
+use tenure_core::target::rotation::Rotation;
 use tenure_core::target::system::{GoneAttestation, TargetSystem};
 
 use crate::kernel::error::OpError;
@@ -27,7 +28,7 @@ use crate::kernel::finding;
 use crate::kernel::query::Query;
 use crate::kernel::work::{self, system};
 use crate::kernel::{Kernel, epoch};
-use crate::targets::{narrowing, systems};
+use crate::targets::{narrowing, rotation, systems};
 
 /// How long one call of a connector may take: well inside the lease of the deadline.
 pub(crate) const PATIENCE: Span = Span::from_secs(15);
@@ -52,6 +53,11 @@ pub(crate) async fn work_account(kernel: &Kernel, claimed: &Claimed) -> Result<(
     let now = kernel.now();
     let to = turn.wanted.state();
     let noted = turn.account.open().is_some_and(|intent| intent.to == to);
+    let is_reconciled = turn.target.is_reconciled(epoch::trust(kernel).await?);
+    if is_reconciled && rotates(&turn, now) {
+        let Turn { account, target, wanted, .. } = &turn;
+        return Box::pin(rotation::work_rotation(kernel, claimed, account, target, *wanted)).await;
+    }
     let at_rest = to == turn.account.state && turn.account.open().is_none();
     if at_rest {
         if revived(kernel, claimed, &turn).await? {
@@ -67,7 +73,7 @@ pub(crate) async fn work_account(kernel: &Kernel, claimed: &Claimed) -> Result<(
     // asked.
     let busy = turn.target.trouble.as_ref().filter(|_| !turn.target.is_gone()).map(|trouble| trouble.again_at());
     // Nothing is let go at a target before it was looked through in this epoch (S-1).
-    let early = to == AccountState::Standing && !at_rest && !turn.target.is_reconciled(epoch::trust(kernel).await?);
+    let early = to == AccountState::Standing && !at_rest && !is_reconciled;
     if let Some(again_at) = busy.or(early.then(|| now.plus(BACKOFF.after(1)))).filter(|at| *at > now) {
         return kernel.settle(work::postponed(kernel, claimed, again_at, now)).await.map(drop);
     }
@@ -76,6 +82,14 @@ pub(crate) async fn work_account(kernel: &Kernel, claimed: &Claimed) -> Result<(
     }
     let acted = act(kernel, &turn).await?;
     write_down(kernel, claimed, &acted).await
+}
+
+/// Whether another secret is what the account needs first: one that was cut is let go with another alone.
+fn rotates(turn: &Turn, now: Timestamp) -> bool {
+    let is_open = turn.account.rotation.as_ref().is_some_and(Rotation::is_open);
+    let may_have_one = matches!(turn.wanted, Wanted::Standing | Wanted::Held(Because::Cut));
+    let is_asked = turn.target.trouble.as_ref().is_none_or(|trouble| trouble.again_at() <= now);
+    is_open && may_have_one && is_asked && !turn.target.is_gone()
 }
 
 async fn turn(kernel: &Kernel, claimed: &Claimed) -> Result<Option<Turn>, OpError> {
@@ -89,11 +103,19 @@ async fn turn(kernel: &Kernel, claimed: &Claimed) -> Result<Option<Turn>, OpErro
 
 /// Nothing has to be done: the deadline stands for the day by which somebody has to answer for the account.
 async fn rest(kernel: &Kernel, claimed: &Claimed, turn: &Turn, now: Timestamp) -> Result<(), OpError> {
-    let waits = turn.wanted == Wanted::Standing && turn.account.claim_by > now;
-    let changeset = if waits {
-        work::postponed(kernel, claimed, turn.account.claim_by, now)
-    } else {
-        work::nothing_left(kernel, claimed, now)
+    let stands = turn.wanted == Wanted::Standing;
+    let claim_by = Some(turn.account.claim_by).filter(|at| stands && *at > now);
+    let due_at = rotation::due_at(&turn.account, &turn.identity, &turn.target);
+    if due_at.is_some_and(|at| at <= now) {
+        let event = kernel.event(now, EventKind::DeadlinePostponed).subject(turn.account.id);
+        let mut changeset = Changeset::new(system(), now, event.fact("kind", claimed.kind.as_str()));
+        let again = rotation::note_due(kernel, &mut changeset, &turn.account, &turn.target, now).await?;
+        changeset.due.push(DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, again));
+        return kernel.settle(changeset).await.map(drop);
+    }
+    let changeset = match claim_by.into_iter().chain(due_at).min() {
+        Some(at) => work::postponed(kernel, claimed, at, now),
+        None => work::nothing_left(kernel, claimed, now),
     };
     kernel.settle(changeset).await.map(drop)
 }

@@ -21,10 +21,10 @@ use tenure_core::target::login::{KEPT_FOR_PROBING, Login, LoginPurpose, LoginSta
 use tenure_core::target::system::TargetSystem;
 
 use crate::credentials::logins::{opened, why_over};
-use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::finding;
 use crate::kernel::work::{self, system};
+use crate::kernel::{Kernel, epoch};
 use crate::targets::acting::{self, PATIENCE};
 use crate::targets::proving::{self, Ended};
 use crate::targets::systems;
@@ -54,8 +54,11 @@ pub(crate) async fn work_login(kernel: &Kernel, claimed: &Claimed) -> Result<(),
         }
         LoginState::Ending => {}
     }
-    // A target that can't be asked has its own time: nobody waits for it in the place of others.
-    if let Some(again_at) = target.trouble.as_ref().map(|trouble| trouble.again_at()).filter(|at| *at > now) {
+    // A target that can't be asked has its own time: nobody waits for it in the place of others. One that is gone isn't
+    // asked, and nothing is made at one that wasn't looked through in this epoch (S-1).
+    let busy = target.trouble.as_ref().filter(|_| !target.is_gone()).map(|trouble| trouble.again_at());
+    let early = login.state == LoginState::Asked && !target.is_reconciled(epoch::trust(kernel).await?);
+    if let Some(again_at) = busy.or(early.then(|| now.plus(acting::BACKOFF.after(1)))).filter(|at| *at > now) {
         let at = if login.state == LoginState::Asked { again_at.min(login.fetch_by()) } else { again_at };
         return kernel.settle(work::postponed(kernel, claimed, at, now)).await.map(drop);
     }
@@ -170,6 +173,9 @@ async fn intend_end(
 
 /// Ends a login at its target, reads it back, and tries its secret.
 async fn end(kernel: &Kernel, target: &Stored<TargetSystem>, login: &Login) -> Result<AccountOutcome, OpError> {
+    if let Some(outcome) = target.gone.as_ref().and_then(|gone| gone.outcome()) {
+        return Ok(outcome);
+    }
     let (connector, own) = match systems::reached(kernel, target).await? {
         Ok(reached) => reached,
         Err(why) => return Ok(AccountOutcome::Unreachable { at: kernel.now(), why }),

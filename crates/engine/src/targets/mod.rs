@@ -13,6 +13,7 @@ pub mod gone;
 pub(crate) mod logins;
 pub mod narrowing;
 pub(crate) mod proving;
+pub mod rotation;
 pub mod scanning;
 pub mod systems;
 

@@ -251,6 +251,7 @@ impl Discovery {
             intent: None,
             narrowing: None,
             stray,
+            rotation: None,
         };
         let event = kernel
             .event(now, EventKind::IdentityDiscovered)

@@ -4,6 +4,7 @@ mod bad_input;
 mod fake;
 mod gone;
 mod logins;
+mod rotation;
 mod stopped;
 
 use std::sync::Arc;

@@ -3,14 +3,15 @@
 use axum::extract::State;
 use tenure_api::requests::Because;
 use tenure_api::targets::{
-    Claim, GoneAsk, NarrowAccount, NewTarget, Proposal, ProposedAccounts, TargetEdit, TargetLoginAsk, TargetView,
+    AccountSecret, Claim, GoneAsk, NarrowAccount, NewTarget, Proposal, ProposedAccounts, TargetEdit, TargetLoginAsk,
+    TargetView,
 };
 use tenure_api::views::{IdentityView, Page, Revised};
 use tenure_core::base::id::AccountId;
 use tenure_core::identity::Identity;
 use tenure_core::target::account::Account;
 use tenure_core::target::system::TargetSystem;
-use tenure_engine::targets::{accounts, gone, narrowing, systems};
+use tenure_engine::targets::{accounts, gone, narrowing, rotation, systems};
 
 use crate::app::App;
 use crate::caller::named::meant;
@@ -43,6 +44,8 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         .get("/v1/accounts", "Lists accounts at targets.", accounts)
         .get("/v1/accounts/{id}", "Shows an account at a target.", account)
         .post("/v1/accounts/{id}/narrow", "Leaves an account some of its grants at its target.", narrow)
+        .post("/v1/accounts/{id}/rotate", "Gives an account at a target another secret.", rotate)
+        .post("/v1/accounts/{id}/secret", "Shows the secret that an account was given, once.", secret)
         .post("/v1/identities/{id}/claim", "Claims an identity that was found at a target.", claim)
 }
 
@@ -177,7 +180,7 @@ async fn accounts(
     Operator(caller): Operator,
     list: List<Account>,
 ) -> Reply<Page<Revised<Account>>> {
-    ok(app.kernel.list::<Account>(&caller, list.ask).await?)
+    ok(accounts::accounts(&app.kernel, &caller, list.ask).await?)
 }
 
 async fn account(
@@ -186,6 +189,18 @@ async fn account(
     Path(id): Path<AccountId>,
 ) -> Reply<Revised<Account>> {
     ok(accounts::account(&app.kernel, &caller, id).await?)
+}
+
+async fn rotate(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(id): Path<AccountId>,
+) -> Reply<Revised<Account>> {
+    ok(Box::pin(rotation::rotate(&app.kernel, &caller, id)).await?)
+}
+
+async fn secret(State(app): State<App>, Operator(caller): Operator, Path(id): Path<AccountId>) -> Reply<AccountSecret> {
+    ok(rotation::fetch_secret(&app.kernel, &caller, id).await?)
 }
 
 async fn claim(

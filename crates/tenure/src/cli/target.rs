@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use tenure_api::requests::Because;
 use tenure_api::targets::{GoneAsk, NarrowAccount, NewTarget, Proposal, TargetEdit, TargetLoginAsk};
+use tenure_client::Client;
 use tenure_connectors::Builtin;
 use tenure_core::base::id::{AccountId, IdentityId, PersonId, TargetId};
 use tenure_core::base::time::Span;
@@ -15,7 +16,7 @@ use tenure_core::target::connector::{Connectors as _, Endpoint, Mode, TargetKind
 
 use tenure_outbound::Outbound;
 
-use super::context::{Context, read_input, read_secret, revision_or, word};
+use super::context::{Context, read_input, read_secret, replace_secret, revision_or, word};
 use super::directory::filtered;
 use super::failure::Failure;
 use super::output::{Column, Paging, line};
@@ -368,7 +369,8 @@ Examples:
   tenure account list --target orders-db
   tenure account list --proposed me@acme.example
   tenure account show acc_…                        what its target says of it, and what was done to it there
-  tenure account narrow acc_… --keep 'SELECT ON TABLE public.orders' --reason 'it only reads'")]
+  tenure account narrow acc_… --keep 'SELECT ON TABLE public.orders' --reason 'it only reads'
+  tenure account rotate acc_… --out app.password   another secret, by whoever answers for its identity")]
 pub enum Account {
     /// Lists accounts.
     List {
@@ -403,6 +405,23 @@ pub enum Account {
         #[arg(long)]
         reason: String,
     },
+    /// Gives an account another secret, and shows it this once. The one before is tried afterwards, where it was given
+    /// here too.
+    Rotate {
+        /// Its id.
+        id: AccountId,
+        /// A file for the secret alone, which only you can read; one of before is replaced.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Shows the secret that an account was given, where nobody has seen it yet.
+    Secret {
+        /// Its id.
+        id: AccountId,
+        /// A file for it, which only you can read; one of before is replaced.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
 }
 
 impl Account {
@@ -426,6 +445,40 @@ impl Account {
                 eprintln!("hint: what its target shows then: tenure receipt list --target identity/{identity}");
                 context.out.record(&narrowed)
             }
+            Self::Rotate { id, out } => {
+                client.rotate_account(id).await?;
+                shown_secret(context, &client, id, out).await
+            }
+            Self::Secret { id, out } => shown_secret(context, &client, id, out).await,
         }
+    }
+}
+
+/// Shows the secret of an account as soon as its target has it: for half a minute at most it is waited for.
+async fn shown_secret(context: &Context, client: &Client, id: AccountId, out: Option<PathBuf>) -> anyhow::Result<()> {
+    let mut waited = 0;
+    loop {
+        let rotation = client.account(id).await?.record.rotation;
+        let is_there = rotation.as_ref().is_none_or(|rotation| rotation.rotated_at.is_some());
+        if is_there {
+            break;
+        }
+        if waited >= 60 {
+            let why =
+                rotation.and_then(|rotation| rotation.trouble).unwrap_or_else(|| "it hasn't answered yet".to_owned());
+            let hint = format!("tenure account secret {id}, once it has");
+            return Err(Failure::new(format!("the target hasn't got it yet: {why}")).hint(hint).into());
+        }
+        waited += 1;
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    }
+    let shown = client.account_secret(id).await?;
+    match out {
+        Some(path) => {
+            replace_secret(&path, &shown.secret)?;
+            eprintln!("the secret of {} is in {}", shown.name, path.display());
+            Ok(())
+        }
+        None => context.out.record(&shown),
     }
 }

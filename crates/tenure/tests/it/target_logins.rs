@@ -17,13 +17,13 @@ struct Worker {
 impl World {
     /// A resource that is at a target, its mapping approved by a second administrator; gives its id.
     async fn resource_at(&self, uri: &str, target: &str, actions: Value) -> String {
+        let (_, second) = self.person("Bo", &["administrator"]).await;
         let resource = self.resource(uri, "production", "online").await;
         let path = format!("/v1/resources/{resource}");
         let logins = json!({"logins": {"target": target, "actions": actions}, "purpose": "the nightly export"});
         let opened = self.patch(&self.admin, &path, Some("*"), &logins).await.expect(201).text("/id");
         assert!(self.get(&self.admin, &path).await.expect(200).body["logins"].is_null(), "one alone widens nothing");
         self.approve(&self.admin, &opened).await.expect(403);
-        let (_, second) = self.person("Bo", &["administrator"]).await;
         self.approve(&second, &opened).await.expect(200);
         resource
     }

@@ -31,11 +31,11 @@ const WRITE: &str = "INSERT ON TABLE public.orders";
 const WORKER: u128 = 7;
 
 /// A target in memory, a resource that is there, and an identity that may read it.
-struct Stage {
-    world: World,
-    target: Arc<Faulty>,
+pub(super) struct Stage {
+    pub(super) world: World,
+    pub(super) target: Arc<Faulty>,
     key: Ed25519KeyPair,
-    id: IdentityId,
+    pub(super) id: IdentityId,
     grant: GrantId,
     resource: ResourceId,
 }
@@ -45,7 +45,7 @@ fn jwk(key: &Ed25519KeyPair) -> serde_json::Value {
 }
 
 impl Stage {
-    async fn set(mode: Mode) -> Self {
+    pub(super) async fn set(mode: Mode) -> Self {
         let target = Arc::new(Faulty::new(TargetKind::Postgresql, 7));
         target.people_make("tenure", "hunter2", &["all"]);
         let world = world_with(Arc::clone(&target) as _).await;
