@@ -292,3 +292,57 @@ async fn a_target_that_is_none_is_told_what_is_wrong() {
     let answer = world.post(&world.admin, &format!("/v1/targets/{id}/login"), secret).await.expect(422);
     assert_eq!(answer.field_codes().len(), 2);
 }
+
+on_one! {
+    async fn s18_a_login_that_somebody_lets_in_again_at_postgresql_is_stopped_again_and_told(world: World) {
+        let orders = Orders::new();
+        let name = orders.login("revived");
+        let target = world.target(&orders, "revived-db", "end").await;
+        let identity = world.account(&name).await["identity"].as_str().unwrap().to_owned();
+        let mut charter = world.charter(json!({}));
+        charter["workload_binding"] = json!({"type": "account", "workload": "batch/revived"});
+        world.post(&world.owner, &format!("/v1/identities/{identity}/claim"), json!({"charter": charter})).await.expect(200);
+        world.hand_in(&identity).await;
+        world.until_state(&identity, "active").await;
+        let because = json!({"reason": "odd traffic"});
+        world.post(&world.owner, &format!("/v1/identities/{identity}/suspend"), because).await.expect(200);
+        world.until_account(&name, "held").await;
+        let path = format!("/v1/receipts?target=identity/{identity}");
+        world.until(async || {
+            let listed = world.get(&world.security, &path).await.expect(200);
+            (listed.text("/items/0/what"), listed.text("/items/0/state")) == ("suspension".to_owned(), "ended_read_back".to_owned())
+        })
+        .await;
+        assert!(!orders.lets_in(&name));
+        // As the database's people do who know nothing of it.
+        orders.admin(&format!("ALTER ROLE {name} LOGIN"));
+        assert!(orders.lets_in(&name));
+        world.post(&world.security, &format!("/v1/targets/{target}/scan"), json!({})).await.expect(200);
+        world.until(async || !orders.lets_in(&name)).await;
+        let findings = format!("/v1/findings?rule=account-revived&subject={identity}");
+        assert_eq!(world.get(&world.security, &findings).await.expect(200).text("/items/0/severity"), "critical");
+        world.until_account(&name, "held").await;
+        orders.admin(&format!("DROP ROLE {name}"));
+    }
+
+    async fn r103_a_login_is_narrowed_at_postgresql_and_may_do_what_it_keeps(world: World) {
+        let orders = Orders::new();
+        let name = orders.login("narrowed");
+        let table = format!("t_{name}");
+        orders.admin(&format!("CREATE TABLE {table} (n int); GRANT SELECT, INSERT ON {table} TO {name}"));
+        world.target(&orders, "narrowed-db", "end").await;
+        let account = world.account(&name).await;
+        let grants: Vec<String> = account["seen"]["grants"].as_array().unwrap().iter().map(|grant| grant.as_str().unwrap().to_owned()).collect();
+        let keep: Vec<&String> = grants.iter().filter(|grant| !grant.starts_with("INSERT")).collect();
+        assert_eq!(keep.len() + 1, grants.len(), "{grants:?}");
+        let path = format!("/v1/accounts/{}/narrow", account["id"].as_str().unwrap());
+        let body = json!({"keep": keep, "reason": "it only reads"});
+        world.post(&world.owner, &path, body.clone()).await.expect(403);
+        world.post(&world.security, &path, body).await.expect(200);
+        let path = format!("/v1/receipts?target=identity/{}", account["identity"].as_str().unwrap());
+        world.until(async || world.get(&world.security, &path).await.expect(200).text("/items/0/state") == "narrowed_read_back").await;
+        let asks = |sql: &str| orders.psql(&name, &format!("of-{name}"), sql).status.success();
+        assert!(asks(&format!("SELECT * FROM {table}")) && !asks(&format!("INSERT INTO {table} VALUES (1)")));
+        orders.admin(&format!("DROP TABLE {table}; DROP ROLE {name}"));
+    }
+}

@@ -76,7 +76,7 @@ impl Stage {
             json!({"provider": "aws", "account": "123456789012", "owner": world.owner_id, "environment": "production"});
         let cloud = world.post(&world.admin, "/v1/cloud-accounts", body).await.expect(201).text("/id");
         world
-            .post(&world.admin, "/v1/data-domains", json!({"name": "orders", "sensitivity": "internal"}))
+            .post(&world.admin, "/v1/data-domains", json!({"name": "orders", "sensitivity": "restricted"}))
             .await
             .expect(201);
         let body =
@@ -175,7 +175,7 @@ impl World {
     async fn set_off(&self, stage: &Stage, trigger: &Trigger, owned: &[Owned<'_>]) {
         let removal = async |kind: &str, id: &str| {
             let ask = json!({"subject": {"type": kind, "id": id}, "reason": "it ended"});
-            self.post(&self.admin, "/v1/removals", ask).await.expect(201);
+            self.post(&self.security, "/v1/removals", ask).await.expect(201);
         };
         match trigger.word {
             "cloud" => removal("cloud_account", "aws/123456789012").await,
