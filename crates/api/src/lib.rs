@@ -3,6 +3,7 @@
 //! Records of the domain (identities, receipts, …) are their own wire form; here is what only the API has.
 
 pub mod api_keys;
+pub mod drift;
 pub mod exceptions;
 pub mod findings;
 pub mod log;

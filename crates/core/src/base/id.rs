@@ -251,6 +251,8 @@ ids! {
     TargetKind, TargetId, "tgt";
     /// An account at a target.
     AccountKind, AccountId, "acc";
+    /// A difference between what a target has and what was approved.
+    DriftKind, DriftId, "drf";
 }
 
 #[cfg(test)]

@@ -66,4 +66,6 @@ due_kinds! {
     Enforcement = 20, "enforcement";
     /// An account that something is done to at its target, or that has to be claimed.
     Account = 21, "account";
+    /// A difference at a target that is taken away, or that is left alone until a day.
+    Drift = 25, "drift";
 }

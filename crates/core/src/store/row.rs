@@ -168,6 +168,8 @@ row_kinds! {
     Target = 51, "target";
     /// An account at a target.
     Account = 52, "account";
+    /// A difference between what a target has and what was approved.
+    Drift = 56, "drift";
 }
 
 impl RowKind {

@@ -7,4 +7,5 @@
 
 pub mod account;
 pub mod connector;
+pub mod drift;
 pub mod system;

@@ -12,12 +12,12 @@ use crate::kernel::Kernel;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::run::deadlines;
-use crate::targets::{acting, scanning};
+use crate::targets::{acting, drift_acts, scanning};
 
 /// Longer than what is asked in one turn takes: a few calls, each bounded by the patience of its reach.
 const LEASE: Span = Span::from_secs(90);
 const BATCH: u16 = 32;
-const KINDS: [DueKind; 2] = [DueKind::TargetScan, DueKind::Account];
+const KINDS: [DueKind; 3] = [DueKind::TargetScan, DueKind::Account, DueKind::Drift];
 
 /// Works off what is due at targets now; returns how much.
 ///
@@ -37,6 +37,7 @@ async fn work_kind(kernel: &Kernel, kind: DueKind) -> Result<usize, OpError> {
             let worked = async {
                 match kind {
                     DueKind::TargetScan => scanning::work_scan(kernel, &claimed).await,
+                    DueKind::Drift => drift_acts::work_drift(kernel, &claimed).await,
                     _ => acting::work_account(kernel, &claimed).await,
                 }
             };

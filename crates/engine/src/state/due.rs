@@ -24,6 +24,7 @@ use tenure_core::signal::{Signal, SignalState};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::row::{BadRow, Row, RowKind};
 use tenure_core::target::account::Account;
+use tenure_core::target::drift::Drift;
 use tenure_core::target::system::TargetSystem;
 
 use crate::credentials::receipts::plan as receipt;
@@ -106,6 +107,11 @@ pub fn wanted(row: &Arc<Row>, now: Timestamp) -> Result<Vec<Wanted>, BadRow> {
         RowKind::Account => {
             let account = row.decode::<Account>()?;
             one(DueKind::Account, account.open().map(|_| Timestamp::MAX))
+        }
+        RowKind::Drift => {
+            let item = row.decode::<Drift>()?;
+            let taken = item.is_taken_away().then_some(Timestamp::MAX);
+            one(DueKind::Drift, taken.or(item.ignored_until()))
         }
         RowKind::Removal => {
             let latest = match removal::step(&*row.decode::<Removal>()?, now) {

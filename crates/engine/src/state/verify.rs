@@ -47,6 +47,7 @@ use tenure_core::store::port::{ListQuery, RowSealer};
 use tenure_core::store::row::{BadRow, Record, Row, RowKey, RowKind};
 use tenure_core::store::state_digest::{DigestChunk, StateDigest};
 use tenure_core::target::account::Account;
+use tenure_core::target::drift::Drift;
 use tenure_core::target::system::TargetSystem;
 use tenure_core::trust::issuer::Issuer;
 use tenure_core::trust::signing_key::SigningKey;
@@ -456,6 +457,7 @@ pub(crate) fn read(row: &Arc<Row>) -> Result<Derived, BadRow> {
         RowKind::Floor => of::<Floor>(row),
         RowKind::Target => of::<TargetSystem>(row),
         RowKind::Account => of::<Account>(row),
+        RowKind::Drift => of::<Drift>(row),
         RowKind::StateDigest if row.key == StateDigest::row_key() => of::<StateDigest>(row),
         RowKind::StateDigest => of::<DigestChunk>(row),
     }

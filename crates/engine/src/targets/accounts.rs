@@ -8,7 +8,8 @@ use tenure_api::views::{IdentityView, Revised};
 use tenure_core::base::id::{AccountId, IdentityId};
 use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::time::Timestamp;
-use tenure_core::identity::{Identity, IdentityState};
+use tenure_core::identity::account_grants::AccountGrants;
+use tenure_core::identity::{Identity, IdentityState, MAX_ITEMS};
 use tenure_core::people::person::Role;
 use tenure_core::policy::Action;
 use tenure_core::request::Matter;
@@ -17,6 +18,7 @@ use tenure_core::store::event::ControlPoint;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 use tenure_core::target::account::{Account, ProposedOwner};
+use tenure_core::target::drift;
 use tenure_core::target::system::TargetSystem;
 
 use crate::identities::{identity_facts, view};
@@ -187,6 +189,13 @@ pub async fn claim(kernel: &Kernel, caller: &Caller, id: IdentityId, ask: Claim)
         .await
 }
 
+/// What the accounts of an identity have at their targets now: whoever approves the claim reads it, and what they have
+/// besides from then on is drift (R102).
+async fn grants_of(kernel: &Kernel, identity: &Identity) -> Result<Vec<AccountGrants>, OpError> {
+    let accounts = kernel.find(Query::<Account>::of([Account::IDENTITY.of(identity.id)])).await?.whole()?;
+    Ok(accounts.iter().take(MAX_ITEMS).map(|account| drift::grants_of(account)).collect())
+}
+
 async fn may_claim(kernel: &Kernel, caller: &Caller, identity: &Identity) -> Result<bool, OpError> {
     if caller.person_id() == Some(identity.registered_by) {
         return Ok(true);
@@ -224,6 +233,9 @@ async fn claimed(
     if charter.owner != Some(by) {
         let hint = "a claim is the owner's own: propose it to somebody else instead";
         problems.push(FieldProblem::new("charter.owner", "owner_is_somebody_else", hint));
+    }
+    if charter.account_grants.is_empty() {
+        charter.account_grants = grants_of(kernel, stored).await?;
     }
     let mut identity = (*stored.value).clone().claim(by)?;
     identity.kind = ask.kind.unwrap_or(identity.kind);

@@ -7,6 +7,8 @@
 
 pub mod accounts;
 pub mod acting;
+pub mod drift;
+pub(crate) mod drift_acts;
 pub mod enforcement;
 pub mod scanning;
 pub mod systems;

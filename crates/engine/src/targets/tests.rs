@@ -1,5 +1,6 @@
 //! Targets by the rows and by a target in memory that has faults; against real servers in the tests of the product.
 
+mod drift;
 mod fake;
 
 use std::sync::Arc;

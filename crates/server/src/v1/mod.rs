@@ -1,6 +1,7 @@
 //! The management API.
 
 mod directory;
+mod drift;
 mod exceptions;
 mod findings;
 mod identities;
@@ -42,6 +43,7 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         sign_in::routes,
         sources::routes,
         targets::routes,
+        drift::routes,
         templates::routes,
         third_party::routes,
         log::routes,

@@ -6,6 +6,7 @@
 mod access;
 mod context;
 mod directory;
+mod drift;
 mod exception;
 mod failure;
 mod finding;
@@ -142,6 +143,8 @@ enum Command {
     #[command(subcommand)]
     Account(target::Account),
     #[command(subcommand)]
+    Drift(drift::Drift),
+    #[command(subcommand)]
     Signal(signal::Signal),
     #[command(subcommand)]
     Policy(policy::Policy),
@@ -232,6 +235,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Source(verb) => verb.run(&context).await?,
         Command::Target(verb) => verb.run(&context).await?,
         Command::Account(verb) => verb.run(&context).await?,
+        Command::Drift(verb) => verb.run(&context).await?,
         Command::Signal(verb) => verb.run(&context).await?,
         Command::Policy(verb) => Box::pin(verb.run(&context)).await?,
         Command::Key(verb) => verb.run(&context)?,

@@ -59,6 +59,18 @@ impl Fake {
         self.accounts.lock().insert(name.into(), account);
     }
 
+    /// Gives an account something, as the target's own people do.
+    pub(super) fn grant(&self, name: &str, grant: &str) {
+        let mut accounts = self.accounts.lock();
+        let account = accounts.get_mut(name).expect("it is there");
+        account.grants.push(grant.into());
+        account.privileged |= grant == "SUPERUSER";
+    }
+
+    pub(super) fn grants(&self, name: &str) -> Vec<String> {
+        self.accounts.lock().get(name).map(|account| account.grants.clone()).unwrap_or_default()
+    }
+
     pub(super) fn set(&self, fault: Fault) {
         *self.fault.lock() = fault;
     }
@@ -184,11 +196,18 @@ impl Connector for Fake {
     }
     fn narrow<'a>(
         &'a self,
-        _reach: &'a Reach<'a>,
-        _key: &'a str,
-        _keep: &'a [String],
+        reach: &'a Reach<'a>,
+        key: &'a str,
+        keep: &'a [String],
     ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        Box::pin(async { Err(ConnectorError::Unable("it narrows none".into())) })
+        Box::pin(async move {
+            self.act(reach, "narrow", key, |accounts| {
+                if let Some(account) = accounts.get_mut(key) {
+                    account.grants.retain(|grant| keep.contains(grant));
+                    account.privileged &= account.grants.iter().any(|grant| grant == "SUPERUSER");
+                }
+            })
+        })
     }
     fn revoke<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
         Box::pin(async move {
