@@ -22,7 +22,7 @@ use crate::kernel::error::OpError;
 use crate::kernel::finding;
 use crate::kernel::query::Query;
 use crate::kernel::work::{self, system};
-use crate::targets::systems;
+use crate::targets::{scanning, systems};
 
 /// How long one call of a connector may take: well inside the lease of the deadline.
 pub(crate) const PATIENCE: Span = Span::from_secs(15);
@@ -292,6 +292,7 @@ async fn write_down(kernel: &Kernel, claimed: &Claimed, acted: &Acted) -> Result
         if settled {
             changed.state = acted.to;
         }
+        let is_stopped = settled && acted.to != AccountState::Standing;
         changed.intent = Some(Intent { tries, outcome: acted.outcome.clone(), ..intent });
         let kind = match (settled, acted.to) {
             (false, _) => EventKind::AccountActFailed,
@@ -312,6 +313,9 @@ async fn write_down(kernel: &Kernel, claimed: &Claimed, acted: &Acted) -> Result
         changeset.replace(&account, &changed);
         note_target(kernel, &mut changeset, acted, now).await?;
         wake_receipts(kernel, &mut changeset, &changed, now).await?;
+        if is_stopped {
+            scanning::look_for_drift(&mut changeset, &changed, now);
+        }
         changeset.due.push(if settled {
             let stands = acted.to == AccountState::Standing && changed.claim_by > now;
             match stands {

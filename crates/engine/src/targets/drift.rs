@@ -334,9 +334,9 @@ fn can_be_taken(read: &Item) -> Result<(), OpError> {
         _ if read.target.mode < Mode::End => {
             no("the connector may only observe there: take it away at the target, or let the connector end accounts")
         }
-        kind if kind.is_access() && drift::approved(&read.identity, read.account.id).more_grants > 0 => {
-            no("the charter counts grants that it doesn't name, so what to leave isn't known: take it away at the target")
-        }
+        kind if kind.is_access() && drift::approved(&read.identity, read.account.id).more_grants > 0 => no(
+            "the charter counts grants that it doesn't name, so what to leave isn't known: take it away at the target",
+        ),
         _ => Ok(()),
     }
 }
@@ -372,7 +372,12 @@ fn decided_event(kernel: &Kernel, item: &Drift, decision: &DriftDecision, now: T
 ///
 /// # Errors
 /// It isn't about what an account may do, its identity isn't active, there is no reason, or the caller may not ask.
-pub async fn accept(kernel: &Kernel, caller: &Caller, id: DriftId, ask: DriftAccept) -> Result<Revised<Drift>, OpError> {
+pub async fn accept(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: DriftId,
+    ask: DriftAccept,
+) -> Result<Revised<Drift>, OpError> {
     check_reason(&ask.reason)?;
     kernel
         .recorded(caller, Asked::new(ControlPoint::Request, "drift.accept", id), async {
@@ -421,7 +426,12 @@ fn wider(identity: &Identity, account: &Account) -> CharterDraft {
 ///
 /// # Errors
 /// The day is past or too far off, there is no reason, the caller may not or has a part in it.
-pub async fn ignore(kernel: &Kernel, caller: &Caller, id: DriftId, ask: DriftIgnore) -> Result<Revised<Drift>, OpError> {
+pub async fn ignore(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: DriftId,
+    ask: DriftIgnore,
+) -> Result<Revised<Drift>, OpError> {
     check_reason(&ask.reason)?;
     kernel
         .recorded(caller, Asked::new(ControlPoint::Review, "drift.ignore", id), async {

@@ -139,12 +139,12 @@ async fn write_down(
         let tries = turn.item.tries.saturating_add(1);
         let is_done = matches!(outcome, AccountOutcome::EndedReadBack { .. });
         let kind = if is_done { EventKind::DriftTakenAway } else { EventKind::DriftActFailed };
-        let event =
-            items::event_of(kernel, kind, &turn.item, now).fact("outcome", outcome).fact("tries", tries);
+        let event = items::event_of(kernel, kind, &turn.item, now).fact("outcome", outcome).fact("tries", tries);
         let mut changeset = Changeset::new(system(), now, event);
         let mut item = Drift { tries, outcome: Some(outcome.clone()), ..(*turn.item.value).clone() };
         if let Some(seen) = &seen {
-            let read = Account { seen: seen.clone(), seen_at: now, seen_in_part: false, ..(*turn.account.value).clone() };
+            let read =
+                Account { seen: seen.clone(), seen_at: now, seen_in_part: false, ..(*turn.account.value).clone() };
             changeset.replace(&turn.account, &read);
         }
         if is_done {

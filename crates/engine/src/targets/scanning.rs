@@ -336,7 +336,7 @@ async fn note_seen(
 }
 
 /// Has an account that changed held against what was approved for it.
-fn look_for_drift(changeset: &mut Changeset, account: &Account, now: Timestamp) {
+pub(crate) fn look_for_drift(changeset: &mut Changeset, account: &Account, now: Timestamp) {
     let subject = Scope::Identity(account.identity).to_string();
     changeset.due.push(DueChange::Set(DueKind::Enforcement, subject, now));
 }

@@ -11,8 +11,8 @@ use serde::de::value::Error as ValueError;
 use serde::de::{DeserializeOwned, IntoDeserializer};
 use serde_json::{Value, json};
 use tenure_core::base::id::{
-    AccountId, ApplicationId, CloudAccountId, CredentialId, IdentityId, NeedId, PersonGrantId, PersonId, ResourceId, SourceId,
-    TargetId, TeamId, VendorId,
+    AccountId, ApplicationId, CloudAccountId, CredentialId, IdentityId, NeedId, PersonGrantId, PersonId, ResourceId,
+    SourceId, TargetId, TeamId, VendorId,
 };
 use tenure_core::base::problem::FieldProblem;
 use tenure_core::credential::Credential;

@@ -23,11 +23,7 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         .post("/v1/drift/{id}/ignore", "Leaves a difference at a target alone until a day.", ignore)
 }
 
-async fn items(
-    State(app): State<App>,
-    Operator(caller): Operator,
-    list: List<Drift>,
-) -> Reply<Page<Revised<Drift>>> {
+async fn items(State(app): State<App>, Operator(caller): Operator, list: List<Drift>) -> Reply<Page<Revised<Drift>>> {
     ok(drift::items_of(&app.kernel, &caller, list.ask).await?)
 }
 

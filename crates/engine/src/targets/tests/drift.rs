@@ -2,10 +2,7 @@
 
 use tenure_api::drift::{DriftAccept, DriftFix, DriftIgnore};
 use tenure_api::targets::Claim;
-use tenure_core::identity::account_grants::AccountGrants;
-use tenure_core::request::Matter;
-use tenure_core::request::{Request, RequestState};
-use tenure_core::target::drift::{Drift, DriftChoice, DriftKind, DriftState, approved};
+use tenure_core::target::drift::{Drift, DriftChoice, DriftKind, DriftState};
 
 use super::*;
 use crate::targets::drift;
@@ -14,10 +11,6 @@ const SCAN: Span = Span::from_mins(10);
 
 fn fix() -> DriftFix {
     DriftFix { reason: "nobody asked for it".into() }
-}
-
-fn accept() -> DriftAccept {
-    DriftAccept { reason: "the year-end report".into() }
 }
 
 /// A world with an active identity whose account `app` may SELECT, as its charter says, beside one that nobody claimed.
@@ -104,8 +97,7 @@ async fn r102_what_is_taken_away_is_proven_by_the_catalogue_and_tried_until_then
     let item = only(&world, DriftKind::PrivilegeGained).await;
     assert_eq!(findings(&world, &rules::PRIVILEGE_DRIFT).await.len(), 1);
     drift::fix(&world.engine, &owner, item.id, fix()).await.unwrap();
-    for (fault, wanted) in
-        [(Fault::Away, "unreachable"), (Fault::Lies, "unproven"), (Fault::ReplyLost, "unreachable")]
+    for (fault, wanted) in [(Fault::Away, "unreachable"), (Fault::Lies, "unproven"), (Fault::ReplyLost, "unreachable")]
     {
         fake.set(fault);
         pass(&world, Span::from_mins(5)).await;
@@ -191,7 +183,9 @@ async fn r92_an_account_that_is_gone_is_an_item_and_ends_nothing() {
     assert_eq!(identity_of(&world, "app").await.state, IdentityState::Active);
     for refused in [
         drift::fix(&world.engine, &owner, item.id, fix()).await.unwrap_err(),
-        Box::pin(drift::accept(&world.engine, &owner, item.id, accept())).await.unwrap_err(),
+        Box::pin(drift::accept(&world.engine, &owner, item.id, DriftAccept { reason: "it was moved".into() }))
+            .await
+            .unwrap_err(),
     ] {
         assert_eq!(reason(refused), Some(Reason::IllegalTransition));
     }
@@ -257,32 +251,6 @@ async fn s8_a_difference_is_left_alone_by_nobody_who_has_a_part_in_it_and_for_no
     drift::ignore(engine, &security, item.id, until(week)).await.unwrap();
     pass(&world, Span::from_days(8)).await;
     assert_eq!(only(&world, DriftKind::GrantsGained).await.state, DriftState::Open);
-}
-
-#[tokio::test]
-async fn r102_what_is_accepted_is_asked_for_and_named_by_the_charter_that_others_approve() {
-    let (world, fake, owner) = claimed(Mode::End).await;
-    fake.grant("app", "DELETE");
-    pass(&world, SCAN).await;
-    let item = only(&world, DriftKind::GrantsGained).await;
-    let accepted = Box::pin(drift::accept(&world.engine, &owner, item.id, accept())).await;
-    let request = match accepted {
-        Ok(decided) => decided.record.decision.unwrap().request.unwrap(),
-        Err(error) => panic!("{error:?}"),
-    };
-    let request = world.engine.one::<Request>(request).await.unwrap().unwrap();
-    assert_eq!(request.state, RequestState::Open, "the owner doesn't approve what the owner asks for");
-    let Matter::Charter { charter, .. } = &request.matter else { panic!("{:?}", request.matter) };
-    let account = known(&world, "app").await;
-    let wanted = AccountGrants {
-        account: account.id,
-        grants: vec!["SELECT".into(), "DELETE".into()],
-        more_grants: 0,
-        privileged: false,
-    };
-    assert_eq!(charter.account_grants, [wanted]);
-    assert!(approved(&*identity_of(&world, "app").await, account.id).grants.len() == 1);
-    only(&world, DriftKind::GrantsGained).await;
 }
 
 #[tokio::test]
