@@ -14,7 +14,7 @@ use crate::policies::PolicyInForceView;
 use crate::request::RequestView;
 use crate::sign_in::{CliSession, InvitationMade, Me, SessionView};
 use crate::signals::SourceMade;
-use crate::targets::ProposedAccounts;
+use crate::targets::{ProposedAccounts, Suggestions};
 use crate::templates::Registered;
 use crate::third_party::VendorEnded;
 use crate::views::{
@@ -91,6 +91,7 @@ unrevised!(
     RuleList,
     SessionView,
     StateReport,
+    Suggestions,
     Timeline,
     Value,
     VendorEnded,

@@ -8,4 +8,5 @@
 pub mod account;
 pub mod connector;
 pub mod drift;
+pub mod suggestion;
 pub mod system;

@@ -11,6 +11,7 @@ pub mod drift;
 pub(crate) mod drift_acts;
 pub mod enforcement;
 pub mod scanning;
+pub mod suggestions;
 pub mod systems;
 
 #[cfg(test)]

@@ -213,7 +213,9 @@ async fn a_claim_is_its_owners_own() {
     let (bob, eve) = (world.person(Role::Owner).await, world.person(Role::Owner).await);
     let mut proposal = Proposal {
         name_prefix: "app_".into(),
-        owner: bob.person_id().unwrap(),
+        marks: Default::default(),
+        owner: bob.person_id(),
+        by_suggestion: None,
         reason: "his team made them".into(),
         dry_run: true,
     };

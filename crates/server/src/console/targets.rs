@@ -44,7 +44,7 @@ async fn one(State(app): State<App>, reader: Reader, Path(which): Path<String>) 
     let there = if authority::reads_all(kernel, caller, "account") {
         let theirs = vec![Account::TARGET.of(target)];
         let ask = ListAsk { filters: theirs, limit: Some(NAMED), ..ListAsk::default() };
-        kernel.list::<Account>(caller, ask).await?
+        accounts::accounts(kernel, caller, ask).await?
     } else {
         Page::whole(Vec::new())
     };
@@ -54,7 +54,7 @@ async fn one(State(app): State<App>, reader: Reader, Path(which): Path<String>) 
 
 async fn account_list(State(app): State<App>, asked: Asked<Account>) -> Shown {
     let Asked { reader, ask, address } = asked;
-    let found = counted!(ask, |ask| app.kernel.list::<Account>(&reader.caller, ask))?;
+    let found = counted!(ask, |ask| accounts::accounts(&app.kernel, &reader.caller, ask))?;
     let names = listed_names(&app, &reader.caller, &found, address.parameters()).await?;
     Ok(page(StatusCode::OK, &targets::accounts(reader.frame(text::ACCOUNTS, Place::Accounts), address, found, &names)))
 }

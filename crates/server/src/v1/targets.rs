@@ -2,13 +2,15 @@
 
 use axum::extract::State;
 use tenure_api::requests::Because;
-use tenure_api::targets::{Claim, NewTarget, Proposal, ProposedAccounts, TargetEdit, TargetLoginAsk, TargetView};
+use tenure_api::targets::{
+    Claim, NewTarget, Proposal, ProposedAccounts, Suggestions, TargetEdit, TargetLoginAsk, TargetView,
+};
 use tenure_api::views::{IdentityView, Page, Revised};
 use tenure_core::base::id::AccountId;
 use tenure_core::identity::Identity;
 use tenure_core::target::account::Account;
 use tenure_core::target::system::TargetSystem;
-use tenure_engine::targets::{accounts, systems};
+use tenure_engine::targets::{accounts, suggestions, systems};
 
 use crate::app::App;
 use crate::caller::named::meant;
@@ -35,8 +37,9 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
             confirm_holds,
         )
         .post("/v1/targets/{id}/propose", "Proposes accounts of a target to whoever may answer for them.", propose)
-        .get("/v1/accounts", "Lists accounts at targets.", accounts)
+        .get("/v1/accounts", "Lists accounts at targets.", listed)
         .get("/v1/accounts/{id}", "Shows an account at a target.", account)
+        .get("/v1/accounts/{id}/suggestions", "Suggests who may answer for an account, and why.", suggested)
         .post("/v1/identities/{id}/claim", "Claims an identity that was found at a target.", claim)
 }
 
@@ -129,12 +132,20 @@ async fn propose(
     ok(accounts::propose(&app.kernel, &caller, id, ask).await?)
 }
 
-async fn accounts(
+async fn listed(
     State(app): State<App>,
     Operator(caller): Operator,
     list: List<Account>,
 ) -> Reply<Page<Revised<Account>>> {
-    ok(app.kernel.list::<Account>(&caller, list.ask).await?)
+    ok(accounts::accounts(&app.kernel, &caller, list.ask).await?)
+}
+
+async fn suggested(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(id): Path<AccountId>,
+) -> Reply<Suggestions> {
+    ok(Box::pin(suggestions::suggestions(&app.kernel, &caller, id)).await?)
 }
 
 async fn account(

@@ -4,6 +4,7 @@
 //! wrong usage.
 
 mod access;
+mod claim;
 mod context;
 mod directory;
 mod drift;
