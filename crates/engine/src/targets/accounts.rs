@@ -86,6 +86,25 @@ pub async fn accounts(
     Ok(end.page(rows.into_iter().map(shown).collect()))
 }
 
+/// That the caller may claim an identity, or read it: of anybody else's nothing is told.
+///
+/// # Errors
+/// It can't be claimed by the caller, and they may not read it.
+pub async fn claimable(kernel: &Kernel, caller: &Caller, id: IdentityId) -> Result<(), OpError> {
+    let identity = kernel.sought::<Identity>(caller, "identity", id).await?;
+    let own = authority::owns_identity(caller, &identity) || may_claim(kernel, caller, &identity).await?;
+    authority::may_read(kernel, caller, "identity", &id.to_string(), own).await
+}
+
+/// Whether nobody answers for an account's identity, and it can be claimed.
+///
+/// # Errors
+/// The store can't be asked.
+pub async fn is_unclaimed(kernel: &Kernel, account: &Account) -> Result<bool, OpError> {
+    let identity = kernel.one::<Identity>(account.identity).await?;
+    Ok(identity.is_some_and(|identity| identity.state == IdentityState::Discovered))
+}
+
 async fn is_concerned(kernel: &Kernel, caller: &Caller, account: &Account) -> Result<bool, OpError> {
     let proposed = account.proposed.as_ref().map(|proposed| proposed.owner);
     if proposed.is_some() && proposed == caller.person_id() {

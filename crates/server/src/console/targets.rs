@@ -10,7 +10,7 @@ use tenure_core::target::account::Account;
 use tenure_core::target::system::TargetSystem;
 use tenure_engine::kernel::authority;
 use tenure_engine::kernel::query::ListAsk;
-use tenure_engine::targets::{accounts, systems};
+use tenure_engine::targets::{accounts, suggestions, systems};
 
 use crate::app::App;
 use crate::caller::named::{listed_names, meant, names_in};
@@ -60,7 +60,12 @@ async fn account_list(State(app): State<App>, asked: Asked<Account>) -> Shown {
 }
 
 async fn account(State(app): State<App>, reader: Reader, Path(which): Path<String>) -> Shown {
-    let view = accounts::account(&app.kernel, &reader.caller, id(&which, "account")?).await?;
-    let names = names_in(&app, &reader.caller, &view).await?;
-    Ok(page(StatusCode::OK, &targets::account(reader.frame("", Place::Accounts), &view, &names)))
+    let (kernel, caller) = (&app.kernel, &reader.caller);
+    let view = accounts::account(kernel, caller, id(&which, "account")?).await?;
+    let suggested = match accounts::is_unclaimed(kernel, &view.record).await? {
+        true => Box::pin(suggestions::suggestions(kernel, caller, view.record.id)).await?.items,
+        false => Vec::new(),
+    };
+    let names = names_in(&app, caller, &(&view, &suggested)).await?;
+    Ok(page(StatusCode::OK, &targets::account(reader.frame("", Place::Accounts), &view, &suggested, &names)))
 }
