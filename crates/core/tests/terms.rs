@@ -37,6 +37,7 @@ use tenure_core::store::event::{Actor, Event};
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::{Record, RowKind};
 use tenure_core::target::account::Account;
+use tenure_core::target::drift::Drift;
 use tenure_core::target::system::TargetSystem;
 use tenure_core::trust::issuer::Issuer;
 use tenure_core::trust::signing_key::SigningKey;
@@ -420,6 +421,14 @@ fn the_text_of_every_kinds_terms_stays() {
     index.check::<Account>(
         account,
         &["identity=idn#1", "key=tgt#1 16384", "name=billing", "proposed=per#1", "state=held", "target=tgt#1"],
+    );
+    let drift = json!({
+        "id": "drf#1", "kind": "grants_gained", "account": "acc#1", "name": "billing", "identity": "idn#1", "target": "tgt#1",
+        "grants": ["DELETE ON TABLE ledger"], "state": "open", "found_at": at,
+    });
+    index.check::<Drift>(
+        drift,
+        &["account=acc#1", "identity=idn#1", "kind=grants_gained", "state=open", "target=tgt#1"],
     );
 
     // What is found by its id alone.
