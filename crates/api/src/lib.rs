@@ -6,6 +6,7 @@ pub mod api_keys;
 pub mod drift;
 pub mod exceptions;
 pub mod findings;
+pub mod intake;
 pub mod log;
 pub mod notices;
 pub mod overview;

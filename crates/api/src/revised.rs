@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::api_keys::ApiKeyIssued;
 use crate::exceptions::ExceptionView;
 use crate::findings::{FindingSummary, FindingView, PostureView, RuleList};
+use crate::intake::IntakeReport;
 use crate::log::{ConsistencyProof, InclusionProof, Reindexed, StateReport, Timeline};
 use crate::overview::{Census, RefusalTimes};
 use crate::passkeys::PasskeyView;
@@ -76,6 +77,7 @@ unrevised!(
     HoldView,
     ImportReport,
     InclusionProof,
+    IntakeReport,
     IssuerTrial,
     Me,
     PasskeyView,

@@ -1,9 +1,11 @@
-//! Differences between what targets have and what was approved.
+//! Differences between what targets have and what was approved, and lists of accounts from elsewhere.
 
 use tenure_api::drift::{DriftAccept, DriftFix, DriftIgnore};
+use tenure_api::intake::{ImportAccounts, IntakeReport};
 use tenure_api::views::{Page, Revised};
 use tenure_core::base::id::DriftId;
 use tenure_core::target::drift::Drift;
+use tenure_core::target::sighting::Sighting;
 
 use crate::{Client, ClientError, ListQuery};
 
@@ -32,5 +34,15 @@ impl Client {
     /// `POST /v1/drift/{id}/ignore`: it is left alone until a day.
     pub async fn ignore_drift(&self, id: DriftId, ask: &DriftIgnore) -> Result<Revised<Drift>, ClientError> {
         self.post(&format!("/v1/drift/{id}/ignore"), ask).await
+    }
+
+    /// `POST /v1/identities/import`: a list of accounts that no connector sees.
+    pub async fn import_accounts(&self, ask: &ImportAccounts) -> Result<IntakeReport, ClientError> {
+        self.post("/v1/identities/import", ask).await
+    }
+
+    /// `GET /v1/sightings`; filters: `source`, `identity`, `proposed`.
+    pub async fn sightings(&self, query: &ListQuery) -> Result<Page<Revised<Sighting>>, ClientError> {
+        self.list("/v1/sightings", query).await
     }
 }

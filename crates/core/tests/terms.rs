@@ -38,6 +38,7 @@ use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::{Record, RowKind};
 use tenure_core::target::account::Account;
 use tenure_core::target::drift::Drift;
+use tenure_core::target::sighting::Sighting;
 use tenure_core::target::system::TargetSystem;
 use tenure_core::trust::issuer::Issuer;
 use tenure_core::trust::signing_key::SigningKey;
@@ -430,6 +431,11 @@ fn the_text_of_every_kinds_terms_stays() {
         drift,
         &["account=acc#1", "identity=idn#1", "kind=grants_gained", "state=open", "target=tgt#1"],
     );
+    let sighting = json!({
+        "id": "sgt#1", "identity": "idn#1", "source": "cmdb", "key": "42", "system": "mainframe", "name": "BATCH01", "line": 2,
+        "proposed": {"owner": "per#1", "by": "per#1", "at": at, "reason": ""}, "claim_by": at, "import": "sha256:0", "by": "per#1", "at": at,
+    });
+    index.check::<Sighting>(sighting, &["identity=idn#1", "key=cmdb/42", "proposed=per#1", "source=cmdb"]);
 
     // What is found by its id alone.
     let unlisted = BTreeSet::from([

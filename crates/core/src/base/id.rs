@@ -253,6 +253,8 @@ ids! {
     AccountKind, AccountId, "acc";
     /// A difference between what a target has and what was approved.
     DriftKind, DriftId, "drf";
+    /// What a list from elsewhere says of an account that nothing here can see.
+    SightingKind, SightingId, "sgt";
 }
 
 #[cfg(test)]

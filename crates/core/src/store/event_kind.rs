@@ -164,6 +164,8 @@ event_kinds! {
     IdentityClosed = "identity.closed" at Retire;
     /// An identity was found at a target; nobody answers for it yet.
     IdentityDiscovered = "identity.discovered" at Administer does Notes;
+    /// A list of accounts from elsewhere was brought in.
+    IdentityImported = "identity.imported" at Administer does Notes;
     /// An identity was left less than it had.
     IdentityNarrowed = "identity.narrowed" at Change;
     /// An identity's proof came from another environment than its own.

@@ -170,6 +170,8 @@ row_kinds! {
     Account = 52, "account";
     /// A difference between what a target has and what was approved.
     Drift = 56, "drift";
+    /// What a list from elsewhere says of an account that nothing here can see.
+    Sighting = 57, "sighting";
 }
 
 impl RowKind {

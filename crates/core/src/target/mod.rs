@@ -8,5 +8,6 @@
 pub mod account;
 pub mod connector;
 pub mod drift;
+pub mod sighting;
 pub mod suggestion;
 pub mod system;

@@ -20,6 +20,7 @@ use tenure_core::store::row::Stored;
 use tenure_core::target::account::{Account, ProposedOwner};
 use tenure_core::target::connector::MAX_WORDS;
 use tenure_core::target::drift;
+use tenure_core::target::sighting::Sighting;
 use tenure_core::target::suggestion::SuggestionReason;
 use tenure_core::target::system::TargetSystem;
 
@@ -295,6 +296,11 @@ async fn grants_of(kernel: &Kernel, identity: &Identity) -> Result<Vec<AccountGr
 
 async fn may_claim(kernel: &Kernel, caller: &Caller, identity: &Identity) -> Result<bool, OpError> {
     if caller.person_id() == Some(identity.registered_by) {
+        return Ok(true);
+    }
+    let seen = kernel.first(Query::of([Sighting::IDENTITY.of(identity.id)])).await?;
+    let proposed = seen.and_then(|seen| seen.proposed.as_ref().map(|proposed| proposed.owner));
+    if proposed.is_some() && proposed == caller.person_id() {
         return Ok(true);
     }
     let mut accounts = kernel.pages(Query::<Account>::of([Account::IDENTITY.of(identity.id)]));

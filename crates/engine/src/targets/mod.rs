@@ -10,6 +10,7 @@ pub mod acting;
 pub mod drift;
 pub(crate) mod drift_acts;
 pub mod enforcement;
+pub mod intake;
 pub mod scanning;
 pub mod suggestions;
 pub mod systems;

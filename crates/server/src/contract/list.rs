@@ -45,6 +45,7 @@ use tenure_core::store::term::Field;
 use tenure_core::target::account::{Account, AccountState};
 use tenure_core::target::connector::TargetKind;
 use tenure_core::target::drift::{Drift, DriftKind, DriftState};
+use tenure_core::target::sighting::Sighting;
 use tenure_core::target::system::TargetSystem;
 use tenure_core::trust::issuer::Issuer;
 use tenure_core::trust::state::TrustState;
@@ -352,6 +353,7 @@ filters! {
         TARGET: id::<TargetId>, IDENTITY: id::<IdentityId>, ACCOUNT: id::<AccountId>, OF_KIND: word::<DriftKind>,
         STATE: word::<DriftState>,
     }
+    Sighting { SOURCE: text, IDENTITY: id::<IdentityId>, PROPOSED: id::<PersonId> }
     Signal { SOURCE: id::<SourceId>, OF_KIND: word::<SignalKind>, SUBJECT: signalled, STATE: word::<SignalState> }
     Removal { STATE: word::<RemovalState>, SUBJECT: signalled, OF_KIND: word::<SignalKind>, IDENTITY: id::<IdentityId> }
     ExceptionalAccess { ACCESS: word::<Access>, IDENTITY: id::<IdentityId>, WITH: text }

@@ -5,6 +5,7 @@ mod drift;
 mod exceptions;
 mod findings;
 mod identities;
+mod intake;
 mod log;
 mod needs;
 mod notifications;
@@ -44,6 +45,7 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         sources::routes,
         targets::routes,
         drift::routes,
+        intake::routes,
         templates::routes,
         third_party::routes,
         log::routes,

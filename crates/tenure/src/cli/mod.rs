@@ -12,6 +12,7 @@ mod exception;
 mod failure;
 mod finding;
 mod identity;
+mod import;
 mod log;
 mod login;
 mod names;
@@ -145,6 +146,7 @@ enum Command {
     Account(target::Account),
     #[command(subcommand)]
     Drift(drift::Drift),
+    Import(Box<import::Import>),
     #[command(subcommand)]
     Signal(signal::Signal),
     #[command(subcommand)]
@@ -237,6 +239,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Target(verb) => verb.run(&context).await?,
         Command::Account(verb) => verb.run(&context).await?,
         Command::Drift(verb) => verb.run(&context).await?,
+        Command::Import(import) => import.run(&context).await?,
         Command::Signal(verb) => verb.run(&context).await?,
         Command::Policy(verb) => Box::pin(verb.run(&context)).await?,
         Command::Key(verb) => verb.run(&context)?,

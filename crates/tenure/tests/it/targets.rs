@@ -418,6 +418,54 @@ on_one! {
     }
 }
 
+on_one! {
+    async fn r98_a_list_from_elsewhere_is_rehearsed_brought_in_once_and_makes_nobody_an_owner(world: World) {
+        let owner = world.get(&world.admin, &format!("/v1/people/{}", world.owner_id)).await.expect(200);
+        let who = owner.body["email"].as_str().or(owner.body["name"].as_str()).unwrap().to_owned();
+        let rows: Vec<Value> = (2..122)
+            .map(|line| json!({"line": line, "name": format!("BATCH{line}"), "system": "mainframe", "owner": who, "evidence": "RACF export"}))
+            .collect();
+        let mut ask = json!({"source": "racf", "environment": "production", "rows": rows, "dry_run": true});
+        let mut wrong = ask.clone();
+        wrong["rows"][3]["seen_at"] = json!("yesterday");
+        wrong["rows"][5]["environment"] = json!("nowhere");
+        let answer = world.post(&world.admin, "/v1/identities/import", wrong).await.expect(422);
+        let fields: Vec<_> = answer.body["fields"].as_array().unwrap().iter().map(|field| field["field"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(fields, ["lines[5].seen_at", "lines[7].environment"]);
+        world.post(&world.owner, "/v1/identities/import", ask.clone()).await.expect(403);
+
+        // A dry run says what would come of each line, and does nothing.
+        let before = world.changes().await;
+        let planned = world.post(&world.admin, "/v1/identities/import", ask.clone()).await.expect(200);
+        assert_eq!(planned.body["items"].as_array().unwrap().len(), rows.len());
+        assert_eq!(planned.text("/items/0/outcome"), "discovered");
+        assert_eq!(planned.text("/items/0/proposed_to"), world.owner_id);
+        assert_eq!(world.changes().await, before);
+        ask["dry_run"] = json!(false);
+        ask["expect"] = json!("sha256:0");
+        world.post(&world.admin, "/v1/identities/import", ask.clone()).await.expect(409);
+
+        // Exactly that is done, and once: handed in again nothing is new.
+        ask["expect"] = json!(planned.text("/digest"));
+        world.post(&world.admin, "/v1/identities/import", ask.clone()).await.expect(200);
+        let again = world.post(&world.admin, "/v1/identities/import", ask).await.expect(200);
+        assert!(again.body["items"].as_array().unwrap().iter().all(|item| item["outcome"] == "known"));
+        let identity = again.text("/items/0/identity");
+        let found = world.get(&world.security, &format!("/v1/identities/{identity}")).await.expect(200);
+        assert_eq!(found.text("/state"), "discovered");
+        assert!(found.body["charter"]["owner"].is_null());
+        let listed = world.get(&world.security, "/v1/identities?unowned=true&limit=200").await.expect(200);
+        assert_eq!(listed.body["items"].as_array().unwrap().iter().filter(|one| one["name"].as_str().unwrap().contains("mainframe")).count(), rows.len());
+        let seen = world.get(&world.owner, &format!("/v1/sightings?proposed={}&limit=200", world.owner_id)).await.expect(200);
+        assert_eq!(seen.body["items"].as_array().unwrap().len(), rows.len());
+        assert_eq!(seen.text("/items/0/evidence"), "RACF export");
+
+        // Whoever it was proposed to claims it.
+        let charter = json!({"charter": {"purpose": "closes the books"}});
+        world.post(&world.owner, &format!("/v1/identities/{identity}/claim"), charter).await.expect(200);
+    }
+}
+
 /// What is wrong with a registration is said, field by field, and to nobody who may not register.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_target_that_is_none_is_told_what_is_wrong() {
