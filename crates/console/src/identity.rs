@@ -363,7 +363,7 @@ fn facts(view: &IdentityView, names: &Names, now: Timestamp) -> Vec<Fact> {
     let there: Vec<Cell> = grants.take(GRANTS).map(Cell::Text).collect();
     let all = charter.account_grants.iter().map(|account| account.grants.len() as u64 + u64::from(account.more_grants));
     let beyond = all.sum::<u64>().saturating_sub(there.len() as u64);
-    let more = (beyond > 0).then(|| text::and_more(beyond)).unwrap_or_default();
+    let more = if beyond > 0 { text::and_more(beyond) } else { String::new() };
     fact(text::MAY_THERE, there, more);
     fact(text::DATA, charter.data_domains.iter().cloned().map(Cell::Text).collect(), String::new());
     fact(

@@ -21,7 +21,7 @@ use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Committed;
 use tenure_core::store::row::Stored;
 use tenure_core::target::account::{Account, AccountState};
-use tenure_core::target::connector::Mode;
+use tenure_core::target::connector::{AccountSort, Mode};
 use tenure_core::target::drift::{
     self, Difference, Drift, DriftChoice, DriftDecision, DriftKind, DriftState, MAX_IGNORED,
 };
@@ -104,13 +104,16 @@ async fn items(kernel: &Kernel, account: &Account) -> Result<(Vec<Stored<Drift>>
 /// Whether a login that nobody answers for bears the name of one that is ended or gone, or of an identity.
 async fn namesake(kernel: &Kernel, identity: &Identity, account: &Account) -> Result<Option<DriftKind>, OpError> {
     let stands = account.seen.enabled && account.absent_since.is_none() && account.state == AccountState::Standing;
-    if identity.state != IdentityState::Discovered || !stands {
+    // A lease bears its path and a token what it is for, as others do before and after it: that is nobody's name.
+    let is_named = matches!(account.seen.sort, AccountSort::Login | AccountSort::Role);
+    if identity.state != IdentityState::Discovered || !stands || !is_named {
         return Ok(None);
     }
     let same = Query::<Account>::of([Account::TARGET.of(account.target), Account::NAME.of(&account.seen.name)]);
     let mut others = kernel.pages(same);
     while let Some(found) = others.next().await? {
-        for other in found.whole()?.iter().filter(|other| other.id != account.id) {
+        let is_other = |other: &&Stored<Account>| other.id != account.id && other.seen.sort == account.seen.sort;
+        for other in found.whole()?.iter().filter(is_other) {
             if other.state == AccountState::Ended || other.absent_since.is_some() {
                 return Ok(Some(DriftKind::CameBack));
             }
