@@ -4,8 +4,10 @@
 
 pub mod api_keys;
 pub mod bulk;
+pub mod drift;
 pub mod exceptions;
 pub mod findings;
+pub mod intake;
 pub mod log;
 pub mod logins;
 pub mod notices;

@@ -7,6 +7,7 @@ pub const PAGES: &[(&str, &str)] = &[
     ("app", "/applications"),
     ("cla", "/cloud-accounts"),
     ("crd", "/credentials"),
+    ("drf", "/drift"),
     ("exc", "/exceptions"),
     ("fin", "/findings"),
     ("idn", "/identities"),

@@ -6,6 +6,7 @@ use crate::api_keys::ApiKeyIssued;
 use crate::bulk::BulkReport;
 use crate::exceptions::ExceptionView;
 use crate::findings::{FindingSummary, FindingView, PostureView, RuleList};
+use crate::intake::IntakeReport;
 use crate::log::{ConsistencyProof, InclusionProof, Reindexed, StateReport, Timeline};
 use crate::overview::{Census, RefusalTimes};
 use crate::passkeys::PasskeyView;
@@ -16,7 +17,7 @@ use crate::request::RequestView;
 use crate::saved_views::SavedView;
 use crate::sign_in::{CliSession, InvitationMade, Me, SessionView};
 use crate::signals::SourceMade;
-use crate::targets::{AccountSecret, ProposedAccounts};
+use crate::targets::{AccountSecret, ProposedAccounts, Suggestions};
 use crate::templates::Registered;
 use crate::third_party::VendorEnded;
 use crate::views::{
@@ -79,6 +80,7 @@ unrevised!(
     HoldView,
     ImportReport,
     InclusionProof,
+    IntakeReport,
     IssuerTrial,
     Me,
     PasskeyView,
@@ -95,6 +97,7 @@ unrevised!(
     SavedView,
     SessionView,
     StateReport,
+    Suggestions,
     Timeline,
     Value,
     VendorEnded,

@@ -1,5 +1,6 @@
 //! Target systems and their accounts.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -7,6 +8,7 @@ use tenure_core::base::id::{AccountId, IdentityId, PersonId, TargetId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::identity::{CharterDraft, Kind};
 use tenure_core::target::connector::{Ability, Endpoint, Mode, ProofWorth, TargetKind};
+use tenure_core::target::suggestion::{Strength, Suggestion, SuggestionReason};
 use tenure_core::target::system::{GoneAttestation, Scan, ScanProgress, Trouble};
 use tenure_core::trust::state::TrustState;
 
@@ -181,8 +183,17 @@ pub struct Proposal {
     /// How their names begin; empty: all that nobody answers for.
     #[serde(default)]
     pub name_prefix: String,
-    /// Who may answer for them: told, and free to claim each or not.
-    pub owner: PersonId,
+    /// Only those that have each of these marks at the target, with this text in it whatever its case; an empty one: that
+    /// have the mark at all. E.g. `{"comment": "billing"}`, `{"created_by": "terraform"}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub marks: BTreeMap<String, String>,
+    /// Who may answer for them: told, and free to claim each or not. Left out where the suggestions say who.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<PersonId>,
+    /// Propose each to whom its first suggestion names, if that is worth at least this; with `owner`, only those of
+    /// which that is the owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_suggestion: Option<Strength>,
     /// Why it is thought so.
     pub reason: String,
     /// Whether nothing is to be proposed, and the answer to say what would be.
@@ -199,8 +210,24 @@ pub struct Proposed {
     pub identity: IdentityId,
     /// Its name at the target.
     pub name: String,
+    /// To whom.
+    pub owner: PersonId,
+    /// What speaks for it, where it was suggested.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<SuggestionReason>,
     /// Until when it has to be claimed.
     pub claim_by: Timestamp,
+}
+
+/// `GET /v1/accounts/{id}/suggestions`: who may answer for an account. Nobody does so by being suggested.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Suggestions {
+    /// The account.
+    pub account: AccountId,
+    /// Who may, the strongest first.
+    pub items: Vec<Suggestion>,
+    /// Whether there is more than was looked at.
+    pub partial: bool,
 }
 
 /// What a proposal came to.

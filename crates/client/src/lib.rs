@@ -22,6 +22,7 @@ mod backchannel;
 mod client;
 mod directory;
 pub mod dpop;
+mod drift;
 mod error;
 mod events;
 mod exceptions;

@@ -2,8 +2,8 @@
 
 use tenure_api::requests::Because;
 use tenure_api::targets::{
-    AccountSecret, Claim, GoneAsk, NarrowAccount, NewTarget, Proposal, ProposedAccounts, TargetEdit, TargetLoginAsk,
-    TargetView,
+    AccountSecret, Claim, GoneAsk, NarrowAccount, NewTarget, Proposal, ProposedAccounts, Suggestions, TargetEdit,
+    TargetLoginAsk, TargetView,
 };
 use tenure_api::views::{IdentityView, Page, Revised};
 use tenure_core::base::id::{AccountId, IdentityId, TargetId};
@@ -104,6 +104,11 @@ impl Client {
     /// `GET /v1/accounts/{id}`.
     pub async fn account(&self, id: AccountId) -> Result<Revised<Account>, ClientError> {
         self.get(&format!("/v1/accounts/{id}")).await
+    }
+
+    /// `GET /v1/accounts/{id}/suggestions`: who may answer for it, and why.
+    pub async fn suggestions(&self, id: AccountId) -> Result<Suggestions, ClientError> {
+        self.get(&format!("/v1/accounts/{id}/suggestions")).await
     }
 
     /// `POST /v1/identities/{id}/claim`: the caller answers for what was found at a target.

@@ -77,6 +77,8 @@ pub enum Place {
     Targets,
     /// Accounts at targets.
     Accounts,
+    /// What targets have and nobody approved.
+    Drift,
     /// The log.
     Log,
     /// The policy set in force.
@@ -155,6 +157,7 @@ pub const GROUPS: &[Group] = &[
         items: &[
             item(Place::Targets, "/targets", text::TARGETS, "g"),
             item(Place::Accounts, "/accounts", text::ACCOUNTS, "u"),
+            item(Place::Drift, "/drift?state=open", text::DRIFT, "k"),
         ],
     },
     Group {

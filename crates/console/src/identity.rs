@@ -13,6 +13,7 @@ use tenure_core::identity::scope::Hold;
 use tenure_core::identity::{IdentityState, Kind, Releaser, RetirementCondition};
 use tenure_core::inventory::entitlement::Entitlement;
 use tenure_core::request::review::{Review, ReviewAnswer};
+use tenure_core::target::account::Account;
 
 use crate::address::Address;
 use crate::entry::Entry;
@@ -24,7 +25,7 @@ use crate::markup::filters;
 use crate::records::Named;
 use crate::state::{Shape, State};
 use crate::when::{self, When};
-use crate::{identities, requests, text, watch};
+use crate::{identities, requests, targets, text, watch};
 
 /// Grants that a page shows at once.
 const GRANTS: usize = 16;
@@ -51,6 +52,8 @@ pub struct Known {
     pub exceptions: Vec<ExceptionView>,
     /// Requests about it, the newest first, as far as they are the reader's.
     pub requests: Vec<RequestView>,
+    /// Its accounts at targets, where the reader may read them.
+    pub accounts: Vec<Revised<Account>>,
     /// The last receipt of a removal of it, where the reader may read receipts.
     pub removal: Option<Receipt>,
     /// What happened, where the reader may read that.
@@ -126,6 +129,7 @@ pub struct IdentityPage {
     reviews: Table,
     exceptions: Table,
     requests: Table,
+    accounts: Table,
     timeline: Vec<Entry>,
     is_whole: bool,
     has_timeline: bool,
@@ -149,6 +153,7 @@ impl IdentityPage {
             reviews,
             exceptions,
             requests,
+            accounts,
             timeline,
             names,
             ..
@@ -188,6 +193,7 @@ impl IdentityPage {
             broken: posture.broken.into_iter().map(broken).collect(),
             exceptions: exception_table(&exceptions, names, now),
             requests: request_table(&requests, names, now),
+            accounts: targets::accounts_of(&accounts, names, now),
             reviews: review_table(&reviews, names, now),
             timeline: events.into_iter().map(|event: FeedEvent| Entry::new(event, names, now)).collect(),
             is_whole,
@@ -321,7 +327,7 @@ fn steps(view: &IdentityView, address: &Address) -> Vec<Deed> {
         ],
         IdentityState::Suspended => vec![stop, deed(text::TRANSFER, "transfer", ""), deed(text::RETIRE, "retire", "")],
         IdentityState::Retiring => vec![stop],
-        IdentityState::Discovered => vec![deed(text::RETIRE, "retire", "")],
+        IdentityState::Discovered => vec![deed(text::CLAIM_IT, "claim", ""), deed(text::RETIRE, "retire", "")],
         IdentityState::Draft | IdentityState::Pending => vec![deed(text::CLOSE, "close", "")],
         IdentityState::Retired | IdentityState::Closed => Vec::new(),
     }
@@ -353,6 +359,12 @@ fn facts(view: &IdentityView, names: &Names, now: Timestamp) -> Vec<Fact> {
         scope.collect(),
         charter.coverage.map(|coverage| text::plain(coverage.as_str())).unwrap_or_default(),
     );
+    let grants = charter.account_grants.iter().flat_map(|account| account.grants.iter().cloned());
+    let there: Vec<Cell> = grants.take(GRANTS).map(Cell::Text).collect();
+    let all = charter.account_grants.iter().map(|account| account.grants.len() as u64 + u64::from(account.more_grants));
+    let beyond = all.sum::<u64>().saturating_sub(there.len() as u64);
+    let more = if beyond > 0 { text::and_more(beyond) } else { String::new() };
+    fact(text::MAY_THERE, there, more);
     fact(text::DATA, charter.data_domains.iter().cloned().map(Cell::Text).collect(), String::new());
     fact(
         text::ENDS_AT,

@@ -17,6 +17,7 @@ pub mod assets;
 pub mod demo;
 pub mod directory;
 pub mod door;
+pub mod drift;
 pub mod entry;
 pub mod frame;
 pub mod graph;

@@ -7,13 +7,14 @@ use tenure_core::base::time::Timestamp;
 use tenure_core::credential::receipt::AccountOutcome;
 use tenure_core::target::account::{Account, AccountState};
 use tenure_core::target::connector::{Mode, TargetKind};
+use tenure_core::target::suggestion::Suggestion;
 use tenure_core::trust::state::TrustState;
 
 use crate::address::Address;
 use crate::frame::Frame;
 use crate::list::{Cell, Choice, Column, ListPage, Look, Table, listed};
 use crate::records::Named;
-use crate::sheet::{Sheet, SheetPage};
+use crate::sheet::{Sheet, SheetPage, Way};
 use crate::state::{Shape, State};
 use crate::when::{self, When};
 use crate::{plot, text};
@@ -106,6 +107,10 @@ pub fn target(
         plot::at_targets(&RefusalTimes { by_target, ..times })
     };
     sheet.tables.extend(times.and_then(here));
+    if target.state == TrustState::Active {
+        let to = Address::new("/targets").below(&target.id.to_string()).verb("propose");
+        sheet.ways.push(Way { word: text::PROPOSE_BY_RULE, to, class: "" });
+    }
     if !accounts.items.is_empty() {
         let rows = accounts.items.iter().map(|account| account_row(&account.record, names, now)).collect();
         sheet.tables.push(Table::new(text::ACCOUNTS, &ACCOUNT_COLUMNS.map(|column| column.name()), rows));
@@ -151,7 +156,7 @@ fn account_row(account: &Account, names: &Names, now: Timestamp) -> Vec<Cell> {
 }
 
 /// The page of an account.
-pub fn account(frame: Frame, view: &Revised<Account>, names: &Names) -> SheetPage {
+pub fn account(frame: Frame, view: &Revised<Account>, suggestions: &[Suggestion], names: &Names) -> SheetPage {
     let (now, account) = (frame.now, &view.record);
     let seen = &account.seen;
     let mut sheet = Sheet { state: Some(done(account)), ..Sheet::default() };
@@ -202,7 +207,44 @@ pub fn account(frame: Frame, view: &Revised<Account>, names: &Names) -> SheetPag
     if account.stray {
         sheet.fact(text::STRAY, [Cell::Text(text::YES.to_owned())]);
     }
+    if !suggestions.is_empty() {
+        sheet.lead = text::SUGGESTIONS_BIND_NOBODY.to_owned();
+        let claim = Address::new("/identities").below(&account.identity.to_string()).verb("claim");
+        sheet.ways.push(Way { word: text::CLAIM_IT, to: claim, class: "main" });
+        let rows = suggestions.iter().map(|suggestion| suggestion_row(suggestion, names)).collect();
+        sheet.tables.push(Table::new(text::MAY_BE_WHOSE, &["Who", "How strong", "Why"], rows));
+    }
     SheetPage { frame: Frame { title: seen.name.clone(), ..frame }, sheet }
+}
+
+fn suggestion_row(suggestion: &Suggestion, names: &Names) -> Vec<Cell> {
+    let reasons: Vec<String> = suggestion.reasons.iter().map(|reason| reason.said.clone()).collect();
+    vec![
+        Cell::Named(Named::of(suggestion.owner, names)),
+        Cell::Text(suggestion.strength.as_str().to_owned()),
+        Cell::Text(reasons.join("; ")),
+    ]
+}
+
+/// The accounts of an identity, with what each target says of it.
+pub(crate) fn accounts_of(accounts: &[Revised<Account>], names: &Names, now: Timestamp) -> Table {
+    let row = |view: &Revised<Account>| {
+        let account = &view.record;
+        let grants = account.seen.grants.len() as u64 + u64::from(account.seen.more_grants);
+        vec![
+            Cell::Record {
+                record: Named { name: account.seen.name.clone(), ..Named::of(account.id, names) },
+                lesser: text::plain(account.seen.sort.as_str()),
+            },
+            Cell::Named(Named::of(account.target, names)),
+            Cell::State(done(account)),
+            Cell::Number(grants),
+            Cell::of(account.seen.last_used_at.map(|used| When::new(used, now))),
+            Cell::of(account.seen.sessions.map(u64::from)),
+        ]
+    };
+    let columns = ["Account", "Target", "State", "Grants", "Last used", "Open sessions"];
+    Table::new(text::ACCOUNTS, &columns, accounts.iter().map(row).collect())
 }
 
 /// Grants of an account that its page shows.

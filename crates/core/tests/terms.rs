@@ -38,7 +38,9 @@ use tenure_core::store::event::{Actor, Event};
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::{Record, RowKind};
 use tenure_core::target::account::Account;
+use tenure_core::target::drift::Drift;
 use tenure_core::target::login::Login;
+use tenure_core::target::sighting::Sighting;
 use tenure_core::target::system::TargetSystem;
 use tenure_core::trust::issuer::Issuer;
 use tenure_core::trust::signing_key::SigningKey;
@@ -423,6 +425,19 @@ fn the_text_of_every_kinds_terms_stays() {
         account,
         &["identity=idn#1", "key=tgt#1 16384", "name=billing", "proposed=per#1", "state=held", "target=tgt#1"],
     );
+    let drift = json!({
+        "id": "drf#1", "kind": "grants_gained", "account": "acc#1", "name": "billing", "identity": "idn#1", "target": "tgt#1",
+        "grants": ["DELETE ON TABLE ledger"], "state": "open", "found_at": at,
+    });
+    index.check::<Drift>(
+        drift,
+        &["account=acc#1", "identity=idn#1", "kind=grants_gained", "state=open", "target=tgt#1"],
+    );
+    let sighting = json!({
+        "id": "sgt#1", "identity": "idn#1", "source": "cmdb", "key": "42", "system": "mainframe", "name": "BATCH01", "line": 2,
+        "proposed": {"owner": "per#1", "by": "per#1", "at": at, "reason": ""}, "claim_by": at, "import": "sha256:0", "by": "per#1", "at": at,
+    });
+    index.check::<Sighting>(sighting, &["identity=idn#1", "key=cmdb/42", "proposed=per#1", "source=cmdb"]);
 
     let view = |id: &str, team: Option<&str>| json!({"id": id, "name": id, "query": "state=active", "team": team, "saved_at": at});
     let views = json!({"person": "per#1", "views": [view("viw#1", Some("tea#1")), view("viw#2", None), view("viw#3", Some("tea#1"))]});

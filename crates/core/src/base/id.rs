@@ -257,6 +257,10 @@ ids! {
     AccountKind, AccountId, "acc";
     /// A saved view of the inventory.
     ViewKind, ViewId, "viw";
+    /// A difference between what a target has and what was approved.
+    DriftKind, DriftId, "drf";
+    /// What a list from elsewhere says of an account that nothing here can see.
+    SightingKind, SightingId, "sgt";
 }
 
 #[cfg(test)]

@@ -304,6 +304,45 @@ pub static TARGET_UNREACHABLE: Rule = Rule {
     action: "make the target reachable, or hand in a login that it takes: tenure target login",
 };
 
+/// An account may do more at its target than was approved (R102).
+pub static ACCESS_DRIFT: Rule = Rule {
+    id: "access-drift",
+    title: "An account may do something at its target that nobody approved, or bears a name that isn't its own",
+    severity: Severity::High,
+    frameworks: &["NHI5:2025", "CSF2.0:PR.AA-05", "CSF2.0:DE.CM-09", "SP800-207:2.1-tenet-5"],
+    aliases: &["CSF:PR.AC-4"],
+    evidence: "the account, its target, and the grants that the target's catalogue has and the charter doesn't name",
+    blind_spots: "what was given and taken away again between two looks; what the connector's login doesn't see",
+    false_positives: "a change at the target that was meant, and not asked for here",
+    action: "take it away: tenure drift fix; or ask for it: tenure drift accept",
+};
+
+/// An account may do everything at its target, or is there again after its end (R102).
+pub static PRIVILEGE_DRIFT: Rule = Rule {
+    id: "privilege-drift",
+    title: "An account gained a privilege at its target that nobody approved, or an ended login is there again",
+    severity: Severity::Critical,
+    frameworks: &["NHI5:2025", "NHI1:2025", "CSF2.0:PR.AA-05", "CSF2.0:DE.CM-09", "SP800-207:2.1-tenet-5"],
+    aliases: &["CSF:PR.AC-4"],
+    evidence: "the account, its target, and what the target's catalogue says of it now",
+    blind_spots: "what was given and taken away again between two looks; what the connector's login doesn't see",
+    false_positives: "another login of the same name that was made on purpose, and that nobody claimed yet",
+    action: "take it away: tenure drift fix",
+};
+
+/// An account of an active identity is gone from its target (R92).
+pub static ACCOUNT_MISSING: Rule = Rule {
+    id: "account-missing",
+    title: "An active identity's account isn't there any more at its target",
+    severity: Severity::Medium,
+    frameworks: &["NHI1:2025", "CSF2.0:DE.CM-09"],
+    aliases: &[],
+    evidence: "the account, its target, and since when the whole catalogue has it no more",
+    blind_spots: "an account that was made anew under the same name: it is another one",
+    false_positives: "a target that was restored, or moved",
+    action: "retire the identity if that was meant (tenure identity retire), or have the account made again and claim it",
+};
+
 /// An account that was stopped or ended works again (S-18).
 pub static ACCOUNT_REVIVED: Rule = Rule {
     id: "account-revived",
@@ -393,6 +432,9 @@ pub static ALL: &[&Rule] = &[
     &LOG_CONTRADICTED,
     &CHECKPOINTS_NOT_KEPT,
     &TARGET_UNREACHABLE,
+    &ACCESS_DRIFT,
+    &PRIVILEGE_DRIFT,
+    &ACCOUNT_MISSING,
     &ACCOUNT_REVIVED,
     &ACCOUNT_STRAY,
     &TARGET_NOT_GONE,

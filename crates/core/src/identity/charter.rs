@@ -8,6 +8,7 @@ use crate::base::id::{ApplicationId, CloudAccountId, NeedId, PersonId, ResourceI
 use crate::base::problem::FieldProblem;
 use crate::base::time::{Span, Timestamp};
 use crate::identity::Kind;
+use crate::identity::account_grants::AccountGrants;
 use crate::identity::binding::AssertionAudience;
 use crate::identity::delegation::{Delegate, Task};
 use crate::inventory::entitlement::{Entitlement, WILDCARD};
@@ -305,6 +306,10 @@ pub struct CharterDraft {
     /// The team that answers for its removal; its application's if it names none (R115).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub removal_group: Option<TeamId>,
+    /// What its accounts at targets may do there; what a target gives them besides is drift (R102). A claim fills it in
+    /// from what the target's catalogue says.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub account_grants: Vec<AccountGrants>,
 }
 
 /// Bounds on use that are checked at each decision (R53).
@@ -583,6 +588,7 @@ impl CharterDraft {
             let hint = "give an https:// URL without user, fragment or spaces; http:// only where the operator allows its address";
             check.wrong("notification_endpoint", "endpoint_malformed", hint);
         }
+        crate::identity::account_grants::check(&self.account_grants, &mut check);
         crate::identity::kinds::check(kind, self, &mut check);
         match (owner, environment, application, binding, expires_at, coverage) {
             (

@@ -1,5 +1,6 @@
 //! A non-human identity: its charter, its state, and what suspends and ends it.
 
+pub mod account_grants;
 pub mod binding;
 mod charter;
 pub mod delegation;

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::base::time::{Span, Timestamp};
+use crate::identity::account_grants::accounts_narrow;
 use crate::identity::delegation::{delegates_narrow, tasks_narrow, within};
 use crate::identity::{
     AutoRenewal, CharterDraft, Coverage, CredentialType, DEFAULT_CREDENTIAL_TTL, Hours, RetirementCondition, Usage,
@@ -46,6 +47,7 @@ pub fn narrows(from: &CharterDraft, to: &CharterDraft) -> bool {
         exact_scope,
         notification_endpoint,
         removal_group,
+        account_grants,
     } = to;
     let same = *owner == from.owner
         && *backup_owner == from.backup_owner
@@ -79,6 +81,7 @@ pub fn narrows(from: &CharterDraft, to: &CharterDraft) -> bool {
         && delegates_narrow(&from.delegates, delegates)
         && (*sender_constrained || !from.sender_constrained)
         && (*exact_scope || !from.exact_scope)
+        && accounts_narrow(&from.account_grants, account_grants)
 }
 
 /// Of two bounds the tighter one, where none is no bound.

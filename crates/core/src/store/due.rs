@@ -68,4 +68,6 @@ due_kinds! {
     Account = 21, "account";
     /// A login that is made at its target, fetched there, or ended.
     Login = 22, "login";
+    /// A difference at a target that is taken away, or that is left alone until a day.
+    Drift = 25, "drift";
 }

@@ -114,6 +114,18 @@ event_kinds! {
     DifferenceOpened = "difference.opened" at Administer;
     /// A difference to the directory is gone.
     DifferenceSettled = "difference.settled" at Administer;
+    /// What was to be taken away at a target was not; where it may still be, it is tried again.
+    DriftActFailed = "drift.act_failed" at Suspend does Notes;
+    /// What a target has and nobody approved is another thing than it was.
+    DriftChanged = "drift.changed" at Review does Notes;
+    /// A target has again what was approved, and nothing else.
+    DriftClosed = "drift.closed" at Review does Notes;
+    /// Somebody decided what becomes of a difference at a target.
+    DriftDecided = "drift.decided" at Change;
+    /// A target has something that nobody approved, or lacks something.
+    DriftFound = "drift.found" at Review does Notes;
+    /// What a target had and nobody approved was taken away there.
+    DriftTakenAway = "drift.taken_away" at Suspend does Notes;
     /// An environment was registered.
     EnvironmentCreated = "environment.created" at Administer;
     /// An environment signs with a new key.
@@ -164,6 +176,8 @@ event_kinds! {
     IdentityClosed = "identity.closed" at Retire;
     /// An identity was found at a target; nobody answers for it yet.
     IdentityDiscovered = "identity.discovered" at Administer does Notes;
+    /// A list of accounts from elsewhere was brought in.
+    IdentityImported = "identity.imported" at Administer does Notes;
     /// An identity was left less than it had.
     IdentityNarrowed = "identity.narrowed" at Change;
     /// An identity's proof came from another environment than its own.

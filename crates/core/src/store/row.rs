@@ -172,6 +172,10 @@ row_kinds! {
     SavedViews = 53, "saved_views";
     /// A login made just in time.
     Login = 54, "login";
+    /// A difference between what a target has and what was approved.
+    Drift = 56, "drift";
+    /// What a list from elsewhere says of an account that nothing here can see.
+    Sighting = 57, "sighting";
 }
 
 impl RowKind {

@@ -173,6 +173,10 @@ pub struct Account {
     /// Since when a whole catalogue has it no more. That it isn't listed is no such evidence (R92).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub absent_since: Option<Timestamp>,
+    /// Whether the look that saw it last could not see everything: what isn't told of it then is not known to be gone
+    /// (R92).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub seen_in_part: bool,
     /// A position before which cuts do not concern its secret: the log's length when it was given one anew. None: the
     /// one at which it was found.
     #[serde(default, skip_serializing_if = "Option::is_none")]

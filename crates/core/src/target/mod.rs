@@ -7,6 +7,9 @@
 
 pub mod account;
 pub mod connector;
+pub mod drift;
 pub mod login;
 pub mod rotation;
+pub mod sighting;
+pub mod suggestion;
 pub mod system;

@@ -156,6 +156,7 @@ fn filled(charter: &CharterDraft, template: &Template, now: Timestamp) -> Charte
         delegates: list(&charter.delegates, &defaults.delegates),
         sender_constrained: charter.sender_constrained || defaults.sender_constrained,
         exact_scope: charter.exact_scope || defaults.exact_scope,
+        account_grants: charter.account_grants.clone(),
         notification_endpoint: or(&charter.notification_endpoint, &defaults.notification_endpoint),
         removal_group: or(&charter.removal_group, &defaults.removal_group),
     }

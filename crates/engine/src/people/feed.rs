@@ -432,7 +432,7 @@ pub fn is_plain(text: &str, longest: usize) -> bool {
 }
 
 /// Splits text into lines of cells, each with the number of the line where it begins.
-fn split(text: &str, separator: char) -> Result<Vec<(u32, Vec<String>)>, Vec<FieldProblem>> {
+pub fn split(text: &str, separator: char) -> Result<Vec<(u32, Vec<String>)>, Vec<FieldProblem>> {
     let wrong = |line: u32, hint: &str| vec![FieldProblem::new(format!("lines[{line}]"), "quotes_malformed", hint)];
     let mut records = Vec::new();
     let (mut cells, mut cell) = (Vec::new(), String::new());

@@ -49,7 +49,7 @@ const IDLE: Duration = Duration::from_millis(500);
 /// The kinds that are worked off here. Calls back and what is asked of targets have loops of their own: they wait for
 /// others.
 fn kinds() -> impl Iterator<Item = DueKind> {
-    let outside = [DueKind::Callback, DueKind::TargetScan, DueKind::Account, DueKind::Login];
+    let outside = [DueKind::Callback, DueKind::TargetScan, DueKind::Account, DueKind::Login, DueKind::Drift];
     DueKind::ALL.iter().copied().filter(move |kind| !outside.contains(kind))
 }
 
@@ -150,7 +150,7 @@ async fn work(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Chan
         DueKind::Signal => effects::work_signal(kernel, claimed, now).await?,
         DueKind::Removal => steps::work_removal(kernel, claimed, now).await?,
         DueKind::Enforcement => enforcement::work_enforcement(kernel, claimed, now).await?,
-        DueKind::Callback | DueKind::TargetScan | DueKind::Account | DueKind::Login => None,
+        DueKind::Callback | DueKind::TargetScan | DueKind::Account | DueKind::Login | DueKind::Drift => None,
     };
     Ok(changeset.unwrap_or_else(|| work::nothing_left(kernel, claimed, now)))
 }

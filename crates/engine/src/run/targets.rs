@@ -11,12 +11,12 @@ use tokio::sync::watch;
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::run::deadlines;
-use crate::targets::{acting, logins, scanning};
+use crate::targets::{acting, drift_acts, logins, scanning};
 
 /// Longer than what is asked in one turn takes: a few calls, each bounded by the patience of its reach.
 const LEASE: Span = Span::from_secs(90);
 const BATCH: u16 = 32;
-const KINDS: [DueKind; 3] = [DueKind::TargetScan, DueKind::Account, DueKind::Login];
+const KINDS: [DueKind; 4] = [DueKind::TargetScan, DueKind::Account, DueKind::Login, DueKind::Drift];
 
 /// Works off what is due at targets now; returns how much.
 ///
@@ -34,6 +34,7 @@ async fn work_kind(kernel: &Kernel, kind: DueKind) -> Result<usize, OpError> {
         match kind {
             DueKind::TargetScan => scanning::work_scan(kernel, &claimed).await,
             DueKind::Login => Box::pin(logins::work_login(kernel, &claimed)).await,
+            DueKind::Drift => drift_acts::work_drift(kernel, &claimed).await,
             _ => acting::work_account(kernel, &claimed).await,
         }
     };

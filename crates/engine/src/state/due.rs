@@ -24,6 +24,7 @@ use tenure_core::signal::{Signal, SignalState};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::row::{BadRow, Row, RowKind};
 use tenure_core::target::account::Account;
+use tenure_core::target::drift::Drift;
 use tenure_core::target::login::{Login, LoginState};
 use tenure_core::target::rotation::Rotation;
 use tenure_core::target::system::TargetSystem;
@@ -117,6 +118,11 @@ pub fn wanted(row: &Arc<Row>, now: Timestamp) -> Result<Vec<Wanted>, BadRow> {
             let login = row.decode::<Login>()?;
             let latest = if login.state == LoginState::Standing { login.next() } else { Some(Timestamp::MAX) };
             one(DueKind::Login, latest.filter(|_| !login.is_over()))
+        }
+        RowKind::Drift => {
+            let item = row.decode::<Drift>()?;
+            let taken = item.is_taken_away().then_some(Timestamp::MAX);
+            one(DueKind::Drift, taken.or(item.ignored_until()))
         }
         RowKind::Removal => {
             let latest = match removal::step(&*row.decode::<Removal>()?, now) {

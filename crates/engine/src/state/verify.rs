@@ -48,7 +48,9 @@ use tenure_core::store::port::{ListQuery, RowSealer};
 use tenure_core::store::row::{BadRow, Record, Row, RowKey, RowKind};
 use tenure_core::store::state_digest::{DigestChunk, StateDigest};
 use tenure_core::target::account::Account;
+use tenure_core::target::drift::Drift;
 use tenure_core::target::login::Login;
+use tenure_core::target::sighting::Sighting;
 use tenure_core::target::system::TargetSystem;
 use tenure_core::trust::issuer::Issuer;
 use tenure_core::trust::signing_key::SigningKey;
@@ -460,6 +462,8 @@ pub(crate) fn read(row: &Arc<Row>) -> Result<Derived, BadRow> {
         RowKind::Account => of::<Account>(row),
         RowKind::SavedViews => of::<SavedViews>(row),
         RowKind::Login => of::<Login>(row),
+        RowKind::Drift => of::<Drift>(row),
+        RowKind::Sighting => of::<Sighting>(row),
         RowKind::StateDigest if row.key == StateDigest::row_key() => of::<StateDigest>(row),
         RowKind::StateDigest => of::<DigestChunk>(row),
     }

@@ -4,12 +4,13 @@
 //! person's own.
 
 use tenure_api::targets::{Claim, Proposal, Proposed, ProposedAccounts};
-use tenure_api::views::{IdentityView, Page, Revised};
-use tenure_core::base::id::{AccountId, IdentityId};
+use tenure_api::views::{IdentityView, Names, Page, Revised};
+use tenure_core::base::id::{AccountId, IdentityId, PersonId, TargetId};
 use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::time::Timestamp;
-use tenure_core::identity::{Identity, IdentityState};
-use tenure_core::people::person::Role;
+use tenure_core::identity::account_grants::AccountGrants;
+use tenure_core::identity::{Identity, IdentityState, MAX_ITEMS};
+use tenure_core::people::person::{Person, Role};
 use tenure_core::policy::Action;
 use tenure_core::request::Matter;
 use tenure_core::store::changeset::Changeset;
@@ -17,6 +18,10 @@ use tenure_core::store::event::ControlPoint;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 use tenure_core::target::account::{Account, ProposedOwner};
+use tenure_core::target::connector::MAX_WORDS;
+use tenure_core::target::drift;
+use tenure_core::target::sighting::Sighting;
+use tenure_core::target::suggestion::SuggestionReason;
 use tenure_core::target::system::TargetSystem;
 
 use crate::identities::{identity_facts, view};
@@ -29,6 +34,7 @@ use crate::kernel::notice::notify;
 use crate::kernel::operation::{Asked, check_reason};
 use crate::kernel::query::{ListAsk, Listed, Query};
 use crate::requests::route;
+use crate::targets::suggestions::Around;
 use crate::targets::systems;
 
 /// Accounts that one proposal concerns at most.
@@ -37,22 +43,6 @@ const KIND: &str = "account";
 
 impl Listed for Account {
     const NAME: &'static str = KIND;
-}
-
-/// A page of accounts, by whoever may read them.
-///
-/// # Errors
-/// The caller may not read accounts.
-pub async fn accounts(
-    kernel: &Kernel,
-    caller: &Caller,
-    ask: ListAsk<Account>,
-) -> Result<Page<Revised<Account>>, OpError> {
-    let mut page = kernel.list::<Account>(caller, ask).await?;
-    for account in &mut page.items {
-        account.record = account.record.clone().shown();
-    }
-    Ok(page)
 }
 
 /// One account, by whoever may read accounts, answers for its identity, or was proposed to.
@@ -72,8 +62,54 @@ pub async fn account(kernel: &Kernel, caller: &Caller, id: AccountId) -> Result<
         revision: row.revision,
         hold: None,
         log: None,
-        names: tenure_api::views::Names::new(),
+        names: Names::new(),
     })
+}
+
+/// A page of accounts. Who may not read all of them names what is theirs: an identity of theirs, or themselves as those
+/// to whom accounts were proposed.
+///
+/// # Errors
+/// The caller may not read them.
+pub async fn accounts(
+    kernel: &Kernel,
+    caller: &Caller,
+    ask: ListAsk<Account>,
+) -> Result<Page<Revised<Account>>, OpError> {
+    let me = caller.person_id().map(|me| me.to_string());
+    let own = match ask.value_of(Account::IDENTITY) {
+        Some(identity) => authority::owns_subject(kernel, caller, identity).await?,
+        None => me.is_some() && ask.value_of(Account::PROPOSED) == me.as_deref(),
+    };
+    authority::may_read(kernel, caller, KIND, "", own).await?;
+    let (rows, end) = kernel.page(ask).await?;
+    let shown = |row: Stored<Account>| Revised {
+        record: (*row.value).clone().shown(),
+        revision: row.revision,
+        hold: None,
+        log: None,
+        names: Names::new(),
+    };
+    Ok(end.page(rows.into_iter().map(shown).collect()))
+}
+
+/// That the caller may claim an identity, or read it: of anybody else's nothing is told.
+///
+/// # Errors
+/// It can't be claimed by the caller, and they may not read it.
+pub async fn claimable(kernel: &Kernel, caller: &Caller, id: IdentityId) -> Result<(), OpError> {
+    let identity = kernel.sought::<Identity>(caller, "identity", id).await?;
+    let own = authority::owns_identity(caller, &identity) || may_claim(kernel, caller, &identity).await?;
+    authority::may_read(kernel, caller, "identity", &id.to_string(), own).await
+}
+
+/// Whether nobody answers for an account's identity, and it can be claimed.
+///
+/// # Errors
+/// The store can't be asked.
+pub async fn is_unclaimed(kernel: &Kernel, account: &Account) -> Result<bool, OpError> {
+    let identity = kernel.one::<Identity>(account.identity).await?;
+    Ok(identity.is_some_and(|identity| identity.state == IdentityState::Discovered))
 }
 
 async fn is_concerned(kernel: &Kernel, caller: &Caller, account: &Account) -> Result<bool, OpError> {
@@ -93,7 +129,7 @@ async fn is_concerned(kernel: &Kernel, caller: &Caller, account: &Account) -> Re
 pub async fn propose(
     kernel: &Kernel,
     caller: &Caller,
-    target: tenure_core::base::id::TargetId,
+    target: TargetId,
     ask: Proposal,
 ) -> Result<ProposedAccounts, OpError> {
     check_reason(&ask.reason)?;
@@ -103,20 +139,30 @@ pub async fn propose(
             let stored = kernel.must::<TargetSystem>(systems::KIND, target).await?;
             let owner = caller.person_id() == Some(stored.owner);
             kernel.allow(caller, Action::Suspend, inventory(systems::KIND, target, ""), owns(owner))?;
-            let mut problems = Vec::new();
-            let to = ownership::who_answers(kernel, ask.owner, &mut problems).await?;
-            let Some(to) = to.filter(|_| problems.is_empty()) else { return Err(OpError::Invalid(problems)) };
+            let to = proposed_to(kernel, &ask).await?;
+            let around = match ask.by_suggestion {
+                Some(_) => Some(Around::of(kernel, target).await?),
+                None => None,
+            };
             let mut chosen = ProposedAccounts { accounts: Vec::new(), dry_run: ask.dry_run, more: false };
             let mut pages = kernel.pages(Query::<Account>::of([Account::TARGET.of(target)]));
             'pages: while let Some(found) = pages.next().await? {
                 for account in found.whole()? {
-                    if !account.seen.name.starts_with(&ask.name_prefix) {
+                    if !is_meant(&ask, &account) {
                         continue;
                     }
                     let identity = kernel.one::<Identity>(account.identity).await?;
                     if identity.is_none_or(|identity| identity.state != IdentityState::Discovered) {
                         continue;
                     }
+                    let (owner, reasons) = match &around {
+                        Some(around) => match suggested(kernel, around, &ask, &account).await? {
+                            Some(suggested) => suggested,
+                            None => continue,
+                        },
+                        None => (to.as_ref().map(|to| to.id), Vec::new()),
+                    };
+                    let Some(owner) = owner else { continue };
                     if chosen.accounts.len() >= MOST {
                         chosen.more = true;
                         break 'pages;
@@ -125,9 +171,12 @@ pub async fn propose(
                         account: account.id,
                         identity: account.identity,
                         name: account.seen.name.clone(),
+                        owner,
+                        reasons,
                         claim_by: account.claim_by,
                     });
                     if !ask.dry_run {
+                        let to = kernel.must::<Person>("person", owner).await?;
                         proposed(kernel, caller, account, &to, by, &ask.reason).await?;
                     }
                 }
@@ -137,12 +186,53 @@ pub async fn propose(
         .await
 }
 
+/// To whom everything is proposed, if to one.
+async fn proposed_to(kernel: &Kernel, ask: &Proposal) -> Result<Option<Stored<Person>>, OpError> {
+    let mut problems = Vec::new();
+    if ask.marks.len() > MAX_ITEMS || ask.marks.iter().any(|(name, text)| name.is_empty() || text.len() > MAX_WORDS) {
+        let hint = "name at most 32 marks, each with at most 500 bytes of text";
+        problems.push(FieldProblem::new("marks", "marks_malformed", hint));
+    }
+    let to = match ask.owner {
+        Some(owner) => ownership::who_answers(kernel, owner, &mut problems).await?,
+        None if ask.by_suggestion.is_some() => None,
+        None => {
+            let hint = "name who may answer for them, or say how strong a suggestion has to be: by_suggestion";
+            problems.push(FieldProblem::new("owner", "owner_missing", hint));
+            None
+        }
+    };
+    if problems.is_empty() { Ok(to) } else { Err(OpError::Invalid(problems)) }
+}
+
+/// Whether a rule is about an account.
+fn is_meant(ask: &Proposal, account: &Account) -> bool {
+    let has = |(name, text): (&String, &String)| {
+        let mark = account.seen.marks.get(name);
+        mark.is_some_and(|mark| mark.to_lowercase().contains(&text.to_lowercase()))
+    };
+    account.seen.name.starts_with(&ask.name_prefix) && ask.marks.iter().all(has)
+}
+
+/// Whom the first suggestion for an account names, if it is worth what is asked, with what speaks for it.
+async fn suggested(
+    kernel: &Kernel,
+    around: &Around,
+    ask: &Proposal,
+    account: &Account,
+) -> Result<Option<(Option<PersonId>, Vec<SuggestionReason>)>, OpError> {
+    let first = around.suggest(kernel, account).await?.into_iter().next();
+    let first = first.filter(|first| ask.by_suggestion.is_none_or(|least| first.strength >= least));
+    let first = first.filter(|first| ask.owner.is_none_or(|owner| owner == first.owner));
+    Ok(first.map(|first| (Some(first.owner), first.reasons)))
+}
+
 async fn proposed(
     kernel: &Kernel,
     caller: &Caller,
     account: Stored<Account>,
-    to: &Stored<tenure_core::people::person::Person>,
-    by: tenure_core::base::id::PersonId,
+    to: &Stored<Person>,
+    by: PersonId,
     reason: &str,
 ) -> Result<(), OpError> {
     kernel
@@ -203,8 +293,20 @@ pub async fn claim(kernel: &Kernel, caller: &Caller, id: IdentityId, ask: Claim)
         .await
 }
 
+/// What the accounts of an identity have at their targets now: whoever approves the claim reads it, and what they have
+/// besides from then on is drift (R102).
+async fn grants_of(kernel: &Kernel, identity: &Identity) -> Result<Vec<AccountGrants>, OpError> {
+    let accounts = kernel.find(Query::<Account>::of([Account::IDENTITY.of(identity.id)])).await?.whole()?;
+    Ok(accounts.iter().take(MAX_ITEMS).map(|account| drift::grants_of(account)).collect())
+}
+
 async fn may_claim(kernel: &Kernel, caller: &Caller, identity: &Identity) -> Result<bool, OpError> {
     if caller.person_id() == Some(identity.registered_by) {
+        return Ok(true);
+    }
+    let seen = kernel.first(Query::of([Sighting::IDENTITY.of(identity.id)])).await?;
+    let proposed = seen.and_then(|seen| seen.proposed.as_ref().map(|proposed| proposed.owner));
+    if proposed.is_some() && proposed == caller.person_id() {
         return Ok(true);
     }
     let mut accounts = kernel.pages(Query::<Account>::of([Account::IDENTITY.of(identity.id)]));
@@ -224,7 +326,7 @@ async fn claimed(
     caller: &Caller,
     stored: &Stored<Identity>,
     ask: &Claim,
-    by: tenure_core::base::id::PersonId,
+    by: PersonId,
     now: Timestamp,
 ) -> Result<(Changeset, (Identity, u64)), OpError> {
     let mut problems = Vec::new();
@@ -240,6 +342,9 @@ async fn claimed(
     if charter.owner != Some(by) {
         let hint = "a claim is the owner's own: propose it to somebody else instead";
         problems.push(FieldProblem::new("charter.owner", "owner_is_somebody_else", hint));
+    }
+    if charter.account_grants.is_empty() {
+        charter.account_grants = grants_of(kernel, stored).await?;
     }
     let mut identity = (*stored.value).clone().claim(by)?;
     identity.kind = ask.kind.unwrap_or(identity.kind);

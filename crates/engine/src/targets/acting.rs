@@ -28,7 +28,7 @@ use crate::kernel::finding;
 use crate::kernel::query::Query;
 use crate::kernel::work::{self, system};
 use crate::kernel::{Kernel, epoch};
-use crate::targets::{narrowing, rotation, systems};
+use crate::targets::{narrowing, rotation, scanning, systems};
 
 /// How long one call of a connector may take: well inside the lease of the deadline.
 pub(crate) const PATIENCE: Span = Span::from_secs(15);
@@ -369,6 +369,7 @@ async fn write_down(kernel: &Kernel, claimed: &Claimed, acted: &Acted) -> Result
         if settled {
             changed.state = acted.to;
         }
+        let is_stopped = settled && acted.to != AccountState::Standing;
         changed.intent = Some(Intent { tries, outcome: acted.outcome.clone(), ..intent });
         let kind = match (settled, acted.to) {
             _ if matches!(acted.outcome, AccountOutcome::AttestedGone { .. }) => EventKind::AccountAttestedGone,
@@ -391,6 +392,9 @@ async fn write_down(kernel: &Kernel, claimed: &Claimed, acted: &Acted) -> Result
         let (unreachable, answered) = (acted.unreachable.as_deref(), acted.seen.is_some());
         note_target(kernel, &mut changeset, acted.target, unreachable, answered, now).await?;
         wake_receipts(kernel, &mut changeset, changed.identity, None, now).await?;
+        if is_stopped {
+            scanning::look_for_drift(&mut changeset, &changed, now);
+        }
         changeset.due.push(if settled {
             let stands = acted.to == AccountState::Standing && changed.claim_by > now;
             match stands {

@@ -20,6 +20,7 @@ use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::query::Query;
 use crate::kernel::work::{acknowledge, system};
+use crate::targets::drift;
 
 /// Identities of a scope that one commit has looked at.
 const BATCH: u16 = 100;
@@ -75,7 +76,7 @@ pub(crate) async fn work_enforcement(
     Ok(Some(changeset))
 }
 
-/// Has each account of an identity that isn't what it should be looked at.
+/// Has each account of an identity that isn't what it should be looked at, and holds each against what was approved.
 async fn of_identity(
     kernel: &Kernel,
     changeset: &mut Changeset,
@@ -83,7 +84,7 @@ async fn of_identity(
     now: Timestamp,
 ) -> Result<(), OpError> {
     let id = identity.id;
-    let known = kernel.know_rest(identity).await?;
+    let known = kernel.know_rest(identity.clone()).await?;
     let mut accounts = kernel.pages(Query::<Account>::of([Account::IDENTITY.of(id)]));
     while let Some(found) = accounts.next().await? {
         for account in found.whole()? {
@@ -92,6 +93,7 @@ async fn of_identity(
             if wanted != account.state || under_way.is_some_and(|to| to != wanted) {
                 changeset.due.push(DueChange::Set(DueKind::Account, account.id.to_string(), now));
             }
+            drift::compare(kernel, changeset, &identity, &account, now).await?;
         }
     }
     let mut logins = kernel.pages(Query::<Login>::of([Login::LEFT.of(id)]));

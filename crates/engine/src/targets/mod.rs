@@ -8,13 +8,17 @@
 
 pub mod accounts;
 pub mod acting;
+pub mod drift;
+pub(crate) mod drift_acts;
 pub mod enforcement;
 pub mod gone;
+pub mod intake;
 pub(crate) mod logins;
 pub mod narrowing;
 pub(crate) mod proving;
 pub mod rotation;
 pub mod scanning;
+pub mod suggestions;
 pub mod systems;
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
 use crate::kernel::work::{self, system};
 use crate::kernel::{finding, freshness};
-use crate::targets::acting::{self, PATIENCE, backoff};
+use crate::targets::acting::{self, BACKOFF, PATIENCE};
 use crate::targets::{proving, systems};
 
 /// What the secrets of accounts are sealed as.
@@ -235,12 +235,12 @@ pub(crate) async fn work_rotation(
                 let (tries, old) = (known.tries.saturating_add(1), Some(outcome.clone()));
                 let rotated_at = known.rotated_at.filter(|_| !again);
                 changed.rotation = Some(Rotation { rotated_at, tries, old, ..known });
-                (EventKind::AccountActFailed, now.plus(backoff(tries)), None)
+                (EventKind::AccountActFailed, now.plus(BACKOFF.after(tries)), None)
             }
             Step::NotYet { why, unreachable } => {
                 let tries = known.tries.saturating_add(1);
                 changed.rotation = Some(Rotation { tries, trouble: Some(why.clone()), ..known });
-                (EventKind::AccountActFailed, now.plus(backoff(tries)), unreachable.then_some(why.as_str()))
+                (EventKind::AccountActFailed, now.plus(BACKOFF.after(tries)), unreachable.then_some(why.as_str()))
             }
         };
         let mut event = kernel

@@ -114,8 +114,10 @@ async fn kept(
     found: &Found,
     mut progress: ScanProgress,
 ) -> Result<ScanProgress, OpError> {
+    // What one answer could not see may be missing from any of its accounts.
+    let in_part = !found.unseen.is_empty() || !progress.unseen.is_empty();
     for accounts in found.accounts.chunks(BATCH) {
-        let (fresh, ids) = keep(kernel, target, accounts).await?;
+        let (fresh, ids) = keep(kernel, target, accounts, in_part).await?;
         progress.seen += u64::try_from(accounts.len()).unwrap_or(0);
         progress.fresh += fresh;
         kernel.memory.of::<SeenByScans>().note(target.id, progress.begun_at, ids);
@@ -130,7 +132,12 @@ async fn kept(
     Ok(progress)
 }
 
-async fn keep(kernel: &Kernel, target: &TargetSystem, seen: &[SeenAccount]) -> Result<(u64, Vec<AccountId>), OpError> {
+async fn keep(
+    kernel: &Kernel,
+    target: &TargetSystem,
+    seen: &[SeenAccount],
+    in_part: bool,
+) -> Result<(u64, Vec<AccountId>), OpError> {
     loop {
         let now = kernel.now();
         let mut changeset: Option<Changeset> = None;
@@ -147,13 +154,13 @@ async fn keep(kernel: &Kernel, target: &TargetSystem, seen: &[SeenAccount]) -> R
             match known {
                 Some(known) => {
                     ids.push(known.id);
-                    note_seen(kernel, &mut changeset, &known, account, now).await?;
+                    note_seen(kernel, &mut changeset, &known, account, in_part, now).await?;
                 }
                 // The connector's own login is governed by its own identity.
                 None if target.login.as_ref().is_some_and(|login| login.name == account.name) => {}
                 None => {
                     fresh += 1;
-                    ids.push(discovery.found(kernel, &mut changeset, target, account, now).await?);
+                    ids.push(discovery.found(kernel, &mut changeset, target, account, in_part, now).await?);
                 }
             }
         }
@@ -226,6 +233,7 @@ impl Discovery {
         changeset: &mut Option<Changeset>,
         target: &TargetSystem,
         seen: &SeenAccount,
+        in_part: bool,
         now: Timestamp,
     ) -> Result<AccountId, OpError> {
         let entropy = kernel.entropy.as_ref();
@@ -244,6 +252,7 @@ impl Discovery {
             found_at: now,
             seen_at: now,
             absent_since: None,
+            seen_in_part: in_part,
             secret_after: None,
             claim_by: now.plus(target.claim_within),
             proposed: None,
@@ -347,6 +356,7 @@ async fn note_seen(
     changeset: &mut Option<Changeset>,
     known: &Stored<Account>,
     seen: &SeenAccount,
+    in_part: bool,
     now: Timestamp,
 ) -> Result<(), OpError> {
     // Sessions and last uses change all the time; what they were is read again before each act.
@@ -354,13 +364,15 @@ async fn note_seen(
     let used = seen
         .last_used_at
         .filter(|used| known.seen.last_used_at.is_none_or(|before| used.since(before) >= Span::from_days(1)));
-    if same == known.seen && known.absent_since.is_none() && used.is_none() {
+    let same = same == known.seen && known.seen_in_part == in_part && known.absent_since.is_none();
+    if same && used.is_none() {
         return Ok(());
     }
     let mut account = (*known.value).clone();
     account.seen = seen.clone();
     account.seen_at = now;
     account.absent_since = None;
+    account.seen_in_part = in_part;
     let event = kernel
         .event(now, EventKind::AccountSeenChanged)
         .subject(known.id)
@@ -372,6 +384,7 @@ async fn note_seen(
         .fact("grants_gone", known.seen.grants.iter().filter(|grant| !seen.grants.contains(grant)).collect::<Vec<_>>());
     let changeset = on(changeset, event, now);
     changeset.replace(known, &account);
+    look_for_drift(changeset, known, now);
     // What was stopped here and works again was let go by somebody else (S-18), or what was dropped was given back.
     let widened = known.narrowing.as_ref().is_some_and(|narrowing| narrowing.still(seen).is_some());
     let works = seen.enabled && known.state != AccountState::Standing && known.open().is_none();
@@ -379,6 +392,12 @@ async fn note_seen(
         changeset.due.push(DueChange::Set(DueKind::Account, known.id.to_string(), now));
     }
     Ok(())
+}
+
+/// Has an account that changed held against what was approved for it.
+pub(crate) fn look_for_drift(changeset: &mut Changeset, account: &Account, now: Timestamp) {
+    let subject = Scope::Identity(account.identity).to_string();
+    changeset.due.push(DueChange::Set(DueKind::Enforcement, subject, now));
 }
 
 /// Asks for the accounts of a target that a whole scan didn't see, one by one.
@@ -423,6 +442,7 @@ async fn missed(kernel: &Kernel, account: &Stored<Account>) -> Result<(), OpErro
         .fact("name", &account.seen.name);
     let mut changeset = Changeset::new(system(), now, event);
     changeset.replace(account, &missing);
+    look_for_drift(&mut changeset, account, now);
     // Who changed it meanwhile knows better; the next scan looks again.
     kernel.settle(changeset).await.map(drop)
 }

@@ -1,6 +1,7 @@
 //! Targets by the rows and by a target in memory that has faults; against real servers in the tests of the product.
 
 mod bad_input;
+mod drift;
 mod fake;
 mod gone;
 mod logins;
@@ -242,7 +243,9 @@ async fn a_claim_is_its_owners_own() {
     let (bob, eve) = (world.person(Role::Owner).await, world.person(Role::Owner).await);
     let mut proposal = Proposal {
         name_prefix: "app_".into(),
-        owner: bob.person_id().unwrap(),
+        marks: Default::default(),
+        owner: bob.person_id(),
+        by_suggestion: None,
         reason: "his team made them".into(),
         dry_run: true,
     };

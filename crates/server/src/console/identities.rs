@@ -21,6 +21,7 @@ use tenure_core::identity::Identity;
 use tenure_core::identity::scope::Scope;
 use tenure_core::request::Request;
 use tenure_core::request::review::Review;
+use tenure_core::target::account::Account;
 use tenure_engine::credentials::liveness;
 use tenure_engine::identities::{findings, grants, registration};
 use tenure_engine::kernel::authority;
@@ -30,6 +31,7 @@ use tenure_engine::kernel::query::{ListAsk, Listed as _, MAX_PAGE};
 use tenure_engine::log::timeline;
 use tenure_engine::matters::{exceptions, request, reviews};
 use tenure_engine::people::views;
+use tenure_engine::targets::accounts;
 
 use crate::app::App;
 use crate::caller::named::{listed_names, meant, names_in};
@@ -145,6 +147,13 @@ async fn one(
     for exception in view.record.exceptions.iter().take(LAST_REQUESTS.into()).filter(|_| reads("exception")) {
         exceptions.push(exceptions::exception(kernel, caller, *exception).await?);
     }
+    let accounts = match view.record.has_accounts && reads("account") {
+        true => {
+            let of_it = vec![Account::IDENTITY.of(id)];
+            accounts::accounts(kernel, caller, ListAsk { filters: of_it, ..ListAsk::default() }).await?.items
+        }
+        false => Vec::new(),
+    };
     let removal = match authority::reads_all(kernel, caller, Receipt::NAME) {
         true => {
             let of_it = Receipt::TARGET.of(Target::Scope(Scope::Identity(id)));
@@ -158,6 +167,7 @@ async fn one(
         exceptions,
         requests,
         grants_from,
+        accounts,
         removal,
         access: match reads("identity") {
             true => grants::access(kernel, caller, id).await?,
@@ -179,7 +189,7 @@ async fn one(
     };
     let seen = (
         (&known.view, &known.access, &known.credentials, &known.reviews),
-        (&known.exceptions, &known.requests, &known.timeline),
+        (&known.exceptions, &known.requests, &known.timeline, &known.accounts),
     );
     known.names = names_in(&app, &reader.caller, &seen).await?;
     Ok::<_, Refusal>(page(StatusCode::OK, &IdentityPage::new(reader.frame("", Place::Identities), known)))

@@ -8,8 +8,10 @@
 mod access;
 mod agents;
 mod asset;
+mod claims;
 mod deeds;
 mod directory;
+mod drift;
 mod editing;
 mod holds;
 mod home;
@@ -54,6 +56,8 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         watch::routes,
         directory::routes,
         targets::routes,
+        claims::routes,
+        drift::routes,
         stand_in::routes,
         holds::routes,
         editing::routes,

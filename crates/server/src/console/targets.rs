@@ -11,7 +11,7 @@ use tenure_core::target::system::TargetSystem;
 use tenure_engine::credentials::refusal_times;
 use tenure_engine::kernel::authority;
 use tenure_engine::kernel::query::ListAsk;
-use tenure_engine::targets::{accounts, systems};
+use tenure_engine::targets::{accounts, suggestions, systems};
 
 use crate::app::App;
 use crate::caller::named::{listed_names, meant, names_in};
@@ -45,7 +45,7 @@ async fn one(State(app): State<App>, reader: Reader, Path(which): Path<String>) 
     let there = if authority::reads_all(kernel, caller, "account") {
         let theirs = vec![Account::TARGET.of(target)];
         let ask = ListAsk { filters: theirs, limit: Some(NAMED), ..ListAsk::default() };
-        kernel.list::<Account>(caller, ask).await?
+        accounts::accounts(kernel, caller, ask).await?
     } else {
         Page::whole(Vec::new())
     };
@@ -59,13 +59,18 @@ async fn one(State(app): State<App>, reader: Reader, Path(which): Path<String>) 
 
 async fn account_list(State(app): State<App>, asked: Asked<Account>) -> Shown {
     let Asked { reader, ask, address } = asked;
-    let found = counted!(ask, |ask| app.kernel.list::<Account>(&reader.caller, ask))?;
+    let found = counted!(ask, |ask| accounts::accounts(&app.kernel, &reader.caller, ask))?;
     let names = listed_names(&app, &reader.caller, &found, address.parameters()).await?;
     Ok(page(StatusCode::OK, &targets::accounts(reader.frame(text::ACCOUNTS, Place::Accounts), address, found, &names)))
 }
 
 async fn account(State(app): State<App>, reader: Reader, Path(which): Path<String>) -> Shown {
-    let view = accounts::account(&app.kernel, &reader.caller, id(&which, "account")?).await?;
-    let names = names_in(&app, &reader.caller, &view).await?;
-    Ok(page(StatusCode::OK, &targets::account(reader.frame("", Place::Accounts), &view, &names)))
+    let (kernel, caller) = (&app.kernel, &reader.caller);
+    let view = accounts::account(kernel, caller, id(&which, "account")?).await?;
+    let suggested = match accounts::is_unclaimed(kernel, &view.record).await? {
+        true => Box::pin(suggestions::suggestions(kernel, caller, view.record.id)).await?.items,
+        false => Vec::new(),
+    };
+    let names = names_in(&app, caller, &(&view, &suggested)).await?;
+    Ok(page(StatusCode::OK, &targets::account(reader.frame("", Place::Accounts), &view, &suggested, &names)))
 }

@@ -11,8 +11,8 @@ use serde::de::value::Error as ValueError;
 use serde::de::{DeserializeOwned, IntoDeserializer};
 use serde_json::{Value, json};
 use tenure_core::base::id::{
-    ApplicationId, CloudAccountId, CredentialId, IdentityId, NeedId, PersonGrantId, PersonId, ResourceId, SourceId,
-    TargetId, TeamId, VendorId,
+    AccountId, ApplicationId, CloudAccountId, CredentialId, IdentityId, NeedId, PersonGrantId, PersonId, ResourceId,
+    SourceId, TargetId, TeamId, VendorId,
 };
 use tenure_core::base::problem::FieldProblem;
 use tenure_core::credential::Credential;
@@ -44,7 +44,9 @@ use tenure_core::store::row::{Record, RowKind};
 use tenure_core::store::term::Field;
 use tenure_core::target::account::{Account, AccountState};
 use tenure_core::target::connector::TargetKind;
+use tenure_core::target::drift::{Drift, DriftKind, DriftState};
 use tenure_core::target::login::{Login, LoginState};
+use tenure_core::target::sighting::Sighting;
 use tenure_core::target::system::TargetSystem;
 use tenure_core::trust::issuer::Issuer;
 use tenure_core::trust::state::TrustState;
@@ -349,6 +351,11 @@ filters! {
     TargetSystem { NAME: text, OF_KIND: word::<TargetKind>, STATE: word::<TrustState>, OWNER: id::<PersonId>, IDENTITY: id::<IdentityId> }
     Account { TARGET: id::<TargetId>, IDENTITY: id::<IdentityId>, STATE: word::<AccountState>, NAME: text, PROPOSED: id::<PersonId> }
     Login { TARGET: id::<TargetId>, IDENTITY: id::<IdentityId>, STATE: word::<LoginState> }
+    Drift {
+        TARGET: id::<TargetId>, IDENTITY: id::<IdentityId>, ACCOUNT: id::<AccountId>, OF_KIND: word::<DriftKind>,
+        STATE: word::<DriftState>,
+    }
+    Sighting { SOURCE: text, IDENTITY: id::<IdentityId>, PROPOSED: id::<PersonId> }
     Signal { SOURCE: id::<SourceId>, OF_KIND: word::<SignalKind>, SUBJECT: signalled, STATE: word::<SignalState> }
     Removal { STATE: word::<RemovalState>, SUBJECT: signalled, OF_KIND: word::<SignalKind>, IDENTITY: id::<IdentityId> }
     ExceptionalAccess { ACCESS: word::<Access>, IDENTITY: id::<IdentityId>, WITH: text }

@@ -2,9 +2,11 @@
 
 mod bulk;
 mod directory;
+mod drift;
 mod exceptions;
 mod findings;
 mod identities;
+mod intake;
 mod log;
 mod logins;
 mod needs;
@@ -47,6 +49,8 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         sources::routes,
         targets::routes,
         logins::routes,
+        drift::routes,
+        intake::routes,
         templates::routes,
         third_party::routes,
         log::routes,

@@ -3,15 +3,15 @@
 use axum::extract::State;
 use tenure_api::requests::Because;
 use tenure_api::targets::{
-    AccountSecret, Claim, GoneAsk, NarrowAccount, NewTarget, Proposal, ProposedAccounts, TargetEdit, TargetLoginAsk,
-    TargetView,
+    AccountSecret, Claim, GoneAsk, NarrowAccount, NewTarget, Proposal, ProposedAccounts, Suggestions, TargetEdit,
+    TargetLoginAsk, TargetView,
 };
 use tenure_api::views::{IdentityView, Page, Revised};
 use tenure_core::base::id::AccountId;
 use tenure_core::identity::Identity;
 use tenure_core::target::account::Account;
 use tenure_core::target::system::TargetSystem;
-use tenure_engine::targets::{accounts, gone, narrowing, rotation, systems};
+use tenure_engine::targets::{accounts, gone, narrowing, rotation, suggestions, systems};
 
 use crate::app::App;
 use crate::caller::named::meant;
@@ -41,11 +41,12 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         .post("/v1/targets/{id}/confirm-gone", "Says, too, that a target is gone for good.", confirm_gone)
         .post("/v1/targets/{id}/withdraw-gone", "Takes back that a target is gone.", withdraw_gone)
         .post("/v1/targets/{id}/propose", "Proposes accounts of a target to whoever may answer for them.", propose)
-        .get("/v1/accounts", "Lists accounts at targets.", accounts)
+        .get("/v1/accounts", "Lists accounts at targets.", listed)
         .get("/v1/accounts/{id}", "Shows an account at a target.", account)
         .post("/v1/accounts/{id}/narrow", "Leaves an account some of its grants at its target.", narrow)
         .post("/v1/accounts/{id}/rotate", "Gives an account at a target another secret.", rotate)
         .post("/v1/accounts/{id}/secret", "Shows the secret that an account was given, once.", secret)
+        .get("/v1/accounts/{id}/suggestions", "Suggests who may answer for an account, and why.", suggested)
         .post("/v1/identities/{id}/claim", "Claims an identity that was found at a target.", claim)
 }
 
@@ -175,12 +176,20 @@ async fn propose(
     ok(accounts::propose(&app.kernel, &caller, id, ask).await?)
 }
 
-async fn accounts(
+async fn listed(
     State(app): State<App>,
     Operator(caller): Operator,
     list: List<Account>,
 ) -> Reply<Page<Revised<Account>>> {
     ok(accounts::accounts(&app.kernel, &caller, list.ask).await?)
+}
+
+async fn suggested(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(id): Path<AccountId>,
+) -> Reply<Suggestions> {
+    ok(Box::pin(suggestions::suggestions(&app.kernel, &caller, id)).await?)
 }
 
 async fn account(

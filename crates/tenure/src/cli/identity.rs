@@ -6,7 +6,6 @@ use clap::Subcommand;
 use serde_json::Value;
 use tenure_api::api_keys::NewApiKey;
 use tenure_api::requests::{Because, NewIdentity, NewSuspension, Resume, Stage, TaskCompleted};
-use tenure_api::targets::Claim;
 use tenure_api::views::{IdentityView, Releasers};
 use tenure_core::base::id::{ApplicationId, GrantId, IdentityId, PersonId};
 use tenure_core::base::time::{Span, Timestamp};
@@ -14,6 +13,7 @@ use tenure_core::identity::{CharterDraft, IdentityState, Kind};
 use tenure_core::trust::issuer::Preset;
 
 use super::bulk::Bulk;
+use super::claim;
 use super::context::{Context, must_be_new, read_json, today, word, write_new_secret};
 use super::directory::filtered;
 use super::failure::Failure;
@@ -137,16 +137,16 @@ pub enum Identity {
         #[arg(long, value_name = "N")]
         revision: Option<u64>,
     },
-    /// Answers for an identity that was found at a target: writes its charter, and makes it a draft.
-    Claim {
-        /// The identity's id or name.
-        id: IdentityId,
-        /// Its kind; a service account if not given.
-        #[arg(long, value_parser = word::<Kind>)]
-        kind: Option<Kind>,
-        /// The file with the charter as JSON; - reads it from standard input.
-        file: PathBuf,
-    },
+    /// Answers for an identity that was found at a target: writes its charter, and makes it a draft. Or for everything
+    /// that was proposed to you, each with a charter made from a template.
+    #[command(after_help = "\
+In a template {name} stands for the account's name at its target, {identity} for its identity's. It has a purpose, an
+end and what ends it: nothing is claimed without.
+
+Examples:
+  tenure identity claim billing_ro.orders-db charter.json
+  tenure identity claim --proposed-to-me --charter-template template.json --dry-run")]
+    Claim(Box<claim::Claim>),
     /// Hands a draft in for activation.
     Submit {
         /// The identity's id.
@@ -330,12 +330,7 @@ impl Identity {
                 };
                 context.out.record(&client.write_charter(id, revision, &charter).await?)
             }
-            Self::Claim { id, kind, file } => {
-                let charter = charter(read_json(&file)?)?;
-                let claimed = client.claim_identity(id, &Claim { kind, charter }).await?;
-                eprintln!("hint: it is a draft now: complete its charter and run tenure identity submit {id}");
-                context.out.record(&claimed)
-            }
+            Self::Claim(claim) => claim.run(context, &client).await,
             Self::Submit { id } => changed(context, client.submit(id).await?),
             Self::Activate { id, content_hash } => {
                 let request = client.identity(id).await?.record.request.ok_or_else(|| {

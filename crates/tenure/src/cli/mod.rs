@@ -5,12 +5,15 @@
 
 mod access;
 mod bulk;
+mod claim;
 mod context;
 mod directory;
+mod drift;
 mod exception;
 mod failure;
 mod finding;
 mod identity;
+mod import;
 mod log;
 mod login;
 mod names;
@@ -148,6 +151,8 @@ enum Command {
     Account(target::Account),
     #[command(subcommand)]
     TargetLogin(target_login::TargetLogin),
+    Drift(drift::Drift),
+    Import(Box<import::Import>),
     #[command(subcommand)]
     Signal(signal::Signal),
     #[command(subcommand)]
@@ -241,6 +246,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Target(verb) => verb.run(&context).await?,
         Command::Account(verb) => verb.run(&context).await?,
         Command::TargetLogin(verb) => verb.run(&context).await?,
+        Command::Drift(verb) => verb.run(&context).await?,
+        Command::Import(import) => import.run(&context).await?,
         Command::Signal(verb) => verb.run(&context).await?,
         Command::Policy(verb) => Box::pin(verb.run(&context)).await?,
         Command::Key(verb) => verb.run(&context)?,

@@ -13,6 +13,7 @@ use tenure_connectors::Builtin;
 use tenure_core::base::id::{AccountId, IdentityId, PersonId, TargetId};
 use tenure_core::base::time::Span;
 use tenure_core::target::connector::{Connectors as _, Endpoint, Mode, TargetKind};
+use tenure_core::target::suggestion::Strength;
 
 use tenure_outbound::Outbound;
 
@@ -45,6 +46,18 @@ const ACCOUNTS: &[Column] = &[
     ("OUTCOME", "/intent/outcome/state"),
 ];
 
+const PROPOSED: &[Column] = &[
+    ("ACCOUNT", "/account"),
+    ("NAME", "/name"),
+    ("IDENTITY", "/identity"),
+    ("TO", "/owner"),
+    ("BECAUSE", "/reasons/0/said"),
+    ("CLAIM BY", "/claim_by"),
+];
+
+const SUGGESTED: &[Column] =
+    &[("OWNER", "/owner"), ("STRENGTH", "/strength"), ("CLUE", "/reasons/0/clue"), ("BECAUSE", "/reasons/0/said")];
+
 /// Target systems: databases, directories, vaults and others with accounts of their own.
 #[derive(Subcommand)]
 #[command(after_help = "\
@@ -57,6 +70,7 @@ Examples:
   tenure target show orders-db                     what a look through it came to, and what it could not see
   tenure account list --target orders-db
   tenure target propose orders-db --name-prefix billing_ --to ada@acme.example --reason 'the billing team made them'
+  tenure target propose orders-db --mark comment=billing --by-suggestion strong --reason 'as suggested' --dry-run
   tenure identity claim billing_ro.orders-db charter.json")]
 pub enum Target {
     /// Registers a target; a second administrator confirms it, and one hands in its connector's login.
@@ -121,9 +135,16 @@ pub enum Target {
         /// How the accounts' names begin; all that nobody answers for if not given.
         #[arg(long, default_value = "")]
         name_prefix: String,
+        /// Only those with this mark at the target that has this text in it, as name=text, e.g. comment=billing; may be
+        /// given several times.
+        #[arg(long = "mark", value_name = "NAME=TEXT")]
+        marks: Vec<String>,
         /// Who may answer for them.
-        #[arg(long)]
-        to: PersonId,
+        #[arg(long, required_unless_present = "by_suggestion")]
+        to: Option<PersonId>,
+        /// Propose each to whom its first suggestion names, if that is at least weak, likely or strong.
+        #[arg(long, value_name = "STRENGTH", value_parser = word::<Strength>)]
+        by_suggestion: Option<Strength>,
         /// Why it is thought so.
         #[arg(long)]
         reason: String,
@@ -322,9 +343,17 @@ impl Target {
             Self::WithdrawGone { id, reason } => {
                 context.out.record(&client.withdraw_target_gone(id, &Because { reason }).await?)
             }
-            Self::Propose { id, name_prefix, to, reason, dry_run } => {
-                let ask = Proposal { name_prefix, owner: to, reason, dry_run };
-                context.out.record(&client.propose_accounts(id, &ask).await?)
+            Self::Propose { id, name_prefix, marks, to, by_suggestion, reason, dry_run } => {
+                let pair = |mark: &String| {
+                    let (name, text) = mark.split_once('=').ok_or_else(|| Failure::usage("--mark: give name=text"))?;
+                    Ok::<_, Failure>((name.to_owned(), text.to_owned()))
+                };
+                let marks = marks.iter().map(pair).collect::<Result<BTreeMap<_, _>, _>>()?;
+                let ask = Proposal { name_prefix, marks, owner: to, by_suggestion, reason, dry_run };
+                let chosen = client.propose_accounts(id, &ask).await?;
+                let (what, count) = (if dry_run { "would be" } else { "were" }, chosen.accounts.len());
+                eprintln!("{count} accounts {what} proposed{}", if chosen.more { "; there are more" } else { "" });
+                context.out.rows(&chosen, &chosen.accounts, PROPOSED)
             }
             Self::Remove { id, reason } => context.out.record(&client.remove_target(id, &Because { reason }).await?),
         }
@@ -368,6 +397,7 @@ impl Update {
 Examples:
   tenure account list --target orders-db
   tenure account list --proposed me@acme.example
+  tenure account suggest acc_…                     who may answer for it, and what speaks for that
   tenure account show acc_…                        what its target says of it, and what was done to it there
   tenure account narrow acc_… --keep 'SELECT ON TABLE public.orders' --reason 'it only reads'
   tenure account rotate acc_… --out app.password   another secret, by whoever answers for its identity")]
@@ -422,6 +452,11 @@ pub enum Account {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Suggests who may answer for an account, and why. Nobody does so by being suggested.
+    Suggest {
+        /// Its id.
+        id: AccountId,
+    },
 }
 
 impl Account {
@@ -450,6 +485,10 @@ impl Account {
                 shown_secret(context, &client, id, out).await
             }
             Self::Secret { id, out } => shown_secret(context, &client, id, out).await,
+            Self::Suggest { id } => {
+                let suggested = client.suggestions(id).await?;
+                context.out.rows(&suggested, &suggested.items, SUGGESTED)
+            }
         }
     }
 }

@@ -263,6 +263,222 @@ on_one! {
     }
 }
 
+impl World {
+    /// The identity of a login, claimed by the owner and approved by their manager as what its catalogue says it may.
+    async fn claimed(&self, name: &str) -> String {
+        let identity = self.account(name).await["identity"].as_str().unwrap().to_owned();
+        let mut charter = self.charter(json!({}));
+        charter["workload_binding"] = json!({"type": "account", "workload": "batch/ledger"});
+        let claim = json!({"charter": charter});
+        self.post(&self.owner, &format!("/v1/identities/{identity}/claim"), claim).await.expect(200);
+        self.hand_in(&identity).await;
+        self.until_state(&identity, "active").await;
+        identity
+    }
+
+    /// The one difference of an identity in a state, once it is there.
+    async fn drift_of(&self, identity: &str, state: &str) -> Value {
+        let path = format!("/v1/drift?identity={identity}&state={state}");
+        let mut found = Value::Null;
+        self.until(async || {
+            found = self.get(&self.security, &path).await.expect(200).body["items"][0].clone();
+            !found.is_null()
+        })
+        .await;
+        found
+    }
+}
+
+on_one! {
+    async fn r102_a_role_granted_behind_our_back_is_one_item_and_is_taken_away_beside_a_kept_one(world: World) {
+        let orders = Orders::new();
+        let name = orders.login("ledger");
+        let (kept, gained) = (format!("kept_{}", orders.mark), format!("gained_{}", orders.mark));
+        orders.admin(&format!("CREATE TABLE {kept} (n int); CREATE TABLE {gained} (n int); GRANT SELECT ON {kept} TO {name}"));
+        let may = |table: &str| orders.admin(&format!("SELECT has_table_privilege('{name}', '{table}', 'SELECT')"));
+        let target = world.target(&orders, "ledger-db", "end").await;
+        let identity = world.claimed(&name).await;
+
+        // Who voted for it read what it may.
+        let view = world.get(&world.security, &format!("/v1/identities/{identity}")).await.expect(200);
+        let approved = view.body["charter"]["account_grants"][0]["grants"].to_string();
+        assert!(approved.contains(&kept) && !approved.contains(&gained), "{approved}");
+        let request = world.get(&world.security, &format!("/v1/requests?identity={identity}")).await.expect(200);
+        let path = format!("/v1/requests/{}", request.text("/items/0/id"));
+        let read = world.get(&world.manager, &path).await.expect(200);
+        assert!(read.body["brief"].to_string().contains(&kept), "its approvers don't read what it may: {}", read.body["brief"]);
+
+        // Granted behind our back, it is found, and told as one finding with one deed.
+        orders.admin(&format!("GRANT SELECT ON {gained} TO {name}"));
+        world.post(&world.owner, &format!("/v1/targets/{target}/scan"), json!({})).await.expect(200);
+        let item = world.drift_of(&identity, "open").await;
+        assert_eq!(item["kind"], "grants_gained");
+        assert_eq!(item["grants"].as_array().unwrap().len(), 1);
+        assert!(item["grants"][0].as_str().unwrap().contains(&gained));
+        let found = world.get(&world.security, &format!("/v1/findings?subject={identity}&rule=access-drift")).await.expect(200);
+        assert_eq!(found.body["items"].as_array().unwrap().len(), 1);
+        assert_eq!((may(&kept), may(&gained)), ("t".to_owned(), "t".to_owned()));
+
+        // One action takes it away, and leaves what was approved.
+        let path = format!("/v1/drift/{}", item["id"].as_str().unwrap());
+        world.post(&world.manager, &format!("{path}/fix"), json!({"reason": "mine"})).await.expect(403);
+        world.post(&world.owner, &format!("{path}/fix"), json!({"reason": "nobody asked for it"})).await.expect(200);
+        let closed = world.drift_of(&identity, "closed").await;
+        assert_eq!(closed["outcome"]["state"], "ended_read_back", "{closed}");
+        assert_eq!((may(&kept), may(&gained)), ("t".to_owned(), "f".to_owned()));
+        let found = world.get(&world.security, &format!("/v1/findings?subject={identity}&rule=access-drift")).await.expect(200);
+        assert_eq!(found.text("/items/0/state"), "resolved");
+        assert!(orders.lets_in(&name), "it works on with what was approved");
+
+        // Wanted after all, it is asked for: others approve the wider charter, and the item closes by that.
+        orders.admin(&format!("GRANT SELECT ON {gained} TO {name}"));
+        world.post(&world.owner, &format!("/v1/targets/{target}/scan"), json!({})).await.expect(200);
+        let item = world.drift_of(&identity, "open").await;
+        let path = format!("/v1/drift/{}", item["id"].as_str().unwrap());
+        let accepted = world.post(&world.owner, &format!("{path}/accept"), json!({"reason": "the year-end report"})).await.expect(200);
+        let request = accepted.text("/decision/request");
+        world.approve(&world.manager, &request).await.expect(200);
+        world.until(async || world.get(&world.security, &path).await.expect(200).body["state"] == "closed").await;
+        assert_eq!(may(&gained), "t");
+        orders.admin(&format!("DROP TABLE {kept}, {gained}; DROP ROLE {name}"));
+    }
+}
+
+on_one! {
+    async fn r98_every_login_that_nobody_answers_for_is_listed_and_proposed_by_what_speaks_for_somebody(world: World) {
+        let orders = Orders::new();
+        let names: Vec<String> = (0..40).map(|n| orders.login(&format!("crowd{n}"))).collect();
+        let owner = world.get(&world.admin, &format!("/v1/people/{}", world.owner_id)).await.expect(200);
+        let who = owner.body["email"].as_str().or(owner.body["name"].as_str()).unwrap().to_owned();
+        orders.admin(&format!("COMMENT ON ROLE {} IS 'owner: {}'", names[0], who.to_lowercase()));
+        world.target(&orders, "crowd-db", "observe").await;
+        let ours = |value: &Value| value.as_str().is_some_and(|name| name.contains(&orders.mark));
+        let listed = async || {
+            let (mut listed, mut after) = (Vec::new(), String::new());
+            loop {
+                let path = format!("/v1/identities?unowned=true&limit=200{after}");
+                let page = world.get(&world.security, &path).await.expect(200);
+                listed.extend(page.body["items"].as_array().unwrap().iter().filter(|one| ours(&one["name"])).cloned());
+                match page.body["next"].as_str() {
+                    Some(next) => after = format!("&after={next}"),
+                    None => return listed,
+                }
+            }
+        };
+        // All of them, and each once.
+        world.until(async || listed().await.len() == names.len()).await;
+        assert!(listed().await.iter().all(|one| one["state"] == "discovered" && one["charter"]["owner"].is_null()));
+
+        // What is written beside one speaks for its owner, and makes nobody one.
+        let account = world.account(&names[0]).await;
+        let path = format!("/v1/accounts/{}/suggestions", account["id"].as_str().unwrap());
+        let suggested = world.get(&world.security, &path).await.expect(200);
+        assert_eq!(suggested.text("/items/0/owner"), world.owner_id, "{}", suggested.body);
+        assert_eq!(suggested.text("/items/0/strength"), "strong");
+        let rule = json!({"marks": {"comment": "OWNER"}, "by_suggestion": "strong", "reason": "as suggested", "dry_run": true});
+        let rehearsed = world.post(&world.security, "/v1/targets/crowd-db/propose", rule.clone()).await.expect(200);
+        let told = rehearsed.body["accounts"].as_array().unwrap();
+        assert_eq!(told.iter().filter(|one| ours(&one["name"])).count(), 1);
+        assert_eq!(world.account(&names[0]).await["proposed"], Value::Null);
+        let mut rule = rule;
+        rule["dry_run"] = json!(false);
+        world.post(&world.security, "/v1/targets/crowd-db/propose", rule).await.expect(200);
+        let mine = world.get(&world.owner, &format!("/v1/accounts?proposed={}", world.owner_id)).await.expect(200);
+        assert!(mine.body["items"].as_array().unwrap().iter().any(|one| one["seen"]["name"] == names[0]));
+        world.get(&world.owner, "/v1/accounts").await.expect(403);
+        assert_eq!(listed().await.len(), names.len(), "nobody answers for it by that");
+
+        // A claimed one is listed no more, and all the others are.
+        world.claimed(&names[0]).await;
+        world.until(async || listed().await.len() == names.len() - 1).await;
+        for name in &names {
+            orders.admin(&format!("DROP ROLE {name}"));
+        }
+    }
+}
+
+on_one! {
+    async fn r92_a_login_that_is_gone_is_one_item_and_one_that_is_there_again_is_stopped(world: World) {
+        let orders = Orders::new();
+        let name = orders.login("phoenix");
+        let target = world.target(&orders, "phoenix-db", "end").await;
+        let identity = world.claimed(&name).await;
+        orders.admin(&format!("DROP ROLE {name}"));
+        world.post(&world.owner, &format!("/v1/targets/{target}/scan"), json!({})).await.expect(200);
+        let item = world.drift_of(&identity, "open").await;
+        assert_eq!(item["kind"], "account_missing");
+        let view = world.get(&world.security, &format!("/v1/identities/{identity}")).await.expect(200);
+        assert_eq!(view.text("/state"), "active", "what is missing is no reason to end anything");
+        let path = format!("/v1/drift/{}", item["id"].as_str().unwrap());
+        world.post(&world.owner, &format!("{path}/fix"), json!({"reason": "test"})).await.expect(409);
+
+        // Somebody makes it anew: it is another login, under a name that was somebody's.
+        orders.login("phoenix");
+        world.post(&world.owner, &format!("/v1/targets/{target}/scan"), json!({})).await.expect(200);
+        let mut back = Value::Null;
+        world
+            .until(async || {
+                let found = world.get(&world.security, "/v1/drift?kind=came_back&state=open").await.expect(200);
+                back = found.body["items"].as_array().unwrap().iter().find(|one| one["name"] == name).cloned().unwrap_or_default();
+                !back.is_null()
+            })
+            .await;
+        let path = format!("/v1/drift/{}", back["id"].as_str().unwrap());
+        world.post(&world.security, &format!("{path}/fix"), json!({"reason": "nobody made it on purpose"})).await.expect(200);
+        world.until(async || world.get(&world.security, &path).await.expect(200).body["state"] == "closed").await;
+        assert!(orders.refusal(&name).contains("not permitted to log in"));
+        orders.admin(&format!("DROP ROLE {name}"));
+    }
+}
+
+on_one! {
+    async fn r98_a_list_from_elsewhere_is_rehearsed_brought_in_once_and_makes_nobody_an_owner(world: World) {
+        let owner = world.get(&world.admin, &format!("/v1/people/{}", world.owner_id)).await.expect(200);
+        let who = owner.body["email"].as_str().or(owner.body["name"].as_str()).unwrap().to_owned();
+        let rows: Vec<Value> = (2..122)
+            .map(|line| json!({"line": line, "name": format!("BATCH{line}"), "system": "mainframe", "owner": who, "evidence": "RACF export"}))
+            .collect();
+        let mut ask = json!({"source": "racf", "environment": "production", "rows": rows, "dry_run": true});
+        let mut wrong = ask.clone();
+        wrong["rows"][3]["seen_at"] = json!("yesterday");
+        wrong["rows"][5]["environment"] = json!("nowhere");
+        let answer = world.post(&world.admin, "/v1/identities/import", wrong).await.expect(422);
+        let fields: Vec<_> = answer.body["fields"].as_array().unwrap().iter().map(|field| field["field"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(fields, ["lines[5].seen_at", "lines[7].environment"]);
+        world.post(&world.owner, "/v1/identities/import", ask.clone()).await.expect(403);
+
+        // A dry run says what would come of each line, and does nothing.
+        let before = world.changes().await;
+        let planned = world.post(&world.admin, "/v1/identities/import", ask.clone()).await.expect(200);
+        assert_eq!(planned.body["items"].as_array().unwrap().len(), rows.len());
+        assert_eq!(planned.text("/items/0/outcome"), "discovered");
+        assert_eq!(planned.text("/items/0/proposed_to"), world.owner_id);
+        assert_eq!(world.changes().await, before);
+        ask["dry_run"] = json!(false);
+        ask["expect"] = json!("sha256:0");
+        world.post(&world.admin, "/v1/identities/import", ask.clone()).await.expect(409);
+
+        // Exactly that is done, and once: handed in again nothing is new.
+        ask["expect"] = json!(planned.text("/digest"));
+        world.post(&world.admin, "/v1/identities/import", ask.clone()).await.expect(200);
+        let again = world.post(&world.admin, "/v1/identities/import", ask).await.expect(200);
+        assert!(again.body["items"].as_array().unwrap().iter().all(|item| item["outcome"] == "known"));
+        let identity = again.text("/items/0/identity");
+        let found = world.get(&world.security, &format!("/v1/identities/{identity}")).await.expect(200);
+        assert_eq!(found.text("/state"), "discovered");
+        assert!(found.body["charter"]["owner"].is_null());
+        let listed = world.get(&world.security, "/v1/identities?unowned=true&limit=200").await.expect(200);
+        assert_eq!(listed.body["items"].as_array().unwrap().iter().filter(|one| one["name"].as_str().unwrap().contains("mainframe")).count(), rows.len());
+        let seen = world.get(&world.owner, &format!("/v1/sightings?proposed={}&limit=200", world.owner_id)).await.expect(200);
+        assert_eq!(seen.body["items"].as_array().unwrap().len(), rows.len());
+        assert_eq!(seen.text("/items/0/evidence"), "RACF export");
+
+        // Whoever it was proposed to claims it.
+        let charter = json!({"charter": {"purpose": "closes the books"}});
+        world.post(&world.owner, &format!("/v1/identities/{identity}/claim"), charter).await.expect(200);
+    }
+}
+
 /// What is wrong with a registration is said, field by field, and to nobody who may not register.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_target_that_is_none_is_told_what_is_wrong() {

@@ -73,6 +73,14 @@ impl Fake {
         }
     }
 
+    /// Gives an account something, as the target's own people do.
+    pub(super) fn grant(&self, name: &str, grant: &str) {
+        let mut accounts = self.accounts.lock();
+        let account = accounts.get_mut(name).expect("it is there");
+        account.grants.push(grant.into());
+        account.privileged |= grant == "SUPERUSER";
+    }
+
     pub(super) fn grants(&self, name: &str) -> Vec<String> {
         self.accounts.lock().get(name).map(|account| account.grants.clone()).unwrap_or_default()
     }
@@ -220,6 +228,7 @@ impl Connector for Fake {
             self.act(reach, "narrow", key, |accounts| {
                 if let Some(account) = accounts.get_mut(key) {
                     account.grants.retain(|grant| keep.contains(grant));
+                    account.privileged &= account.grants.iter().any(|grant| grant == "SUPERUSER");
                 }
             })
         })

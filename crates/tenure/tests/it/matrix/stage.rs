@@ -502,6 +502,54 @@ impl Stage {
         (text("id"), text("identity"))
     }
 
+    /// Something that an account gained at the PostgreSQL of this run, and that its charter doesn't name.
+    async fn drift(&self) -> String {
+        let url = std::env::var("TENURE_TEST_POSTGRES").expect("TENURE_TEST_POSTGRES: cargo xtask test starts one");
+        let world = &self.world;
+        let (name, target) = (self.new_name().replace('-', "_"), self.new_name());
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client.batch_execute(&format!("CREATE ROLE {name} LOGIN")).await.unwrap();
+        let body = json!({
+            "name": target,
+            "kind": "postgresql",
+            "endpoint": {"url": url.replace("postgres@", ""), "plaintext": true},
+            "mode": "end",
+            "identity": self.identity().await,
+            "owner": world.owner_id,
+            "environment": "production",
+        });
+        let id = self.made(&world.admin, "/v1/targets", body).await;
+        self.step_bare(&self.callers[7].token, &format!("/v1/targets/{id}/confirm")).await.expect(200);
+        let login = json!({"name": "postgres", "secret": "none is asked for"});
+        world.post(&world.admin, &format!("/v1/targets/{id}/login"), login).await.expect(200);
+        let first = async |path: &str| {
+            let mut found = Value::Null;
+            world
+                .until(async || {
+                    found = world.get(&world.security, path).await.expect(200).body["items"][0].clone();
+                    !found.is_null()
+                })
+                .await;
+            found
+        };
+        let account = first(&format!("/v1/accounts?name={name}&target={id}")).await;
+        let identity = account["identity"].as_str().unwrap().to_owned();
+        let mut charter = world.charter(json!({}));
+        charter["workload_binding"] = json!({"type": "account", "workload": "batch/test"});
+        let claim = json!({"charter": charter});
+        world.post(&world.owner, &format!("/v1/identities/{identity}/claim"), claim).await.expect(200);
+        world.hand_in(&identity).await;
+        client.batch_execute(&format!("ALTER ROLE {name} CREATEDB")).await.unwrap();
+        world
+            .post(&world.admin, &format!("/v1/targets/{id}/login"), json!({"name": "postgres", "secret": "none"}))
+            .await
+            .expect(200);
+        let item = first(&format!("/v1/drift?identity={identity}")).await;
+        client.batch_execute(&format!("DROP ROLE {name}")).await.unwrap();
+        item["id"].as_str().unwrap().to_owned()
+    }
+
     async fn signal(&self) -> String {
         let source = self.signal_source().await;
         let confirm = format!("/v1/sources/{}/confirm", source.id);
@@ -732,6 +780,8 @@ impl<'a> Cell<'a> {
             }
             "account" => stage.found_account().await.0,
             "discovered" => stage.found_account().await.1,
+            "drift" => stage.drift().await,
+            "soon" => in_secs(7 * 86_400),
             "signal" => stage.signal().await,
             "package" => stage.package().await,
             "template" => stage.template_in_force().await,
