@@ -5,6 +5,7 @@
 pub mod api_keys;
 pub mod exceptions;
 pub mod findings;
+pub mod issuers;
 pub mod log;
 pub mod notices;
 pub mod overview;
