@@ -8,6 +8,7 @@ pub mod drift;
 pub mod exceptions;
 pub mod findings;
 pub mod intake;
+pub mod issuers;
 pub mod log;
 pub mod logins;
 pub mod notices;

@@ -12,6 +12,8 @@ use tenure_core::inventory::resource::{Verification, WhenUnreachable};
 use tenure_core::trust::issuer::Preset;
 use tenure_core::trust::signing_key::SigningAlgorithm;
 
+use crate::issuers::NewTokenReview;
+
 /// `POST /v1/setup`: the first administrator (S-10).
 #[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -135,6 +137,9 @@ pub struct NewIssuer {
     /// Claims that every binding to it must fix.
     #[serde(default)]
     pub required_claims: Vec<String>,
+    /// Where a cluster is asked about each token, before it counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_review: Option<NewTokenReview>,
 }
 
 /// How far registration goes in one call.

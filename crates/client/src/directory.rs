@@ -1,6 +1,7 @@
 //! Set-up, operator tokens, applications, environments, resources, issuers.
 
 use serde_json::Value;
+use tenure_api::issuers::{IssuerView, ReviewLoginAsk};
 use tenure_api::ownership::{ApplicationEdit, Edited, EnvironmentEdit, ResourceEdit};
 use tenure_api::requests::{
     IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup, SignWith,
@@ -10,7 +11,6 @@ use tenure_core::base::id::{ApplicationId, IssuerId, OperatorTokenId, PersonId, 
 use tenure_core::inventory::application::Application;
 use tenure_core::inventory::environment::Environment;
 use tenure_core::inventory::resource::Resource;
-use tenure_core::trust::issuer::Issuer;
 
 use crate::transport::segment;
 use crate::{Client, ClientError, ListQuery};
@@ -123,23 +123,32 @@ impl Client {
     }
 
     /// `POST /v1/issuers`: proposes an issuer; a second person confirms it.
-    pub async fn create_issuer(&self, ask: &NewIssuer) -> Result<Revised<Issuer>, ClientError> {
+    pub async fn create_issuer(&self, ask: &NewIssuer) -> Result<Revised<IssuerView>, ClientError> {
         self.post("/v1/issuers", ask).await
     }
 
     /// `GET /v1/issuers`; filter: `url`.
-    pub async fn issuers(&self, query: &ListQuery) -> Result<Page<Revised<Issuer>>, ClientError> {
+    pub async fn issuers(&self, query: &ListQuery) -> Result<Page<Revised<IssuerView>>, ClientError> {
         self.list("/v1/issuers", query).await
     }
 
     /// `GET /v1/issuers/{id}`.
-    pub async fn issuer(&self, id: IssuerId) -> Result<Revised<Issuer>, ClientError> {
+    pub async fn issuer(&self, id: IssuerId) -> Result<Revised<IssuerView>, ClientError> {
         self.get(&format!("/v1/issuers/{id}")).await
     }
 
     /// `POST /v1/issuers/{id}/confirm`.
-    pub async fn confirm_issuer(&self, id: IssuerId) -> Result<Revised<Issuer>, ClientError> {
+    pub async fn confirm_issuer(&self, id: IssuerId) -> Result<Revised<IssuerView>, ClientError> {
         self.step(&format!("/v1/issuers/{id}/confirm")).await
+    }
+
+    /// `POST /v1/issuers/{id}/review-login`: what its cluster is asked about tokens with.
+    pub async fn set_review_login(
+        &self,
+        id: IssuerId,
+        ask: &ReviewLoginAsk,
+    ) -> Result<Revised<IssuerView>, ClientError> {
+        self.post(&format!("/v1/issuers/{id}/review-login"), ask).await
     }
 
     /// `POST /v1/issuers/{id}/try`: which check of a token of the issuer fails; the token is not used up.
@@ -148,7 +157,7 @@ impl Client {
     }
 
     /// `POST /v1/issuers/{id}/remove`: its proofs no longer count, and it never comes back.
-    pub async fn remove_issuer(&self, id: IssuerId) -> Result<Revised<Issuer>, ClientError> {
+    pub async fn remove_issuer(&self, id: IssuerId) -> Result<Revised<IssuerView>, ClientError> {
         self.step(&format!("/v1/issuers/{id}/remove")).await
     }
 }

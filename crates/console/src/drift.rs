@@ -4,9 +4,8 @@ use tenure_api::views::{Names, Page, Revised};
 use tenure_core::target::drift::{Drift, DriftKind, DriftState};
 
 use crate::address::Address;
-use crate::directory::{Look, listed};
 use crate::frame::Frame;
-use crate::list::{Cell, Choice, Column, ListPage, View};
+use crate::list::{Cell, Choice, Column, ListPage, Look, View, listed};
 use crate::problem::{Kept, Wrong};
 use crate::records::Named;
 use crate::sheet::{Button, Field, Form, Sheet, SheetPage};

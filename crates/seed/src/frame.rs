@@ -146,6 +146,7 @@ pub(crate) async fn set_up(common: &Common, start: Timestamp) -> Result<(Stage, 
         environments: ENVIRONMENTS.iter().map(|(name, _)| (*name).to_owned()).collect(),
         algorithms: Vec::new(),
         required_claims: Vec::new(),
+        token_review: None,
     };
     let issuer = stage.done("trust an issuer", issuers::create_issuer(&stage.kernel, &by, ask)).await?.record.id;
     let second = stage.by(*bea).await?;

@@ -187,6 +187,7 @@ impl World {
             environments: vec!["dev".into(), "prod".into()],
             algorithms: Vec::new(),
             required_claims: Vec::new(),
+            token_review: None,
         };
         let issuer = done("create an issuer", issuers::create_issuer(&engine, &admin, issuer))?.record.id;
         let second = self.people.last().map(|person| person.token.clone()).unwrap_or_default();

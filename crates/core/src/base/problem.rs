@@ -189,6 +189,10 @@ reasons! {
     RepositoryNotPermitted = "repository_not_permitted", "the charter's repositories don't list the one that the proof names";
     /// The workload changed, and the proof is from before.
     BindingUnverified = "binding_unverified", "the workload was changed: come with a proof that was made after that";
+    /// The cluster says that the proof's token counts no more.
+    TokenReviewRefused = "token_review_refused", "the cluster no longer takes this token: its pod, service account or secret is gone, or was made anew; run the workload again and come with the token that it gets";
+    /// The cluster could not be asked about the proof's token.
+    TokenReviewUnavailable = "token_review_unavailable", "the cluster could not be asked whether this token still counts, and without its answer nothing is issued: try again; an operator finds the cause in the server's log";
     /// Nobody has answered yet.
     AuthorizationPending = "authorization_pending", "the approvers have not answered yet: ask again after the interval";
     /// Asked again too soon.

@@ -232,6 +232,8 @@ event_kinds! {
     IssuerProposed = "issuer.proposed" at Administer;
     /// An external issuer is trusted no more.
     IssuerRemoved = "issuer.removed" at Revoke;
+    /// An external issuer was given the login by which its cluster is asked about tokens.
+    IssuerReviewLoginSet = "issuer.review_login_set" at Administer;
     /// A join token was made.
     JoinTokenCreated = "join_token.created" at Issue;
     /// A workload's key was enrolled.

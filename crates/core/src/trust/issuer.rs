@@ -199,6 +199,34 @@ fn nth(text: &str, mark: char, n: usize) -> usize {
     text.match_indices(mark).nth(n.saturating_sub(1)).map_or(0, |(at, _)| at)
 }
 
+/// Who handed in the login by which a cluster is asked about tokens. Its secret is in no answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReviewLogin {
+    /// Its bearer token, sealed by the root key.
+    pub sealed: String,
+    /// Who handed it in.
+    pub by: PersonId,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Where a cluster says whether a token of its still counts, also after the pod that has it is gone: its API's
+/// TokenReview (`authentication.k8s.io/v1`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenReview {
+    /// The URL of the cluster's API server.
+    pub url: String,
+    /// The certificate authorities that its certificate is checked against, in PEM; those of the system if there are
+    /// none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
+    /// What Tenure signs in there with; until it is handed in, no proof of the issuer counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<ReviewLogin>,
+}
+
 /// An external issuer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -224,6 +252,9 @@ pub struct Issuer {
     /// immutable id of our tenant (S-13).
     #[serde(default)]
     pub fixed_claims: std::collections::BTreeMap<String, Value>,
+    /// Who is asked about each token besides, before it counts (R14).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_review: Option<TokenReview>,
     /// Where the registration stands.
     pub state: InState<TrustState>,
     /// Who proposed it.
@@ -239,12 +270,20 @@ pub struct Issuer {
 confirmable!(Issuer);
 
 impl Issuer {
-    /// Trusted no more.
+    /// Trusted no more, and without the login for its reviews.
     ///
     /// # Errors
     /// It was removed before.
     pub fn remove(self) -> Result<Self, BadStep> {
-        Ok(Self { state: self.state.step(TrustState::Removed)?, ..self })
+        let token_review = self.token_review.map(|review| TokenReview { login: None, ..review });
+        Ok(Self { state: self.state.step(TrustState::Removed)?, token_review, ..self })
+    }
+
+    /// With another login for the cluster's reviews; itself where none are asked for.
+    #[must_use]
+    pub fn with_review_login(self, login: ReviewLogin) -> Self {
+        let token_review = self.token_review.map(|review| TokenReview { login: Some(login), ..review });
+        Self { token_review, ..self }
     }
 
     /// Listed by its URL.

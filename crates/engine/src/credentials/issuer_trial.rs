@@ -1,5 +1,6 @@
 //! Whether an issuer's token would be taken, and which check fails.
 
+use serde_json::{Map, Value};
 use tenure_api::requests::IssuerToken;
 use tenure_api::views::{FailedCheck, IssuerTrial};
 use tenure_core::base::id::{IdentityId, IssuerId};
@@ -18,6 +19,7 @@ use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
+use crate::trust::reviews;
 
 /// Says which check of an issuer's token fails first, if one does, without using it up. Workloads are told less: to
 /// them most failed proofs read the same.
@@ -39,12 +41,24 @@ pub async fn try_issuer_token(
                 Err(error) => Some(unsigned(&issuer, error)),
                 Ok(_) => match prove::signed_by(kernel, &issuer, &ask.token).await? {
                     Err(error) => Some(unsigned(&issuer, error)),
-                    Ok(signed) => first_failed(kernel, &issuer, signed, ask.identity).await?,
+                    Ok(signed) => {
+                        let claims = signed.claims().clone();
+                        match first_failed(kernel, &issuer, signed, ask.identity).await? {
+                            None => unreviewed(kernel, &issuer, &ask.token, &claims).await,
+                            failed => failed,
+                        }
+                    }
                 },
             };
             Ok(IssuerTrial { accepted: failed.is_none(), failed })
         })
         .await
+}
+
+/// What the issuer's cluster says against the token, if its registration names one.
+async fn unreviewed(kernel: &Kernel, issuer: &Issuer, token: &str, claims: &Map<String, Value>) -> Option<FailedCheck> {
+    let (reason, hint) = reviews::review(kernel, issuer, token, claims).await.err()?.told();
+    Some(failed(reason.code(), hint))
 }
 
 pub(crate) async fn first_failed(

@@ -29,6 +29,12 @@ pub trait Fetch: Send + Sync {
         let _ = url;
         Box::pin(std::future::ready(false))
     }
+    /// The answer to JSON that is posted with a bearer token, under the same rules, whatever the status.
+    fn ask<'a>(&'a self, asking: Asking<'a>, limit: usize) -> BoxFuture<'a, Result<Answered, FetchError>> {
+        let _ = limit;
+        let failed = FetchError { url: asking.url.to_owned(), why: "there is no way out".to_owned() };
+        Box::pin(std::future::ready(Err(failed)))
+    }
     /// Posts JSON with a bearer token, under the same rules; gives the status of the answer, whose body is not read.
     fn post_json<'a>(&'a self, url: &'a str, bearer: &'a str, body: &'a str) -> BoxFuture<'a, Result<u16, FetchError>>;
 }
@@ -43,7 +49,22 @@ pub struct Form<'a> {
     pub fields: &'a [(&'a str, &'a str)],
 }
 
-/// What a form was answered with. It may carry tokens, so it has no `Debug`.
+/// JSON to post. It carries secrets, so it has no `Debug`.
+pub struct Asking<'a> {
+    /// Where to.
+    pub url: &'a str,
+    /// The certificate authorities that its certificate is checked against, in PEM; those of the system if there are
+    /// none.
+    pub ca: Option<&'a str>,
+    /// The bearer token.
+    pub bearer: &'a str,
+    /// The JSON.
+    pub body: &'a str,
+    /// How long it may take.
+    pub patience: Duration,
+}
+
+/// What was answered. It may carry tokens, so it has no `Debug`.
 pub struct Answered {
     /// The status.
     pub status: u16,

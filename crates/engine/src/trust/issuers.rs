@@ -7,8 +7,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::Value;
+use tenure_api::issuers::IssuerView;
 use tenure_api::requests::NewIssuer;
-use tenure_api::views::Revised;
+use tenure_api::views::{Page, Revised};
 use tenure_core::base::id::{IssuerId, PersonId};
 use tenure_core::base::problem::FieldProblem;
 use tenure_core::base::state::{BadStep, InState};
@@ -20,7 +21,7 @@ use tenure_core::store::changeset::Once;
 use tenure_core::store::event::ControlPoint;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::trust::claim;
-use tenure_core::trust::issuer::{Issuer, Preset};
+use tenure_core::trust::issuer::{Issuer, Preset, TokenReview};
 use tenure_core::trust::state::TrustState;
 use tenure_credentials::jose::{Algorithm, JwkSet, MAX_SET_BYTES};
 
@@ -29,8 +30,9 @@ use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
-use crate::kernel::query::Query;
+use crate::kernel::query::{ListAsk, Query};
 use crate::trust::records::{self, Names, Trusted};
+use crate::trust::reviews;
 
 const ADDRESS_NOT_ALLOWED: &str = "its host leads to an address that the server may not reach: public ones by https, others only where an \
                                    operator lists their network in outbound_allow (TENURE_OUTBOUND_ALLOW), e.g. 10.20.0.0/16; then propose it again";
@@ -173,7 +175,11 @@ impl Trusted for Issuer {
 /// # Errors
 /// The fields are wrong, the issuer's discovery document doesn't fit, its URL was registered before, or the caller is
 /// no administrator.
-pub async fn create_issuer(kernel: &Kernel, caller: &Caller, mut ask: NewIssuer) -> Result<Revised<Issuer>, OpError> {
+pub async fn create_issuer(
+    kernel: &Kernel,
+    caller: &Caller,
+    mut ask: NewIssuer,
+) -> Result<Revised<IssuerView>, OpError> {
     if ask.url.is_empty() {
         ask.url = ask.preset.default_url().unwrap_or_default().to_owned();
     }
@@ -183,6 +189,7 @@ pub async fn create_issuer(kernel: &Kernel, caller: &Caller, mut ask: NewIssuer)
             let proposed_by = caller.must_be_person()?;
             let mut problems = check(&ask);
             problems.extend(check_preset(&ask));
+            problems.extend(ask.token_review.iter().flat_map(|review| reviews::check(ask.preset, review)));
             let algorithms = algorithms(&ask.algorithms, ask.preset, &mut problems);
             for (n, name) in ask.environments.iter().take(MAX_NAMES).enumerate() {
                 if kernel.one::<Environment>(name).await?.is_none() {
@@ -212,6 +219,11 @@ pub async fn create_issuer(kernel: &Kernel, caller: &Caller, mut ask: NewIssuer)
                         required_claims: sorted(&ask.required_claims),
                         preset: ask.preset,
                         fixed_claims: ask.fixed_claims.clone(),
+                        token_review: ask.token_review.clone().map(|review| TokenReview {
+                            url: review.url,
+                            ca: review.ca,
+                            login: None,
+                        }),
                         state: InState::proposed(proposing.alone),
                         proposed_by,
                         confirmed_by: None,
@@ -228,7 +240,8 @@ pub async fn create_issuer(kernel: &Kernel, caller: &Caller, mut ask: NewIssuer)
                         .fact("environments", &issuer.environments)
                         .fact("preset", issuer.preset)
                         .fact("fixed_claims", &issuer.fixed_claims)
-                        .fact("required_claims", &issuer.required_claims);
+                        .fact("required_claims", &issuer.required_claims)
+                        .fact("token_review", ask.token_review.as_ref().map(|review| &review.url));
                     let mut changeset = records::proposal(kernel, caller, now, proposing, &issuer, event);
                     changeset.once.push(Once {
                         space: "issuer_url",
@@ -239,9 +252,28 @@ pub async fn create_issuer(kernel: &Kernel, caller: &Caller, mut ask: NewIssuer)
                     Ok((changeset, issuer))
                 })
                 .await?;
-            kernel.changed(issuer, 1, &committed).await
+            kernel.changed(IssuerView::from(issuer), 1, &committed).await
         })
         .await
+}
+
+/// An issuer as it is shown, without secrets.
+pub fn shown(issuer: Revised<Issuer>) -> Revised<IssuerView> {
+    let Revised { record, revision, hold, log, names } = issuer;
+    Revised { record: record.into(), revision, hold, log, names }
+}
+
+/// A page of issuers, without secrets.
+///
+/// # Errors
+/// The caller may not read them.
+pub async fn list_issuers(
+    kernel: &Kernel,
+    caller: &Caller,
+    ask: ListAsk<Issuer>,
+) -> Result<Page<Revised<IssuerView>>, OpError> {
+    let Page { items, next, count, unreadable, names } = kernel.list(caller, ask).await?;
+    Ok(Page { items: items.into_iter().map(shown).collect(), next, count, unreadable, names })
 }
 
 /// How often this URL was registered and removed, for either use; a registration that stands is in the way of another.
@@ -281,16 +313,16 @@ pub(crate) async fn earlier_registrations(kernel: &Kernel, url: &str, wanted: Is
 ///
 /// # Errors
 /// No such issuer, it isn't proposed, or the caller proposed it or is no administrator.
-pub async fn confirm_issuer(kernel: &Kernel, caller: &Caller, id: IssuerId) -> Result<Revised<Issuer>, OpError> {
-    records::confirm_trusted(kernel, caller, &id.to_string()).await
+pub async fn confirm_issuer(kernel: &Kernel, caller: &Caller, id: IssuerId) -> Result<Revised<IssuerView>, OpError> {
+    records::confirm_trusted(kernel, caller, &id.to_string()).await.map(shown)
 }
 
 /// Ends the trust in an issuer, for ever. One administrator is enough to take trust away.
 ///
 /// # Errors
 /// No such issuer, it was removed before, or the caller is no administrator.
-pub async fn remove_issuer(kernel: &Kernel, caller: &Caller, id: IssuerId) -> Result<Revised<Issuer>, OpError> {
-    records::remove_trusted(kernel, caller, &id.to_string(), None).await
+pub async fn remove_issuer(kernel: &Kernel, caller: &Caller, id: IssuerId) -> Result<Revised<IssuerView>, OpError> {
+    records::remove_trusted(kernel, caller, &id.to_string(), None).await.map(shown)
 }
 
 /// Checks something by the keys that a registration of an issuer fixed the place of, and once more by fresh ones where

@@ -2,3 +2,4 @@
 
 pub mod issuers;
 pub mod records;
+pub mod reviews;

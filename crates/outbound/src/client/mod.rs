@@ -156,13 +156,27 @@ impl Outbound {
     /// # Errors
     /// See [`OutboundError`].
     pub async fn post_json(&self, to: &Destination, bearer: &str, body: &str) -> Result<StatusCode, OutboundError> {
-        let mut token = HeaderValue::try_from(format!("Bearer {bearer}"))
-            .map_err(|error| OutboundError::Header(error.to_string()))?;
-        token.set_sensitive(true);
-        let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, token);
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let headers = json_under(bearer)?;
         self.post(to, headers, body.to_owned(), |_| None).await.map(|answer| answer.status)
+    }
+
+    /// The answer to JSON under a bearer token, whatever its status unless it redirects.
+    ///
+    /// # Errors
+    /// See [`OutboundError`].
+    pub async fn ask(
+        &self,
+        to: &Destination,
+        authorities: &Authorities,
+        bearer: &str,
+        body: &str,
+        patience: Duration,
+        limit: usize,
+    ) -> Result<(StatusCode, Vec<u8>), OutboundError> {
+        let headers = json_under(bearer)?;
+        let body = Some(body.as_bytes().to_vec());
+        let call = Call { method: Method::POST, authorities, headers, body, patience, limit };
+        self.call(to, call).await.map(|answer| (answer.status, answer.body.unwrap_or_default()))
     }
 
     /// The whole answer to a request, whatever its status unless it redirects.
@@ -325,6 +339,17 @@ fn connect_to(addresses: Vec<SocketAddr>, tls: bool, authorities: &Authorities) 
         }
     };
     builder.build()
+}
+
+/// The headers of JSON under a bearer token.
+fn json_under(bearer: &str) -> Result<HeaderMap, OutboundError> {
+    let mut token =
+        HeaderValue::try_from(format!("Bearer {bearer}")).map_err(|error| OutboundError::Header(error.to_string()))?;
+    token.set_sensitive(true);
+    let mut headers = HeaderMap::new();
+    headers.insert(AUTHORIZATION, token);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(headers)
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tenure_core::store::port::BoxFuture;
-use tenure_engine::kernel::outbound::{Answered, Fetch, FetchError, Form};
-use tenure_outbound::{Destination, Outbound, OutboundError};
+use tenure_engine::kernel::outbound::{Answered, Asking, Fetch, FetchError, Form};
+use tenure_outbound::{Authorities, Destination, Outbound, OutboundError};
 
 /// The port through which the engine fetches documents and posts what it says to agents.
 pub struct DocumentFetch(Arc<Outbound>);
@@ -39,6 +39,23 @@ impl Fetch for DocumentFetch {
                 Ok(to) => self.0.forbids(&to).await,
                 Err(_) => false,
             }
+        })
+    }
+
+    fn ask<'a>(&'a self, asking: Asking<'a>, limit: usize) -> BoxFuture<'a, Result<Answered, FetchError>> {
+        Box::pin(async move {
+            let to = destination(asking.url)?;
+            let failed = |why: &OutboundError| failed(asking.url, why);
+            let authorities = match asking.ca {
+                Some(pem) => Authorities::from_pem(pem).map_err(|why| failed(&why))?,
+                None => Authorities::system(),
+            };
+            let (status, body) = self
+                .0
+                .ask(&to, &authorities, asking.bearer, asking.body, asking.patience, limit)
+                .await
+                .map_err(|why| failed(&why))?;
+            Ok(Answered { status: status.as_u16(), body })
         })
     }
 

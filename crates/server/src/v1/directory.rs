@@ -1,6 +1,7 @@
 //! Set-up, operator tokens, applications, environments, resources, issuers.
 
 use axum::extract::State;
+use tenure_api::issuers::{IssuerView, ReviewLoginAsk};
 use tenure_api::ownership::{ApplicationEdit, EnvironmentEdit, ResourceEdit};
 use tenure_api::requests::{
     IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup, SignWith,
@@ -17,7 +18,7 @@ use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::query::Listed;
 use tenure_engine::matters::inventory_changes;
 use tenure_engine::people::{operator_tokens, setup};
-use tenure_engine::trust::issuers;
+use tenure_engine::trust::{issuers, reviews};
 
 use crate::app::App;
 use crate::caller::named::{Addressed, get, meant};
@@ -54,10 +55,15 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
             sign_with,
         )
         .post("/v1/issuers", "Makes an external issuer.", create_issuer)
-        .get("/v1/issuers", "Lists external issuers.", list::<Issuer>)
-        .get("/v1/issuers/{id}", "Shows an external issuer.", one::<Issuer>)
+        .get("/v1/issuers", "Lists external issuers.", list_issuers)
+        .get("/v1/issuers/{id}", "Shows an external issuer.", show_issuer)
         .post("/v1/issuers/{id}/confirm", "Confirms an external issuer.", confirm_issuer)
         .post("/v1/issuers/{id}/remove", "Removes an external issuer.", remove_issuer)
+        .post(
+            "/v1/issuers/{id}/review-login",
+            "Hands in the login by which an issuer's cluster is asked about tokens.",
+            review_login,
+        )
         .post("/v1/issuers/{id}/try", "Tries a token against an issuer and says what it would prove.", try_issuer)
 }
 
@@ -197,15 +203,41 @@ async fn create_issuer(
     State(app): State<App>,
     Operator(caller): Operator,
     Body(ask): Body<NewIssuer>,
-) -> New<Revised<Issuer>> {
+) -> New<Revised<IssuerView>> {
     created(issuers::create_issuer(&app.kernel, &caller, ask).await?)
+}
+
+async fn list_issuers(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    list: List<Issuer>,
+) -> Reply<Page<Revised<IssuerView>>> {
+    ok(issuers::list_issuers(&app.kernel, &caller, list.ask).await?)
+}
+
+async fn show_issuer(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(issuer): Path<String>,
+) -> Reply<Revised<IssuerView>> {
+    ok(issuers::shown(get::<Issuer>(&app, &caller, &issuer).await?))
+}
+
+async fn review_login(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(issuer): Path<String>,
+    Body(ask): Body<ReviewLoginAsk>,
+) -> Reply<Revised<IssuerView>> {
+    let id = meant::<Issuer>(&app, &caller, &issuer).await?;
+    ok(reviews::set_review_login(&app.kernel, &caller, id, ask).await?)
 }
 
 async fn confirm_issuer(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(issuer): Path<String>,
-) -> Reply<Revised<Issuer>> {
+) -> Reply<Revised<IssuerView>> {
     ok(issuers::confirm_issuer(&app.kernel, &caller, meant::<Issuer>(&app, &caller, &issuer).await?).await?)
 }
 
@@ -223,6 +255,6 @@ async fn remove_issuer(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(issuer): Path<String>,
-) -> Reply<Revised<Issuer>> {
+) -> Reply<Revised<IssuerView>> {
     ok(issuers::remove_issuer(&app.kernel, &caller, meant::<Issuer>(&app, &caller, &issuer).await?).await?)
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::Value;
+use tenure_api::issuers::{NewTokenReview, ReviewLoginAsk};
 use tenure_api::ownership::{ApplicationEdit, EnvironmentEdit, ResourceEdit};
 use tenure_api::requests::{
     IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewResource, Setup as SetupRequest, SignWith,
@@ -504,6 +505,22 @@ pub enum Issuer {
         /// A claim that every binding to it must fix.
         #[arg(long = "required-claim", value_name = "CLAIM")]
         required_claims: Vec<String>,
+        /// The API server of the cluster, which is then asked about each token before it counts: whether its pod is
+        /// still there.
+        #[arg(long = "token-review", value_name = "URL")]
+        token_review: Option<String>,
+        /// The file with the certificate authorities of that API server, in PEM; those of the system if not given.
+        #[arg(long = "token-review-ca", value_name = "FILE", requires = "token_review")]
+        token_review_ca: Option<PathBuf>,
+    },
+    /// Hands in the login by which an issuer's cluster is asked about tokens: a bearer token that may create
+    /// tokenreviews, and nothing else.
+    ReviewLogin {
+        /// The issuer's id.
+        id: IssuerId,
+        /// The file with the token; `-` is standard input.
+        #[arg(long, value_name = "FILE")]
+        secret_file: PathBuf,
     },
     /// Confirms a proposed issuer.
     Confirm {
@@ -548,7 +565,18 @@ impl Issuer {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.client()?;
         match self {
-            Self::Propose { preset, url, audience, environments, algorithms, tenant_claims, required_claims } => {
+            Self::Propose {
+                preset,
+                url,
+                audience,
+                environments,
+                algorithms,
+                tenant_claims,
+                required_claims,
+                token_review,
+                token_review_ca,
+            } => {
+                let ca = token_review_ca.as_deref().map(std::fs::read_to_string).transpose()?;
                 context.out.record(
                     &client
                         .create_issuer(&NewIssuer {
@@ -559,9 +587,14 @@ impl Issuer {
                             algorithms,
                             fixed_claims: choices(tenant_claims),
                             required_claims,
+                            token_review: token_review.map(|url| NewTokenReview { url, ca }),
                         })
                         .await?,
                 )
+            }
+            Self::ReviewLogin { id, secret_file } => {
+                let secret = read_secret(&secret_file)?;
+                context.out.record(&client.set_review_login(id, &ReviewLoginAsk { secret }).await?)
             }
             Self::Confirm { id } => context.out.record(&client.confirm_issuer(id).await?),
             Self::Try { id, token_file, identity } => {

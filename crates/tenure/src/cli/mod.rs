@@ -151,6 +151,7 @@ enum Command {
     Account(target::Account),
     #[command(subcommand)]
     TargetLogin(target_login::TargetLogin),
+    #[command(subcommand)]
     Drift(drift::Drift),
     Import(Box<import::Import>),
     #[command(subcommand)]

@@ -21,7 +21,7 @@ use crate::credentials::token::ask::{self, Proof};
 use crate::kernel::error::OpError;
 use crate::kernel::load::KnownIdentity;
 use crate::kernel::{Kernel, keys};
-use crate::trust::issuers;
+use crate::trust::{issuers, reviews};
 
 /// A proof that holds.
 pub(crate) struct Proven {
@@ -174,6 +174,8 @@ async fn prove_external(
     let (binding, issuer, external) = matched.ok_or_else(unmatched)?;
     is_recent(known.trust(), &binding, external.issued_at)?;
     in_its_repositories(&known.identity, &issuer, &external)?;
+    // Its cluster last: it is asked about nothing that fails anyway.
+    reviews::review(kernel, &issuer, token, &external.claims).await?;
     let once =
         Once { space: "jti", key: format!("external {}", external.token_hash), until: Some(external.replay_until) };
     Ok(Proven { binding, issuer: Some(issuer), once: Some(once) })

@@ -26,6 +26,7 @@ fn ask() -> NewIssuer {
         environments: vec!["prod".into()],
         algorithms: Vec::new(),
         required_claims: vec!["repository_id".into()],
+        token_review: None,
     }
 }
 
@@ -80,7 +81,7 @@ fn reason(error: OpError) -> Reason {
 async fn alone_an_administrator_is_marked_as_such() {
     let world = ready().await;
     let issuer = issuers::create_issuer(&world.engine, &world.admin, ask()).await.unwrap().record;
-    assert_eq!((issuer.state.get(), issuer.single_person, issuer.confirmed_by), (TrustState::Active, true, None));
+    assert_eq!((issuer.state, issuer.single_person, issuer.confirmed_by), (TrustState::Active, true, None));
     assert_eq!((issuer.url.as_str(), issuer.jwks_uri.as_str()), (URL, JWKS));
     assert_eq!(issuer.algorithms, ["EdDSA", "ES256", "ES384", "RS256", "PS256"]);
     assert_eq!(events(&world, issuer.id).await, [("issuer.proposed".into(), false), ("issuer.activated".into(), true)]);
@@ -98,7 +99,7 @@ async fn trust_takes_two_administrators() {
     let engine = &world.engine;
     let ask = NewIssuer { algorithms: vec!["ES256".into(), "Ed25519".into(), "ES256".into()], ..ask() };
     let proposed = issuers::create_issuer(engine, &world.admin, ask).await.unwrap().record;
-    assert_eq!((proposed.state.get(), proposed.single_person), (TrustState::Proposed, false));
+    assert_eq!((proposed.state, proposed.single_person), (TrustState::Proposed, false));
     assert_eq!(proposed.algorithms, ["ES256", "EdDSA"]);
 
     assert_eq!(
@@ -108,7 +109,7 @@ async fn trust_takes_two_administrators() {
     assert_eq!(reason(issuers::confirm_issuer(engine, &security, proposed.id).await.unwrap_err()), Reason::NotAllowed);
     let confirmed = issuers::confirm_issuer(engine, &other, proposed.id).await.unwrap();
     assert_eq!(
-        (confirmed.record.state.get(), confirmed.record.confirmed_by, confirmed.revision),
+        (confirmed.record.state, confirmed.record.confirmed_by, confirmed.revision),
         (TrustState::Active, other.person_id(), 2)
     );
     assert_eq!(
@@ -154,6 +155,7 @@ async fn all_wrong_fields_are_named_at_once_and_nothing_is_fetched() {
         environments: vec!["prod".into(), "nowhere".into()],
         algorithms: vec!["HS256".into(), "none".into(), "RS256".into()],
         required_claims: vec![String::new()],
+        token_review: None,
     };
     let found = codes(issuers::create_issuer(&world.engine, &world.admin, bad).await.unwrap_err());
     let fields: Vec<_> = found.iter().map(|(field, _)| field.as_str()).collect();
@@ -234,11 +236,11 @@ fn only_https_and_loopback_http_urls_are_taken() {
     assert!(allowed_url("https://a.example/keys?p=x", true) && !allowed_url("https://a.example/keys?p=x#y", true));
 }
 
-async fn registered(world: &World) -> Issuer {
+async fn registered(world: &World) -> IssuerView {
     issuers::create_issuer(&world.engine, &world.admin, ask()).await.unwrap().record
 }
 
-async fn keys_of(world: &World, issuer: &Issuer, refetch: bool) -> Result<Arc<JwkSet>, OpError> {
+async fn keys_of(world: &World, issuer: &IssuerView, refetch: bool) -> Result<Arc<JwkSet>, OpError> {
     issuers::keys_at(&world.engine, &issuer.id.to_string(), &issuer.jwks_uri, refetch).await
 }
 

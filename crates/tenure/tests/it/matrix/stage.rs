@@ -583,6 +583,17 @@ impl Stage {
         self.made(&self.world.admin, "/v1/issuers", body).await
     }
 
+    /// One whose cluster is asked about tokens, confirmed.
+    async fn reviewed_issuer(&self) -> String {
+        let url = format!("{}/{}", self.documents, self.new_name());
+        let body = json!({"preset": "kubernetes", "url": url, "audience": "https://tenure.example",
+            "environments": ["production"], "token_review": {"url": "https://127.0.0.1:1"}});
+        let id = self.made(&self.world.admin, "/v1/issuers", body).await;
+        let confirm = format!("/v1/issuers/{id}/confirm");
+        self.step_bare(&self.callers[7].token, &confirm).await.expect(200);
+        id
+    }
+
     async fn named(&self, path: &str, body: Value) -> String {
         self.world.post(&self.world.admin, path, body).await.expect(201).text("/name")
     }
@@ -768,6 +779,7 @@ impl<'a> Cell<'a> {
             "difference" => stage.difference().await,
             "provider" => stage.provider().await,
             "issuer" => stage.issuer().await,
+            "reviewed issuer" => stage.reviewed_issuer().await,
             "signal source" => stage.signal_source().await.id,
             "proposed target" => stage.proposed_target().await,
             "target" => stage.confirmed_target().await,
