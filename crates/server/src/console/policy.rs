@@ -11,6 +11,7 @@ use tenure_console::policy::{Differing, NewPolicyPage, Otherwise, PolicyPage, Po
 use tenure_console::problem::Wrong;
 use tenure_console::text;
 use tenure_core::people::person::Role;
+use tenure_engine::kernel::authority;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::query::{ListAsk, MAX_PAGE};
 use tenure_engine::matters::policies;
@@ -85,8 +86,10 @@ async fn change(State(app): State<App>, sent: Sent) -> Shown {
         }
         Ok(Done::Tried(review)) => Ok(form(reader, StatusCode::OK, text, purpose, Some(review), None)),
         Err(failure) => {
-            // Whoever may not even read the set in force is shown no form of it.
-            policies::policy_in_force(&app.kernel, &reader.caller).await?;
+            // Whoever may not even read the set in force is shown no form of it; that they were refused is in the log.
+            if !authority::reads_all(&app.kernel, &reader.caller, "policy") {
+                return Err(failure.into());
+            }
             let status = status_of(&failure);
             Ok(form(reader, status, text, purpose, None, Some((*failure.0).into())))
         }
