@@ -129,8 +129,13 @@ async fn keep(kernel: &Kernel, target: &TargetSystem, seen: &[SeenAccount]) -> R
         let mut changeset: Option<Changeset> = None;
         let mut ids = Vec::with_capacity(seen.len());
         let mut fresh = 0;
-        let cut = Discovery::of(kernel, target).await?;
+        let mut discovery = Discovery::of(kernel, target).await?;
+        let mut listed = HashSet::new();
         for account in seen {
+            // A catalogue that lists an account twice has it once.
+            if !listed.insert(account.key.as_str()) {
+                continue;
+            }
             let known = kernel.first(Query::of([Account::KEY.of(Account::place(target.id, &account.key))])).await?;
             match known {
                 Some(known) => {
@@ -141,7 +146,7 @@ async fn keep(kernel: &Kernel, target: &TargetSystem, seen: &[SeenAccount]) -> R
                 None if target.login.as_ref().is_some_and(|login| login.name == account.name) => {}
                 None => {
                     fresh += 1;
-                    ids.push(cut.found(kernel, &mut changeset, target, account, now).await?);
+                    ids.push(discovery.found(kernel, &mut changeset, target, account, now).await?);
                 }
             }
         }
@@ -160,17 +165,19 @@ async fn keep(kernel: &Kernel, target: &TargetSystem, seen: &[SeenAccount]) -> R
 struct Discovery {
     head: u64,
     cut: Option<Stored<Cut>>,
+    /// The names that are given in the same commit.
+    named: HashSet<String>,
 }
 
 impl Discovery {
     async fn of(kernel: &Kernel, target: &TargetSystem) -> Result<Self, OpError> {
         let snapshot = kernel.store.load(&[Scope::Environment(target.environment.clone()).cut_key()]).await?;
-        Ok(Self { head: snapshot.head, cut: snapshot.get::<Cut>(0)? })
+        Ok(Self { head: snapshot.head, cut: snapshot.get::<Cut>(0)?, named: HashSet::new() })
     }
 
     /// Keeps an account that is new, with an identity that nobody answers for yet.
     async fn found(
-        &self,
+        &mut self,
         kernel: &Kernel,
         changeset: &mut Option<Changeset>,
         target: &TargetSystem,
@@ -183,7 +190,7 @@ impl Discovery {
         let environment = Scope::Environment(target.environment.clone());
         let joined = Position::at(self.head);
         let later = self.cut.as_ref().map_or(joined, |cut| joined.later(cut.position));
-        let name = free_name(kernel, target, seen, account_id).await?;
+        let name = self.free_name(kernel, target, seen, account_id).await?;
         let identity = Identity {
             id: identity_id,
             kind: Kind::ServiceAccount,
@@ -255,6 +262,34 @@ impl Discovery {
         changeset.due.push(DueChange::Set(DueKind::Account, account_id.to_string(), account.claim_by));
         Ok(account_id)
     }
+
+    /// A name that no identity has or had: the account's and the target's, and its own number where that is taken.
+    async fn free_name(
+        &mut self,
+        kernel: &Kernel,
+        target: &TargetSystem,
+        seen: &SeenAccount,
+        id: AccountId,
+    ) -> Result<String, OpError> {
+        let plain = |c: char| {
+            if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c.to_ascii_lowercase() } else { '-' }
+        };
+        let name: String = seen.name.chars().take(MAX_NAME).map(plain).collect();
+        let name = format!("{}.{}", name.trim_matches(|c: char| !c.is_ascii_alphanumeric()), target.name);
+        let is_taken =
+            self.named.contains(&name) || kernel.first(Query::of([Identity::NAME.of(&name)])).await?.is_some();
+        let has_name = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+        if has_name && !is_taken {
+            self.named.insert(name.clone());
+            return Ok(name);
+        }
+        let number = id.to_string();
+        Ok(format!(
+            "{}-{}",
+            name.trim_start_matches('.'),
+            number.get(number.len().saturating_sub(8)..).unwrap_or_default()
+        ))
+    }
 }
 
 fn on(changeset: &mut Option<Changeset>, event: tenure_core::store::event::Event, now: Timestamp) -> &mut Changeset {
@@ -262,26 +297,6 @@ fn on(changeset: &mut Option<Changeset>, event: tenure_core::store::event::Event
         Some(changeset) => changeset.event(event),
         None => changeset.insert(Changeset::new(system(), now, event)),
     }
-}
-
-/// A name that no identity has or had: the account's and the target's, and its own number where that is taken.
-async fn free_name(
-    kernel: &Kernel,
-    target: &TargetSystem,
-    seen: &SeenAccount,
-    id: AccountId,
-) -> Result<String, OpError> {
-    let plain =
-        |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c.to_ascii_lowercase() } else { '-' };
-    let name: String = seen.name.chars().take(MAX_NAME).map(plain).collect();
-    let name = format!("{}.{}", name.trim_matches(|c: char| !c.is_ascii_alphanumeric()), target.name);
-    let is_taken = kernel.first(Query::of([Identity::NAME.of(&name)])).await?.is_some();
-    let has_name = name.starts_with(|c: char| c.is_ascii_alphanumeric());
-    if has_name && !is_taken {
-        return Ok(name);
-    }
-    let number = id.to_string();
-    Ok(format!("{}-{}", name.trim_start_matches('.'), number.get(number.len().saturating_sub(8)..).unwrap_or_default()))
 }
 
 /// Notes what the catalogue says now of an account that is known, where that is something else than before.

@@ -396,3 +396,13 @@ async fn a_target_that_is_away_takes_nobodys_time_and_its_own_connectors_end_sto
     pass(&world, Span::from_mins(60)).await;
     assert!(fake.asked.lock().is_empty());
 }
+
+#[tokio::test]
+async fn accounts_whose_names_come_to_the_same_are_each_found() {
+    let (world, _fake, _target) = with_target(Mode::Observe, &["Billing", "billing"]).await;
+    work(&world).await;
+    let names = [identity_of(&world, "Billing").await, identity_of(&world, "billing").await];
+    let [first, second] = names.map(|identity| identity.name.clone());
+    assert_eq!(first, "billing.orders-db");
+    assert!(second.starts_with("billing.orders-db-"), "{second}");
+}

@@ -11,7 +11,6 @@ use tenure_console::policy::{Differing, NewPolicyPage, Otherwise, PolicyPage, Po
 use tenure_console::problem::Wrong;
 use tenure_console::text;
 use tenure_core::people::person::Role;
-use tenure_engine::kernel::authority;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::query::{ListAsk, MAX_PAGE};
 use tenure_engine::matters::policies;
@@ -68,6 +67,8 @@ async fn new(State(app): State<App>, reader: Reader) -> Shown {
 /// Says what a change would change, or proposes it.
 async fn change(State(app): State<App>, sent: Sent) -> Shown {
     let (reader, purpose) = (&sent.reader, sent.text("purpose"));
+    // Whoever may not even read the set in force learns here that they may not, and is shown no form of it.
+    policies::policy_in_force(&app.kernel, &reader.caller).await?;
     let text = sent.text("text").replace("\r\n", "\n");
     let done = sent.done(async {
         match sent.text("decision").as_str() {
@@ -86,10 +87,6 @@ async fn change(State(app): State<App>, sent: Sent) -> Shown {
         }
         Ok(Done::Tried(review)) => Ok(form(reader, StatusCode::OK, text, purpose, Some(review), None)),
         Err(failure) => {
-            // Whoever may not even read the set in force is shown no form of it; that they were refused is in the log.
-            if !authority::reads_all(&app.kernel, &reader.caller, "policy") {
-                return Err(failure.into());
-            }
             let status = status_of(&failure);
             Ok(form(reader, status, text, purpose, None, Some((*failure.0).into())))
         }
