@@ -4,6 +4,7 @@ use std::future::Future;
 
 use tenure_api::views::{Names, Revised};
 use tenure_core::base::id::PersonId;
+use tenure_core::base::problem::Reason;
 use tenure_core::store::event::ControlPoint;
 use tenure_core::store::port::Committed;
 
@@ -20,6 +21,31 @@ pub(crate) struct Asked {
     pub operation: &'static str,
     pub subject: String,
 }
+
+/// The sorts of records that somebody may read all of, by the beginning of their ids.
+const SORTS: [(&str, &str); 18] = [
+    ("acc_", "account"),
+    ("crd_", "credential"),
+    ("dif_", "difference"),
+    ("exc_", "exception"),
+    ("fin_", "finding"),
+    ("gra_", "grant"),
+    ("idn_", "identity"),
+    ("inv_", "invitation"),
+    ("iss_", "issuer"),
+    ("opt_", "operator_token"),
+    ("per_", "person"),
+    ("pgr_", "person_grant"),
+    ("req_", "request"),
+    ("rvw_", "review"),
+    ("ses_", "session"),
+    ("sip_", "sign_in_provider"),
+    ("src_", "source"),
+    ("tra_", "transfer"),
+];
+/// What is for those alone whom a request, or an offer, is before.
+const BY_ELIGIBILITY: [&str; 6] =
+    ["identity.activate", "request.approve", "request.deny", "request.note", "transfer.accept", "transfer.decline"];
 
 impl Asked {
     pub(crate) fn new(control: ControlPoint, operation: &'static str, subject: impl ToString) -> Self {
@@ -58,17 +84,17 @@ impl Kernel {
     }
 
     /// What a caller is told of a deed on a record that isn't there: that, if they may read all of its kind, and else the
-    /// same as of one that is there and not theirs.
+    /// refusal that they would get of one that is there and not theirs.
     fn untold(&self, caller: &Caller, asked: &Asked, error: OpError) -> OpError {
-        // Of what is somebody's own, and nobody else's to read, another's is as one that isn't there.
-        const OWN: [&str; 2] = ["session", "passkey"];
         let OpError::NotFound(what) = error else { return error };
-        let noun = asked.operation.split('.').next().unwrap_or_default();
-        if asked.subject.is_empty() || OWN.contains(&noun) || what.replace(' ', "_") != noun {
+        let kind = what.replace([' ', '-'], "_");
+        let is_it = SORTS.iter().any(|(prefix, sort)| asked.subject.starts_with(prefix) && *sort == kind);
+        if !is_it {
             return error;
         }
-        match authority::can_read(self, caller, noun, &asked.subject, false) {
+        match authority::can_read(self, caller, &kind, &asked.subject, false) {
             Ok(()) => error,
+            Err(_) if BY_ELIGIBILITY.contains(&asked.operation) => OpError::refused(Reason::NotEligible),
             Err(refused) => refused,
         }
     }

@@ -64,50 +64,30 @@ trait Belongings {
     }
 }
 
-impl Belongings for Person {
-    fn identities(&self) -> Option<Term<Identity>> {
-        Some(Identity::OWNER.of(self.id))
-    }
-
-    fn person(&self) -> Option<PersonId> {
-        Some(self.id)
-    }
+/// A line for each sort of record: which identities are its own, and whose duties its page tells.
+macro_rules! belongings {
+    ($($sort:ty: |$record:ident| $identities:expr $(, of $person:expr)?;)*) => {$(
+        impl Belongings for $sort {
+            fn identities(&self) -> Option<Term<Identity>> {
+                let $record = self;
+                $identities
+            }
+            $(fn person(&self) -> Option<PersonId> {
+                let $record = self;
+                Some($person)
+            })?
+        }
+    )*};
 }
 
-impl Belongings for Team {
-    fn identities(&self) -> Option<Term<Identity>> {
-        Some(Identity::REMOVAL_GROUP.of(self.id))
-    }
-}
-
-impl Belongings for Application {
-    fn identities(&self) -> Option<Term<Identity>> {
-        Some(Identity::APPLICATION.of(self.id))
-    }
-}
-
-impl Belongings for Vendor {
-    fn identities(&self) -> Option<Term<Identity>> {
-        Some(Identity::VENDOR.of(self.id))
-    }
-}
-
-impl Belongings for Resource {
-    fn identities(&self) -> Option<Term<Identity>> {
-        None
-    }
-}
-
-impl Belongings for Environment {
-    fn identities(&self) -> Option<Term<Identity>> {
-        Some(Identity::ENVIRONMENT.of(&*self.name))
-    }
-}
-
-impl Belongings for CloudAccount {
-    fn identities(&self) -> Option<Term<Identity>> {
-        Some(Identity::CLOUD_ACCOUNT.of(self.id))
-    }
+belongings! {
+    Person: |person| Some(Identity::OWNER.of(person.id)), of person.id;
+    Team: |team| Some(Identity::REMOVAL_GROUP.of(team.id));
+    Application: |application| Some(Identity::APPLICATION.of(application.id));
+    Vendor: |vendor| Some(Identity::VENDOR.of(vendor.id));
+    Resource: |_resource| None;
+    Environment: |environment| Some(Identity::ENVIRONMENT.of(&*environment.name));
+    CloudAccount: |account| Some(Identity::CLOUD_ACCOUNT.of(account.id));
 }
 
 async fn list<T: Entity + Addressed + Filtered>(State(app): State<App>, asked: Asked<T>) -> Shown {
