@@ -244,15 +244,10 @@ pub const MAX_ACCOUNT_POINTS: usize = 200;
 
 impl AccountPoints {
     /// Those that are known to be stopped by the target's catalogue alone.
-    pub const fn read_back(&self) -> u32 {
+    pub fn read_back(&self) -> u32 {
         let otherwise =
             [self.requested, self.unreachable, self.unproven, self.cannot_revoke, self.refused_verified, self.refused];
-        let (mut left, mut n) = (self.count, 0);
-        while n < otherwise.len() {
-            left = left.saturating_sub(otherwise[n]);
-            n += 1;
-        }
-        left
+        otherwise.into_iter().fold(self.count, u32::saturating_sub)
     }
 
     /// One more account.
