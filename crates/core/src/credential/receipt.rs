@@ -318,7 +318,7 @@ pub const MAX_ACCOUNT_POINTS: usize = 200;
 
 impl AccountPoints {
     /// Those that are known to be stopped by the target's catalogue alone.
-    pub const fn read_back(&self) -> u32 {
+    pub fn read_back(&self) -> u32 {
         let otherwise = [
             self.requested,
             self.unreachable,
@@ -328,12 +328,7 @@ impl AccountPoints {
             self.refused,
             self.attested_gone,
         ];
-        let (mut left, mut n) = (self.count, 0);
-        while n < otherwise.len() {
-            left = left.saturating_sub(otherwise[n]);
-            n += 1;
-        }
-        left
+        otherwise.into_iter().fold(self.count, u32::saturating_sub)
     }
 
     /// One more account.

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand, ValueEnum};
 use reqwest::Url;
@@ -29,6 +28,9 @@ const LOGINS: &[Column] = &[
     ("ENDS", "/ends_at"),
     ("OUTCOME", "/outcome/state"),
 ];
+
+/// How long the server lets one question wait.
+const SECONDS_A_QUESTION: i64 = 10;
 
 /// Logins at targets, made just in time.
 ///
@@ -171,8 +173,7 @@ impl Get {
 
     /// Asks until it is there, with a proof of its own each time.
     async fn waited(&self, client: &Client, audience: &str) -> anyhow::Result<LoginIssued> {
-        let patience = Duration::from_micros(self.wait.as_micros().unsigned_abs());
-        let begun = Instant::now();
+        let mut questions = self.wait.as_secs() / SECONDS_A_QUESTION;
         let mut ask = LoginRequest {
             resource: self.resource.clone(),
             scope: self.scope.clone(),
@@ -187,11 +188,12 @@ impl Get {
                 LoginReply::Issued(issued) => return Ok(*issued),
                 LoginReply::Awaited(awaited) => awaited,
             };
-            if begun.elapsed() >= patience || self.key.is_none() {
+            if questions <= 0 || self.key.is_none() {
                 let why = awaited.trouble.unwrap_or_else(|| "its target hasn't answered yet".to_owned());
                 let again = format!("ask again with --login {}", awaited.login);
                 return Err(Failure::new(format!("the login isn't there yet: {why}")).hint(again).into());
             }
+            questions -= 1;
             ask = LoginRequest { login: Some(awaited.login), ..LoginRequest::default() };
         }
     }
