@@ -7,6 +7,7 @@
 mod agents;
 mod approvals;
 mod clock;
+mod database;
 mod directory;
 mod ending;
 mod files;

@@ -16,7 +16,7 @@ use super::page::{Ink, Wait, inked, say, step};
 use super::past;
 use super::wire::{Answer, Wire};
 use super::workload::proof;
-use super::{agents, approvals, ending, leaving, triggers, using};
+use super::{agents, approvals, database, ending, leaving, triggers, using};
 
 /// The longest wait for something that happens by itself.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -69,6 +69,8 @@ pub async fn tell(
     triggers::pipeline(&harbour).await?;
     let more = agents::more(&harbour, &gateway).await?;
     agents::parent(&harbour, &gateway, &more).await?;
+
+    database::login(&harbour, folder).await?;
 
     let cut = ending::cut(&harbour, &gateway, &token).await?;
     ending::receipt(&harbour, &cut.receipt).await?;

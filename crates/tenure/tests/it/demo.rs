@@ -13,7 +13,7 @@ use crate::passkeys::devtools::Chromium;
 use crate::world::{WRAPPED, jwts};
 
 /// The steps, in their order.
-const STEPS: [&str; 20] = [
+const STEPS: [&str; 21] = [
     "The organisation is loaded",
     "A charter without an owner is refused",
     "A job of minutes gets its decision and its credential in one call",
@@ -30,6 +30,7 @@ const STEPS: [&str; 20] = [
     "A repository is archived, and its pipeline ends",
     "An agent asks for more while it runs, and gets it for minutes",
     "Another agent acts for it, and loses that with its parent",
+    "A login that nobody owns is found in a database, gets an owner and an end, and ends",
     "An application is cut",
     "The receipt",
     "The log is verified offline",
