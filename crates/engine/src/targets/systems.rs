@@ -308,13 +308,22 @@ pub async fn set_login(
 /// # Errors
 /// No such target, it can't be asked, or the caller may not.
 pub async fn scan_now(kernel: &Kernel, caller: &Caller, id: TargetId) -> Result<Revised<TargetView>, OpError> {
-    again(kernel, caller, id, "target.scan", async |stored, now| {
-        let own = caller.person_id() == Some(stored.owner);
-        kernel.allow(caller, Action::Suspend, inventory(KIND, id, ""), authority::owns(own))?;
-        let event = kernel.event(now, EventKind::TargetUpdated).subject(id).fact("scan", "now");
-        Ok((Changeset::new(caller.author(), now, event), (*stored.value).clone()))
-    })
-    .await
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "target.scan", id), async {
+            let ((target, revision), committed) = kernel
+                .decide(|| async {
+                    let now = kernel.now();
+                    let stored = kernel.must::<TargetSystem>(KIND, id).await?;
+                    let own = caller.person_id() == Some(stored.owner);
+                    kernel.allow(caller, Action::Suspend, inventory(KIND, id, ""), authority::owns(own))?;
+                    let event = kernel.event(now, EventKind::TargetUpdated).subject(id).fact("scan", "now");
+                    let changeset = Changeset::new(caller.author(), now, event);
+                    again(changeset, &stored, (*stored.value).clone(), now)
+                })
+                .await?;
+            kernel.changed(view_of(kernel, &target), revision, &committed).await
+        })
+        .await
 }
 
 /// Lets more of a target's accounts that nobody claimed be held than its cap, for a day: a word of security.
@@ -322,46 +331,42 @@ pub async fn scan_now(kernel: &Kernel, caller: &Caller, id: TargetId) -> Result<
 /// # Errors
 /// No such target, it can't be asked, or the caller is nobody of security or hasn't just signed in.
 pub async fn confirm_holds(kernel: &Kernel, caller: &Caller, id: TargetId) -> Result<Revised<TargetView>, OpError> {
-    again(kernel, caller, id, "target.confirm_holds", async |stored, now| {
-        kernel.allow(caller, Action::Suspend, inventory(KIND, id, ""), authority::owns(false))?;
-        let fresh = freshness::freshness(kernel, caller, now).await?;
-        let uncapped_until = Some(now.plus(UNCAPPED_FOR));
-        let event = kernel.event(now, EventKind::TargetUpdated).subject(id).fact("uncapped_until", uncapped_until);
-        let mut changeset = Changeset::new(caller.author(), now, event);
-        fresh.expect(&mut changeset);
-        Ok((changeset, TargetSystem { uncapped_until, ..(*stored.value).clone() }))
-    })
-    .await
-}
-
-/// Has a target's accounts looked through again, with what else the caller may and does.
-async fn again(
-    kernel: &Kernel,
-    caller: &Caller,
-    id: TargetId,
-    operation: &'static str,
-    does: impl AsyncFn(&Stored<TargetSystem>, Timestamp) -> Result<(Changeset, TargetSystem), OpError>,
-) -> Result<Revised<TargetView>, OpError> {
     kernel
-        .recorded(caller, Asked::new(ControlPoint::Administer, operation, id), async {
+        .recorded(caller, Asked::new(ControlPoint::Administer, "target.confirm_holds", id), async {
             let ((target, revision), committed) = kernel
                 .decide(|| async {
                     let now = kernel.now();
                     let stored = kernel.must::<TargetSystem>(KIND, id).await?;
-                    let (mut changeset, target) = does(&stored, now).await?;
-                    if !stored.is_asked() {
-                        let detail = "the target isn't confirmed, was removed, or has no login yet";
-                        return Err(OpError::because(Reason::IllegalTransition, detail));
-                    }
-                    let target = TargetSystem { trouble: None, ..target };
-                    changeset.replace(&stored, &target);
-                    look_through(&mut changeset, &target, now);
-                    Ok((changeset, (target, stored.revision + 1)))
+                    kernel.allow(caller, Action::Suspend, inventory(KIND, id, ""), authority::owns(false))?;
+                    let fresh = freshness::freshness(kernel, caller, now).await?;
+                    let uncapped_until = Some(now.plus(UNCAPPED_FOR));
+                    let event = kernel.event(now, EventKind::TargetUpdated).subject(id);
+                    let event = event.fact("uncapped_until", uncapped_until);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
+                    fresh.expect(&mut changeset);
+                    again(changeset, &stored, TargetSystem { uncapped_until, ..(*stored.value).clone() }, now)
                 })
                 .await?;
             kernel.changed(view_of(kernel, &target), revision, &committed).await
         })
         .await
+}
+
+/// The changes that have a target's accounts looked through again, whatever trouble it was in.
+fn again(
+    mut changeset: Changeset,
+    stored: &Stored<TargetSystem>,
+    target: TargetSystem,
+    now: Timestamp,
+) -> Result<(Changeset, (TargetSystem, u64)), OpError> {
+    if !stored.is_asked() {
+        let detail = "the target isn't confirmed, was removed, or has no login yet";
+        return Err(OpError::because(Reason::IllegalTransition, detail));
+    }
+    let target = TargetSystem { trouble: None, ..target };
+    changeset.replace(stored, &target);
+    look_through(&mut changeset, &target, now);
+    Ok((changeset, (target, stored.revision + 1)))
 }
 
 /// A page of targets, without their logins.
