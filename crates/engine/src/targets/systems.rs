@@ -352,7 +352,7 @@ pub async fn confirm_holds(kernel: &Kernel, caller: &Caller, id: TargetId) -> Re
         .await
 }
 
-/// Has a target's accounts looked through again, and forgets what was wrong with it.
+/// The changes that have a target's accounts looked through again, whatever trouble it was in.
 fn again(
     mut changeset: Changeset,
     stored: &Stored<TargetSystem>,
