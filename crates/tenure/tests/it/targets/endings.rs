@@ -127,7 +127,7 @@ impl World {
     }
 
     /// Claims the account that was found under this name, for whoever owns what of the trigger, and has it approved.
-    async fn claimed(&self, stage: &Stage, trigger: &Trigger, target: &str, name: &str) -> String {
+    async fn claimed_for(&self, stage: &Stage, trigger: &Trigger, target: &str, name: &str) -> String {
         let path = format!("/v1/accounts?target={target}&name={name}");
         let mut account = Value::Null;
         self.until(async || {
@@ -220,7 +220,7 @@ on_one! { by |store| World::start_with(store, &[("TENURE_REMOVAL_HOLD", "1s"), (
             let mut of_trigger = Vec::new();
             for ((site, place), target) in places.iter().zip(&targets) {
                 let name = name(trigger);
-                let identity = world.claimed(&stage, trigger, target, &name).await;
+                let identity = world.claimed_for(&stage, trigger, target, &name).await;
                 assert!(site.lets_in(place, &name), "{} at {}", trigger.word, site.kind);
                 of_trigger.push(Owned { site, place, name, identity });
             }
