@@ -20,6 +20,7 @@ pub(crate) const MAX_TAGS: usize = 64;
 
 /// The records at a revision, by the first part of their addresses.
 const RECORDS: &[(&str, RowKind)] = &[
+    ("accounts", RowKind::Account),
     ("applications", RowKind::Application),
     ("cloud-accounts", RowKind::CloudAccount),
     ("data-domains", RowKind::DataDomain),

@@ -152,6 +152,18 @@ impl World {
         found
     }
 
+    /// Waits until the receipt of an identity that is of this is in this state.
+    async fn until_receipt(&self, identity: &str, what: &str, state: &str) {
+        let path = format!("/v1/receipts?target=identity/{identity}");
+        self.until(async || {
+            let listed = self.get(&self.security, &path).await.expect(200);
+            let of_it = listed.body["items"].as_array().unwrap().iter().find(|receipt| receipt["what"] == what);
+            let Some(id) = of_it.and_then(|receipt| receipt["id"].as_str().map(str::to_owned)) else { return false };
+            self.get(&self.security, &format!("/v1/receipts/{id}")).await.expect(200).text("/state") == state
+        })
+        .await;
+    }
+
     async fn until_account(&self, name: &str, state: &str) -> Value {
         let path = format!("/v1/accounts?name={name}");
         let mut found = Value::Null;
@@ -523,12 +535,7 @@ on_one! {
         let because = json!({"reason": "odd traffic"});
         world.post(&world.owner, &format!("/v1/identities/{identity}/suspend"), because).await.expect(200);
         world.until_account(&name, "held").await;
-        let path = format!("/v1/receipts?target=identity/{identity}");
-        world.until(async || {
-            let listed = world.get(&world.security, &path).await.expect(200);
-            (listed.text("/items/0/what"), listed.text("/items/0/state")) == ("suspension".to_owned(), "ended_read_back".to_owned())
-        })
-        .await;
+        world.until_receipt(&identity, "suspension", "ended_read_back").await;
         assert!(!orders.lets_in(&name));
         // As the database's people do who know nothing of it.
         orders.admin(&format!("ALTER ROLE {name} LOGIN"));
@@ -555,8 +562,7 @@ on_one! {
         let body = json!({"keep": keep, "reason": "it only reads"});
         world.post(&world.owner, &path, body.clone()).await.expect(403);
         world.post(&world.security, &path, body).await.expect(200);
-        let path = format!("/v1/receipts?target=identity/{}", account["identity"].as_str().unwrap());
-        world.until(async || world.get(&world.security, &path).await.expect(200).text("/items/0/state") == "narrowed_read_back").await;
+        world.until_receipt(account["identity"].as_str().unwrap(), "narrowing", "narrowed_read_back").await;
         let asks = |sql: &str| orders.psql(&name, &format!("of-{name}"), sql).status.success();
         assert!(asks(&format!("SELECT * FROM {table}")) && !asks(&format!("INSERT INTO {table} VALUES (1)")));
         orders.admin(&format!("DROP TABLE {table}; DROP ROLE {name}"));

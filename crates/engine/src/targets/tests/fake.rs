@@ -235,6 +235,7 @@ impl Connector for Fake {
     }
     fn revoke<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
         Box::pin(async move {
+            self.answers().await;
             let owns = *self.fault.lock() == Fault::Owns;
             self.act(reach, "revoke", key, |accounts| match accounts.get_mut(key).filter(|_| owns) {
                 Some(account) => {

@@ -787,7 +787,8 @@ impl<'a> Cell<'a> {
             "gone target" => {
                 let id = stage.confirmed_target().await;
                 let ask = json!({"reason": "it was switched off", "evidence": "INC-1"});
-                world.post(&world.security, &format!("/v1/targets/{id}/attest-gone"), ask).await.expect(200);
+                let (_, third) = world.person("Tess", &["security"]).await;
+                world.post(&third, &format!("/v1/targets/{id}/attest-gone"), ask).await.expect(200);
                 id
             }
             "account" => stage.found_account().await.0,

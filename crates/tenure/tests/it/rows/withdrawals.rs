@@ -63,8 +63,7 @@ on_one! {
         assert!(world.is_allowed(&id, Some(&token), "write").await);
         charter["scope"] = json!([{"actions": ["read"], "resource": world.orders}]);
         let path = format!("/v1/identities/{id}/charter");
-        let body = json!({"charter": charter});
-        let narrowed = world.at(reqwest::Method::PUT, &world.owner, &path, Some("*"), &body).await;
+        let narrowed = world.at(reqwest::Method::PUT, &world.owner, &path, Some("*"), &charter).await;
         narrowed.expect(200);
         assert!(world.is_allowed(&id, Some(&token), "read").await && !world.is_allowed(&id, Some(&token), "write").await);
         let proven = receipt(&world, &format!("identity/{id}"), "narrowing", "refused_verified").await;
