@@ -23,7 +23,7 @@ use tenure_core::signal::removal::Removal;
 use tenure_core::signal::{Signal, SignalState};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::row::{BadRow, Row, RowKind};
-use tenure_core::target::account::Account;
+use tenure_core::target::account::{Account, AccountState};
 use tenure_core::target::login::{Login, LoginState};
 use tenure_core::target::rotation::Rotation;
 use tenure_core::target::system::TargetSystem;
@@ -107,7 +107,9 @@ pub fn wanted(row: &Arc<Row>, now: Timestamp) -> Result<Vec<Wanted>, BadRow> {
         RowKind::Target => one(DueKind::TargetScan, row.decode::<TargetSystem>()?.is_asked().then_some(Timestamp::MAX)),
         RowKind::Account => {
             let account = row.decode::<Account>()?;
-            let rotates = account.rotation.as_ref().is_some_and(Rotation::is_open);
+            // One that is stopped meanwhile goes on when it is let go.
+            let stands = account.state == AccountState::Standing;
+            let rotates = stands && account.rotation.as_ref().is_some_and(Rotation::is_open);
             one(DueKind::Account, (account.open().is_some() || rotates).then_some(Timestamp::MAX))
         }
         RowKind::Login => {

@@ -16,13 +16,14 @@ use tenure_core::store::row::Stored;
 use tenure_core::target::account::{self, Account, AccountState, Because, Intent, Wanted};
 use tenure_core::target::connector::{Connector, ConnectorError, Ending, Mode, Reach, SeenAccount, TargetLogin, words};
 use tenure_core::target::rotation::Rotation;
-use tenure_core::target::system::TargetSystem;
+use tenure_core::target::system::{TargetSystem, Trouble};
 
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::finding;
 use crate::kernel::query::Query;
 use crate::kernel::work::{self, system};
+use crate::targets::proving::{self, Ended};
 use crate::targets::{rotation, systems};
 
 /// How long one call of a connector may take: well inside the lease of the deadline.
@@ -46,7 +47,10 @@ pub(crate) async fn work_account(kernel: &Kernel, claimed: &Claimed) -> Result<(
     let now = kernel.now();
     let to = turn.wanted.state();
     let noted = turn.account.open().is_some_and(|intent| intent.to == to);
-    if rotates(&turn, now) {
+    if rotates(&turn) {
+        if let Some(again_at) = turn.target.trouble.as_ref().map(Trouble::again_at).filter(|at| *at > now) {
+            return kernel.settle(work::postponed(kernel, claimed, again_at, now)).await.map(drop);
+        }
         let Turn { account, target, wanted, .. } = &turn;
         return Box::pin(rotation::work_rotation(kernel, claimed, account, target, *wanted)).await;
     }
@@ -68,11 +72,10 @@ pub(crate) async fn work_account(kernel: &Kernel, claimed: &Claimed) -> Result<(
 }
 
 /// Whether another secret is what the account needs first: one that was cut is let go with another alone.
-fn rotates(turn: &Turn, now: Timestamp) -> bool {
+fn rotates(turn: &Turn) -> bool {
     let is_open = turn.account.rotation.as_ref().is_some_and(Rotation::is_open);
     let may_have_one = matches!(turn.wanted, Wanted::Standing | Wanted::Held(Because::Cut));
-    let is_asked = turn.target.trouble.as_ref().is_none_or(|trouble| trouble.again_at() <= now);
-    is_open && may_have_one && is_asked
+    is_open && may_have_one && turn.account.state != AccountState::Ended
 }
 
 async fn turn(kernel: &Kernel, claimed: &Claimed) -> Result<Option<Turn>, OpError> {
@@ -234,7 +237,7 @@ async fn act(kernel: &Kernel, turn: &Turn) -> Result<Acted, OpError> {
     let at = kernel.now();
     match done {
         Ok((outcome, seen)) => {
-            acted.outcome = outcome;
+            acted.outcome = tried(kernel, connector, &login, turn, outcome).await?;
             acted.seen = Some(seen);
         }
         Err(error @ (ConnectorError::Unreachable(_) | ConnectorError::Unauthorized(_))) => {
@@ -247,6 +250,28 @@ async fn act(kernel: &Kernel, turn: &Turn) -> Result<Acted, OpError> {
         }
     }
     Ok(acted)
+}
+
+/// What an account that is stopped or ended comes to: where its secret was given here, that is tried (S-18).
+async fn tried(
+    kernel: &Kernel,
+    connector: &dyn Connector,
+    login: &TargetLogin,
+    turn: &Turn,
+    outcome: AccountOutcome,
+) -> Result<AccountOutcome, OpError> {
+    let Turn { account, target, .. } = turn;
+    let AccountOutcome::EndedReadBack { words, sessions_ended, sessions_left, .. } = &outcome else {
+        return Ok(outcome);
+    };
+    let Some(secret) = rotation::held(kernel, account)?.filter(|_| proving::can_probe(connector)) else {
+        return Ok(outcome);
+    };
+    let reach = Reach { endpoint: &target.endpoint, login, mode: target.mode, patience: PATIENCE };
+    let ending = Ending { words: words.clone(), sessions_ended: *sessions_ended, sessions_left: *sessions_left };
+    let own = TargetLogin { name: account.seen.name.clone(), secret };
+    let tries = account.intent.as_ref().map_or(0, |intent| intent.tries);
+    proving::proved(kernel, connector, &reach, target, Ended { login: &own, ending, tries }).await
 }
 
 /// Does at the target what was noted, and reads it back.
@@ -313,6 +338,10 @@ async fn write_down(kernel: &Kernel, claimed: &Claimed, acted: &Acted) -> Result
         if settled {
             changed.state = acted.to;
         }
+        if changed.state == AccountState::Ended {
+            // Nothing is tried with it any more.
+            changed.rotation = changed.rotation.map(|known| Rotation { sealed: None, before: None, ..known });
+        }
         changed.intent = Some(Intent { tries, outcome: acted.outcome.clone(), ..intent });
         let kind = match (settled, acted.to) {
             (false, _) => EventKind::AccountActFailed,
@@ -335,10 +364,12 @@ async fn write_down(kernel: &Kernel, claimed: &Claimed, acted: &Acted) -> Result
         note_target(kernel, &mut changeset, acted.target, unreachable, answered, now).await?;
         wake_receipts(kernel, &mut changeset, changed.identity, None, now).await?;
         changeset.due.push(if settled {
-            let stands = acted.to == AccountState::Standing && changed.claim_by > now;
-            match stands {
-                true => DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, changed.claim_by),
-                false => DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence),
+            // One that stands has its next day: to be claimed, or given another secret.
+            match acted.to {
+                AccountState::Standing => DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, now),
+                AccountState::Held | AccountState::Ended => {
+                    DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence)
+                }
             }
         } else {
             DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, now.plus(backoff(tries)))
