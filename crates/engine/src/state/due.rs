@@ -23,7 +23,7 @@ use tenure_core::signal::removal::Removal;
 use tenure_core::signal::{Signal, SignalState};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::row::{BadRow, Row, RowKind};
-use tenure_core::target::account::Account;
+use tenure_core::target::account::{Account, AccountState};
 use tenure_core::target::drift::Drift;
 use tenure_core::target::login::{Login, LoginState};
 use tenure_core::target::rotation::Rotation;
@@ -108,9 +108,10 @@ pub fn wanted(row: &Arc<Row>, now: Timestamp) -> Result<Vec<Wanted>, BadRow> {
         RowKind::Target => one(DueKind::TargetScan, row.decode::<TargetSystem>()?.is_asked().then_some(Timestamp::MAX)),
         RowKind::Account => {
             let account = row.decode::<Account>()?;
-            let is_open = account.open().is_some()
-                || account.open_narrowing().is_some()
-                || account.rotation.as_ref().is_some_and(Rotation::is_open);
+            // One that is stopped meanwhile goes on when it is let go.
+            let stands = account.state == AccountState::Standing;
+            let rotates = stands && account.rotation.as_ref().is_some_and(Rotation::is_open);
+            let is_open = account.open().is_some() || account.open_narrowing().is_some() || rotates;
             one(DueKind::Account, is_open.then_some(Timestamp::MAX))
         }
         RowKind::Login => {

@@ -21,13 +21,14 @@ use tenure_core::target::connector::{
     Connector, ConnectorError, Ending, Mode, Reach, SeenAccount, TargetKind, TargetLogin, words,
 };
 use tenure_core::target::rotation::Rotation;
-use tenure_core::target::system::{GoneAttestation, TargetSystem};
+use tenure_core::target::system::{GoneAttestation, TargetSystem, Trouble};
 
 use crate::kernel::error::OpError;
 use crate::kernel::finding;
 use crate::kernel::query::Query;
 use crate::kernel::work::{self, system};
 use crate::kernel::{Kernel, epoch};
+use crate::targets::proving::{self, Ended};
 use crate::targets::{narrowing, rotation, scanning, systems};
 
 /// How long one call of a connector may take: well inside the lease of the deadline.
@@ -54,7 +55,13 @@ pub(crate) async fn work_account(kernel: &Kernel, claimed: &Claimed) -> Result<(
     let to = turn.wanted.state();
     let noted = turn.account.open().is_some_and(|intent| intent.to == to);
     let is_reconciled = turn.target.is_reconciled(epoch::trust(kernel).await?);
-    if is_reconciled && rotates(&turn, now) {
+    if rotates(&turn) {
+        let busy = turn.target.trouble.as_ref().map(Trouble::again_at).filter(|at| *at > now);
+        // Nothing is given at a target before it was looked through in this epoch (S-1).
+        let early = (!is_reconciled).then(|| now.plus(BACKOFF.after(1)));
+        if let Some(again_at) = busy.or(early) {
+            return kernel.settle(work::postponed(kernel, claimed, again_at, now)).await.map(drop);
+        }
         let Turn { account, target, wanted, .. } = &turn;
         return Box::pin(rotation::work_rotation(kernel, claimed, account, target, *wanted)).await;
     }
@@ -85,11 +92,10 @@ pub(crate) async fn work_account(kernel: &Kernel, claimed: &Claimed) -> Result<(
 }
 
 /// Whether another secret is what the account needs first: one that was cut is let go with another alone.
-fn rotates(turn: &Turn, now: Timestamp) -> bool {
+fn rotates(turn: &Turn) -> bool {
     let is_open = turn.account.rotation.as_ref().is_some_and(Rotation::is_open);
     let may_have_one = matches!(turn.wanted, Wanted::Standing | Wanted::Held(Because::Cut));
-    let is_asked = turn.target.trouble.as_ref().is_none_or(|trouble| trouble.again_at() <= now);
-    is_open && may_have_one && is_asked && !turn.target.is_gone()
+    is_open && may_have_one && turn.account.state != AccountState::Ended && !turn.target.is_gone()
 }
 
 async fn turn(kernel: &Kernel, claimed: &Claimed) -> Result<Option<Turn>, OpError> {
@@ -278,7 +284,7 @@ async fn act(kernel: &Kernel, turn: &Turn) -> Result<Acted, OpError> {
     let at = kernel.now();
     match done {
         Ok((outcome, seen)) => {
-            acted.outcome = outcome;
+            acted.outcome = tried(kernel, connector, &login, turn, outcome).await?;
             acted.seen = Some(seen);
         }
         Err(error @ (ConnectorError::Unreachable(_) | ConnectorError::Unauthorized(_))) => {
@@ -300,6 +306,28 @@ pub(super) async fn answered<T>(asked: impl Future<Output = Result<T, ConnectorE
         Ok(answer) => answer,
         Err(_) => Err(ConnectorError::Unreachable("it did not answer in time".into())),
     }
+}
+
+/// What an account that is stopped or ended comes to: where its secret was given here, that is tried (S-18).
+async fn tried(
+    kernel: &Kernel,
+    connector: &dyn Connector,
+    login: &TargetLogin,
+    turn: &Turn,
+    outcome: AccountOutcome,
+) -> Result<AccountOutcome, OpError> {
+    let Turn { account, target, .. } = turn;
+    let AccountOutcome::EndedReadBack { words, sessions_ended, sessions_left, .. } = &outcome else {
+        return Ok(outcome);
+    };
+    let Some(secret) = rotation::held(kernel, account)?.filter(|_| proving::can_probe(connector)) else {
+        return Ok(outcome);
+    };
+    let reach = Reach { endpoint: &target.endpoint, login, mode: target.mode, patience: PATIENCE };
+    let ending = Ending { words: words.clone(), sessions_ended: *sessions_ended, sessions_left: *sessions_left };
+    let own = TargetLogin { name: account.seen.name.clone(), secret };
+    let tries = account.intent.as_ref().map_or(0, |intent| intent.tries);
+    proving::proved(kernel, connector, &reach, target, Ended { login: &own, ending, tries }).await
 }
 
 /// Does at the target what was noted, and reads it back.
@@ -370,6 +398,10 @@ async fn write_down(kernel: &Kernel, claimed: &Claimed, acted: &Acted) -> Result
             changed.state = acted.to;
         }
         let is_stopped = settled && acted.to != AccountState::Standing;
+        if changed.state == AccountState::Ended {
+            // Nothing is tried with it any more.
+            changed.rotation = changed.rotation.map(|known| Rotation { sealed: None, before: None, ..known });
+        }
         changed.intent = Some(Intent { tries, outcome: acted.outcome.clone(), ..intent });
         let kind = match (settled, acted.to) {
             _ if matches!(acted.outcome, AccountOutcome::AttestedGone { .. }) => EventKind::AccountAttestedGone,
@@ -396,10 +428,12 @@ async fn write_down(kernel: &Kernel, claimed: &Claimed, acted: &Acted) -> Result
             scanning::look_for_drift(&mut changeset, &changed, now);
         }
         changeset.due.push(if settled {
-            let stands = acted.to == AccountState::Standing && changed.claim_by > now;
-            match stands {
-                true => DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, changed.claim_by),
-                false => DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence),
+            // One that stands has its next day: to be claimed, or given another secret.
+            match acted.to {
+                AccountState::Standing => DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, now),
+                AccountState::Held | AccountState::Ended => {
+                    DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence)
+                }
             }
         } else {
             DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, now.plus(BACKOFF.after(tries)))

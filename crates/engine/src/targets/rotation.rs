@@ -192,6 +192,13 @@ fn opened(kernel: &Kernel, id: AccountId, sealed: Option<&str>) -> Result<Secret
     String::from_utf8(opened.expose().clone()).map(Secret::new).map_err(|_| broken())
 }
 
+/// The secret of an account, where it was given here and the target has it.
+pub(crate) fn held(kernel: &Kernel, account: &Account) -> Result<Option<Secret<String>>, OpError> {
+    let rotation = account.rotation.as_ref().filter(|rotation| rotation.rotated_at.is_some());
+    let sealed = rotation.and_then(|rotation| rotation.sealed.as_deref());
+    sealed.map(|sealed| opened(kernel, account.id, Some(sealed))).transpose()
+}
+
 /// What one step of a rotation came to.
 enum Step {
     /// The target has the new secret.

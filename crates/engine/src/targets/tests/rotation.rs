@@ -113,3 +113,24 @@ async fn r34_what_was_cut_is_let_go_with_another_secret_and_an_old_one_is_a_find
     work(&stage.world).await;
     assert!(findings(&stage.world, &rules::ROTATION_DUE).await.is_empty());
 }
+
+#[tokio::test]
+async fn r72_an_account_whose_secret_was_given_here_is_tried_when_it_is_ended() {
+    let stage = Stage::set(Mode::Issue).await;
+    let id = governed(&stage).await;
+    let engine = &stage.world.engine;
+    rotation::rotate(engine, &stage.world.admin, id).await.unwrap();
+    work(&stage.world).await;
+    let secret = stage.secret(id).await.unwrap();
+    let identity = identity_of(&stage.world, "app").await.id;
+    let security = stage.world.person(Role::Security).await;
+    lifecycle::retire(engine, &security, identity, "over".into()).await.unwrap();
+    work(&stage.world).await;
+    pass(&stage.world, Span::from_mins(1)).await;
+    assert!(!stage.target.lets_in("app", &secret));
+    let account = known(&stage.world, "app").await;
+    let outcome = &account.intent.as_ref().unwrap().outcome;
+    assert!(matches!(outcome, AccountOutcome::RefusedVerified { .. }), "{outcome:?}");
+    assert_eq!(account.rotation.as_ref().unwrap().sealed, None, "it is destroyed");
+    assert_eq!(receipt_of(&stage.world, identity).await.state(), ReceiptState::RefusedVerified);
+}
