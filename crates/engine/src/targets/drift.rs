@@ -66,8 +66,9 @@ pub(crate) async fn compare(
                 is_known = true;
                 still(kernel, changeset, &item, difference, account, now).await?;
             }
-            // A look that could not see everything is no evidence that something is gone (R92).
-            None if account.seen_in_part && item.kind.is_access() && difference.is_none() => {}
+            // A look that could not see everything is no evidence that something is gone (R92): only a charter that names
+            // what was gained closes it, or taking it away, after which the account itself is read.
+            None if account.seen_in_part && difference.is_none() && !is_named(identity, account, &item) => {}
             None => close(kernel, changeset, &item, how(identity, difference.as_ref()), now).await?,
         }
     }
@@ -75,6 +76,17 @@ pub(crate) async fn compare(
         Some(difference) if !is_known => open_item(kernel, changeset, account, difference, last, now).await,
         _ => Ok(()),
     }
+}
+
+/// Whether a charter names whatever an item tells, or is none that anybody approved.
+fn is_named(identity: &Identity, account: &Account, item: &Drift) -> bool {
+    if !item.kind.is_access() || !matches!(identity.state, IdentityState::Active | IdentityState::Suspended) {
+        return true;
+    }
+    let approved = drift::approved(identity, account.id);
+    item.grants.iter().all(|grant| approved.grants.contains(grant))
+        && item.more_grants <= approved.more_grants
+        && (approved.privileged || item.kind != DriftKind::PrivilegeGained)
 }
 
 fn how(identity: &Identity, difference: Option<&Difference>) -> &'static str {

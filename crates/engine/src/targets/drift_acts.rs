@@ -6,7 +6,7 @@
 use tenure_core::base::id::DriftId;
 use tenure_core::base::time::Timestamp;
 use tenure_core::credential::receipt::AccountOutcome;
-use tenure_core::identity::Identity;
+use tenure_core::identity::{Identity, IdentityState};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event_kind::EventKind;
@@ -41,8 +41,9 @@ pub(crate) async fn work_drift(kernel: &Kernel, claimed: &Claimed) -> Result<(),
     if let Some(until) = turn.item.ignored_until() {
         return rested(kernel, claimed, &turn.item, until, now).await;
     }
-    let gained = drift::difference(&turn.identity, &turn.account).filter(|gained| gained.kind == turn.item.kind);
-    if !turn.item.is_taken_away() || !turn.item.kind.is_access() || gained.is_none() {
+    // Also what the last look didn't tell is taken away: it may not have seen it, and the account is read afterwards.
+    let is_approved = matches!(turn.identity.state, IdentityState::Active | IdentityState::Suspended);
+    if !turn.item.is_taken_away() || !turn.item.kind.is_access() || !is_approved {
         return kernel.settle(work::nothing_left(kernel, claimed, now)).await.map(drop);
     }
     if let Some(again_at) = turn.target.trouble.as_ref().map(|trouble| trouble.again_at()).filter(|at| *at > now) {

@@ -10,7 +10,8 @@ use super::directory::filtered;
 use super::output::{Column, Paging};
 
 const COLUMNS: &[Column] = &[
-    ("ID", "/id"),
+    // Its name is its account's, and names no item.
+    ("ITEM", "/id"),
     ("WHAT", "/kind"),
     ("ACCOUNT", "/name"),
     ("IDENTITY", "/identity"),

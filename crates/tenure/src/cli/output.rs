@@ -241,7 +241,7 @@ impl Output {
 fn without_own_ids(columns: &[Column]) -> Vec<Column> {
     let is_own_name = |pointer: &str| matches!(pointer, "/name" | "/uri" | "/url" | "/person/name");
     let has_a_name = columns.iter().any(|(_, pointer)| is_own_name(pointer));
-    columns.iter().filter(|(_, pointer)| !(has_a_name && *pointer == "/id")).copied().collect()
+    columns.iter().filter(|column| !(has_a_name && **column == ("ID", "/id"))).copied().collect()
 }
 
 /// A cell with the names of what its ids, if it holds any, stand for.

@@ -70,6 +70,8 @@ pub async fn login(harbour: &Organisation, folder: &Path) -> anyhow::Result<()> 
     let mut charter = charter.get_mut("charter").map(Value::take).context("the file has no charter")?;
     if let Some(charter) = charter.as_object_mut() {
         charter.insert("workload_binding".into(), json!({"type": "account", "workload": "cron/billing"}));
+        // The application billing is cut afterwards, and its receipt is about what lives.
+        charter.insert("application".into(), json!(harbour.places.id("application:shop")?));
     }
     let claim = json!({"kind": "workload", "charter": charter});
     let path = format!("/v1/identities/{identity}");
