@@ -62,6 +62,7 @@ pub fn for_bench(workspace: &Workspace, with_openbao: bool) -> Result<PathBuf> {
 pub fn for_targets(workspace: &Workspace) -> Result<PathBuf> {
     let folder = for_bench(workspace, true)?;
     let (_, _lock) = lock(workspace)?;
+    python(&workspace.root.join("xtask/peers/requirements-targets.txt"), &folder.join("venv-targets"))?;
     let missing: Vec<_> = targets::PACKAGES
         .iter()
         .filter(|(program, _)| !targets::is_installed(program))
@@ -264,8 +265,11 @@ mod tests {
 
     #[test]
     fn python_packages_are_pinned_by_hash() {
-        for requirements in [include_str!("../peers/requirements.txt"), include_str!("../peers/requirements-tests.txt")]
-        {
+        for requirements in [
+            include_str!("../peers/requirements.txt"),
+            include_str!("../peers/requirements-targets.txt"),
+            include_str!("../peers/requirements-tests.txt"),
+        ] {
             let lines: Vec<_> = requirements.lines().filter(|line| !line.starts_with('#')).collect();
             assert!(
                 !lines.is_empty() && lines.iter().all(|line| line.contains("==") && line.contains("--hash=sha256:"))

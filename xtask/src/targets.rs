@@ -39,20 +39,28 @@ impl Targets {
         let mut targets = Self { folder: folder.clone(), servers: Vec::new(), postgres: None };
         certificates(&folder)?;
         let bao = peers::openbao(peers)?;
-        let (postgres, mariadb, redis, ldap, rabbitmq, openbao) = tokio::join!(
+        let (postgres, mariadb, redis, ldap, rabbitmq, openbao, mosquitto, aws_iam) = tokio::join!(
             postgresql(peers, &folder),
             mariadb(&folder),
             redis(&folder),
             ldap(workspace, &folder),
             rabbitmq(&folder),
             openbao(&bao, &folder),
+            mosquitto(&folder),
+            aws_iam(peers, &folder),
         );
         let (postgres, at_postgres) = postgres?;
         targets.postgres = Some(postgres);
         let mut described = serde_json::Map::from_iter([("postgresql".to_owned(), at_postgres)]);
-        for (name, started) in
-            [("mariadb", mariadb), ("redis", redis), ("ldap", ldap), ("rabbitmq", rabbitmq), ("openbao", openbao)]
-        {
+        for (name, started) in [
+            ("mariadb", mariadb),
+            ("redis", redis),
+            ("ldap", ldap),
+            ("rabbitmq", rabbitmq),
+            ("openbao", openbao),
+            ("mosquitto", mosquitto),
+            ("aws_iam", aws_iam),
+        ] {
             let (servers, place) = started.with_context(|| format!("starting {name}"))?;
             targets.servers.extend(servers);
             described.insert(name.to_owned(), place);
@@ -307,6 +315,66 @@ async fn openbao(bao: &Path, folder: &Path) -> Started {
     Ok((vec![server], json!({ "url": format!("https://localhost:{tls}"), "name": "", "secret": SECRET })))
 }
 
+async fn mosquitto(folder: &Path) -> Started {
+    const PLUGIN: &str = "mosquitto_dynamic_security.so";
+    let home = home(folder, "mosquitto")?;
+    let port = free_port()?;
+    let plugin = fs::read_dir("/usr/lib")?.flatten().map(|folder| folder.path().join(PLUGIN)).find(|it| it.is_file());
+    let plugin = plugin.with_context(|| format!("mosquitto has no {PLUGIN}"))?;
+    let clients = home.join("clients.json");
+    let mut init = Command::new("mosquitto_ctrl");
+    output(init.args(["dynsec", "init"]).arg(&clients).args(["administrator", SECRET]).stdin(Stdio::null()))?;
+    let file = home.join("mosquitto.conf");
+    fs::write(
+        &file,
+        format!(
+            "listener {port} 127.0.0.1\ncafile {}\ncertfile {}\nkeyfile {}\nallow_anonymous false\n\
+             plugin {}\nplugin_opt_config_file {}\n{}",
+            folder.join("ca.pem").display(),
+            folder.join("server.pem").display(),
+            folder.join("server.key").display(),
+            plugin.display(),
+            clients.display(),
+            if getuid().is_root() { "user root\n" } else { "" },
+        ),
+    )?;
+    let mut command = Command::new("mosquitto");
+    command.arg("-c").arg(&file);
+    let server = listening("Mosquitto", command, &home, port).await?;
+    let place = json!({ "url": format!("mqtts://localhost:{port}"), "name": "administrator", "secret": SECRET });
+    Ok((vec![server], place))
+}
+
+/// What stands in for AWS: three calls are let in by anybody's key, which make an administrator; from then on it checks
+/// signatures and policies.
+async fn aws_iam(peers: &Path, folder: &Path) -> Started {
+    const SET_UP: &str = r#"
+import boto3, sys
+iam = boto3.client("iam", endpoint_url=sys.argv[1], verify=sys.argv[2], region_name="us-east-1",
+                   aws_access_key_id="anybody", aws_secret_access_key="anybody")
+iam.create_user(UserName="administrator")
+everything = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
+iam.put_user_policy(UserName="administrator", PolicyName="everything", PolicyDocument=everything)
+key = iam.create_access_key(UserName="administrator")["AccessKey"]
+print(key["AccessKeyId"], key["SecretAccessKey"])
+"#;
+    let home = home(folder, "aws_iam")?;
+    let programs = peers.join("venv-targets/bin");
+    let port = free_port()?;
+    let mut command = Command::new(programs.join("moto_server"));
+    command.current_dir(&home).env("INITIAL_NO_AUTH_ACTION_COUNT", "3").args(["-H", "127.0.0.1", "-p"]);
+    command.arg(port.to_string()).args(["-c"]).arg(folder.join("server.pem")).arg("-k").arg(folder.join("server.key"));
+    let server = listening("moto", command, &home, port).await?;
+    let url = format!("https://localhost:{port}");
+    let mut set_up = tokio::process::Command::new(programs.join("python3"));
+    set_up.args(["-c", SET_UP, &url]).arg(folder.join("ca.pem")).stdin(Stdio::null());
+    let done = set_up.output().await?;
+    anyhow::ensure!(done.status.success(), "moto's set-up: {}", String::from_utf8_lossy(&done.stderr));
+    let said = String::from_utf8(done.stdout)?;
+    let (name, secret) = said.trim().split_once(' ').context("moto's set-up said no key")?;
+    Ok((vec![server], json!({ "url": url, "name": name, "secret": secret })))
+}
+
 fn home(folder: &Path, name: &str) -> Result<PathBuf> {
     let home = folder.join(name);
     fs::create_dir_all(&home)?;
@@ -333,11 +401,12 @@ pub async fn keep(workspace: &Workspace, peers: &Path) -> Result<()> {
 }
 
 /// What the programs are called, and the packages of Debian that have them.
-pub const PACKAGES: [(&str, &str); 4] = [
+pub const PACKAGES: [(&str, &str); 5] = [
     ("mariadbd", "mariadb-server"),
     ("redis-server", "redis-server"),
     ("slapd", "slapd"),
     ("rabbitmq-server", "rabbitmq-server"),
+    ("mosquitto", "mosquitto"),
 ];
 
 /// Whether a program is installed.

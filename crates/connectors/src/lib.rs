@@ -7,10 +7,13 @@
 //! Connections go by the rule of [`tenure_outbound`]: a host is resolved once, each of its addresses is checked, and no
 //! other is connected to (S-17).
 
+mod aws;
+mod comment;
 #[cfg(feature = "testing")]
 pub mod faulty;
 mod ldap;
 mod mariadb;
+mod mosquitto;
 mod openbao;
 mod place;
 mod postgresql;
@@ -19,12 +22,15 @@ mod redis;
 
 use std::sync::Arc;
 
+use tenure_core::base::time::Clock;
 use tenure_core::target::connector::{Connector, Connectors, TargetKind};
 use tenure_outbound::Outbound;
 
 pub use self::redis::Redis;
+pub use aws::AwsIam;
 pub use ldap::Ldap;
 pub use mariadb::{BadMariadbGrant, Mariadb, MariadbGrant, Where};
+pub use mosquitto::Mosquitto;
 pub use openbao::Openbao;
 pub use postgresql::{BadGrant, Grant, Postgresql, Privilege};
 pub use rabbitmq::Rabbitmq;
@@ -38,11 +44,13 @@ pub struct Builtin {
     redis: Redis,
     rabbitmq: Rabbitmq,
     ldap: Ldap,
+    mosquitto: Mosquitto,
+    aws_iam: AwsIam,
 }
 
 impl Builtin {
-    /// All of them, on one way out.
-    pub fn new(outbound: &Arc<Outbound>) -> Self {
+    /// All of them, on one way out; requests are signed by this clock.
+    pub fn new(outbound: &Arc<Outbound>, clock: &Arc<dyn Clock>) -> Self {
         Self {
             postgresql: Postgresql::new(Arc::clone(outbound)),
             openbao: Openbao::new(Arc::clone(outbound)),
@@ -50,6 +58,8 @@ impl Builtin {
             redis: Redis::new(Arc::clone(outbound)),
             rabbitmq: Rabbitmq::new(Arc::clone(outbound)),
             ldap: Ldap::new(Arc::clone(outbound)),
+            mosquitto: Mosquitto::new(Arc::clone(outbound)),
+            aws_iam: AwsIam::new(Arc::clone(outbound), Arc::clone(clock)),
         }
     }
 }
@@ -63,6 +73,8 @@ impl Connectors for Builtin {
             TargetKind::Redis => Some(&self.redis),
             TargetKind::Rabbitmq => Some(&self.rabbitmq),
             TargetKind::Ldap => Some(&self.ldap),
+            TargetKind::Mosquitto => Some(&self.mosquitto),
+            TargetKind::AwsIam => Some(&self.aws_iam),
         }
     }
 }

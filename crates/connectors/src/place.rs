@@ -12,6 +12,7 @@ use reqwest::Url;
 use reqwest::header::HeaderValue;
 use rustls::pki_types::ServerName;
 use tenure_core::base::time::Span;
+use tenure_core::store::port::BoxFuture;
 use tenure_core::target::connector::{ConnectorError, Endpoint, Mode, NewAccount, Reach, TargetLogin, words};
 use tenure_outbound::{Authorities, Outbound, OutboundError};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -162,6 +163,14 @@ pub(crate) async fn in_time<T>(
     }
 }
 
+/// What is asked of a target, in no longer than whoever asks waits.
+pub(crate) fn asked<'a, T: 'a>(
+    reach: &Reach<'_>,
+    work: impl Future<Output = Result<T, ConnectorError>> + Send + 'a,
+) -> BoxFuture<'a, Result<T, ConnectorError>> {
+    Box::pin(in_time(reach.patience, work))
+}
+
 /// Why the way out led to no answer.
 pub(crate) fn unreached(error: OutboundError) -> ConnectorError {
     let said = words(&error.to_string());
@@ -192,6 +201,14 @@ pub(crate) fn may_provision(reach: &Reach<'_>, account: &NewAccount<'_>) -> Resu
 
 fn allowed(may: bool, mode: Mode) -> Result<(), ConnectorError> {
     if may { Ok(()) } else { Err(ConnectorError::Unable(format!("the connector's mode is {}", mode.as_str()))) }
+}
+
+/// What is said of an account that isn't there.
+pub(crate) const GONE: &str = "there is no such account";
+
+/// The same, to whoever wants it changed.
+pub(crate) fn gone() -> ConnectorError {
+    ConnectorError::Rejected(GONE.to_owned())
 }
 
 /// Nobody's connector stops itself.

@@ -29,7 +29,7 @@ use self::entry::{
     made_for, released, seen, uuid,
 };
 use self::session::{Session, bind, connect, done, is_refusal, meaning, own, rejected, said, values};
-use crate::place::{Form, Place, in_time, may_end, may_issue, may_provision, not_ourselves};
+use crate::place::{Form, GONE, Place, asked, gone, in_time, may_end, may_issue, may_provision, not_ourselves};
 
 const FORM: Form = Form {
     schemes: &[("ldaps", Some(true)), ("ldap", Some(false))],
@@ -43,7 +43,6 @@ const PAGE: i32 = 500;
 /// Groups whose members are looked at.
 const MAX_GROUPS: usize = 5_000;
 const OUTLIVES: &str = "whoever is bound stays bound until the directory closes the connection";
-const GONE: &str = "there is no such entry";
 
 /// The connector to directories.
 #[derive(Debug)]
@@ -345,7 +344,7 @@ impl Connector for Ldap {
     }
 
     fn whoami<'a>(&'a self, reach: &'a Reach<'a>) -> BoxFuture<'a, Result<Vec<String>, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             let mut act = self.act(reach).await?;
             let accounts = act.tree.accounts.clone();
             if act.at(&accounts).await?.is_none() {
@@ -364,7 +363,7 @@ impl Connector for Ldap {
                 }
             }
             Ok(problems)
-        }))
+        })
     }
 
     fn discover<'a>(
@@ -372,7 +371,7 @@ impl Connector for Ldap {
         reach: &'a Reach<'a>,
         after: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Found, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             let mut act = self.act(reach).await?;
             let (base, filter) = (act.tree.base.clone(), act.tree.filter.clone());
             // The directory gives entries in an order of its own: the first ones behind the place are kept.
@@ -414,7 +413,7 @@ impl Connector for Ldap {
                 );
             }
             Ok(found)
-        }))
+        })
     }
 
     fn read<'a>(
@@ -422,13 +421,13 @@ impl Connector for Ldap {
         reach: &'a Reach<'a>,
         key: &'a str,
     ) -> BoxFuture<'a, Result<Option<SeenAccount>, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             let mut act = self.act(reach).await?;
             match act.by_key(key).await? {
                 Some(entry) => act.seen(&entry).await.map(Some),
                 None => Ok(None),
             }
-        }))
+        })
     }
 
     fn provision<'a>(
@@ -436,12 +435,12 @@ impl Connector for Ldap {
         reach: &'a Reach<'a>,
         account: &'a NewAccount<'a>,
     ) -> BoxFuture<'a, Result<SeenAccount, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             may_provision(reach, account)?;
             let mut act = self.act(reach).await?;
             let entry = act.provision(account).await?;
             act.seen(&entry).await
-        }))
+        })
     }
 
     fn rotate<'a>(
@@ -450,10 +449,10 @@ impl Connector for Ldap {
         key: &'a str,
         secret: &'a Secret<String>,
     ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             may_issue(reach)?;
             let mut act = self.act(reach).await?;
-            let Some(entry) = act.other(key).await? else { return Err(ConnectorError::Rejected(GONE.to_owned())) };
+            let entry = act.other(key).await?.ok_or_else(gone)?;
             if is_marked(&entry, HELD) {
                 let passwords = held(&[hashed(&entry.dn, secret)]);
                 act.set(&entry, Some(passwords), &[]).await?;
@@ -462,11 +461,11 @@ impl Connector for Ldap {
                 act.keep_locked(&entry).await?;
             }
             Ok(ending("another password"))
-        }))
+        })
     }
 
     fn hold<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             may_end(reach)?;
             let mut act = self.act(reach).await?;
             let Some(entry) = act.other(key).await? else { return Ok(ending(GONE)) };
@@ -476,20 +475,20 @@ impl Connector for Ldap {
             let passwords = held(&act.passwords(&entry.dn).await?);
             act.set(&entry, Some(passwords), &[(HELD, true)]).await?;
             Ok(ending("its password is one that nobody has"))
-        }))
+        })
     }
 
     fn release<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<(), ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             may_end(reach)?;
             let mut act = self.act(reach).await?;
-            let Some(entry) = act.other(key).await? else { return Err(ConnectorError::Rejected(GONE.to_owned())) };
+            let entry = act.other(key).await?.ok_or_else(gone)?;
             if is_marked(&entry, HELD) {
                 let passwords = released(&act.passwords(&entry.dn).await?);
                 act.set(&entry, Some(passwords), &[(HELD, false)]).await?;
             }
             Ok(())
-        }))
+        })
     }
 
     fn narrow<'a>(
@@ -498,7 +497,7 @@ impl Connector for Ldap {
         key: &'a str,
         keep: &'a [String],
     ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             may_end(reach)?;
             let mut act = self.act(reach).await?;
             let Some(entry) = act.other(key).await? else { return Ok(ending(GONE)) };
@@ -509,11 +508,11 @@ impl Connector for Ldap {
                 act.member(group, &entry.dn, false).await?;
             }
             Ok(ending(&format!("{} of {} memberships taken", taken.len(), groups.len())))
-        }))
+        })
     }
 
     fn revoke<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             may_end(reach)?;
             let mut act = self.act(reach).await?;
             let Some(entry) = act.other(key).await? else { return Ok(ending(GONE)) };
@@ -531,7 +530,7 @@ impl Connector for Ldap {
                 }
                 _ => Err(rejected(&result)),
             }
-        }))
+        })
     }
 
     fn probe<'a>(

@@ -18,7 +18,7 @@ use tenure_core::target::connector::{
 use super::grant::{MariadbGrant, Where, privilege};
 use super::quote::{check_user, literal};
 use super::session::{meaning, run};
-use crate::place::not_ourselves;
+use crate::place::{GONE, gone, not_ourselves};
 
 /// How long ended sessions are waited for.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -389,7 +389,7 @@ async fn other(session: &mut Conn, name: &Name) -> Result<Option<Known>, Connect
 
 pub(super) async fn rotate(session: &mut Conn, name: &Name, secret: &Secret<String>) -> Result<Ending, ConnectorError> {
     if other(session, name).await?.is_none() {
-        return Err(ConnectorError::Rejected("there is no such account".to_owned()));
+        return Err(gone());
     }
     run(session, &format!("ALTER USER {} IDENTIFIED BY PASSWORD {}", name.sql()?, verifier(secret))).await?;
     ending(session, name, "ALTER USER: another password").await
@@ -397,7 +397,7 @@ pub(super) async fn rotate(session: &mut Conn, name: &Name, secret: &Secret<Stri
 
 pub(super) async fn hold(session: &mut Conn, name: &Name) -> Result<Ending, ConnectorError> {
     let Some(known) = other(session, name).await? else {
-        return ending(session, name, "there is no such account").await;
+        return ending(session, name, GONE).await;
     };
     if !known.locked {
         let to = name.sql()?;
@@ -410,7 +410,7 @@ pub(super) async fn hold(session: &mut Conn, name: &Name) -> Result<Ending, Conn
 
 pub(super) async fn release(session: &mut Conn, name: &Name) -> Result<(), ConnectorError> {
     let Some(known) = other(session, name).await? else {
-        return Err(ConnectorError::Rejected("there is no such account".to_owned()));
+        return Err(gone());
     };
     if !known.is_held(name) {
         return Ok(());
@@ -430,7 +430,7 @@ async fn give_mark(session: &mut Conn, name: &Name, mark: &str) -> Result<(), Co
 
 pub(super) async fn narrow(session: &mut Conn, name: &Name, keep: &[String]) -> Result<Ending, ConnectorError> {
     let Some(known) = other(session, name).await? else {
-        return ending(session, name, "there is no such account").await;
+        return ending(session, name, GONE).await;
     };
     let is_kept = |grant: &MariadbGrant| keep.contains(&grant.to_string());
     let taken: Vec<_> = known.grants.iter().filter(|grant| !is_kept(grant)).cloned().collect();
@@ -455,7 +455,7 @@ pub(super) async fn narrow(session: &mut Conn, name: &Name, keep: &[String]) -> 
 
 pub(super) async fn revoke(session: &mut Conn, name: &Name) -> Result<Ending, ConnectorError> {
     let Some(known) = other(session, name).await? else {
-        return ending(session, name, "there is no such account").await;
+        return ending(session, name, GONE).await;
     };
     let from = name.sql()?;
     // Open sessions would keep what they may do everywhere: first nobody comes in, then all are out, then it goes.

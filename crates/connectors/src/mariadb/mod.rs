@@ -23,7 +23,7 @@ use tenure_outbound::Outbound;
 use self::acts::Name;
 pub use self::grant::{BadMariadbGrant, MariadbGrant, Where};
 use self::session::{Failure, is_known_but_turned_away, is_refusal, log_in, meaning, own, said};
-use crate::place::{Form, Place, in_time, may_end, may_issue, may_provision};
+use crate::place::{Form, Place, asked, in_time, may_end, may_issue, may_provision};
 
 const FORM: Form =
     Form { schemes: &[("mariadb", None), ("mysql", None)], ports: (3306, 3306), path: false, options: &[] };
@@ -86,14 +86,14 @@ impl Connector for Mariadb {
     }
 
     fn whoami<'a>(&'a self, reach: &'a Reach<'a>) -> BoxFuture<'a, Result<Vec<String>, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             let mut session = self.open(reach).await?;
             let needed: &[&str] = match reach.mode {
                 Mode::Observe => &["PROCESS"],
                 Mode::End | Mode::Issue => &["PROCESS", "CREATE USER", "CONNECTION ADMIN"],
             };
             acts::problems(&mut session, needed).await
-        }))
+        })
     }
 
     fn discover<'a>(
@@ -101,10 +101,10 @@ impl Connector for Mariadb {
         reach: &'a Reach<'a>,
         after: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Found, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             let mut session = self.open(reach).await?;
             acts::discover(&mut session, after).await
-        }))
+        })
     }
 
     fn read<'a>(
@@ -112,10 +112,10 @@ impl Connector for Mariadb {
         reach: &'a Reach<'a>,
         key: &'a str,
     ) -> BoxFuture<'a, Result<Option<SeenAccount>, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             let name = Name::of(key)?;
             acts::seen(&mut self.open(reach).await?, &name).await
-        }))
+        })
     }
 
     fn provision<'a>(
@@ -123,13 +123,13 @@ impl Connector for Mariadb {
         reach: &'a Reach<'a>,
         account: &'a NewAccount<'a>,
     ) -> BoxFuture<'a, Result<SeenAccount, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             may_provision(reach, account)?;
             let mut session = self.open(reach).await?;
             let name = acts::provision(&mut session, account).await?;
             let made = acts::seen(&mut session, &name).await?;
             made.ok_or_else(|| ConnectorError::Rejected("the account that was made isn't there".to_owned()))
-        }))
+        })
     }
 
     fn rotate<'a>(
@@ -138,27 +138,27 @@ impl Connector for Mariadb {
         key: &'a str,
         secret: &'a Secret<String>,
     ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             may_issue(reach)?;
             let name = Name::of(key)?;
             acts::rotate(&mut self.open(reach).await?, &name, secret).await
-        }))
+        })
     }
 
     fn hold<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             may_end(reach)?;
             let name = Name::of(key)?;
             acts::hold(&mut self.open(reach).await?, &name).await
-        }))
+        })
     }
 
     fn release<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<(), ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             may_end(reach)?;
             let name = Name::of(key)?;
             acts::release(&mut self.open(reach).await?, &name).await
-        }))
+        })
     }
 
     fn narrow<'a>(
@@ -167,19 +167,19 @@ impl Connector for Mariadb {
         key: &'a str,
         keep: &'a [String],
     ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             may_end(reach)?;
             let name = Name::of(key)?;
             acts::narrow(&mut self.open(reach).await?, &name, keep).await
-        }))
+        })
     }
 
     fn revoke<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             may_end(reach)?;
             let name = Name::of(key)?;
             acts::revoke(&mut self.open(reach).await?, &name).await
-        }))
+        })
     }
 
     fn probe<'a>(

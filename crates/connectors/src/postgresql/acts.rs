@@ -16,10 +16,10 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error, Transaction};
 
 use super::catalogue::{Holdings, Which, get, roles};
-use super::comment::{Comment, check_mark};
 use super::grant::{Grant, Privilege, shown};
 use super::quote::{ident, literal};
 use super::session::{Session, meaning, own, said};
+use crate::comment::{Comment, check_mark};
 use crate::place::{Place, not_ourselves};
 
 /// How long ended sessions are waited for.

@@ -13,9 +13,9 @@ use tenure_core::target::connector::{
 use tenure_outbound::Outbound;
 use tokio_postgres::{Client, Row};
 
-use super::comment::Comment;
 use super::grant::{Grant, Privilege, kind, privilege, shown};
 use super::session::{Session, meaning, own};
+use crate::comment::Comment;
 use crate::place::Place;
 
 /// Databases besides the endpoint's that one question connects to at most.

@@ -6,7 +6,6 @@
 
 mod acts;
 mod catalogue;
-mod comment;
 mod grant;
 mod quote;
 mod session;

@@ -26,7 +26,7 @@ use tenure_outbound::Outbound;
 
 use self::api::Api;
 use self::user::{PERMISSIONS, Permissions, User, check_mark, check_name, permissions, wanted};
-use crate::place::{Form, Place, in_time, may_end, may_issue, may_provision, not_ourselves};
+use crate::place::{Form, GONE, Place, asked, gone, in_time, may_end, may_issue, may_provision, not_ourselves};
 
 const FORM: Form =
     Form { schemes: &[("https", Some(true)), ("http", Some(false))], ports: (15671, 15672), path: false, options: &[] };
@@ -35,7 +35,6 @@ const SHA_512: &str = "rabbit_password_hashing_sha512";
 /// How long closed connections are waited for.
 const PAUSE: Duration = Duration::from_millis(20);
 const PAUSES: usize = 250;
-const GONE: &str = "there is no such user";
 
 /// The connector to RabbitMQ.
 #[derive(Debug)]
@@ -150,12 +149,12 @@ impl Connector for Rabbitmq {
     }
 
     fn whoami<'a>(&'a self, reach: &'a Reach<'a>) -> BoxFuture<'a, Result<Vec<String>, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             let api = Api::open(&self.outbound, reach).await?;
             let us = api.get(&["whoami"]).await?.map(|told| User::of(&told)).unwrap_or_default();
             let lacks = !us.tags.contains("administrator");
             Ok(lacks.then(|| "it lacks the tag administrator".to_owned()).into_iter().collect())
-        }))
+        })
     }
 
     fn discover<'a>(
@@ -163,7 +162,7 @@ impl Connector for Rabbitmq {
         reach: &'a Reach<'a>,
         after: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Found, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             let api = Api::open(&self.outbound, reach).await?;
             let told = api.get(&["users"]).await?.unwrap_or(Value::Null);
             let name = |user: &Value| user.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -192,7 +191,7 @@ impl Connector for Rabbitmq {
                 found.unseen.push("when a user was made and used last: the server keeps neither".to_owned());
             }
             Ok(found)
-        }))
+        })
     }
 
     fn read<'a>(
@@ -200,10 +199,10 @@ impl Connector for Rabbitmq {
         reach: &'a Reach<'a>,
         key: &'a str,
     ) -> BoxFuture<'a, Result<Option<SeenAccount>, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             let api = Api::open(&self.outbound, reach).await?;
             seen(&api, key).await
-        }))
+        })
     }
 
     fn provision<'a>(
@@ -211,7 +210,7 @@ impl Connector for Rabbitmq {
         reach: &'a Reach<'a>,
         account: &'a NewAccount<'a>,
     ) -> BoxFuture<'a, Result<SeenAccount, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             may_provision(reach, account)?;
             check_name(account.name)?;
             check_mark(account.mark)?;
@@ -236,7 +235,7 @@ impl Connector for Rabbitmq {
             }
             let made = seen(&api, name).await?;
             made.ok_or_else(|| ConnectorError::Rejected("the user that was made isn't there".to_owned()))
-        }))
+        })
     }
 
     fn rotate<'a>(
@@ -245,12 +244,10 @@ impl Connector for Rabbitmq {
         key: &'a str,
         secret: &'a Secret<String>,
     ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             may_issue(reach)?;
             let api = Api::open(&self.outbound, reach).await?;
-            let Some(user) = other(&api, reach, key).await? else {
-                return Err(ConnectorError::Rejected(GONE.to_owned()));
-            };
+            let user = other(&api, reach, key).await?.ok_or_else(gone)?;
             let hash = hash(key, secret);
             // One that is held stays held, and comes back with this secret.
             let user = match &user.held {
@@ -259,13 +256,13 @@ impl Connector for Rabbitmq {
             };
             put(&api, key, &user).await?;
             end_sessions(&api, key, "another password").await
-        }))
+        })
     }
 
     /// The hash is left, and read by another algorithm, whose hashes have another length: no password has it. So a hold
     /// is taken back without the secret, and keeps nothing of it anywhere else.
     fn hold<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             may_end(reach)?;
             let api = Api::open(&self.outbound, reach).await?;
             let Some(user) = other(&api, reach, key).await? else { return end_sessions(&api, key, GONE).await };
@@ -275,21 +272,19 @@ impl Connector for Rabbitmq {
                 put(&api, key, &held).await?;
             }
             end_sessions(&api, key, "its password is read by another algorithm").await
-        }))
+        })
     }
 
     fn release<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<(), ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             may_end(reach)?;
             let api = Api::open(&self.outbound, reach).await?;
-            let Some(user) = other(&api, reach, key).await? else {
-                return Err(ConnectorError::Rejected(GONE.to_owned()));
-            };
+            let user = other(&api, reach, key).await?.ok_or_else(gone)?;
             match user.held.clone() {
                 Some(algorithm) => put(&api, key, &User { held: None, algorithm, ..user }).await,
                 None => Ok(()),
             }
-        }))
+        })
     }
 
     /// Running consumers go on by the permissions that they began with: so connections are closed.
@@ -299,7 +294,7 @@ impl Connector for Rabbitmq {
         key: &'a str,
         keep: &'a [String],
     ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             may_end(reach)?;
             let api = Api::open(&self.outbound, reach).await?;
             let Some(user) = other(&api, reach, key).await? else { return end_sessions(&api, key, GONE).await };
@@ -316,11 +311,11 @@ impl Connector for Rabbitmq {
                 put(&api, key, &User { tags, ..user }).await?;
             }
             end_sessions(&api, key, &format!("{} of {} grants taken", held.len() - kept.len(), held.len())).await
-        }))
+        })
     }
 
     fn revoke<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             may_end(reach)?;
             let api = Api::open(&self.outbound, reach).await?;
             let before = if other(&api, reach, key).await?.is_some() { connections(&api, key).await? } else { 0 };
@@ -329,7 +324,7 @@ impl Connector for Rabbitmq {
             let ending = end_sessions(&api, key, "the user is deleted").await?;
             let ended = before.saturating_sub(ending.sessions_left.unwrap_or(0));
             Ok(Ending { sessions_ended: ended.max(ending.sessions_ended), ..ending })
-        }))
+        })
     }
 
     fn probe<'a>(

@@ -23,7 +23,7 @@ use tenure_outbound::Outbound;
 
 use self::session::{Session, connect, is_refusal, meaning, own, said};
 use self::user::{User, check_mark, check_name, rules};
-use crate::place::{Form, Place, in_time, may_end, may_issue, may_provision, not_ourselves};
+use crate::place::{Form, GONE, Place, asked, gone, in_time, may_end, may_issue, may_provision, not_ourselves};
 
 const FORM: Form =
     Form { schemes: &[("rediss", Some(true)), ("redis", Some(false))], ports: (6379, 6379), path: false, options: &[] };
@@ -168,8 +168,6 @@ async fn other(session: &mut Session, name: &str) -> Result<Option<User>, Connec
     get(session, name).await
 }
 
-const GONE: &str = "there is no such user";
-
 impl Connector for Redis {
     fn kind(&self) -> TargetKind {
         TargetKind::Redis
@@ -207,7 +205,7 @@ impl Connector for Redis {
     }
 
     fn whoami<'a>(&'a self, reach: &'a Reach<'a>) -> BoxFuture<'a, Result<Vec<String>, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             let mut session = self.open(reach).await?;
             let observing: &[&[&str]] = &[&["ACL", "USERS"], &["ACL", "GETUSER", "x"], &["CLIENT", "LIST"]];
             let ending: &[&[&str]] = &[
@@ -233,7 +231,7 @@ impl Connector for Redis {
                 }
             }
             Ok(problems)
-        }))
+        })
     }
 
     fn discover<'a>(
@@ -241,7 +239,7 @@ impl Connector for Redis {
         reach: &'a Reach<'a>,
         after: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Found, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             let mut session = self.open(reach).await?;
             let mut names: Vec<String> = session.ask(cmd("ACL").arg("USERS")).await?;
             names.sort_unstable();
@@ -265,7 +263,7 @@ impl Connector for Redis {
                 found.unseen.push("when a user was made and used last: the server keeps neither".to_owned());
             }
             Ok(found)
-        }))
+        })
     }
 
     fn read<'a>(
@@ -273,12 +271,12 @@ impl Connector for Redis {
         reach: &'a Reach<'a>,
         key: &'a str,
     ) -> BoxFuture<'a, Result<Option<SeenAccount>, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             let mut session = self.open(reach).await?;
             let Some(user) = get(&mut session, key).await? else { return Ok(None) };
             let open = sessions(&mut session).await?;
             Ok(Some(user.seen(key, open.get(key).copied().unwrap_or(0))))
-        }))
+        })
     }
 
     fn provision<'a>(
@@ -286,7 +284,7 @@ impl Connector for Redis {
         reach: &'a Reach<'a>,
         account: &'a NewAccount<'a>,
     ) -> BoxFuture<'a, Result<SeenAccount, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             may_provision(reach, account)?;
             check_name(account.name)?;
             check_mark(account.mark)?;
@@ -310,7 +308,7 @@ impl Connector for Redis {
             let made = get(&mut session, name).await?;
             made.map(|user| user.seen(name, 0))
                 .ok_or_else(|| ConnectorError::Rejected("the user that was made isn't there".to_owned()))
-        }))
+        })
     }
 
     fn rotate<'a>(
@@ -319,19 +317,19 @@ impl Connector for Redis {
         key: &'a str,
         secret: &'a Secret<String>,
     ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             may_issue(reach)?;
             let mut session = self.open(reach).await?;
             if other(&mut session, key).await?.is_none() {
-                return Err(ConnectorError::Rejected(GONE.to_owned()));
+                return Err(gone());
             }
             let saved = set(&mut session, key, &["resetpass".to_owned(), verifier(secret)]).await?;
             end_sessions(&mut session, key, format!("ACL SETUSER: another password{saved}")).await
-        }))
+        })
     }
 
     fn hold<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             may_end(reach)?;
             let mut session = self.open(reach).await?;
             let Some(mut user) = other(&mut session, key).await? else {
@@ -345,16 +343,14 @@ impl Connector for Redis {
                 saved = set(&mut session, key, &all).await?;
             }
             end_sessions(&mut session, key, format!("ACL SETUSER: off{saved}")).await
-        }))
+        })
     }
 
     fn release<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<(), ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             may_end(reach)?;
             let mut session = self.open(reach).await?;
-            let Some(mut user) = other(&mut session, key).await? else {
-                return Err(ConnectorError::Rejected(GONE.to_owned()));
-            };
+            let mut user = other(&mut session, key).await?.ok_or_else(gone)?;
             if user.held {
                 user.held = false;
                 let mut all = vec!["on".to_owned(), "clearselectors".to_owned()];
@@ -362,7 +358,7 @@ impl Connector for Redis {
                 set(&mut session, key, &all).await?;
             }
             Ok(())
-        }))
+        })
     }
 
     fn narrow<'a>(
@@ -371,7 +367,7 @@ impl Connector for Redis {
         key: &'a str,
         keep: &'a [String],
     ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             may_end(reach)?;
             let mut session = self.open(reach).await?;
             let Some(mut user) = other(&mut session, key).await? else {
@@ -395,11 +391,11 @@ impl Connector for Redis {
             let saved = set(&mut session, key, &all).await?;
             // Nothing that began by the old rules goes on.
             end_sessions(&mut session, key, format!("ACL SETUSER: {taken} of {} rules taken{saved}", held.len())).await
-        }))
+        })
     }
 
     fn revoke<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        Box::pin(in_time(reach.patience, async move {
+        asked(reach, async move {
             may_end(reach)?;
             let mut session = self.open(reach).await?;
             if other(&mut session, key).await?.is_none() {
@@ -412,7 +408,7 @@ impl Connector for Redis {
             let saved = if saved.is_empty() { off } else { saved };
             ending.words = words(&format!("ACL DELUSER: {deleted}{saved}"));
             Ok(ending)
-        }))
+        })
     }
 
     fn probe<'a>(

@@ -11,9 +11,11 @@
     reason = "a test fails by panicking, also in its helpers"
 )]
 
+mod aws_iam;
 mod conformance;
 mod ldap;
 mod mariadb;
+mod mosquitto;
 mod openbao;
 mod places;
 mod postgresql;

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::time::SystemTime;
 
 use serde_json::Value;
 use tenure_connectors::Builtin;
-use tenure_core::base::time::Span;
+use tenure_core::base::time::{Clock, Span, Timestamp};
 use tenure_core::store::secret::Secret;
 use tenure_core::target::connector::{Endpoint, Mode, Reach, TargetLogin};
 use tenure_outbound::Outbound;
@@ -66,7 +67,21 @@ pub fn reach<'a>(endpoint: &'a Endpoint, login: &'a TargetLogin, mode: Mode) -> 
 
 /// The connectors, which may reach this machine.
 pub fn builtin() -> Builtin {
-    Builtin::new(&outbound())
+    let clock: Arc<dyn Clock> = Arc::new(Wall);
+    Builtin::new(&outbound(), &clock)
+}
+
+/// The machine's clock, by which requests are signed.
+struct Wall;
+
+impl Clock for Wall {
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        Timestamp::from_secs(since.as_secs().cast_signed())
+    }
+    fn monotonic(&self) -> Span {
+        Span::from_secs(0)
+    }
 }
 
 /// A way out that may reach this machine.

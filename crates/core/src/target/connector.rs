@@ -40,11 +40,24 @@ pub enum TargetKind {
     Ldap,
     /// OpenBao or Vault: tokens, AppRoles, entities, leases.
     Openbao,
+    /// Mosquitto: clients of its dynamic security.
+    Mosquitto,
+    /// AWS IAM: access keys of users.
+    AwsIam,
 }
 
 impl TargetKind {
     /// Every kind.
-    pub const ALL: &[Self] = &[Self::Postgresql, Self::Mariadb, Self::Redis, Self::Rabbitmq, Self::Ldap, Self::Openbao];
+    pub const ALL: &[Self] = &[
+        Self::Postgresql,
+        Self::Mariadb,
+        Self::Redis,
+        Self::Rabbitmq,
+        Self::Ldap,
+        Self::Openbao,
+        Self::Mosquitto,
+        Self::AwsIam,
+    ];
 
     /// The name in the log, in filters and on the command line.
     pub const fn as_str(self) -> &'static str {
@@ -55,6 +68,8 @@ impl TargetKind {
             Self::Rabbitmq => "rabbitmq",
             Self::Ldap => "ldap",
             Self::Openbao => "openbao",
+            Self::Mosquitto => "mosquitto",
+            Self::AwsIam => "aws_iam",
         }
     }
 }

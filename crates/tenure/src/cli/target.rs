@@ -10,7 +10,7 @@ use tenure_api::requests::Because;
 use tenure_api::targets::{NewTarget, Proposal, TargetEdit, TargetLoginAsk};
 use tenure_connectors::Builtin;
 use tenure_core::base::id::{AccountId, IdentityId, PersonId, TargetId};
-use tenure_core::base::time::Span;
+use tenure_core::base::time::{Clock, Span};
 use tenure_core::target::connector::{Connectors as _, Endpoint, Mode, TargetKind};
 
 use tenure_outbound::Outbound;
@@ -19,6 +19,7 @@ use super::context::{Context, read_input, read_secret, revision_or, word};
 use super::directory::filtered;
 use super::failure::Failure;
 use super::output::{Column, Paging, line};
+use crate::server::SystemClock;
 
 const COLUMNS: &[Column] = &[
     ("ID", "/id"),
@@ -62,7 +63,7 @@ pub enum Target {
     Register(Box<Register>),
     /// Says what rights the connector's login needs at a target, as its administrator gives them.
     Rights {
-        /// The kind of target: postgresql, mariadb, redis, rabbitmq, ldap or openbao.
+        /// The kind of target: postgresql, mariadb, redis, rabbitmq, ldap, openbao, mosquitto or aws_iam.
         #[arg(value_parser = word::<TargetKind>)]
         kind: TargetKind,
         /// What the connector may do: observe, end or issue.
@@ -146,7 +147,7 @@ pub struct Register {
     /// Its name.
     #[arg(long)]
     name: String,
-    /// The kind of target: postgresql, mariadb, redis, rabbitmq, ldap or openbao.
+    /// The kind of target: postgresql, mariadb, redis, rabbitmq, ldap, openbao, mosquitto or aws_iam.
     #[arg(long, value_parser = word::<TargetKind>)]
     kind: TargetKind,
     #[command(flatten)]
@@ -262,7 +263,8 @@ impl Target {
             }
             Self::Rights { kind, mode } => {
                 // Nothing is reached: what is asked of it stands in the connector.
-                let connectors = Builtin::new(&Arc::new(Outbound::new(Vec::new())));
+                let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+                let connectors = Builtin::new(&Arc::new(Outbound::new(Vec::new())), &clock);
                 let connector = connectors
                     .of(kind)
                     .with_context(|| format!("this build has no connector for {}", kind.as_str()))?;

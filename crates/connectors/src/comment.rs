@@ -1,6 +1,6 @@
-//! What stands in the comment of a role: what people wrote, and our own lines below it.
+//! What stands in the comment of an account: what people wrote, and our own lines below it.
 //!
-//! Nothing else of a role can be written by whoever may stop it and not by the role itself.
+//! For targets where nothing else of an account can be written by whoever may stop it and not by the account itself.
 
 use std::collections::BTreeMap;
 
@@ -14,12 +14,12 @@ const MAX_MARK: usize = 200;
 
 /// A comment in its parts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Comment {
+pub(crate) struct Comment {
     /// What people wrote.
     pub people: String,
     /// The mark of what we made.
     pub made_for: Option<String>,
-    /// Whether it was us who took LOGIN away.
+    /// Whether it was us who stopped it.
     pub held: bool,
     /// Whether it was us who ended it.
     pub ended: bool,
@@ -60,7 +60,7 @@ impl Comment {
 }
 
 /// A mark that stays one line.
-pub(super) fn check_mark(mark: &str) -> Result<(), ConnectorError> {
+pub(crate) fn check_mark(mark: &str) -> Result<(), ConnectorError> {
     if mark.is_empty() || mark.len() > MAX_MARK || mark.chars().any(char::is_control) {
         return Err(ConnectorError::Misconfigured(format!("a mark is one line of 1 to {MAX_MARK} bytes")));
     }
