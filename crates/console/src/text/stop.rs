@@ -2,7 +2,7 @@
 
 use tenure_core::credential::receipt::ReceiptState;
 
-use super::plain;
+use super::shared::plain;
 
 words! {
     REVOCATION = "Stopped";
