@@ -1,6 +1,6 @@
 //! Words of an identity, its pictures and what is done with it.
 
-use super::plain;
+use super::shared::plain;
 
 words! {
     LONG_AGO = "not lately";

@@ -1,6 +1,6 @@
 //! Words of the inventory: its list, its views, the same for several.
 
-use super::sentence;
+use super::shared::sentence;
 
 words! {
     WAS_DONE = "done";

@@ -2,7 +2,7 @@
 
 use tenure_core::request::RequestState;
 
-use super::{plain, sentence};
+use super::shared::{plain, sentence};
 
 words! {
     WAITING = "Waiting for your vote";

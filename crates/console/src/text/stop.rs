@@ -2,7 +2,7 @@
 
 use tenure_core::credential::receipt::{ReceiptOf, ReceiptState};
 
-use super::plain;
+use super::shared::plain;
 
 words! {
     ACCEPTED_UNTIL = "accepted until";

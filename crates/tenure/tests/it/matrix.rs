@@ -293,8 +293,9 @@ async fn check_pages(stage: &Stage, complaints: &mut Vec<String>) {
     let everything = ROLES.iter().position(|role| *role == "auditor with every other role").unwrap();
     let get = async |path: &str| stage.send(Method::GET, stage.token(everything), path, "").await;
     let events = stage.world.events().await;
-    let subjects = events.iter().filter_map(|event| event["subjects"].as_array()).flatten().filter_map(Value::as_str);
-    let credential = subjects.filter(|id| id.starts_with("crd_")).next_back().unwrap_or_default().to_owned();
+    let mut subjects =
+        events.iter().filter_map(|event| event["subjects"].as_array()).flatten().filter_map(Value::as_str);
+    let credential = subjects.rfind(|id| id.starts_with("crd_")).unwrap_or_default().to_owned();
     let lists = tenure_api::pages::PAGES.iter().map(|(_, list)| *list).chain([tenure_api::pages::ENVIRONMENTS]);
     for list in lists {
         let first = get(&format!("/v1{list}?limit=1")).await;
