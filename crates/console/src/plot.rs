@@ -166,7 +166,6 @@ mod tests {
             since: Timestamp::default(),
             receipts: 12,
             more: false,
-            by_target: Vec::new(),
             by_proof: vec![
                 of(ReceiptState::RefusedVerified, vec![bucket(Some(10), 4), bucket(Some(300_000), 1), bucket(None, 0)]),
                 of(
