@@ -78,16 +78,43 @@ pub(crate) async fn work_account(kernel: &Kernel, claimed: &Claimed) -> Result<(
     }
     // A target that can't be asked has its own time: nobody waits for it in the place of others. One that is gone isn't
     // asked.
-    let busy = turn.target.trouble.as_ref().filter(|_| !turn.target.is_gone()).map(|trouble| trouble.again_at());
+    let trouble = turn.target.trouble.as_ref().filter(|_| !turn.target.is_gone());
+    if let Some(trouble) = trouble.filter(|trouble| trouble.again_at() > now) {
+        return not_now(kernel, claimed, &turn, trouble, now).await;
+    }
     // Nothing is let go at a target before it was looked through in this epoch (S-1).
-    let early = to == AccountState::Standing && !at_rest && !is_reconciled;
-    if let Some(again_at) = busy.or(early.then(|| now.plus(BACKOFF.after(1)))).filter(|at| *at > now) {
+    if to == AccountState::Standing && !at_rest && !is_reconciled {
+        let again_at = now.plus(BACKOFF.after(1));
         return kernel.settle(work::postponed(kernel, claimed, again_at, now)).await.map(drop);
     }
     if let (true, Some(narrowing)) = (at_rest, turn.account.open_narrowing()) {
         return narrowing::work_narrowing(kernel, claimed, &turn.account, &turn.target, narrowing).await;
     }
     let acted = act(kernel, &turn).await?;
+    write_down(kernel, claimed, &acted).await
+}
+
+/// An act waits for its target. That it can't be asked is said at once to whoever waits for it, and not when its own time
+/// comes.
+async fn not_now(
+    kernel: &Kernel,
+    claimed: &Claimed,
+    turn: &Turn,
+    trouble: &Trouble,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    let intent = turn.account.open().filter(|intent| intent.outcome == AccountOutcome::Requested);
+    let Some(intent) = intent else {
+        return kernel.settle(work::postponed(kernel, claimed, trouble.again_at(), now)).await.map(drop);
+    };
+    let acted = Acted {
+        account: turn.account.id,
+        to: intent.to,
+        outcome: AccountOutcome::Unreachable { at: trouble.last, why: trouble.why.clone() },
+        seen: None,
+        target: turn.target.id,
+        unreachable: None,
+    };
     write_down(kernel, claimed, &acted).await
 }
 
