@@ -36,6 +36,8 @@ const BATCH: usize = 50;
 const MISSED: usize = 200;
 /// How often a target is looked through, at least, while an account is held there: what can be undone is watched (S-18).
 const WATCH_EVERY: Span = Span::from_mins(15);
+/// Grants that came or went that an entry of the log tells one by one; of more it tells how many.
+const SAID: usize = 32;
 /// The longest name of an identity that was found, in characters.
 const MAX_NAME: usize = 100;
 
@@ -373,6 +375,10 @@ async fn note_seen(
     account.seen_at = now;
     account.absent_since = None;
     account.seen_in_part = in_part;
+    let but = |grants: &[String], others: &[String]| -> Vec<String> {
+        grants.iter().filter(|grant| !others.contains(grant)).cloned().collect()
+    };
+    let (added, gone) = (but(&seen.grants, &known.seen.grants), but(&known.seen.grants, &seen.grants));
     let event = kernel
         .event(now, EventKind::AccountSeenChanged)
         .subject(known.id)
@@ -380,8 +386,10 @@ async fn note_seen(
         .fact("name", &seen.name)
         .fact("enabled", seen.enabled)
         .fact("privileged", seen.privileged)
-        .fact("grants_added", seen.grants.iter().filter(|grant| !known.seen.grants.contains(grant)).collect::<Vec<_>>())
-        .fact("grants_gone", known.seen.grants.iter().filter(|grant| !seen.grants.contains(grant)).collect::<Vec<_>>());
+        .fact("grants_added", added.iter().take(SAID).collect::<Vec<_>>())
+        .fact("added", added.len())
+        .fact("grants_gone", gone.iter().take(SAID).collect::<Vec<_>>())
+        .fact("gone", gone.len());
     let changeset = on(changeset, event, now);
     changeset.replace(known, &account);
     look_for_drift(changeset, known, now);
