@@ -243,6 +243,7 @@ fn seen(key: &str, login: &Login) -> SeenAccount {
         made_at: None,
         last_used_at: None,
         sessions: Some(login.sessions),
+        built_in: false,
         privileged: login.grants.iter().any(|grant| grant == "all"),
         grants: login.grants.clone(),
         more_grants: 0,

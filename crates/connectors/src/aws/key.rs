@@ -70,6 +70,7 @@ impl Key {
             made_at: self.made_at,
             last_used_at: time(last_used),
             sessions: None,
+            built_in: false,
             privileged: around.policies.iter().any(everything),
             more_grants: u32::try_from(around.grants.len().saturating_sub(MAX_TARGET_GRANTS)).unwrap_or(u32::MAX),
             grants: around.grants.iter().take(MAX_TARGET_GRANTS).cloned().collect(),

@@ -139,6 +139,7 @@ pub(super) fn seen(tree: &Tree, entry: &SearchEntry, groups: Vec<String>) -> Res
         made_at: time("createTimestamp"),
         last_used_at: time("authTimestamp"),
         sessions: None,
+        built_in: false,
         privileged: false,
         grants,
         more_grants,

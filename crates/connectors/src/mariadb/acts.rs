@@ -45,6 +45,11 @@ impl Name {
         Ok(Self { user: user.to_owned(), host: host.to_owned() })
     }
 
+    /// Whether `mariadb-install-db` makes it.
+    fn is_built_in(&self) -> bool {
+        self.host == "localhost" && ["root", "mysql", "mariadb.sys"].contains(&self.user.as_str())
+    }
+
     fn key(&self) -> String {
         format!("{}@{}", self.user, self.host)
     }
@@ -122,6 +127,7 @@ impl Known {
             made_at: None,
             last_used_at: None,
             sessions: Some(self.sessions),
+            built_in: name.is_built_in(),
             privileged,
             grants,
             more_grants,

@@ -70,6 +70,7 @@ impl Client {
             made_at: None,
             last_used_at: None,
             sessions: None,
+            built_in: false,
             privileged: !self.roles.is_disjoint(&masters.roles) || !self.groups.is_disjoint(&masters.groups),
             more_grants: u32::try_from(grants.len().saturating_sub(MAX_TARGET_GRANTS)).unwrap_or(u32::MAX),
             grants: grants.into_iter().take(MAX_TARGET_GRANTS).collect(),

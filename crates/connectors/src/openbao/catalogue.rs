@@ -277,6 +277,7 @@ fn account(key: &Key, name: &str, sort: AccountSort, grants: Vec<String>) -> See
         made_at: None,
         last_used_at: None,
         sessions: None,
+        built_in: false,
         privileged: grants.iter().any(|grant| grant == "POLICY root"),
         grants,
         more_grants: 0,

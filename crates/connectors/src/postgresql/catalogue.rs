@@ -296,14 +296,18 @@ impl Roles {
     }
 }
 
+/// The oid of the superuser that `initdb` makes, whatever it is called.
+const FIRST_SUPERUSER: u32 = 10;
+
 fn account(row: &Row) -> Result<(SeenAccount, Comment), ConnectorError> {
     let comment = Comment::read(get::<Option<String>>(row, "comment")?.as_deref().unwrap_or_default());
     let superuser: bool = get(row, "rolsuper")?;
     let makes_roles: bool = get(row, "rolcreaterole")?;
     let reaches_all: bool = get(row, "reaches_all")?;
     let sessions: i64 = get(row, "sessions")?;
+    let oid: u32 = get(row, "oid")?;
     let account = SeenAccount {
-        key: get::<u32>(row, "oid")?.to_string(),
+        key: oid.to_string(),
         name: get(row, "name")?,
         sort: AccountSort::Login,
         enabled: get(row, "rolcanlogin")?,
@@ -311,6 +315,7 @@ fn account(row: &Row) -> Result<(SeenAccount, Comment), ConnectorError> {
         made_at: None,
         last_used_at: None,
         sessions: Some(u32::try_from(sessions).unwrap_or(u32::MAX)),
+        built_in: oid == FIRST_SUPERUSER,
         privileged: superuser || makes_roles || reaches_all,
         grants: Vec::new(),
         more_grants: 0,

@@ -85,6 +85,7 @@ impl User {
             made_at: None,
             last_used_at: None,
             sessions: Some(sessions),
+            built_in: name == "guest",
             privileged: self.tags.contains("administrator"),
             grants: grants.into_iter().take(MAX_TARGET_GRANTS).collect(),
             more_grants,

@@ -84,6 +84,7 @@ impl User {
             made_at: None,
             last_used_at: None,
             sessions: Some(sessions),
+            built_in: name == "default",
             privileged: self.commands.iter().any(everything) || self.selectors.iter().any(selected),
             grants: grants.into_iter().take(MAX_TARGET_GRANTS).collect(),
             more_grants,

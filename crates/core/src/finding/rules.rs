@@ -408,6 +408,19 @@ pub static UNCLAIMED_OVER_CAP: Rule = Rule {
     action: "have them claimed, or let more of them be held today: tenure target confirm-holds",
 };
 
+/// An account that a target has from the start is nobody's (R98).
+pub static UNCLAIMED_BUILT_IN: Rule = Rule {
+    id: "unclaimed-built-in",
+    title: "Nobody claimed an account that its target has from the start",
+    severity: Severity::High,
+    frameworks: &["NHI1:2025", "NHI5:2025", "CSF2.0:PR.AA-01"],
+    aliases: &[],
+    evidence: "the account and its target",
+    blind_spots: "accounts that the connector's login can't see; first administrators that people named themselves",
+    false_positives: "an account that the target's people have disabled in a way that the connector doesn't see",
+    action: "claim it, or retire its identity if nothing depends on it: it isn't held by itself, since the target may",
+};
+
 /// Every rule.
 pub static ALL: &[&Rule] = &[
     &MISSING_OWNER,
@@ -440,6 +453,7 @@ pub static ALL: &[&Rule] = &[
     &TARGET_NOT_GONE,
     &ROTATION_DUE,
     &UNCLAIMED_OVER_CAP,
+    &UNCLAIMED_BUILT_IN,
     &STATE_ALTERED,
 ];
 

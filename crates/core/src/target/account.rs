@@ -215,7 +215,9 @@ impl Stored<Account> {
             IdentityState::Discovered | IdentityState::Draft | IdentityState::Pending if self.stray => {
                 return Wanted::Held(Because::Stray);
             }
-            IdentityState::Discovered | IdentityState::Draft | IdentityState::Pending if now >= self.claim_by => {
+            IdentityState::Discovered | IdentityState::Draft | IdentityState::Pending
+                if now >= self.claim_by && !self.seen.built_in =>
+            {
                 return Wanted::Held(Because::Unclaimed);
             }
             IdentityState::Discovered | IdentityState::Draft | IdentityState::Pending | IdentityState::Active => {}

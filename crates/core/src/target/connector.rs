@@ -231,6 +231,10 @@ pub struct SeenAccount {
     /// Its open sessions, where the target tells them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sessions: Option<u32>,
+    /// Whether every server of its kind has it from the start, as its first administrator or its nameless user: whoever
+    /// runs the target may depend on it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub built_in: bool,
     /// Whether it may do whatever there is, or give itself the right to.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub privileged: bool,

@@ -10,7 +10,7 @@ use tenure_core::base::id::{AccountId, CredentialId, IdentityId, TargetId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::credential::receipt::{AccountOutcome, Receipt, Target as Revoked};
 use tenure_core::finding::rules;
-use tenure_core::identity::Identity;
+use tenure_core::identity::{Identity, IdentityState};
 use tenure_core::store::changeset::{Changeset, DueChange, Spend};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event_kind::EventKind;
@@ -113,6 +113,7 @@ async fn not_now(
         outcome: AccountOutcome::Unreachable { at: trouble.last, why: trouble.why.clone() },
         seen: None,
         target: turn.target.id,
+        kind: turn.target.kind,
         unreachable: None,
     };
     write_down(kernel, claimed, &acted).await
@@ -146,10 +147,20 @@ async fn rest(kernel: &Kernel, claimed: &Claimed, turn: &Turn, now: Timestamp) -
         changeset.due.push(DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, again));
         return kernel.settle(changeset).await.map(drop);
     }
-    let changeset = match claim_by.into_iter().chain(due_at).min() {
+    let mut changeset = match claim_by.into_iter().chain(due_at).min() {
         Some(at) => work::postponed(kernel, claimed, at, now),
         None => work::nothing_left(kernel, claimed, now),
     };
+    let Account { seen, claim_by, .. } = &*turn.account.value;
+    let is_nobodys =
+        matches!(turn.identity.state, IdentityState::Discovered | IdentityState::Draft | IdentityState::Pending);
+    if seen.built_in && seen.enabled && is_nobodys && now >= *claim_by {
+        let mut evidence = serde_json::Map::new();
+        evidence.insert("account".into(), seen.name.clone().into());
+        evidence.insert("target".into(), turn.target.name.clone().into());
+        let (rule, subject) = (&rules::UNCLAIMED_BUILT_IN, turn.account.identity);
+        finding::raise(kernel, &mut changeset, rule, subject, &turn.account.id.to_string(), evidence, now).await?;
+    }
     kernel.settle(changeset).await.map(drop)
 }
 

@@ -426,3 +426,18 @@ async fn accounts_whose_names_come_to_the_same_are_each_found() {
     assert_eq!(first, "billing.orders-db");
     assert!(second.starts_with("billing.orders-db-"), "{second}");
 }
+
+#[tokio::test]
+async fn what_a_target_has_from_the_start_is_not_held_by_itself() {
+    let (world, fake, _target) = with_target(Mode::End, &["app", "root"]).await;
+    work(&world).await;
+    pass(&world, Span::from_mins(121)).await;
+    assert_eq!((fake.enabled("app"), fake.enabled("root")), (Some(false), Some(true)));
+    let identity = identity_of(&world, "root").await.id;
+    let found = findings(&world, &rules::UNCLAIMED_BUILT_IN).await;
+    assert_eq!(found.len(), 1);
+    let security = world.person(Role::Security).await;
+    lifecycle::retire(&world.engine, &security, identity, "nothing uses it".into()).await.unwrap();
+    work(&world).await;
+    assert_eq!(fake.enabled("root"), None, "a person may end it");
+}

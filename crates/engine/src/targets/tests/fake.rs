@@ -57,6 +57,7 @@ impl Fake {
             made_at: None,
             last_used_at: None,
             sessions: Some(1),
+            built_in: name == "root",
             privileged: false,
             grants: vec!["INSERT".into(), "SELECT".into()],
             more_grants: 0,
