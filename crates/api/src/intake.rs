@@ -22,7 +22,7 @@ pub struct AccountRow {
     pub environment: Option<String>,
     /// Whom the list names as its owner: an e-mail address or a name. That is a proposal and makes nobody an owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub owner: Option<String>,
+    pub owner_name: Option<String>,
     /// When it was seen there: a day or a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_at: Option<String>,

@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(waiting.next_call(at(0)), Some(at(2)));
         callback.attempts = 40;
         waiting.callback = Some(callback);
-        assert_eq!(waiting.next_call(at(0)), Some(at(512)));
+        assert_eq!(waiting.next_call(at(0)), Some(at(600)));
         assert_eq!(waiting.next_call(at(3_599)), None);
     }
 }

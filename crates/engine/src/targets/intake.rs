@@ -157,7 +157,7 @@ fn understood<'a>(ask: &'a ImportAccounts, known: &Known) -> Result<Vec<Line<'a>
         }
         let optional = [
             ("key", row.key.as_ref(), MAX_TEXT),
-            ("owner", row.owner.as_ref(), MAX_TEXT),
+            ("owner_name", row.owner_name.as_ref(), MAX_TEXT),
             ("evidence", row.evidence.as_ref(), MAX_EVIDENCE),
         ];
         for (column, text, longest) in optional {
@@ -214,7 +214,7 @@ async fn planned(kernel: &Kernel, ask: &ImportAccounts, known: &Known, line: &Li
         item.identity = Some(before.identity);
         return Ok(item);
     }
-    if let Some(owner) = &row.owner {
+    if let Some(owner) = &row.owner_name {
         item.proposed_to = known.people.get(&owner.to_lowercase()).copied();
         if item.proposed_to.is_none() {
             item.hint =
@@ -282,7 +282,7 @@ async fn bring_in(
                     line: line.row.line,
                     seen_at: line.seen_at,
                     evidence: line.row.evidence.clone(),
-                    owner_said: line.row.owner.clone(),
+                    owner_said: line.row.owner_name.clone(),
                     proposed,
                     claim_by: now.plus(ask.claim_within.unwrap_or(CLAIM_WITHIN)),
                     import: digest.to_owned(),

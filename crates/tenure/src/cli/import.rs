@@ -164,7 +164,7 @@ fn from_csv(text: &str, separator: char, map: &[(String, String)]) -> anyhow::Re
         let [key, environment, owner, seen_at, evidence] =
             others.map(|at| at.map(cell).filter(|cell| !cell.is_empty()));
         let (name, system) = (cell(name), cell(system));
-        rows.push(AccountRow { line, name, system, key, environment, owner, seen_at, evidence });
+        rows.push(AccountRow { line, name, system, key, environment, owner_name: owner, seen_at, evidence });
     }
     Ok(rows)
 }
@@ -179,10 +179,10 @@ mod tests {
         let text = "Konto;system;Wer;Egal\nBATCH01;mainframe;ada@acme.example;x\n\"B;2\";mainframe;;y\n";
         let rows = from_csv(text, ';', &map).unwrap();
         assert_eq!(
-            (rows[0].line, rows[0].name.as_str(), rows[0].owner.as_deref()),
+            (rows[0].line, rows[0].name.as_str(), rows[0].owner_name.as_deref()),
             (2, "BATCH01", Some("ada@acme.example"))
         );
-        assert_eq!((rows[1].name.as_str(), rows[1].owner.as_deref()), ("B;2", None));
+        assert_eq!((rows[1].name.as_str(), rows[1].owner_name.as_deref()), ("B;2", None));
         assert!(from_csv(text, ',', &map).is_err());
         assert!(from_csv("a,b\n1,2\n", ',', &[]).unwrap_err().to_string().contains("name and system"));
         assert!(from_csv("name,system\nx\n", ',', &[]).unwrap_err().to_string().contains("line 2"));

@@ -32,6 +32,7 @@ impl Cluster {
         let (certificate, key) = (folder.path().join("cluster.pem"), folder.path().join("cluster.key"));
         let made = Command::new("openssl")
             .args(["req", "-x509", "-days", "2", "-subj", "/CN=cluster", "-addext", "subjectAltName=IP:127.0.0.1"])
+            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
             .args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-out"])
             .arg(&certificate)
             .arg("-keyout")

@@ -17,7 +17,7 @@ struct Worker {
 impl World {
     /// A resource that is at a target, its mapping approved by a second administrator; gives its id.
     async fn resource_at(&self, uri: &str, target: &str, actions: Value) -> String {
-        let (_, second) = self.person("Bo", &["administrator"]).await;
+        let second = self.second_administrator().await;
         let resource = self.resource(uri, "production", "online").await;
         let path = format!("/v1/resources/{resource}");
         let logins = json!({"logins": {"target": target, "actions": actions}, "purpose": "the nightly export"});

@@ -244,6 +244,8 @@ pub struct World {
     pub gateway: String,
     /// What stands in every text that people write, in place of what a test says, from when this is set.
     pub ink: Option<&'static str>,
+    /// A second administrator, once somebody asked for one.
+    second: tokio::sync::OnceCell<String>,
 }
 
 /// The members of bodies that take whatever people write.
@@ -407,6 +409,7 @@ impl World {
             gateway_key: Key::new(),
             gateway: String::new(),
             ink: None,
+            second: tokio::sync::OnceCell::new(),
         }
     }
 
@@ -591,6 +594,11 @@ impl World {
             record["manager"] = json!(self.manager_id);
         }
         self.person_as(record).await
+    }
+
+    /// A second administrator: always the same, since a third one takes the vote of two.
+    pub async fn second_administrator(&self) -> String {
+        self.second.get_or_init(|| async { self.person("Bea", &["administrator"]).await.1 }).await.clone()
     }
 
     /// The same from a whole record.

@@ -206,8 +206,13 @@ async fn hold_batch(
     let found = blast::concerned_by(kernel, ending, removal.cursor.as_deref(), HELD_AT_ONCE).await?;
     let next = found.next();
     let rows = found.readable();
-    for stored in rows.iter().filter(|row| plan::can_be_held(row.state)) {
-        hold_one(kernel, changeset, stored, removal, placed_by, now).await?;
+    for stored in rows.iter() {
+        if plan::can_be_held(stored.state) {
+            hold_one(kernel, changeset, stored, removal, placed_by, now).await?;
+        } else if plan::has_not_ended(stored.state) {
+            // One that becomes active meanwhile is held, too.
+            changeset.expect(stored);
+        }
     }
     removal.cursor = next;
     Ok(())

@@ -16,6 +16,7 @@ fn fix() -> DriftFix {
 /// A world with an active identity whose account `app` may SELECT, as its charter says, beside one that nobody claimed.
 async fn claimed(mode: Mode) -> (World, Arc<Fake>, Caller) {
     let (world, fake, _) = with_target(mode, &["app", "kept"]).await;
+    fake.only(&["SELECT"]);
     work(&world).await;
     let owner = world.person(Role::Owner).await;
     activate(&world, "app", &owner).await;
@@ -256,6 +257,7 @@ async fn s8_a_difference_is_left_alone_by_nobody_who_has_a_part_in_it_and_for_no
 #[tokio::test]
 async fn a_claim_names_what_its_approvers_read() {
     let (world, fake, _) = with_target(Mode::End, &["app"]).await;
+    fake.only(&["SELECT"]);
     fake.grant("app", "DELETE");
     work(&world).await;
     let engine = &world.engine;

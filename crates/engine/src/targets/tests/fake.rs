@@ -74,6 +74,13 @@ impl Fake {
         }
     }
 
+    /// Leaves every account these grants.
+    pub(super) fn only(&self, grants: &[&str]) {
+        for account in self.accounts.lock().values_mut() {
+            account.grants = grants.iter().map(|grant| (*grant).to_owned()).collect();
+        }
+    }
+
     /// Gives an account something, as the target's own people do.
     pub(super) fn grant(&self, name: &str, grant: &str) {
         let mut accounts = self.accounts.lock();

@@ -6,6 +6,8 @@ use tenure_core::target::system::TargetSystem;
 use super::*;
 use crate::log::epochs;
 use crate::targets::gone;
+use tenure_core::store::changeset::DueChange;
+use tenure_core::store::due::DueKind;
 
 fn word() -> GoneAsk {
     GoneAsk { reason: "the cluster was switched off".into(), evidence: "CHG-4711".into() }
@@ -106,9 +108,13 @@ async fn s1_after_a_restore_logins_of_ours_that_no_record_knows_are_held_before_
     let trust = crate::kernel::epoch::trust(engine).await.unwrap();
     assert!(!target.is_reconciled(trust), "nothing is issued there yet");
     // Nothing is let go either.
-    let second = world.person(Role::Security).await;
-    let because = serde_json::from_value(json!({"reason": "was the batch"})).unwrap();
-    lifecycle::resume(engine, &second, identity, because).await.unwrap();
+    let stored = engine.one::<Identity>(identity).await.unwrap().unwrap();
+    let mut changeset = Changeset::new(system(), engine.now(), engine.event(engine.now(), EventKind::PersonChanged));
+    let live = Identity { state: IdentityState::Active, suspensions: Vec::new(), ..(*stored.value).clone() };
+    changeset.replace(&stored, &live);
+    let account = known(&world, "app").await.id.to_string();
+    changeset.due.push(DueChange::Set(DueKind::Account, account, engine.now()));
+    engine.settle(changeset).await.unwrap().unwrap();
     fake.hidden.lock().push("tnr_lost".into());
     fake.asked.lock().clear();
     pass(&world, Span::from_secs(1)).await;

@@ -92,6 +92,8 @@ on_one! {
         // One was changed since: nothing is done before it was looked at again.
         world.post(&world.owner, &format!("/v1/identities/{}/retire", ids[2]), json!({"reason": "over"})).await.expect(200);
         bulk(&world.security, json!({"identities": ids, "digest": digest})).await.expect(409);
+        // A worker ends it meanwhile.
+        world.until_state(&ids[2], "retired").await;
         let digest = bulk(&world.security, json!({"identities": ids, "dry_run": true})).await.expect(200).text("/digest");
         let done = bulk(&world.security, json!({"identities": ids, "digest": digest})).await.expect(200);
         let outcomes: Vec<_> = done.body["each"].as_array().unwrap().iter().map(|one| one["outcome"].as_str().unwrap()).collect();

@@ -787,8 +787,7 @@ impl<'a> Cell<'a> {
             "gone target" => {
                 let id = stage.confirmed_target().await;
                 let ask = json!({"reason": "it was switched off", "evidence": "INC-1"});
-                let (_, third) = world.person("Tess", &["security"]).await;
-                world.post(&third, &format!("/v1/targets/{id}/attest-gone"), ask).await.expect(200);
+                stage.world.post(&stage.sib, &format!("/v1/targets/{id}/attest-gone"), ask).await.expect(200);
                 id
             }
             "account" => stage.found_account().await.0,

@@ -202,7 +202,7 @@ impl World {
 on_one! { by |store| World::start_with(store, &[("TENURE_REMOVAL_HOLD", "1s"), ("TENURE_TRANSFER_WINDOW", "3s"), ("TENURE_LAPSED_GRACE", "30d")]);
     async fn r15_r16_r68_r79_r83_r84_r85_r87_r91_what_ends_an_identity_ends_its_accounts_at_every_kind_of_target(world: World) {
         let stage = Stage::of(&world).await;
-        let (_, second) = world.person("Bea", &["administrator"]).await;
+        let second = world.second_administrator().await;
         let mark = format!("t{}", mark());
         let places: Vec<(&Site, Place)> = SITES.iter().map(|site| (site, Place::of(site, &mark))).collect();
         let name = |trigger: &Trigger| format!("{mark}_{}", trigger.word);
