@@ -25,8 +25,10 @@ pub(crate) struct Asked {
 /// The sorts of records that somebody may read all of, by the beginning of their ids.
 const SORTS: [(&str, &str); 18] = [
     ("acc_", "account"),
+    ("acc_", "account"),
     ("crd_", "credential"),
     ("dif_", "difference"),
+    ("drf_", "drift"),
     ("exc_", "exception"),
     ("fin_", "finding"),
     ("gra_", "grant"),
@@ -41,6 +43,7 @@ const SORTS: [(&str, &str); 18] = [
     ("ses_", "session"),
     ("sip_", "sign_in_provider"),
     ("src_", "source"),
+    ("tgt_", "target"),
     ("tra_", "transfer"),
 ];
 /// What is for those alone whom a request, or an offer, is before.

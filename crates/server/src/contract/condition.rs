@@ -24,6 +24,7 @@ const RECORDS: &[(&str, RowKind)] = &[
     ("applications", RowKind::Application),
     ("cloud-accounts", RowKind::CloudAccount),
     ("data-domains", RowKind::DataDomain),
+    ("drift", RowKind::Drift),
     ("differences", RowKind::Difference),
     ("environments", RowKind::Environment),
     ("exceptions", RowKind::Exception),

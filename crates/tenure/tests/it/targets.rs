@@ -287,7 +287,7 @@ impl World {
         // Who votes for it reads what it may.
         let view = self.get(&self.security, &format!("/v1/identities/{identity}")).await.expect(200);
         let request = self.get(&self.manager, &format!("/v1/requests/{}", view.text("/request"))).await.expect(200);
-        for grant in view.body["charter"]["account_grants"][0]["grants"].as_array().unwrap() {
+        for grant in view.body["charter"]["account_grants"][0]["grants"].as_array().into_iter().flatten() {
             let brief = request.body["brief"].to_string();
             assert!(brief.contains(grant.as_str().unwrap()), "its approvers don't read {grant}: {brief}");
         }

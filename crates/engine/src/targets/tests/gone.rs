@@ -123,6 +123,7 @@ async fn s1_after_a_restore_logins_of_ours_that_no_record_knows_are_held_before_
     fake.set(Fault::None);
     pass(&world, Span::from_mins(20)).await;
     assert!(engine.must::<TargetSystem>("target", id).await.unwrap().is_reconciled(trust));
+    pass(&world, Span::from_mins(1)).await;
     let strays = findings(&world, &rules::ACCOUNT_STRAY).await;
     assert_eq!(strays.len(), 1);
     assert_eq!(strays[0].subject, identity_of(&world, "tnr_lost").await.id.to_string());
