@@ -23,8 +23,7 @@ pub(crate) struct Asked {
 }
 
 /// The sorts of records that somebody may read all of, by the beginning of their ids.
-const SORTS: [(&str, &str); 18] = [
-    ("acc_", "account"),
+const SORTS: [(&str, &str); 20] = [
     ("acc_", "account"),
     ("crd_", "credential"),
     ("dif_", "difference"),
