@@ -78,7 +78,7 @@ impl Claim {
     async fn all(&self, context: &Context, client: &Client, template: &Path) -> anyhow::Result<()> {
         let template: Value = read_json(template)?;
         let me = client.me().await?.person.ok_or_else(|| Failure::new("only a person answers for anything"))?;
-        let mut query = ListQuery::new().filter("proposed", &me.id.to_string()).filter("state", "standing");
+        let mut query = ListQuery::new().filter("proposed", me.id.to_string()).filter("state", "standing");
         let mut claimed = Vec::new();
         loop {
             let page = client.accounts(&query).await?;

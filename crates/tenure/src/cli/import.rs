@@ -141,7 +141,7 @@ fn from_csv(text: &str, separator: char, map: &[(String, String)]) -> anyhow::Re
         let theirs = map.iter().find(|(mapped, _)| mapped == ours).map_or(ours, |(_, theirs)| theirs.as_str());
         heading.iter().position(|name| *name == theirs)
     };
-    for (_, theirs) in map.iter().filter(|(_, theirs)| !heading.contains(&theirs.as_str())) {
+    if let Some((_, theirs)) = map.iter().find(|(_, theirs)| !heading.contains(&theirs.as_str())) {
         let hint = format!("the heading names {}", heading.join(", "));
         return Err(Failure::usage(format!("--map: the file has no column {theirs:?}")).hint(hint).into());
     }

@@ -110,7 +110,6 @@ struct Redis {
 
 impl Redis {
     /// Starts one; none if there is none to start.
-    #[expect(clippy::disallowed_methods, reason = "the demo starts a server beside its own and waits for it")]
     async fn start(folder: &Path) -> anyhow::Result<Option<Self>> {
         let port = TcpListener::bind(("127.0.0.1", 0)).await?.local_addr()?.port();
         let (connector, secret) = (drawn(), drawn());
