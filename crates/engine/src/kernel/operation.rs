@@ -23,7 +23,7 @@ pub(crate) struct Asked {
 }
 
 /// The sorts of records that somebody may read all of, by the beginning of their ids.
-const SORTS: [(&str, &str); 20] = [
+const SORTS: [(&str, &str); 22] = [
     ("acc_", "account"),
     ("crd_", "credential"),
     ("dif_", "difference"),
@@ -34,6 +34,7 @@ const SORTS: [(&str, &str); 20] = [
     ("idn_", "identity"),
     ("inv_", "invitation"),
     ("iss_", "issuer"),
+    ("ned_", "need"),
     ("opt_", "operator_token"),
     ("per_", "person"),
     ("pgr_", "person_grant"),
@@ -44,6 +45,7 @@ const SORTS: [(&str, &str); 20] = [
     ("src_", "source"),
     ("tgt_", "target"),
     ("tra_", "transfer"),
+    ("ven_", "vendor"),
 ];
 /// What is for those alone whom a request, or an offer, is before.
 const BY_ELIGIBILITY: [&str; 6] =

@@ -34,7 +34,14 @@ pub async fn ask_for_roles(
     roles.sort_unstable();
     roles.dedup();
     let ask = NewRequest { matter: Matter::Roles { person, roles }, purpose: ask.purpose };
-    request::open_request(kernel, caller, ask).await
+    match request::open_request(kernel, caller, ask).await {
+        // Whether there is such a person, not everybody is told.
+        Err(OpError::NotFound(what)) => {
+            let asked = Asked::new(ControlPoint::Request, "request.open", person);
+            kernel.recorded(caller, asked, async { Err(OpError::NotFound(what)) }).await
+        }
+        opened => opened,
+    }
 }
 
 /// Registers a person. Roles come by a request; while there is one administrator it is fulfilled at once (S-10).

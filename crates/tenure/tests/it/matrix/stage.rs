@@ -472,11 +472,6 @@ impl Stage {
 
     /// An account that was found at the PostgreSQL of this run, and its identity.
     async fn found_account(&self) -> (String, String) {
-        self.account_in("observe").await
-    }
-
-    /// The same at a target whose connector has this mode. Where it may be given a secret, it stays there.
-    async fn account_in(&self, mode: &str) -> (String, String) {
         let url = std::env::var("TENURE_TEST_POSTGRES").expect("TENURE_TEST_POSTGRES: cargo xtask test starts one");
         let name = format!("matrix_{}", crate::world::random().to_lowercase().replace(['-', '_'], "0"));
         let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
@@ -489,7 +484,6 @@ impl Stage {
             "identity": self.identity().await,
             "owner": self.world.owner_id,
             "environment": "production",
-            "mode": mode,
         });
         let id = self.made(&self.world.admin, "/v1/targets", body).await;
         self.step_bare(&self.callers[7].token, &format!("/v1/targets/{id}/confirm")).await.expect(200);
@@ -503,9 +497,7 @@ impl Stage {
                 !found.is_null()
             })
             .await;
-        if mode != "issue" {
-            client.batch_execute(&format!("DROP ROLE {name}")).await.unwrap();
-        }
+        client.batch_execute(&format!("DROP ROLE {name}")).await.unwrap();
         let text = |member: &str| found[member].as_str().unwrap().to_owned();
         (text("id"), text("identity"))
     }
@@ -799,7 +791,6 @@ impl<'a> Cell<'a> {
                 id
             }
             "account" => stage.found_account().await.0,
-            "issued account" => stage.account_in("issue").await.0,
             "discovered" => stage.found_account().await.1,
             "drift" => stage.drift().await,
             "soon" => in_secs(7 * 86_400),
