@@ -34,7 +34,7 @@ const SORTS: [(&str, &str); 22] = [
     ("idn_", "identity"),
     ("inv_", "invitation"),
     ("iss_", "issuer"),
-    ("ned_", "need"),
+    ("nee_", "need"),
     ("opt_", "operator_token"),
     ("per_", "person"),
     ("pgr_", "person_grant"),
