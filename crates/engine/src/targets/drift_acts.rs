@@ -20,8 +20,8 @@ use tenure_core::target::system::TargetSystem;
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::work::{self, system};
-use crate::targets::acting::{BACKOFF, PATIENCE};
 use crate::targets::drift as items;
+use crate::targets::reach::{BACKOFF, PATIENCE};
 use crate::targets::systems;
 
 /// What the rows say of an item whose turn it is.

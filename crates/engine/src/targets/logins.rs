@@ -25,8 +25,8 @@ use crate::kernel::error::OpError;
 use crate::kernel::finding;
 use crate::kernel::work::{self, system};
 use crate::kernel::{Kernel, epoch};
-use crate::targets::acting::{self, PATIENCE};
 use crate::targets::proving::{self, Ended};
+use crate::targets::reach::{self, PATIENCE};
 use crate::targets::systems;
 
 /// Answers of a catalogue in which a login is looked for by its name.
@@ -58,7 +58,7 @@ pub(crate) async fn work_login(kernel: &Kernel, claimed: &Claimed) -> Result<(),
     // asked, and nothing is made at one that wasn't looked through in this epoch (S-1).
     let busy = target.trouble.as_ref().filter(|_| !target.is_gone()).map(|trouble| trouble.again_at());
     let early = login.state == LoginState::Asked && !target.is_reconciled(epoch::trust(kernel).await?);
-    if let Some(again_at) = busy.or(early.then(|| now.plus(acting::BACKOFF.after(1)))).filter(|at| *at > now) {
+    if let Some(again_at) = busy.or(early.then(|| now.plus(reach::BACKOFF.after(1)))).filter(|at| *at > now) {
         let at = if login.state == LoginState::Asked { again_at.min(login.fetch_by()) } else { again_at };
         return kernel.settle(work::postponed(kernel, claimed, at, now)).await.map(drop);
     }
@@ -126,12 +126,12 @@ async fn write_down_made(kernel: &Kernel, claimed: &Claimed, id: CredentialId, m
         let event = event.subject(id).subject(login.identity).subject(login.target).fact("name", login.name());
         let next = match changed.state {
             LoginState::Standing => changed.next().unwrap_or(changed.ends_at),
-            _ => now.plus(acting::BACKOFF.after(changed.tries)).min(changed.fetch_by()),
+            _ => now.plus(reach::BACKOFF.after(changed.tries)).min(changed.fetch_by()),
         };
         let mut changeset = Changeset::new(system(), now, event);
         changeset.replace(&login, &changed);
         let answered = matches!(made, Made::There(_));
-        acting::note_target(kernel, &mut changeset, login.target, unreachable, answered, now).await?;
+        reach::note_target(kernel, &mut changeset, login.target, unreachable, answered, now).await?;
         changeset.due.push(DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, next));
         if kernel.settle(changeset).await?.is_some() {
             return Ok(());
@@ -290,12 +290,12 @@ async fn write_down_end(
             AccountOutcome::Unreachable { why, .. } => Some(why.as_str()),
             _ => None,
         };
-        acting::note_target(kernel, &mut changeset, login.target, unreachable, changed.is_over(), now).await?;
-        acting::wake_receipts(kernel, &mut changeset, login.identity, Some(id), now).await?;
+        reach::note_target(kernel, &mut changeset, login.target, unreachable, changed.is_over(), now).await?;
+        reach::wake_receipts(kernel, &mut changeset, login.identity, Some(id), now).await?;
         changeset.due.push(match changed.is_over() {
             true => DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence),
             false => {
-                let at = now.plus(acting::BACKOFF.after(changed.tries));
+                let at = now.plus(reach::BACKOFF.after(changed.tries));
                 DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, at)
             }
         });

@@ -16,6 +16,7 @@ pub mod intake;
 pub(crate) mod logins;
 pub mod narrowing;
 pub(crate) mod proving;
+pub(crate) mod reach;
 pub mod rotation;
 pub mod scanning;
 pub mod suggestions;

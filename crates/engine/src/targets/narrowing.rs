@@ -25,7 +25,7 @@ use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::{Asked, check_reason};
 use crate::kernel::work::{self, system};
-use crate::targets::acting::{self, PATIENCE};
+use crate::targets::reach::{self, PATIENCE};
 use crate::targets::systems;
 
 const KIND: &str = "account";
@@ -150,8 +150,8 @@ pub(super) async fn work_narrowing(
             .fact("tries", tries);
         let mut changeset = Changeset::new(system(), now, event);
         changeset.replace(&stored, &changed);
-        acting::wake_receipts(kernel, &mut changeset, changed.identity, None, now).await?;
-        let again = if settled { now } else { now.plus(acting::BACKOFF.after(tries)) };
+        reach::wake_receipts(kernel, &mut changeset, changed.identity, None, now).await?;
+        let again = if settled { now } else { now.plus(reach::BACKOFF.after(tries)) };
         changeset.due.push(DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, again));
         if kernel.settle(changeset).await?.is_some() {
             if settled {
@@ -184,8 +184,8 @@ async fn done(
     let reach = Reach { endpoint: &target.endpoint, login: &login, mode: target.mode, patience: PATIENCE };
     let key = account.seen.key.as_str();
     let asked = async {
-        let ending = acting::answered(connector.narrow(&reach, key, &narrowing.keep)).await?;
-        Ok::<_, ConnectorError>((ending, acting::answered(connector.read(&reach, key)).await?))
+        let ending = reach::answered(connector.narrow(&reach, key, &narrowing.keep)).await?;
+        Ok::<_, ConnectorError>((ending, reach::answered(connector.read(&reach, key)).await?))
     };
     let answered = asked.await;
     let at = kernel.now();

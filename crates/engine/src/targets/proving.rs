@@ -28,7 +28,7 @@ use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::query::Query;
 use crate::kernel::work::{self, system};
-use crate::targets::acting::PATIENCE;
+use crate::targets::reach::PATIENCE;
 
 /// Tries after which a refusal counts for what it is, although the target takes no canary either.
 const TRIES_WITHOUT_CONTROL: u32 = 5;

@@ -34,7 +34,7 @@ use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
 use crate::kernel::work::{self, system};
 use crate::kernel::{finding, freshness};
-use crate::targets::acting::{self, BACKOFF, PATIENCE};
+use crate::targets::reach::{self, BACKOFF, PATIENCE};
 use crate::targets::{proving, systems};
 
 /// What the secrets of accounts are sealed as.
@@ -264,7 +264,7 @@ pub(crate) async fn work_rotation(
         let mut changeset = Changeset::new(system(), now, event);
         changeset.replace(&read, &changed);
         let answered = matches!(step, Step::Rotated(_));
-        acting::note_target(kernel, &mut changeset, read.target, unreachable, answered, now).await?;
+        reach::note_target(kernel, &mut changeset, read.target, unreachable, answered, now).await?;
         if answered {
             let (rule, detail) = (&rules::ROTATION_DUE, read.id.to_string());
             let how = "it has another secret";

@@ -27,7 +27,7 @@ use crate::kernel::load::expect_optional;
 use crate::kernel::query::Query;
 use crate::kernel::work::{self, system};
 use crate::kernel::{Kernel, epoch};
-use crate::targets::acting::{PATIENCE, answered};
+use crate::targets::reach::{PATIENCE, answered};
 use crate::targets::{gone, logins, systems};
 
 /// Accounts that one commit writes.

@@ -414,40 +414,6 @@ on_one! {
 }
 
 on_one! {
-    async fn r92_a_login_that_is_gone_is_one_item_and_one_that_is_there_again_is_stopped(world: World) {
-        let orders = Orders::new();
-        let name = orders.login("phoenix");
-        let target = world.target(&orders, "phoenix-db", "end").await;
-        let identity = world.claimed(&name).await;
-        orders.admin(&format!("DROP ROLE {name}"));
-        world.post(&world.owner, &format!("/v1/targets/{target}/scan"), json!({})).await.expect(200);
-        let item = world.drift_of(&identity, "open").await;
-        assert_eq!(item["kind"], "account_missing");
-        let view = world.get(&world.security, &format!("/v1/identities/{identity}")).await.expect(200);
-        assert_eq!(view.text("/state"), "active", "what is missing is no reason to end anything");
-        let path = format!("/v1/drift/{}", item["id"].as_str().unwrap());
-        world.post(&world.owner, &format!("{path}/fix"), json!({"reason": "test"})).await.expect(409);
-
-        // Somebody makes it anew: it is another login, under a name that was somebody's.
-        orders.login("phoenix");
-        world.post(&world.owner, &format!("/v1/targets/{target}/scan"), json!({})).await.expect(200);
-        let mut back = Value::Null;
-        world
-            .until(async || {
-                let found = world.get(&world.security, "/v1/drift?kind=came_back&state=open").await.expect(200);
-                back = found.body["items"].as_array().unwrap().iter().find(|one| one["name"] == name).cloned().unwrap_or_default();
-                !back.is_null()
-            })
-            .await;
-        let path = format!("/v1/drift/{}", back["id"].as_str().unwrap());
-        world.post(&world.security, &format!("{path}/fix"), json!({"reason": "nobody made it on purpose"})).await.expect(200);
-        world.until(async || world.get(&world.security, &path).await.expect(200).body["state"] == "closed").await;
-        assert!(orders.refusal(&name).contains("not permitted to log in"));
-        orders.admin(&format!("DROP ROLE {name}"));
-    }
-}
-
-on_one! {
     async fn r98_a_list_from_elsewhere_is_rehearsed_brought_in_once_and_makes_nobody_an_owner(world: World) {
         let owner = world.get(&world.admin, &format!("/v1/people/{}", world.owner_id)).await.expect(200);
         let who = owner.body["email"].as_str().or(owner.body["name"].as_str()).unwrap().to_owned();

@@ -154,6 +154,11 @@ impl World {
         process(&self.store, &self.clock, &self.web, Arc::new(NoConnectors))
     }
 
+    /// Begins a new epoch, as after a restore.
+    pub(crate) async fn begin_epoch(&self) {
+        crate::log::epochs::begin_epoch(&self.engine).await.unwrap();
+    }
+
     /// Another person with this role, as a caller.
     pub(crate) async fn person(&self, role: Role) -> Caller {
         let ask = NewPerson { name: "Bob".into(), roles: vec![role], ..NewPerson::default() };

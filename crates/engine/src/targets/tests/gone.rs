@@ -4,7 +4,6 @@ use tenure_api::targets::GoneAsk;
 use tenure_core::target::system::TargetSystem;
 
 use super::*;
-use crate::log::epochs;
 use crate::targets::gone;
 use tenure_core::store::changeset::DueChange;
 use tenure_core::store::due::DueKind;
@@ -102,7 +101,7 @@ async fn s1_after_a_restore_logins_of_ours_that_no_record_knows_are_held_before_
     fake.add("of_people");
     fake.set(Fault::Away);
     world.clock.advance(Span::from_secs(1));
-    epochs::begin_epoch(engine).await.unwrap();
+    world.begin_epoch().await;
     work(&world).await;
     let target = engine.must::<TargetSystem>("target", id).await.unwrap();
     let trust = crate::kernel::epoch::trust(engine).await.unwrap();
