@@ -58,7 +58,8 @@ pub(crate) async fn work_login(kernel: &Kernel, claimed: &Claimed) -> Result<(),
     // asked, and nothing is made at one that wasn't looked through in this epoch (S-1).
     let busy = target.trouble.as_ref().filter(|_| !target.is_gone()).map(|trouble| trouble.again_at());
     let early = login.state == LoginState::Asked && !target.is_reconciled(epoch::trust(kernel).await?);
-    if let Some(again_at) = busy.or(early.then(|| now.plus(reach::BACKOFF.after(1)))).filter(|at| *at > now) {
+    let early = early.then(|| now.plus(reach::BACKOFF.after(1)));
+    if let Some(again_at) = busy.filter(|at| *at > now).or(early) {
         let at = if login.state == LoginState::Asked { again_at.min(login.fetch_by()) } else { again_at };
         return kernel.settle(work::postponed(kernel, claimed, at, now)).await.map(drop);
     }
