@@ -50,8 +50,10 @@ on_one! {
 
         let hold = json!({"scope": {"type": "application", "id": world.application}, "reason": "under investigation"});
         world.post(&world.security, "/v1/holds", hold).await.expect(201);
-        let held = receipt(&world, &format!("application/{}", world.application), "suspension", "refused").await;
-        assert_eq!(held["points"][0]["outcome"]["reason"], "scope_on_hold");
+        let held = receipt(&world, &format!("application/{}", world.application), "suspension", "refused_verified").await;
+        let outcome = &held["points"][0]["outcome"];
+        assert_eq!(outcome["reason"], "scope_on_hold");
+        assert!(outcome["control"].is_string(), "beside the gateway's own, which is of another application");
     }
 
     async fn r103_a_narrowed_charter_is_refused_what_was_dropped_beside_what_was_kept(world: World) {
