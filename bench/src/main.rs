@@ -9,6 +9,7 @@ mod disk;
 mod http;
 mod inventory;
 mod load;
+mod logins;
 mod openbao;
 mod pages;
 mod report;
@@ -91,6 +92,10 @@ struct Args {
     /// Seconds to wait at most until it is calm: it verifies its state after a start, and archives what is old.
     #[arg(long, value_name = "SECONDS", requires = "seeded", default_value_t = 1_200)]
     patience: u64,
+    /// Measure logins just in time at a PostgreSQL beside OpenBao's database engine, and nothing else: how fast they are
+    /// made, and how soon all are gone.
+    #[arg(long, conflicts_with_all = ["compare", "rounds", "seeded"])]
+    logins: bool,
     /// The binary to measure; this tree's, built before, if not given.
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
@@ -140,6 +145,12 @@ fn bench(args: &Args) -> Result<ExitCode> {
             match (&args.compare, &args.seeded) {
                 (_, Some(data)) => seeded(args, &program, data, &folder.0).await,
                 (Some(other), None) => compare(args, &program, other, &folder.0).await,
+                (None, None) if args.logins => {
+                    let peer = with_peer.then(|| peers::openbao(&peers)).transpose()?;
+                    let workloads = if args.smoke { 2 } else { 100 };
+                    let figures = logins::measure(&program, peer.as_deref(), &folder.0, workloads).await?;
+                    Ok((logins::table(&figures), logins::json(&figures), logins::failed(&figures)))
+                }
                 (None, None) => measure(args, &program, with_peer.then_some(peers.as_path()), &folder.0).await,
             }
         };

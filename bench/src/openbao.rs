@@ -1,8 +1,9 @@
-//! The peer: OpenBao with raft storage and a file audit device, and its AppRole login.
+//! The peer: OpenBao with raft storage and a file audit device, its AppRole login, and its database engine.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use rustix::process::Signal;
@@ -11,7 +12,11 @@ use serde_json::{Value, json};
 use crate::cpu::Group;
 use crate::http::{Api, request, text};
 use crate::load::{Load, Measured, Operation, run};
+use crate::logins::Site;
 use xtask::process::{Server, free_port};
+
+/// How a login is made, as its documentation has it, with the right that Tenure's gets too.
+const CREATION: &str = "CREATE ROLE \"{{name}}\" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'; GRANT pg_read_all_data TO \"{{name}}\";";
 
 /// A running, unsealed OpenBao with the login method AppRole.
 pub struct OpenBao {
@@ -77,6 +82,39 @@ impl OpenBao {
             database: None,
         };
         run(load, &operation).await
+    }
+
+    /// Measures logins that its database engine makes at a PostgreSQL.
+    pub async fn database_login(&self, site: &Site, load: Load, database: Group) -> Result<Measured> {
+        self.api.call("POST", "/v1/sys/mounts/database", &json!({ "type": "database" })).await?;
+        let login = site.login();
+        let config = json!({
+            "plugin_name": "postgresql-database-plugin", "allowed_roles": "*", "connection_url": site.connection_url(),
+            "username": login["name"], "password": login["secret"], "max_open_connections": load.connections,
+        });
+        self.api.call("POST", "/v1/database/config/bench", &config).await?;
+        let role = json!({ "db_name": "bench", "default_ttl": "15m", "creation_statements": [CREATION] });
+        self.api.call("POST", "/v1/database/roles/bench", &role).await?;
+        let authorization = self.api.authorization.as_deref();
+        let headers: Vec<&str> = authorization.into_iter().collect();
+        let bytes = request("GET", "/v1/database/creds/bench", self.api.address, &headers, b"");
+        let operation = Operation {
+            address: self.api.address,
+            request: &|_| Some(&bytes),
+            expected: "\"password\"",
+            server: Group::Process(self.server.pid()),
+            database: Some(database),
+        };
+        run(load, &operation).await
+    }
+
+    /// Revokes all of them at once; how many there were, and how long that took.
+    pub async fn revoke_database_logins(&self) -> Result<(usize, Duration)> {
+        let leases = self.api.call("LIST", "/v1/sys/leases/lookup/database/creds/bench", &Value::Null).await?;
+        let count = leases.pointer("/data/keys").and_then(Value::as_array).map_or(0, Vec::len);
+        let begun = Instant::now();
+        self.api.call("PUT", "/v1/sys/leases/revoke-prefix/database/creds/bench", &json!({ "sync": true })).await?;
+        Ok((count, begun.elapsed()))
     }
 
     /// Stops it.

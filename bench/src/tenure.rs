@@ -2,6 +2,7 @@
 
 mod bound;
 mod exchange;
+mod logins;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -385,6 +386,11 @@ impl Tenure {
         let payload = token.split('.').nth(1).and_then(|payload| URL_SAFE_NO_PAD.decode(payload).ok());
         let claims: Value = serde_json::from_slice(&payload.context("the access token is no JWT")?)?;
         text(&claims, claim).map(|_| ())
+    }
+
+    /// The end of what its server says.
+    pub fn log_tail(&self) -> String {
+        self.server.log_tail()
     }
 
     fn group(&self) -> Group {

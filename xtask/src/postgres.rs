@@ -87,8 +87,10 @@ impl Postgres {
                     ));
                 }
                 settings.push_str("ssl = on\n");
-                // Whose commits wait for a standby waits for ever: nobody's do that don't ask for it.
-                settings.push_str("synchronous_standby_names = 'gone'\n");
+                if durability == Durability::Fast {
+                    // Whose commits wait for a standby waits for ever: nobody's do that don't ask for it.
+                    settings.push_str("synchronous_standby_names = 'gone'\n");
+                }
                 let file = folder.join("password");
                 fs::write(&file, password)?;
                 user.give(&file)?;

@@ -12,13 +12,14 @@ use postgres_protocol::password::scram_sha_256;
 use tenure_core::store::secret::Secret;
 use tenure_core::target::connector::{ConnectorError, Ending, NewAccount, Reach, words};
 use tenure_outbound::Outbound;
+use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Error, Transaction};
 
 use super::catalogue::{Holdings, Which, get, roles};
-use super::grant::{Grant, Privilege, shown};
+use super::grant::Grant;
+use super::privileges::{Change, Guest, refused};
 use super::quote::{ident, literal};
-use super::session::{Session, meaning, own, said};
+use super::session::{Session, meaning, own};
 use crate::comment::{Comment, check_mark};
 use crate::place::{Place, not_ourselves};
 
@@ -38,18 +39,45 @@ pub(super) struct Act<'a> {
 
 /// A role as acts know it.
 pub(super) struct Role {
-    oid: u32,
-    name: String,
+    pub(super) oid: u32,
+    pub(super) name: String,
     can_login: bool,
-    ourselves: bool,
+    pub(super) ourselves: bool,
     comment: Comment,
 }
 
 impl Role {
-    fn ident(&self) -> Result<String, ConnectorError> {
+    pub(super) fn ident(&self) -> Result<String, ConnectorError> {
         ident(&self.name)
     }
+
+    /// The statements after which nobody logs in as it.
+    pub(super) fn stop(&self) -> Result<String, ConnectorError> {
+        let name = self.ident()?;
+        let comment = literal(&Comment { held: false, ended: true, ..self.comment.clone() }.write())?;
+        Ok(format!("ALTER ROLE {name} NOLOGIN PASSWORD NULL; COMMENT ON ROLE {name} IS {comment};"))
+    }
+
+    pub(super) fn of(row: &Row) -> Result<Self, ConnectorError> {
+        Ok(Self {
+            oid: get(row, "oid")?,
+            name: get(row, "name")?,
+            can_login: get(row, "rolcanlogin")?,
+            ourselves: get(row, "ourselves")?,
+            comment: Comment::read(get::<Option<String>>(row, "comment")?.as_deref().unwrap_or_default()),
+        })
+    }
 }
+
+/// Roles as acts know them; a condition follows.
+pub(super) const ROLE: &str =
+    "SELECT oid, rolname::text AS name, rolcanlogin, shobj_description(oid, 'pg_authid') AS comment,
+            rolname IN (current_user, session_user) AS ourselves
+     FROM pg_roles WHERE ";
+/// What a role is made with.
+pub(super) const ATTRIBUTES: &str = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS INHERIT";
+/// What is said of a role that is gone.
+pub(super) const DROPPED: &str = "DROP ROLE";
 
 impl<'a> Act<'a> {
     pub async fn begin(
@@ -64,18 +92,9 @@ impl<'a> Act<'a> {
 
     /// The role of a key, or of a name.
     async fn role(&self, oid: Option<u32>, name: Option<&str>) -> Result<Option<Role>, ConnectorError> {
-        let sql = "SELECT oid, rolname::text AS name, rolcanlogin, shobj_description(oid, 'pg_authid') AS comment,
-                          rolname IN (current_user, session_user) AS ourselves
-                   FROM pg_roles WHERE oid = $1 OR rolname = $2";
-        let row = self.session.client.query_opt(sql, &[&oid, &name]).await.map_err(|e| meaning(&e))?;
-        let Some(row) = row else { return Ok(None) };
-        Ok(Some(Role {
-            oid: get(&row, "oid")?,
-            name: get(&row, "name")?,
-            can_login: get(&row, "rolcanlogin")?,
-            ourselves: get(&row, "ourselves")?,
-            comment: Comment::read(get::<Option<String>>(&row, "comment")?.as_deref().unwrap_or_default()),
-        }))
+        let sql = format!("{ROLE} oid = $1 OR rolname = $2");
+        let row = self.session.client.query_opt(&sql, &[&oid, &name]).await.map_err(|e| meaning(&e))?;
+        row.as_ref().map(Role::of).transpose()
     }
 
     /// The role of a key, which isn't our own.
@@ -90,29 +109,12 @@ impl<'a> Act<'a> {
         self.session.client.batch_execute(sql).await.map_err(|e| meaning(&e))
     }
 
-    /// Whether our own login may do whatever there is.
-    async fn is_superuser(client: &Client) -> Result<bool, ConnectorError> {
-        let row = client.query_one("SELECT rolsuper FROM pg_roles WHERE rolname = current_user", &[]).await;
-        get(&row.map_err(|e| meaning(&e))?, "rolsuper")
-    }
-
     /// Makes a role, or gives the one that was made for the same mark this secret and these grants.
     pub async fn provision(&mut self, account: &NewAccount<'_>) -> Result<String, ConnectorError> {
         check_mark(account.mark)?;
         let name = ident(account.name)?;
-        let mut wanted = BTreeSet::new();
-        for grant in account.grants {
-            match grant.parse().map_err(|error| ConnectorError::Rejected(format!("{error}: {}", words(grant))))? {
-                Grant::Attribute(attribute) => {
-                    return Err(ConnectorError::Unable(format!("no account is made with {attribute}")));
-                }
-                grant => wanted.insert(grant),
-            };
-        }
-        let password = literal(&scram_sha_256(account.secret.expose().as_bytes()))?;
-        let login = format!("LOGIN PASSWORD {password} VALID UNTIL {}", literal(&account.ends_at.to_string())?);
-        let comment = Comment { made_for: Some(account.mark.to_owned()), ..Comment::default() };
-        let comment = format!("COMMENT ON ROLE {name} IS {}", literal(&comment.write())?);
+        let wanted = wanted(account)?;
+        let (login, comment) = (login(account)?, comment(account)?);
         let known = self.role(None, Some(account.name)).await?;
         let made = match &known {
             Some(role) if role.comment.made_for.as_deref() != Some(account.mark) => return Err(ConnectorError::Taken),
@@ -123,8 +125,7 @@ impl<'a> Act<'a> {
                 self.session.client.batch_execute(&format!("BEGIN; ALTER ROLE {name} {login}; {comment}; COMMIT")).await
             }
             None => {
-                let attributes = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS INHERIT";
-                let make = format!("BEGIN; CREATE ROLE {name} {attributes} {login}; {comment}; COMMIT");
+                let make = format!("BEGIN; CREATE ROLE {name} {ATTRIBUTES} {login}; {comment}; COMMIT");
                 self.session.client.batch_execute(&make).await
             }
         };
@@ -214,17 +215,15 @@ impl<'a> Act<'a> {
         let Some(role) = self.other(key).await? else {
             return self.ending(oid(key)?, "there is no such role").await;
         };
-        let name = role.ident()?;
-        let comment = Comment { held: false, ended: true, ..role.comment.clone() };
-        let comment = literal(&comment.write())?;
-        self.run(&format!(
-            "BEGIN; ALTER ROLE {name} NOLOGIN PASSWORD NULL; COMMENT ON ROLE {name} IS {comment}; COMMIT"
-        ))
-        .await?;
+        self.run(&format!("BEGIN; {} COMMIT", role.stop()?)).await?;
         let stopped = self.ending(role.oid, "ALTER ROLE: NOLOGIN").await?;
-        // From here on the login is refused, whatever comes.
-        let why = match self.drop_role(&role).await {
-            Ok(()) => return Ok(Ending { words: "DROP ROLE".to_owned(), ..stopped }),
+        self.dropped(&role, stopped).await
+    }
+
+    /// Drops a role that was stopped. Its login is refused, whatever comes of that.
+    pub(super) async fn dropped(&mut self, role: &Role, stopped: Ending) -> Result<Ending, ConnectorError> {
+        let why = match self.drop_role(role).await {
+            Ok(()) => return Ok(Ending { words: DROPPED.to_owned(), ..stopped }),
             Err(ConnectorError::Rejected(why)) => why,
             Err(error) => return Err(error),
         };
@@ -255,10 +254,8 @@ impl<'a> Act<'a> {
         }
     }
 
-    /// Takes all that a role holds in a database. What it owns goes to the heir, if the endpoint names one, and to nobody
-    /// else: no table is ever dropped.
+    /// Takes all that a role holds in a database.
     async fn drop_owned(&mut self, database: &str, role: &Role) -> Result<(), ConnectorError> {
-        let name = role.ident()?;
         let heir = self.place.option("heir").map(str::to_owned);
         let mut other;
         let client = if database == self.database {
@@ -267,45 +264,9 @@ impl<'a> Act<'a> {
             other = own(self.outbound, self.place, database, self.reach).await?;
             &mut other.client
         };
-        let superuser = Self::is_superuser(client).await?;
-        let transaction = client.transaction().await.map_err(|e| meaning(&e))?;
-        let mut joined: BTreeSet<String> = join(&transaction, superuser, &role.name).await?.into_iter().collect();
-        // DROP OWNED takes, with a warning alone, only what it may take: privileges on what others own, as one of them.
-        let owners = "SELECT o.rolname::text AS owner FROM pg_shdepend a
-                      JOIN pg_shdepend b ON (b.dbid, b.classid, b.objid, b.deptype) = (a.dbid, a.classid, a.objid, 'o'::\"char\")
-                      JOIN pg_roles o ON o.oid = b.refobjid
-                      WHERE a.refclassid = 'pg_authid'::regclass AND a.refobjid = $1 AND a.deptype = 'a'
-                        AND a.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-                      UNION SELECT r.rolname::text FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba
-                            WHERE d.datname = current_database()";
-        for row in transaction.query(owners, &[&role.oid]).await.map_err(|e| meaning(&e))? {
-            let owner: String = get(&row, "owner")?;
-            joined.extend(join(&transaction, superuser, &owner).await?);
-        }
-        let owned = "SELECT count(*) AS owned FROM pg_shdepend
-                     WHERE refclassid = 'pg_authid'::regclass AND refobjid = $1 AND deptype = 'o'
-                       AND dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))";
-        let count = async |transaction: &Transaction<'_>| -> Result<i64, ConnectorError> {
-            get(&transaction.query_one(owned, &[&role.oid]).await.map_err(|e| meaning(&e))?, "owned")
-        };
-        if count(&transaction).await? > 0
-            && let Some(heir) = &heir
-        {
-            joined.extend(join(&transaction, superuser, heir).await?);
-            let reassign = format!("REASSIGN OWNED BY {name} TO {}", ident(heir)?);
-            transaction.batch_execute(&reassign).await.map_err(|error| refused("REASSIGN OWNED", &error))?;
-        }
-        let left = count(&transaction).await?;
-        if left > 0 {
-            let how = if heir.is_some() { "" } else { ", and the endpoint's option heir names nobody to have them" };
-            return Err(ConnectorError::Rejected(format!("it owns {left} objects of {}{how}", shown(database))));
-        }
-        transaction
-            .batch_execute(&format!("DROP OWNED BY {name}"))
-            .await
-            .map_err(|error| refused("DROP OWNED", &error))?;
-        leave(&transaction, &joined).await?;
-        transaction.commit().await.map_err(|e| meaning(&e))
+        let mut guest = Guest::begin(client).await?;
+        guest.drop_owned(&[role.oid], &[&role.name], heir.as_deref(), database).await?;
+        guest.commit().await
     }
 
     /// Gives grants or takes them: what is inside a database there, and the rest in the endpoint's.
@@ -326,13 +287,15 @@ impl<'a> Act<'a> {
                 other = own(self.outbound, self.place, &database, self.reach).await?;
                 &mut other.client
             };
-            change_in(client, &role.name, &grants, change).await?;
+            let mut guest = Guest::begin(client).await?;
+            guest.change(&[&role.name], &grants, change).await?;
+            guest.commit().await?;
         }
         Ok(())
     }
 
     async fn holdings(&self, oid: u32) -> Result<Holdings, ConnectorError> {
-        let mut read = roles(self.outbound, self.place, self.reach, &self.session, Which::One(oid)).await?;
+        let mut read = roles(self.outbound, self.place, self.reach, &self.session, Which::These(&[oid])).await?;
         if let Some(unseen) = read.unseen.first() {
             return Err(ConnectorError::Rejected(format!("not all of it can be seen: {unseen}")));
         }
@@ -374,131 +337,44 @@ impl<'a> Act<'a> {
         Ok((count(ended.len()), count(open.len())))
     }
 
-    async fn ending(&self, oid: u32, words: &str) -> Result<Ending, ConnectorError> {
+    /// Which of these roles, be they there or not, have sessions.
+    pub(super) async fn with_sessions(&self, oids: &[u32]) -> Result<BTreeSet<u32>, ConnectorError> {
+        let sql = "SELECT DISTINCT usesysid FROM pg_stat_activity WHERE usesysid = ANY($1)";
+        let rows = self.session.client.query(sql, &[&oids]).await.map_err(|e| meaning(&e))?;
+        rows.iter().map(|row| get(row, "usesysid")).collect()
+    }
+
+    pub(super) async fn ending(&self, oid: u32, words: &str) -> Result<Ending, ConnectorError> {
         let (sessions_ended, left) = self.end_sessions(oid).await?;
         Ok(Ending { words: words.to_owned(), sessions_ended, sessions_left: Some(left) })
     }
 }
 
-/// Whether grants are given or taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Change {
-    Give,
-    Take,
-}
-
-async fn change_in(client: &mut Client, role: &str, grants: &[&Grant], change: Change) -> Result<(), ConnectorError> {
-    let superuser = Act::is_superuser(client).await?;
-    let to = ident(role)?;
-    let transaction = client.transaction().await.map_err(|e| meaning(&e))?;
-    let mut joined = BTreeSet::new();
-    for grant in grants {
-        let sql = match (grant, change) {
-            (Grant::Attribute(attribute), Change::Take) => format!("ALTER ROLE {to} NO{attribute}"),
-            (Grant::Attribute(attribute), Change::Give) => {
-                return Err(ConnectorError::Unable(format!("no account is given {attribute}")));
+/// What an account is to be granted; that it is to be given attributes is an error.
+pub(super) fn wanted(account: &NewAccount<'_>) -> Result<BTreeSet<Grant>, ConnectorError> {
+    let mut wanted = BTreeSet::new();
+    for grant in account.grants {
+        match grant.parse().map_err(|error| ConnectorError::Rejected(format!("{error}: {}", words(grant))))? {
+            Grant::Attribute(attribute) => {
+                return Err(ConnectorError::Unable(format!("no account is made with {attribute}")));
             }
-            (Grant::Member { of, admin }, Change::Give) => {
-                format!("GRANT {} TO {to}{}", ident(of)?, if *admin { " WITH ADMIN OPTION" } else { "" })
-            }
-            (Grant::Member { of, .. }, Change::Take) => format!("REVOKE {} FROM {to}", ident(of)?),
-            (Grant::On(privilege), change) => {
-                let (owner, routine) = owner(&transaction, privilege).await?;
-                if !joined.contains(&owner) {
-                    joined.extend(join(&transaction, superuser, &owner).await?);
-                }
-                let on = privilege.sql(routine.as_deref())?;
-                match change {
-                    Change::Give => {
-                        format!("GRANT {on} TO {to}{}", if privilege.grantable { " WITH GRANT OPTION" } else { "" })
-                    }
-                    // What it handed on goes with it.
-                    Change::Take => format!("REVOKE {on} FROM {to} CASCADE"),
-                }
-            }
+            grant => wanted.insert(grant),
         };
-        transaction.batch_execute(&sql).await.map_err(|error| refused(&grant.to_string(), &error))?;
     }
-    leave(&transaction, &joined).await?;
-    transaction.commit().await.map_err(|e| meaning(&e))
+    Ok(wanted)
 }
 
-/// Who owns the object of a privilege, and what a routine is called in statements.
-async fn owner(
-    transaction: &Transaction<'_>,
-    privilege: &Privilege,
-) -> Result<(String, Option<String>), ConnectorError> {
-    let sql = match privilege.kind {
-        "DATABASE" => "SELECT datdba, NULL::text FROM pg_database WHERE datname = ($1::text[])[1] AND $2::text IS NULL",
-        "TABLESPACE" => "SELECT spcowner, NULL::text FROM pg_tablespace WHERE spcname = ($1::text[])[1] AND $2::text IS NULL",
-        "PARAMETER" => "SELECT 10::oid, NULL::text WHERE $1::text[] IS NOT NULL AND $2::text IS NULL",
-        "SCHEMA" => "SELECT nspowner, NULL::text FROM pg_namespace WHERE nspname = ($1::text[])[2] AND $2::text IS NULL",
-        "LANGUAGE" => "SELECT lanowner, NULL::text FROM pg_language WHERE lanname = ($1::text[])[2] AND $2::text IS NULL",
-        "FOREIGN DATA WRAPPER" => {
-            "SELECT fdwowner, NULL::text FROM pg_foreign_data_wrapper WHERE fdwname = ($1::text[])[2] AND $2::text IS NULL"
-        }
-        "FOREIGN SERVER" => "SELECT srvowner, NULL::text FROM pg_foreign_server WHERE srvname = ($1::text[])[2] AND $2::text IS NULL",
-        "LARGE OBJECT" => {
-            "SELECT lomowner, NULL::text FROM pg_largeobject_metadata WHERE oid::text = ($1::text[])[2] AND $2::text IS NULL"
-        }
-        "TYPE" => {
-            "SELECT typowner, NULL::text FROM pg_type t JOIN pg_namespace n ON n.oid = typnamespace
-             WHERE nspname = ($1::text[])[2] AND typname = ($1::text[])[3] AND $2::text IS NULL"
-        }
-        "ROUTINE" => {
-            "SELECT proowner, p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace
-             WHERE nspname = ($1::text[])[2] AND proname = ($1::text[])[3] AND pg_get_function_identity_arguments(p.oid) = $2"
-        }
-        _ => {
-            "SELECT relowner, NULL::text FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
-             WHERE nspname = ($1::text[])[2] AND relname = ($1::text[])[3] AND $2::text IS NULL"
-        }
-    };
-    // Whoever owns the database stands for a role that nobody can be made a member of.
-    let sql = format!(
-        "SELECT r.rolname::text AS owner, o.routine FROM ({sql}) o (owner, routine) JOIN pg_roles n ON n.oid = o.owner
-         JOIN pg_roles r ON r.oid = CASE WHEN n.rolname = 'pg_database_owner'
-             THEN (SELECT datdba FROM pg_database WHERE datname = current_database()) ELSE n.oid END"
-    );
-    let row = transaction.query_opt(&sql, &[&privilege.path, &privilege.arguments]).await.map_err(|e| meaning(&e))?;
-    let grant = || Grant::On(privilege.clone()).to_string();
-    let row = row.ok_or_else(|| ConnectorError::Rejected(words(&format!("there is no such object: {}", grant()))))?;
-    Ok((get(&row, "owner")?, get(&row, "routine")?))
+/// By what a new account logs in, and until when. The server gets the verifier: the secret stands in no log of its
+/// statements.
+pub(super) fn login(account: &NewAccount<'_>) -> Result<String, ConnectorError> {
+    let password = literal(&scram_sha_256(account.secret.expose().as_bytes()))?;
+    Ok(format!("LOGIN PASSWORD {password} VALID UNTIL {}", literal(&account.ends_at.to_string())?))
 }
 
-/// Makes us a member of a role for this transaction, where we aren't one and it can be had; gives whom to leave again.
-async fn join(transaction: &Transaction<'_>, superuser: bool, role: &str) -> Result<Option<String>, ConnectorError> {
-    if superuser {
-        return Ok(None);
-    }
-    let sql = "SELECT pg_has_role(current_user, oid, 'USAGE') AS member, rolsuper FROM pg_roles WHERE rolname = $1";
-    let Some(row) = transaction.query_opt(sql, &[&role]).await.map_err(|e| meaning(&e))? else { return Ok(None) };
-    // Nobody but a superuser becomes a superuser, nor a role of the server's own: what comes of it says the statement.
-    if get(&row, "member")? || get(&row, "rolsuper")? || role.starts_with("pg_") {
-        return Ok(None);
-    }
-    let sql = format!("GRANT {} TO CURRENT_USER", ident(role)?);
-    transaction.batch_execute(&sql).await.map_err(|error| refused(&sql, &error))?;
-    Ok(Some(role.to_owned()))
-}
-
-async fn leave(transaction: &Transaction<'_>, joined: impl IntoIterator<Item = &String>) -> Result<(), ConnectorError> {
-    for role in joined {
-        let sql = format!("REVOKE {} FROM CURRENT_USER", ident(role)?);
-        transaction.batch_execute(&sql).await.map_err(|error| refused(&sql, &error))?;
-    }
-    Ok(())
-}
-
-/// What the server refused, by its own words.
-fn refused(what: &str, error: &Error) -> ConnectorError {
-    match meaning(error) {
-        ConnectorError::Rejected(_) => {
-            let detail = error.as_db_error().and_then(|said| said.detail()).unwrap_or_default();
-            ConnectorError::Rejected(words(&format!("{what}: {} {detail}", said(error))))
-        }
-        other => other,
-    }
+/// The mark of a new account.
+pub(super) fn comment(account: &NewAccount<'_>) -> Result<String, ConnectorError> {
+    let comment = Comment { made_for: Some(account.mark.to_owned()), ..Comment::default() };
+    Ok(format!("COMMENT ON ROLE {} IS {}", ident(account.name)?, literal(&comment.write())?))
 }
 
 /// The oid of a key.

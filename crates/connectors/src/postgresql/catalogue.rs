@@ -23,7 +23,7 @@ const MAX_DATABASES: usize = 64;
 /// Grants that one question reads in one database at most.
 const MAX_ROWS: i64 = 100_000;
 
-/// Roles that may log in, and those that we made or stopped. `$1`: behind this one. `$2`: this one alone, whatever it
+/// Roles that may log in, and those that we made or stopped. `$1`: behind this one. `$2`: these alone, whatever they
 /// may.
 const ROLES: &str = "
     SELECT r.oid, r.rolname::text AS name, r.rolcanlogin, r.rolsuper, r.rolcreaterole, r.rolcreatedb, r.rolreplication,
@@ -35,8 +35,8 @@ const ROLES: &str = "
     FROM pg_roles r
     CROSS JOIN LATERAL (SELECT shobj_description(r.oid, 'pg_authid') AS comment) d
     LEFT JOIN (SELECT usesysid, count(*) AS sessions FROM pg_stat_activity GROUP BY usesysid) a ON a.usesysid = r.oid
-    WHERE CASE WHEN $2::oid IS NULL THEN r.oid > $1::oid AND (r.rolcanlogin OR d.comment LIKE '%tenure:%')
-               ELSE r.oid = $2 END
+    WHERE CASE WHEN $2::oid[] IS NULL THEN r.oid > $1::oid AND (r.rolcanlogin OR d.comment LIKE '%tenure:%')
+               ELSE r.oid = ANY($2) END
     ORDER BY r.oid LIMIT $3";
 
 const MEMBERSHIPS: &str = "
@@ -153,11 +153,11 @@ pub(super) struct Roles {
 
 /// Which roles are asked for.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Which {
+pub(super) enum Which<'a> {
     /// Those behind this one.
     Behind(u32),
-    /// This one.
-    One(u32),
+    /// These: [`MAX_FOUND`] at most.
+    These(&'a [u32]),
 }
 
 /// Reads roles with all that they may do, in every database that holds something of them.
@@ -166,14 +166,14 @@ pub(super) async fn roles(
     place: &Place<'_>,
     reach: &Reach<'_>,
     session: &Session,
-    which: Which,
+    which: Which<'_>,
 ) -> Result<Roles, ConnectorError> {
-    let (behind, one) = match which {
+    let (behind, these) = match which {
         Which::Behind(oid) => (oid, None),
-        Which::One(oid) => (0, Some(oid)),
+        Which::These(oids) => (0, Some(oids)),
     };
     let limit = i64::try_from(MAX_FOUND).unwrap_or(i64::MAX);
-    let rows = session.client.query(ROLES, &[&behind, &one, &(limit + 1)]).await.map_err(|e| meaning(&e))?;
+    let rows = session.client.query(ROLES, &[&behind, &these, &(limit + 1)]).await.map_err(|e| meaning(&e))?;
     let mut roles = Roles { more: rows.len() > MAX_FOUND, ..Roles::default() };
     for row in rows.iter().take(MAX_FOUND) {
         let oid: u32 = get(row, "oid")?;

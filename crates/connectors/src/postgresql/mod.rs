@@ -5,8 +5,10 @@
 //! - `VALID UNTIL` ends logins by password alone; a hold takes LOGIN, which all of them need.
 
 mod acts;
+mod batch;
 mod catalogue;
 mod grant;
+mod privileges;
 mod quote;
 mod session;
 
@@ -16,8 +18,8 @@ use tenure_core::base::time::Span;
 use tenure_core::store::port::BoxFuture;
 use tenure_core::store::secret::Secret;
 use tenure_core::target::connector::{
-    Ability, Connector, ConnectorError, Ending, Endpoint, Found, Mode, NewAccount, Probe, ProofWorth, Reach,
-    SeenAccount, TargetKind, TargetLogin,
+    Ability, Batches, Connector, ConnectorError, Ending, Endpoint, Found, Gone, Mode, NewAccount, Probe, ProofWorth,
+    Reach, SeenAccount, TargetKind, TargetLogin,
 };
 use tenure_outbound::Outbound;
 
@@ -55,7 +57,7 @@ impl Postgresql {
         .await
     }
 
-    async fn seen(&self, act: &Act<'_>, which: Which) -> Result<Found, ConnectorError> {
+    async fn seen(&self, act: &Act<'_>, which: Which<'_>) -> Result<Found, ConnectorError> {
         let mut read = roles(act.outbound, act.place, act.reach, &act.session, which).await?;
         let unseen = std::mem::take(&mut read.unseen);
         let last = read.accounts.last().map(|(account, _)| account.key.clone());
@@ -170,9 +172,9 @@ impl Connector for Postgresql {
         key: &'a str,
     ) -> BoxFuture<'a, Result<Option<SeenAccount>, ConnectorError>> {
         Box::pin(async move {
-            let one = Which::One(oid(key)?);
+            let one = [oid(key)?];
             let observing = Reach { mode: Mode::Observe, ..*reach };
-            Ok(self.within(&observing, async |act| self.seen(&act, one).await).await?.accounts.pop())
+            Ok(self.within(&observing, async |act| self.seen(&act, Which::These(&one)).await).await?.accounts.pop())
         })
     }
 
@@ -185,7 +187,7 @@ impl Connector for Postgresql {
             may_provision(reach, account)?;
             self.within(reach, async |mut act| {
                 let key = act.provision(account).await?;
-                let made = self.seen(&act, Which::One(oid(&key)?)).await?.accounts.pop();
+                let made = self.seen(&act, Which::These(&[oid(&key)?])).await?.accounts.pop();
                 made.ok_or_else(|| ConnectorError::Rejected("the role that was made isn't there".to_owned()))
             })
             .await
@@ -237,6 +239,10 @@ impl Connector for Postgresql {
         })
     }
 
+    fn batches(&self) -> Option<&dyn Batches> {
+        Some(self)
+    }
+
     fn probe<'a>(
         &'a self,
         endpoint: &'a Endpoint,
@@ -253,5 +259,39 @@ impl Connector for Postgresql {
                 Err(Failure::Said(error)) => Err(ConnectorError::Unreachable(said(&error))),
             }
         }))
+    }
+}
+
+impl Batches for Postgresql {
+    fn provision_all<'a>(
+        &'a self,
+        reach: &'a Reach<'a>,
+        accounts: &'a [NewAccount<'a>],
+    ) -> BoxFuture<'a, Vec<Result<SeenAccount, ConnectorError>>> {
+        Box::pin(async move {
+            let made = async {
+                if let Some(Err(error)) =
+                    accounts.iter().map(|account| may_provision(reach, account)).min_by_key(Result::is_err)
+                {
+                    return Err(error);
+                }
+                self.within(reach, async |mut act| Ok(batch::provision(&mut act, accounts).await)).await
+            };
+            made.await.unwrap_or_else(|error| accounts.iter().map(|_| Err(error.clone())).collect())
+        })
+    }
+
+    fn revoke_all<'a>(
+        &'a self,
+        reach: &'a Reach<'a>,
+        keys: &'a [String],
+    ) -> BoxFuture<'a, Vec<Result<Gone, ConnectorError>>> {
+        Box::pin(async move {
+            let gone = async {
+                may_end(reach)?;
+                self.within(reach, async |mut act| Ok(batch::revoke(&mut act, keys).await)).await
+            };
+            gone.await.unwrap_or_else(|error| keys.iter().map(|_| Err(error.clone())).collect())
+        })
     }
 }

@@ -100,6 +100,22 @@ pub fn read_back(ending: Ending, at: Timestamp) -> AccountOutcome {
     AccountOutcome::EndedReadBack { at, words, sessions_ended, sessions_left }
 }
 
+/// What the end or the hold of an account comes to, by what its target's catalogue has of it afterwards. One that can't be
+/// taken out of the catalogue, since it owns what lives on, lets nobody in.
+pub fn stopped(ending: Ending, seen: Option<&SeenAccount>, at: Timestamp) -> AccountOutcome {
+    if seen.is_some_and(|seen| seen.enabled) {
+        let why = "the target stopped it, and its catalogue has it enabled".to_owned();
+        return AccountOutcome::Unproven { at, why };
+    }
+    let sessions_left = seen.and_then(|seen| seen.sessions).or(ending.sessions_left);
+    match sessions_left {
+        Some(left) if left > 0 => {
+            AccountOutcome::Unproven { at, why: format!("{left} of its sessions are still open") }
+        }
+        _ => read_back(Ending { sessions_left, ..ending }, at),
+    }
+}
+
 /// An act at the target, recorded before it is begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -314,6 +314,13 @@ pub enum ConnectorError {
     Taken,
 }
 
+impl ConnectorError {
+    /// Whether nothing is known of what was asked, since the target could not be asked at all.
+    pub const fn is_of_the_target(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Unauthorized(_))
+    }
+}
+
 /// An account to be made.
 #[derive(Debug)]
 pub struct NewAccount<'a> {
@@ -327,6 +334,26 @@ pub struct NewAccount<'a> {
     pub ends_at: Timestamp,
     /// The mark by which it is known as ours, e.g. the identity's id.
     pub mark: &'a str,
+}
+
+/// An account that was ended, and what the whole catalogue has of it afterwards.
+pub type Gone = (Ending, Option<SeenAccount>);
+
+/// What a kind does to several accounts at once, where that costs the target less than one after the other. What becomes
+/// of one is in the place of that one, and never another's doing.
+pub trait Batches: Send + Sync {
+    /// Makes accounts, as [`Connector::provision`] each.
+    fn provision_all<'a>(
+        &'a self,
+        reach: &'a Reach<'a>,
+        accounts: &'a [NewAccount<'a>],
+    ) -> BoxFuture<'a, Vec<Result<SeenAccount, ConnectorError>>>;
+    /// Ends accounts, as [`Connector::revoke`] each, and reads each as [`Connector::read`].
+    fn revoke_all<'a>(
+        &'a self,
+        reach: &'a Reach<'a>,
+        keys: &'a [String],
+    ) -> BoxFuture<'a, Vec<Result<Gone, ConnectorError>>>;
 }
 
 /// What is asked of one kind of target.
@@ -387,6 +414,10 @@ pub trait Connector: Send + Sync + fmt::Debug {
     ) -> BoxFuture<'a, Result<Ending, ConnectorError>>;
     /// Ends an account for good, and its sessions. One that isn't there is ended.
     fn revoke<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>>;
+    /// How it does something to several accounts at once, if it has a quicker way than one by one.
+    fn batches(&self) -> Option<&dyn Batches> {
+        None
+    }
     /// Tries a login as its holder would.
     fn probe<'a>(
         &'a self,

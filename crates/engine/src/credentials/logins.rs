@@ -5,6 +5,10 @@
 //! login with its secret sealed, and the deadline by which a worker makes it: nobody but a worker opens what the connector
 //! signs in with (S-17). The secret is handed out in a commit of its own once the login stands, to the identity alone.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
 use tenure_api::logins::{LoginAwaited, LoginIssued, LoginView};
 use tenure_api::views::{Names as ShownNames, Page, Revised};
 use tenure_core::base::id::{CredentialId, IdentityId};
@@ -26,6 +30,7 @@ use tenure_core::target::connector::Mode;
 use tenure_core::target::login::{Login, LoginPurpose, LoginState, MAX_REQUEST_ID};
 use tenure_core::target::system::TargetSystem;
 use tenure_core::trust::state::TrustState;
+use tokio::sync::Notify;
 
 use crate::credentials::liveness;
 use crate::credentials::token::ask::{self, TokenAsk, Wanted};
@@ -330,6 +335,51 @@ async fn few_left(kernel: &Kernel, id: IdentityId) -> Result<(), OpError> {
         Reason::BudgetSpent,
         "32 logins of this identity are there already, or aren't known to be gone",
     ))
+}
+
+/// Those who wait in this process for logins to stand.
+#[derive(Default)]
+pub(crate) struct Awaiting(Mutex<BTreeMap<CredentialId, Weak<Notify>>>);
+
+impl Awaiting {
+    /// Tells whoever waits for it that a login stands.
+    pub(crate) fn stands(&self, id: CredentialId) {
+        let waiting = self.0.lock().get(&id).and_then(Weak::upgrade);
+        if let Some(waiting) = waiting {
+            waiting.notify_one();
+        }
+    }
+}
+
+/// Somebody who waits for a login to stand.
+pub struct LoginWait {
+    id: CredentialId,
+    told: Arc<Notify>,
+    all: Arc<Awaiting>,
+}
+
+impl LoginWait {
+    /// Waits until it may stand: until that is known in this process, or for so long, since another one may have made it.
+    pub async fn for_at_most(&self, wait: std::time::Duration) {
+        let _ = tokio::time::timeout(wait, self.told.notified()).await;
+    }
+}
+
+impl Drop for LoginWait {
+    fn drop(&mut self) {
+        let mut all = self.all.0.lock();
+        // Another one who waits for the same login has put itself in its place.
+        if all.get(&self.id).is_some_and(|told| std::ptr::eq(told.as_ptr(), Arc::as_ptr(&self.told))) {
+            all.remove(&self.id);
+        }
+    }
+}
+
+/// Begins to wait for a login, before it is looked for.
+pub fn await_login(kernel: &Kernel, id: CredentialId) -> LoginWait {
+    let (all, told) = (kernel.memory.of::<Awaiting>(), Arc::new(Notify::new()));
+    all.0.lock().insert(id, Arc::downgrade(&told));
+    LoginWait { id, told, all }
 }
 
 /// The login that an identity asked for, with its secret if it stands and nobody has it yet.

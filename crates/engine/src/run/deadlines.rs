@@ -75,7 +75,7 @@ async fn work_kind(kernel: &Kernel, kind: DueKind) -> Result<usize, OpError> {
 
 /// Works off what was claimed, so many at once; returns how much was done. What fails is worked off again when its lease
 /// ends.
-pub(super) async fn work_off<W: Future<Output = Result<(), OpError>>>(
+pub(crate) async fn work_off<W: Future<Output = Result<(), OpError>>>(
     kernel: &Kernel,
     claimed: Vec<Claimed>,
     at_once: usize,

@@ -30,10 +30,12 @@ pub async fn work_targets(kernel: &Kernel) -> Result<usize, OpError> {
 async fn work_kind(kernel: &Kernel, kind: DueKind) -> Result<usize, OpError> {
     let now = kernel.now();
     let claimed = kernel.store.claim(kind, now, LEASE, BATCH).await?;
+    if kind == DueKind::Login {
+        return logins::work_logins(kernel, claimed).await;
+    }
     let work = |claimed: Claimed| async move {
         match kind {
             DueKind::TargetScan => scanning::work_scan(kernel, &claimed).await,
-            DueKind::Login => Box::pin(logins::work_login(kernel, &claimed)).await,
             DueKind::Drift => drift_acts::work_drift(kernel, &claimed).await,
             _ => acting::work_account(kernel, &claimed).await,
         }

@@ -13,9 +13,7 @@ use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
 use tenure_core::target::account::{self, Account, AccountState, Because, Intent, Wanted};
-use tenure_core::target::connector::{
-    Connector, ConnectorError, Ending, Mode, Reach, SeenAccount, TargetKind, TargetLogin, words,
-};
+use tenure_core::target::connector::{ConnectorError, Ending, Mode, SeenAccount, TargetKind, TargetLogin, words};
 use tenure_core::target::rotation::Rotation;
 use tenure_core::target::system::{GoneAttestation, TargetSystem, Trouble};
 
@@ -24,7 +22,7 @@ use crate::kernel::finding;
 use crate::kernel::work::{self, system};
 use crate::kernel::{Kernel, epoch};
 use crate::targets::proving::{self, Ended};
-use crate::targets::reach::{BACKOFF, PATIENCE, answered, note_target, wake_receipts};
+use crate::targets::reach::{BACKOFF, Reached, note_target, wake_receipts};
 use crate::targets::{narrowing, rotation, scanning, systems};
 
 /// What the rows say of an account whose turn it is.
@@ -294,7 +292,7 @@ async fn act(kernel: &Kernel, turn: &Turn) -> Result<Acted, OpError> {
         acted.outcome = outcome;
         return Ok(acted);
     }
-    let (connector, login) = match systems::reached(kernel, target).await? {
+    let reached = match systems::reached(kernel, target).await? {
         Ok(reached) => reached,
         Err(why) => {
             acted.outcome = AccountOutcome::Unreachable { at: kernel.now(), why };
@@ -307,14 +305,14 @@ async fn act(kernel: &Kernel, turn: &Turn) -> Result<Acted, OpError> {
             AccountOutcome::CannotRevoke { at: kernel.now(), why: why.to_owned(), until: account.seen.ends_at };
         return Ok(acted);
     }
-    let done = done(kernel, connector, &login, turn).await;
+    let done = done(kernel, &reached, turn).await;
     let at = kernel.now();
     match done {
         Ok((outcome, seen)) => {
-            acted.outcome = tried(kernel, connector, &login, turn, outcome).await?;
+            acted.outcome = tried(kernel, &reached, turn, outcome).await?;
             acted.seen = Some(seen);
         }
-        Err(error @ (ConnectorError::Unreachable(_) | ConnectorError::Unauthorized(_))) => {
+        Err(error) if error.is_of_the_target() => {
             acted.unreachable = Some(error.to_string());
             acted.outcome = AccountOutcome::Unreachable { at, why: error.to_string() };
         }
@@ -329,8 +327,7 @@ async fn act(kernel: &Kernel, turn: &Turn) -> Result<Acted, OpError> {
 /// What an account that is stopped or ended comes to: where its secret was given here, that is tried (S-18).
 async fn tried(
     kernel: &Kernel,
-    connector: &dyn Connector,
-    login: &TargetLogin,
+    reached: &Reached<'_>,
     turn: &Turn,
     outcome: AccountOutcome,
 ) -> Result<AccountOutcome, OpError> {
@@ -338,35 +335,32 @@ async fn tried(
     let AccountOutcome::EndedReadBack { words, sessions_ended, sessions_left, .. } = &outcome else {
         return Ok(outcome);
     };
-    let Some(secret) = rotation::held(kernel, account)?.filter(|_| proving::can_probe(connector)) else {
+    let Some(secret) = rotation::held(kernel, account)?.filter(|_| reached.can_probe()) else {
         return Ok(outcome);
     };
-    let reach = Reach { endpoint: &target.endpoint, login, mode: target.mode, patience: PATIENCE };
     let ending = Ending { words: words.clone(), sessions_ended: *sessions_ended, sessions_left: *sessions_left };
     let own = TargetLogin { name: account.seen.name.clone(), secret };
     let tries = account.intent.as_ref().map_or(0, |intent| intent.tries);
-    proving::proved(kernel, connector, &reach, target, Ended { login: &own, ending, tries }).await
+    proving::proved(kernel, reached, target, Ended { login: &own, ending, tries }).await
 }
 
 /// Does at the target what was noted, and reads it back.
 async fn done(
     kernel: &Kernel,
-    connector: &dyn Connector,
-    login: &TargetLogin,
+    reached: &Reached<'_>,
     turn: &Turn,
 ) -> Result<(AccountOutcome, Option<SeenAccount>), ConnectorError> {
-    let Turn { account, target, wanted, .. } = turn;
-    let reach = Reach { endpoint: &target.endpoint, login, mode: target.mode, patience: PATIENCE };
+    let Turn { account, wanted, .. } = turn;
     let key = account.seen.key.as_str();
     let ending = match wanted.state() {
         AccountState::Standing => {
-            answered(connector.release(&reach, key)).await?;
+            reached.release(key).await?;
             None
         }
-        AccountState::Held => Some(answered(connector.hold(&reach, key)).await?),
-        AccountState::Ended => Some(answered(connector.revoke(&reach, key)).await?),
+        AccountState::Held => Some(reached.hold(key).await?),
+        AccountState::Ended => Some(reached.revoke(key).await?),
     };
-    let seen = answered(connector.read(&reach, key)).await?;
+    let seen = reached.read(key).await?;
     Ok((read_back(wanted.state(), ending, seen.as_ref(), kernel.now()), seen))
 }
 
@@ -377,20 +371,7 @@ fn read_back(to: AccountState, ending: Option<Ending>, seen: Option<&SeenAccount
         (AccountState::Standing, _, Some(seen)) if seen.enabled => AccountOutcome::StandsAgain { at },
         (AccountState::Standing, _, Some(_)) => unproven("the target let it go, and its catalogue has it disabled"),
         (AccountState::Standing, _, None) => unproven("the target let it go, and its catalogue doesn't have it"),
-        (AccountState::Held, _, Some(seen)) if seen.enabled => {
-            unproven("the target stopped it, and its catalogue has it enabled")
-        }
-        // One that can't be taken out of the catalogue, since it owns what lives on, lets nobody in.
-        (AccountState::Ended, _, Some(seen)) if seen.enabled => {
-            unproven("the target ended it, and its catalogue has it enabled")
-        }
-        (_, Some(ending), seen) => {
-            let left = seen.and_then(|seen| seen.sessions).or(ending.sessions_left);
-            match left {
-                Some(left) if left > 0 => unproven(&format!("{left} of its sessions are still open")),
-                _ => account::read_back(Ending { sessions_left: left, ..ending }, at),
-            }
-        }
+        (_, Some(ending), seen) => account::stopped(ending, seen, at),
         (_, None, _) => unproven("nothing is known of what was done"),
     }
 }

@@ -13,7 +13,7 @@ use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
 use tenure_core::target::account::{self, Account};
-use tenure_core::target::connector::{Connector, ConnectorError, Reach, SeenAccount, TargetLogin, words};
+use tenure_core::target::connector::{ConnectorError, Gone, SeenAccount, words};
 use tenure_core::target::drift::{self, Drift, DriftState};
 use tenure_core::target::system::TargetSystem;
 
@@ -21,7 +21,7 @@ use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::work::{self, system};
 use crate::targets::drift as items;
-use crate::targets::reach::{BACKOFF, PATIENCE};
+use crate::targets::reach::{BACKOFF, Reached};
 use crate::targets::systems;
 
 /// What the rows say of an item whose turn it is.
@@ -83,11 +83,11 @@ async fn rested(
 }
 
 async fn act(kernel: &Kernel, turn: &Turn) -> Result<(AccountOutcome, Option<SeenAccount>), OpError> {
-    let (connector, login) = match systems::reached(kernel, &turn.target).await? {
+    let reached = match systems::reached(kernel, &turn.target).await? {
         Ok(reached) => reached,
         Err(why) => return Ok((AccountOutcome::Unreachable { at: kernel.now(), why }, None)),
     };
-    let done = narrowed(connector, &login, turn).await;
+    let done = narrowed(&reached, turn).await;
     let at = kernel.now();
     Ok(match done {
         Ok((ending, Some(seen))) => {
@@ -103,9 +103,7 @@ async fn act(kernel: &Kernel, turn: &Turn) -> Result<(AccountOutcome, Option<See
             (outcome, Some(seen))
         }
         Ok((_, None)) => (AccountOutcome::Unproven { at, why: "its catalogue doesn't have the account".into() }, None),
-        Err(error @ (ConnectorError::Unreachable(_) | ConnectorError::Unauthorized(_))) => {
-            (AccountOutcome::Unreachable { at, why: error.to_string() }, None)
-        }
+        Err(error) if error.is_of_the_target() => (AccountOutcome::Unreachable { at, why: error.to_string() }, None),
         Err(error) => {
             let why = words(&error.to_string());
             (AccountOutcome::CannotRevoke { at, why, until: turn.account.seen.ends_at }, None)
@@ -114,16 +112,11 @@ async fn act(kernel: &Kernel, turn: &Turn) -> Result<(AccountOutcome, Option<See
 }
 
 /// Leaves the account what its charter names, and reads it back.
-async fn narrowed(
-    connector: &dyn Connector,
-    login: &TargetLogin,
-    turn: &Turn,
-) -> Result<(tenure_core::target::connector::Ending, Option<SeenAccount>), ConnectorError> {
-    let Turn { account, identity, target, .. } = turn;
-    let reach = Reach { endpoint: &target.endpoint, login, mode: target.mode, patience: PATIENCE };
+async fn narrowed(reached: &Reached<'_>, turn: &Turn) -> Result<Gone, ConnectorError> {
+    let Turn { account, identity, .. } = turn;
     let approved = drift::approved(identity, account.id);
-    let ending = connector.narrow(&reach, &account.seen.key, &approved.grants).await?;
-    Ok((ending, connector.read(&reach, &account.seen.key).await?))
+    let ending = reached.narrow(&account.seen.key, &approved.grants).await?;
+    Ok((ending, reached.read(&account.seen.key).await?))
 }
 
 /// Writes down what it came to, whatever changed meanwhile.

@@ -3,7 +3,10 @@
 //! A login's row says what is intended before anything is done, and its name derives from its id: what was begun and not
 //! written down is begun again for the same login, and found by its name where the target's answer was lost.
 
-use tenure_core::base::id::CredentialId;
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt as _, future, stream};
+use tenure_core::base::id::{CredentialId, TargetId};
 use tenure_core::base::time::Timestamp;
 use tenure_core::credential::Credential;
 use tenure_core::credential::receipt::AccountOutcome;
@@ -14,42 +17,86 @@ use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
 use tenure_core::target::account;
-use tenure_core::target::connector::{
-    Connector, ConnectorError, Ending, NewAccount, Reach, SeenAccount, TargetLogin, words,
-};
+use tenure_core::target::connector::{ConnectorError, Ending, Gone, NewAccount, SeenAccount, TargetLogin, words};
 use tenure_core::target::login::{KEPT_FOR_PROBING, Login, LoginPurpose, LoginState};
 use tenure_core::target::system::TargetSystem;
 
-use crate::credentials::logins::{opened, why_over};
+use crate::credentials::logins::{Awaiting, opened, why_over};
+use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::kernel::finding;
 use crate::kernel::work::{self, system};
 use crate::kernel::{Kernel, epoch};
+use crate::run::deadlines;
 use crate::targets::proving::{self, Ended};
-use crate::targets::reach::{self, PATIENCE};
+use crate::targets::reach::{self, Reached};
 use crate::targets::systems;
 
+/// Logins that are made, or ended, in one go at one target.
+const AT_ONCE: usize = 32;
+/// Secrets that are tried at one target at once: each costs it a connection.
+const PROBES: usize = 8;
 /// Answers of a catalogue in which a login is looked for by its name.
 const PAGES: usize = 40;
 
-/// Works off a login whose turn it is.
-pub(crate) async fn work_login(kernel: &Kernel, claimed: &Claimed) -> Result<(), OpError> {
+/// A login of which something is to be done at its target.
+struct Due {
+    claimed: Claimed,
+    login: Stored<Login>,
+    target: Stored<TargetSystem>,
+}
+
+/// Works off logins whose turn it is; returns how many. What is to be done at one target is done there together, since
+/// that costs it far less; targets don't wait for each other.
+pub(crate) async fn work_logins(kernel: &Kernel, claimed: Vec<Claimed>) -> Result<usize, OpError> {
+    let due = parking_lot::Mutex::new(BTreeMap::<(TargetId, bool), Vec<Due>>::new());
+    let (claims, at_once) = (claimed.len(), claimed.len().max(1));
+    let looked = deadlines::work_off(kernel, claimed, at_once, |claimed| {
+        let due = &due;
+        async move {
+            if let Some(one) = look(kernel, claimed).await? {
+                let key = (one.target.id, one.login.state == LoginState::Asked);
+                due.lock().entry(key).or_default().push(one);
+            }
+            Ok(())
+        }
+    });
+    looked.await?;
+    let work = due.into_inner().into_iter().map(|((_, is_new), due)| async move {
+        match is_new {
+            true => make(kernel, due).await,
+            false => end(kernel, due).await,
+        }
+    });
+    future::join_all(work).await;
+    Ok(claims)
+}
+
+/// What is to be done of a login, if it is anything at its target.
+async fn look(kernel: &Kernel, claimed: Claimed) -> Result<Option<Due>, OpError> {
     let now = kernel.now();
-    let nothing = || work::nothing_left(kernel, claimed, now);
-    let Ok(id) = claimed.subject.parse::<CredentialId>() else { return kernel.settle(nothing()).await.map(drop) };
-    let Some(login) = kernel.one::<Login>(id).await? else { return kernel.settle(nothing()).await.map(drop) };
+    let nothing = || work::nothing_left(kernel, &claimed, now);
+    let Ok(id) = claimed.subject.parse::<CredentialId>() else {
+        return kernel.settle(nothing()).await.map(|_| None);
+    };
+    let Some(mut login) = kernel.one::<Login>(id).await? else {
+        return kernel.settle(nothing()).await.map(|_| None);
+    };
     let Some(target) = kernel.one::<TargetSystem>(login.target).await? else {
-        return kernel.settle(nothing()).await.map(drop);
+        return kernel.settle(nothing()).await.map(|_| None);
     };
     match login.state {
-        LoginState::Ended => return kernel.settle(nothing()).await.map(drop),
+        LoginState::Ended => return kernel.settle(nothing()).await.map(|_| None),
         LoginState::Asked | LoginState::Standing => {
             if let Some(because) = why_over(kernel, &login, now).await? {
-                return intend_end(kernel, claimed, &login, &because, now).await;
-            }
-            if login.state == LoginState::Standing || login.purpose == LoginPurpose::Canary {
+                match intend_end(kernel, &login, &because, now).await? {
+                    Some(ending) => login = ending,
+                    // Somebody else changed it at this moment.
+                    None => return kernel.settle(work::postponed(kernel, &claimed, now, now)).await.map(|_| None),
+                }
+            } else if login.state == LoginState::Standing || login.purpose == LoginPurpose::Canary {
                 let next = login.next().unwrap_or(login.ends_at);
-                return kernel.settle(work::postponed(kernel, claimed, next, now)).await.map(drop);
+                return kernel.settle(work::postponed(kernel, &claimed, next, now)).await.map(|_| None);
             }
         }
         LoginState::Ending => {}
@@ -61,14 +108,9 @@ pub(crate) async fn work_login(kernel: &Kernel, claimed: &Claimed) -> Result<(),
     let early = early.then(|| now.plus(reach::BACKOFF.after(1)));
     if let Some(again_at) = busy.filter(|at| *at > now).or(early) {
         let at = if login.state == LoginState::Asked { again_at.min(login.fetch_by()) } else { again_at };
-        return kernel.settle(work::postponed(kernel, claimed, at, now)).await.map(drop);
+        return kernel.settle(work::postponed(kernel, &claimed, at, now)).await.map(|_| None);
     }
-    if login.state == LoginState::Asked {
-        let tried = make(kernel, &target, &login).await?;
-        return write_down_made(kernel, claimed, id, tried).await;
-    }
-    let outcome = end(kernel, &target, &login).await?;
-    write_down_end(kernel, claimed, id, outcome).await
+    Ok(Some(Due { claimed, login, target }))
 }
 
 /// What became of a try to make a login.
@@ -77,24 +119,62 @@ enum Made {
     NotYet { why: String, unreachable: bool },
 }
 
-async fn make(kernel: &Kernel, target: &Stored<TargetSystem>, login: &Login) -> Result<Made, OpError> {
-    let (connector, own) = match systems::reached(kernel, target).await? {
-        Ok(reached) => reached,
-        Err(why) => return Ok(Made::NotYet { why, unreachable: false }),
-    };
-    let reach = Reach { endpoint: &target.endpoint, login: &own, mode: target.mode, patience: PATIENCE };
-    let secret = opened(kernel, login)?;
-    let (name, mark) = (login.name(), login.mark());
-    let account =
-        NewAccount { name: &name, secret: &secret, grants: &login.grants, ends_at: login.ends_at, mark: &mark };
-    Ok(match connector.provision(&reach, &account).await {
-        Ok(seen) if seen.enabled => Made::There(seen),
-        Ok(_) => Made::NotYet { why: "it was made, and the catalogue has it disabled".to_owned(), unreachable: false },
-        Err(error) => {
-            let unreachable = matches!(error, ConnectorError::Unreachable(_) | ConnectorError::Unauthorized(_));
-            Made::NotYet { why: words(&error.to_string()), unreachable }
+/// Makes logins at their target. What fails, fails for its own login: its lease ends, and it is made again.
+async fn make(kernel: &Kernel, due: Vec<Due>) {
+    let Some(first) = due.first() else { return };
+    let reached = systems::reached(kernel, &first.target).await;
+    for some in due.chunks(AT_ONCE) {
+        let made = match &reached {
+            Ok(Ok(reached)) => made(kernel, reached, some).await,
+            Ok(Err(why)) => some.iter().map(|_| Ok(Made::NotYet { why: why.clone(), unreachable: false })).collect(),
+            Err(error) => return tracing::warn!(%error, target = %first.target.id, "logins can't be made now"),
+        };
+        let mut written = Vec::with_capacity(some.len());
+        for (due, made) in some.iter().zip(made) {
+            written.push(async move {
+                let written = async { write_down_made(kernel, &due.claimed, due.login.id, made?).await };
+                note_failure(kernel, &due.claimed, written.await);
+            });
         }
-    })
+        future::join_all(written).await;
+    }
+}
+
+async fn made(kernel: &Kernel, reached: &Reached<'_>, due: &[Due]) -> Vec<Result<Made, OpError>> {
+    let opened: Vec<_> = due.iter().map(|due| opened(kernel, &due.login)).collect();
+    let texts: Vec<_> = due.iter().map(|due| (due.login.name(), due.login.mark())).collect();
+    let accounts: Vec<NewAccount<'_>> = due
+        .iter()
+        .zip(&texts)
+        .zip(&opened)
+        .filter_map(|((Due { login, .. }, (name, mark)), secret)| {
+            let secret = secret.as_ref().ok()?;
+            Some(NewAccount { name, secret, grants: &login.grants, ends_at: login.ends_at, mark })
+        })
+        .collect();
+    let mut made = reached.provision_all(&accounts).await.into_iter();
+    drop(accounts);
+    let became = |secret: Result<_, OpError>| {
+        secret?;
+        Ok(match made.next() {
+            Some(Ok(seen)) if seen.enabled => Made::There(seen),
+            Some(Ok(_)) => {
+                let why = "it was made, and the catalogue has it disabled".to_owned();
+                Made::NotYet { why, unreachable: false }
+            }
+            Some(Err(error)) => Made::NotYet { why: words(&error.to_string()), unreachable: error.is_of_the_target() },
+            None => Made::NotYet { why: "the connector said nothing of it".to_owned(), unreachable: false },
+        })
+    };
+    opened.into_iter().map(became).collect()
+}
+
+/// What can't be written down is done again once its lease ends.
+fn note_failure(kernel: &Kernel, claimed: &Claimed, written: Result<(), OpError>) {
+    if let Err(error) = written {
+        count(&kernel.counters.retried);
+        tracing::warn!(%error, subject = claimed.subject, "a login is worked on again when its lease ends");
+    }
 }
 
 async fn write_down_made(kernel: &Kernel, claimed: &Claimed, id: CredentialId, made: Made) -> Result<(), OpError> {
@@ -135,6 +215,9 @@ async fn write_down_made(kernel: &Kernel, claimed: &Claimed, id: CredentialId, m
         reach::note_target(kernel, &mut changeset, login.target, unreachable, answered, now).await?;
         changeset.due.push(DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, next));
         if kernel.settle(changeset).await?.is_some() {
+            if answered {
+                kernel.memory.of::<Awaiting>().stands(id);
+            }
             return Ok(());
         }
     }
@@ -142,14 +225,14 @@ async fn write_down_made(kernel: &Kernel, claimed: &Claimed, id: CredentialId, m
     Ok(())
 }
 
-/// Notes that a login is to end, before anything is done; its credential ends in the same commit.
+/// Notes that a login is to end, before anything is done; its credential ends in the same commit. Gives the login as it is
+/// then, unless somebody changed it meanwhile.
 async fn intend_end(
     kernel: &Kernel,
-    claimed: &Claimed,
     login: &Stored<Login>,
     because: &str,
     now: Timestamp,
-) -> Result<(), OpError> {
+) -> Result<Option<Stored<Login>>, OpError> {
     let event = kernel
         .event(now, EventKind::LoginEndIntended)
         .subject(login.id)
@@ -168,25 +251,61 @@ async fn intend_end(
         changeset.event(event.fact("reason", because).fact("expires_at", credential.expires_at));
         changeset.replace(&credential, &Credential { revoked_at: Some(now), ..(*credential.value).clone() });
     }
-    changeset.due.push(DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, now));
-    kernel.settle(changeset).await.map(drop)
+    match kernel.settle(changeset).await? {
+        Some(_) => kernel.one::<Login>(login.id).await,
+        None => Ok(None),
+    }
 }
 
-/// Ends a login at its target, reads it back, and tries its secret.
-async fn end(kernel: &Kernel, target: &Stored<TargetSystem>, login: &Login) -> Result<AccountOutcome, OpError> {
-    if let Some(outcome) = target.gone.as_ref().and_then(|gone| gone.outcome()) {
-        return Ok(outcome);
+/// Ends logins at their target, reads each back, and tries its secret.
+async fn end(kernel: &Kernel, due: Vec<Due>) {
+    let Some(first) = due.first() else { return };
+    let target = &first.target;
+    let gone = target.gone.as_ref().and_then(|gone| gone.outcome());
+    let reached = systems::reached(kernel, target).await;
+    for some in due.chunks(AT_ONCE) {
+        let ended = match (&gone, &reached) {
+            (None, Ok(Ok(reached))) => Some((reached, taken(reached, some).await)),
+            (None, Err(error)) => return tracing::warn!(%error, target = %target.id, "logins can't be ended now"),
+            _ => None,
+        };
+        let (reached_by, taken) = ended.unzip();
+        let mut taken = taken.into_iter().flatten();
+        let mut ends = Vec::with_capacity(some.len());
+        for due in some {
+            let (taken, gone, reached) = (taken.next(), &gone, &reached);
+            ends.push(async move {
+                let outcome = match (gone, reached_by, taken) {
+                    (Some(gone), ..) => Ok(gone.clone()),
+                    (None, Some(reached), Some(taken)) => outcome(kernel, reached, due, taken).await,
+                    _ => Ok(AccountOutcome::Unreachable { at: kernel.now(), why: unreached(reached) }),
+                };
+                let written = async { write_down_end(kernel, &due.claimed, due.login.id, outcome?).await };
+                note_failure(kernel, &due.claimed, written.await);
+            });
+        }
+        stream::iter(ends).buffer_unordered(PROBES).collect::<()>().await;
     }
-    let (connector, own) = match systems::reached(kernel, target).await? {
-        Ok(reached) => reached,
-        Err(why) => return Ok(AccountOutcome::Unreachable { at: kernel.now(), why }),
-    };
-    let reach = Reach { endpoint: &target.endpoint, login: &own, mode: target.mode, patience: PATIENCE };
-    let done = gone(connector, &reach, login).await;
-    let at = kernel.now();
-    let (ending, seen) = match done {
-        Ok(done) => done,
-        Err(error @ (ConnectorError::Unreachable(_) | ConnectorError::Unauthorized(_))) => {
+}
+
+fn unreached(reached: &Result<Result<Reached<'_>, String>, OpError>) -> String {
+    match reached {
+        Ok(Err(why)) => why.clone(),
+        _ => "the connector said nothing of it".to_owned(),
+    }
+}
+
+/// What a login comes to that was ended at its target: the target tries its secret, if anybody ever held it.
+async fn outcome(
+    kernel: &Kernel,
+    reached: &Reached<'_>,
+    due: &Due,
+    taken: Result<Gone, ConnectorError>,
+) -> Result<AccountOutcome, OpError> {
+    let (at, login) = (kernel.now(), &due.login);
+    let (ending, seen) = match taken {
+        Ok(taken) => taken,
+        Err(error) if error.is_of_the_target() => {
             return Ok(AccountOutcome::Unreachable { at, why: words(&error.to_string()) });
         }
         Err(error) => {
@@ -194,56 +313,53 @@ async fn end(kernel: &Kernel, target: &Stored<TargetSystem>, login: &Login) -> R
             return Ok(AccountOutcome::CannotRevoke { at, why, until });
         }
     };
-    let unproven = |why: String| AccountOutcome::Unproven { at, why };
-    if seen.as_ref().is_some_and(|seen| seen.enabled) {
-        return Ok(unproven("the target ended it, and its catalogue has it enabled".to_owned()));
-    }
-    let sessions_left = seen.and_then(|seen| seen.sessions).or(ending.sessions_left);
-    if let Some(left) = sessions_left.filter(|left| *left > 0) {
-        return Ok(unproven(format!("{left} of its sessions are still open")));
-    }
-    let ending = Ending { sessions_left, ..ending };
+    let stopped = account::stopped(ending, seen.as_ref(), at);
+    let AccountOutcome::EndedReadBack { words, sessions_ended, sessions_left, .. } = &stopped else {
+        return Ok(stopped);
+    };
     let too_old = login.end.as_ref().is_some_and(|end| at.since(end.since) > KEPT_FOR_PROBING);
     // A canary was in nobody's hands, and proving its end would take another one.
     let is_canary = login.purpose == LoginPurpose::Canary;
-    if login.sealed.is_none() || is_canary || too_old || !proving::can_probe(connector) {
-        return Ok(account::read_back(ending, at));
+    if login.sealed.is_none() || is_canary || too_old || !reached.can_probe() {
+        return Ok(stopped);
     }
+    let ending = Ending { words: words.clone(), sessions_ended: *sessions_ended, sessions_left: *sessions_left };
     let tried = TargetLogin { name: login.name(), secret: opened(kernel, login)? };
-    proving::proved(kernel, connector, &reach, target, Ended { login: &tried, ending, tries: login.tries }).await
+    proving::proved(kernel, reached, &due.target, Ended { login: &tried, ending, tries: login.tries }).await
 }
 
-/// Ends a login at its target, and what the catalogue has of it then. Where the answer to its making was lost, it is
-/// looked for by its name.
-async fn gone(
-    connector: &dyn Connector,
-    reach: &Reach<'_>,
-    login: &Login,
-) -> Result<(Ending, Option<SeenAccount>), ConnectorError> {
-    let key = match &login.key {
-        Some(key) => key.clone(),
-        None => match named(connector, reach, &login.name()).await? {
-            Some(seen) => seen.key,
-            None => {
-                let words = "the catalogue has no account of its name".to_owned();
-                return Ok((Ending { words, sessions_ended: 0, sessions_left: None }, None));
-            }
-        },
+/// Ends logins at their target, and what the catalogue has of each then. Where the answer to its making was lost, a login
+/// is looked for by its name.
+async fn taken(reached: &Reached<'_>, due: &[Due]) -> Vec<Result<Gone, ConnectorError>> {
+    let mut keys = Vec::with_capacity(due.len());
+    for Due { login, .. } in due {
+        keys.push(match &login.key {
+            Some(key) => Ok(Some(key.clone())),
+            None => named(reached, &login.name()).await.map(|seen| seen.map(|seen| seen.key)),
+        });
+    }
+    let known: Vec<String> = keys.iter().filter_map(|key| key.clone().ok().flatten()).collect();
+    let mut ended = reached.revoke_all(&known).await.into_iter();
+    let none = || Ending {
+        words: "the catalogue has no account of its name".to_owned(),
+        sessions_ended: 0,
+        sessions_left: None,
     };
-    let ending = connector.revoke(reach, &key).await?;
-    Ok((ending, connector.read(reach, &key).await?))
+    let silent = || ConnectorError::Unreachable("the connector said nothing of it".to_owned());
+    keys.into_iter()
+        .map(|key| match key? {
+            Some(_) => ended.next().unwrap_or_else(|| Err(silent())),
+            None => Ok((none(), None)),
+        })
+        .collect()
 }
 
 /// The account of a name; none if a whole catalogue has none.
-async fn named(
-    connector: &dyn Connector,
-    reach: &Reach<'_>,
-    name: &str,
-) -> Result<Option<SeenAccount>, ConnectorError> {
+async fn named(reached: &Reached<'_>, name: &str) -> Result<Option<SeenAccount>, ConnectorError> {
     let mut after: Option<String> = None;
     let mut unseen = Vec::new();
     for _ in 0..PAGES {
-        let found = connector.discover(reach, after.as_deref()).await?;
+        let found = reached.discover(after.as_deref()).await?;
         if let Some(seen) = found.accounts.into_iter().find(|seen| seen.name == name) {
             return Ok(Some(seen));
         }

@@ -15,7 +15,7 @@ use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
 use tenure_core::target::account::{Account, AccountNarrowing, AccountState};
-use tenure_core::target::connector::{ConnectorError, MAX_TARGET_GRANTS, Mode, Reach, SeenAccount, words};
+use tenure_core::target::connector::{ConnectorError, MAX_TARGET_GRANTS, Mode, SeenAccount, words};
 use tenure_core::target::system::TargetSystem;
 
 use crate::credentials::revocation;
@@ -25,7 +25,7 @@ use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::{Asked, check_reason};
 use crate::kernel::work::{self, system};
-use crate::targets::reach::{self, PATIENCE};
+use crate::targets::reach;
 use crate::targets::systems;
 
 const KIND: &str = "account";
@@ -173,7 +173,7 @@ async fn done(
         return Ok((outcome, None));
     }
     let cannot = |at, why: &str| AccountOutcome::CannotRevoke { at, why: why.to_owned(), until: account.seen.ends_at };
-    let (connector, login) = match systems::reached(kernel, target).await? {
+    let reached = match systems::reached(kernel, target).await? {
         Ok(reached) => reached,
         Err(why) => return Ok((AccountOutcome::Unreachable { at: kernel.now(), why }, None)),
     };
@@ -181,11 +181,10 @@ async fn done(
         let why = "the connector may only observe there: narrow the account at the target, or let the connector do it";
         return Ok((cannot(kernel.now(), why), None));
     }
-    let reach = Reach { endpoint: &target.endpoint, login: &login, mode: target.mode, patience: PATIENCE };
     let key = account.seen.key.as_str();
     let asked = async {
-        let ending = reach::answered(connector.narrow(&reach, key, &narrowing.keep)).await?;
-        Ok::<_, ConnectorError>((ending, reach::answered(connector.read(&reach, key)).await?))
+        let ending = reached.narrow(key, &narrowing.keep).await?;
+        Ok::<_, ConnectorError>((ending, reached.read(key).await?))
     };
     let answered = asked.await;
     let at = kernel.now();
@@ -201,7 +200,7 @@ async fn done(
             };
             (outcome, Some(seen))
         }
-        Err(error @ (ConnectorError::Unreachable(_) | ConnectorError::Unauthorized(_))) => {
+        Err(error) if error.is_of_the_target() => {
             (AccountOutcome::Unreachable { at, why: words(&error.to_string()) }, None)
         }
         Err(error) => (cannot(at, &words(&error.to_string())), None),

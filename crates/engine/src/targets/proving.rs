@@ -17,9 +17,7 @@ use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 use tenure_core::store::secret::Secret;
 use tenure_core::target::account;
-use tenure_core::target::connector::{
-    Ability, Connector, ConnectorError, Ending, NewAccount, Probe, ProofWorth, Reach, TargetLogin, words,
-};
+use tenure_core::target::connector::{ConnectorError, Ending, NewAccount, Probe, TargetLogin, words};
 use tenure_core::target::login::{CANARY_LIFE, Login, LoginPurpose, LoginState, WINDOW};
 use tenure_core::target::system::TargetSystem;
 
@@ -28,7 +26,7 @@ use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::query::Query;
 use crate::kernel::work::{self, system};
-use crate::targets::reach::PATIENCE;
+use crate::targets::reach::Reached;
 
 /// Tries after which a refusal counts for what it is, although the target takes no canary either.
 const TRIES_WITHOUT_CONTROL: u32 = 5;
@@ -64,10 +62,7 @@ enum NoControl {
 impl From<ConnectorError> for NoControl {
     fn from(error: ConnectorError) -> Self {
         let said = words(&error.to_string());
-        match error {
-            ConnectorError::Unreachable(_) | ConnectorError::Unauthorized(_) => Self::Unreachable(said),
-            _ => Self::Impossible(said),
-        }
+        if error.is_of_the_target() { Self::Unreachable(said) } else { Self::Impossible(said) }
     }
 }
 
@@ -81,20 +76,14 @@ pub(crate) struct Ended<'a> {
     pub tries: u32,
 }
 
-/// Whether refusals can be seen at targets of this kind at all.
-pub(crate) fn can_probe(connector: &dyn Connector) -> bool {
-    connector.proof() == ProofWorth::Refusal && connector.abilities().contains(&Ability::Probe)
-}
-
 /// Tries a login that was ended: what the target answers to it, and to a canary beside it.
 pub(crate) async fn proved(
     kernel: &Kernel,
-    connector: &dyn Connector,
-    reach: &Reach<'_>,
+    reached: &Reached<'_>,
     target: &Stored<TargetSystem>,
     ended: Ended<'_>,
 ) -> Result<AccountOutcome, OpError> {
-    let probe = connector.probe(reach.endpoint, ended.login, PATIENCE).await;
+    let probe = reached.probe(ended.login).await;
     let at = kernel.now();
     let refusal = match probe {
         Ok(Probe::Accepted) => {
@@ -102,7 +91,7 @@ pub(crate) async fn proved(
             return Ok(AccountOutcome::Unproven { at, why });
         }
         Ok(Probe::Refused { words: said }) => words(&said),
-        Err(error @ (ConnectorError::Unreachable(_) | ConnectorError::Unauthorized(_))) => {
+        Err(error) if error.is_of_the_target() => {
             return Ok(AccountOutcome::Unreachable { at, why: words(&error.to_string()) });
         }
         Err(_) => return Ok(account::read_back(ended.ending, at)),
@@ -116,7 +105,7 @@ pub(crate) async fn proved(
         sessions_ended,
         sessions_left,
     };
-    Ok(match control(kernel, connector, reach, target).await? {
+    Ok(match control(kernel, reached, target).await? {
         Ok(Control { name, at: control_at }) => AccountOutcome::RefusedVerified {
             at,
             words: refusal,
@@ -139,8 +128,7 @@ pub(crate) async fn proved(
 /// A login that the target takes in this window.
 async fn control(
     kernel: &Kernel,
-    connector: &dyn Connector,
-    reach: &Reach<'_>,
+    reached: &Reached<'_>,
     target: &Stored<TargetSystem>,
 ) -> Result<Result<Control, NoControl>, OpError> {
     let known = kernel.memory.of::<Controls>().at(target.id);
@@ -155,17 +143,17 @@ async fn control(
         login.state == LoginState::Standing && login.sealed.is_some() && login.ends_at.since(now) > WINDOW
     };
     if let Some(login) = standing.readable().into_iter().find(lasts)
-        && let Ok(Ok(at)) = tried(kernel, connector, reach, &login).await?
+        && let Ok(Ok(at)) = tried(kernel, reached, &login).await?
     {
         let control = Control { name: login.name(), at };
         *known = Some(control.clone());
         return Ok(Ok(control));
     }
-    let login = match made(kernel, connector, reach, target).await? {
+    let login = match made(kernel, reached, target).await? {
         Ok(login) => login,
         Err(why) => return Ok(Err(why)),
     };
-    Ok(match tried(kernel, connector, reach, &login).await? {
+    Ok(match tried(kernel, reached, &login).await? {
         Ok(Ok(at)) => {
             let control = Control { name: login.name(), at };
             *known = Some(control.clone());
@@ -179,12 +167,11 @@ async fn control(
 /// When a canary was taken, or what the target said to it.
 async fn tried(
     kernel: &Kernel,
-    connector: &dyn Connector,
-    reach: &Reach<'_>,
+    reached: &Reached<'_>,
     canary: &Login,
 ) -> Result<Result<Result<Timestamp, String>, ConnectorError>, OpError> {
     let login = TargetLogin { name: canary.name(), secret: opened(kernel, canary)? };
-    Ok(match connector.probe(reach.endpoint, &login, PATIENCE).await {
+    Ok(match reached.probe(&login).await {
         Ok(Probe::Accepted) => Ok(Ok(kernel.now())),
         Ok(Probe::Refused { words: said }) => Ok(Err(words(&said))),
         Err(error) => Err(error),
@@ -194,8 +181,7 @@ async fn tried(
 /// Makes a canary: recorded before it is there, so that it is ended whatever happens to whoever made it.
 async fn made(
     kernel: &Kernel,
-    connector: &dyn Connector,
-    reach: &Reach<'_>,
+    reached: &Reached<'_>,
     target: &Stored<TargetSystem>,
 ) -> Result<Result<Stored<Login>, NoControl>, OpError> {
     let now = kernel.now();
@@ -238,7 +224,7 @@ async fn made(
     let secret: Secret<String> = opened(kernel, &canary)?;
     let (name, mark) = (canary.name(), canary.mark());
     let account = NewAccount { name: &name, secret: &secret, grants: &[], ends_at: canary.ends_at, mark: &mark };
-    let seen = match connector.provision(reach, &account).await {
+    let seen = match reached.provision(&account).await {
         Ok(seen) => seen,
         Err(error) => return Ok(Err(error.into())),
     };

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use futures_util::future;
 use tenure_core::base::backoff::Backoff;
 use tenure_core::base::id::{CredentialId, IdentityId, TargetId};
 use tenure_core::base::time::{Span, Timestamp};
@@ -10,7 +11,11 @@ use tenure_core::credential::receipt::{Receipt, Target as Revoked};
 use tenure_core::identity::Identity;
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
-use tenure_core::target::connector::ConnectorError;
+use tenure_core::store::secret::Secret;
+use tenure_core::target::connector::{
+    Ability, Connector, ConnectorError, Ending, Endpoint, Found, Gone, Mode, NewAccount, Probe, ProofWorth, Reach,
+    SeenAccount, TargetLogin,
+};
 use tenure_core::target::system::TargetSystem;
 
 use crate::kernel::Kernel;
@@ -18,15 +23,95 @@ use crate::kernel::error::OpError;
 use crate::kernel::query::Query;
 
 /// How long one call of a connector may take: well inside the lease of the deadline.
-pub(crate) const PATIENCE: Span = Span::from_secs(15);
+const PATIENCE: Span = Span::from_secs(15);
 /// How long one call is waited for at most: longer than a connector waits by itself.
 const NO_LONGER: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(20) };
 /// The time between two tries of an act.
 pub(super) const BACKOFF: Backoff = Backoff::new(Span::from_secs(2), Span::from_mins(60));
 
-/// What a connector answers. One that waits longer than it was let is not waited for: a target that takes a question and
-/// never answers takes nobody's time but its own.
-pub(super) async fn answered<T>(asked: impl Future<Output = Result<T, ConnectorError>>) -> Result<T, ConnectorError> {
+/// A target that can be asked, as its connector's own login. Each call is bounded by itself: a target that takes a question
+/// and never answers takes nobody's time but its own.
+pub(crate) struct Reached<'a> {
+    connector: &'a dyn Connector,
+    endpoint: &'a Endpoint,
+    own: TargetLogin,
+    mode: Mode,
+}
+
+impl<'a> Reached<'a> {
+    pub(super) fn new(connector: &'a dyn Connector, target: &'a TargetSystem, own: TargetLogin) -> Self {
+        Self { connector, endpoint: &target.endpoint, own, mode: target.mode }
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach { endpoint: self.endpoint, login: &self.own, mode: self.mode, patience: PATIENCE }
+    }
+
+    /// Whether refusals can be seen at targets of this kind at all.
+    pub(crate) fn can_probe(&self) -> bool {
+        self.connector.proof() == ProofWorth::Refusal && self.connector.abilities().contains(&Ability::Probe)
+    }
+
+    pub(crate) async fn discover(&self, after: Option<&str>) -> Result<Found, ConnectorError> {
+        answered(self.connector.discover(&self.reach(), after)).await
+    }
+
+    pub(crate) async fn read(&self, key: &str) -> Result<Option<SeenAccount>, ConnectorError> {
+        answered(self.connector.read(&self.reach(), key)).await
+    }
+
+    pub(crate) async fn provision(&self, account: &NewAccount<'_>) -> Result<SeenAccount, ConnectorError> {
+        answered(self.connector.provision(&self.reach(), account)).await
+    }
+
+    /// Makes accounts, in their order, all at once.
+    pub(crate) async fn provision_all(&self, accounts: &[NewAccount<'_>]) -> Vec<Result<SeenAccount, ConnectorError>> {
+        let Some(batches) = self.connector.batches().filter(|_| accounts.len() > 1) else {
+            return future::join_all(accounts.iter().map(|account| self.provision(account))).await;
+        };
+        let reach = self.reach();
+        let made = answered(async { Ok(batches.provision_all(&reach, accounts).await) }).await;
+        made.unwrap_or_else(|error| accounts.iter().map(|_| Err(error.clone())).collect())
+    }
+
+    pub(crate) async fn rotate(&self, key: &str, secret: &Secret<String>) -> Result<Ending, ConnectorError> {
+        answered(self.connector.rotate(&self.reach(), key, secret)).await
+    }
+
+    pub(crate) async fn hold(&self, key: &str) -> Result<Ending, ConnectorError> {
+        answered(self.connector.hold(&self.reach(), key)).await
+    }
+
+    pub(crate) async fn release(&self, key: &str) -> Result<(), ConnectorError> {
+        answered(self.connector.release(&self.reach(), key)).await
+    }
+
+    pub(crate) async fn narrow(&self, key: &str, keep: &[String]) -> Result<Ending, ConnectorError> {
+        answered(self.connector.narrow(&self.reach(), key, keep)).await
+    }
+
+    pub(crate) async fn revoke(&self, key: &str) -> Result<Ending, ConnectorError> {
+        answered(self.connector.revoke(&self.reach(), key)).await
+    }
+
+    /// Ends accounts, in the order of their keys, all at once, and reads each back.
+    pub(crate) async fn revoke_all(&self, keys: &[String]) -> Vec<Result<Gone, ConnectorError>> {
+        let Some(batches) = self.connector.batches().filter(|_| keys.len() > 1) else {
+            let one = async |key: &String| Ok((self.revoke(key).await?, self.read(key).await?));
+            return future::join_all(keys.iter().map(one)).await;
+        };
+        let reach = self.reach();
+        let gone = answered(async { Ok(batches.revoke_all(&reach, keys).await) }).await;
+        gone.unwrap_or_else(|error| keys.iter().map(|_| Err(error.clone())).collect())
+    }
+
+    /// Tries a login as its holder would.
+    pub(crate) async fn probe(&self, login: &TargetLogin) -> Result<Probe, ConnectorError> {
+        answered(self.connector.probe(self.endpoint, login, PATIENCE)).await
+    }
+}
+
+async fn answered<T>(asked: impl Future<Output = Result<T, ConnectorError>>) -> Result<T, ConnectorError> {
     match tokio::time::timeout(NO_LONGER, asked).await {
         Ok(answer) => answer,
         Err(_) => Err(ConnectorError::Unreachable("it did not answer in time".into())),

@@ -23,7 +23,7 @@ use tenure_core::store::port::Claimed;
 use tenure_core::store::row::{Position, Stored};
 use tenure_core::store::secret::{Pending, Secret};
 use tenure_core::target::account::{Account, AccountState, Wanted};
-use tenure_core::target::connector::{Connector, ConnectorError, Ending, Mode, Probe, Reach, TargetLogin, words};
+use tenure_core::target::connector::{ConnectorError, Ending, Mode, Probe, TargetLogin, words};
 use tenure_core::target::rotation::Rotation;
 use tenure_core::target::system::TargetSystem;
 
@@ -34,8 +34,8 @@ use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
 use crate::kernel::work::{self, system};
 use crate::kernel::{finding, freshness};
-use crate::targets::reach::{self, BACKOFF, PATIENCE};
-use crate::targets::{proving, systems};
+use crate::targets::reach::{self, BACKOFF, Reached};
+use crate::targets::systems;
 
 /// What the secrets of accounts are sealed as.
 const SEALED_AS: &str = "account-secret";
@@ -286,38 +286,33 @@ async fn step(
     target: &Stored<TargetSystem>,
     wanted: Wanted,
 ) -> Result<Step, OpError> {
-    let (connector, own) = match systems::reached(kernel, target).await? {
+    let reached = match systems::reached(kernel, target).await? {
         Ok(reached) => reached,
         Err(why) => return Ok(Step::NotYet { why, unreachable: false }),
     };
-    let reach = Reach { endpoint: &target.endpoint, login: &own, mode: target.mode, patience: PATIENCE };
     let name = account.seen.name.clone();
     let new = TargetLogin { name: name.clone(), secret: opened(kernel, account.id, rotation.sealed.as_deref())? };
     let stands = wanted == Wanted::Standing && account.state == AccountState::Standing;
-    let tries_it = stands && proving::can_probe(connector) && rotation.tries < TRIES;
+    let tries_it = stands && reached.can_probe() && rotation.tries < TRIES;
     if rotation.rotated_at.is_none() {
-        return Ok(match given(connector, &reach, account, &new, tries_it).await {
+        return Ok(match given(&reached, account, &new, tries_it).await {
             Ok(ending) => Step::Rotated(ending),
-            Err(error) => {
-                let unreachable = matches!(error, ConnectorError::Unreachable(_) | ConnectorError::Unauthorized(_));
-                Step::NotYet { why: words(&error.to_string()), unreachable }
-            }
+            Err(error) => Step::NotYet { why: words(&error.to_string()), unreachable: error.is_of_the_target() },
         });
     }
     let before = TargetLogin { name, secret: opened(kernel, account.id, rotation.before.as_deref())? };
-    Ok(Step::Tried(refused(kernel, connector, &reach, &before, &new, tries_it).await))
+    Ok(Step::Tried(refused(kernel, &reached, &before, &new, tries_it).await))
 }
 
 /// Gives an account another secret at its target, and tries it.
 async fn given(
-    connector: &dyn Connector,
-    reach: &Reach<'_>,
+    reached: &Reached<'_>,
     account: &Account,
     new: &TargetLogin,
     tries_it: bool,
 ) -> Result<Ending, ConnectorError> {
-    let ending = connector.rotate(reach, &account.seen.key, &new.secret).await?;
-    if tries_it && let Probe::Refused { words: said } = connector.probe(reach.endpoint, new, PATIENCE).await? {
+    let ending = reached.rotate(&account.seen.key, &new.secret).await?;
+    if tries_it && let Probe::Refused { words: said } = reached.probe(new).await? {
         return Err(ConnectorError::Rejected(format!("it said that it took another secret, and refuses it: {said}")));
     }
     Ok(ending)
@@ -326,13 +321,12 @@ async fn given(
 /// What the target says to the secret before, beside the new one.
 async fn refused(
     kernel: &Kernel,
-    connector: &dyn Connector,
-    reach: &Reach<'_>,
+    reached: &Reached<'_>,
     before: &TargetLogin,
     new: &TargetLogin,
     tries_it: bool,
 ) -> AccountOutcome {
-    let said = connector.probe(reach.endpoint, before, PATIENCE).await;
+    let said = reached.probe(before).await;
     let at = kernel.now();
     let refusal = match said {
         Ok(Probe::Accepted) => {
@@ -343,7 +337,7 @@ async fn refused(
         Err(error) => return AccountOutcome::Unreachable { at, why: words(&error.to_string()) },
     };
     let done = "another secret".to_owned();
-    let is_taken = tries_it && matches!(connector.probe(reach.endpoint, new, PATIENCE).await, Ok(Probe::Accepted));
+    let is_taken = tries_it && matches!(reached.probe(new).await, Ok(Probe::Accepted));
     if is_taken {
         return AccountOutcome::RefusedVerified {
             at,

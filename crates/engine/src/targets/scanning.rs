@@ -18,7 +18,7 @@ use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::{Position, Stored};
 use tenure_core::target::account::{Account, AccountState};
-use tenure_core::target::connector::{Connector, ConnectorError, Found, MADE_FOR, Reach, SeenAccount, words};
+use tenure_core::target::connector::{ConnectorError, Found, MADE_FOR, SeenAccount, words};
 use tenure_core::target::system::{MAX_UNSEEN, Scan, ScanProgress, TargetSystem};
 
 use crate::kernel::error::OpError;
@@ -27,7 +27,7 @@ use crate::kernel::load::expect_optional;
 use crate::kernel::query::Query;
 use crate::kernel::work::{self, system};
 use crate::kernel::{Kernel, epoch};
-use crate::targets::reach::{PATIENCE, answered};
+use crate::targets::reach::Reached;
 use crate::targets::{gone, logins, systems};
 
 /// Accounts that one commit writes.
@@ -76,11 +76,10 @@ pub(crate) async fn work_scan(kernel: &Kernel, claimed: &Claimed) -> Result<(), 
     let Some(target) = kernel.one::<TargetSystem>(id).await?.filter(|target| target.is_asked()) else {
         return kernel.settle(work::nothing_left(kernel, claimed, now)).await.map(drop);
     };
-    let (connector, login) = match systems::reached(kernel, &target).await? {
+    let reached = match systems::reached(kernel, &target).await? {
         Ok(reached) => reached,
         Err(why) => return failed(kernel, claimed, id, &why).await,
     };
-    let reach = Reach { endpoint: &target.endpoint, login: &login, mode: target.mode, patience: PATIENCE };
     let memory = kernel.memory.of::<SeenByScans>();
     // What was seen before the database was put back is looked at again (S-1).
     let trust = epoch::trust(kernel).await?;
@@ -91,7 +90,7 @@ pub(crate) async fn work_scan(kernel: &Kernel, claimed: &Claimed) -> Result<(), 
             (ScanProgress { after: None, begun_at: now, seen: 0, fresh: 0, unseen: Vec::new() }, None)
         }
     };
-    let found = match answered(connector.discover(&reach, after.as_deref())).await {
+    let found = match reached.discover(after.as_deref()).await {
         Ok(found) => found,
         Err(error) => return failed(kernel, claimed, id, &error.to_string()).await,
     };
@@ -104,7 +103,7 @@ pub(crate) async fn work_scan(kernel: &Kernel, claimed: &Claimed) -> Result<(), 
     }
     let complete = progress.unseen.is_empty();
     if let (true, Some(seen)) = (complete, memory.end(id, progress.begun_at)) {
-        look_for_missing(kernel, &target, connector, &reach, &seen).await?;
+        look_for_missing(kernel, &target, &reached, &seen).await?;
     }
     ended(kernel, claimed, id, progress).await
 }
@@ -412,8 +411,7 @@ pub(crate) fn look_for_drift(changeset: &mut Changeset, account: &Account, now: 
 async fn look_for_missing(
     kernel: &Kernel,
     target: &TargetSystem,
-    connector: &dyn Connector,
-    reach: &Reach<'_>,
+    reached: &Reached<'_>,
     seen: &HashSet<AccountId>,
 ) -> Result<(), OpError> {
     let mut asked = 0;
@@ -428,7 +426,7 @@ async fn look_for_missing(
                 continue;
             }
             asked += 1;
-            match answered(connector.read(reach, &account.seen.key)).await {
+            match reached.read(&account.seen.key).await {
                 Ok(None) => missed(kernel, &account).await?,
                 Ok(Some(_)) | Err(ConnectorError::Rejected(_) | ConnectorError::Unable(_)) => {}
                 // It isn't known whether it is there: nothing is made of that.

@@ -29,6 +29,7 @@ use crate::kernel::freshness::{self, assurance_fact};
 use crate::kernel::if_match::IfMatch;
 use crate::kernel::operation::Asked;
 use crate::kernel::query::{ListAsk, Listed};
+use crate::targets::reach::Reached;
 use crate::trust::records::{self, Names, Trusted};
 
 pub(crate) const KIND: &str = "target";
@@ -397,8 +398,8 @@ pub async fn target(kernel: &Kernel, caller: &Caller, id: TargetId) -> Result<Re
 /// The connector of a target and the login to ask with, for the one act that needs it; or why there is none.
 pub(crate) async fn reached<'a>(
     kernel: &'a Kernel,
-    target: &TargetSystem,
-) -> Result<Result<(&'a dyn Connector, TargetLogin), String>, OpError> {
+    target: &'a TargetSystem,
+) -> Result<Result<Reached<'a>, String>, OpError> {
     let Some(login) = target.login.as_ref().filter(|_| target.state == TrustState::Active) else {
         return Ok(Err("the target isn't confirmed, was removed, or has no login".into()));
     };
@@ -414,7 +415,7 @@ pub(crate) async fn reached<'a>(
     let broken = || OpError::Internal(format!("the login of the target {} can't be opened", target.id));
     let opened = kernel.root.open(SEAL_LABEL, &target.id.to_string(), &login.sealed).map_err(|_| broken())?;
     let secret = String::from_utf8(opened.expose().clone()).map(Secret::new).map_err(|_| broken())?;
-    Ok(Ok((connector, TargetLogin { name: login.name.clone(), secret })))
+    Ok(Ok(Reached::new(connector, target, TargetLogin { name: login.name.clone(), secret })))
 }
 
 /// Has a target's accounts looked through as soon as somebody comes to it.

@@ -13,7 +13,7 @@ use tenure_core::base::problem::Reason;
 use tenure_engine::credentials::logins::{self, LoginAnswer, LoginAsk};
 use tenure_engine::credentials::token::ask::{Grant, Presented, TokenAsk};
 use tenure_engine::kernel::error::OpError;
-use tokio::time::sleep;
+use tokio::time::Instant;
 
 use crate::app::App;
 use crate::contract::api::Api;
@@ -24,8 +24,8 @@ use crate::protocols::oauth::{Form, OAuthError, TokenReply, client_proof, oauth_
 
 /// How long an asker waits at most for one answer.
 const WAIT: Duration = Duration::from_secs(10);
-/// How soon a login is looked for again, at first and at most.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
+/// How soon a login is looked for again, at first and at most, where another replica may have made it.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(200));
 
 pub(super) fn routes(api: Api<App>) -> Api<App> {
     api.post("/env/{environment}/logins", "Asks for a login at a target, made just in time.", ask)
@@ -65,16 +65,16 @@ async fn ask(
     };
     let failure = |error: OpError| oauth_error(error, "invalid_client");
     let (identity, id) = logins::ask_for_login(&app.kernel, ask).await.map_err(failure)?;
-    let (mut waited, mut pause) = (Duration::ZERO, PAUSE.0);
+    let wait = logins::await_login(&app.kernel, id);
+    let (begun, mut pause) = (Instant::now(), PAUSE.0);
     loop {
         match logins::fetch_login(&app.kernel, identity, id).await.map_err(failure)? {
             LoginAnswer::Issued(issued) => return Ok(unstored((StatusCode::OK, Json(issued)).into_response()).into()),
-            LoginAnswer::Awaited(awaited) if waited >= WAIT => {
+            LoginAnswer::Awaited(awaited) if begun.elapsed() >= WAIT => {
                 return Ok(unstored((StatusCode::ACCEPTED, Json(awaited)).into_response()).into());
             }
-            LoginAnswer::Awaited(_) => sleep(pause).await,
+            LoginAnswer::Awaited(_) => wait.for_at_most(pause).await,
         }
-        waited += pause;
         pause = (pause * 2).min(PAUSE.1);
     }
 }
