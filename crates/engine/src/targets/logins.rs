@@ -79,7 +79,7 @@ async fn look(kernel: &Kernel, claimed: Claimed) -> Result<Option<Due>, OpError>
     let Ok(id) = claimed.subject.parse::<CredentialId>() else {
         return kernel.settle(nothing()).await.map(|_| None);
     };
-    let Some(mut login) = kernel.one::<Login>(id).await? else {
+    let Some(login) = kernel.one::<Login>(id).await? else {
         return kernel.settle(nothing()).await.map(|_| None);
     };
     let Some(target) = kernel.one::<TargetSystem>(login.target).await? else {
@@ -89,12 +89,9 @@ async fn look(kernel: &Kernel, claimed: Claimed) -> Result<Option<Due>, OpError>
         LoginState::Ended => return kernel.settle(nothing()).await.map(|_| None),
         LoginState::Asked | LoginState::Standing => {
             if let Some(because) = why_over(kernel, &login, now).await? {
-                match intend_end(kernel, &login, &because, now).await? {
-                    Some(ending) => login = ending,
-                    // Somebody else changed it at this moment.
-                    None => return kernel.settle(work::postponed(kernel, &claimed, now, now)).await.map(|_| None),
-                }
-            } else if login.state == LoginState::Standing || login.purpose == LoginPurpose::Canary {
+                return intend_end(kernel, &claimed, &login, &because, now).await.map(|()| None);
+            }
+            if login.state == LoginState::Standing || login.purpose == LoginPurpose::Canary {
                 let next = login.next().unwrap_or(login.ends_at);
                 return kernel.settle(work::postponed(kernel, &claimed, next, now)).await.map(|_| None);
             }
@@ -225,14 +222,14 @@ async fn write_down_made(kernel: &Kernel, claimed: &Claimed, id: CredentialId, m
     Ok(())
 }
 
-/// Notes that a login is to end, before anything is done; its credential ends in the same commit. Gives the login as it is
-/// then, unless somebody changed it meanwhile.
+/// Notes that a login is to end, before anything is done; its credential ends in the same commit.
 async fn intend_end(
     kernel: &Kernel,
+    claimed: &Claimed,
     login: &Stored<Login>,
     because: &str,
     now: Timestamp,
-) -> Result<Option<Stored<Login>>, OpError> {
+) -> Result<(), OpError> {
     let event = kernel
         .event(now, EventKind::LoginEndIntended)
         .subject(login.id)
@@ -251,10 +248,8 @@ async fn intend_end(
         changeset.event(event.fact("reason", because).fact("expires_at", credential.expires_at));
         changeset.replace(&credential, &Credential { revoked_at: Some(now), ..(*credential.value).clone() });
     }
-    match kernel.settle(changeset).await? {
-        Some(_) => kernel.one::<Login>(login.id).await,
-        None => Ok(None),
-    }
+    changeset.due.push(DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, now));
+    kernel.settle(changeset).await.map(drop)
 }
 
 /// Ends logins at their target, reads each back, and tries its secret.
