@@ -445,3 +445,84 @@ async fn a_login_that_another_database_lets_in_is_no_refused_login() {
     let probed = site.connector().probe(&site.endpoint, &login(&name, "peoples-Secret"), PATIENCE).await;
     assert_eq!(probed, Ok(Probe::Accepted));
 }
+
+/// What is wrong with one of several roles is that role's, and none of the others waits for it.
+#[tokio::test]
+async fn several_are_made_and_ended_at_once_and_each_is_told_its_own() {
+    let site = Postgres::start().await;
+    let (db, batches) = (site.database.clone(), site.connector().batches().unwrap());
+    let issue = reach(&site.endpoint, site.login(Mode::Issue), Mode::Issue);
+    let end = reach(&site.endpoint, site.login(Mode::End), Mode::End);
+    let secret = Secret::new("made-Secret".to_owned());
+    let on = |table: &str| vec![format!("SELECT ON TABLE {db}.public.{table}")];
+    let new = |name, grants| NewAccount {
+        name,
+        secret: &secret,
+        grants,
+        ends_at: Timestamp::from_secs(4_000_000_000),
+        mark: "m",
+    };
+    let (kept, dropped, none, bad, attribute) =
+        (on("kept"), on("dropped"), Vec::new(), on("none"), vec!["SUPERUSER".to_owned()]);
+    let names: Vec<String> = (0..8).map(|_| fresh("tenure_several_")).collect();
+    let named = |n: usize| names[n].as_str();
+
+    // All of them are right, and are made in one go.
+    let right = [new(named(0), &kept), new(named(1), &dropped), new(named(2), &none), new(named(3), &kept)];
+    let made = batches.provision_all(&issue, &right).await;
+    let keys: Vec<String> = made.iter().map(|made| made.as_ref().unwrap().key.clone()).collect();
+    for (made, asked) in made.iter().zip(&right) {
+        let made = made.as_ref().unwrap();
+        assert_eq!((made.name.as_str(), made.grants.as_slice(), made.enabled), (asked.name, asked.grants, true));
+    }
+    assert!(site.may(&login(named(0), "made-Secret"), &kept[0]).await);
+    assert!(!site.may(&login(named(1), "made-Secret"), &kept[0]).await);
+
+    // Some aren't; those that are there already and ours get what they are asked for.
+    site.by_people(named(4), "theirs-Secret").await;
+    let mixed = [
+        new(named(4), &kept),
+        new(named(5), &bad),
+        new(named(6), &attribute),
+        new(named(1), &kept),
+        new(named(7), &kept),
+    ];
+    let made = batches.provision_all(&issue, &mixed).await;
+    assert!(matches!(&made[0], Err(ConnectorError::Taken)), "{:?}", made[0]);
+    assert!(matches!(&made[1], Err(ConnectorError::Rejected(why)) if why.contains("no such object")), "{:?}", made[1]);
+    assert!(matches!(&made[2], Err(ConnectorError::Unable(_))), "{:?}", made[2]);
+    assert_eq!(made[3].as_ref().unwrap().grants, kept);
+    assert_eq!((&made[3].as_ref().unwrap().key, made[4].as_ref().unwrap().name.as_str()), (&keys[1], named(7)));
+    // Whoever may not is told so before the target is asked for anything.
+    assert!(matches!(batches.provision_all(&end, &right).await[0], Err(ConnectorError::Unable(_))));
+
+    // One owns something, one has a session, one was dropped by somebody, one is ourselves, and one is no key.
+    site.run(&format!(
+        "GRANT CREATE ON SCHEMA public TO {}; SET ROLE {}; CREATE TABLE theirs (n int); RESET ROLE",
+        named(0),
+        named(0)
+    ))
+    .await;
+    let mut session = connect(&db, &login(named(1), "made-Secret")).await.unwrap();
+    site.run(&format!("DROP ROLE {}", named(2))).await;
+    let own = format!("SELECT oid::text FROM pg_roles WHERE rolname = '{}'", end.login.name);
+    let own: String = site.admin.query_one(&own, &[]).await.unwrap().get(0);
+    let asked = [&keys[..], &[own, "x".to_owned()]].concat();
+    let observing = reach(&site.endpoint, site.login(Mode::Observe), Mode::Observe);
+    assert!(matches!(batches.revoke_all(&observing, &asked).await[0], Err(ConnectorError::Unable(_))));
+    let ended = batches.revoke_all(&end, &asked).await;
+    let (owns, seen) = ended[0].as_ref().unwrap();
+    assert!(owns.words.contains("owns 1 objects") && !seen.as_ref().unwrap().enabled, "{owns:?}");
+    let (busy, seen) = ended[1].as_ref().unwrap();
+    assert_eq!((busy.words.as_str(), busy.sessions_ended, busy.sessions_left, seen), ("DROP ROLE", 1, Some(0), &None));
+    assert!(!site.is_open(&mut session).await);
+    let (gone, seen) = ended[2].as_ref().unwrap();
+    assert_eq!((gone.words.as_str(), seen), ("there is no such role", &None));
+    assert_eq!(ended[3].as_ref().unwrap().0.words, "DROP ROLE");
+    assert!(matches!(&ended[4], Err(ConnectorError::Unable(_))), "{:?}", ended[4]);
+    assert!(matches!(&ended[5], Err(ConnectorError::Misconfigured(_))), "{:?}", ended[5]);
+    for name in [named(0), named(1), named(3)] {
+        let probe = site.connector().probe(&site.endpoint, &login(name, "made-Secret"), PATIENCE).await;
+        assert!(matches!(probe, Ok(Probe::Refused { .. })), "{name}: {probe:?}");
+    }
+}
