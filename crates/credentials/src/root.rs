@@ -177,6 +177,15 @@ impl RootKey {
         Ok(Secret::new(opened.to_vec()))
     }
 
+    /// Opens a sealed text.
+    ///
+    /// # Errors
+    /// It doesn't open, or is no text.
+    pub fn open_text(&self, label: &str, id: &str, sealed: &str) -> Result<Secret<String>, SealError> {
+        let opened = self.open(label, id, sealed)?;
+        String::from_utf8(opened.expose().clone()).map(Secret::new).map_err(|_| SealError::DoesNotOpen)
+    }
+
     /// Opens a sealed Ed25519 seed.
     ///
     /// # Errors

@@ -1,7 +1,8 @@
 //! Several roles made or ended in one transaction. Whatever goes wrong in it leaves nothing of it behind, and each role is
 //! then taken by itself: so what is wrong with one is said of that one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 
 use tenure_core::target::connector::{ConnectorError, Ending, Gone, NewAccount, SeenAccount};
 
@@ -32,12 +33,11 @@ pub(super) async fn provision(act: &mut Act<'_>, accounts: &[NewAccount<'_>]) ->
         Err(_) => {}
     }
     for (n, account) in accounts.iter().enumerate() {
-        if !made.contains_key(&n) {
-            let one = match may_provision(act.reach, account) {
+        if let Entry::Vacant(place) = made.entry(n) {
+            place.insert(match may_provision(act.reach, account) {
                 Ok(()) => act.provision(account).await.and_then(|key| oid(&key)),
                 Err(error) => Err(error),
-            };
-            made.insert(n, one);
+            });
         }
     }
     let oids: Vec<u32> = made.values().filter_map(|one| one.as_ref().ok().copied()).collect();

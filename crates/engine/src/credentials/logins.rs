@@ -458,8 +458,7 @@ async fn decide_fetch(
 pub(crate) fn opened(kernel: &Kernel, login: &Login) -> Result<Secret<String>, OpError> {
     let broken = || OpError::Internal(format!("the secret of the login {} can't be opened", login.id));
     let sealed = login.sealed.as_deref().ok_or_else(broken)?;
-    let opened = kernel.root.open(SEALED_AS, &login.id.to_string(), sealed).map_err(|_| broken())?;
-    String::from_utf8(opened.expose().clone()).map(Secret::new).map_err(|_| broken())
+    kernel.root.open_text(SEALED_AS, &login.id.to_string(), sealed).map_err(|_| broken())
 }
 
 /// Why a login that isn't ending has to end now, as a code; none if it may go on.

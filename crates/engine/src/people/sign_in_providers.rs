@@ -206,9 +206,7 @@ pub(crate) fn client_secret(kernel: &Kernel, provider: &SignInProvider) -> Resul
     };
     let broken =
         || OpError::Internal(format!("the client secret of {} can't be opened with this root key", provider.id));
-    let opened = kernel.root.open(SEAL_LABEL, &provider.id.to_string(), sealed).map_err(|_| broken())?;
-    let text = String::from_utf8(opened.expose().clone()).map_err(|_| broken())?;
-    Ok(Some(Secret::new(text)))
+    kernel.root.open_text(SEAL_LABEL, &provider.id.to_string(), sealed).map(Some).map_err(|_| broken())
 }
 
 /// The redirect URI that a provider has to know.

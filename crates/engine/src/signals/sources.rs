@@ -261,8 +261,7 @@ pub(crate) async fn find_source(kernel: &Kernel, id_or_name: &str) -> Result<Opt
 /// The HMAC key of a source, for the one delivery that needs it.
 pub(crate) fn open_source_key(kernel: &Kernel, id: SourceId, sealed: &str) -> Result<Secret<String>, OpError> {
     let broken = || OpError::Internal(format!("the key of the source {id} can't be opened with this root key"));
-    let opened = kernel.root.open(SEAL_LABEL, &id.to_string(), sealed).map_err(|_| broken())?;
-    String::from_utf8(opened.expose().clone()).map(Secret::new).map_err(|_| broken())
+    kernel.root.open_text(SEAL_LABEL, &id.to_string(), sealed).map_err(|_| broken())
 }
 
 fn source_key(

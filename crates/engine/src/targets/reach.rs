@@ -9,6 +9,7 @@ use tenure_core::base::id::{CredentialId, IdentityId, TargetId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::credential::receipt::{Receipt, Target as Revoked};
 use tenure_core::identity::Identity;
+use tenure_core::identity::scope::Scope;
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::secret::Secret;
@@ -26,6 +27,8 @@ use crate::kernel::query::Query;
 const PATIENCE: Span = Span::from_secs(15);
 /// How long one call is waited for at most: longer than a connector waits by itself.
 const NO_LONGER: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(20) };
+/// How often a receipt of many identities is looked through, while something comes of them.
+const SLOT: Span = Span::from_millis(500);
 /// The time between two tries of an act.
 pub(super) const BACKOFF: Backoff = Backoff::new(Span::from_secs(2), Span::from_mins(60));
 
@@ -136,6 +139,11 @@ pub(crate) async fn note_target(
     Ok(())
 }
 
+/// The end of the [`SLOT`] in which a time is: whoever comes later in it puts nothing off.
+fn slot_after(now: Timestamp) -> Timestamp {
+    now.plus(Span::from_micros(SLOT.as_micros() - now.as_micros().rem_euclid(SLOT.as_micros())))
+}
+
 /// Has the open receipts of an identity, of its scopes, and of the credential that a login is, look again.
 pub(crate) async fn wake_receipts(
     kernel: &Kernel,
@@ -151,7 +159,12 @@ pub(crate) async fn wake_receipts(
     while let Some(found) = receipts.next().await? {
         for receipt in found.readable().iter().filter(|receipt| receipt.signed.is_none() && receipt.lifted_at.is_none())
         {
-            changeset.due.push(DueChange::Set(DueKind::Receipt, receipt.id.to_string(), now));
+            // What concerns many identities is looked through once for all that came of them meanwhile.
+            let at = match &receipt.target {
+                Revoked::Credential(_) | Revoked::Scope(Scope::Identity(_)) => now,
+                Revoked::Scope(_) => slot_after(now),
+            };
+            changeset.due.push(DueChange::Set(DueKind::Receipt, receipt.id.to_string(), at));
         }
     }
     Ok(())

@@ -188,8 +188,7 @@ fn may_rotate(account: &Account, target: &TargetSystem) -> Result<(), OpError> {
 
 fn opened(kernel: &Kernel, id: AccountId, sealed: Option<&str>) -> Result<Secret<String>, OpError> {
     let broken = || OpError::Internal(format!("the secret of the account {id} can't be opened"));
-    let opened = kernel.root.open(SEALED_AS, &id.to_string(), sealed.ok_or_else(broken)?).map_err(|_| broken())?;
-    String::from_utf8(opened.expose().clone()).map(Secret::new).map_err(|_| broken())
+    kernel.root.open_text(SEALED_AS, &id.to_string(), sealed.ok_or_else(broken)?).map_err(|_| broken())
 }
 
 /// The secret of an account, where it was given here and the target has it.

@@ -413,8 +413,7 @@ pub(crate) async fn reached<'a>(
         return Ok(Err("the connector's own identity isn't active".into()));
     }
     let broken = || OpError::Internal(format!("the login of the target {} can't be opened", target.id));
-    let opened = kernel.root.open(SEAL_LABEL, &target.id.to_string(), &login.sealed).map_err(|_| broken())?;
-    let secret = String::from_utf8(opened.expose().clone()).map(Secret::new).map_err(|_| broken())?;
+    let secret = kernel.root.open_text(SEAL_LABEL, &target.id.to_string(), &login.sealed).map_err(|_| broken())?;
     Ok(Ok(Reached::new(connector, target, TargetLogin { name: login.name.clone(), secret })))
 }
 

@@ -104,9 +104,7 @@ pub(crate) async fn review(
 
 async fn asked(kernel: &Kernel, issuer: &Issuer, review: &TokenReview, token: &str) -> Result<Status, String> {
     let login = review.login.as_ref().ok_or("its registration has no login for reviews yet")?;
-    let opened = kernel.root.open(SEAL_LABEL, &issuer.id.to_string(), &login.sealed);
-    let opened = opened.map_err(|_| "the login for reviews can't be opened")?;
-    let bearer = String::from_utf8(opened.expose().clone()).map(Secret::new);
+    let bearer = kernel.root.open_text(SEAL_LABEL, &issuer.id.to_string(), &login.sealed);
     let bearer = bearer.map_err(|_| "the login for reviews can't be opened")?;
     let body = json!({
         "apiVersion": "authentication.k8s.io/v1",

@@ -13,7 +13,6 @@ use tenure_core::base::problem::Reason;
 use tenure_engine::credentials::logins::{self, LoginAnswer, LoginAsk};
 use tenure_engine::credentials::token::ask::{Grant, Presented, TokenAsk};
 use tenure_engine::kernel::error::OpError;
-use tokio::time::Instant;
 
 use crate::app::App;
 use crate::contract::api::Api;
@@ -66,15 +65,16 @@ async fn ask(
     let failure = |error: OpError| oauth_error(error, "invalid_client");
     let (identity, id) = logins::ask_for_login(&app.kernel, ask).await.map_err(failure)?;
     let wait = logins::await_login(&app.kernel, id);
-    let (begun, mut pause) = (Instant::now(), PAUSE.0);
+    let (mut waited, mut pause) = (Duration::ZERO, PAUSE.0);
     loop {
         match logins::fetch_login(&app.kernel, identity, id).await.map_err(failure)? {
             LoginAnswer::Issued(issued) => return Ok(unstored((StatusCode::OK, Json(issued)).into_response()).into()),
-            LoginAnswer::Awaited(awaited) if begun.elapsed() >= WAIT => {
+            LoginAnswer::Awaited(awaited) if waited >= WAIT => {
                 return Ok(unstored((StatusCode::ACCEPTED, Json(awaited)).into_response()).into());
             }
             LoginAnswer::Awaited(_) => wait.for_at_most(pause).await,
         }
+        waited += pause;
         pause = (pause * 2).min(PAUSE.1);
     }
 }
