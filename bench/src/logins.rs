@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -14,12 +15,15 @@ use crate::load::{Load, Measured};
 use crate::openbao::OpenBao;
 use crate::tenure::{Scale, Tenure};
 use crate::tls::Certificates;
-use xtask::postgres::{Durability, Postgres, Tls};
+use xtask::postgres::{Durability, Postgres, Tls, tools};
+use xtask::workspace::output;
 
 /// Connections of the load, as of the figure of OpenBao's that is in PEERS.md.
 pub const CONNECTIONS: usize = 16;
 /// The superuser's password, which nobody else needs.
 const PASSWORD: &str = "bench-superuser";
+/// What each login may read.
+pub const TABLE: &str = "orders";
 /// Logins that an identity may have at once are 32.
 const EACH: usize = 30;
 /// How long all of them may take to be made, or to be gone.
@@ -45,6 +49,10 @@ impl Site {
         let certificates = Certificates::make(&folder.join("certificates"))?;
         let tls = Tls { certificate: certificates.path("server.pem"), key: certificates.path("server.key") };
         let postgres = Postgres::start_with_passwords(folder, Durability::Durable, &tls, PASSWORD).await?;
+        let psql = tools().context("PostgreSQL is not installed: cargo xtask peers")?.join("psql");
+        let url = format!("postgres://postgres@127.0.0.1:{}/postgres?sslmode=require", postgres.port());
+        let make = format!("CREATE TABLE {TABLE} (id int)");
+        output(Command::new(psql).args(["--no-psqlrc", "--command", &make, &url]).env("PGPASSWORD", PASSWORD))?;
         Ok(Self { postgres, certificates })
     }
 
@@ -91,6 +99,7 @@ async fn of_peer(program: &Path, folder: &Path, site: &Site) -> Result<Figures> 
     let server = OpenBao::start(program, folder).await?;
     let load = Load { connections: CONNECTIONS, warm_up: Duration::from_secs(1), measured: Duration::from_secs(8) };
     let made = server.database_login(site, load, site.group()?).await?;
+    eprintln!("bench: {} logins were made by OpenBao, {:.0} a second; they are revoked", made.answers, made.rate());
     let ended = server.revoke_database_logins().await?;
     server.stop().await?;
     Ok(Figures { by: "openbao", made, ended })
@@ -99,7 +108,9 @@ async fn of_peer(program: &Path, folder: &Path, site: &Site) -> Result<Figures> 
 async fn of_tenure(tenure: &Tenure, site: &Site, workloads: usize) -> Result<Figures> {
     let users = tenure.login_users(&site.endpoint()?, &site.login(), workloads).await?;
     let load = Load { connections: CONNECTIONS, warm_up: Duration::ZERO, measured: PATIENCE };
+    eprintln!("bench: {workloads} workloads ask for {EACH} logins each");
     let made = tenure.logins(&users, EACH, load, site.group()?).await?;
+    eprintln!("bench: {} logins were made, {:.0} a second; they are cut", made.answers, made.rate());
     let begun = Instant::now();
     tenure.cut_logins(&users).await?;
     while tenure.has_logins(&users).await? {

@@ -86,7 +86,9 @@ impl Launch {
         command
             .args(["server", "--listen", &listen.to_string(), "--data"])
             .arg(&self.data)
-            .env("TENURE_PUBLIC_URL", &self.public_url);
+            .env("TENURE_PUBLIC_URL", &self.public_url)
+            // Targets of a bench are on this machine.
+            .env("TENURE_OUTBOUND_ALLOW", "127.0.0.0/8");
         if let Some(store) = &self.store {
             command.env("TENURE_STORE", store);
         }

@@ -1,13 +1,14 @@
 //! Logins just in time at a PostgreSQL (R58): asked for by many workloads, and ended all at once by a cut.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::{ENVIRONMENT, FORM, Tenure, Workload, employ, now};
 use crate::assertion::form;
 use crate::cpu::Group;
-use crate::http::{Api, request, text};
+use crate::http::{Api, Connection, request, text};
 use crate::load::{Load, Measured, Operation, run};
+use crate::logins::TABLE;
 
 /// The most items that a page has.
 const PAGE: usize = 200;
@@ -51,7 +52,7 @@ impl Tenure {
         });
         let resource = text(&admin.call("POST", "/v1/resources", &resource).await?, "/id")?.to_owned();
         let path = format!("/v1/resources/{resource}");
-        let mapping = json!({ "logins": { "target": target, "actions": { "read": ["pg_read_all_data"] } }, "purpose": "the bench" });
+        let mapping = json!({ "logins": { "target": target, "actions": { "read": [format!("SELECT ON TABLE postgres.public.{TABLE}")] } }, "purpose": "the bench" });
         let opened = admin.call("PATCH", &path, &mapping).await?;
         let opened = text(&opened, "/id")?;
         let read = second.call("GET", &format!("/v1/requests/{opened}"), &Value::Null).await?;
@@ -77,6 +78,10 @@ impl Tenure {
             Ok(request("POST", &path, self.address, &[FORM], form.as_bytes()))
         });
         let requests = signed.collect::<Result<Vec<_>>>()?;
+        // The first one says what is wrong with all of them; the target may have to be looked through before it.
+        let (first, requests) = requests.split_first().context("nobody is to ask for a login")?;
+        let reply = Connection::open(self.address).await?.exchange(first).await?;
+        ensure!(reply.status == 200, "the first login was answered {}", reply.summary());
         let operation = Operation {
             address: self.address,
             request: &|n| requests.get(n).map(Vec::as_slice),
