@@ -47,7 +47,7 @@ impl Targets {
             rabbitmq(&folder),
             openbao(&bao, &folder),
             mosquitto(&folder),
-            aws_iam(peers, &folder),
+            aws_iam(workspace, peers, &folder),
         );
         let (postgres, at_postgres) = postgres?;
         targets.postgres = Some(postgres);
@@ -346,8 +346,8 @@ async fn mosquitto(folder: &Path) -> Started {
 }
 
 /// What stands in for AWS: three calls are let in by anybody's key, which make an administrator; from then on it checks
-/// signatures and policies.
-async fn aws_iam(peers: &Path, folder: &Path) -> Started {
+/// signatures and policies, and tokens of identity providers.
+async fn aws_iam(workspace: &Workspace, peers: &Path, folder: &Path) -> Started {
     const SET_UP: &str = r#"
 import boto3, sys
 iam = boto3.client("iam", endpoint_url=sys.argv[1], verify=sys.argv[2], region_name="us-east-1",
@@ -361,8 +361,12 @@ print(key["AccessKeyId"], key["SecretAccessKey"])
     let home = home(folder, "aws_iam")?;
     let programs = peers.join("venv-targets/bin");
     let port = free_port()?;
-    let mut command = Command::new(programs.join("moto_server"));
-    command.current_dir(&home).env("INITIAL_NO_AUTH_ACTION_COUNT", "3").args(["-H", "127.0.0.1", "-p"]);
+    let mut command = Command::new(programs.join("python3"));
+    command
+        .arg(workspace.root.join("xtask/peers/aws.py"))
+        .current_dir(&home)
+        .env("INITIAL_NO_AUTH_ACTION_COUNT", "3")
+        .args(["-H", "127.0.0.1", "-p"]);
     command.arg(port.to_string()).args(["-c"]).arg(folder.join("server.pem")).arg("-k").arg(folder.join("server.key"));
     let server = listening("moto", command, &home, port).await?;
     let url = format!("https://localhost:{port}");
@@ -372,7 +376,7 @@ print(key["AccessKeyId"], key["SecretAccessKey"])
     anyhow::ensure!(done.status.success(), "moto's set-up: {}", String::from_utf8_lossy(&done.stderr));
     let said = String::from_utf8(done.stdout)?;
     let (name, secret) = said.trim().split_once(' ').context("moto's set-up said no key")?;
-    Ok((vec![server], json!({ "url": url, "name": name, "secret": secret })))
+    Ok((vec![server], json!({ "url": url, "name": name, "secret": secret, "python": programs.join("python3") })))
 }
 
 fn home(folder: &Path, name: &str) -> Result<PathBuf> {

@@ -13,14 +13,15 @@ use tenure_core::store::due::DueKind;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
+use tenure_core::store::secret::Secret;
 use tenure_core::target::account;
 use tenure_core::target::connector::{
-    Connector, ConnectorError, Ending, NewAccount, Reach, SeenAccount, TargetLogin, words,
+    Connector, ConnectorError, Ending, NewAccount, NewSession, Reach, SeenAccount, TargetLogin, words,
 };
 use tenure_core::target::login::{KEPT_FOR_PROBING, Login, LoginPurpose, LoginState};
 use tenure_core::target::system::TargetSystem;
 
-use crate::credentials::logins::{opened, why_over};
+use crate::credentials::logins::{SEALED_AS, opened, why_over};
 use crate::kernel::error::OpError;
 use crate::kernel::finding;
 use crate::kernel::work::{self, system};
@@ -73,8 +74,12 @@ pub(crate) async fn work_login(kernel: &Kernel, claimed: &Claimed) -> Result<(),
 
 /// What became of a try to make a login.
 enum Made {
-    There(SeenAccount),
-    NotYet { why: String, unreachable: bool },
+    /// With the secret, sealed, where the target made it.
+    There(SeenAccount, Option<String>),
+    NotYet {
+        why: String,
+        unreachable: bool,
+    },
 }
 
 async fn make(kernel: &Kernel, target: &Stored<TargetSystem>, login: &Login) -> Result<Made, OpError> {
@@ -85,10 +90,25 @@ async fn make(kernel: &Kernel, target: &Stored<TargetSystem>, login: &Login) -> 
     let reach = Reach { endpoint: &target.endpoint, login: &own, mode: target.mode, patience: PATIENCE };
     let secret = opened(kernel, login)?;
     let (name, mark) = (login.name(), login.mark());
-    let account =
-        NewAccount { name: &name, secret: &secret, grants: &login.grants, ends_at: login.ends_at, mark: &mark };
-    Ok(match connector.provision(&reach, &account).await {
-        Ok(seen) if seen.enabled => Made::There(seen),
+    let made = match connector.federation() {
+        Some(federation) => {
+            let session = NewSession { name: &name, grants: &login.grants, ends_at: login.ends_at };
+            federation.begin(&reach, &session, &secret).await.map(|begun| (begun.account, Some(begun.secret)))
+        }
+        None => {
+            let (grants, ends_at) = (&login.grants, login.ends_at);
+            let account = NewAccount { name: &name, secret: &secret, grants, ends_at, mark: &mark };
+            connector.provision(&reach, &account).await.map(|seen| (seen, None))
+        }
+    };
+    Ok(match made {
+        Ok((seen, secret)) if seen.enabled => {
+            let seal = |secret: Secret<String>| {
+                kernel.root.seal(SEALED_AS, &login.id.to_string(), secret.expose().as_bytes(), kernel.entropy.as_ref())
+            };
+            let sealed = secret.map(seal).transpose().map_err(|error| OpError::Internal(error.to_string()))?;
+            Made::There(seen, sealed)
+        }
         Ok(_) => Made::NotYet { why: "it was made, and the catalogue has it disabled".to_owned(), unreachable: false },
         Err(error) => {
             let unreachable = matches!(error, ConnectorError::Unreachable(_) | ConnectorError::Unauthorized(_));
@@ -105,9 +125,10 @@ async fn write_down_made(kernel: &Kernel, claimed: &Claimed, id: CredentialId, m
         }
         let now = kernel.now();
         let (changed, event, unreachable) = match &made {
-            Made::There(seen) => {
+            Made::There(seen, sealed) => {
                 let standing = Login {
                     key: Some(seen.key.clone()),
+                    sealed: sealed.clone().or_else(|| login.sealed.clone()),
                     made_at: Some(now),
                     state: LoginState::Standing,
                     tries: 0,
@@ -131,7 +152,7 @@ async fn write_down_made(kernel: &Kernel, claimed: &Claimed, id: CredentialId, m
         };
         let mut changeset = Changeset::new(system(), now, event);
         changeset.replace(&login, &changed);
-        let answered = matches!(made, Made::There(_));
+        let answered = matches!(made, Made::There(..));
         reach::note_target(kernel, &mut changeset, login.target, unreachable, answered, now).await?;
         changeset.due.push(DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, next));
         if kernel.settle(changeset).await?.is_some() {
