@@ -39,7 +39,7 @@ impl Targets {
         let mut targets = Self { folder: folder.clone(), servers: Vec::new(), postgres: None };
         certificates(&folder)?;
         let bao = peers::openbao(peers)?;
-        let (postgres, mariadb, redis, ldap, rabbitmq, openbao, mosquitto, aws_iam) = tokio::join!(
+        let (postgres, mariadb, redis, ldap, rabbitmq, openbao, mosquitto, aws_iam, github, gitlab) = tokio::join!(
             postgresql(peers, &folder),
             mariadb(&folder),
             redis(&folder),
@@ -48,6 +48,8 @@ impl Targets {
             openbao(&bao, &folder),
             mosquitto(&folder),
             aws_iam(workspace, peers, &folder),
+            github(workspace, peers, &folder),
+            gitlab(workspace, peers, &folder),
         );
         let (postgres, at_postgres) = postgres?;
         targets.postgres = Some(postgres);
@@ -60,6 +62,8 @@ impl Targets {
             ("openbao", openbao),
             ("mosquitto", mosquitto),
             ("aws_iam", aws_iam),
+            ("github", github),
+            ("gitlab", gitlab),
         ] {
             let (servers, place) = started.with_context(|| format!("starting {name}"))?;
             targets.servers.extend(servers);
@@ -377,6 +381,37 @@ print(key["AccessKeyId"], key["SecretAccessKey"])
     let said = String::from_utf8(done.stdout)?;
     let (name, secret) = said.trim().split_once(' ').context("moto's set-up said no key")?;
     Ok((vec![server], json!({ "url": url, "name": name, "secret": secret, "python": programs.join("python3") })))
+}
+
+/// What stands in for GitHub: its answers are held against GitHub's published description.
+async fn github(workspace: &Workspace, peers: &Path, folder: &Path) -> Started {
+    let (server, url) = stand_in(workspace, peers, folder, "github", &[&peers::github_description(peers)]).await?;
+    Ok((vec![server], json!({ "url": url })))
+}
+
+/// What stands in for GitLab.
+async fn gitlab(workspace: &Workspace, peers: &Path, folder: &Path) -> Started {
+    let (server, url) = stand_in(workspace, peers, folder, "gitlab", &[]).await?;
+    Ok((vec![server], json!({ "url": format!("{url}/api/v4"), "python": peers.join("venv-targets/bin/python3") })))
+}
+
+/// Starts a stand-in of our own in Node, from beside the packages that it uses.
+async fn stand_in(
+    workspace: &Workspace,
+    peers: &Path,
+    folder: &Path,
+    name: &str,
+    more: &[&Path],
+) -> Result<(Server, String)> {
+    let home = home(folder, name)?;
+    let port = free_port()?;
+    let script = home.join(format!("{name}.mjs"));
+    fs::copy(workspace.root.join("xtask/peers").join(format!("{name}.mjs")), &script)?;
+    std::os::unix::fs::symlink(peers.join("node_modules"), home.join("node_modules"))?;
+    let mut command = Command::new("node");
+    command.arg(script).arg(port.to_string()).arg(folder.join("server.pem")).arg(folder.join("server.key")).args(more);
+    let server = listening(name, command, &home, port).await?;
+    Ok((server, format!("https://localhost:{port}")))
 }
 
 fn home(folder: &Path, name: &str) -> Result<PathBuf> {

@@ -47,6 +47,10 @@ pub enum TargetKind {
     Mosquitto,
     /// AWS IAM: access keys of users, and roles.
     AwsIam,
+    /// GitHub: installations of apps, personal access tokens and deploy keys of an organisation.
+    Github,
+    /// GitLab: access tokens, deploy tokens and deploy keys of a group.
+    Gitlab,
 }
 
 impl TargetKind {
@@ -60,6 +64,8 @@ impl TargetKind {
         Self::Openbao,
         Self::Mosquitto,
         Self::AwsIam,
+        Self::Github,
+        Self::Gitlab,
     ];
 
     /// The name in the log, in filters and on the command line.
@@ -73,6 +79,8 @@ impl TargetKind {
             Self::Openbao => "openbao",
             Self::Mosquitto => "mosquitto",
             Self::AwsIam => "aws_iam",
+            Self::Github => "github",
+            Self::Gitlab => "gitlab",
         }
     }
 }
