@@ -230,11 +230,10 @@ impl<'a> Api<'a> {
         &self,
         path: &[&str],
         of: Option<&str>,
-        number: usize,
+        (number, size): (usize, usize),
         order: &[(&str, &str)],
     ) -> Result<Option<Vec<Value>>, ConnectorError> {
-        let number = number.to_string();
-        let size = PAGE.to_string();
+        let (number, size) = (number.to_string(), size.to_string());
         let query = [&[("per_page", size.as_str()), ("page", &number)], order].concat();
         let Some(mut body) = self.ask(Method::GET, path, &query, None).await?.found()? else { return Ok(None) };
         let list = match of {
@@ -251,7 +250,7 @@ impl<'a> Api<'a> {
     pub async fn every(&self, path: &[&str], of: Option<&str>) -> Result<Option<Vec<Value>>, ConnectorError> {
         let mut all = Vec::new();
         for number in 1..=PAGES {
-            let Some(page) = self.page(path, of, number, &[]).await? else { return Ok(None) };
+            let Some(page) = self.page(path, of, (number, PAGE), &[]).await? else { return Ok(None) };
             let is_last = page.len() < PAGE;
             all.extend(page);
             if is_last {

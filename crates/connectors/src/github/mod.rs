@@ -33,6 +33,8 @@ const REPOSITORIES: &str = "repositories:";
 const PATS: &str = "pat:";
 /// Accounts that one answer of a discovery holds.
 const AT_A_TIME: usize = 200;
+/// Repositories whose deploy keys one answer holds: a call is made for each.
+const REPOSITORIES_AT_A_TIME: usize = 40;
 /// Calls that are made at once: GitHub asks for few.
 const AT_ONCE: usize = 4;
 const INSTALLED: &str = "GitHub lets an app be suspended and uninstalled by itself or by people alone: let an owner of the \
@@ -86,8 +88,11 @@ fn no_org() -> ConnectorError {
 /// The deploy keys of one page of repositories, the oldest repositories first; and whether there are more.
 async fn deploy_keys(api: &Api<'_>, page: usize) -> Result<(Vec<SeenAccount>, bool), ConnectorError> {
     const OLDEST: [(&str, &str); 2] = [("sort", "created"), ("direction", "asc")];
-    let repositories = api.page(&["orgs", api.org, "repos"], None, page, &OLDEST).await?.ok_or_else(no_org)?;
-    let more = !repositories.is_empty();
+    let repositories = api
+        .page(&["orgs", api.org, "repos"], None, (page, REPOSITORIES_AT_A_TIME), &OLDEST)
+        .await?
+        .ok_or_else(no_org)?;
+    let more = repositories.len() == REPOSITORIES_AT_A_TIME;
     let name = |repository: &Value| repository.get("name").and_then(Value::as_str).map(str::to_owned);
     let names: Vec<String> = repositories.iter().filter_map(name).collect();
     let keys = stream::iter(names).map(async |name| {

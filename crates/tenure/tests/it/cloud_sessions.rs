@@ -1,8 +1,11 @@
 //! Cloud access without a static key as its users meet it: AWS's stock client is the witness, and moto stands in for AWS,
 //! with a reading of AWS's documentation where moto has none (xtask/peers/aws.py).
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::on_one;
@@ -111,7 +114,8 @@ on_one! {
         let issued = world.ask_login(&worker, &[("resource", &uri), ("scope", "read")]).await.expect(200);
         let beside = world.ask_login(&other, &[("resource", &uri)]).await.expect(200);
         let (one, two) = (session(&issued.body), session(&beside.body));
-        assert!(one["expiration"].as_str().unwrap() <= issued.body["expires_at"].as_str().unwrap(), "{one}");
+        let ends = |time: &Value| time.as_str().unwrap()[..19].to_owned();
+        assert_eq!(ends(&one["expiration"]), ends(&issued.body["expires_at"]), "no later than its credential");
         let who = cloud.python(&one, "print(c('sts').get_caller_identity()['Arn'])").unwrap();
         assert_eq!(who, format!("arn:aws:sts::123456789012:assumed-role/{role}/{}", issued.text("/name")));
         // It may list, as its grant says, and not read, as its role could.
@@ -120,6 +124,24 @@ on_one! {
         assert_eq!(cloud.python(&one, &list).as_deref(), Ok("1"));
         assert!(cloud.python(&one, &get).unwrap_err().contains("AccessDenied"));
         assert!(!world.text(&world.security, "/v1/log/export").await.contains(one["session_token"].as_str().unwrap()));
+
+        // AWS's own way to get credentials from elsewhere, by the command line, with what it keeps between two runs.
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let (key, config, cache) = (path("agent.key"), path("config"), path("cache.json"));
+        let pkcs8 = STANDARD.encode(worker.key.0.to_pkcs8().unwrap().as_ref());
+        std::fs::write(&key, format!("-----BEGIN PRIVATE KEY-----\n{pkcs8}\n-----END PRIVATE KEY-----\n")).unwrap();
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let get = format!(
+            "{} target-login get --server {} --identity {} --key {key} --environment production --resource {uri} --format aws-credential-process --cache {cache}",
+            env!("CARGO_BIN_EXE_tenure"), world.server.url, worker.id,
+        );
+        std::fs::write(&config, format!("[profile agent]\ncredential_process = {get}\n")).unwrap();
+        let profile = json!({"profile": "agent", "config": config});
+        let whose = format!("{list}; print(session.get_credentials().access_key)");
+        let first = cloud.python(&profile, &whose).unwrap();
+        assert!(first.starts_with("1\nASIA") && first == cloud.python(&profile, &whose).unwrap(), "{first}");
+        assert_eq!(std::fs::metadata(&cache).unwrap().permissions().mode() & 0o777, 0o600);
 
         // One is revoked: everything is denied to it, and to nobody else.
         let id = issued.text("/login");
