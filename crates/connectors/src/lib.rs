@@ -11,6 +11,8 @@ mod aws;
 mod comment;
 #[cfg(feature = "testing")]
 pub mod faulty;
+mod github;
+mod gitlab;
 mod ldap;
 mod mariadb;
 mod mosquitto;
@@ -28,6 +30,8 @@ use tenure_outbound::Outbound;
 
 pub use self::redis::Redis;
 pub use aws::AwsIam;
+pub use github::Github;
+pub use gitlab::Gitlab;
 pub use ldap::Ldap;
 pub use mariadb::{BadMariadbGrant, Mariadb, MariadbGrant, Where};
 pub use mosquitto::Mosquitto;
@@ -46,6 +50,8 @@ pub struct Builtin {
     ldap: Ldap,
     mosquitto: Mosquitto,
     aws_iam: AwsIam,
+    github: Github,
+    gitlab: Gitlab,
 }
 
 impl Builtin {
@@ -60,6 +66,8 @@ impl Builtin {
             ldap: Ldap::new(Arc::clone(outbound)),
             mosquitto: Mosquitto::new(Arc::clone(outbound)),
             aws_iam: AwsIam::new(Arc::clone(outbound), Arc::clone(clock)),
+            github: Github::new(Arc::clone(outbound), Arc::clone(clock)),
+            gitlab: Gitlab::new(Arc::clone(outbound)),
         }
     }
 }
@@ -75,6 +83,8 @@ impl Connectors for Builtin {
             TargetKind::Ldap => Some(&self.ldap),
             TargetKind::Mosquitto => Some(&self.mosquitto),
             TargetKind::AwsIam => Some(&self.aws_iam),
+            TargetKind::Github => Some(&self.github),
+            TargetKind::Gitlab => Some(&self.gitlab),
         }
     }
 }

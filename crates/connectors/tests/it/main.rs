@@ -13,6 +13,8 @@
 
 mod aws_iam;
 mod conformance;
+mod github;
+mod gitlab;
 mod ldap;
 mod mariadb;
 mod mosquitto;
@@ -21,4 +23,5 @@ mod places;
 mod postgresql;
 mod rabbitmq;
 mod redis;
+mod stand_ins;
 mod strangers;

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::time::{Span, Timestamp};
 use crate::store::port::BoxFuture;
 use crate::store::secret::Secret;
+use crate::trust::signing_key::SigningAlgorithm;
 
 /// The mark of what Tenure made, among the marks of an account: whom it was made for.
 pub const MADE_FOR: &str = "tenure";
@@ -44,8 +45,12 @@ pub enum TargetKind {
     Openbao,
     /// Mosquitto: clients of its dynamic security.
     Mosquitto,
-    /// AWS IAM: access keys of users.
+    /// AWS IAM: access keys of users, and roles.
     AwsIam,
+    /// GitHub: installations of apps, personal access tokens and deploy keys of an organisation.
+    Github,
+    /// GitLab: access tokens, deploy tokens and deploy keys of a group.
+    Gitlab,
 }
 
 impl TargetKind {
@@ -59,6 +64,8 @@ impl TargetKind {
         Self::Openbao,
         Self::Mosquitto,
         Self::AwsIam,
+        Self::Github,
+        Self::Gitlab,
     ];
 
     /// The name in the log, in filters and on the command line.
@@ -72,6 +79,8 @@ impl TargetKind {
             Self::Openbao => "openbao",
             Self::Mosquitto => "mosquitto",
             Self::AwsIam => "aws_iam",
+            Self::Github => "github",
+            Self::Gitlab => "gitlab",
         }
     }
 }
@@ -356,6 +365,47 @@ pub trait Batches: Send + Sync {
     ) -> BoxFuture<'a, Vec<Result<Gone, ConnectorError>>>;
 }
 
+/// A session to be begun at a target that takes our word for who somebody is.
+#[derive(Debug)]
+pub struct NewSession<'a> {
+    /// Its name, derived from the id of the credential.
+    pub name: &'a str,
+    /// What it may do, in the target's words.
+    pub grants: &'a [String],
+    /// When it ends.
+    pub ends_at: Timestamp,
+}
+
+/// A session that was begun.
+#[derive(Debug)]
+pub struct Begun {
+    /// As the target has it.
+    pub account: SeenAccount,
+    /// What its holder signs in with, made by the target.
+    pub secret: Secret<String>,
+}
+
+/// How a target lets somebody in on a token of ours, with no secret of ours there.
+pub trait Federation: Send + Sync {
+    /// Whom the token is for: its audience.
+    fn audience(&self) -> &'static str;
+    /// Whether the target checks what is signed so.
+    fn takes(&self, algorithm: SigningAlgorithm) -> bool;
+    /// What names the session for good, known before it begins: it is ended by this even if the target's answer was lost.
+    /// Nothing is connected to.
+    ///
+    /// # Errors
+    /// No session comes of these grants.
+    fn plan(&self, session: &NewSession<'_>) -> Result<String, ConnectorError>;
+    /// Begins a session on a token; asked again, it begins one of the same name.
+    fn begin<'a>(
+        &'a self,
+        reach: &'a Reach<'a>,
+        session: &'a NewSession<'a>,
+        token: &'a Secret<String>,
+    ) -> BoxFuture<'a, Result<Begun, ConnectorError>>;
+}
+
 /// What is asked of one kind of target.
 ///
 /// In mode [`Mode::Observe`] nothing is ever written: acts are [`ConnectorError::Unable`].
@@ -388,6 +438,10 @@ pub trait Connector: Send + Sync + fmt::Debug {
         reach: &'a Reach<'a>,
         key: &'a str,
     ) -> BoxFuture<'a, Result<Option<SeenAccount>, ConnectorError>>;
+    /// How it lets somebody in on our word, if it does: such a target makes its secrets itself.
+    fn federation(&self) -> Option<&dyn Federation> {
+        None
+    }
     /// Makes an account; one of that name with the same mark is given this secret and these grants.
     fn provision<'a>(
         &'a self,

@@ -14,8 +14,8 @@ use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::secret::Secret;
 use tenure_core::target::connector::{
-    Ability, Connector, ConnectorError, Ending, Endpoint, Found, Gone, Mode, NewAccount, Probe, ProofWorth, Reach,
-    SeenAccount, TargetLogin,
+    Ability, Connector, ConnectorError, Ending, Endpoint, Found, Gone, Mode, NewAccount, NewSession, Probe, ProofWorth,
+    Reach, SeenAccount, TargetLogin,
 };
 use tenure_core::target::system::TargetSystem;
 
@@ -40,6 +40,9 @@ pub(crate) struct Reached<'a> {
     own: TargetLogin,
     mode: Mode,
 }
+
+/// A login that was made, and its secret where the target made that.
+type LetIn = (SeenAccount, Option<Secret<String>>);
 
 impl<'a> Reached<'a> {
     pub(super) fn new(connector: &'a dyn Connector, target: &'a TargetSystem, own: TargetLogin) -> Self {
@@ -75,6 +78,22 @@ impl<'a> Reached<'a> {
         let reach = self.reach();
         let made = answered(async { Ok(batches.provision_all(&reach, accounts).await) }).await;
         made.unwrap_or_else(|error| accounts.iter().map(|_| Err(error.clone())).collect())
+    }
+
+    /// Makes logins, in their order, all at once: as accounts, or as sessions at a target that takes our word for whose they
+    /// are, with the secrets that it makes. The secret of each is what it is made with.
+    pub(crate) async fn let_in_all(&self, logins: &[NewAccount<'_>]) -> Vec<Result<LetIn, ConnectorError>> {
+        let Some(federation) = self.connector.federation() else {
+            let made = self.provision_all(logins).await;
+            return made.into_iter().map(|made| made.map(|account| (account, None))).collect();
+        };
+        let reach = self.reach();
+        let begin = async |login: &NewAccount<'_>| {
+            let session = NewSession { name: login.name, grants: login.grants, ends_at: login.ends_at };
+            let begun = answered(federation.begin(&reach, &session, login.secret)).await?;
+            Ok((begun.account, Some(begun.secret)))
+        };
+        future::join_all(logins.iter().map(begin)).await
     }
 
     pub(crate) async fn rotate(&self, key: &str, secret: &Secret<String>) -> Result<Ending, ConnectorError> {
