@@ -16,6 +16,8 @@ use crate::postgres::{Durability, Postgres, Tls};
 use crate::process::{Server, abandoned, free_port};
 use crate::workspace::{Workspace, output};
 
+mod scim;
+
 /// The secret of every administrator there: the servers live for one run, on this machine.
 const SECRET: &str = "of-a-test's-administrator";
 /// The environment variable that says where they are described.
@@ -39,7 +41,7 @@ impl Targets {
         let mut targets = Self { folder: folder.clone(), servers: Vec::new(), postgres: None };
         certificates(&folder)?;
         let bao = peers::openbao(peers)?;
-        let (postgres, mariadb, redis, ldap, rabbitmq, openbao, mosquitto, aws_iam) = tokio::join!(
+        let (postgres, mariadb, redis, ldap, rabbitmq, openbao, mosquitto, aws_iam, scim) = tokio::join!(
             postgresql(peers, &folder),
             mariadb(&folder),
             redis(&folder),
@@ -48,6 +50,7 @@ impl Targets {
             openbao(&bao, &folder),
             mosquitto(&folder),
             aws_iam(peers, &folder),
+            scim::start(peers, &folder),
         );
         let (postgres, at_postgres) = postgres?;
         targets.postgres = Some(postgres);
@@ -60,6 +63,7 @@ impl Targets {
             ("openbao", openbao),
             ("mosquitto", mosquitto),
             ("aws_iam", aws_iam),
+            ("scim", scim),
         ] {
             let (servers, place) = started.with_context(|| format!("starting {name}"))?;
             targets.servers.extend(servers);

@@ -19,6 +19,7 @@ mod place;
 mod postgresql;
 mod rabbitmq;
 mod redis;
+mod scim;
 
 use std::sync::Arc;
 
@@ -34,6 +35,7 @@ pub use mosquitto::Mosquitto;
 pub use openbao::Openbao;
 pub use postgresql::{BadGrant, Grant, Postgresql, Privilege};
 pub use rabbitmq::Rabbitmq;
+pub use scim::Scim;
 
 /// The connectors that this build has.
 #[derive(Debug)]
@@ -46,6 +48,7 @@ pub struct Builtin {
     ldap: Ldap,
     mosquitto: Mosquitto,
     aws_iam: AwsIam,
+    scim: Scim,
 }
 
 impl Builtin {
@@ -60,6 +63,7 @@ impl Builtin {
             ldap: Ldap::new(Arc::clone(outbound)),
             mosquitto: Mosquitto::new(Arc::clone(outbound)),
             aws_iam: AwsIam::new(Arc::clone(outbound), Arc::clone(clock)),
+            scim: Scim::new(Arc::clone(outbound)),
         }
     }
 }
@@ -75,6 +79,7 @@ impl Connectors for Builtin {
             TargetKind::Ldap => Some(&self.ldap),
             TargetKind::Mosquitto => Some(&self.mosquitto),
             TargetKind::AwsIam => Some(&self.aws_iam),
+            TargetKind::Scim => Some(&self.scim),
         }
     }
 }

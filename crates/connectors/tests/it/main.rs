@@ -21,4 +21,5 @@ mod places;
 mod postgresql;
 mod rabbitmq;
 mod redis;
+mod scim;
 mod strangers;

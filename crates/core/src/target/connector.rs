@@ -46,6 +46,8 @@ pub enum TargetKind {
     Mosquitto,
     /// AWS IAM: access keys of users.
     AwsIam,
+    /// A SCIM service provider: its users.
+    Scim,
 }
 
 impl TargetKind {
@@ -59,6 +61,7 @@ impl TargetKind {
         Self::Openbao,
         Self::Mosquitto,
         Self::AwsIam,
+        Self::Scim,
     ];
 
     /// The name in the log, in filters and on the command line.
@@ -72,6 +75,7 @@ impl TargetKind {
             Self::Openbao => "openbao",
             Self::Mosquitto => "mosquitto",
             Self::AwsIam => "aws_iam",
+            Self::Scim => "scim",
         }
     }
 }
