@@ -16,6 +16,7 @@ use crate::postgres::{Durability, Postgres, Tls};
 use crate::process::{Server, abandoned, free_port};
 use crate::workspace::{Workspace, output};
 
+mod nats;
 mod scim;
 
 /// The secret of every administrator there: the servers live for one run, on this machine.
@@ -41,7 +42,7 @@ impl Targets {
         let mut targets = Self { folder: folder.clone(), servers: Vec::new(), postgres: None };
         certificates(&folder)?;
         let bao = peers::openbao(peers)?;
-        let (postgres, mariadb, redis, ldap, rabbitmq, openbao, mosquitto, aws_iam, scim) = tokio::join!(
+        let (postgres, mariadb, redis, ldap, rabbitmq, openbao, mosquitto, aws_iam, scim, nats) = tokio::join!(
             postgresql(peers, &folder),
             mariadb(&folder),
             redis(&folder),
@@ -51,6 +52,7 @@ impl Targets {
             mosquitto(&folder),
             aws_iam(peers, &folder),
             scim::start(peers, &folder),
+            nats::start(peers, &folder),
         );
         let (postgres, at_postgres) = postgres?;
         targets.postgres = Some(postgres);
@@ -64,6 +66,7 @@ impl Targets {
             ("mosquitto", mosquitto),
             ("aws_iam", aws_iam),
             ("scim", scim),
+            ("nats", nats),
         ] {
             let (servers, place) = started.with_context(|| format!("starting {name}"))?;
             targets.servers.extend(servers);

@@ -14,6 +14,7 @@ pub mod faulty;
 mod ldap;
 mod mariadb;
 mod mosquitto;
+mod nats;
 mod openbao;
 mod place;
 mod postgresql;
@@ -32,6 +33,7 @@ pub use aws::AwsIam;
 pub use ldap::Ldap;
 pub use mariadb::{BadMariadbGrant, Mariadb, MariadbGrant, Where};
 pub use mosquitto::Mosquitto;
+pub use nats::Nats;
 pub use openbao::Openbao;
 pub use postgresql::{BadGrant, Grant, Postgresql, Privilege};
 pub use rabbitmq::Rabbitmq;
@@ -49,6 +51,7 @@ pub struct Builtin {
     mosquitto: Mosquitto,
     aws_iam: AwsIam,
     scim: Scim,
+    nats: Nats,
 }
 
 impl Builtin {
@@ -64,6 +67,7 @@ impl Builtin {
             mosquitto: Mosquitto::new(Arc::clone(outbound)),
             aws_iam: AwsIam::new(Arc::clone(outbound), Arc::clone(clock)),
             scim: Scim::new(Arc::clone(outbound)),
+            nats: Nats::new(Arc::clone(outbound), Arc::clone(clock)),
         }
     }
 }
@@ -80,6 +84,7 @@ impl Connectors for Builtin {
             TargetKind::Mosquitto => Some(&self.mosquitto),
             TargetKind::AwsIam => Some(&self.aws_iam),
             TargetKind::Scim => Some(&self.scim),
+            TargetKind::Nats => Some(&self.nats),
         }
     }
 }

@@ -16,6 +16,7 @@ mod conformance;
 mod ldap;
 mod mariadb;
 mod mosquitto;
+mod nats;
 mod openbao;
 mod places;
 mod postgresql;

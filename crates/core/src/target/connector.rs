@@ -48,6 +48,8 @@ pub enum TargetKind {
     AwsIam,
     /// A SCIM service provider: its users.
     Scim,
+    /// NATS: users of an account, by its JWT.
+    Nats,
 }
 
 impl TargetKind {
@@ -62,6 +64,7 @@ impl TargetKind {
         Self::Mosquitto,
         Self::AwsIam,
         Self::Scim,
+        Self::Nats,
     ];
 
     /// The name in the log, in filters and on the command line.
@@ -76,6 +79,7 @@ impl TargetKind {
             Self::Mosquitto => "mosquitto",
             Self::AwsIam => "aws_iam",
             Self::Scim => "scim",
+            Self::Nats => "nats",
         }
     }
 }
@@ -371,6 +375,16 @@ pub trait Connector: Send + Sync + fmt::Debug {
         reach: &'a Reach<'a>,
         account: &'a NewAccount<'a>,
     ) -> BoxFuture<'a, Result<SeenAccount, ConnectorError>>;
+    /// What the holder of an account that was just made logs in with, where that is more than the secret that it was made
+    /// with: what was signed for it, too. None where the secret is all. Asked again, it gives what works as well.
+    fn credential<'a>(
+        &'a self,
+        reach: &'a Reach<'a>,
+        account: &'a NewAccount<'a>,
+    ) -> BoxFuture<'a, Result<Option<Secret<String>>, ConnectorError>> {
+        let _ = (reach, account);
+        Box::pin(std::future::ready(Ok(None)))
+    }
     /// Gives an account another secret. Where sessions outlive it, they are ended.
     fn rotate<'a>(
         &'a self,
