@@ -18,6 +18,7 @@ use crate::workspace::{Workspace, output};
 
 mod nats;
 mod scim;
+mod webhook;
 
 /// The secret of every administrator there: the servers live for one run, on this machine.
 const SECRET: &str = "of-a-test's-administrator";
@@ -42,7 +43,7 @@ impl Targets {
         let mut targets = Self { folder: folder.clone(), servers: Vec::new(), postgres: None };
         certificates(&folder)?;
         let bao = peers::openbao(peers)?;
-        let (postgres, mariadb, redis, ldap, rabbitmq, openbao, mosquitto, aws_iam, scim, nats) = tokio::join!(
+        let (postgres, mariadb, redis, ldap, rabbitmq, openbao, mosquitto, aws_iam, scim, nats, webhook) = tokio::join!(
             postgresql(peers, &folder),
             mariadb(&folder),
             redis(&folder),
@@ -53,6 +54,7 @@ impl Targets {
             aws_iam(peers, &folder),
             scim::start(peers, &folder),
             nats::start(peers, &folder),
+            webhook::start(workspace, peers, &folder),
         );
         let (postgres, at_postgres) = postgres?;
         targets.postgres = Some(postgres);
@@ -67,6 +69,7 @@ impl Targets {
             ("aws_iam", aws_iam),
             ("scim", scim),
             ("nats", nats),
+            ("webhook", webhook),
         ] {
             let (servers, place) = started.with_context(|| format!("starting {name}"))?;
             targets.servers.extend(servers);

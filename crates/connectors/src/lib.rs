@@ -21,6 +21,7 @@ mod postgresql;
 mod rabbitmq;
 mod redis;
 mod scim;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -38,6 +39,7 @@ pub use openbao::Openbao;
 pub use postgresql::{BadGrant, Grant, Postgresql, Privilege};
 pub use rabbitmq::Rabbitmq;
 pub use scim::Scim;
+pub use webhook::Webhook;
 
 /// The connectors that this build has.
 #[derive(Debug)]
@@ -52,6 +54,7 @@ pub struct Builtin {
     aws_iam: AwsIam,
     scim: Scim,
     nats: Nats,
+    webhook: Webhook,
 }
 
 impl Builtin {
@@ -68,6 +71,7 @@ impl Builtin {
             aws_iam: AwsIam::new(Arc::clone(outbound), Arc::clone(clock)),
             scim: Scim::new(Arc::clone(outbound)),
             nats: Nats::new(Arc::clone(outbound), Arc::clone(clock)),
+            webhook: Webhook::new(Arc::clone(outbound), Arc::clone(clock)),
         }
     }
 }
@@ -85,6 +89,7 @@ impl Connectors for Builtin {
             TargetKind::AwsIam => Some(&self.aws_iam),
             TargetKind::Scim => Some(&self.scim),
             TargetKind::Nats => Some(&self.nats),
+            TargetKind::Webhook => Some(&self.webhook),
         }
     }
 }

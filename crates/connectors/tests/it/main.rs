@@ -24,3 +24,4 @@ mod rabbitmq;
 mod redis;
 mod scim;
 mod strangers;
+mod webhook;

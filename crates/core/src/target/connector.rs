@@ -50,6 +50,8 @@ pub enum TargetKind {
     Scim,
     /// NATS: users of an account, by its JWT.
     Nats,
+    /// A system that has no connector of its own, by an endpoint of its people's.
+    Webhook,
 }
 
 impl TargetKind {
@@ -65,6 +67,7 @@ impl TargetKind {
         Self::AwsIam,
         Self::Scim,
         Self::Nats,
+        Self::Webhook,
     ];
 
     /// The name in the log, in filters and on the command line.
@@ -80,6 +83,7 @@ impl TargetKind {
             Self::AwsIam => "aws_iam",
             Self::Scim => "scim",
             Self::Nats => "nats",
+            Self::Webhook => "webhook",
         }
     }
 }
@@ -147,6 +151,8 @@ pub enum ProofWorth {
     Refusal,
     /// The target's catalogue no longer has the account, or has it disabled.
     ReadBack,
+    /// Somebody who speaks for the target says so: nothing of it was seen or tried there.
+    Word,
 }
 
 /// Where a target is. No secret is in it.

@@ -20,7 +20,7 @@ use tenure_core::target::connector::{
 use tenure_core::target::login::{KEPT_FOR_PROBING, Login, LoginPurpose, LoginState};
 use tenure_core::target::system::TargetSystem;
 
-use crate::credentials::logins::{opened, why_over};
+use crate::credentials::logins::{opened, sealed_anew, why_over};
 use crate::kernel::error::OpError;
 use crate::kernel::finding;
 use crate::kernel::work::{self, system};
@@ -73,8 +73,12 @@ pub(crate) async fn work_login(kernel: &Kernel, claimed: &Claimed) -> Result<(),
 
 /// What became of a try to make a login.
 enum Made {
-    There(SeenAccount),
-    NotYet { why: String, unreachable: bool },
+    /// It stands, and its holder logs in with what is sealed here, if that isn't its secret.
+    There(SeenAccount, Option<String>),
+    NotYet {
+        why: String,
+        unreachable: bool,
+    },
 }
 
 async fn make(kernel: &Kernel, target: &Stored<TargetSystem>, login: &Login) -> Result<Made, OpError> {
@@ -87,8 +91,15 @@ async fn make(kernel: &Kernel, target: &Stored<TargetSystem>, login: &Login) -> 
     let (name, mark) = (login.name(), login.mark());
     let account =
         NewAccount { name: &name, secret: &secret, grants: &login.grants, ends_at: login.ends_at, mark: &mark };
-    Ok(match connector.provision(&reach, &account).await {
-        Ok(seen) if seen.enabled => Made::There(seen),
+    let made = async {
+        let seen = connector.provision(&reach, &account).await?;
+        Ok((seen, connector.credential(&reach, &account).await?))
+    };
+    Ok(match made.await {
+        Ok((seen, given)) if seen.enabled => {
+            let sealed = given.map(|given| sealed_anew(kernel, login.id, &given)).transpose()?;
+            Made::There(seen, sealed)
+        }
         Ok(_) => Made::NotYet { why: "it was made, and the catalogue has it disabled".to_owned(), unreachable: false },
         Err(error) => {
             let unreachable = matches!(error, ConnectorError::Unreachable(_) | ConnectorError::Unauthorized(_));
@@ -105,8 +116,9 @@ async fn write_down_made(kernel: &Kernel, claimed: &Claimed, id: CredentialId, m
         }
         let now = kernel.now();
         let (changed, event, unreachable) = match &made {
-            Made::There(seen) => {
+            Made::There(seen, sealed) => {
                 let standing = Login {
+                    sealed: sealed.clone().or_else(|| login.sealed.clone()),
                     key: Some(seen.key.clone()),
                     made_at: Some(now),
                     state: LoginState::Standing,
@@ -131,7 +143,7 @@ async fn write_down_made(kernel: &Kernel, claimed: &Claimed, id: CredentialId, m
         };
         let mut changeset = Changeset::new(system(), now, event);
         changeset.replace(&login, &changed);
-        let answered = matches!(made, Made::There(_));
+        let answered = matches!(made, Made::There(..));
         reach::note_target(kernel, &mut changeset, login.target, unreachable, answered, now).await?;
         changeset.due.push(DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, next));
         if kernel.settle(changeset).await?.is_some() {

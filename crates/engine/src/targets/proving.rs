@@ -23,7 +23,7 @@ use tenure_core::target::connector::{
 use tenure_core::target::login::{CANARY_LIFE, Login, LoginPurpose, LoginState, WINDOW};
 use tenure_core::target::system::TargetSystem;
 
-use crate::credentials::logins::{SEALED_AS, opened};
+use crate::credentials::logins::{SEALED_AS, opened, sealed_anew};
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::query::Query;
@@ -238,14 +238,20 @@ async fn made(
     let secret: Secret<String> = opened(kernel, &canary)?;
     let (name, mark) = (canary.name(), canary.mark());
     let account = NewAccount { name: &name, secret: &secret, grants: &[], ends_at: canary.ends_at, mark: &mark };
-    let seen = match connector.provision(reach, &account).await {
-        Ok(seen) => seen,
-        Err(error) => return Ok(Err(error.into())),
+    let made = async {
+        let seen = connector.provision(reach, &account).await?;
+        Ok((seen, connector.credential(reach, &account).await?))
     };
+    let (seen, given) = match made.await {
+        Ok(made) => made,
+        Err(error) => return Ok(Err(ConnectorError::into(error))),
+    };
+    let given = given.map(|given| sealed_anew(kernel, id, &given)).transpose()?;
     for _ in 0..work::ATTEMPTS {
         let now = kernel.now();
         let stored = kernel.must::<Login>("login", id).await?;
         let standing = Login {
+            sealed: given.clone().or_else(|| stored.sealed.clone()),
             key: Some(seen.key.clone()),
             made_at: Some(now),
             state: LoginState::Standing,
