@@ -59,12 +59,14 @@ resolver_preload {{
   {people.public}: {account("people", people, operator, [theirs.public])}
 }}
 """)
-# Its administrator is whoever has the operator's signing key.
+# A connector's login that may do everything, in one line.
+user = Pair("user")
+limits = {"type": "user", "subs": -1, "data": -1, "payload": -1}
 print(json.dumps({
-    "name": signing.public,
-    "secret": signing.seed,
+    "name": "administrator",
+    "secret": " ".join([signed(system, user, "administrator", limits), user.seed, signing.seed, theirs.seed]),
     "operator": operator.public,
+    "signing": signing.seed,
     "system": system.seed,
-    "people": people.public,
-    "people_seed": theirs.seed,
+    "options": {"account": people.public, "operators": operator.public},
 }))

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Started, home, listening};
 use crate::process::free_port;
@@ -20,10 +20,10 @@ pub(super) async fn start(peers: &Path, folder: &Path) -> Started {
     set_up.args(["-c", SET_UP]).arg(&home).arg(port.to_string());
     set_up.arg(folder.join("server.pem")).arg(folder.join("server.key"));
     let said = output(set_up.stdin(Stdio::null()))?;
-    let mut place: Value = serde_json::from_str(&said).context("nats.py said no keys")?;
-    place["url"] = format!("nats://localhost:{port}").into();
+    let mut place: Map<String, Value> = serde_json::from_str(&said).context("nats.py said no keys")?;
+    place.insert("url".to_owned(), format!("nats://localhost:{port}").into());
     let mut command = Command::new(programs.join("nats-server"));
     command.current_dir(&home).arg("-c").arg(home.join("nats.conf"));
     let server = listening("nats-server", command, &home, port).await?;
-    Ok((vec![server], place))
+    Ok((vec![server], place.into()))
 }

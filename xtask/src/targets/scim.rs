@@ -17,5 +17,7 @@ pub(super) async fn start(peers: &Path, folder: &Path) -> Started {
     command.current_dir(&home).args(["-c", APPLICATION, &port.to_string()]);
     command.arg(folder.join("server.pem")).arg(folder.join("server.key")).arg(SECRET);
     let server = listening("scim2-server", command, &home, port).await?;
-    Ok((vec![server], json!({ "url": format!("https://localhost:{port}"), "name": "", "secret": SECRET })))
+    let base = format!("https://localhost:{port}");
+    let place = json!({ "url": format!("{base}/plain/v2"), "base": base, "name": "", "secret": SECRET });
+    Ok((vec![server], place))
 }

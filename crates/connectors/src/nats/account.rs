@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tenure_core::base::time::Timestamp;
 use tenure_core::target::connector::{AccountSort, ConnectorError, MADE_FOR, MAX_TARGET_GRANTS, SeenAccount, words};
 
@@ -67,7 +67,7 @@ impl Account {
 
     /// Its claims with what was changed of its users. What we made and is over by itself is left out, and with it what
     /// was revoked of it: until then an entry stays.
-    pub fn written(&self, now: i64) -> Value {
+    pub fn written(&self, now: i64) -> Map<String, Value> {
         let over = |key: &String| self.made.get(key).is_some_and(|made| made.ends <= now - DAY);
         let revoked: BTreeMap<_, _> = self.revoked.iter().filter(|(key, _)| !over(key)).collect();
         let named = |list: &BTreeMap<String, String>, word: &str| -> Vec<String> {
@@ -81,7 +81,7 @@ impl Account {
             .filter(|(key, _)| !over(key))
             .map(|(key, it)| format!("{MADE}{key}:{}:{}:{}:{}", it.issued, it.ends, it.mark, it.name));
         let tags: Vec<String> = self.tags.iter().cloned().chain(held).chain(known).chain(made).collect();
-        let mut claims = self.claims.clone();
+        let mut claims = self.claims.as_object().cloned().unwrap_or_default();
         if let Some(nats) = claims.get_mut("nats").and_then(Value::as_object_mut) {
             nats.insert("revocations".to_owned(), json!(revoked));
             nats.insert("tags".to_owned(), tags.into());
@@ -134,7 +134,7 @@ impl User {
         self.ends = claims.get("exp").and_then(Value::as_i64);
         self.name = Some(text(&claims, "/name")).filter(|name| !name.is_empty());
         self.tags = texts(&claims, "/nats/tags");
-        self.grants = grants(scope(account, &text(&claims, "/iss")).unwrap_or(&claims["nats"]));
+        self.grants = grants(scope(account, &text(&claims, "/iss")).or(claims.get("nats")).unwrap_or(&Value::Null));
     }
 
     /// Adds that we made it.
@@ -266,11 +266,11 @@ mod tests {
         account.made.insert(KEY.to_owned(), made.clone());
         account.held.insert(KEY.to_owned(), "a:b".to_owned());
         account.revoked.insert(KEY.to_owned(), 10);
-        let read = Account::of(account.written(15));
+        let read = Account::of(account.written(15).into());
         assert_eq!((read.made.get(KEY), read.held.len(), read.revoked[KEY]), (Some(&made), 1, 10));
         assert_eq!(read.claims["nats"]["limits"], told["nats"]["limits"]);
         // Over for longer than clocks are off: the JWT is refused by itself.
-        let later = Account::of(read.written(20 + DAY));
+        let later = Account::of(read.written(20 + DAY).into());
         assert!(later.made.is_empty() && later.held.is_empty() && later.revoked.len() == 2);
         assert_eq!(later.claims["nats"]["tags"], told["nats"]["tags"]);
         assert!(read.is_revoked(KEY, 10) && !read.is_revoked(KEY, 11) && read.is_revoked("UY", 5));

@@ -4,7 +4,7 @@ use aws_lc_rs::digest::{SHA512_256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use data_encoding::BASE32_NOPAD;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use super::key::{Owner, Pair, is_signed};
 
@@ -42,17 +42,15 @@ pub(super) fn verified(jwt: &str, operators: &[String]) -> Result<Value, String>
     Ok(claims)
 }
 
-/// A JWT with these claims, issued now.
-pub(super) fn signed(by: &Pair, mut claims: Value, now: i64) -> String {
-    if let Some(claims) = claims.as_object_mut() {
-        claims.insert("iss".to_owned(), by.public().into());
-        claims.insert("iat".to_owned(), now.into());
-        claims.insert("jti".to_owned(), "".into());
-    }
-    let id = BASE32_NOPAD.encode(digest(&SHA512_256, claims.to_string().as_bytes()).as_ref());
-    claims["jti"] = json!(id);
-    let encoded = |text: &str| URL_SAFE_NO_PAD.encode(text);
-    let text = format!("{}.{}", encoded(HEAD), encoded(&claims.to_string()));
+/// A JWT with these claims, issued then.
+pub(super) fn signed(by: &Pair, claims: Map<String, Value>, issued: i64) -> String {
+    let with = |id: &str| {
+        let own = [("iss", by.public().into()), ("iat", issued.into()), ("jti", id.into())];
+        let own = own.into_iter().map(|(name, value): (_, Value)| (name.to_owned(), value));
+        Value::Object(claims.clone().into_iter().chain(own).collect()).to_string()
+    };
+    let id = BASE32_NOPAD.encode(digest(&SHA512_256, with("").as_bytes()).as_ref());
+    let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(HEAD), URL_SAFE_NO_PAD.encode(with(&id)));
     let signature = URL_SAFE_NO_PAD.encode(by.sign(text.as_bytes()));
     format!("{text}.{signature}")
 }
@@ -71,11 +69,12 @@ pub(super) fn texts(claims: &Value, pointer: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn an_accounts_jwt_counts_by_its_operators_signature_alone() {
         let [ours, other] = [[1; 32], [2; 32]].map(|seed| Pair::of_bytes(&seed, Owner::Operator).unwrap());
-        let told = json!({ "sub": "A", "nats": { "type": "account" } });
+        let told = Map::from_iter([("sub".to_owned(), "A".into()), ("nats".to_owned(), json!({ "type": "account" }))]);
         let jwt = signed(&ours, told.clone(), 7);
         let claims = verified(&jwt, &[ours.public()]).unwrap();
         assert_eq!((claims["iat"].as_i64(), text(&claims, "/nats/type").as_str()), (Some(7), "account"));

@@ -23,7 +23,8 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// Reads a `.creds` file, and the seeds of an operator and of an account in lines of their own.
+    /// Reads a `.creds` file, and the seeds of an operator and of an account beside it; or only the JWT and the seeds of
+    /// these, in one line.
     pub fn of(text: &str) -> Result<Self, ConnectorError> {
         let bad =
             |why: &str| ConnectorError::Misconfigured(format!("{why}: a login of NATS is the text of a .creds file"));
@@ -31,18 +32,17 @@ impl Keys {
             return Err(bad("it is too long"));
         }
         let (mut jwt, mut user, mut operator, mut account) = (None, None, None, None);
-        for line in text.lines().map(str::trim) {
-            let pair = |owner| Pair::of_seed(line, owner).ok_or_else(|| bad("a seed in it is none"));
-            let is_new = match line {
-                "" => true,
-                line if line.starts_with("---") => true,
-                // What its file says below the JWT.
-                line if line.starts_with("***") || line.starts_with("NKEYs are ") => true,
-                line if line.starts_with("SU") => user.replace(pair(Owner::User)?).is_none(),
-                line if line.starts_with("SO") => operator.replace(pair(Owner::Operator)?).is_none(),
-                line if line.starts_with("SA") => account.replace(pair(Owner::Account)?).is_none(),
-                line if line.starts_with("eyJ") => jwt.replace(line.to_owned()).is_none(),
-                _ => return Err(bad("a line in it is neither a JWT nor a seed")),
+        // What a file says around its JWT and its seed.
+        let says = |line: &&str| ["---", "***", "NKEYs are "].iter().any(|begin| line.starts_with(begin));
+        let words = text.lines().map(str::trim).filter(|line| !says(line)).flat_map(str::split_whitespace);
+        for word in words {
+            let pair = |owner| Pair::of_seed(word, owner).ok_or_else(|| bad("a seed in it is none"));
+            let is_new = match word {
+                word if word.starts_with("SU") => user.replace(pair(Owner::User)?).is_none(),
+                word if word.starts_with("SO") => operator.replace(pair(Owner::Operator)?).is_none(),
+                word if word.starts_with("SA") => account.replace(pair(Owner::Account)?).is_none(),
+                word if word.starts_with("eyJ") => jwt.replace(word.to_owned()).is_none(),
+                _ => return Err(bad("a word in it is neither a JWT nor a seed")),
             };
             if !is_new {
                 return Err(bad("it holds two of a sort"));
@@ -86,6 +86,8 @@ mod tests {
         let account = seed_text(&[4; 32], Owner::Account).expose().clone();
         let keys = Keys::of(&format!("{file}{operator}\n{account}\n")).unwrap();
         assert!(keys.operator.is_some() && keys.account.is_some());
+        let user = seed_text(&seed, Owner::User).expose().clone();
+        assert!(Keys::of(&format!("eyJx.y.z {user} {operator} {account}")).unwrap().operator.is_some());
         for bad in [
             "",
             "a-Secret",

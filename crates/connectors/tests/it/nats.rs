@@ -185,7 +185,7 @@ async fn system() -> Client {
 }
 
 fn operator() -> Pair {
-    Pair::of_seed(OPERATOR, &said(KIND, "secret"))
+    Pair::of_seed(OPERATOR, &said(KIND, "signing"))
 }
 
 fn limits() -> Value {

@@ -47,7 +47,7 @@ impl Provider {
     async fn start(sort: &'static str) -> Self {
         let connectors = builtin();
         let connector = connectors.of(TargetKind::Scim).unwrap();
-        let endpoint = Endpoint { url: format!("{}/{sort}/v2", said(KIND, "url")), ..endpoint(KIND, &[]) };
+        let endpoint = Endpoint { url: format!("{}/{sort}/v2", said(KIND, "base")), ..endpoint(KIND, &[]) };
         let mut site = Self {
             builtin: builtin(),
             sort,
@@ -71,7 +71,7 @@ impl Provider {
         self.must(Method::POST, "Users", json!({ "schemas": [USER], "userName": user })).await;
         let may: Vec<&str> = lines.lines().filter(|line| !line.starts_with('#')).collect();
         let told = json!({ "sort": self.sort, "token": token, "user": user, "may": may });
-        assert_eq!(send(Method::POST, &format!("{}/tokens", said(KIND, "url")), &told).await.0, 204);
+        assert_eq!(send(Method::POST, &format!("{}/tokens", said(KIND, "base")), &told).await.0, 204);
         login(&user, &token)
     }
 
@@ -215,7 +215,7 @@ async fn hostile_names_stay_names() {
 async fn strangers_and_dead_ports_are_no_refusal() {
     let builtin = builtin();
     let connector = builtin.of(TargetKind::Scim).unwrap();
-    let real = Endpoint { url: format!("{}/plain/v2", said(KIND, "url")), ..endpoint(KIND, &[]) };
+    let real = endpoint(KIND, &[]);
     let at = |port| format!("http://127.0.0.1:{port}/v2");
     let half =
         b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 900\r\n\r\n{\"schemas\":[\"urn:ietf:params:scim:api:messages";
