@@ -26,8 +26,11 @@ impl Keys {
     /// Reads a `.creds` file, and the seeds of an operator and of an account beside it; or only the JWT and the seeds of
     /// these, in one line.
     pub fn of(text: &str) -> Result<Self, ConnectorError> {
-        let bad =
-            |why: &str| ConnectorError::Misconfigured(format!("{why}: a login of NATS is the text of a .creds file"));
+        let bad = |why: &str| {
+            ConnectorError::Misconfigured(format!(
+                "{why}: a login of NATS is a JWT and the seed of its key, as a .creds file has them"
+            ))
+        };
         if text.len() > MAX_TEXT {
             return Err(bad("it is too long"));
         }

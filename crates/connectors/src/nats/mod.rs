@@ -2,8 +2,8 @@
 //!
 //! - Options of an endpoint: `account`, the public key of the account whose users these are; `operators`, the public keys
 //!   by which its JWT may be signed, with commas between them.
-//! - The connector's login: the text of the `.creds` file of a user of the system account and, where users are stopped, a
-//!   line with the seed of a signing key of the operator and one with that of the account.
+//! - The connector's login: the JWT and the seed of a user of the system account and, where users are stopped, the seeds
+//!   of a signing key of the operator and of one of the account, with blanks between them or as the files have them.
 //!
 //! Users are JWTs, and nobody has a list of them: who isn't connected, wasn't made here and wasn't stopped is told by
 //! nobody. A user ends by an entry in the account's JWT, which covers whatever was issued to its key until then. The JWT
