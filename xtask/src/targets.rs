@@ -16,6 +16,10 @@ use crate::postgres::{Durability, Postgres, Tls};
 use crate::process::{Server, abandoned, free_port};
 use crate::workspace::{Workspace, output};
 
+mod nats;
+mod scim;
+mod webhook;
+
 /// The secret of every administrator there: the servers live for one run, on this machine.
 const SECRET: &str = "of-a-test's-administrator";
 /// The environment variable that says where they are described.
@@ -39,7 +43,21 @@ impl Targets {
         let mut targets = Self { folder: folder.clone(), servers: Vec::new(), postgres: None };
         certificates(&folder)?;
         let bao = peers::openbao(peers)?;
-        let (postgres, mariadb, redis, ldap, rabbitmq, openbao, mosquitto, aws_iam, github, gitlab) = tokio::join!(
+        let (
+            postgres,
+            mariadb,
+            redis,
+            ldap,
+            rabbitmq,
+            openbao,
+            mosquitto,
+            aws_iam,
+            github,
+            gitlab,
+            scim,
+            nats,
+            webhook,
+        ) = tokio::join!(
             postgresql(peers, &folder),
             mariadb(&folder),
             redis(&folder),
@@ -50,6 +68,9 @@ impl Targets {
             aws_iam(workspace, peers, &folder),
             github(workspace, peers, &folder),
             gitlab(workspace, peers, &folder),
+            scim::start(peers, &folder),
+            nats::start(peers, &folder),
+            webhook::start(workspace, peers, &folder),
         );
         let (postgres, at_postgres) = postgres?;
         targets.postgres = Some(postgres);
@@ -64,6 +85,9 @@ impl Targets {
             ("aws_iam", aws_iam),
             ("github", github),
             ("gitlab", gitlab),
+            ("scim", scim),
+            ("nats", nats),
+            ("webhook", webhook),
         ] {
             let (servers, place) = started.with_context(|| format!("starting {name}"))?;
             targets.servers.extend(servers);

@@ -16,11 +16,14 @@ mod gitlab;
 mod ldap;
 mod mariadb;
 mod mosquitto;
+mod nats;
 mod openbao;
 mod place;
 mod postgresql;
 mod rabbitmq;
 mod redis;
+mod scim;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -35,9 +38,12 @@ pub use gitlab::Gitlab;
 pub use ldap::Ldap;
 pub use mariadb::{BadMariadbGrant, Mariadb, MariadbGrant, Where};
 pub use mosquitto::Mosquitto;
+pub use nats::Nats;
 pub use openbao::Openbao;
 pub use postgresql::{BadGrant, Grant, Postgresql, Privilege};
 pub use rabbitmq::Rabbitmq;
+pub use scim::Scim;
+pub use webhook::Webhook;
 
 /// The connectors that this build has.
 #[derive(Debug)]
@@ -52,6 +58,9 @@ pub struct Builtin {
     aws_iam: AwsIam,
     github: Github,
     gitlab: Gitlab,
+    scim: Scim,
+    nats: Nats,
+    webhook: Webhook,
 }
 
 impl Builtin {
@@ -68,6 +77,9 @@ impl Builtin {
             aws_iam: AwsIam::new(Arc::clone(outbound), Arc::clone(clock)),
             github: Github::new(Arc::clone(outbound), Arc::clone(clock)),
             gitlab: Gitlab::new(Arc::clone(outbound)),
+            scim: Scim::new(Arc::clone(outbound)),
+            nats: Nats::new(Arc::clone(outbound), Arc::clone(clock)),
+            webhook: Webhook::new(Arc::clone(outbound), Arc::clone(clock)),
         }
     }
 }
@@ -85,6 +97,9 @@ impl Connectors for Builtin {
             TargetKind::AwsIam => Some(&self.aws_iam),
             TargetKind::Github => Some(&self.github),
             TargetKind::Gitlab => Some(&self.gitlab),
+            TargetKind::Scim => Some(&self.scim),
+            TargetKind::Nats => Some(&self.nats),
+            TargetKind::Webhook => Some(&self.webhook),
         }
     }
 }

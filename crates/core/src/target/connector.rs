@@ -51,6 +51,12 @@ pub enum TargetKind {
     Github,
     /// GitLab: access tokens, deploy tokens and deploy keys of a group.
     Gitlab,
+    /// A SCIM service provider: its users.
+    Scim,
+    /// NATS: users of an account, by its JWT.
+    Nats,
+    /// A system that has no connector of its own, by an endpoint of its people's.
+    Webhook,
 }
 
 impl TargetKind {
@@ -66,6 +72,9 @@ impl TargetKind {
         Self::AwsIam,
         Self::Github,
         Self::Gitlab,
+        Self::Scim,
+        Self::Nats,
+        Self::Webhook,
     ];
 
     /// The name in the log, in filters and on the command line.
@@ -81,6 +90,9 @@ impl TargetKind {
             Self::AwsIam => "aws_iam",
             Self::Github => "github",
             Self::Gitlab => "gitlab",
+            Self::Scim => "scim",
+            Self::Nats => "nats",
+            Self::Webhook => "webhook",
         }
     }
 }
@@ -148,6 +160,8 @@ pub enum ProofWorth {
     Refusal,
     /// The target's catalogue no longer has the account, or has it disabled.
     ReadBack,
+    /// Somebody who speaks for the target says so: nothing of it was seen or tried there.
+    Word,
 }
 
 /// Where a target is. No secret is in it.
@@ -349,7 +363,8 @@ pub struct NewAccount<'a> {
 pub type Gone = (Ending, Option<SeenAccount>);
 
 /// What a kind does to several accounts at once, where that costs the target less than one after the other. What becomes
-/// of one is in the place of that one, and never another's doing.
+/// of one is in the place of that one, and never another's doing. For kinds whose accounts log in with the secret that they
+/// were made with, and nothing else.
 pub trait Batches: Send + Sync {
     /// Makes accounts, as [`Connector::provision`] each.
     fn provision_all<'a>(
@@ -448,6 +463,16 @@ pub trait Connector: Send + Sync + fmt::Debug {
         reach: &'a Reach<'a>,
         account: &'a NewAccount<'a>,
     ) -> BoxFuture<'a, Result<SeenAccount, ConnectorError>>;
+    /// What the holder of an account that was just made logs in with, where that is more than the secret that it was made
+    /// with: what was signed for it, too. None where the secret is all. Asked again, it gives what works as well.
+    fn credential<'a>(
+        &'a self,
+        reach: &'a Reach<'a>,
+        account: &'a NewAccount<'a>,
+    ) -> BoxFuture<'a, Result<Option<Secret<String>>, ConnectorError>> {
+        let _ = (reach, account);
+        Box::pin(std::future::ready(Ok(None)))
+    }
     /// Gives an account another secret. Where sessions outlive it, they are ended.
     fn rotate<'a>(
         &'a self,

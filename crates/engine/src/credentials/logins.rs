@@ -497,6 +497,13 @@ pub(crate) fn opened(kernel: &Kernel, login: &Login) -> Result<Secret<String>, O
     kernel.root.open_text(SEALED_AS, &login.id.to_string(), sealed).map_err(|_| broken())
 }
 
+/// What the holder of a login that was made logs in with, sealed in the place of its secret: where its target needs more
+/// than that.
+pub(crate) fn sealed_anew(kernel: &Kernel, id: CredentialId, given: &Secret<String>) -> Result<String, OpError> {
+    let sealed = kernel.root.seal(SEALED_AS, &id.to_string(), given.expose().as_bytes(), kernel.entropy.as_ref());
+    sealed.map_err(|error| OpError::Internal(error.to_string()))
+}
+
 /// Why a login that isn't ending has to end now, as a code; none if it may go on.
 pub(crate) async fn why_over(kernel: &Kernel, login: &Login, now: Timestamp) -> Result<Option<String>, OpError> {
     if now >= login.ends_at {

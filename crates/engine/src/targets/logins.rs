@@ -16,13 +16,12 @@ use tenure_core::store::due::DueKind;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
-use tenure_core::store::secret::Secret;
 use tenure_core::target::account;
 use tenure_core::target::connector::{ConnectorError, Ending, Gone, NewAccount, SeenAccount, TargetLogin, words};
 use tenure_core::target::login::{KEPT_FOR_PROBING, Login, LoginPurpose, LoginState};
 use tenure_core::target::system::TargetSystem;
 
-use crate::credentials::logins::{Awaiting, SEALED_AS, opened, why_over};
+use crate::credentials::logins::{Awaiting, opened, sealed_anew, why_over};
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::kernel::finding;
@@ -113,7 +112,7 @@ async fn look(kernel: &Kernel, claimed: Claimed) -> Result<Option<Due>, OpError>
 
 /// What became of a try to make a login.
 enum Made {
-    /// With the secret, sealed, where the target made it.
+    /// With what its holder logs in with, sealed, where that isn't the secret that it was made with.
     There(SeenAccount, Option<String>),
     NotYet {
         why: String,
@@ -159,7 +158,10 @@ async fn made(kernel: &Kernel, reached: &Reached<'_>, due: &[Due]) -> Vec<Result
     let became = |(opened, due): (Result<_, OpError>, &Due)| {
         opened?;
         Ok(match made.next() {
-            Some(Ok((seen, secret))) if seen.enabled => Made::There(seen, sealed(kernel, due.login.id, secret)?),
+            Some(Ok((seen, secret))) if seen.enabled => {
+                let sealed = secret.map(|secret| sealed_anew(kernel, due.login.id, &secret)).transpose()?;
+                Made::There(seen, sealed)
+            }
             Some(Ok(_)) => {
                 let why = "it was made, and the catalogue has it disabled".to_owned();
                 Made::NotYet { why, unreachable: false }
@@ -169,14 +171,6 @@ async fn made(kernel: &Kernel, reached: &Reached<'_>, due: &[Due]) -> Vec<Result
         })
     };
     opened.into_iter().zip(due).map(became).collect()
-}
-
-/// The secret that a target made, sealed in the place of what it was made with.
-fn sealed(kernel: &Kernel, id: CredentialId, secret: Option<Secret<String>>) -> Result<Option<String>, OpError> {
-    let seal = |secret: Secret<String>| {
-        kernel.root.seal(SEALED_AS, &id.to_string(), secret.expose().as_bytes(), kernel.entropy.as_ref())
-    };
-    secret.map(seal).transpose().map_err(|error| OpError::Internal(error.to_string()))
 }
 
 /// What can't be written down is done again once its lease ends.

@@ -207,10 +207,12 @@ on_one! {
             ("mariadb", "SELECT ON mysql.help_topic"),
             ("redis", "+ping"),
             ("rabbitmq", "READ .* ON VHOST /"),
+            ("nats", "publish:orders.new"),
         ];
         for (kind, grant) in kinds {
             let text = |pointer: &str| targets.pointer(pointer).and_then(Value::as_str).unwrap().to_owned();
-            let endpoint = json!({"url": text(&format!("/{kind}/url")), "ca": text("/ca")});
+            let options = targets.pointer(&format!("/{kind}/options")).cloned().unwrap_or(json!({}));
+            let endpoint = json!({"url": text(&format!("/{kind}/url")), "ca": text("/ca"), "options": options});
             let login = json!({"name": text(&format!("/{kind}/name")), "secret": text(&format!("/{kind}/secret"))});
             let target = world.target_of(kind, endpoint, &login, &format!("jit-{kind}"), "issue").await;
             let uri = format!("{kind}://{}", mark());
@@ -218,6 +220,8 @@ on_one! {
             let worker = world.worker(&format!("{kind}-worker"), &resource, |_| {}).await;
             let issued = world.ask_login(&worker, &[]).await;
             assert_eq!(issued.status, 200, "{kind}: {}", issued.body);
+            // What its holder logs in with at NATS is a file with what was signed for it, too.
+            assert_eq!(issued.text("/secret").contains("BEGIN NATS USER JWT"), kind == "nats");
             let cut = json!({"target": {"type": "credential", "id": issued.text("/login")}, "reason": "leaked"});
             world.post(&world.security, "/v1/revocations", cut).await.expect(201);
             let receipt = world.signed_receipt(&format!("credential/{}", issued.text("/login"))).await;
