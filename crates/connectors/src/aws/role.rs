@@ -132,30 +132,34 @@ pub(super) async fn read(api: &Api<'_>, id: &str, name: &str) -> Result<Option<S
 fn trusted(document: &str) -> BTreeSet<String> {
     let Some(trust) = decoded(document) else { return BTreeSet::from(["TRUST what can't be read".to_owned()]) };
     let mut found = BTreeSet::new();
-    for statement in several(&trust["Statement"]).into_iter().filter(|statement| statement["Effect"] == "Allow") {
+    let allows = |statement: &&Value| statement.get("Effect").is_some_and(|effect| effect == "Allow");
+    for statement in several(trust.get("Statement")).into_iter().filter(allows) {
         let condition = statement.get("Condition").map(|condition| format!(" IF {condition}")).unwrap_or_default();
         let mut trust = |whom: &str| found.insert(words(&format!("TRUST {whom}{condition}")));
-        match &statement["Principal"] {
-            Value::Object(principals) => {
+        match statement.get("Principal") {
+            Some(Value::Object(principals)) => {
                 for (sort, names) in principals {
-                    for name in several(names) {
+                    for name in several(Some(names)) {
                         trust(&format!("{} {}", sort.to_uppercase(), name.as_str().unwrap_or("?")));
                     }
                 }
             }
-            Value::String(anybody) => drop(trust(anybody)),
-            _ => drop(trust(&format!("ALL BUT {}", statement["NotPrincipal"]))),
+            Some(Value::String(anybody)) => drop(trust(anybody)),
+            _ => {
+                let but = statement.get("NotPrincipal").map(Value::to_string).unwrap_or_default();
+                trust(&format!("ALL BUT {but}"));
+            }
         }
     }
     found
 }
 
 /// A list, or what stands in the place of a list of one.
-fn several(value: &Value) -> Vec<&Value> {
+fn several(value: Option<&Value>) -> Vec<&Value> {
     match value {
-        Value::Array(several) => several.iter().collect(),
-        Value::Null => Vec::new(),
-        one => vec![one],
+        Some(Value::Array(several)) => several.iter().collect(),
+        Some(one) => vec![one],
+        None => Vec::new(),
     }
 }
 

@@ -274,6 +274,7 @@ async fn r58_a_target_that_takes_our_word_makes_the_secret_and_it_ends_as_any_ot
 #[tokio::test]
 async fn a_session_whose_beginning_was_never_answered_is_ended_by_the_name_that_it_was_planned_by() {
     let stage = Stage::at(Faulty::federating(TargetKind::Postgresql, 7), Mode::Issue).await;
+    work(&stage.world).await;
     let id = stage.asked().await;
     stage.target.suffer(Faults { reply_lost: 100, ..Faults::default() });
     work(&stage.world).await;
