@@ -9,14 +9,14 @@ use crate::world::{Answer, Key, World};
 const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// A workload with a key of its own.
-struct Worker {
-    id: String,
+pub struct Worker {
+    pub id: String,
     key: Key,
 }
 
 impl World {
     /// A resource that is at a target, its mapping approved by a second administrator; gives its id.
-    async fn resource_at(&self, uri: &str, target: &str, actions: Value) -> String {
+    pub async fn resource_at(&self, uri: &str, target: &str, actions: Value) -> String {
         let second = self.second_administrator().await;
         let resource = self.resource(uri, "production", "online").await;
         let path = format!("/v1/resources/{resource}");
@@ -28,7 +28,7 @@ impl World {
         resource
     }
 
-    async fn worker(&self, name: &str, resource: &str, change: impl FnOnce(&mut Value)) -> Worker {
+    pub async fn worker(&self, name: &str, resource: &str, change: impl FnOnce(&mut Value)) -> Worker {
         let key = Key::new();
         let mut charter = self.charter(key.jwk());
         charter["scope"] = json!([{"actions": ["read"], "resource": resource}]);
@@ -37,14 +37,14 @@ impl World {
         Worker { id: self.active(name, charter).await, key }
     }
 
-    async fn ask_login(&self, worker: &Worker, more: &[(&str, &str)]) -> Answer {
+    pub async fn ask_login(&self, worker: &Worker, more: &[(&str, &str)]) -> Answer {
         let assertion = worker.key.assertion(&worker.id, &self.issuer("production"));
         let mut fields = vec![("client_assertion_type", ASSERTION), ("client_assertion", assertion.as_str())];
         fields.extend(more);
         self.form("", "/env/production/logins", &fields).await
     }
 
-    async fn until_ended(&self, login: &str) -> Value {
+    pub async fn until_ended(&self, login: &str) -> Value {
         let path = format!("/v1/logins/{login}");
         let mut found = Value::Null;
         self.until(async || {
@@ -71,14 +71,14 @@ impl World {
 
 impl Orders {
     /// A table that nobody else has.
-    fn table(&self) -> String {
+    pub fn table(&self) -> String {
         let name = format!("orders_{}", self.mark);
         self.admin(&format!("CREATE TABLE {name} (id int); INSERT INTO {name} VALUES (7)"));
         name
     }
 
     /// How the connector calls the right to read it.
-    fn reading(&self, table: &str) -> String {
+    pub fn reading(&self, table: &str) -> String {
         let (_, database) = self.url.rsplit_once('/').unwrap();
         format!("SELECT ON TABLE {database}.public.{table}")
     }
