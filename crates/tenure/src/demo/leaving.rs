@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::database::Login;
 use super::files;
 use super::organisation::Organisation;
-use super::page::step;
+use super::page::{say, step};
 use super::wire::Answer;
 use super::workload::field;
 
@@ -129,6 +129,6 @@ pub async fn retirement(harbour: &mut Organisation, leave: &Leave, login: Option
     super::page::table(&rows)?;
     match login {
         Some(login) => login.ended(harbour).await,
-        None => Ok(()),
+        None => Ok(say!("    There was no login: no database is installed here.")?),
     }
 }

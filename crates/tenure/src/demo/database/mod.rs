@@ -116,7 +116,8 @@ pub async fn found(harbour: &mut Organisation, folder: &Path) -> anyhow::Result<
     let parts = ["/items/0/owner", "/items/0/strength"];
     let suggested = harbour.wire.aloud(sam.speaks(), Method::GET, &suggest, None, &parts).await?;
     ensure!(suggested.status == 200, "nobody is suggested: {}", suggested.body);
-    let ask = json!({"name_prefix": LOGIN, "by_suggestion": "strong", "reason": "its comment names her"});
+    let lea = &harbour.person("lea")?.id;
+    let ask = json!({"name_prefix": LOGIN, "owner": lea, "reason": "the report is hers"});
     let path = format!("{target}/propose");
     let proposed = harbour.wire.aloud(sam.speaks(), Method::POST, &path, Some(&ask), &["/accounts/0/name"]).await?;
     ensure!(proposed.status == 200, "it was proposed to nobody: {}", proposed.body);

@@ -22,7 +22,7 @@ on_one! {
         world.until_ended(&over.text("/login")).await;
         let left = world.ask_login(&worker, &[]).await.expect(200);
 
-        let of_identity = page(&world, &world.owner, &format!("/identities/{}", worker.id)).await.expect(200);
+        let of_identity = page(&world, &world.auditor, &format!("/identities/{}", worker.id)).await.expect(200);
         let of_target = page(&world, &world.auditor, "/targets/paged-db").await.expect(200);
         for (shown, other) in [(&of_identity, ">paged-db</a>"), (&of_target, ">pager</a>")] {
             is_sound(shown);
@@ -33,7 +33,10 @@ on_one! {
             assert!(shown.text.find(&left.text("/name")) < shown.text.find(&over.text("/name")));
             assert!(!shown.text.contains(&left.text("/secret")) && !shown.text.contains(&over.text("/secret")));
         }
-        // Whose they are not reads none of them.
+        // Whoever answers for the identity reads them, and who doesn't reads none.
+        assert!(page(&world, &world.owner, &format!("/identities/{}", worker.id)).await.expect(200).text.contains(&left.text("/name")));
+        let listed = world.get(&world.owner, &format!("/v1/logins?identity={}", worker.id)).await.expect(200);
+        assert_eq!(listed.body["items"].as_array().unwrap().len(), 2);
         let (_, dan) = world.person("Dan", &["requester", "owner"]).await;
         assert!(!page(&world, &dan, &format!("/identities/{}", worker.id)).await.text.contains(&left.text("/name")));
         let owners = page(&world, &world.owner, "/targets/paged-db").await.expect(200);
