@@ -7,7 +7,7 @@ use tenure_api::targets::{Claim, Proposal, Proposed, ProposedAccounts};
 use tenure_api::views::{IdentityView, Names, Page, Revised};
 use tenure_core::base::id::{AccountId, IdentityId, PersonId, TargetId};
 use tenure_core::base::problem::{FieldProblem, Reason};
-use tenure_core::base::time::Timestamp;
+use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::finding::rules;
 use tenure_core::identity::account_grants::AccountGrants;
 use tenure_core::identity::{Identity, IdentityState, MAX_ITEMS};
@@ -28,7 +28,7 @@ use tenure_core::target::system::TargetSystem;
 use crate::identities::{identity_facts, view};
 use crate::inventory::{ownership, references};
 use crate::kernel::Kernel;
-use crate::kernel::authority::{self, inventory, owns};
+use crate::kernel::authority::{self, bootstrap, inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::finding;
@@ -106,11 +106,27 @@ pub async fn is_unclaimed(kernel: &Kernel, account: &Account) -> Result<bool, Op
     Ok(identity.is_some_and(|identity| identity.state == IdentityState::Discovered))
 }
 
+/// Whether the caller may give an account another secret now.
+pub async fn is_rotatable(kernel: &Kernel, caller: &Caller, id: AccountId) -> bool {
+    to_rotate(kernel, caller, id).await.is_ok()
+}
+
 /// An account that the caller may give another secret now, as it stands.
 ///
 /// # Errors
 /// There is no such account, the caller doesn't answer for its identity, or it can't be given one.
 pub async fn rotatable(kernel: &Kernel, caller: &Caller, id: AccountId) -> Result<Revised<Account>, OpError> {
+    let asked = Asked::new(ControlPoint::Issue, "account.rotate", id);
+    kernel.recorded(caller, asked, to_rotate(kernel, caller, id)).await
+}
+
+async fn to_rotate(kernel: &Kernel, caller: &Caller, id: AccountId) -> Result<Revised<Account>, OpError> {
+    if kernel.one::<Account>(id).await?.is_none() {
+        // Whoever may give none a secret isn't told by that which there are.
+        let of_none = bootstrap(false, true, Span::default());
+        kernel.allow(caller, Action::Bootstrap, inventory("identity", "", ""), of_none)?;
+        return Err(OpError::NotFound(KIND));
+    }
     let (account, _) = rotation::concerned(kernel, caller, id).await?;
     let target = kernel.must::<TargetSystem>(systems::KIND, account.target).await?;
     rotation::may_rotate(&account, &target)?;

@@ -4,12 +4,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::get;
-use tenure_api::views::Page;
+use tenure_api::views::{Page, Revised};
 use tenure_console::address::Address;
 use tenure_console::frame::Place;
 use tenure_console::problem::Wrong;
 use tenure_console::{targets, text};
-use tenure_core::base::id::AccountId;
 use tenure_core::store::term::Term;
 use tenure_core::target::account::Account;
 use tenure_core::target::login::Login;
@@ -88,33 +87,35 @@ async fn account(State(app): State<App>, reader: Reader, Path(which): Path<Strin
         true => Box::pin(suggestions::suggestions(kernel, caller, view.record.id)).await?.items,
         false => Vec::new(),
     };
-    let may_rotate = accounts::rotatable(kernel, caller, view.record.id).await.is_ok();
+    let may_rotate = accounts::is_rotatable(kernel, caller, view.record.id).await;
     let names = names_in(&app, caller, &(&view, &suggested)).await?;
     let frame = reader.frame("", Place::Accounts);
     Ok(page(StatusCode::OK, &targets::account(frame, &view, &suggested, may_rotate, &names)))
 }
 
 async fn rotation_form(State(app): State<App>, reader: Reader, Path(which): Path<String>) -> Shown {
-    rotation_page(&app, &reader, id(&which, "account")?, StatusCode::OK, None).await
+    let view = accounts::rotatable(&app.kernel, &reader.caller, id(&which, "account")?).await?;
+    rotation_page(&app, &reader, &view, StatusCode::OK, None).await
 }
 
-/// Only whoever may do it now learns of whom it is.
 async fn rotation_page(
     app: &App,
     reader: &Reader,
-    which: AccountId,
+    view: &Revised<Account>,
     status: StatusCode,
     wrong: Option<Wrong>,
 ) -> Shown {
-    let view = accounts::rotatable(&app.kernel, &reader.caller, which).await?;
-    let names = names_in(app, &reader.caller, &view).await?;
-    Ok(page(status, &targets::rotation(reader.frame("", Place::Accounts), &view, &names, wrong)))
+    let names = names_in(app, &reader.caller, view).await?;
+    Ok(page(status, &targets::rotation(reader.frame("", Place::Accounts), view, &names, wrong)))
 }
 
 async fn rotate(State(app): State<App>, Path(which): Path<String>, sent: Sent) -> Shown {
-    let (reader, which) = (&sent.reader, id(&which, "account")?);
+    let reader = &sent.reader;
+    // Whoever may not do it learns here that they may not, and nothing else.
+    let view = accounts::rotatable(&app.kernel, &reader.caller, id(&which, "account")?).await?;
+    let which = view.record.id;
     match sent.done(rotation::rotate(&app.kernel, &reader.caller, which)).await {
         Ok(_) => Ok(Redirect::to(&Address::new("/accounts").below(&which.to_string()).to_string()).into_response()),
-        Err(failure) => rotation_page(&app, reader, which, status_of(&failure), Some((*failure.0).into())).await,
+        Err(failure) => rotation_page(&app, reader, &view, status_of(&failure), Some((*failure.0).into())).await,
     }
 }
