@@ -282,9 +282,15 @@ on_one! {
 impl World {
     /// The identity of a login, claimed by the owner and approved by their manager as what its catalogue says it may.
     pub async fn claimed(&self, name: &str) -> String {
+        self.claimed_as(name, |_| {}).await
+    }
+
+    /// The same by a charter with something else in it.
+    pub async fn claimed_as(&self, name: &str, change: impl FnOnce(&mut Value)) -> String {
         let identity = self.account(name).await["identity"].as_str().unwrap().to_owned();
         let mut charter = self.charter(json!({}));
         charter["workload_binding"] = json!({"type": "account", "workload": "batch/ledger"});
+        change(&mut charter);
         let claim = json!({"charter": charter});
         self.post(&self.owner, &format!("/v1/identities/{identity}/claim"), claim).await.expect(200);
         self.post(&self.owner, &format!("/v1/identities/{identity}/submit"), json!({})).await.expect(200);
