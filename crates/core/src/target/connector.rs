@@ -284,7 +284,8 @@ pub struct Found {
     pub accounts: Vec<SeenAccount>,
     /// Where to go on; none at the end.
     pub next: Option<String>,
-    /// What could not be seen, in words for people: what isn't listed here is not known to be absent (R92).
+    /// What could not be seen of what targets of this kind list, in words for people: accounts, or what some may do, may be
+    /// missing from this answer (R92). What they never list is [`Connector::blind_spots`].
     pub unseen: Vec<String>,
 }
 
@@ -434,6 +435,11 @@ pub trait Connector: Send + Sync + fmt::Debug {
     /// The least rights that the connector's login needs for a mode, as the target's administrator would give them, with
     /// `LOGIN` in the place of its name.
     fn rights(&self, mode: Mode) -> &'static str;
+    /// What targets of this kind never list, in words for people. It hides neither an account that they do list nor what
+    /// that may do, so nothing is taken for unknown for it.
+    fn blind_spots(&self) -> &'static [&'static str] {
+        &[]
+    }
     /// Whether an endpoint is one that this kind understands; nothing is connected to.
     ///
     /// # Errors

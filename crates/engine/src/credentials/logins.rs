@@ -532,7 +532,7 @@ pub(crate) async fn why_over(kernel: &Kernel, login: &Login, now: Timestamp) -> 
     Ok((!is_mapped).then(|| "mapping_changed".to_owned()))
 }
 
-/// A page of logins, without their secrets.
+/// A page of logins, without their secrets. Who may not read all of them names an identity of theirs.
 ///
 /// # Errors
 /// The caller may not read them.
@@ -541,7 +541,11 @@ pub async fn logins(
     caller: &Caller,
     ask: ListAsk<Login>,
 ) -> Result<Page<Revised<LoginView>>, OpError> {
-    authority::may_read(kernel, caller, "credential", "", false).await?;
+    let own = match ask.value_of(Login::IDENTITY) {
+        Some(subject) => authority::owns_subject(kernel, caller, subject).await?,
+        None => false,
+    };
+    authority::may_read(kernel, caller, "credential", "", own).await?;
     let (rows, end) = kernel.page(ask).await?;
     Ok(end.page(rows.iter().map(shown).collect()))
 }

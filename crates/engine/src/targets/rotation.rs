@@ -155,7 +155,7 @@ pub async fn fetch_secret(kernel: &Kernel, caller: &Caller, id: AccountId) -> Re
 }
 
 /// An account and its identity, for whoever answers for that.
-async fn concerned(
+pub(super) async fn concerned(
     kernel: &Kernel,
     caller: &Caller,
     id: AccountId,
@@ -172,7 +172,7 @@ async fn concerned(
     Ok((account, identity))
 }
 
-fn may_rotate(account: &Account, target: &TargetSystem) -> Result<(), OpError> {
+pub(super) fn may_rotate(account: &Account, target: &TargetSystem) -> Result<(), OpError> {
     let illegal = |detail: &str| Err(OpError::because(Reason::IllegalTransition, detail));
     if account.state == AccountState::Ended || account.absent_since.is_some() {
         return illegal("the account was ended, or its target has it no more");

@@ -71,14 +71,14 @@ impl World {
 
 impl Orders {
     /// A table that nobody else has.
-    fn table(&self) -> String {
+    pub fn table(&self) -> String {
         let name = format!("orders_{}", self.mark);
         self.admin(&format!("CREATE TABLE {name} (id int); INSERT INTO {name} VALUES (7)"));
         name
     }
 
     /// How the connector calls the right to read it.
-    fn reading(&self, table: &str) -> String {
+    pub fn reading(&self, table: &str) -> String {
         let (_, database) = self.url.rsplit_once('/').unwrap();
         format!("SELECT ON TABLE {database}.public.{table}")
     }
