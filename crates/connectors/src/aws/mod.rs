@@ -167,6 +167,14 @@ impl Connector for AwsIam {
         }
     }
 
+    fn blind_spots(&self) -> &'static [&'static str] {
+        &[
+            "access keys of the account's root user",
+            "console passwords, and sessions of users and roles",
+            "service-specific credentials, SSH keys and signing certificates",
+        ]
+    }
+
     fn check(&self, endpoint: &Endpoint) -> Result<(), ConnectorError> {
         let nobody = TargetLogin { name: "nobody".to_owned(), secret: Secret::new(String::new()) };
         Api::at(&self.outbound, &*self.clock, endpoint, &nobody, Span::from_secs(1)).map(|_| ())
@@ -224,13 +232,7 @@ impl Connector for AwsIam {
         asked(reach, async move {
             let api = self.at(reach)?;
             let (accounts, next) = page(&api, after).await?;
-            let mut found = Found { accounts, next, unseen: Vec::new() };
-            if after.is_none() {
-                found.unseen.push("access keys of the account's root user".to_owned());
-                found.unseen.push("console passwords, and sessions of users and roles".to_owned());
-                found.unseen.push("service-specific credentials, SSH keys and signing certificates".to_owned());
-            }
-            Ok(found)
+            Ok(Found { accounts, next, unseen: Vec::new() })
         })
     }
 

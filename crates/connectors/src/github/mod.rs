@@ -179,6 +179,13 @@ impl Connector for Github {
         }
     }
 
+    fn blind_spots(&self) -> &'static [&'static str] {
+        &[
+            "classic personal access tokens, OAuth apps and people's SSH keys",
+            "secrets of Actions, webhooks, and tokens that workflows get",
+        ]
+    }
+
     fn check(&self, endpoint: &Endpoint) -> Result<(), ConnectorError> {
         understood(endpoint).map(|_| ())
     }
@@ -219,12 +226,8 @@ impl Connector for Github {
             let api = self.open(reach).await?;
             let (accounts, next) = page(&api, after).await?;
             let mut unseen = Vec::new();
-            if after.is_none() {
-                unseen.push("classic personal access tokens, OAuth apps and people's SSH keys".to_owned());
-                unseen.push("secrets of Actions, webhooks, and tokens that workflows get".to_owned());
-                if api.own.is_none() {
-                    unseen.push("fine-grained personal access tokens: GitHub shows them to apps alone".to_owned());
-                }
+            if after.is_none() && api.own.is_none() {
+                unseen.push("fine-grained personal access tokens: GitHub shows them to apps alone".to_owned());
             }
             Ok(Found { accounts, next, unseen })
         })

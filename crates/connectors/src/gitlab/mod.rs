@@ -199,6 +199,13 @@ impl Connector for Gitlab {
         }
     }
 
+    fn blind_spots(&self) -> &'static [&'static str] {
+        &[
+            "personal access tokens and SSH keys of people, and OAuth applications",
+            "runners, trigger tokens, CI/CD variables, and tokens that jobs get",
+        ]
+    }
+
     fn check(&self, endpoint: &Endpoint) -> Result<(), ConnectorError> {
         understood(endpoint).map(|_| ())
     }
@@ -231,12 +238,7 @@ impl Connector for Gitlab {
     ) -> BoxFuture<'a, Result<Found, ConnectorError>> {
         asked(reach, async move {
             let (api, _) = Api::open(&self.outbound, reach).await?;
-            let mut found = page(&api, after).await?;
-            if after.is_none() {
-                found.unseen.push("personal access tokens and SSH keys of people, and OAuth applications".to_owned());
-                found.unseen.push("runners, trigger tokens, CI/CD variables, and tokens that jobs get".to_owned());
-            }
-            Ok(found)
+            page(&api, after).await
         })
     }
 

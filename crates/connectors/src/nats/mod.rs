@@ -196,6 +196,10 @@ impl Connector for Nats {
         }
     }
 
+    fn blind_spots(&self) -> &'static [&'static str] {
+        &["servers that answered late, leaf nodes, and users of other accounts"]
+    }
+
     fn check(&self, endpoint: &Endpoint) -> Result<(), ConnectorError> {
         names(&Place::of(endpoint, &FORM)?).map(|_| ())
     }
@@ -240,7 +244,6 @@ impl Connector for Nats {
             let mut found = Found { accounts, next, ..Found::default() };
             if after.is_none() {
                 found.unseen.push("users that aren't connected, weren't made here and weren't stopped".to_owned());
-                found.unseen.push("servers that answered late, leaf nodes, and users of other accounts".to_owned());
                 if account.revoked.contains_key("*") {
                     found.unseen.push("users that an entry for all of them stops".to_owned());
                 }

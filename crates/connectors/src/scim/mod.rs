@@ -130,6 +130,14 @@ impl Connector for Scim {
         }
     }
 
+    fn blind_spots(&self) -> &'static [&'static str] {
+        &[
+            "sessions, tokens, other ways to log in, and when a user logged in last",
+            "what a group, a role or an entitlement allows",
+            "users of another userType, where the endpoint names one",
+        ]
+    }
+
     fn check(&self, endpoint: &Endpoint) -> Result<(), ConnectorError> {
         Api::at(&self.outbound, endpoint, None, Span::from_secs(1)).map(|_| ())
     }
@@ -188,11 +196,6 @@ impl Connector for Scim {
             }
             if nameless {
                 found.unseen.push("users that it tells without an id or a name".to_owned());
-            }
-            if after.is_none() {
-                found.unseen.push("sessions, tokens, other ways to log in, and when a user logged in last".to_owned());
-                found.unseen.push("what a group, a role or an entitlement allows".to_owned());
-                found.unseen.extend(api.user_type.map(|it| format!("users whose userType isn't {}", words(it))));
             }
             Ok(found)
         })

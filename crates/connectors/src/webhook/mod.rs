@@ -119,6 +119,10 @@ impl Connector for Webhook {
         }
     }
 
+    fn blind_spots(&self) -> &'static [&'static str] {
+        &["what the endpoint doesn't tell: all of this is its word"]
+    }
+
     fn check(&self, endpoint: &Endpoint) -> Result<(), ConnectorError> {
         Place::of(endpoint, &FORM).map(|_| ())
     }
@@ -143,10 +147,7 @@ impl Connector for Webhook {
     ) -> BoxFuture<'a, Result<Found, ConnectorError>> {
         asked(reach, async move {
             let mut listed: Listed = self.open(reach)?.ask("list", json!({ "after": after })).await?;
-            let mut unseen = unseen(&listed.unseen);
-            if after.is_none() {
-                unseen.push("what the endpoint doesn't tell: all of this is its word".to_owned());
-            }
+            let unseen = unseen(&listed.unseen);
             let next = next(listed.next.take(), after)?;
             Ok(Found { accounts: listed.seen()?, next, unseen })
         })

@@ -82,7 +82,7 @@ async fn apps_tokens_and_deploy_keys_are_found_with_what_they_may_do() {
     }
     let before = org.contents().await;
     let (accounts, unseen) = org.all().await;
-    assert_eq!((accounts.len(), unseen.len()), (3 + 222 + 231, 2), "{unseen:?}");
+    assert_eq!((accounts.len(), unseen.len()), (3 + 222 + 231, 0), "{unseen:?}");
     let found = |name: &str| accounts.iter().find(|account| account.name == name).unwrap();
     let bot = found("bot");
     assert!(
