@@ -203,6 +203,8 @@ impl Api {
     pub async fn call(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
         let mut headers = vec!["content-type: application/json", "accept: application/json"];
         headers.extend(self.authorization.as_deref());
+        // Nobody else is here to have changed it.
+        headers.extend((method == "PATCH").then_some("if-match: *"));
         let body = if body.is_null() { Vec::new() } else { serde_json::to_vec(body)? };
         let reply = Connection::open(self.address)
             .await?

@@ -19,7 +19,7 @@ use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::{Position, Stored};
 use tenure_core::target::account::{Account, AccountState};
-use tenure_core::target::connector::{ConnectorError, Found, MADE_FOR, SeenAccount, words};
+use tenure_core::target::connector::{Connector, ConnectorError, Found, MADE_FOR, SeenAccount, words};
 use tenure_core::target::system::{MAX_UNSEEN, Scan, ScanProgress, TargetSystem};
 
 use crate::kernel::error::OpError;
