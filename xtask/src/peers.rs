@@ -11,6 +11,10 @@ use crate::{postgres, targets};
 
 const NEXTEST: &str = "0.9.143";
 const OLDEST_NODE: u32 = 20;
+/// GitHub's own description of its API: one file of a package that is 470 MB unpacked.
+const OCTOKIT: &str = "@octokit/openapi@23.0.2";
+const DESCRIPTION: &str = "package/generated/api.github.com.json";
+const DESCRIPTION_HASH: &str = "829b4bebb19a53133289f7b0bc819f4f1118115821db2ca9f25e9ee995a7da2a";
 
 /// Options of `peers`.
 #[derive(Debug, Default, clap::Args)]
@@ -63,6 +67,8 @@ pub fn for_targets(workspace: &Workspace) -> Result<PathBuf> {
     let folder = for_bench(workspace, true)?;
     let (_, _lock) = lock(workspace)?;
     python(&workspace.root.join("xtask/peers/requirements-targets.txt"), &folder.join("venv-targets"))?;
+    npm(&workspace.root.join("xtask/peers"), &folder)?;
+    description_of_github(&folder)?;
     let missing: Vec<_> = targets::PACKAGES
         .iter()
         .filter(|(program, _)| !targets::is_installed(program))
@@ -165,6 +171,31 @@ fn npm(manifests: &Path, folder: &Path) -> Result<()> {
         "--loglevel=error",
     ]))?;
     Ok(fs::write(stamp, lock)?)
+}
+
+/// Where GitHub's description of its API is.
+pub fn github_description(folder: &Path) -> PathBuf {
+    folder.join("openapi-github").join(DESCRIPTION)
+}
+
+fn description_of_github(folder: &Path) -> Result<()> {
+    let (file, home) = (github_description(folder), folder.join("openapi-github"));
+    let is_right = || -> Result<bool> {
+        let hash = output(Command::new("sha256sum").arg(&file).stdin(Stdio::null()))?;
+        Ok(hash.starts_with(DESCRIPTION_HASH))
+    };
+    if file.is_file() && is_right()? {
+        return Ok(());
+    }
+    make_folder(&home)?;
+    let packed = output(Command::new("npm").current_dir(&home).args(["pack", OCTOKIT, "--silent"]))?;
+    let packed = home.join(packed.trim());
+    shown(Command::new("tar").current_dir(&home).arg("-xzf").arg(&packed).arg(DESCRIPTION))?;
+    fs::remove_file(packed)?;
+    if !is_right()? {
+        bail!("{} isn't what {OCTOKIT} had when it was pinned", file.display());
+    }
+    Ok(())
 }
 
 /// An environment of Python's with exactly these packages.

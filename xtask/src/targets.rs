@@ -16,6 +16,10 @@ use crate::postgres::{Durability, Postgres, Tls};
 use crate::process::{Server, abandoned, free_port};
 use crate::workspace::{Workspace, output};
 
+mod nats;
+mod scim;
+mod webhook;
+
 /// The secret of every administrator there: the servers live for one run, on this machine.
 const SECRET: &str = "of-a-test's-administrator";
 /// The environment variable that says where they are described.
@@ -39,7 +43,21 @@ impl Targets {
         let mut targets = Self { folder: folder.clone(), servers: Vec::new(), postgres: None };
         certificates(&folder)?;
         let bao = peers::openbao(peers)?;
-        let (postgres, mariadb, redis, ldap, rabbitmq, openbao, mosquitto, aws_iam) = tokio::join!(
+        let (
+            postgres,
+            mariadb,
+            redis,
+            ldap,
+            rabbitmq,
+            openbao,
+            mosquitto,
+            aws_iam,
+            github,
+            gitlab,
+            scim,
+            nats,
+            webhook,
+        ) = tokio::join!(
             postgresql(peers, &folder),
             mariadb(&folder),
             redis(&folder),
@@ -47,7 +65,12 @@ impl Targets {
             rabbitmq(&folder),
             openbao(&bao, &folder),
             mosquitto(&folder),
-            aws_iam(peers, &folder),
+            aws_iam(workspace, peers, &folder),
+            github(workspace, peers, &folder),
+            gitlab(workspace, peers, &folder),
+            scim::start(peers, &folder),
+            nats::start(peers, &folder),
+            webhook::start(workspace, peers, &folder),
         );
         let (postgres, at_postgres) = postgres?;
         targets.postgres = Some(postgres);
@@ -60,6 +83,11 @@ impl Targets {
             ("openbao", openbao),
             ("mosquitto", mosquitto),
             ("aws_iam", aws_iam),
+            ("github", github),
+            ("gitlab", gitlab),
+            ("scim", scim),
+            ("nats", nats),
+            ("webhook", webhook),
         ] {
             let (servers, place) = started.with_context(|| format!("starting {name}"))?;
             targets.servers.extend(servers);
@@ -346,8 +374,8 @@ async fn mosquitto(folder: &Path) -> Started {
 }
 
 /// What stands in for AWS: three calls are let in by anybody's key, which make an administrator; from then on it checks
-/// signatures and policies.
-async fn aws_iam(peers: &Path, folder: &Path) -> Started {
+/// signatures and policies, and tokens of identity providers.
+async fn aws_iam(workspace: &Workspace, peers: &Path, folder: &Path) -> Started {
     const SET_UP: &str = r#"
 import boto3, sys
 iam = boto3.client("iam", endpoint_url=sys.argv[1], verify=sys.argv[2], region_name="us-east-1",
@@ -361,8 +389,12 @@ print(key["AccessKeyId"], key["SecretAccessKey"])
     let home = home(folder, "aws_iam")?;
     let programs = peers.join("venv-targets/bin");
     let port = free_port()?;
-    let mut command = Command::new(programs.join("moto_server"));
-    command.current_dir(&home).env("INITIAL_NO_AUTH_ACTION_COUNT", "3").args(["-H", "127.0.0.1", "-p"]);
+    let mut command = Command::new(programs.join("python3"));
+    command
+        .arg(workspace.root.join("xtask/peers/aws.py"))
+        .current_dir(&home)
+        .env("INITIAL_NO_AUTH_ACTION_COUNT", "3")
+        .args(["-H", "127.0.0.1", "-p"]);
     command.arg(port.to_string()).args(["-c"]).arg(folder.join("server.pem")).arg("-k").arg(folder.join("server.key"));
     let server = listening("moto", command, &home, port).await?;
     let url = format!("https://localhost:{port}");
@@ -372,7 +404,38 @@ print(key["AccessKeyId"], key["SecretAccessKey"])
     anyhow::ensure!(done.status.success(), "moto's set-up: {}", String::from_utf8_lossy(&done.stderr));
     let said = String::from_utf8(done.stdout)?;
     let (name, secret) = said.trim().split_once(' ').context("moto's set-up said no key")?;
-    Ok((vec![server], json!({ "url": url, "name": name, "secret": secret })))
+    Ok((vec![server], json!({ "url": url, "name": name, "secret": secret, "python": programs.join("python3") })))
+}
+
+/// What stands in for GitHub: its answers are held against GitHub's published description.
+async fn github(workspace: &Workspace, peers: &Path, folder: &Path) -> Started {
+    let (server, url) = stand_in(workspace, peers, folder, "github", &[&peers::github_description(peers)]).await?;
+    Ok((vec![server], json!({ "url": url })))
+}
+
+/// What stands in for GitLab.
+async fn gitlab(workspace: &Workspace, peers: &Path, folder: &Path) -> Started {
+    let (server, url) = stand_in(workspace, peers, folder, "gitlab", &[]).await?;
+    Ok((vec![server], json!({ "url": format!("{url}/api/v4"), "python": peers.join("venv-targets/bin/python3") })))
+}
+
+/// Starts a stand-in of our own in Node, from beside the packages that it uses.
+async fn stand_in(
+    workspace: &Workspace,
+    peers: &Path,
+    folder: &Path,
+    name: &str,
+    more: &[&Path],
+) -> Result<(Server, String)> {
+    let home = home(folder, name)?;
+    let port = free_port()?;
+    let script = home.join(format!("{name}.mjs"));
+    fs::copy(workspace.root.join("xtask/peers").join(format!("{name}.mjs")), &script)?;
+    std::os::unix::fs::symlink(peers.join("node_modules"), home.join("node_modules"))?;
+    let mut command = Command::new("node");
+    command.arg(script).arg(port.to_string()).arg(folder.join("server.pem")).arg(folder.join("server.key")).args(more);
+    let server = listening(name, command, &home, port).await?;
+    Ok((server, format!("https://localhost:{port}")))
 }
 
 fn home(folder: &Path, name: &str) -> Result<PathBuf> {

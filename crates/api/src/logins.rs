@@ -39,7 +39,8 @@ pub struct LoginIssued {
     pub ca: Option<String>,
     /// The name to sign in with.
     pub name: String,
-    /// The password. It is shown this once.
+    /// The password; of AWS, JSON with `access_key_id`, `secret_access_key`, `session_token` and `expiration`. It is shown
+    /// this once.
     pub secret: String,
     /// The resource that it is for.
     pub resource: String,

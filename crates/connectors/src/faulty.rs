@@ -3,6 +3,8 @@
 //! What it does wrong is drawn from a seed: the same calls meet the same faults. What really is so, a test asks past all
 //! faults: [`Faulty::lets_in`].
 
+mod federation;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -11,8 +13,8 @@ use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::store::port::BoxFuture;
 use tenure_core::store::secret::Secret;
 use tenure_core::target::connector::{
-    Ability, AccountSort, Connector, ConnectorError, Connectors, Ending, Endpoint, Found, MAX_FOUND, Mode, NewAccount,
-    Probe, ProofWorth, Reach, SeenAccount, TargetKind, TargetLogin,
+    Ability, AccountSort, Connector, ConnectorError, Connectors, Ending, Endpoint, Federation, Found, MAX_FOUND, Mode,
+    NewAccount, Probe, ProofWorth, Reach, SeenAccount, TargetKind, TargetLogin,
 };
 
 use crate::place::{may_end, may_issue, may_provision, not_ourselves};
@@ -40,6 +42,8 @@ impl Faults {
 /// A target with faults.
 pub struct Faulty {
     kind: TargetKind,
+    /// Whether it takes tokens of ours.
+    federates: bool,
     state: Mutex<State>,
 }
 
@@ -80,7 +84,7 @@ enum Fate {
 impl Faulty {
     /// A target of a kind without accounts and without faults.
     pub fn new(kind: TargetKind, seed: u64) -> Self {
-        Self { kind, state: Mutex::new(State { random: seed, ..State::default() }) }
+        Self { kind, federates: false, state: Mutex::new(State { random: seed, ..State::default() }) }
     }
 
     /// From now on these faults come.
@@ -334,6 +338,10 @@ impl Connector for Faulty {
         key: &'a str,
     ) -> BoxFuture<'a, Result<Option<SeenAccount>, ConnectorError>> {
         ready(self.look(|state, _| state.accounts.get(key).map(|login| seen(key, login))))
+    }
+
+    fn federation(&self) -> Option<&dyn Federation> {
+        self.federates.then_some(self)
     }
 
     fn provision<'a>(

@@ -11,14 +11,19 @@ mod aws;
 mod comment;
 #[cfg(feature = "testing")]
 pub mod faulty;
+mod github;
+mod gitlab;
 mod ldap;
 mod mariadb;
 mod mosquitto;
+mod nats;
 mod openbao;
 mod place;
 mod postgresql;
 mod rabbitmq;
 mod redis;
+mod scim;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -28,12 +33,17 @@ use tenure_outbound::Outbound;
 
 pub use self::redis::Redis;
 pub use aws::AwsIam;
+pub use github::Github;
+pub use gitlab::Gitlab;
 pub use ldap::Ldap;
 pub use mariadb::{BadMariadbGrant, Mariadb, MariadbGrant, Where};
 pub use mosquitto::Mosquitto;
+pub use nats::Nats;
 pub use openbao::Openbao;
 pub use postgresql::{BadGrant, Grant, Postgresql, Privilege};
 pub use rabbitmq::Rabbitmq;
+pub use scim::Scim;
+pub use webhook::Webhook;
 
 /// The connectors that this build has.
 #[derive(Debug)]
@@ -46,6 +56,11 @@ pub struct Builtin {
     ldap: Ldap,
     mosquitto: Mosquitto,
     aws_iam: AwsIam,
+    github: Github,
+    gitlab: Gitlab,
+    scim: Scim,
+    nats: Nats,
+    webhook: Webhook,
 }
 
 impl Builtin {
@@ -60,6 +75,11 @@ impl Builtin {
             ldap: Ldap::new(Arc::clone(outbound)),
             mosquitto: Mosquitto::new(Arc::clone(outbound)),
             aws_iam: AwsIam::new(Arc::clone(outbound), Arc::clone(clock)),
+            github: Github::new(Arc::clone(outbound), Arc::clone(clock)),
+            gitlab: Gitlab::new(Arc::clone(outbound)),
+            scim: Scim::new(Arc::clone(outbound)),
+            nats: Nats::new(Arc::clone(outbound), Arc::clone(clock)),
+            webhook: Webhook::new(Arc::clone(outbound), Arc::clone(clock)),
         }
     }
 }
@@ -75,6 +95,11 @@ impl Connectors for Builtin {
             TargetKind::Ldap => Some(&self.ldap),
             TargetKind::Mosquitto => Some(&self.mosquitto),
             TargetKind::AwsIam => Some(&self.aws_iam),
+            TargetKind::Github => Some(&self.github),
+            TargetKind::Gitlab => Some(&self.gitlab),
+            TargetKind::Scim => Some(&self.scim),
+            TargetKind::Nats => Some(&self.nats),
+            TargetKind::Webhook => Some(&self.webhook),
         }
     }
 }

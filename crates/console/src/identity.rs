@@ -5,6 +5,7 @@ use askama::Template;
 use tenure_api::exceptions::ExceptionView;
 use tenure_api::findings::PostureView;
 use tenure_api::log::{FeedEvent, Timeline};
+use tenure_api::logins::LoginView;
 use tenure_api::request::RequestView;
 use tenure_api::views::{Access, AccessReport, CredentialView, IdentityView, Names, Page, Revised};
 use tenure_core::base::time::{Span, Timestamp};
@@ -24,6 +25,7 @@ use crate::list::{Cell, Table};
 use crate::markup::filters;
 use crate::records::Named;
 use crate::state::{Shape, State};
+use crate::targets::Beside;
 use crate::when::{self, When};
 use crate::{identities, requests, targets, text, watch};
 
@@ -54,6 +56,8 @@ pub struct Known {
     pub requests: Vec<RequestView>,
     /// Its accounts at targets, where the reader may read them.
     pub accounts: Vec<Revised<Account>>,
+    /// Its logins just in time, the newest first, where the reader may read them.
+    pub logins: Vec<Revised<LoginView>>,
     /// The last receipt of a removal of it, where the reader may read receipts.
     pub removal: Option<Receipt>,
     /// What happened, where the reader may read that.
@@ -130,6 +134,7 @@ pub struct IdentityPage {
     exceptions: Table,
     requests: Table,
     accounts: Table,
+    logins: Option<Table>,
     timeline: Vec<Entry>,
     is_whole: bool,
     has_timeline: bool,
@@ -154,6 +159,7 @@ impl IdentityPage {
             exceptions,
             requests,
             accounts,
+            logins,
             timeline,
             names,
             ..
@@ -194,6 +200,7 @@ impl IdentityPage {
             exceptions: exception_table(&exceptions, names, now),
             requests: request_table(&requests, names, now),
             accounts: targets::accounts_of(&accounts, names, now),
+            logins: targets::logins_of(&logins, Beside::Target, names, now),
             reviews: review_table(&reviews, names, now),
             timeline: events.into_iter().map(|event: FeedEvent| Entry::new(event, names, now)).collect(),
             is_whole,

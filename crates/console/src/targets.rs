@@ -1,5 +1,6 @@
 //! Targets and the accounts that were found there: where each is, whose it is, what was done to it and what shows that.
 
+use tenure_api::logins::LoginView;
 use tenure_api::overview::RefusalTimes;
 use tenure_api::targets::TargetView;
 use tenure_api::views::{Names, Page, Revised};
@@ -7,14 +8,17 @@ use tenure_core::base::time::Timestamp;
 use tenure_core::credential::receipt::AccountOutcome;
 use tenure_core::target::account::{Account, AccountState};
 use tenure_core::target::connector::{Mode, TargetKind};
+use tenure_core::target::login::{LoginPurpose, LoginState};
+use tenure_core::target::rotation::Rotation;
 use tenure_core::target::suggestion::Suggestion;
 use tenure_core::trust::state::TrustState;
 
 use crate::address::Address;
 use crate::frame::Frame;
 use crate::list::{Cell, Choice, Column, ListPage, Look, Table, listed};
+use crate::problem::Wrong;
 use crate::records::Named;
-use crate::sheet::{Sheet, SheetPage, Way};
+use crate::sheet::{Button, Form, Sheet, SheetPage, Way};
 use crate::state::{Shape, State};
 use crate::when::{self, When};
 use crate::{plot, text};
@@ -64,6 +68,7 @@ pub fn target(
     frame: Frame,
     view: &Revised<TargetView>,
     accounts: &Page<Revised<Account>>,
+    logins: &[Revised<LoginView>],
     times: Option<RefusalTimes>,
     names: &Names,
 ) -> SheetPage {
@@ -115,7 +120,61 @@ pub fn target(
         let rows = accounts.items.iter().map(|account| account_row(&account.record, names, now)).collect();
         sheet.tables.push(Table::new(text::ACCOUNTS, &ACCOUNT_COLUMNS.map(|column| column.name()), rows));
     }
+    sheet.tables.extend(logins_of(logins, Beside::Identity, names, now));
     SheetPage { frame: Frame { title: target.name.clone(), ..frame }, sheet }
+}
+
+/// What stands beside a login in a table: what the page isn't about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beside {
+    /// Whose it is.
+    Identity,
+    /// Where it is.
+    Target,
+}
+
+/// Logins made just in time, without canaries: those that are left first, and of what is ended what shows it.
+pub(crate) fn logins_of(logins: &[Revised<LoginView>], beside: Beside, names: &Names, now: Timestamp) -> Option<Table> {
+    let mut shown: Vec<&LoginView> = logins.iter().map(|view| &view.record).collect();
+    shown.retain(|login| login.record.purpose == LoginPurpose::Work);
+    shown.sort_by_key(|login| login.record.is_over());
+    let row = |view: &LoginView| {
+        let login = &view.record;
+        let resource = login.resource.map(|resource| resource.to_string()).unwrap_or_default();
+        let resource = names.get(&resource).unwrap_or(&resource);
+        let (state, said) = match (&login.outcome, &login.trouble) {
+            (Some(of_end), _) => (outcome(of_end).0, outcome(of_end).1),
+            (None, trouble) => (stands(login.state), trouble.clone().unwrap_or_default()),
+        };
+        vec![
+            Cell::Record {
+                record: Named { name: view.name.clone(), ..Named::of(login.id, names) },
+                lesser: login.end.as_ref().map(|end| text::plain(&end.because)).unwrap_or_default(),
+            },
+            match beside {
+                Beside::Identity => Cell::Named(Named::of(login.identity, names)),
+                Beside::Target => Cell::Named(Named::of(login.target, names)),
+            },
+            Cell::State(state),
+            Cell::Text(format!("{} on {resource}", login.actions.join(", "))),
+            Cell::of(login.made_at.map(|made| When::new(made, now))),
+            Cell::Time(When::new(login.end.as_ref().map_or(login.ends_at, |end| end.since), now)),
+            Cell::Text(said),
+        ]
+    };
+    let rows: Vec<Vec<Cell>> = shown.into_iter().map(row).collect();
+    let other = if beside == Beside::Identity { "Identity" } else { "Target" };
+    let columns = ["Login", other, "State", "Grant", "Since", "Until", "What its target said"];
+    (!rows.is_empty()).then(|| Table::new(text::LOGINS, &columns, rows))
+}
+
+fn stands(state: LoginState) -> State {
+    let shape = match state {
+        LoginState::Asked | LoginState::Ending => Shape::Wait,
+        LoginState::Standing => Shape::Good,
+        LoginState::Ended => Shape::Over,
+    };
+    State::new(shape, state.as_str())
 }
 
 const ACCOUNT_COLUMNS: [Column; 6] = [
@@ -156,7 +215,13 @@ fn account_row(account: &Account, names: &Names, now: Timestamp) -> Vec<Cell> {
 }
 
 /// The page of an account.
-pub fn account(frame: Frame, view: &Revised<Account>, suggestions: &[Suggestion], names: &Names) -> SheetPage {
+pub fn account(
+    frame: Frame,
+    view: &Revised<Account>,
+    suggestions: &[Suggestion],
+    may_rotate: bool,
+    names: &Names,
+) -> SheetPage {
     let (now, account) = (frame.now, &view.record);
     let seen = &account.seen;
     let mut sheet = Sheet { state: Some(done(account)), ..Sheet::default() };
@@ -204,6 +269,13 @@ pub fn account(frame: Frame, view: &Revised<Account>, suggestions: &[Suggestion]
         sheet.fact(text::NARROWED, [Cell::State(state), Cell::Text(said)].into_iter().chain(at));
         sheet.fact(text::DROPPED, narrowing.dropped.iter().take(GRANTS).cloned().map(Cell::Text));
     }
+    if let Some(rotation) = &account.rotation {
+        rotated(&mut sheet, account, rotation, names, now);
+    }
+    if may_rotate {
+        let to = Address::new("/accounts").below(&account.id.to_string()).verb("rotate");
+        sheet.ways.push(Way { word: text::ANOTHER_SECRET, to, class: "" });
+    }
     if account.stray {
         sheet.fact(text::STRAY, [Cell::Text(text::YES.to_owned())]);
     }
@@ -215,6 +287,47 @@ pub fn account(frame: Frame, view: &Revised<Account>, suggestions: &[Suggestion]
         sheet.tables.push(Table::new(text::MAY_BE_WHOSE, &["Who", "How strong", "Why"], rows));
     }
     SheetPage { frame: Frame { title: seen.name.clone(), ..frame }, sheet }
+}
+
+/// How far another secret has come, and by which command it is fetched: no page shows it.
+fn rotated(sheet: &mut Sheet, account: &Account, rotation: &Rotation, names: &Names, now: Timestamp) {
+    let (said, at) = match (rotation.rotated_at, &rotation.trouble) {
+        (Some(at), _) => (text::SECRET_THERE.to_owned(), at),
+        (None, Some(trouble)) => (trouble.clone(), rotation.asked_at),
+        (None, None) => (text::SECRET_ASKED.to_owned(), rotation.asked_at),
+    };
+    let by = Cell::Named(Named::of(rotation.by, names));
+    sheet.fact(text::SECRET_GIVEN, [Cell::Text(said), by, Cell::Time(When::new(at, now))]);
+    match (rotation.rotated_at, rotation.fetched_at) {
+        (_, Some(at)) => sheet.fact(text::SECRET_SHOWN, [Cell::Time(When::new(at, now))]),
+        (Some(_), None) => {
+            sheet.fact(text::SECRET_FETCHED_BY, [Cell::Text(text::secret_command(&account.id.to_string()))]);
+        }
+        (None, None) => {}
+    }
+    if let Some(old) = &rotation.old {
+        let (state, said, at) = outcome(old);
+        let at = at.map(|at| Cell::Time(When::new(at, now)));
+        sheet.fact(text::OLD_SECRET, [Cell::State(state), Cell::Text(said)].into_iter().chain(at));
+    }
+}
+
+/// The page on which an account is given another secret.
+pub fn rotation(frame: Frame, view: &Revised<Account>, names: &Names, wrong: Option<Wrong>) -> SheetPage {
+    let account = &view.record;
+    let here = Address::new("/accounts").below(&account.id.to_string());
+    let mut sheet = Sheet { lead: text::ANOTHER_SECRET_LEAD.to_owned(), ..Sheet::default() };
+    sheet.back = Some((here.clone(), account.seen.name.clone()));
+    sheet.fact(text::TARGET, [Cell::Named(Named::of(account.target, names))]);
+    sheet.fact(text::BELONGS_TO, [Cell::Named(Named::of(account.identity, names))]);
+    sheet.form = Some(Form {
+        action: here.verb("rotate"),
+        wrong,
+        fields: Vec::new(),
+        buttons: vec![Button::only(text::ANOTHER_SECRET, true)],
+        takes_fresh: true,
+    });
+    SheetPage { frame: Frame { title: text::ANOTHER_SECRET.to_owned(), ..frame }, sheet }
 }
 
 fn suggestion_row(suggestion: &Suggestion, names: &Names) -> Vec<Cell> {

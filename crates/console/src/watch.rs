@@ -4,7 +4,7 @@ use tenure_api::exceptions::ExceptionView;
 use tenure_api::findings::FindingView;
 use tenure_api::views::{Names, Page, Revised};
 use tenure_core::base::time::Timestamp;
-use tenure_core::finding::{FindingState, Severity};
+use tenure_core::finding::{FindingState, Severity, rules};
 use tenure_core::identity::scope::{Hold, Scope};
 use tenure_core::identity::transfer::{Transfer, TransferState};
 use tenure_core::request::exception::{Exception, ExceptionState, ExceptionSubject};
@@ -16,7 +16,7 @@ use crate::frame::Frame;
 use crate::list::{Cell, Choice, Column, ListPage, Look, Table, View, listed};
 use crate::problem::{Kept, Wrong};
 use crate::records::Named;
-use crate::sheet::{Button, Field, Form, Sheet, SheetPage};
+use crate::sheet::{Button, Field, Form, Sheet, SheetPage, Way};
 use crate::state::{Shape, State};
 use crate::stop::released_at;
 use crate::text;
@@ -123,6 +123,10 @@ pub fn finding(frame: Frame, view: &FindingView, names: &Names, typed: Typed) ->
         Cell::Text(format!("{}: {value}", text::plain(name)))
     });
     sheet.fact(text::EVIDENCE, evidence);
+    if finding.rule == rules::ROTATION_DUE.id && finding.resolved.is_none() {
+        let to = Address::new("/accounts").below(&finding.detail).verb("rotate");
+        sheet.ways.push(Way { word: text::ANOTHER_SECRET, to, class: "" });
+    }
     sheet.fact(text::FIRST_SEEN, [Cell::Time(When::new(finding.opened_at, now))]);
     sheet.fact(text::LAST_SEEN, [Cell::Time(When::new(finding.last_seen_at, now))]);
     if let Some(resolved) = &finding.resolved {

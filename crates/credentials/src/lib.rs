@@ -4,8 +4,8 @@
 //! Everything is a function of its arguments: time is a parameter, randomness is
 //! [`tenure_core::base::entropy::Entropy`]. Three rules shape the crate. A key pins its algorithm, so a header can't
 //! choose how it is verified. Claims exist only after the signature holds; whatever is read before says `unverified` in
-//! its name. Only [`token::TokenSigner::sign`] makes an access token, and it takes the gate's
-//! [`tenure_core::credential::gate::Permit`] by value.
+//! its name. Only [`token::TokenSigner::sign`] makes an access token, only [`token::TokenSigner::vouch`] vouches for an
+//! identity elsewhere, and both take the gate's [`tenure_core::credential::gate::Permit`] by value.
 
 pub mod assertion;
 pub mod certificate;

@@ -1,5 +1,6 @@
 //! Answers, as far as they are read.
 
+use reqwest::header::HeaderMap;
 use reqwest::{Response, StatusCode};
 
 use crate::error::{OutboundError, failed};
@@ -8,6 +9,8 @@ use crate::error::{OutboundError, failed};
 pub struct Answer {
     /// The status.
     pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
     /// The body: none if it wasn't read, or is longer than the caller's limit.
     pub body: Option<Vec<u8>>,
 }

@@ -66,6 +66,12 @@ impl Host {
     }
 }
 
+/// Codes by which AWS says that it would not, whoever asks.
+const NOS: [&str; 5] =
+    ["ValidationError", "LimitExceeded", "UnmodifiableEntity", "MalformedPolicyDocument", "PackedPolicyTooLarge"];
+/// Codes by which AWS says that a token vouches for nobody.
+const NO_TOKENS: [&str; 3] = ["InvalidIdentityToken", "ExpiredTokenException", "IDPRejectedClaim"];
+
 /// An error that AWS answered with.
 #[derive(Debug)]
 pub(super) struct Fault {
@@ -96,10 +102,15 @@ impl Fault {
         matches!(self.code.as_str(), "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation")
     }
 
+    /// What it means to whoever brought a token: that isn't taken says nothing of the connector's own key.
+    pub fn of_token(self) -> ConnectorError {
+        if NO_TOKENS.contains(&self.code.as_str()) { ConnectorError::Rejected(self.words()) } else { self.meaning() }
+    }
+
     fn meaning(self) -> ConnectorError {
         if self.is_refusal() {
             ConnectorError::Unauthorized(self.words())
-        } else if self.is_want_of_right() || self.is_absence() || self.code == "ValidationError" {
+        } else if self.is_want_of_right() || self.is_absence() || NOS.contains(&self.code.as_str()) {
             ConnectorError::Rejected(self.words())
         } else {
             // Throttled, out of service, a clock that is off: nothing is known by it.
@@ -176,11 +187,36 @@ impl<'a> Api<'a> {
         action: &str,
         parameters: &[(&str, &str)],
     ) -> Result<Result<Answer, Fault>, ConnectorError> {
+        self.sent(service, action, parameters, true).await
+    }
+
+    /// The same of an action that needs no key, for what proves who asks is among its parameters.
+    pub async fn unsigned(
+        &self,
+        service: Service,
+        action: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<Result<Answer, Fault>, ConnectorError> {
+        self.sent(service, action, parameters, false).await
+    }
+
+    async fn sent(
+        &self,
+        service: Service,
+        action: &str,
+        parameters: &[(&str, &str)],
+        is_signed: bool,
+    ) -> Result<Result<Answer, Fault>, ConnectorError> {
         let to = if service == Service::Iam { &self.iam } else { &self.sts };
         let fields = [&[("Action", action), ("Version", service.version())], parameters].concat();
         let body = serde_urlencoded::to_string(fields)
             .map_err(|_| ConnectorError::Misconfigured("what is to be sent is no form".to_owned()))?;
-        let headers = self.signed(service, &to.url, body.as_bytes())?;
+        // A star means itself in a form, escaped or not; what stands in for AWS signs it escaped.
+        let body = body.replace('*', "%2A");
+        let headers = match is_signed {
+            true => self.signed(service, &to.url, body.as_bytes())?,
+            false => HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(FORM_TYPE))]),
+        };
         let call = Call {
             method: Method::POST,
             authorities: &self.authorities,

@@ -4,6 +4,7 @@
 //! stopped one stands in a tag of its user's, which the user can't take away unless it may change users.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use roxmltree::Node;
 use tenure_core::base::time::Timestamp;
@@ -45,7 +46,8 @@ pub(super) struct Key {
     pub made_at: Option<Timestamp>,
 }
 
-fn time(text: &str) -> Option<Timestamp> {
+/// A time as AWS writes them.
+pub(super) fn time(text: &str) -> Option<Timestamp> {
     text.parse().ok()
 }
 
@@ -60,7 +62,6 @@ impl Key {
 
     pub fn seen(&self, user: &User, last_used: &str, around: &Surroundings) -> SeenAccount {
         let marks = around.tags.iter().filter(|(name, _)| !name.starts_with(HELD));
-        let everything = |policy: &String| TO_EVERYTHING.iter().any(|end| policy.ends_with(end));
         SeenAccount {
             key: place(&self.id, &user.id),
             name: format!("{}/{}", user.name, self.id),
@@ -71,12 +72,17 @@ impl Key {
             last_used_at: time(last_used),
             sessions: None,
             built_in: false,
-            privileged: around.policies.iter().any(everything),
+            privileged: around.policies.iter().any(|policy| is_everything(policy)),
             more_grants: u32::try_from(around.grants.len().saturating_sub(MAX_TARGET_GRANTS)).unwrap_or(u32::MAX),
             grants: around.grants.iter().take(MAX_TARGET_GRANTS).cloned().collect(),
             marks: marks.map(|(name, value)| (words(name), words(value))).collect(),
         }
     }
+}
+
+/// Whether a managed policy lets whoever has it give itself the rest.
+pub(super) fn is_everything(policy: &str) -> bool {
+    TO_EVERYTHING.iter().any(|end| policy.ends_with(end))
 }
 
 /// The tag by which it is known that we stopped a key.
@@ -88,14 +94,65 @@ fn place(key: &str, user: &str) -> String {
     format!("{key}:{user}")
 }
 
-/// The ids of an access key and of its user.
-pub(super) fn ids(key: &str) -> Result<(&str, &str), ConnectorError> {
-    let plain = |id: &str| !id.is_empty() && id.len() <= 128 && id.bytes().all(|b| b.is_ascii_alphanumeric());
-    key.split_once(':').filter(|(key, user)| plain(key) && plain(user)).ok_or_else(|| {
-        ConnectorError::Misconfigured(
-            "the key is none: the id of an access key and of its user, with a colon".to_owned(),
-        )
-    })
+/// What a key of an account names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Named<'a> {
+    /// An access key, by its id and its user's.
+    Key(&'a str, &'a str),
+    /// A role, by its id and its name.
+    Role(&'a str, &'a str),
+    /// A session that was begun here.
+    Session(SessionKey<'a>),
+}
+
+/// What names a session: its role's name, its own, and its end in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SessionKey<'a> {
+    pub role: &'a str,
+    pub name: &'a str,
+    pub ends_at: i64,
+}
+
+impl SessionKey<'_> {
+    /// Whether it is past its end.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        now.as_secs() >= self.ends_at
+    }
+}
+
+impl fmt::Display for SessionKey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "session:{}:{}:{}", self.role, self.name, self.ends_at)
+    }
+}
+
+impl<'a> Named<'a> {
+    /// Reads it strictly.
+    pub fn of(key: &'a str) -> Result<Self, ConnectorError> {
+        let id = |id: &str| (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric());
+        let parts: Vec<&str> = key.split(':').collect();
+        match parts.as_slice() {
+            ["role" | "session", _] => Err(no_key()),
+            ["role", role, name] if id(role) && is_name(name) => Ok(Self::Role(role, name)),
+            [key, user] if id(key) && id(user) => Ok(Self::Key(key, user)),
+            ["session", role, name, ends_at] if is_name(role) && is_name(name) => {
+                let ends_at = ends_at.parse().map_err(|_| no_key())?;
+                Ok(Self::Session(SessionKey { role, name, ends_at }))
+            }
+            _ => Err(no_key()),
+        }
+    }
+}
+
+fn no_key() -> ConnectorError {
+    let known = "the id of an access key and of its user, with a colon, role:ID:NAME, or session:ROLE:NAME:END";
+    ConnectorError::Misconfigured(format!("the key is none: {known}"))
+}
+
+/// Whether a role or a session may be called so.
+pub(super) fn is_name(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b);
+    (1..=64).contains(&name.len()) && name.bytes().all(plain)
 }
 
 #[cfg(test)]
@@ -103,10 +160,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_named_by_two_ids_and_nothing_else() {
-        assert_eq!(ids("AKIA1:AIDA1").unwrap(), ("AKIA1", "AIDA1"));
-        for bad in ["", "AKIA1", ":", "AKIA1:", ":AIDA1", "AKIA1:AIDA1:x", "AKIA1:a b", "AKIA1:&Action=DeleteUser"] {
-            assert!(ids(bad).is_err(), "{bad}");
+    fn a_key_is_named_by_two_ids_and_a_role_by_its_id_and_name() {
+        assert_eq!(Named::of("AKIA1:AIDA1").unwrap(), Named::Key("AKIA1", "AIDA1"));
+        assert_eq!(Named::of("role:AROA1:a+b@c").unwrap(), Named::Role("AROA1", "a+b@c"));
+        let session = SessionKey { role: "exporter", name: "tnr_1", ends_at: 17 };
+        assert_eq!(Named::of(&session.to_string()).unwrap(), Named::Session(session));
+        assert!(session.is_over(Timestamp::from_secs(17)) && !session.is_over(Timestamp::from_secs(16)));
+        for bad in [
+            "",
+            "AKIA1",
+            ":",
+            "AKIA1:",
+            ":AIDA1",
+            "AKIA1:AIDA1:x",
+            "role:AROA1",
+            "role:AROA1:a b",
+            "role:AROA1:a:b",
+            "session:a:b",
+            "session:a:b:c",
+            "session:a b:c:1",
+            "AKIA1:a b",
+            "AKIA1:&Action=DeleteUser",
+        ] {
+            assert!(Named::of(bad).is_err(), "{bad}");
         }
     }
 }

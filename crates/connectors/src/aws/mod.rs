@@ -1,27 +1,29 @@
-//! AWS IAM: access keys of users, over the query API.
+//! AWS IAM: access keys of users, and roles, over the query API; sessions of roles on our word.
 //!
 //! A key's secret is AWS's to make, so none is made or changed here. What a key began by `GetSessionToken` goes on until
-//! its own end, 36 hours at most, whatever becomes of the key: words of endings say so. Roles and the sessions that are
-//! taken of them are none of these accounts.
+//! its own end, 36 hours at most, whatever becomes of the key: words of endings say so.
 
 mod api;
 mod key;
+mod role;
+mod session;
+mod user;
 
 use std::sync::Arc;
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tenure_core::base::time::{Clock, Span};
 use tenure_core::store::port::BoxFuture;
 use tenure_core::store::secret::Secret;
 use tenure_core::target::connector::{
-    Ability, Connector, ConnectorError, Ending, Endpoint, Found, Mode, NewAccount, Probe, ProofWorth, Reach,
-    SeenAccount, TargetKind, TargetLogin, words,
+    Ability, Begun, Connector, ConnectorError, Ending, Endpoint, Federation, Found, Mode, NewAccount, NewSession,
+    Probe, ProofWorth, Reach, SeenAccount, TargetKind, TargetLogin, words,
 };
+use tenure_core::trust::signing_key::SigningAlgorithm;
 use tenure_outbound::Outbound;
 
-use self::api::{Api, Service, members, text};
-use self::key::{Key, Surroundings, User, held, ids};
-use crate::place::{Form, GONE, asked, gone, in_time, may_end, not_ourselves};
+use self::api::{Api, Service, text};
+use self::key::Named;
+use crate::place::{Form, asked, in_time, may_end, may_issue, not_ourselves};
 
 const STS: &str = "sts";
 const FORM: Form = Form {
@@ -30,15 +32,19 @@ const FORM: Form = Form {
     path: false,
     options: &["region", STS],
 };
-/// Users whose keys one answer of a discovery holds: some seven calls are made for each.
-const USERS: usize = 40;
-/// Pages of a thousand users that are read; an account has five thousand, unless AWS was asked for more.
+/// What stands before the id of a role in the place behind which roles are told.
+const ROLES: &str = "role:";
+/// Users whose keys, or roles, one answer of a discovery holds: some seven calls are made for each.
+const AT_A_TIME: usize = 40;
+/// Pages of a thousand users or roles that are read; an account has five thousand, unless AWS was asked for more.
 const PAGES: usize = 20;
 /// Calls that are made at once.
 const AT_ONCE: usize = 6;
 /// An access key that there is not: what is asked of it shows a right and does nothing.
 const NOBODYS: &str = "TENURENOSUCHKEY00";
-const GOES_ON: &str = "sessions that it began by GetSessionToken go on until their own end, 36 hours at most";
+const ENDS_FOR_GOOD: &str = "a session is ended or left: another one is begun in its place";
+/// A role that there is not, for the same.
+const NO_ROLE: &str = "tenure-no-such-role";
 
 /// The connector to AWS IAM.
 pub struct AwsIam {
@@ -62,113 +68,41 @@ impl AwsIam {
         Api::at(&self.outbound, &*self.clock, reach.endpoint, reach.login, reach.patience)
     }
 
-    /// A key that isn't our own, and its user; none where either is gone.
-    async fn other<'a>(
-        &'a self,
-        reach: &'a Reach<'a>,
-        key: &str,
-    ) -> Result<(Api<'a>, Option<(User, Key)>), ConnectorError> {
-        let api = self.at(reach)?;
-        let (id, user) = ids(key)?;
-        not_ourselves(reach.login.name == id)?;
-        let found = find(&api, id, user).await?;
-        Ok((api, found))
+    /// What is to be changed, where that may be: anything but our own key.
+    fn other<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> Result<(Api<'a>, Named<'a>), ConnectorError> {
+        may_end(reach)?;
+        let named = Named::of(key)?;
+        not_ourselves(matches!(named, Named::Key(id, _) if id == reach.login.name))?;
+        Ok((self.at(reach)?, named))
     }
 }
 
-/// Every user. Markers are AWS's own and nothing that stays, so all pages are read.
-async fn users(api: &Api<'_>) -> Result<Vec<User>, ConnectorError> {
-    let (mut users, mut marker) = (Vec::new(), None);
-    for _ in 0..PAGES {
-        let mut parameters = vec![("MaxItems", "1000")];
-        parameters.extend(marker.as_deref().map(|marker| ("Marker", marker)));
-        let answer = api.must("ListUsers", &parameters).await?;
-        let next = answer.read(|told| {
-            users.extend(members(told, "Users").into_iter().map(User::of));
-            (text(told, "IsTruncated") == "true").then(|| text(told, "Marker"))
-        })?;
-        if next.is_none() {
-            return Ok(users);
-        }
-        marker = next;
-    }
-    Err(ConnectorError::Rejected(format!("the account has more than {} users", PAGES * 1_000)))
+/// Accounts behind a place: users' keys by their users' ids first, then roles by theirs.
+async fn page(api: &Api<'_>, after: Option<&str>) -> Result<(Vec<SeenAccount>, Option<String>), ConnectorError> {
+    let Some(after) = after.map(|after| after.strip_prefix(ROLES).ok_or(after)) else {
+        return of_users(api, "").await;
+    };
+    let role = match after {
+        Ok(role) => role,
+        Err(user) => return of_users(api, user).await,
+    };
+    let (roles, last) = behind(role::roles(api).await?, |role| &role.id, role);
+    Ok((role::accounts(api, roles).await?, last.map(|last| format!("{ROLES}{last}"))))
 }
 
-async fn keys(api: &Api<'_>, user: &User) -> Result<Vec<Key>, ConnectorError> {
-    let Some(answer) = api.find("ListAccessKeys", &[("UserName", &user.name)]).await? else { return Ok(Vec::new()) };
-    answer.read(|told| members(told, "AccessKeyMetadata").into_iter().map(Key::of).collect())
+async fn of_users(api: &Api<'_>, after: &str) -> Result<(Vec<SeenAccount>, Option<String>), ConnectorError> {
+    let (users, last) = behind(user::users(api).await?, |user| &user.id, after);
+    Ok((user::accounts(api, users).await?, last.or_else(|| Some(ROLES.to_owned()))))
 }
 
-async fn find(api: &Api<'_>, id: &str, user: &str) -> Result<Option<(User, Key)>, ConnectorError> {
-    let Some(user) = users(api).await?.into_iter().find(|known| known.id == user) else { return Ok(None) };
-    let key = keys(api, &user).await?.into_iter().find(|key| key.id == id);
-    Ok(key.map(|key| (user, key)))
-}
-
-/// The values of one name in a list; none where its user is gone meanwhile.
-async fn list(api: &Api<'_>, action: &str, user: &User, of: (&str, &str)) -> Result<Vec<String>, ConnectorError> {
-    let Some(answer) = api.find(action, &[("UserName", &user.name)]).await? else { return Ok(Vec::new()) };
-    let (list, name) = of;
-    answer.read(|told| {
-        let value = |member| if name.is_empty() { own_text(member) } else { text(member, name) };
-        members(told, list).into_iter().map(value).collect()
-    })
-}
-
-fn own_text(node: roxmltree::Node<'_, '_>) -> String {
-    node.text().unwrap_or_default().trim().to_owned()
-}
-
-async fn surroundings(api: &Api<'_>, user: &User) -> Result<Surroundings, ConnectorError> {
-    let mut around = Surroundings::default();
-    if let Some(answer) = api.find("ListUserTags", &[("UserName", &user.name)]).await? {
-        let tags = answer.read(|told| {
-            members(told, "Tags").into_iter().map(|tag| (text(tag, "Key"), text(tag, "Value"))).collect()
-        })?;
-        around.tags = tags;
-    }
-    for policy in list(api, "ListAttachedUserPolicies", user, ("AttachedPolicies", "PolicyArn")).await? {
-        around.grants.insert(format!("POLICY {policy}"));
-        around.policies.insert(policy);
-    }
-    for name in list(api, "ListUserPolicies", user, ("PolicyNames", "")).await? {
-        around.grants.insert(format!("INLINE {name}"));
-    }
-    for group in list(api, "ListGroupsForUser", user, ("Groups", "GroupName")).await? {
-        if let Some(answer) = api.find("ListAttachedGroupPolicies", &[("GroupName", &group)]).await? {
-            let policies: Vec<String> = answer.read(|told| {
-                members(told, "AttachedPolicies").into_iter().map(|policy| text(policy, "PolicyArn")).collect()
-            })?;
-            around.policies.extend(policies);
-        }
-        around.grants.insert(format!("GROUP {group}"));
-    }
-    Ok(around)
-}
-
-/// Keys of a user, as the port has them: all of them, or one.
-async fn seen(api: &Api<'_>, user: &User, keys: Vec<Key>) -> Result<Vec<SeenAccount>, ConnectorError> {
-    if keys.is_empty() {
-        return Ok(Vec::new());
-    }
-    let around = surroundings(api, user).await?;
-    let mut accounts = Vec::new();
-    for key in keys {
-        let used = api.find("GetAccessKeyLastUsed", &[("AccessKeyId", &key.id)]).await?;
-        let used = used.map(|answer| answer.read(|told| text(told, "LastUsedDate"))).transpose()?;
-        accounts.push(key.seen(user, &used.unwrap_or_default(), &around));
-    }
-    Ok(accounts)
-}
-
-async fn set(api: &Api<'_>, user: &User, key: &Key, status: &str) -> Result<(), ConnectorError> {
-    let parameters = [("UserName", user.name.as_str()), ("AccessKeyId", &key.id), ("Status", status)];
-    api.must("UpdateAccessKey", &parameters).await.map(|_| ())
-}
-
-async fn untag(api: &Api<'_>, user: &User, key: &str) -> Result<(), ConnectorError> {
-    api.find("UntagUser", &[("UserName", &user.name), ("TagKeys.member.1", &held(key))]).await.map(|_| ())
+/// So many behind a place as one answer holds, and the last one's id if there are more.
+fn behind<T>(mut all: Vec<T>, id: impl Fn(&T) -> &String, after: &str) -> (Vec<T>, Option<String>) {
+    all.retain(|one| id(one).as_str() > after);
+    all.sort_unstable_by(|one, other| id(one).cmp(id(other)));
+    let more = all.len() > AT_A_TIME;
+    all.truncate(AT_A_TIME);
+    let last = all.last().filter(|_| more).map(|last| id(last).clone());
+    (all, last)
 }
 
 fn ended(said: &str) -> Ending {
@@ -177,6 +111,31 @@ fn ended(said: &str) -> Ending {
 
 fn unable(what: &str) -> ConnectorError {
     ConnectorError::Unable(what.to_owned())
+}
+impl Federation for AwsIam {
+    fn audience(&self) -> &'static str {
+        session::AUDIENCE
+    }
+
+    fn takes(&self, algorithm: SigningAlgorithm) -> bool {
+        matches!(algorithm, SigningAlgorithm::Rs256 | SigningAlgorithm::Es256)
+    }
+
+    fn plan(&self, session: &NewSession<'_>) -> Result<String, ConnectorError> {
+        session::plan(session)
+    }
+
+    fn begin<'a>(
+        &'a self,
+        reach: &'a Reach<'a>,
+        session: &'a NewSession<'a>,
+        token: &'a Secret<String>,
+    ) -> BoxFuture<'a, Result<Begun, ConnectorError>> {
+        asked(reach, async move {
+            may_issue(reach)?;
+            session::begin(&self.at(reach)?, session, token, self.clock.now()).await
+        })
+    }
 }
 
 impl Connector for AwsIam {
@@ -208,6 +167,14 @@ impl Connector for AwsIam {
         }
     }
 
+    fn blind_spots(&self) -> &'static [&'static str] {
+        &[
+            "access keys of the account's root user",
+            "console passwords, and sessions of users and roles",
+            "service-specific credentials, SSH keys and signing certificates",
+        ]
+    }
+
     fn check(&self, endpoint: &Endpoint) -> Result<(), ConnectorError> {
         let nobody = TargetLogin { name: "nobody".to_owned(), secret: Secret::new(String::new()) };
         Api::at(&self.outbound, &*self.clock, endpoint, &nobody, Span::from_secs(1)).map(|_| ())
@@ -226,6 +193,8 @@ impl Connector for AwsIam {
             };
             let user = ("UserName", name);
             let (key, tags) = (("AccessKeyId", NOBODYS), ("TagKeys.member.1", "tenure:none"));
+            let (role, policy) = (("RoleName", NO_ROLE), ("PolicyName", NO_ROLE));
+            let nothing = role::denial(None).to_string();
             let observing: &[(&str, &[(&str, &str)])] = &[
                 ("ListUsers", &[("MaxItems", "1")]),
                 ("ListUserTags", &[user]),
@@ -233,11 +202,18 @@ impl Connector for AwsIam {
                 ("ListAttachedUserPolicies", &[user]),
                 ("ListUserPolicies", &[user]),
                 ("ListGroupsForUser", &[user]),
+                ("ListRoles", &[("MaxItems", "1")]),
+                ("GetRole", &[role]),
+                ("ListAttachedRolePolicies", &[role]),
+                ("ListRolePolicies", &[role]),
+                ("GetRolePolicy", &[role, policy]),
             ];
             let ending: &[(&str, &[(&str, &str)])] = &[
                 ("UpdateAccessKey", &[user, key, ("Status", "Inactive")]),
                 ("DeleteAccessKey", &[user, key]),
                 ("UntagUser", &[user, tags]),
+                ("PutRolePolicy", &[role, policy, ("PolicyDocument", &nothing)]),
+                ("DeleteRolePolicy", &[role, policy]),
             ];
             let needed = if reach.mode == Mode::Observe { observing.to_vec() } else { [observing, ending].concat() };
             let mut problems = Vec::new();
@@ -255,21 +231,8 @@ impl Connector for AwsIam {
     ) -> BoxFuture<'a, Result<Found, ConnectorError>> {
         asked(reach, async move {
             let api = self.at(reach)?;
-            let mut users = users(&api).await?;
-            users.retain(|user| after.is_none_or(|after| user.id.as_str() > after));
-            users.sort_unstable_by(|one, other| one.id.cmp(&other.id));
-            let more = users.len() > USERS;
-            users.truncate(USERS);
-            let next = users.last().filter(|_| more).map(|user| user.id.clone());
-            let told = stream::iter(users).map(async |user| seen(&api, &user, keys(&api, &user).await?).await);
-            let accounts: Vec<Vec<SeenAccount>> = told.buffered(AT_ONCE).try_collect().await?;
-            let mut found = Found { accounts: accounts.into_iter().flatten().collect(), next, unseen: Vec::new() };
-            if after.is_none() {
-                found.unseen.push("access keys of the account's root user".to_owned());
-                found.unseen.push("console passwords, roles, and sessions of either".to_owned());
-                found.unseen.push("service-specific credentials, SSH keys and signing certificates".to_owned());
-            }
-            Ok(found)
+            let (accounts, next) = page(&api, after).await?;
+            Ok(Found { accounts, next, unseen: Vec::new() })
         })
     }
 
@@ -279,11 +242,18 @@ impl Connector for AwsIam {
         key: &'a str,
     ) -> BoxFuture<'a, Result<Option<SeenAccount>, ConnectorError>> {
         asked(reach, async move {
-            let (id, user) = ids(key)?;
+            let named = Named::of(key)?;
             let api = self.at(reach)?;
-            let Some((user, key)) = find(&api, id, user).await? else { return Ok(None) };
-            Ok(seen(&api, &user, vec![key]).await?.pop())
+            match named {
+                Named::Key(id, user) => user::read(&api, id, user).await,
+                Named::Role(id, name) => role::read(&api, id, name).await,
+                Named::Session(key) => session::read(&api, &key, self.clock.now()).await,
+            }
         })
+    }
+
+    fn federation(&self) -> Option<&dyn Federation> {
+        Some(self)
     }
 
     fn provision<'a>(
@@ -305,30 +275,23 @@ impl Connector for AwsIam {
 
     fn hold<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
         asked(reach, async move {
-            may_end(reach)?;
-            let (api, found) = self.other(reach, key).await?;
-            let Some((user, key)) = found else { return Ok(ended(GONE)) };
-            if key.active {
-                let name = held(&key.id);
-                let tag =
-                    [("UserName", user.name.as_str()), ("Tags.member.1.Key", &name), ("Tags.member.1.Value", "yes")];
-                api.must("TagUser", &tag).await?;
-                set(&api, &user, &key, "Inactive").await?;
+            let (api, named) = self.other(reach, key)?;
+            match named {
+                Named::Key(id, user) => user::hold(&api, id, user).await,
+                Named::Role(id, name) => role::hold(&api, id, name).await,
+                Named::Session(_) => Err(unable(ENDS_FOR_GOOD)),
             }
-            Ok(ended(&format!("UpdateAccessKey: Inactive; {GOES_ON}")))
         })
     }
 
     fn release<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<(), ConnectorError>> {
         asked(reach, async move {
-            may_end(reach)?;
-            let (api, found) = self.other(reach, key).await?;
-            let (user, key) = found.ok_or_else(gone)?;
-            if surroundings(&api, &user).await?.tags.contains_key(&held(&key.id)) {
-                set(&api, &user, &key, "Active").await?;
-                untag(&api, &user, &key.id).await?;
+            let (api, named) = self.other(reach, key)?;
+            match named {
+                Named::Key(id, user) => user::release(&api, id, user).await,
+                Named::Role(id, name) => role::release(&api, id, name, self.clock.now()).await,
+                Named::Session(_) => Err(unable(ENDS_FOR_GOOD)),
             }
-            Ok(())
         })
     }
 
@@ -339,18 +302,18 @@ impl Connector for AwsIam {
         _keep: &'a [String],
     ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
         Box::pin(std::future::ready(Err(unable(
-            "what an access key may do is its user's, whose other keys may do the same",
+            "what an access key may do is its user's, whose other keys may do the same, and a role's policies are people's",
         ))))
     }
 
     fn revoke<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
         asked(reach, async move {
-            may_end(reach)?;
-            let (api, found) = self.other(reach, key).await?;
-            let Some((user, key)) = found else { return Ok(ended(GONE)) };
-            api.find("DeleteAccessKey", &[("UserName", &user.name), ("AccessKeyId", &key.id)]).await?;
-            untag(&api, &user, &key.id).await?;
-            Ok(ended(&format!("DeleteAccessKey: it is deleted; {GOES_ON}")))
+            let (api, named) = self.other(reach, key)?;
+            match named {
+                Named::Key(id, user) => user::revoke(&api, id, user).await,
+                Named::Role(id, name) => role::revoke(&api, id, name).await,
+                Named::Session(key) => session::revoke(&api, &key, self.clock.now()).await,
+            }
         })
     }
 

@@ -339,6 +339,10 @@ impl Connector for Ldap {
         }
     }
 
+    fn blind_spots(&self) -> &'static [&'static str] {
+        &["open connections, and what the directory's access rules give by other ways than groups"]
+    }
+
     fn check(&self, endpoint: &Endpoint) -> Result<(), ConnectorError> {
         tree(&Place::of(endpoint, &FORM)?).map(|_| ())
     }
@@ -406,11 +410,6 @@ impl Connector for Ldap {
             }
             if !all_groups {
                 found.unseen.push("groups beyond a limit: memberships may be missing".to_owned());
-            }
-            if after.is_none() {
-                found.unseen.push(
-                    "open connections, and what the directory's access rules give by other ways than groups".to_owned(),
-                );
             }
             Ok(found)
         })

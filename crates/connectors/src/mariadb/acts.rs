@@ -165,10 +165,6 @@ pub(super) async fn discover(session: &mut Conn, after: Option<&str>) -> Result<
     let mut found = Found { accounts, ..Found::default() };
     found.accounts.sort_by(|one, other| one.key.cmp(&other.key));
     found.next = found.accounts.last().map(|account| account.key.clone()).filter(|_| more);
-    if after.is_none() {
-        found.unseen.push("when an account was made and used last: the server keeps neither".to_owned());
-        found.unseen.push("sessions are told by the user's name, whatever its host".to_owned());
-    }
     Ok(found)
 }
 

@@ -81,6 +81,13 @@ impl Connector for Mariadb {
         }
     }
 
+    fn blind_spots(&self) -> &'static [&'static str] {
+        &[
+            "when an account was made and used last: the server keeps neither",
+            "sessions are told by the user's name, whatever its host",
+        ]
+    }
+
     fn check(&self, endpoint: &Endpoint) -> Result<(), ConnectorError> {
         Place::of(endpoint, &FORM).map(|_| ())
     }

@@ -119,6 +119,14 @@ impl Connector for Mosquitto {
          mosquitto_ctrl dynsec addClientRole LOGIN tenure\n"
     }
 
+    fn blind_spots(&self) -> &'static [&'static str] {
+        &[
+            "logins by password file, certificate or another plugin",
+            "whether a client has a password, when it was made and used last",
+            "open connections: the broker tells them of nobody",
+        ]
+    }
+
     fn check(&self, endpoint: &Endpoint) -> Result<(), ConnectorError> {
         Place::of(endpoint, &FORM).map(|_| ())
     }
@@ -154,11 +162,6 @@ impl Connector for Mosquitto {
             let next = clients.last().filter(|_| more).map(|client| client.name.clone());
             let mut found = Found { next, ..Found::default() };
             found.accounts = clients.iter().map(|client| client.seen(&masters)).collect();
-            if after.is_none() {
-                found.unseen.push("logins by password file, certificate or another plugin".to_owned());
-                found.unseen.push("whether a client has a password, when it was made and used last".to_owned());
-                found.unseen.push("open connections: the broker tells them of nobody".to_owned());
-            }
             Ok(found)
         })
     }

@@ -90,6 +90,8 @@ pub(super) async fn discover(
             sorted(leases.into_iter().map(Key::Lease).collect(), behind)
         }
     };
+    let own = Own::of(api).await?;
+    let keys: Vec<Key> = keys.into_iter().filter(|key| !own.has(key)).collect();
     let more = keys.len() > MAX_FOUND;
     let page: Vec<Key> = keys.into_iter().take(MAX_FOUND).collect();
     found.next = match page.last() {
@@ -103,12 +105,47 @@ pub(super) async fn discover(
     let entities = if part == "token" { Disabled::default() } else { Disabled::unasked() };
     let accounts = stream::iter(page).map(|key| read(api, key, &irrevocable, &entities)).buffered(AT_ONCE);
     let accounts: Vec<Option<SeenAccount>> = accounts.try_collect().await?;
-    found.accounts = accounts.into_iter().flatten().collect();
-    if after.is_none() {
-        found.unseen.push("batch tokens: the server keeps no list of them".to_owned());
-        found.unseen.push("users and roles of other ways to log in than AppRole, until their first login".to_owned());
-    }
+    found.accounts = accounts.into_iter().flatten().filter(|account| !own.is_beside(account)).collect();
     Ok(found)
+}
+
+/// What the connector itself signs in with: its token, and its AppRole with the entity of that. It is governed as the
+/// connector's identity, and none that is found: a look that logged in would find itself each time.
+struct Own {
+    accessor: String,
+    entity: String,
+    role: Option<(String, String)>,
+}
+
+impl Own {
+    async fn of(api: &Api<'_>) -> Result<Self, ConnectorError> {
+        let told = api.ask("GET", &["auth", "token", "lookup-self"], None).await?.done()?;
+        let mount = text(&told, "/data/path").strip_prefix("auth/").and_then(|path| path.strip_suffix("/login"));
+        let role = text(&told, "/data/meta/role_name");
+        Ok(Self {
+            accessor: text(&told, "/data/accessor").to_owned(),
+            entity: text(&told, "/data/entity_id").to_owned(),
+            role: mount.filter(|_| !role.is_empty()).map(|mount| (mount.to_owned(), role.to_owned())),
+        })
+    }
+
+    fn has(&self, key: &Key) -> bool {
+        match key {
+            Key::Token(accessor) => *accessor == self.accessor,
+            Key::Role(mount, name) => {
+                self.role.as_ref().is_some_and(|(own_mount, own)| own_mount == mount && own == name)
+            }
+            Key::Entity(id) => !self.entity.is_empty() && *id == self.entity,
+            Key::Lease(_) => false,
+        }
+    }
+
+    /// Whether it is a token of what it does there at the same time.
+    fn is_beside(&self, account: &SeenAccount) -> bool {
+        account.sort == AccountSort::Token
+            && !self.entity.is_empty()
+            && account.marks.get("entity").is_some_and(|entity| *entity == self.entity)
+    }
 }
 
 fn sorted(mut keys: Vec<Key>, behind: &str) -> Vec<Key> {

@@ -123,6 +123,13 @@ impl Connector for Openbao {
         }
     }
 
+    fn blind_spots(&self) -> &'static [&'static str] {
+        &[
+            "batch tokens: the server keeps no list of them",
+            "users and roles of other ways to log in than AppRole, until their first login",
+        ]
+    }
+
     fn check(&self, endpoint: &Endpoint) -> Result<(), ConnectorError> {
         Api::at(&self.outbound, endpoint, Span::MAX).map(|_| ())
     }

@@ -144,6 +144,13 @@ impl Connector for Rabbitmq {
          rabbitmqctl set_user_tags LOGIN administrator\n"
     }
 
+    fn blind_spots(&self) -> &'static [&'static str] {
+        &[
+            "users of other authentication backends, such as LDAP and OAuth",
+            "when a user was made and used last: the server keeps neither",
+        ]
+    }
+
     fn check(&self, endpoint: &Endpoint) -> Result<(), ConnectorError> {
         Place::of(endpoint, &FORM).map(|_| ())
     }
@@ -185,10 +192,6 @@ impl Connector for Rabbitmq {
             for (name, user) in users {
                 let sessions = open.get(&name).copied().unwrap_or(0);
                 found.accounts.push(user.seen(&name, permissions.get(&name).unwrap_or(&none), sessions));
-            }
-            if after.is_none() {
-                found.unseen.push("users of other authentication backends, such as LDAP and OAuth".to_owned());
-                found.unseen.push("when a user was made and used last: the server keeps neither".to_owned());
             }
             Ok(found)
         })

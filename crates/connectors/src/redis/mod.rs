@@ -200,6 +200,13 @@ impl Connector for Redis {
         }
     }
 
+    fn blind_spots(&self) -> &'static [&'static str] {
+        &[
+            "users of replicas and of other nodes: each server has its own",
+            "when a user was made and used last: the server keeps neither",
+        ]
+    }
+
     fn check(&self, endpoint: &Endpoint) -> Result<(), ConnectorError> {
         Place::of(endpoint, &FORM).map(|_| ())
     }
@@ -257,10 +264,6 @@ impl Connector for Redis {
                 if let Some(user) = user(told)? {
                     found.accounts.push(user.seen(name, open.get(name).copied().unwrap_or(0)));
                 }
-            }
-            if after.is_none() {
-                found.unseen.push("users of replicas and of other nodes: each server has its own".to_owned());
-                found.unseen.push("when a user was made and used last: the server keeps neither".to_owned());
             }
             Ok(found)
         })

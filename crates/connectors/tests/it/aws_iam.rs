@@ -2,15 +2,18 @@
 //! so that what stops a key is read back here and tried by nobody.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac;
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Value, json};
 use tenure_connectors::Builtin;
 use tenure_core::target::connector::{
-    Connector, ConnectorError, Connectors, Endpoint, Mode, NewAccount, Probe, SeenAccount, TargetKind, TargetLogin,
+    Connector, ConnectorError, Connectors, Endpoint, Mode, NewAccount, NewSession, Probe, SeenAccount, TargetKind,
+    TargetLogin,
 };
 use tenure_outbound::{Authorities, Call, Destination};
 
@@ -90,6 +93,57 @@ fn between(text: &str, name: &str) -> String {
     let (_, rest) = text.split_once(&format!("<{name}>")).unwrap();
     rest.split_once('<').unwrap().0.to_owned()
 }
+
+/// What AWS's stock client says to a line of Python, with a session's login or the administrator's: `c(service)` is the
+/// client of a service.
+fn boto(session: Option<&Value>, line: &str) -> Result<String, String> {
+    const CLIENT: &str = r"
+import boto3, json, sys
+key, url, ca = json.loads(sys.argv[1]), sys.argv[2], sys.argv[3]
+c = lambda service: boto3.client(service, endpoint_url=url, verify=ca, region_name='us-east-1',
+    aws_access_key_id=key['access_key_id'], aws_secret_access_key=key['secret_access_key'],
+    aws_session_token=key.get('session_token'))
+";
+    let us = administrator(KIND);
+    let own = json!({"access_key_id": us.name, "secret_access_key": us.secret.expose()});
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    std::fs::write(&file, ca()).unwrap();
+    let mut python = Command::new(said(KIND, "python"));
+    python.arg("-c").arg(format!("{CLIENT}{line}")).arg(session.unwrap_or(&own).to_string());
+    let output = python.arg(said(KIND, "url")).arg(&file).output().unwrap();
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
+        false => Err(String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default().to_owned()),
+    }
+}
+
+/// A role that may list users, and that accounts may assume; its id.
+async fn role(name: &str) -> String {
+    let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]});
+    let told = must("CreateRole", &[("RoleName", name), ("AssumeRolePolicyDocument", &trust.to_string())]).await;
+    let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:ListUsers","Resource":"*"}]}"#;
+    must("PutRolePolicy", &[("RoleName", name), ("PolicyName", "people"), ("PolicyDocument", policy)]).await;
+    between(&told, "RoleId")
+}
+
+/// A session of a role, as the stock client begins one.
+fn session(role: &str) -> Value {
+    session_named(role, "one")
+}
+
+fn session_named(role: &str, name: &str) -> Value {
+    let begun = boto(
+        None,
+        &format!(
+            "k = c('sts').assume_role(RoleArn='arn:aws:iam::123456789012:role/{role}', RoleSessionName='{name}')['Credentials']\n\
+             print(json.dumps(dict(access_key_id=k['AccessKeyId'], secret_access_key=k['SecretAccessKey'], session_token=k['SessionToken'])))"
+        ),
+    );
+    serde_json::from_str(&begun.unwrap()).unwrap()
+}
+
+const LIST: &str = "c('iam').list_users(); print(1)";
 
 /// A user with a key; the key's login.
 async fn user(name: &str) -> TargetLogin {
@@ -218,7 +272,7 @@ async fn observing_writes_nothing_and_tells_all() {
     assert_eq!(site.connector().whoami(&observe).await.unwrap(), Vec::<String>::new());
     let (accounts, unseen) = site.all().await;
     let ours = accounts.iter().filter(|account| account.name.starts_with(&format!("{name}_")));
-    assert_eq!((ours.count(), unseen.len()), (91, 3));
+    assert_eq!((ours.count(), unseen.len()), (91, 0));
     assert!(accounts.iter().any(|account| account.key.starts_with(&second.name)));
     assert!(accounts.iter().any(|account| account.key.starts_with(&site.login(Mode::Observe).name)), "our own too");
     let key = &site.seen(&second).await.key;
@@ -296,6 +350,139 @@ async fn what_people_stopped_no_release_of_ours_lets_in_and_groups_make_privileg
     must("AttachGroupPolicy", &[("GroupName", &group), ("PolicyArn", arn)]).await;
     let seen = site.connector().read(&end, &seen.key).await.unwrap().unwrap();
     assert!(seen.privileged && seen.grants == [format!("GROUP {group}")], "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_role_is_denied_everything_while_it_is_held_and_sessions_from_before_stay_refused() {
+    let site = Account::start().await;
+    let end = reach(&site.endpoint, site.login(Mode::End), Mode::End);
+    let name = fresh("role");
+    let key = format!("role:{}:{name}", role(&name).await);
+    let seen = site.all().await.0.into_iter().find(|account| account.key == key).unwrap();
+    assert!(seen.enabled && !seen.built_in && seen.name == name, "{seen:?}");
+    assert_eq!(seen.grants, ["INLINE people", "TRUST AWS *"]);
+    let before = session(&name);
+    assert_eq!(boto(Some(&before), LIST).as_deref(), Ok("1"));
+    for _ in 0..2 {
+        let ending = site.connector().hold(&end, &key).await.unwrap();
+        assert!(ending.words.starts_with("PutRolePolicy tenure-held"), "{ending:?}");
+        let held = site.connector().read(&end, &key).await.unwrap().unwrap();
+        assert!(!held.enabled && held.grants == seen.grants, "{held:?}");
+    }
+    let during = session(&name);
+    for session in [&before, &during] {
+        assert!(boto(Some(session), LIST).unwrap_err().contains("AccessDenied"));
+    }
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    for _ in 0..2 {
+        site.connector().release(&end, &key).await.unwrap();
+        assert!(site.connector().read(&end, &key).await.unwrap().unwrap().enabled);
+    }
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    for session in [&before, &during] {
+        assert!(boto(Some(session), LIST).unwrap_err().contains("AccessDenied"), "what a hold ended stays so");
+    }
+    assert_eq!(boto(Some(&session(&name)), LIST).as_deref(), Ok("1"));
+    // Somebody who takes the denial away, or weakens it, lets the role in again: that is seen.
+    site.connector().hold(&end, &key).await.unwrap();
+    let weaker = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"s3:*","Resource":"*"}]}"#;
+    must("PutRolePolicy", &[("RoleName", &name), ("PolicyName", "tenure-held"), ("PolicyDocument", weaker)]).await;
+    assert!(site.connector().read(&end, &key).await.unwrap().unwrap().enabled);
+    for _ in 0..2 {
+        site.connector().revoke(&end, &key).await.unwrap();
+        assert!(!site.connector().read(&end, &key).await.unwrap().unwrap().enabled);
+    }
+    site.connector().release(&end, &key).await.unwrap();
+    assert!(!site.connector().read(&end, &key).await.unwrap().unwrap().enabled, "no release revives what was ended");
+    assert!(boto(Some(&session(&name)), LIST).unwrap_err().contains("AccessDenied"));
+    must("DeleteRolePolicy", &[("RoleName", &name), ("PolicyName", "tenure-ended")]).await;
+}
+
+#[tokio::test]
+async fn one_session_ends_and_the_others_of_its_role_go_on() {
+    let site = Account::start().await;
+    let end = reach(&site.endpoint, site.login(Mode::End), Mode::End);
+    let name = fresh("role");
+    let id = role(&name).await;
+    let (one, other) = (session_named(&name, "tnr_one"), session_named(&name, "tnr_other"));
+    let later = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() + 1_200;
+    let key = format!("session:{name}:tnr_one:{later}");
+    assert!(site.connector().read(&end, &key).await.unwrap().unwrap().enabled);
+    // What is left of one that is long over goes at the next end.
+    let over = ("PolicyName", "tenure-session.tnr_old.1700000000");
+    let nothing =
+        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"s3:*","Resource":"arn:aws:s3:::x"}]}"#;
+    must("PutRolePolicy", &[("RoleName", &name), over, ("PolicyDocument", nothing)]).await;
+    for _ in 0..2 {
+        let ending = site.connector().revoke(&end, &key).await.unwrap();
+        assert!(ending.words.contains("tenure-session.tnr_one"), "{ending:?}");
+        let seen = site.connector().read(&end, &key).await.unwrap().unwrap();
+        assert!(!seen.enabled && seen.name == "tnr_one" && seen.ends_at.is_some(), "{seen:?}");
+    }
+    assert!(boto(Some(&one), LIST).unwrap_err().contains("AccessDenied"));
+    assert_eq!(boto(Some(&other), LIST).as_deref(), Ok("1"));
+    let left = must("ListRolePolicies", &[("RoleName", &name)]).await;
+    assert!(!left.contains("tnr_old") && left.contains("tnr_one"), "{left}");
+    let account = site.connector().read(&end, &format!("role:{id}:{name}")).await.unwrap().unwrap();
+    assert!(account.enabled && account.grants == ["INLINE people", "TRUST AWS *"], "our own policies are no grants");
+    assert!(matches!(site.connector().hold(&end, &key).await, Err(ConnectorError::Unable(_))));
+    assert!(matches!(site.connector().release(&end, &key).await, Err(ConnectorError::Unable(_))));
+    // One that is over by itself is none, and one of a role that is gone neither.
+    let over = format!("session:{name}:tnr_one:1700000000");
+    assert_eq!(site.connector().read(&end, &over).await.unwrap(), None);
+    assert!(site.connector().revoke(&end, &over).await.unwrap().words.contains("its end was at 2023-"));
+    let gone = format!("session:{name}x:tnr_one:{later}");
+    assert_eq!(site.connector().read(&end, &gone).await.unwrap(), None);
+    assert!(site.connector().revoke(&end, &gone).await.unwrap().words.contains("no such account"));
+}
+
+#[tokio::test]
+async fn no_session_begins_on_a_token_that_vouches_for_nobody_or_of_a_role_that_is_not_there() {
+    let site = Account::start().await;
+    let federation = site.connector().federation().unwrap();
+    let name = fresh("role");
+    role(&name).await;
+    let grants =
+        |role: &str| vec![format!("ROLE arn:aws:iam::123456789012:role/{role}"), "ALLOW iam:ListUsers ON *".to_owned()];
+    let (ours, other) = (grants(&name), grants("tenure-no-such-role"));
+    let ends_at = tenure_core::base::time::Timestamp::from_secs(4_000_000_000);
+    let session = |grants| NewSession { name: "tnr_none", grants, ends_at };
+    assert_eq!(federation.plan(&session(&ours)).unwrap(), format!("session:{name}:tnr_none:4000000000"));
+    let token = login("", "not.a.token").secret;
+    let issue = reach(&site.endpoint, site.login(Mode::Issue), Mode::Issue);
+    let said = federation.begin(&issue, &session(&ours), &token).await.unwrap_err();
+    assert!(matches!(&said, ConnectorError::Rejected(why) if why.starts_with("InvalidIdentityToken")), "{said:?}");
+    let said = federation.begin(&issue, &session(&other), &token).await.unwrap_err();
+    assert!(matches!(&said, ConnectorError::Rejected(why) if why.contains("no such role")), "{said:?}");
+    let end = reach(&site.endpoint, site.login(Mode::End), Mode::End);
+    let said = federation.begin(&end, &session(&ours), &token).await.unwrap_err();
+    assert!(matches!(said, ConnectorError::Unable(_)), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_role_of_awss_own_is_built_in_and_one_made_anew_by_its_name_is_another() {
+    let site = Account::start().await;
+    let end = reach(&site.endpoint, site.login(Mode::End), Mode::End);
+    let (status, said) = action("CreateServiceLinkedRole", &[("AWSServiceName", "autoscaling.amazonaws.com")]).await;
+    assert!(status == 200 || said.contains("InvalidInput") || said.contains("EntityAlreadyExists"), "{said}");
+    let accounts = site.all().await.0;
+    let linked = accounts.iter().find(|account| account.name == "AWSServiceRoleForAutoScaling").unwrap();
+    assert!(
+        linked.built_in && linked.grants.contains(&"TRUST SERVICE autoscaling.amazonaws.com".to_owned()),
+        "{linked:?}"
+    );
+    for said in [site.connector().hold(&end, &linked.key).await, site.connector().revoke(&end, &linked.key).await] {
+        assert!(matches!(said, Err(ConnectorError::Unable(_))), "{said:?}");
+    }
+    let name = fresh("anew");
+    let first = format!("role:{}:{name}", role(&name).await);
+    must("DeleteRolePolicy", &[("RoleName", &name), ("PolicyName", "people")]).await;
+    must("DeleteRole", &[("RoleName", &name)]).await;
+    let second = format!("role:{}:{name}", role(&name).await);
+    assert_eq!(site.connector().read(&end, &first).await.unwrap(), None);
+    assert!(site.connector().hold(&end, &first).await.unwrap().words.contains("no such account"));
+    assert!(matches!(site.connector().release(&end, &first).await, Err(ConnectorError::Rejected(_))));
+    assert!(site.connector().read(&end, &second).await.unwrap().unwrap().enabled, "the other one is let alone");
 }
 
 #[tokio::test]

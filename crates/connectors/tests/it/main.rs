@@ -13,12 +13,18 @@
 
 mod aws_iam;
 mod conformance;
+mod github;
+mod gitlab;
 mod ldap;
 mod mariadb;
 mod mosquitto;
+mod nats;
 mod openbao;
 mod places;
 mod postgresql;
 mod rabbitmq;
 mod redis;
+mod scim;
+mod stand_ins;
 mod strangers;
+mod webhook;

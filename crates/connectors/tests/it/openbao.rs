@@ -332,3 +332,39 @@ async fn leases_are_the_logins_that_they_are() {
         }
     }
 }
+
+#[tokio::test]
+async fn s17_what_the_connector_signs_in_with_is_none_of_what_is_found() {
+    let bao = Bao::start().await;
+    let (policy, role) = (fresh("own_policy"), fresh("own"));
+    let connector = bao.connector();
+    bao.ask("POST", &format!("sys/policies/acl/{policy}"), json!({ "policy": connector.rights(Mode::Observe) })).await;
+    let path = format!("auth/{}/role/{role}", bao.mount);
+    bao.ask("POST", &path, json!({ "token_policies": [policy] })).await;
+    let id = bao.ask("GET", &format!("{path}/role-id"), Value::Null).await;
+    let secret = bao.ask("POST", &format!("{path}/secret-id"), json!({})).await;
+    let (id, secret) = (id["data"]["role_id"].as_str().unwrap(), secret["data"]["secret_id"].as_str().unwrap());
+    let own = login(id, secret);
+    bao.by_people("other", "others-Secret_0123456789").await;
+    let other = bao.log_in(&login("other", "others-Secret_0123456789")).await;
+    // What it does there at the same time has a token, too.
+    let beside = bao.log_in(&own).await;
+    for _ in 0..2 {
+        let reach = reach(bao.endpoint(), &own, Mode::Observe);
+        let (mut names, mut after) = (Vec::new(), None);
+        loop {
+            let found = connector.discover(&reach, after.as_deref()).await.unwrap();
+            for account in found.accounts {
+                assert_ne!(account.marks.get("role"), Some(&role), "{account:?}");
+                assert!(!account.marks.get("aliases").is_some_and(|aliases| aliases.contains(id)), "{account:?}");
+                names.push(account.name);
+            }
+            after = found.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert!(!names.contains(&role) && names.contains(&"other".to_owned()));
+    }
+    drop((other, beside));
+}

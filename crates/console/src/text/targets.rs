@@ -47,6 +47,15 @@ words! {
     AT_TARGETS = "Time to stop, by target";
     DROPPED = "May no more";
     STRAY = "Bears Tenure's mark, and no record knew it";
+    LOGINS = "Logins just in time";
+    ANOTHER_SECRET = "Give it another secret";
+    ANOTHER_SECRET_LEAD = "The account gets a new secret at its target, and its open sessions end. No page shows the secret: it is fetched once, on the command line, and whatever signs in with the old one is refused from then on.";
+    SECRET_GIVEN = "Another secret";
+    SECRET_ASKED = "asked for; the target hasn’t got it yet";
+    SECRET_THERE = "the target has it";
+    OLD_SECRET = "The secret before";
+    SECRET_SHOWN = "Shown to somebody";
+    SECRET_FETCHED_BY = "Shown once by";
     DRIFT = "Drift";
     NO_DRIFT = "Every target has what was approved, as far as it was seen.";
     DRIFT_LEAD = "A target has something that nobody approved, or lacks something. It closes by itself once the target and the charter say the same.";
@@ -81,6 +90,11 @@ words! {
     AT_LEAST = "Suggestions that are at least";
     REHEARSE = "Only say which";
     WOULD_BE_PROPOSED = "Would be proposed";
+}
+
+/// How the secret of an account is fetched.
+pub fn secret_command(account: &str) -> String {
+    format!("tenure account secret {account} --out FILE")
 }
 
 /// What a look through a target saw.

@@ -421,6 +421,19 @@ pub static UNCLAIMED_BUILT_IN: Rule = Rule {
     action: "claim it, or retire its identity if nothing depends on it: it isn't held by itself, since the target may",
 };
 
+/// What a list told of is nobody's, and no connector sees it (R98).
+pub static UNCLAIMED_LISTED: Rule = Rule {
+    id: "unclaimed-listed",
+    title: "Nobody claimed in time what a list told of",
+    severity: Severity::High,
+    frameworks: &["NHI1:2025", "CSF2.0:PR.AA-01"],
+    aliases: &[],
+    evidence: "the list, its line, the system and the name there",
+    blind_spots: "whatever stands in no list; whether it is there still, since no connector asks that system",
+    false_positives: "a line about an account that its system has no more",
+    action: "claim it, or end it at its system and retire its identity: nothing is held there by itself",
+};
+
 /// Every rule.
 pub static ALL: &[&Rule] = &[
     &MISSING_OWNER,
@@ -454,6 +467,7 @@ pub static ALL: &[&Rule] = &[
     &ROTATION_DUE,
     &UNCLAIMED_OVER_CAP,
     &UNCLAIMED_BUILT_IN,
+    &UNCLAIMED_LISTED,
     &STATE_ALTERED,
 ];
 

@@ -70,4 +70,6 @@ due_kinds! {
     Login = 22, "login";
     /// A difference at a target that is taken away, or that is left alone until a day.
     Drift = 25, "drift";
+    /// What a list told of that has to be claimed.
+    Sighting = 26, "sighting";
 }

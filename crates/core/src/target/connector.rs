@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::time::{Span, Timestamp};
 use crate::store::port::BoxFuture;
 use crate::store::secret::Secret;
+use crate::trust::signing_key::SigningAlgorithm;
 
 /// The mark of what Tenure made, among the marks of an account: whom it was made for.
 pub const MADE_FOR: &str = "tenure";
@@ -44,8 +45,18 @@ pub enum TargetKind {
     Openbao,
     /// Mosquitto: clients of its dynamic security.
     Mosquitto,
-    /// AWS IAM: access keys of users.
+    /// AWS IAM: access keys of users, and roles.
     AwsIam,
+    /// GitHub: installations of apps, personal access tokens and deploy keys of an organisation.
+    Github,
+    /// GitLab: access tokens, deploy tokens and deploy keys of a group.
+    Gitlab,
+    /// A SCIM service provider: its users.
+    Scim,
+    /// NATS: users of an account, by its JWT.
+    Nats,
+    /// A system that has no connector of its own, by an endpoint of its people's.
+    Webhook,
 }
 
 impl TargetKind {
@@ -59,6 +70,11 @@ impl TargetKind {
         Self::Openbao,
         Self::Mosquitto,
         Self::AwsIam,
+        Self::Github,
+        Self::Gitlab,
+        Self::Scim,
+        Self::Nats,
+        Self::Webhook,
     ];
 
     /// The name in the log, in filters and on the command line.
@@ -72,6 +88,11 @@ impl TargetKind {
             Self::Openbao => "openbao",
             Self::Mosquitto => "mosquitto",
             Self::AwsIam => "aws_iam",
+            Self::Github => "github",
+            Self::Gitlab => "gitlab",
+            Self::Scim => "scim",
+            Self::Nats => "nats",
+            Self::Webhook => "webhook",
         }
     }
 }
@@ -139,6 +160,8 @@ pub enum ProofWorth {
     Refusal,
     /// The target's catalogue no longer has the account, or has it disabled.
     ReadBack,
+    /// Somebody who speaks for the target says so: nothing of it was seen or tried there.
+    Word,
 }
 
 /// Where a target is. No secret is in it.
@@ -261,7 +284,8 @@ pub struct Found {
     pub accounts: Vec<SeenAccount>,
     /// Where to go on; none at the end.
     pub next: Option<String>,
-    /// What could not be seen, in words for people: what isn't listed here is not known to be absent (R92).
+    /// What could not be seen of what targets of this kind list, in words for people: accounts, or what some may do, may be
+    /// missing from this answer (R92). What they never list is [`Connector::blind_spots`].
     pub unseen: Vec<String>,
 }
 
@@ -340,7 +364,8 @@ pub struct NewAccount<'a> {
 pub type Gone = (Ending, Option<SeenAccount>);
 
 /// What a kind does to several accounts at once, where that costs the target less than one after the other. What becomes
-/// of one is in the place of that one, and never another's doing.
+/// of one is in the place of that one, and never another's doing. For kinds whose accounts log in with the secret that they
+/// were made with, and nothing else.
 pub trait Batches: Send + Sync {
     /// Makes accounts, as [`Connector::provision`] each.
     fn provision_all<'a>(
@@ -356,6 +381,47 @@ pub trait Batches: Send + Sync {
     ) -> BoxFuture<'a, Vec<Result<Gone, ConnectorError>>>;
 }
 
+/// A session to be begun at a target that takes our word for who somebody is.
+#[derive(Debug)]
+pub struct NewSession<'a> {
+    /// Its name, derived from the id of the credential.
+    pub name: &'a str,
+    /// What it may do, in the target's words.
+    pub grants: &'a [String],
+    /// When it ends.
+    pub ends_at: Timestamp,
+}
+
+/// A session that was begun.
+#[derive(Debug)]
+pub struct Begun {
+    /// As the target has it.
+    pub account: SeenAccount,
+    /// What its holder signs in with, made by the target.
+    pub secret: Secret<String>,
+}
+
+/// How a target lets somebody in on a token of ours, with no secret of ours there.
+pub trait Federation: Send + Sync {
+    /// Whom the token is for: its audience.
+    fn audience(&self) -> &'static str;
+    /// Whether the target checks what is signed so.
+    fn takes(&self, algorithm: SigningAlgorithm) -> bool;
+    /// What names the session for good, known before it begins: it is ended by this even if the target's answer was lost.
+    /// Nothing is connected to.
+    ///
+    /// # Errors
+    /// No session comes of these grants.
+    fn plan(&self, session: &NewSession<'_>) -> Result<String, ConnectorError>;
+    /// Begins a session on a token; asked again, it begins one of the same name.
+    fn begin<'a>(
+        &'a self,
+        reach: &'a Reach<'a>,
+        session: &'a NewSession<'a>,
+        token: &'a Secret<String>,
+    ) -> BoxFuture<'a, Result<Begun, ConnectorError>>;
+}
+
 /// What is asked of one kind of target.
 ///
 /// In mode [`Mode::Observe`] nothing is ever written: acts are [`ConnectorError::Unable`].
@@ -369,6 +435,11 @@ pub trait Connector: Send + Sync + fmt::Debug {
     /// The least rights that the connector's login needs for a mode, as the target's administrator would give them, with
     /// `LOGIN` in the place of its name.
     fn rights(&self, mode: Mode) -> &'static str;
+    /// What targets of this kind never list, in words for people. It hides neither an account that they do list nor what
+    /// that may do, so nothing is taken for unknown for it.
+    fn blind_spots(&self) -> &'static [&'static str] {
+        &[]
+    }
     /// Whether an endpoint is one that this kind understands; nothing is connected to.
     ///
     /// # Errors
@@ -388,12 +459,26 @@ pub trait Connector: Send + Sync + fmt::Debug {
         reach: &'a Reach<'a>,
         key: &'a str,
     ) -> BoxFuture<'a, Result<Option<SeenAccount>, ConnectorError>>;
+    /// How it lets somebody in on our word, if it does: such a target makes its secrets itself.
+    fn federation(&self) -> Option<&dyn Federation> {
+        None
+    }
     /// Makes an account; one of that name with the same mark is given this secret and these grants.
     fn provision<'a>(
         &'a self,
         reach: &'a Reach<'a>,
         account: &'a NewAccount<'a>,
     ) -> BoxFuture<'a, Result<SeenAccount, ConnectorError>>;
+    /// What the holder of an account that was just made logs in with, where that is more than the secret that it was made
+    /// with: what was signed for it, too. None where the secret is all. Asked again, it gives what works as well.
+    fn credential<'a>(
+        &'a self,
+        reach: &'a Reach<'a>,
+        account: &'a NewAccount<'a>,
+    ) -> BoxFuture<'a, Result<Option<Secret<String>>, ConnectorError>> {
+        let _ = (reach, account);
+        Box::pin(std::future::ready(Ok(None)))
+    }
     /// Gives an account another secret. Where sessions outlive it, they are ended.
     fn rotate<'a>(
         &'a self,

@@ -13,7 +13,8 @@ use crate::store::term::{Field, TermValue, Terms};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "use", content = "environment")]
 pub enum KeyUse {
-    /// Access tokens of this environment.
+    /// Access tokens of this environment, and what vouches for its identities elsewhere: tokens of the same issuer, told
+    /// apart by their `typ`.
     AccessToken(String),
     /// Receipts.
     Receipt,

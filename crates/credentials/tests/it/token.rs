@@ -146,6 +146,19 @@ fn an_access_token_is_refused_out_of_its_time_place_and_kind() {
     }
 }
 
+/// What AWS takes for an identity, nobody here does.
+#[test]
+fn a_token_that_vouches_elsewhere_is_an_id_token_in_form_and_no_access_token() {
+    let until = Timestamp::from_secs(NOW + 300);
+    let (token, record) = signer().vouch(permit(&["read"]), ISSUER, "sts.amazonaws.com", until).unwrap();
+    assert_eq!(check_at(token.expose(), NOW), Err(JoseError::TypWrong));
+    let claims = token.expose().split('.').nth(1).unwrap();
+    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+    let credential = CredentialId::from_u128(8);
+    let expected = json!({"iss": ISSUER, "sub": CLIENT, "aud": "sts.amazonaws.com", "iat": NOW, "exp": NOW + 300, "jti": credential});
+    assert_eq!((claims, record.id), (expected, credential));
+}
+
 /// Even what our own key signed must be an access token in full.
 #[test]
 fn incomplete_claims_are_refused() {

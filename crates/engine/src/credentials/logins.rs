@@ -14,7 +14,8 @@ use tenure_api::views::{Names as ShownNames, Page, Revised};
 use tenure_core::base::id::{CredentialId, IdentityId};
 use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::time::{Span, Timestamp};
-use tenure_core::credential::gate::{self, Ask};
+use tenure_core::credential::Credential;
+use tenure_core::credential::gate::{self, Ask, Permit};
 use tenure_core::identity::binding::BindingState;
 use tenure_core::identity::{CredentialType, Identity};
 use tenure_core::inventory::environment::Environment;
@@ -26,8 +27,8 @@ use tenure_core::store::event::{Actor, ControlPoint};
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 use tenure_core::store::secret::{Pending, Secret};
-use tenure_core::target::connector::Mode;
-use tenure_core::target::login::{Login, LoginPurpose, LoginState, MAX_REQUEST_ID};
+use tenure_core::target::connector::{Connector, Mode, NewSession};
+use tenure_core::target::login::{FETCH_WITHIN, Login, LoginPurpose, LoginState, MAX_REQUEST_ID};
 use tenure_core::target::system::TargetSystem;
 use tenure_core::trust::state::TrustState;
 use tokio::sync::Notify;
@@ -41,7 +42,7 @@ use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::kernel::load::KnownIdentity;
 use crate::kernel::query::{ListAsk, Listed, Query};
-use crate::kernel::{Kernel, authority, exceptional};
+use crate::kernel::{Kernel, authority, exceptional, keys};
 
 /// What the secrets of logins are sealed as.
 pub(crate) const SEALED_AS: &str = "login-secret";
@@ -196,9 +197,7 @@ async fn decide_login(kernel: &Kernel, ask: &LoginAsk, id: IdentityId) -> Result
         return Err(OpError::by_policy(reason, answer));
     }
     let permit = considered.permit().map_err(|reason| OpError::by_policy(reason, answer.clone()))?;
-    let sealing = (&kernel.root, SEALED_AS);
-    let sealed = kernel.opaque.login(sealing, permit, kernel.entropy.as_ref());
-    let (sealed, record) = sealed.map_err(|error| OpError::Internal(error.to_string()))?;
+    let (sealed, record, key) = sealed(kernel, permit, (&environment, &wanted.resource), &target, &grants, now).await?;
     let login = Login {
         id: credential,
         purpose: LoginPurpose::Work,
@@ -208,7 +207,7 @@ async fn decide_login(kernel: &Kernel, ask: &LoginAsk, id: IdentityId) -> Result
         actions: record.actions.clone(),
         grants,
         request_id: ask.request_id.clone(),
-        key: None,
+        key,
         sealed: Some(sealed),
         asked_at: now,
         ends_at: record.expires_at,
@@ -262,6 +261,43 @@ async fn decide_login(kernel: &Kernel, ask: &LoginAsk, id: IdentityId) -> Result
     }));
     changeset.spends.push(ask::issuance_spend(kernel, id, now));
     Ok((changeset, credential))
+}
+
+/// What a worker makes a login with, sealed, and the login's credential: its password; or, where the target makes its
+/// secrets itself, the token that vouches for the identity there, with what names the session for good.
+async fn sealed(
+    kernel: &Kernel,
+    permit: Permit,
+    (environment, resource): (&Environment, &Resource),
+    target: &TargetSystem,
+    grants: &[String],
+    now: Timestamp,
+) -> Result<(String, Credential, Option<String>), OpError> {
+    let internal = |error: &dyn std::fmt::Display| OpError::Internal(error.to_string());
+    let id = permit.credential();
+    let Some(federation) = kernel.connectors.of(target.kind).and_then(Connector::federation) else {
+        let sealed = kernel.opaque.login((&kernel.root, SEALED_AS), permit, kernel.entropy.as_ref());
+        let (sealed, record) = sealed.map_err(|error| internal(&error))?;
+        return Ok((sealed, record, None));
+    };
+    let algorithm = environment.algorithm_at(resource.signing_algorithm, now);
+    if !federation.takes(algorithm) {
+        let why = format!(
+            "its target doesn't check {}: let tokens for the resource be signed with RS256 (tenure resource sign-with)",
+            algorithm.as_str()
+        );
+        return Err(OpError::because(Reason::ResourceUnknown, why));
+    }
+    let session = NewSession { name: &Login::name_of(id), grants, ends_at: permit.expires_at() };
+    let key =
+        federation.plan(&session).map_err(|error| OpError::because(Reason::ResourceUnknown, error.to_string()))?;
+    let signer = keys::token_signer(kernel, environment, algorithm, now).await?;
+    let issuer = kernel.issuer_of(&environment.name);
+    let until = now.plus(FETCH_WITHIN).min(permit.expires_at());
+    let vouched = signer.vouch(permit, &issuer, federation.audience(), until);
+    let (token, record) = vouched.map_err(|error| internal(&error))?;
+    let sealed = kernel.root.seal(SEALED_AS, &id.to_string(), token.expose().as_bytes(), kernel.entropy.as_ref());
+    Ok((sealed.map_err(|error| internal(&error))?, record, Some(key)))
 }
 
 /// From its first login on, whatever becomes of an identity is brought to its targets.
@@ -461,6 +497,13 @@ pub(crate) fn opened(kernel: &Kernel, login: &Login) -> Result<Secret<String>, O
     kernel.root.open_text(SEALED_AS, &login.id.to_string(), sealed).map_err(|_| broken())
 }
 
+/// What the holder of a login that was made logs in with, sealed in the place of its secret: where its target needs more
+/// than that.
+pub(crate) fn sealed_anew(kernel: &Kernel, id: CredentialId, given: &Secret<String>) -> Result<String, OpError> {
+    let sealed = kernel.root.seal(SEALED_AS, &id.to_string(), given.expose().as_bytes(), kernel.entropy.as_ref());
+    sealed.map_err(|error| OpError::Internal(error.to_string()))
+}
+
 /// Why a login that isn't ending has to end now, as a code; none if it may go on.
 pub(crate) async fn why_over(kernel: &Kernel, login: &Login, now: Timestamp) -> Result<Option<String>, OpError> {
     if now >= login.ends_at {
@@ -489,7 +532,7 @@ pub(crate) async fn why_over(kernel: &Kernel, login: &Login, now: Timestamp) -> 
     Ok((!is_mapped).then(|| "mapping_changed".to_owned()))
 }
 
-/// A page of logins, without their secrets.
+/// A page of logins, without their secrets. Who may not read all of them names an identity of theirs.
 ///
 /// # Errors
 /// The caller may not read them.
@@ -498,7 +541,11 @@ pub async fn logins(
     caller: &Caller,
     ask: ListAsk<Login>,
 ) -> Result<Page<Revised<LoginView>>, OpError> {
-    authority::may_read(kernel, caller, "credential", "", false).await?;
+    let own = match ask.value_of(Login::IDENTITY) {
+        Some(subject) => authority::owns_subject(kernel, caller, subject).await?,
+        None => false,
+    };
+    authority::may_read(kernel, caller, "credential", "", own).await?;
     let (rows, end) = kernel.page(ask).await?;
     Ok(end.page(rows.iter().map(shown).collect()))
 }

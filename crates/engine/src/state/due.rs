@@ -27,6 +27,7 @@ use tenure_core::target::account::{Account, AccountState};
 use tenure_core::target::drift::Drift;
 use tenure_core::target::login::{Login, LoginState};
 use tenure_core::target::rotation::Rotation;
+use tenure_core::target::sighting::Sighting;
 use tenure_core::target::system::TargetSystem;
 
 use crate::credentials::receipts::plan as receipt;
@@ -124,6 +125,11 @@ pub fn wanted(row: &Arc<Row>, now: Timestamp) -> Result<Vec<Wanted>, BadRow> {
             let item = row.decode::<Drift>()?;
             let taken = item.is_taken_away().then_some(Timestamp::MAX);
             one(DueKind::Drift, taken.or(item.ignored_until()))
+        }
+        // What becomes of it when its time is over says its identity.
+        RowKind::Sighting => {
+            let claim_by = row.decode::<Sighting>()?.claim_by;
+            one(DueKind::Sighting, (claim_by > now).then_some(claim_by))
         }
         RowKind::Removal => {
             let latest = match removal::step(&*row.decode::<Removal>()?, now) {

@@ -7,7 +7,8 @@ use tenure_api::targets::{Claim, Proposal, Proposed, ProposedAccounts};
 use tenure_api::views::{IdentityView, Names, Page, Revised};
 use tenure_core::base::id::{AccountId, IdentityId, PersonId, TargetId};
 use tenure_core::base::problem::{FieldProblem, Reason};
-use tenure_core::base::time::Timestamp;
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::finding::rules;
 use tenure_core::identity::account_grants::AccountGrants;
 use tenure_core::identity::{Identity, IdentityState, MAX_ITEMS};
 use tenure_core::people::person::{Person, Role};
@@ -27,15 +28,16 @@ use tenure_core::target::system::TargetSystem;
 use crate::identities::{identity_facts, view};
 use crate::inventory::{ownership, references};
 use crate::kernel::Kernel;
-use crate::kernel::authority::{self, inventory, owns};
+use crate::kernel::authority::{self, bootstrap, inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+use crate::kernel::finding;
 use crate::kernel::notice::notify;
 use crate::kernel::operation::{Asked, check_reason};
 use crate::kernel::query::{ListAsk, Listed, Query};
 use crate::requests::route;
 use crate::targets::suggestions::Around;
-use crate::targets::systems;
+use crate::targets::{rotation, systems};
 
 /// Accounts that one proposal concerns at most.
 const MOST: usize = 500;
@@ -57,13 +59,7 @@ pub async fn account(kernel: &Kernel, caller: &Caller, id: AccountId) -> Result<
     };
     authority::may_read(kernel, caller, KIND, &id.to_string(), own).await?;
     let row = row.ok_or(OpError::NotFound(KIND))?;
-    Ok(Revised {
-        record: (*row.value).clone().shown(),
-        revision: row.revision,
-        hold: None,
-        log: None,
-        names: Names::new(),
-    })
+    Ok(as_shown(&row))
 }
 
 /// A page of accounts. Who may not read all of them names what is theirs: an identity of theirs, or themselves as those
@@ -83,14 +79,12 @@ pub async fn accounts(
     };
     authority::may_read(kernel, caller, KIND, "", own).await?;
     let (rows, end) = kernel.page(ask).await?;
-    let shown = |row: Stored<Account>| Revised {
-        record: (*row.value).clone().shown(),
-        revision: row.revision,
-        hold: None,
-        log: None,
-        names: Names::new(),
-    };
-    Ok(end.page(rows.into_iter().map(shown).collect()))
+    Ok(end.page(rows.iter().map(as_shown).collect()))
+}
+
+/// An account without what only workers open.
+fn as_shown(row: &Stored<Account>) -> Revised<Account> {
+    Revised { record: (*row.value).clone().shown(), revision: row.revision, hold: None, log: None, names: Names::new() }
 }
 
 /// That the caller may claim an identity, or read it: of anybody else's nothing is told.
@@ -110,6 +104,33 @@ pub async fn claimable(kernel: &Kernel, caller: &Caller, id: IdentityId) -> Resu
 pub async fn is_unclaimed(kernel: &Kernel, account: &Account) -> Result<bool, OpError> {
     let identity = kernel.one::<Identity>(account.identity).await?;
     Ok(identity.is_some_and(|identity| identity.state == IdentityState::Discovered))
+}
+
+/// Whether the caller may give an account another secret now.
+pub async fn is_rotatable(kernel: &Kernel, caller: &Caller, id: AccountId) -> bool {
+    to_rotate(kernel, caller, id).await.is_ok()
+}
+
+/// An account that the caller may give another secret now, as it stands.
+///
+/// # Errors
+/// There is no such account, the caller doesn't answer for its identity, or it can't be given one.
+pub async fn rotatable(kernel: &Kernel, caller: &Caller, id: AccountId) -> Result<Revised<Account>, OpError> {
+    let asked = Asked::new(ControlPoint::Issue, "account.rotate", id);
+    kernel.recorded(caller, asked, to_rotate(kernel, caller, id)).await
+}
+
+async fn to_rotate(kernel: &Kernel, caller: &Caller, id: AccountId) -> Result<Revised<Account>, OpError> {
+    if kernel.one::<Account>(id).await?.is_none() {
+        // Whoever may give none a secret isn't told by that which there are.
+        let of_none = bootstrap(false, true, Span::default());
+        kernel.allow(caller, Action::Bootstrap, inventory("identity", "", ""), of_none)?;
+        return Err(OpError::NotFound(KIND));
+    }
+    let (account, _) = rotation::concerned(kernel, caller, id).await?;
+    let target = kernel.must::<TargetSystem>(systems::KIND, account.target).await?;
+    rotation::may_rotate(&account, &target)?;
+    Ok(as_shown(&account))
 }
 
 async fn is_concerned(kernel: &Kernel, caller: &Caller, account: &Account) -> Result<bool, OpError> {
@@ -369,5 +390,7 @@ async fn claimed(
         .fact("tier", identity.tier);
     let mut changeset = Changeset::new(caller.author(), now, event);
     changeset.replace(stored, &identity);
+    let (rule, how) = (&rules::UNCLAIMED_LISTED, "somebody answers for it");
+    finding::no_longer(kernel, &mut changeset, &[rule], identity.id, how, now).await?;
     Ok((changeset, (identity, stored.revision + 1)))
 }

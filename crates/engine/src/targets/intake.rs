@@ -14,14 +14,17 @@ use tenure_api::views::{Names, Page, Revised};
 use tenure_core::base::id::{IdentityId, PersonId, SightingId};
 use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::finding::rules;
 use tenure_core::identity::scope::{Cut, Membership, Scope};
 use tenure_core::identity::{CharterDraft, Identity, IdentityState, Kind, RiskTier};
 use tenure_core::inventory::environment::Environment;
 use tenure_core::people::person::{Person, PersonState, Role};
 use tenure_core::policy::Action;
-use tenure_core::store::changeset::{Changeset, Once};
+use tenure_core::store::changeset::{Changeset, DueChange, Once};
+use tenure_core::store::due::DueKind;
 use tenure_core::store::event::ControlPoint;
 use tenure_core::store::event_kind::EventKind;
+use tenure_core::store::port::Claimed;
 use tenure_core::store::row::{Position, Stored};
 use tenure_core::target::account::ProposedOwner;
 use tenure_core::target::sighting::Sighting;
@@ -32,9 +35,11 @@ use crate::kernel::Kernel;
 use crate::kernel::authority::{self, inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+use crate::kernel::finding;
 use crate::kernel::load::expect_optional;
 use crate::kernel::operation::Asked;
 use crate::kernel::query::{ListAsk, Listed, Query};
+use crate::kernel::work::{acknowledge, postponed, system};
 use crate::people::feed::is_plain;
 
 const KIND: &str = "sighting";
@@ -292,6 +297,7 @@ async fn bring_in(
                 let key = Sighting::place(&ask.source, &line.key);
                 changeset.once.push(Once { space: "sighting", key, until: None });
                 changeset.insert(&sighting);
+                changeset.due.push(DueChange::Set(DueKind::Sighting, sighting.id.to_string(), sighting.claim_by));
                 made.push((*n, identity));
             }
             Ok((changeset, made))
@@ -367,6 +373,39 @@ async fn identity_of(
     changeset.once.push(Once { space: "identity_name", key: name, until: None });
     changeset.insert(&identity);
     Ok(id)
+}
+
+/// Notes that the time to claim what a list told of is over, where nobody answers for it: no connector asks its system,
+/// so nothing can be held there, and it is told instead. The claim resolves that, and so does the identity's end.
+pub(crate) async fn work_sighting(
+    kernel: &Kernel,
+    claimed: &Claimed,
+    now: Timestamp,
+) -> Result<Option<Changeset>, OpError> {
+    let Ok(id) = claimed.subject.parse::<SightingId>() else { return Ok(None) };
+    let Some(sighting) = kernel.one::<Sighting>(id).await? else { return Ok(None) };
+    if now < sighting.claim_by {
+        return Ok(Some(postponed(kernel, claimed, sighting.claim_by, now)));
+    }
+    let identity = kernel.one::<Identity>(sighting.identity).await?;
+    let Some(identity) = identity.filter(|identity| identity.state == IdentityState::Discovered) else {
+        return Ok(None);
+    };
+    let event = kernel
+        .event(now, EventKind::DeadlineDropped)
+        .subject(id)
+        .subject(identity.id)
+        .fact("kind", claimed.kind.as_str());
+    let mut changeset = Changeset::new(system(), now, event);
+    changeset.expect(&identity);
+    let mut evidence = serde_json::Map::new();
+    for (name, said) in [("source", &sighting.source), ("system", &sighting.system), ("name", &sighting.name)] {
+        evidence.insert(name.into(), said.clone().into());
+    }
+    evidence.insert("line".into(), sighting.line.into());
+    finding::raise(kernel, &mut changeset, &rules::UNCLAIMED_LISTED, identity.id, "", evidence, now).await?;
+    acknowledge(&mut changeset, claimed);
+    Ok(Some(changeset))
 }
 
 /// A page of sightings. Who may not read all of them names those that were proposed to them, or of an identity of

@@ -21,7 +21,7 @@ use tenure_core::target::connector::{ConnectorError, Ending, Gone, NewAccount, S
 use tenure_core::target::login::{KEPT_FOR_PROBING, Login, LoginPurpose, LoginState};
 use tenure_core::target::system::TargetSystem;
 
-use crate::credentials::logins::{Awaiting, opened, why_over};
+use crate::credentials::logins::{Awaiting, opened, sealed_anew, why_over};
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::kernel::finding;
@@ -112,8 +112,12 @@ async fn look(kernel: &Kernel, claimed: Claimed) -> Result<Option<Due>, OpError>
 
 /// What became of a try to make a login.
 enum Made {
-    There(SeenAccount),
-    NotYet { why: String, unreachable: bool },
+    /// With what its holder logs in with, sealed, where that isn't the secret that it was made with.
+    There(SeenAccount, Option<String>),
+    NotYet {
+        why: String,
+        unreachable: bool,
+    },
 }
 
 /// Makes logins at their target. What fails, fails for its own login: its lease ends, and it is made again.
@@ -149,12 +153,15 @@ async fn made(kernel: &Kernel, reached: &Reached<'_>, due: &[Due]) -> Vec<Result
             Some(NewAccount { name, secret, grants: &login.grants, ends_at: login.ends_at, mark })
         })
         .collect();
-    let mut made = reached.provision_all(&accounts).await.into_iter();
+    let mut made = reached.let_in_all(&accounts).await.into_iter();
     drop(accounts);
-    let became = |secret: Result<_, OpError>| {
-        secret?;
+    let became = |(opened, due): (Result<_, OpError>, &Due)| {
+        opened?;
         Ok(match made.next() {
-            Some(Ok(seen)) if seen.enabled => Made::There(seen),
+            Some(Ok((seen, secret))) if seen.enabled => {
+                let sealed = secret.map(|secret| sealed_anew(kernel, due.login.id, &secret)).transpose()?;
+                Made::There(seen, sealed)
+            }
             Some(Ok(_)) => {
                 let why = "it was made, and the catalogue has it disabled".to_owned();
                 Made::NotYet { why, unreachable: false }
@@ -163,7 +170,7 @@ async fn made(kernel: &Kernel, reached: &Reached<'_>, due: &[Due]) -> Vec<Result
             None => Made::NotYet { why: "the connector said nothing of it".to_owned(), unreachable: false },
         })
     };
-    opened.into_iter().map(became).collect()
+    opened.into_iter().zip(due).map(became).collect()
 }
 
 /// What can't be written down is done again once its lease ends.
@@ -182,9 +189,10 @@ async fn write_down_made(kernel: &Kernel, claimed: &Claimed, id: CredentialId, m
         }
         let now = kernel.now();
         let (changed, event, unreachable) = match &made {
-            Made::There(seen) => {
+            Made::There(seen, sealed) => {
                 let standing = Login {
                     key: Some(seen.key.clone()),
+                    sealed: sealed.clone().or_else(|| login.sealed.clone()),
                     made_at: Some(now),
                     state: LoginState::Standing,
                     tries: 0,
@@ -208,7 +216,7 @@ async fn write_down_made(kernel: &Kernel, claimed: &Claimed, id: CredentialId, m
         };
         let mut changeset = Changeset::new(system(), now, event);
         changeset.replace(&login, &changed);
-        let answered = matches!(made, Made::There(_));
+        let answered = matches!(made, Made::There(..));
         reach::note_target(kernel, &mut changeset, login.target, unreachable, answered, now).await?;
         changeset.due.push(DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, next));
         if kernel.settle(changeset).await?.is_some() {

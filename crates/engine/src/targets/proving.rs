@@ -21,7 +21,7 @@ use tenure_core::target::connector::{ConnectorError, Ending, NewAccount, Probe, 
 use tenure_core::target::login::{CANARY_LIFE, Login, LoginPurpose, LoginState, WINDOW};
 use tenure_core::target::system::TargetSystem;
 
-use crate::credentials::logins::{SEALED_AS, opened};
+use crate::credentials::logins::{SEALED_AS, opened, sealed_anew};
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::query::Query;
@@ -224,14 +224,16 @@ async fn made(
     let secret: Secret<String> = opened(kernel, &canary)?;
     let (name, mark) = (canary.name(), canary.mark());
     let account = NewAccount { name: &name, secret: &secret, grants: &[], ends_at: canary.ends_at, mark: &mark };
-    let seen = match reached.provision(&account).await {
-        Ok(seen) => seen,
+    let (seen, given) = match reached.let_in(&account).await {
+        Ok(made) => made,
         Err(error) => return Ok(Err(error.into())),
     };
+    let given = given.map(|given| sealed_anew(kernel, id, &given)).transpose()?;
     for _ in 0..work::ATTEMPTS {
         let now = kernel.now();
         let stored = kernel.must::<Login>("login", id).await?;
         let standing = Login {
+            sealed: given.clone().or_else(|| stored.sealed.clone()),
             key: Some(seen.key.clone()),
             made_at: Some(now),
             state: LoginState::Standing,

@@ -14,8 +14,8 @@ use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::secret::Secret;
 use tenure_core::target::connector::{
-    Ability, Connector, ConnectorError, Ending, Endpoint, Found, Gone, Mode, NewAccount, Probe, ProofWorth, Reach,
-    SeenAccount, TargetLogin,
+    Ability, Connector, ConnectorError, Ending, Endpoint, Found, Gone, Mode, NewAccount, NewSession, Probe, ProofWorth,
+    Reach, SeenAccount, TargetLogin,
 };
 use tenure_core::target::system::TargetSystem;
 
@@ -41,6 +41,9 @@ pub(crate) struct Reached<'a> {
     mode: Mode,
 }
 
+/// A login that was made, and what its holder logs in with where that isn't the secret that it was made with.
+type LetIn = (SeenAccount, Option<Secret<String>>);
+
 impl<'a> Reached<'a> {
     pub(super) fn new(connector: &'a dyn Connector, target: &'a TargetSystem, own: TargetLogin) -> Self {
         Self { connector, endpoint: &target.endpoint, own, mode: target.mode }
@@ -63,18 +66,33 @@ impl<'a> Reached<'a> {
         answered(self.connector.read(&self.reach(), key)).await
     }
 
-    pub(crate) async fn provision(&self, account: &NewAccount<'_>) -> Result<SeenAccount, ConnectorError> {
+    async fn provision(&self, account: &NewAccount<'_>) -> Result<SeenAccount, ConnectorError> {
         answered(self.connector.provision(&self.reach(), account)).await
     }
 
-    /// Makes accounts, in their order, all at once.
-    pub(crate) async fn provision_all(&self, accounts: &[NewAccount<'_>]) -> Vec<Result<SeenAccount, ConnectorError>> {
-        let Some(batches) = self.connector.batches().filter(|_| accounts.len() > 1) else {
-            return future::join_all(accounts.iter().map(|account| self.provision(account))).await;
+    /// Makes a login: as an account, or as a session at a target that takes our word for whose it is. The secret is what it
+    /// is made with; what its holder logs in with comes with it where that is another one, or more.
+    pub(crate) async fn let_in(&self, login: &NewAccount<'_>) -> Result<LetIn, ConnectorError> {
+        let Some(federation) = self.connector.federation() else {
+            let account = self.provision(login).await?;
+            return Ok((account, answered(self.connector.credential(&self.reach(), login)).await?));
+        };
+        let session = NewSession { name: login.name, grants: login.grants, ends_at: login.ends_at };
+        let begun = answered(federation.begin(&self.reach(), &session, login.secret)).await?;
+        Ok((begun.account, Some(begun.secret)))
+    }
+
+    /// Makes logins, in their order, all at once.
+    pub(crate) async fn let_in_all(&self, logins: &[NewAccount<'_>]) -> Vec<Result<LetIn, ConnectorError>> {
+        let Some(batches) = self.connector.batches().filter(|_| logins.len() > 1) else {
+            return future::join_all(logins.iter().map(|login| self.let_in(login))).await;
         };
         let reach = self.reach();
-        let made = answered(async { Ok(batches.provision_all(&reach, accounts).await) }).await;
-        made.unwrap_or_else(|error| accounts.iter().map(|_| Err(error.clone())).collect())
+        let made = answered(async { Ok(batches.provision_all(&reach, logins).await) }).await;
+        match made {
+            Ok(made) => made.into_iter().map(|made| made.map(|account| (account, None))).collect(),
+            Err(error) => logins.iter().map(|_| Err(error.clone())).collect(),
+        }
     }
 
     pub(crate) async fn rotate(&self, key: &str, secret: &Secret<String>) -> Result<Ending, ConnectorError> {

@@ -22,7 +22,7 @@ use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::{Position, Stored};
 use tenure_core::store::secret::{Pending, Secret};
-use tenure_core::target::account::{Account, AccountState, Wanted};
+use tenure_core::target::account::{self, Account, AccountState, Wanted};
 use tenure_core::target::connector::{ConnectorError, Ending, Mode, Probe, TargetLogin, words};
 use tenure_core::target::rotation::Rotation;
 use tenure_core::target::system::TargetSystem;
@@ -155,7 +155,7 @@ pub async fn fetch_secret(kernel: &Kernel, caller: &Caller, id: AccountId) -> Re
 }
 
 /// An account and its identity, for whoever answers for that.
-async fn concerned(
+pub(super) async fn concerned(
     kernel: &Kernel,
     caller: &Caller,
     id: AccountId,
@@ -172,7 +172,7 @@ async fn concerned(
     Ok((account, identity))
 }
 
-fn may_rotate(account: &Account, target: &TargetSystem) -> Result<(), OpError> {
+pub(super) fn may_rotate(account: &Account, target: &TargetSystem) -> Result<(), OpError> {
     let illegal = |detail: &str| Err(OpError::because(Reason::IllegalTransition, detail));
     if account.state == AccountState::Ended || account.absent_since.is_some() {
         return illegal("the account was ended, or its target has it no more");
@@ -333,7 +333,14 @@ async fn refused(
             return AccountOutcome::Unproven { at, why };
         }
         Ok(Probe::Refused { words: said }) => words(&said),
-        Err(error) => return AccountOutcome::Unreachable { at, why: words(&error.to_string()) },
+        Err(error) if error.is_of_the_target() => {
+            return AccountOutcome::Unreachable { at, why: words(&error.to_string()) };
+        }
+        // Nothing shows there whether a secret is one.
+        Err(error) => {
+            let words = words(&format!("another secret, which isn't tried: {error}"));
+            return account::read_back(Ending { words, sessions_ended: 0, sessions_left: None }, at);
+        }
     };
     let done = "another secret".to_owned();
     let is_taken = tries_it && matches!(reached.probe(new).await, Ok(Probe::Accepted));

@@ -2,7 +2,8 @@
 //! identity that it belongs to: one that nobody answers for yet, where it is new.
 //!
 //! What a scan does not list is not taken to be gone (R92): only an account that the whole catalogue is asked for by its
-//! key, and does not have, is missing, and that is noted and nothing more.
+//! key, and does not have, is missing, and that is noted and nothing more. What a scan could not see makes nothing of that
+//! unknown: it hides accounts from the list, and not from that question, by whose answer ends are proven, too.
 
 use std::collections::HashSet;
 
@@ -18,7 +19,7 @@ use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::{Position, Stored};
 use tenure_core::target::account::{Account, AccountState};
-use tenure_core::target::connector::{ConnectorError, Found, MADE_FOR, SeenAccount, words};
+use tenure_core::target::connector::{Connector, ConnectorError, Found, MADE_FOR, SeenAccount, words};
 use tenure_core::target::system::{MAX_UNSEEN, Scan, ScanProgress, TargetSystem};
 
 use crate::kernel::error::OpError;
@@ -101,8 +102,7 @@ pub(crate) async fn work_scan(kernel: &Kernel, claimed: &Claimed) -> Result<(), 
     if found.next.is_some() {
         return go_on(kernel, claimed, id, progress).await;
     }
-    let complete = progress.unseen.is_empty();
-    if let (true, Some(seen)) = (complete, memory.end(id, progress.begun_at)) {
+    if let Some(seen) = memory.end(id, progress.begun_at) {
         look_for_missing(kernel, &target, &reached, &seen).await?;
     }
     ended(kernel, claimed, id, progress).await
@@ -471,6 +471,8 @@ async fn ended(kernel: &Kernel, claimed: &Claimed, id: TargetId, progress: ScanP
     let is_watched = kernel.first(held).await?.is_some();
     changed(kernel, claimed, id, |target, now| {
         let ScanProgress { begun_at, seen, fresh, unseen, .. } = progress.clone();
+        let blind = kernel.connectors.of(target.kind).map(Connector::blind_spots).unwrap_or_default();
+        let unseen: Vec<String> = blind.iter().map(|spot| words(spot)).chain(unseen).take(MAX_UNSEEN).collect();
         let event = kernel
             .event(now, EventKind::TargetScanned)
             .subject(id)

@@ -205,8 +205,10 @@ async fn r98_everything_that_is_found_is_an_identity_that_nobody_answers_for() {
 
 #[tokio::test]
 async fn r92_what_is_not_listed_is_not_gone() {
-    let (world, fake, _) = with_target(Mode::End, &["a", "b", "c"]).await;
+    let (world, fake, id) = with_target(Mode::End, &["a", "b", "c"]).await;
     work(&world).await;
+    let target = systems::target(&world.engine, &world.admin, id).await.unwrap().record;
+    assert_eq!(target.scanned.unwrap().unseen, ["what it never lists"], "that is said, and hides nothing");
     // Half an answer, and a blind spot.
     *fake.hidden.lock() = vec!["b".into()];
     *fake.unseen.lock() = vec!["roles of the schema `secret`".into()];

@@ -141,12 +141,12 @@ impl Outbound {
             let request =
                 self.client(to, &Authorities::system()).await?.post(to.url().clone()).headers(headers).body(body);
             let response = request.send().await.map_err(failed)?;
-            let status = response.status();
+            let (status, headers) = (response.status(), response.headers().clone());
             let body = match limit(status) {
                 Some(limit) => body_of(response, limit).await.ok(),
                 None => None,
             };
-            Ok(Answer { status, body })
+            Ok(Answer { status, headers, body })
         })
         .await
     }
@@ -195,7 +195,8 @@ impl Outbound {
             if status.is_redirection() {
                 return Err(OutboundError::Status(status));
             }
-            Ok(Answer { status, body: Some(body_of(response, limit).await?) })
+            let headers = response.headers().clone();
+            Ok(Answer { status, headers, body: Some(body_of(response, limit).await?) })
         })
         .await
     }

@@ -22,7 +22,8 @@ use tenure_core::identity::scope::Scope;
 use tenure_core::request::Request;
 use tenure_core::request::review::Review;
 use tenure_core::target::account::Account;
-use tenure_engine::credentials::liveness;
+use tenure_core::target::login::Login;
+use tenure_engine::credentials::{liveness, logins};
 use tenure_engine::identities::{findings, grants, registration};
 use tenure_engine::kernel::authority;
 use tenure_engine::kernel::caller::{self, Caller};
@@ -36,6 +37,7 @@ use tenure_engine::targets::accounts;
 use crate::app::App;
 use crate::caller::named::{listed_names, meant, names_in};
 use crate::console::reader::{Asked, NEWEST_FIRST, Reader, Refusal, Shown, counted};
+use crate::console::targets::last;
 use crate::contract::api::Api;
 use crate::contract::page::page;
 use crate::contract::query::{Path, Query};
@@ -154,6 +156,10 @@ async fn one(
         }
         false => Vec::new(),
     };
+    let logins = match reads("credential") {
+        true => logins::logins(kernel, caller, last(Login::IDENTITY.of(id))).await?.items,
+        false => Vec::new(),
+    };
     let removal = match authority::reads_all(kernel, caller, Receipt::NAME) {
         true => {
             let of_it = Receipt::TARGET.of(Target::Scope(Scope::Identity(id)));
@@ -168,6 +174,7 @@ async fn one(
         requests,
         grants_from,
         accounts,
+        logins,
         removal,
         access: match reads("identity") {
             true => grants::access(kernel, caller, id).await?,
@@ -189,7 +196,7 @@ async fn one(
     };
     let seen = (
         (&known.view, &known.access, &known.credentials, &known.reviews),
-        (&known.exceptions, &known.requests, &known.timeline, &known.accounts),
+        (&known.exceptions, &known.requests, &known.timeline, &known.accounts, &known.logins),
     );
     known.names = names_in(&app, &reader.caller, &seen).await?;
     Ok::<_, Refusal>(page(StatusCode::OK, &IdentityPage::new(reader.frame("", Place::Identities), known)))

@@ -78,7 +78,8 @@ pub enum Target {
     Register(Box<Register>),
     /// Says what rights the connector's login needs at a target, as its administrator gives them.
     Rights {
-        /// The kind of target: postgresql, mariadb, redis, rabbitmq, ldap, openbao, mosquitto or aws_iam.
+        /// The kind of target: postgresql, mariadb, redis, rabbitmq, ldap, openbao, mosquitto, aws_iam, github, gitlab,
+        /// scim, nats or webhook.
         #[arg(value_parser = word::<TargetKind>)]
         kind: TargetKind,
         /// What the connector may do: observe, end or issue.
@@ -194,7 +195,8 @@ pub struct Register {
     /// Its name.
     #[arg(long)]
     name: String,
-    /// The kind of target: postgresql, mariadb, redis, rabbitmq, ldap, openbao, mosquitto or aws_iam.
+    /// The kind of target: postgresql, mariadb, redis, rabbitmq, ldap, openbao, mosquitto, aws_iam, github, gitlab,
+    /// scim, nats or webhook.
     #[arg(long, value_parser = word::<TargetKind>)]
     kind: TargetKind,
     #[command(flatten)]

@@ -1,19 +1,20 @@
 //! Logins at targets, made just in time: got by a workload, looked at by people.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use reqwest::Url;
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
 use tenure_api::logins::LoginIssued;
 use tenure_client::assertion::WorkloadKey;
 use tenure_client::{Client, ClientProof, LoginReply, LoginRequest};
 use tenure_core::base::id::{CredentialId, IdentityId, TargetId};
-use tenure_core::base::time::Span;
+use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::target::connector::TargetKind;
 
-use super::context::{Context, read_secret, replace_secret};
+use super::context::{Context, read_secret, replace_secret, today};
 use super::directory::filtered;
 use super::failure::Failure;
 use super::output::{Column, Paging, line};
@@ -29,6 +30,8 @@ const LOGINS: &[Column] = &[
     ("OUTCOME", "/outcome/state"),
 ];
 
+/// How long before its end a session is kept no more.
+const SPARE: Span = Span::from_mins(2);
 /// How long the server lets one question wait.
 const SECONDS_A_QUESTION: i64 = 10;
 
@@ -42,6 +45,7 @@ Examples:
   tenure target-login get --identity idn_… --key migrate.key --environment prod --resource postgres://orders
   eval \"$(tenure target-login get --identity idn_… --key migrate.key --environment prod --format env)\" && psql -c 'select 1'
   tenure target-login get --identity idn_… --key migrate.key --environment prod --format pgpass --out ~/.pgpass
+  tenure target-login get --identity idn_… --key agent.pem --environment prod --format aws-credential-process --cache ~/.aws/agent.json
   tenure target-login list --target orders-db --state standing
   tenure target-login show crd_…                   what its target said when it was ended, and what it was tried beside")]
 pub enum TargetLogin {
@@ -74,10 +78,13 @@ pub enum Form {
     /// As a record.
     #[default]
     Record,
-    /// As variables for a shell: `PGHOST` and so on of PostgreSQL, `TENURE_LOGIN_…` of whatever it is.
+    /// As variables for a shell: `PGHOST` and so on of PostgreSQL, `AWS_ACCESS_KEY_ID` and so on of AWS,
+    /// `TENURE_LOGIN_…` of whatever it is.
     Env,
     /// As a line of psql's password file.
     Pgpass,
+    /// As AWS's clients read the answer of a `credential_process`.
+    AwsCredentialProcess,
 }
 
 /// `target-login get`.
@@ -126,6 +133,10 @@ pub struct Get {
     /// A file for it, which only you can read; one of before is replaced.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// A file in which the answer of a `credential_process` is kept, and from which it is answered until two minutes before
+    /// the session's end: AWS's clients run the process at each use in the last fifteen.
+    #[arg(long, value_name = "FILE", requires = "format", conflicts_with = "out")]
+    cache: Option<PathBuf>,
 }
 
 impl TargetLogin {
@@ -149,6 +160,12 @@ impl TargetLogin {
 
 impl Get {
     async fn run(self, context: &Context) -> anyhow::Result<()> {
+        if self.cache.is_some() && self.format != Form::AwsCredentialProcess {
+            return Err(Failure::usage("--cache goes with --format aws-credential-process").into());
+        }
+        if let Some(kept) = self.cache.as_deref().and_then(kept) {
+            return line(&kept);
+        }
         let client = context.anonymous()?;
         let audience = match &self.audience {
             Some(audience) => audience.clone(),
@@ -160,7 +177,11 @@ impl Get {
             Form::Record => serde_json::to_string(&issued)?,
             Form::Env => variables(&issued)?,
             Form::Pgpass => pgpass(&issued)?,
+            Form::AwsCredentialProcess => credential_process(&issued)?,
         };
+        if let Some(path) = &self.cache {
+            replace_secret(path, &text)?;
+        }
         match self.out {
             Some(path) => {
                 replace_secret(&path, &text)?;
@@ -258,12 +279,57 @@ fn variables(issued: &LoginIssued) -> anyhow::Result<String> {
         TargetKind::Redis => variables.push(("REDISCLI_AUTH", &issued.secret)),
         _ => {}
     }
+    let session = (issued.kind == TargetKind::AwsIam).then(|| session_of(issued)).transpose()?;
+    if let Some(session) = &session {
+        variables.extend([
+            ("AWS_ACCESS_KEY_ID", session.access_key_id.as_str()),
+            ("AWS_SECRET_ACCESS_KEY", &session.secret_access_key),
+            ("AWS_SESSION_TOKEN", &session.session_token),
+        ]);
+    }
     let mut text = String::new();
     for (name, value) in variables {
         // A quote inside quotes is written outside of them.
         writeln!(text, "export {name}='{}'", value.replace('\'', r"'\''"))?;
     }
     Ok(text)
+}
+
+/// A session of AWS's, as its login's secret has it.
+#[derive(Deserialize)]
+struct AwsSession {
+    access_key_id: String,
+    secret_access_key: String,
+    session_token: String,
+    expiration: Timestamp,
+}
+
+fn session_of(issued: &LoginIssued) -> anyhow::Result<AwsSession> {
+    if issued.kind != TargetKind::AwsIam {
+        return Err(Failure::usage("a session of AWS's is of targets of the kind aws_iam").into());
+    }
+    serde_json::from_str(&issued.secret).map_err(|_| Failure::new("the login's secret is no session of AWS's").into())
+}
+
+/// What AWS's clients read of a `credential_process`.
+fn credential_process(issued: &LoginIssued) -> anyhow::Result<String> {
+    let session = session_of(issued)?;
+    let answer = json!({
+        "Version": 1,
+        "AccessKeyId": session.access_key_id,
+        "SecretAccessKey": session.secret_access_key,
+        "SessionToken": session.session_token,
+        "Expiration": session.expiration,
+    });
+    Ok(answer.to_string())
+}
+
+/// What was kept of a `credential_process`, if it is good for a while still.
+fn kept(path: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let answer: Value = serde_json::from_str(&text).ok()?;
+    let until: Timestamp = answer.get("Expiration")?.as_str()?.parse().ok()?;
+    (until.since(today()) > SPARE).then_some(text)
 }
 
 /// A line of psql's password file, in which a colon and a backslash are escaped.

@@ -23,7 +23,7 @@ pub struct More {
 /// The agent asks people for more than it holds; what it had does not widen.
 pub async fn more(harbour: &Organisation, gateway: &str) -> anyhow::Result<More> {
     step(
-        15,
+        16,
         "An agent asks for more while it runs, and gets it for minutes",
         "It declares its task (RFC 9396), asks as in OpenID CIBA, and two people answer, as the new policy wants. What it had does not widen.",
     )?;
@@ -77,7 +77,7 @@ pub async fn more(harbour: &Organisation, gateway: &str) -> anyhow::Result<More>
 /// The agent hands it on, and is stopped: everything that derives from it is dead at once.
 pub async fn parent(harbour: &Organisation, gateway: &str, more: &More) -> anyhow::Result<()> {
     step(
-        16,
+        17,
         "Another agent acts for it, and loses that with its parent",
         "Token exchange (RFC 8693): what both hold, within what the one's charter delegates to the other, for one task. The chain is in the record.",
     )?;

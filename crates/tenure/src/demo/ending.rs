@@ -37,7 +37,7 @@ pub struct Verified {
 )]
 pub async fn cut(harbour: &Organisation, gateway: &str, token: &str) -> anyhow::Result<Cut> {
     step(
-        18,
+        19,
         "An application is cut",
         "One record refuses everything that was issued to it until now: by introspection (RFC 7662), at once after the answer.",
     )?;
@@ -62,7 +62,7 @@ pub async fn cut(harbour: &Organisation, gateway: &str, token: &str) -> anyhow::
 /// What the cut did at each enforcement, signed.
 pub async fn receipt(harbour: &Organisation, id: &str) -> anyhow::Result<()> {
     step(
-        19,
+        20,
         "The receipt",
         "Signed: asked, in force, and what each enforcement did, with a live credential as the positive control.",
     )?;
@@ -96,7 +96,7 @@ pub async fn receipt(harbour: &Organisation, id: &str) -> anyhow::Result<()> {
 /// The log is verified from a copy, and a changed byte of it is found.
 pub async fn log(harbour: &Organisation) -> anyhow::Result<Verified> {
     step(
-        20,
+        21,
         "The log is verified offline",
         "The auditor exports it; every leaf is hashed again, and the root compared with the signed checkpoint.",
     )?;
@@ -109,7 +109,7 @@ pub async fn log(harbour: &Organisation) -> anyhow::Result<Verified> {
     let root: String = hex(&verified.root).chars().take(16).collect();
     say!("    {} entries under the root {root}…: the same that the server signed", verified.entries)?;
 
-    step(21, "One byte of the export is changed, and found", "Whoever holds a copy needs nobody's word.")?;
+    step(22, "One byte of the export is changed, and found", "Whoever holds a copy needs nobody's word.")?;
     let changed = verified.entries / 2;
     let tampered = tamper(&export, changed)?;
     let faults = match verify_export(tampered.as_slice(), &expected) {

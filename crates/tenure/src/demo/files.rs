@@ -29,6 +29,8 @@ pub const PAST: &str = include_str!("../../../../examples/organisation/past.json
 pub const STAGING_JOB: &str = include_str!("../../../../examples/organisation/requests/staging-job.json");
 /// A workload of production.
 pub const INVOICE_EXPORTER: &str = include_str!("../../../../examples/organisation/requests/invoice-exporter.json");
+/// The charter of a login that nobody owned.
+pub const BILLING_REPORT: &str = include_str!("../../../../examples/organisation/requests/billing-report.json");
 /// A privileged service account that moves money.
 pub const PAYOUTS: &str = include_str!("../../../../examples/organisation/requests/payouts.json");
 /// A policy that is added.

@@ -6,9 +6,10 @@ use anyhow::{Context, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::database::Login;
 use super::files;
 use super::organisation::Organisation;
-use super::page::step;
+use super::page::{say, step};
 use super::wire::Answer;
 use super::workload::field;
 
@@ -19,9 +20,9 @@ pub struct Leave {
 }
 
 /// Lea leaves by HR's feed. One identity is taken, one declined, one is nobody's.
-pub async fn departure(harbour: &Organisation) -> anyhow::Result<Leave> {
+pub async fn departure(harbour: &Organisation, login: Option<&Login>) -> anyhow::Result<Leave> {
     step(
-        11,
+        12,
         "Somebody leaves, and each of her identities is offered to somebody",
         "HR's feed says that Lea has left. Nothing breaks at once: each identity gets a window (a week; here seconds) to find an owner.",
     )?;
@@ -63,15 +64,20 @@ pub async fn departure(harbour: &Organisation) -> anyhow::Result<Leave> {
         harbour.wire.aloud(olu.speaks(), Method::POST, &format!("{path}/decline"), None, &["/state"]).await?;
     ensure!(declined.status == 200, "it was not declined: {}", declined.body);
     transfer("basket-agent")?;
-    Ok(Leave { left: vec!["churn-report", "basket-agent"] })
+    let mut left = vec!["churn-report", "basket-agent"];
+    if login.is_some() {
+        transfer(Login::NAME)?;
+        left.push(Login::NAME);
+    }
+    Ok(Leave { left })
 }
 
 /// What nobody took stops at the deadline.
-pub async fn lapse(harbour: &Organisation, leave: &Leave) -> anyhow::Result<()> {
+pub async fn lapse(harbour: &Organisation, leave: &Leave, login: Option<&Login>) -> anyhow::Result<()> {
     step(
-        13,
+        14,
         "At the deadline, what nobody took is suspended",
-        "It gets no credential and its tokens are refused; who accepts it later lets it go on. What was taken never stopped.",
+        "It gets no credential, its tokens and logins are refused; who accepts it later lets it go on. What was taken never stopped.",
     )?;
     let sam = harbour.person("sam")?;
     let mut rows = vec![["identity", "state", "because", "owner"].map(str::to_owned).to_vec()];
@@ -82,8 +88,10 @@ pub async fn lapse(harbour: &Organisation, leave: &Leave) -> anyhow::Result<()> 
         let stopped = harbour.until_aloud("the deadline of what nobody took", &sam.token, &path, suspended).await?;
         let because = stopped.text("/suspensions/0/kind")?;
         ensure!(because == "transfer_lapsed", "{name} was suspended for something else: {because}");
-        let refused = harbour.ask_token(harbour.key(name)?, id, "production").await?;
-        ensure!(refused.status != 200, "{name} still gets tokens");
+        if *name != Login::NAME {
+            let refused = harbour.ask_token(harbour.key(name)?, id, "production").await?;
+            ensure!(refused.status != 200, "{name} still gets tokens");
+        }
         rows.push(vec![(*name).to_owned(), "suspended".into(), because, "nobody".into()]);
     }
     let id = harbour.places.id("identity:demand-forecast")?;
@@ -97,5 +105,30 @@ pub async fn lapse(harbour: &Organisation, leave: &Leave) -> anyhow::Result<()> 
     harbour.token(harbour.key("demand-forecast")?, id, "production").await?;
     rows.push(vec!["demand-forecast".into(), "active".into(), "·".into(), harbour.name_of(&owner)]);
     super::page::table(&rows)?;
-    Ok(())
+    match login {
+        Some(login) => login.stopped(harbour).await,
+        None => Ok(()),
+    }
+}
+
+/// What nobody took for long retires.
+pub async fn retirement(harbour: &mut Organisation, leave: &Leave, login: Option<Login>) -> anyhow::Result<()> {
+    step(
+        18,
+        "What nobody took for long retires, and its login is gone",
+        "After a month (here seconds) without an owner it ends for good: the login is dropped in the database itself.",
+    )?;
+    let mut rows = vec![["identity", "because"].map(str::to_owned).to_vec()];
+    for name in &leave.left {
+        let path = format!("/v1/identities/{}", harbour.places.id(&format!("identity:{name}"))?);
+        let retires = |answer: &Answer| answer.at("/retirement/because").is_string();
+        let token = &harbour.person("sam")?.token;
+        let ended = harbour.until_aloud("the end of what nobody took", token, &path, retires).await?;
+        rows.push(vec![(*name).to_owned(), ended.text("/retirement/because")?]);
+    }
+    super::page::table(&rows)?;
+    match login {
+        Some(login) => login.ended(harbour).await,
+        None => Ok(say!("    There was no login: no database is installed here.")?),
+    }
 }

@@ -36,6 +36,8 @@ use crate::server;
 
 /// How long an identity goes on without its owner here: a week would be long to watch.
 const TRANSFER_WINDOW: Span = Span::from_secs(5);
+/// How long what nobody took stays suspended here, in place of a month.
+const LAPSED_GRACE: Span = Span::from_secs(6);
 /// How long a removal can be released here.
 const REMOVAL_HOLD: Span = Span::from_secs(2);
 
@@ -70,7 +72,9 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     // What is left running has months behind it: its server's clock begins with them, and ends as the machine's.
     let clock = PastClock::behind(if args.keep { past::BEGAN } else { Span::from_secs(0) });
     say!("A server of its own starts, and a small organisation is loaded.")?;
-    let config = Config { transfer_window: TRANSFER_WINDOW, removal_hold: REMOVAL_HOLD, ..settings(&folder, 0) };
+    let windows = settings(&folder, 0);
+    let config =
+        Config { transfer_window: TRANSFER_WINDOW, lapsed_grace: LAPSED_GRACE, removal_hold: REMOVAL_HOLD, ..windows };
     let mut serves = Serves { running: None, clock };
     serves.start(&config).await?;
     let ended = Box::pin(show(&args, &mut serves, &folder)).await;

@@ -62,15 +62,16 @@ pub async fn tell(
     using::narrowed(&harbour, &exporter, &gateway, &token).await?;
     using::why(&harbour, &exporter).await?;
 
-    let leave = leaving::departure(&harbour).await?;
+    let login = database::found(&mut harbour, folder).await?;
+    let leave = leaving::departure(&harbour, login.as_ref()).await?;
     using::policy(&harbour).await?;
-    leaving::lapse(&harbour, &leave).await?;
+    leaving::lapse(&harbour, &leave, login.as_ref()).await?;
 
     triggers::pipeline(&harbour).await?;
     let more = agents::more(&harbour, &gateway).await?;
     agents::parent(&harbour, &gateway, &more).await?;
 
-    database::login(&harbour, folder).await?;
+    leaving::retirement(&mut harbour, &leave, login).await?;
 
     let cut = ending::cut(&harbour, &gateway, &token).await?;
     ending::receipt(&harbour, &cut.receipt).await?;
@@ -94,7 +95,7 @@ fn summary(harbour: &Organisation, cut: &ending::Cut, log: &ending::Verified, to
     let codes: Vec<&str> = refused.iter().map(|(code, _)| code.as_str()).collect();
     say!("  refused  {count} of what was shown: {}", codes.join(", "))?;
     say!(
-        "  cut      the application billing: its token was refused {:.1} ms after the answer; a leaver's identities; a repository's pipeline; an agent with what derived from it",
+        "  cut      the application billing: its token was refused {:.1} ms after the answer; a leaver's identities and a login; a repository's pipeline; an agent with what derived from it",
         cut.refused_after.as_secs_f64() * 1_000.0
     )?;
     say!(

@@ -12,7 +12,7 @@ use super::wire::Answer;
 /// GitHub says that a repository was archived: its pipeline is cut and held at once, and retires when nobody objects.
 pub async fn pipeline(harbour: &Organisation) -> anyhow::Result<()> {
     step(
-        14,
+        15,
         "A repository is archived, and its pipeline ends",
         "GitHub's signed webhook cuts and holds what the repository's pipeline has. After a week (here seconds) it retires, unless security objects.",
     )?;

@@ -123,7 +123,7 @@ pub async fn why(harbour: &Organisation, exporter: &Workload) -> anyhow::Result<
 /// A policy changes by two people, who see what it changes.
 pub async fn policy(harbour: &Organisation) -> anyhow::Result<()> {
     step(
-        12,
+        13,
         "Meanwhile, a policy changes by two people",
         "Sam proposes that an agent always takes two. Bea sees what differs, and which recent decisions would come out otherwise.",
     )?;

@@ -19,6 +19,7 @@ mod requests;
 mod several;
 mod signals;
 mod stop;
+mod targets;
 mod views;
 mod watch;
 

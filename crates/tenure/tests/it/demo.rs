@@ -13,7 +13,7 @@ use crate::passkeys::devtools::Chromium;
 use crate::world::{WRAPPED, jwts};
 
 /// The steps, in their order.
-const STEPS: [&str; 21] = [
+const STEPS: [&str; 22] = [
     "The organisation is loaded",
     "A charter without an owner is refused",
     "A job of minutes gets its decision and its credential in one call",
@@ -24,13 +24,14 @@ const STEPS: [&str; 21] = [
     "A credential of another environment is denied, and found",
     "A narrower charter works at once",
     "Why",
+    "A login that nobody owns is found in a database, and gets an owner and an end",
     "Somebody leaves, and each of her identities is offered to somebody",
     "Meanwhile, a policy changes by two people",
     "At the deadline, what nobody took is suspended",
     "A repository is archived, and its pipeline ends",
     "An agent asks for more while it runs, and gets it for minutes",
     "Another agent acts for it, and loses that with its parent",
-    "A login that nobody owns is found in a database, gets an owner and an end, and ends",
+    "What nobody took for long retires, and its login is gone",
     "An application is cut",
     "The receipt",
     "The log is verified offline",

@@ -17,6 +17,8 @@ mod ask_for_more;
 mod attacks;
 mod authzen;
 mod cli;
+mod cli_bulk;
+mod cloud_sessions;
 mod clusters;
 mod console;
 mod contract;

@@ -9,14 +9,14 @@ use crate::world::{Answer, Key, World};
 const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// A workload with a key of its own.
-struct Worker {
-    id: String,
-    key: Key,
+pub struct Worker {
+    pub id: String,
+    pub key: Key,
 }
 
 impl World {
     /// A resource that is at a target, its mapping approved by a second administrator; gives its id.
-    async fn resource_at(&self, uri: &str, target: &str, actions: Value) -> String {
+    pub async fn resource_at(&self, uri: &str, target: &str, actions: Value) -> String {
         let second = self.second_administrator().await;
         let resource = self.resource(uri, "production", "online").await;
         let path = format!("/v1/resources/{resource}");
@@ -28,7 +28,7 @@ impl World {
         resource
     }
 
-    async fn worker(&self, name: &str, resource: &str, change: impl FnOnce(&mut Value)) -> Worker {
+    pub async fn worker(&self, name: &str, resource: &str, change: impl FnOnce(&mut Value)) -> Worker {
         let key = Key::new();
         let mut charter = self.charter(key.jwk());
         charter["scope"] = json!([{"actions": ["read"], "resource": resource}]);
@@ -37,14 +37,14 @@ impl World {
         Worker { id: self.active(name, charter).await, key }
     }
 
-    async fn ask_login(&self, worker: &Worker, more: &[(&str, &str)]) -> Answer {
+    pub async fn ask_login(&self, worker: &Worker, more: &[(&str, &str)]) -> Answer {
         let assertion = worker.key.assertion(&worker.id, &self.issuer("production"));
         let mut fields = vec![("client_assertion_type", ASSERTION), ("client_assertion", assertion.as_str())];
         fields.extend(more);
         self.form("", "/env/production/logins", &fields).await
     }
 
-    async fn until_ended(&self, login: &str) -> Value {
+    pub async fn until_ended(&self, login: &str) -> Value {
         let path = format!("/v1/logins/{login}");
         let mut found = Value::Null;
         self.until(async || {
@@ -56,7 +56,7 @@ impl World {
     }
 
     /// The receipt of an identity's last revocation, once it is signed.
-    async fn signed_receipt(&self, target: &str) -> Value {
+    pub async fn signed_receipt(&self, target: &str) -> Value {
         let path = format!("/v1/receipts?target={target}");
         let mut found = Value::Null;
         self.until(async || {
@@ -71,14 +71,14 @@ impl World {
 
 impl Orders {
     /// A table that nobody else has.
-    fn table(&self) -> String {
+    pub fn table(&self) -> String {
         let name = format!("orders_{}", self.mark);
         self.admin(&format!("CREATE TABLE {name} (id int); INSERT INTO {name} VALUES (7)"));
         name
     }
 
     /// How the connector calls the right to read it.
-    fn reading(&self, table: &str) -> String {
+    pub fn reading(&self, table: &str) -> String {
         let (_, database) = self.url.rsplit_once('/').unwrap();
         format!("SELECT ON TABLE {database}.public.{table}")
     }
@@ -207,10 +207,12 @@ on_one! {
             ("mariadb", "SELECT ON mysql.help_topic"),
             ("redis", "+ping"),
             ("rabbitmq", "READ .* ON VHOST /"),
+            ("nats", "publish:orders.new"),
         ];
         for (kind, grant) in kinds {
             let text = |pointer: &str| targets.pointer(pointer).and_then(Value::as_str).unwrap().to_owned();
-            let endpoint = json!({"url": text(&format!("/{kind}/url")), "ca": text("/ca")});
+            let options = targets.pointer(&format!("/{kind}/options")).cloned().unwrap_or(json!({}));
+            let endpoint = json!({"url": text(&format!("/{kind}/url")), "ca": text("/ca"), "options": options});
             let login = json!({"name": text(&format!("/{kind}/name")), "secret": text(&format!("/{kind}/secret"))});
             let target = world.target_of(kind, endpoint, &login, &format!("jit-{kind}"), "issue").await;
             let uri = format!("{kind}://{}", mark());
@@ -218,6 +220,8 @@ on_one! {
             let worker = world.worker(&format!("{kind}-worker"), &resource, |_| {}).await;
             let issued = world.ask_login(&worker, &[]).await;
             assert_eq!(issued.status, 200, "{kind}: {}", issued.body);
+            // What its holder logs in with at NATS is a file with what was signed for it, too.
+            assert_eq!(issued.text("/secret").contains("BEGIN NATS USER JWT"), kind == "nats");
             let cut = json!({"target": {"type": "credential", "id": issued.text("/login")}, "reason": "leaked"});
             world.post(&world.security, "/v1/revocations", cut).await.expect(201);
             let receipt = world.signed_receipt(&format!("credential/{}", issued.text("/login"))).await;

@@ -1,7 +1,11 @@
 //! Targets as their users meet them: real servers, found, claimed, held and ended, with the target's own clients as
 //! witnesses. What a target that lies or is away does is tested in the engine, beside a target that has such faults.
 
+mod away;
 mod endings;
+mod listed;
+mod missing;
+mod openbao;
 mod sites;
 
 use std::process::{Command, Output, Stdio};
@@ -79,7 +83,7 @@ impl Orders {
     }
 
     /// A login that people made, as they do.
-    fn login(&self, prefix: &str) -> String {
+    pub fn login(&self, prefix: &str) -> String {
         let name = format!("{prefix}_{}", self.mark);
         self.admin(&format!("CREATE ROLE {name} LOGIN PASSWORD 'of-{name}'"));
         name
@@ -141,7 +145,7 @@ impl World {
     }
 
     /// The account of this name, once it was found.
-    async fn account(&self, name: &str) -> Value {
+    pub async fn account(&self, name: &str) -> Value {
         let path = format!("/v1/accounts?name={name}");
         let mut found = Value::Null;
         self.until(async || {
@@ -277,10 +281,16 @@ on_one! {
 
 impl World {
     /// The identity of a login, claimed by the owner and approved by their manager as what its catalogue says it may.
-    async fn claimed(&self, name: &str) -> String {
+    pub async fn claimed(&self, name: &str) -> String {
+        self.claimed_as(name, |_| {}).await
+    }
+
+    /// The same by a charter with something else in it.
+    pub async fn claimed_as(&self, name: &str, change: impl FnOnce(&mut Value)) -> String {
         let identity = self.account(name).await["identity"].as_str().unwrap().to_owned();
         let mut charter = self.charter(json!({}));
         charter["workload_binding"] = json!({"type": "account", "workload": "batch/ledger"});
+        change(&mut charter);
         let claim = json!({"charter": charter});
         self.post(&self.owner, &format!("/v1/identities/{identity}/claim"), claim).await.expect(200);
         self.post(&self.owner, &format!("/v1/identities/{identity}/submit"), json!({})).await.expect(200);

@@ -152,6 +152,10 @@ impl Connector for Fake {
     fn rights(&self, _mode: Mode) -> &'static str {
         ""
     }
+    fn blind_spots(&self) -> &'static [&'static str] {
+        &["what it never lists"]
+    }
+
     fn check(&self, endpoint: &Endpoint) -> Result<(), ConnectorError> {
         match endpoint.url.starts_with("postgres://") {
             true => Ok(()),

@@ -46,7 +46,11 @@ fn jwk(key: &Ed25519KeyPair) -> serde_json::Value {
 
 impl Stage {
     pub(super) async fn set(mode: Mode) -> Self {
-        let target = Arc::new(Faulty::new(TargetKind::Postgresql, 7));
+        Self::at(Faulty::new(TargetKind::Postgresql, 7), mode).await
+    }
+
+    async fn at(target: Faulty, mode: Mode) -> Self {
+        let target = Arc::new(target);
         target.people_make("tenure", "hunter2", &["all"]);
         let world = world_with(Arc::clone(&target) as _).await;
         let system = registered(&world, mode).await;
@@ -248,6 +252,39 @@ async fn r58_at_rest_nothing_usable_is_there_and_a_login_stands_for_as_long_as_i
     // The canary goes too.
     pass(&stage.world, Span::from_mins(11)).await;
     assert_eq!(stage.standing().await.len(), 0);
+}
+
+#[tokio::test]
+async fn r58_a_target_that_takes_our_word_makes_the_secret_and_it_ends_as_any_other() {
+    let stage = Stage::at(Faulty::federating(TargetKind::Postgresql, 7), Mode::Issue).await;
+    let id = stage.asked().await;
+    let asked = stage.login(id).await;
+    // Known before anybody is asked: how it is called there, for good.
+    assert_eq!((asked.state, asked.key.as_deref()), (LoginState::Asked, Some(asked.name().as_str())));
+    work(&stage.world).await;
+    let issued = stage.fetched(id).await.unwrap();
+    assert!(issued.secret.starts_with("made-by-the-target-") && stage.lets_in(&issued), "{issued:?}");
+    assert!(!serde_json::to_string(&*stage.login(id).await.value).unwrap().contains(&issued.secret));
+    pass(&stage.world, Span::from_mins(21)).await;
+    let login = stage.login(id).await;
+    assert!(!stage.lets_in(&issued));
+    assert_eq!((login.state, &login.sealed), (LoginState::Ended, &None));
+}
+
+#[tokio::test]
+async fn a_session_whose_beginning_was_never_answered_is_ended_by_the_name_that_it_was_planned_by() {
+    let stage = Stage::at(Faulty::federating(TargetKind::Postgresql, 7), Mode::Issue).await;
+    work(&stage.world).await;
+    let id = stage.asked().await;
+    stage.target.suffer(Faults { reply_lost: 100, ..Faults::default() });
+    work(&stage.world).await;
+    stage.target.suffer(Faults::default());
+    let login = stage.login(id).await;
+    assert!(login.state == LoginState::Asked && stage.target.sessions(&login.name()).is_some(), "it stands there");
+    stage.cut().await;
+    pass(&stage.world, Span::from_mins(6)).await;
+    let login = stage.login(id).await;
+    assert_eq!((login.state, stage.target.sessions(&login.name())), (LoginState::Ended, None));
 }
 
 #[tokio::test]

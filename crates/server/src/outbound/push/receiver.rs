@@ -67,7 +67,7 @@ impl Push for WebhookPush {
             let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))]);
             let limit = |status| (status == StatusCode::CONFLICT).then_some(MAX_NOTE_BYTES);
             let answer = self.outbound.post(&self.url, headers, checkpoint.to_owned(), limit).await;
-            let Answer { status, body } = answer.map_err(|why| failed(why.to_string()))?;
+            let Answer { status, body, .. } = answer.map_err(|why| failed(why.to_string()))?;
             if status.is_success() {
                 self.object(None);
                 return Ok(());

@@ -22,7 +22,7 @@ pub(super) struct Site {
 }
 
 /// Every kind of target.
-pub(super) const SITES: [Site; 6] = [
+pub(super) const SITES: [Site; 7] = [
     Site { kind: "postgresql", options: none, prepare: nothing, make: postgresql_make, lets_in: postgresql_lets_in },
     Site { kind: "mariadb", options: none, prepare: nothing, make: mariadb_make, lets_in: mariadb_lets_in },
     Site { kind: "redis", options: none, prepare: nothing, make: redis_make, lets_in: redis_lets_in },
@@ -35,6 +35,7 @@ pub(super) const SITES: [Site; 6] = [
         make: openbao_make,
         lets_in: openbao_lets_in,
     },
+    Site { kind: "scim", options: scim_options, prepare: nothing, make: scim_make, lets_in: scim_lets_in },
 ];
 
 /// Where a server of this run is, and how its administrator logs in; names with the mark are of one test alone.
@@ -260,6 +261,26 @@ fn openbao_make(place: &Place, name: &str) {
 fn openbao_lets_in(place: &Place, name: &str) -> bool {
     let body = json!({"role_id": name, "secret_id": secret_of(name)});
     said(curl(place, "POST", &format!("/v1/auth/{}/login", place.mark), &body)).status.success()
+}
+
+fn scim_options(place: &Place) -> Value {
+    json!({"user_type": place.mark})
+}
+
+fn scim_make(place: &Place, name: &str) {
+    let user = json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": name, "password": secret_of(name),
+        "userType": place.mark,
+    });
+    let mut command = curl(place, "POST", "/Users", &user);
+    command.arg("--header").arg(format!("authorization: Bearer {}", place.secret));
+    place.is_done(command);
+}
+
+fn scim_lets_in(place: &Place, name: &str) -> bool {
+    let mut command = curl(place, "GET", "/Me", &Value::Null);
+    command.arg("--user").arg(format!("{name}:{}", secret_of(name)));
+    said(command).status.success()
 }
 
 impl Site {

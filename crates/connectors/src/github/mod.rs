@@ -1,0 +1,326 @@
+//! GitHub: what acts in an organisation by itself. Installations of apps, fine-grained personal access tokens with access
+//! to it, and deploy keys of its repositories.
+//!
+//! GitHub lets an app be suspended and uninstalled by itself or by people alone, so installations are found here and
+//! ended by nobody but them. Tokens lose their access to the organisation, deploy keys are deleted; neither can be held.
+
+mod account;
+mod api;
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tenure_core::base::time::{Clock, Span};
+use tenure_core::store::port::BoxFuture;
+use tenure_core::store::secret::Secret;
+use tenure_core::target::connector::{
+    Ability, Connector, ConnectorError, Ending, Endpoint, Found, Mode, NewAccount, Probe, ProofWorth, Reach,
+    SeenAccount, TargetKind, TargetLogin, words,
+};
+use tenure_outbound::Outbound;
+
+use self::account::{Named, deploy_key, installation, pat};
+use self::api::{Api, understood};
+use crate::place::{Form, GONE, asked, in_time, may_end, not_ourselves};
+
+const FORM: Form =
+    Form { schemes: &[("https", Some(true)), ("http", Some(false))], ports: (443, 80), path: true, options: &["org"] };
+/// What stands before the number of a page of repositories, in the place behind which their deploy keys are told.
+const REPOSITORIES: &str = "repositories:";
+/// What stands before the id of a token in the place behind which tokens are told.
+const PATS: &str = "pat:";
+/// Accounts that one answer of a discovery holds.
+const AT_A_TIME: usize = 200;
+/// Repositories whose deploy keys one answer holds: a call is made for each.
+const REPOSITORIES_AT_A_TIME: usize = 40;
+/// Calls that are made at once: GitHub asks for few.
+const AT_ONCE: usize = 4;
+const INSTALLED: &str = "GitHub lets an app be suspended and uninstalled by itself or by people alone: let an owner of the \
+                         organisation do it at its page";
+const NO_HOLD: &str = "GitHub can't stop a token or a deploy key in a way that can be taken back: it is ended or left";
+const NO_SECRET: &str = "the secret of a token is GitHub's to make, and the key of a deploy key its people's";
+/// What the connector's app may do for a mode.
+const NEEDS: [(&str, &str, &str); 3] = [
+    ("organization_administration", "read", "read"),
+    ("organization_personal_access_tokens", "read", "write"),
+    ("administration", "read", "write"),
+];
+
+/// The connector to GitHub.
+pub struct Github {
+    outbound: Arc<Outbound>,
+    clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for Github {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Github").finish_non_exhaustive()
+    }
+}
+
+impl Github {
+    /// A connector on this way out; apps sign by this clock.
+    pub fn new(outbound: Arc<Outbound>, clock: Arc<dyn Clock>) -> Self {
+        Self { outbound, clock }
+    }
+
+    async fn open<'a>(&'a self, reach: &'a Reach<'a>) -> Result<Api<'a>, ConnectorError> {
+        Api::open(&self.outbound, &*self.clock, reach).await
+    }
+}
+
+async fn installations(api: &Api<'_>) -> Result<Vec<SeenAccount>, ConnectorError> {
+    let all = api.every(&["orgs", api.org, "installations"], Some("installations")).await?.ok_or_else(no_org)?;
+    Ok(all.iter().filter_map(installation).collect())
+}
+
+async fn pats(api: &Api<'_>) -> Result<Vec<SeenAccount>, ConnectorError> {
+    let all = api.every(&["orgs", api.org, "personal-access-tokens"], None).await?.ok_or_else(no_org)?;
+    Ok(all.iter().filter_map(pat).collect())
+}
+
+fn no_org() -> ConnectorError {
+    ConnectorError::Rejected("there is no such organisation, or it isn't shown to this login".to_owned())
+}
+
+/// The deploy keys of one page of repositories, the oldest repositories first; and whether there are more.
+async fn deploy_keys(api: &Api<'_>, page: usize) -> Result<(Vec<SeenAccount>, bool), ConnectorError> {
+    const OLDEST: [(&str, &str); 2] = [("sort", "created"), ("direction", "asc")];
+    let repositories = api
+        .page(&["orgs", api.org, "repos"], None, (page, REPOSITORIES_AT_A_TIME), &OLDEST)
+        .await?
+        .ok_or_else(no_org)?;
+    let more = repositories.len() == REPOSITORIES_AT_A_TIME;
+    let name = |repository: &Value| repository.get("name").and_then(Value::as_str).map(str::to_owned);
+    let names: Vec<String> = repositories.iter().filter_map(name).collect();
+    let keys = stream::iter(names).map(async |name| {
+        // One that is gone or renamed meanwhile has none here.
+        let keys = match api.every(&["repos", api.org, &name, "keys"], None).await {
+            Err(ConnectorError::Rejected(why)) if why.contains("renamed") => None,
+            keys => keys?,
+        };
+        let seen = |key: &Value| deploy_key(&name, key);
+        Ok::<_, ConnectorError>(keys.iter().flatten().filter_map(seen).collect::<Vec<_>>())
+    });
+    let keys: Vec<Vec<SeenAccount>> = keys.buffered(AT_ONCE).try_collect().await?;
+    Ok((keys.into_iter().flatten().collect(), more))
+}
+
+/// Accounts behind a place: installations and tokens by their ids, then deploy keys by their repositories.
+async fn page(api: &Api<'_>, after: Option<&str>) -> Result<(Vec<SeenAccount>, Option<String>), ConnectorError> {
+    let first = || Some(format!("{REPOSITORIES}1"));
+    let Some(after) = after else {
+        let next = if api.own.is_some() { Some(format!("{PATS}0")) } else { first() };
+        return Ok((installations(api).await?, next));
+    };
+    let none = || ConnectorError::Misconfigured("there is no such place in the catalogue".to_owned());
+    if let Some(after) = after.strip_prefix(PATS) {
+        let after: u64 = after.parse().map_err(|_| none())?;
+        let number =
+            |seen: &SeenAccount| seen.key.strip_prefix(PATS).and_then(|id| id.parse::<u64>().ok()).unwrap_or(0);
+        let mut accounts = pats(api).await?;
+        accounts.retain(|seen| number(seen) > after);
+        accounts.sort_unstable_by_key(number);
+        let more = accounts.len() > AT_A_TIME;
+        accounts.truncate(AT_A_TIME);
+        let next = accounts.last().filter(|_| more).map(|last| last.key.clone());
+        return Ok((accounts, next.or_else(first)));
+    }
+    let number: usize = after.strip_prefix(REPOSITORIES).and_then(|number| number.parse().ok()).ok_or_else(none)?;
+    let (accounts, more) = deploy_keys(api, number).await?;
+    Ok((accounts, more.then(|| format!("{REPOSITORIES}{}", number + 1))))
+}
+
+async fn read(api: &Api<'_>, named: Named<'_>, key: &str) -> Result<Option<SeenAccount>, ConnectorError> {
+    match named {
+        Named::Installation(_) => Ok(installations(api).await?.into_iter().find(|seen| seen.key == key)),
+        Named::Pat(_) => Ok(pats(api).await?.into_iter().find(|seen| seen.key == key)),
+        Named::DeployKey(repository, number) => {
+            let told = api.get(&["repos", api.org, repository, "keys", &number.to_string()]).await?;
+            let sees_all = api.own.as_ref().is_some_and(|own| own.is_everywhere);
+            if told.is_none() && !sees_all && api.get(&["repos", api.org, repository, "keys"]).await?.is_none() {
+                let why = "the repository is gone, or isn't shown to this login".to_owned();
+                return Err(ConnectorError::Rejected(why));
+            }
+            Ok(told.as_ref().and_then(|told| deploy_key(repository, told)))
+        }
+    }
+}
+
+fn unable<'a, T: Send + 'a>(why: &str) -> BoxFuture<'a, Result<T, ConnectorError>> {
+    let why = ConnectorError::Unable(why.to_owned());
+    Box::pin(std::future::ready(Err(why)))
+}
+
+fn ended(said: &str) -> Ending {
+    Ending { words: words(said), sessions_ended: 0, sessions_left: None }
+}
+
+impl Connector for Github {
+    fn kind(&self) -> TargetKind {
+        TargetKind::Github
+    }
+
+    fn abilities(&self) -> &'static [Ability] {
+        &[Ability::Discover, Ability::Revoke, Ability::Probe, Ability::LastUsed]
+    }
+
+    /// No secret of an account is ever ours to try.
+    fn proof(&self) -> ProofWorth {
+        ProofWorth::ReadBack
+    }
+
+    fn rights(&self, mode: Mode) -> &'static str {
+        match mode {
+            Mode::Observe => include_str!("observe.txt"),
+            Mode::End | Mode::Issue => include_str!("end.txt"),
+        }
+    }
+
+    fn blind_spots(&self) -> &'static [&'static str] {
+        &[
+            "classic personal access tokens, OAuth apps and people's SSH keys",
+            "secrets of Actions, webhooks, and tokens that workflows get",
+        ]
+    }
+
+    fn check(&self, endpoint: &Endpoint) -> Result<(), ConnectorError> {
+        understood(endpoint).map(|_| ())
+    }
+
+    fn whoami<'a>(&'a self, reach: &'a Reach<'a>) -> BoxFuture<'a, Result<Vec<String>, ConnectorError>> {
+        asked(reach, async move {
+            let api = self.open(reach).await?;
+            let mut problems = Vec::new();
+            let Some(own) = &api.own else {
+                // What a token may do isn't told: what it is needed for is tried.
+                for path in [&["orgs", api.org, "installations"][..], &["orgs", api.org, "repos"]] {
+                    match api.get(path).await {
+                        Ok(Some(_)) => {}
+                        Ok(None) => problems.push(format!("{}: there is none for this login", path.join("/"))),
+                        Err(ConnectorError::Rejected(why)) => problems.push(format!("{}: {why}", path.join("/"))),
+                        Err(error) => return Err(error),
+                    }
+                }
+                return Ok(problems);
+            };
+            for (permission, observing, ending) in NEEDS {
+                let needed = if reach.mode == Mode::Observe { observing } else { ending };
+                let has = own.permissions.get(permission).and_then(Value::as_str).unwrap_or("none");
+                if has != needed && has != "write" {
+                    problems.push(format!("the app's permission {permission} is {has}: {needed} is needed"));
+                }
+            }
+            Ok(problems)
+        })
+    }
+
+    fn discover<'a>(
+        &'a self,
+        reach: &'a Reach<'a>,
+        after: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Found, ConnectorError>> {
+        asked(reach, async move {
+            let api = self.open(reach).await?;
+            let (accounts, next) = page(&api, after).await?;
+            let mut unseen = Vec::new();
+            if after.is_none() && api.own.is_none() {
+                unseen.push("fine-grained personal access tokens: GitHub shows them to apps alone".to_owned());
+            }
+            Ok(Found { accounts, next, unseen })
+        })
+    }
+
+    fn read<'a>(
+        &'a self,
+        reach: &'a Reach<'a>,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Option<SeenAccount>, ConnectorError>> {
+        asked(reach, async move {
+            let named = Named::of(key)?;
+            read(&self.open(reach).await?, named, key).await
+        })
+    }
+
+    fn provision<'a>(
+        &'a self,
+        _reach: &'a Reach<'a>,
+        _account: &'a NewAccount<'a>,
+    ) -> BoxFuture<'a, Result<SeenAccount, ConnectorError>> {
+        unable(NO_SECRET)
+    }
+
+    fn rotate<'a>(
+        &'a self,
+        _reach: &'a Reach<'a>,
+        _key: &'a str,
+        _secret: &'a Secret<String>,
+    ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
+        unable(NO_SECRET)
+    }
+
+    fn hold<'a>(&'a self, _reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
+        unable(if matches!(Named::of(key), Ok(Named::Installation(_))) { INSTALLED } else { NO_HOLD })
+    }
+
+    fn release<'a>(&'a self, _reach: &'a Reach<'a>, _key: &'a str) -> BoxFuture<'a, Result<(), ConnectorError>> {
+        unable(NO_HOLD)
+    }
+
+    fn narrow<'a>(
+        &'a self,
+        _reach: &'a Reach<'a>,
+        _key: &'a str,
+        _keep: &'a [String],
+    ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
+        unable("what a token or an app may do is chosen by its people, and what a deploy key may do when it is made")
+    }
+
+    fn revoke<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
+        asked(reach, async move {
+            may_end(reach)?;
+            let named = Named::of(key)?;
+            let api = self.open(reach).await?;
+            let said = match named {
+                Named::Installation(number) => {
+                    not_ourselves(api.own.as_ref().is_some_and(|own| own.installation == number))?;
+                    return match read(&api, named, key).await? {
+                        Some(_) => Err(ConnectorError::Unable(INSTALLED.to_owned())),
+                        None => Ok(ended(GONE)),
+                    };
+                }
+                Named::Pat(number) => {
+                    let path = ["orgs", api.org, "personal-access-tokens", &number.to_string()];
+                    let revoke = Some(json!({"action": "revoke"}));
+                    let told = api.ask(Method::POST, &path, &[], revoke).await?.found()?;
+                    told.map(|_| "its access to the organisation is revoked; elsewhere it is its owner's to delete")
+                }
+                Named::DeployKey(repository, number) => {
+                    let path = ["repos", api.org, repository, "keys", &number.to_string()];
+                    let told = api.ask(Method::DELETE, &path, &[], None).await?.found()?;
+                    told.map(|_| "the deploy key is deleted; a connection by SSH that is open goes on until it ends")
+                }
+            };
+            Ok(ended(said.unwrap_or(GONE)))
+        })
+    }
+
+    fn probe<'a>(
+        &'a self,
+        endpoint: &'a Endpoint,
+        login: &'a TargetLogin,
+        patience: Span,
+    ) -> BoxFuture<'a, Result<Probe, ConnectorError>> {
+        Box::pin(in_time(patience, async move {
+            let api = Api::at(&self.outbound, &*self.clock, endpoint, login, patience)?;
+            let answer = api.ask(Method::GET, &["rate_limit"], &[], None).await?;
+            match answer.status {
+                200 => Ok(Probe::Accepted),
+                401 => Ok(Probe::Refused { words: answer.words() }),
+                _ => Err(ConnectorError::Unreachable(answer.words())),
+            }
+        }))
+    }
+}

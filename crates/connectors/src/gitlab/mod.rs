@@ -1,0 +1,321 @@
+//! GitLab: what acts in a group and its projects by itself. Access tokens of groups, projects and service accounts, deploy
+//! tokens, and deploy keys.
+//!
+//! Each is deleted; none can be stopped in a way that can be taken back. Their secrets are GitLab's to make.
+
+mod account;
+mod api;
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use reqwest::Method;
+use serde_json::Value;
+use tenure_core::base::time::Span;
+use tenure_core::store::port::BoxFuture;
+use tenure_core::store::secret::Secret;
+use tenure_core::target::connector::{
+    Ability, Connector, ConnectorError, Ending, Endpoint, Found, Mode, NewAccount, Probe, ProofWorth, Reach,
+    SeenAccount, TargetKind, TargetLogin, words,
+};
+use tenure_outbound::Outbound;
+
+use self::account::{Named, Sort, Within, id, seen, service_tokens};
+use self::api::{Api, understood};
+use crate::place::{Form, GONE, asked, in_time, may_end, not_ourselves};
+
+const FORM: Form = Form {
+    schemes: &[("https", Some(true)), ("http", Some(false))],
+    ports: (443, 80),
+    path: true,
+    options: &["group"],
+};
+/// What stands before the id of a group in the place behind which groups are told.
+const GROUPS: &str = "groups:";
+/// What stands before the number of a page of projects in the place behind which they are told.
+const PROJECTS: &str = "projects:";
+/// Groups, or projects, whose accounts one answer of a discovery holds.
+const AT_A_TIME: usize = 20;
+/// Calls that are made at once.
+const AT_ONCE: usize = 4;
+const NO_HOLD: &str = "GitLab can't stop a token or a deploy key in a way that can be taken back: it is ended or left";
+const NO_SECRET: &str = "the secret of a token is GitLab's to make, and the key of a deploy key its people's";
+
+/// The connector to GitLab.
+pub struct Gitlab {
+    outbound: Arc<Outbound>,
+}
+
+impl std::fmt::Debug for Gitlab {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gitlab").finish_non_exhaustive()
+    }
+}
+
+impl Gitlab {
+    /// A connector on this way out.
+    pub fn new(outbound: Arc<Outbound>) -> Self {
+        Self { outbound }
+    }
+}
+
+/// A group or a project.
+struct Place {
+    within: Within,
+    id: u64,
+    name: String,
+}
+
+impl Place {
+    fn of(within: Within, told: &Value) -> Option<Self> {
+        let path = if within == Within::Group { "full_path" } else { "path_with_namespace" };
+        Some(Self { within, id: id(told)?, name: told.get(path)?.as_str()?.to_owned() })
+    }
+}
+
+/// The group and all below it, the first made first.
+async fn groups(api: &Api<'_>) -> Result<Vec<Place>, ConnectorError> {
+    let top = api.ask(Method::GET, &["groups", api.group], &[("with_projects", "false")]).await?.found()?;
+    let top = top.ok_or_else(|| ConnectorError::Rejected("there is no such group".to_owned()))?;
+    let below = api.every(&["groups", api.group, "descendant_groups"], &[]).await?;
+    let mut groups: Vec<Place> = below.iter().chain([&top]).filter_map(|told| Place::of(Within::Group, told)).collect();
+    groups.sort_unstable_by_key(|group| group.id);
+    Ok(groups)
+}
+
+/// What acts in a group or a project, and what of it isn't shown.
+async fn accounts(api: &Api<'_>, place: Place) -> Result<(Vec<SeenAccount>, Option<String>), ConnectorError> {
+    let number = place.id.to_string();
+    let mut accounts = Vec::new();
+    for sort in Sort::ALL.into_iter().filter(|sort| place.within == Within::Project || *sort != Sort::DeployKey) {
+        let all = api.every(&[place.within.path(), &number, sort.path()], &[]).await?;
+        accounts.extend(all.iter().filter_map(|told| {
+            let named = Named::In(place.within, place.id, sort, id(told)?);
+            Some(seen(&named, &place.name, told))
+        }));
+    }
+    if place.within == Within::Project {
+        return Ok((accounts, None));
+    }
+    let services = match api.every(&["groups", &number, "service_accounts"], &[]).await {
+        Ok(services) => services,
+        Err(ConnectorError::Rejected(why)) => {
+            return Ok((accounts, Some(words(&format!("service accounts of {}: {why}", place.name)))));
+        }
+        Err(error) => return Err(error),
+    };
+    for service in &services {
+        let Some(user) = id(service) else { continue };
+        let path = service_tokens(place.id, user);
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        let name = service.get("username").and_then(Value::as_str).unwrap_or_default();
+        let tokens = api.every(&path, &[]).await?;
+        accounts.extend(tokens.iter().filter_map(|told| {
+            let named = Named::OfService(place.id, user, id(told)?);
+            Some(seen(&named, name, told))
+        }));
+    }
+    Ok((accounts, None))
+}
+
+/// Accounts behind a place: of groups by their ids, then of projects, the first made first.
+async fn page(api: &Api<'_>, after: Option<&str>) -> Result<Found, ConnectorError> {
+    let none = || ConnectorError::Misconfigured("there is no such place in the catalogue".to_owned());
+    let after = after.unwrap_or("groups:0");
+    let (places, next) = if let Some(after) = after.strip_prefix(GROUPS) {
+        let after: u64 = after.parse().map_err(|_| none())?;
+        let mut groups = groups(api).await?;
+        groups.retain(|group| group.id > after);
+        let more = groups.len() > AT_A_TIME;
+        groups.truncate(AT_A_TIME);
+        let next = groups.last().filter(|_| more).map(|last| format!("{GROUPS}{}", last.id));
+        (groups, next.or_else(|| Some(format!("{PROJECTS}1"))))
+    } else {
+        const OLDEST: [(&str, &str); 4] =
+            [("include_subgroups", "true"), ("with_shared", "false"), ("order_by", "id"), ("sort", "asc")];
+        let number: usize = after.strip_prefix(PROJECTS).and_then(|number| number.parse().ok()).ok_or_else(none)?;
+        let projects = api.page(&["groups", api.group, "projects"], number, AT_A_TIME, &OLDEST).await?;
+        let projects: Vec<_> = projects.iter().flatten().filter_map(|told| Place::of(Within::Project, told)).collect();
+        let more = projects.len() == AT_A_TIME;
+        (projects, more.then(|| format!("{PROJECTS}{}", number + 1)))
+    };
+    let told = stream::iter(places).map(async |place| accounts(api, place).await).buffered(AT_ONCE);
+    let told: Vec<(Vec<SeenAccount>, Option<String>)> = told.try_collect().await?;
+    let mut found = Found { accounts: Vec::new(), next, unseen: Vec::new() };
+    for (accounts, unseen) in told {
+        found.accounts.extend(accounts);
+        found.unseen.extend(unseen);
+    }
+    Ok(found)
+}
+
+async fn read(api: &Api<'_>, named: &Named) -> Result<Option<SeenAccount>, ConnectorError> {
+    // What the catalogue calls a place doesn't matter here; it is asked for so that a name is the same in both.
+    let (path, member) = match named {
+        Named::In(within, place, _, _) => ([within.path().to_owned(), place.to_string()].to_vec(), within),
+        Named::OfService(group, _, _) => (["groups".to_owned(), group.to_string()].to_vec(), &Within::Group),
+    };
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    let told = api.ask(Method::GET, &path, &[]).await?.found()?;
+    let Some(place) = told.as_ref().and_then(|told| Place::of(*member, told)) else { return Ok(None) };
+    if let Named::OfService(group, user, token) = named {
+        let services = api.every(&["groups", &group.to_string(), "service_accounts"], &[]).await?;
+        let Some(service) = services.iter().find(|service| id(service) == Some(*user)) else { return Ok(None) };
+        let path = service_tokens(*group, *user);
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        let tokens = api.every(&path, &[]).await?;
+        let name = service.get("username").and_then(Value::as_str).unwrap_or_default();
+        return Ok(tokens.iter().find(|told| id(told) == Some(*token)).map(|told| seen(named, name, told)));
+    }
+    let path = named.path();
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    let told = api.ask(Method::GET, &path, &[]).await?.found()?;
+    Ok(told.as_ref().map(|told| seen(named, &place.name, told)))
+}
+
+fn unable<'a, T: Send + 'a>(why: &str) -> BoxFuture<'a, Result<T, ConnectorError>> {
+    let why = ConnectorError::Unable(why.to_owned());
+    Box::pin(std::future::ready(Err(why)))
+}
+
+impl Connector for Gitlab {
+    fn kind(&self) -> TargetKind {
+        TargetKind::Gitlab
+    }
+
+    fn abilities(&self) -> &'static [Ability] {
+        &[Ability::Discover, Ability::Revoke, Ability::Probe, Ability::LastUsed]
+    }
+
+    /// No secret of a token is ever ours to try.
+    fn proof(&self) -> ProofWorth {
+        ProofWorth::ReadBack
+    }
+
+    fn rights(&self, mode: Mode) -> &'static str {
+        match mode {
+            Mode::Observe => include_str!("observe.txt"),
+            Mode::End | Mode::Issue => include_str!("end.txt"),
+        }
+    }
+
+    fn blind_spots(&self) -> &'static [&'static str] {
+        &[
+            "personal access tokens and SSH keys of people, and OAuth applications",
+            "runners, trigger tokens, CI/CD variables, and tokens that jobs get",
+        ]
+    }
+
+    fn check(&self, endpoint: &Endpoint) -> Result<(), ConnectorError> {
+        understood(endpoint).map(|_| ())
+    }
+
+    fn whoami<'a>(&'a self, reach: &'a Reach<'a>) -> BoxFuture<'a, Result<Vec<String>, ConnectorError>> {
+        asked(reach, async move {
+            let (api, us) = Api::open(&self.outbound, reach).await?;
+            let scopes: Vec<&str> =
+                us.get("scopes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+            let mut problems = Vec::new();
+            if reach.mode > Mode::Observe && !scopes.contains(&"api") {
+                problems.push("the token's scope is less than api: it ends nothing".to_owned());
+            }
+            for path in [["groups", api.group, "access_tokens"], ["groups", api.group, "deploy_tokens"]] {
+                match api.page(&path, 1, 1, &[]).await {
+                    Ok(Some(_)) => {}
+                    Ok(None) => problems.push(format!("{}: there is none for this token", path.join("/"))),
+                    Err(ConnectorError::Rejected(why)) => problems.push(format!("{}: {why}", path.join("/"))),
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(problems)
+        })
+    }
+
+    fn discover<'a>(
+        &'a self,
+        reach: &'a Reach<'a>,
+        after: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Found, ConnectorError>> {
+        asked(reach, async move {
+            let (api, _) = Api::open(&self.outbound, reach).await?;
+            page(&api, after).await
+        })
+    }
+
+    fn read<'a>(
+        &'a self,
+        reach: &'a Reach<'a>,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Option<SeenAccount>, ConnectorError>> {
+        asked(reach, async move {
+            let named = Named::of(key)?;
+            let (api, _) = Api::open(&self.outbound, reach).await?;
+            read(&api, &named).await
+        })
+    }
+
+    fn provision<'a>(
+        &'a self,
+        _reach: &'a Reach<'a>,
+        _account: &'a NewAccount<'a>,
+    ) -> BoxFuture<'a, Result<SeenAccount, ConnectorError>> {
+        unable(NO_SECRET)
+    }
+
+    fn rotate<'a>(
+        &'a self,
+        _reach: &'a Reach<'a>,
+        _key: &'a str,
+        _secret: &'a Secret<String>,
+    ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
+        unable(NO_SECRET)
+    }
+
+    fn hold<'a>(&'a self, _reach: &'a Reach<'a>, _key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
+        unable(NO_HOLD)
+    }
+
+    fn release<'a>(&'a self, _reach: &'a Reach<'a>, _key: &'a str) -> BoxFuture<'a, Result<(), ConnectorError>> {
+        unable(NO_HOLD)
+    }
+
+    fn narrow<'a>(
+        &'a self,
+        _reach: &'a Reach<'a>,
+        _key: &'a str,
+        _keep: &'a [String],
+    ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
+        unable("what a token or a deploy key may do is chosen when it is made")
+    }
+
+    fn revoke<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
+        asked(reach, async move {
+            may_end(reach)?;
+            let named = Named::of(key)?;
+            let (api, us) = Api::open(&self.outbound, reach).await?;
+            not_ourselves(named.token().is_some_and(|token| id(&us) == Some(token)))?;
+            let path = named.path();
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            let told = api.ask(Method::DELETE, &path, &[]).await?.found()?;
+            let said = told.map_or(GONE, |_| "it is deleted; a connection or a job that is open goes on until it ends");
+            Ok(Ending { words: said.to_owned(), sessions_ended: 0, sessions_left: None })
+        })
+    }
+
+    fn probe<'a>(
+        &'a self,
+        endpoint: &'a Endpoint,
+        login: &'a TargetLogin,
+        patience: Span,
+    ) -> BoxFuture<'a, Result<Probe, ConnectorError>> {
+        Box::pin(in_time(patience, async move {
+            let api = Api::at(&self.outbound, endpoint, login, patience)?;
+            let answer = api.ask(Method::GET, &["personal_access_tokens", "self"], &[]).await?;
+            match answer.status {
+                200 => Ok(Probe::Accepted),
+                401 => Ok(Probe::Refused { words: answer.words() }),
+                _ => Err(ConnectorError::Unreachable(answer.words())),
+            }
+        }))
+    }
+}
