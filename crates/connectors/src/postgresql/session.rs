@@ -1,6 +1,7 @@
 //! Sessions at a PostgreSQL, and what its errors mean.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tenure_core::target::connector::{ConnectorError, Mode, Reach, TargetLogin, words};
 use tenure_outbound::Outbound;
@@ -20,10 +21,19 @@ pub(super) struct Session {
 }
 
 impl Drop for Session {
+    /// The server is told that the session is over, since it logs a line for each that breaks off. One that doesn't take
+    /// that in time is left.
     fn drop(&mut self) {
-        self.driver.abort();
+        let driver = self.driver.abort_handle();
+        tokio::spawn(async move {
+            tokio::time::sleep(PARTING).await;
+            driver.abort();
+        });
     }
 }
+
+/// How long a session may take to end.
+const PARTING: Duration = Duration::from_secs(2);
 
 /// Why a session did not come about.
 pub(super) enum Failure {

@@ -60,6 +60,8 @@ async fn r103_a_hold_on_a_scope_has_a_receipt_with_every_account_in_it() {
         .hold
         .scope;
     pass(&world, Span::from_mins(20)).await;
+    // What concerns many identities is looked through once for all that came of them.
+    pass(&world, Span::from_secs(1)).await;
     let found = Query::of([Receipt::TARGET.of(Revoked::Scope(scope))]);
     let receipt = world.engine.first(found).await.unwrap().expect("the hold has a receipt");
     assert_eq!((receipt.what, receipt.state()), (ReceiptOf::Suspension, ReceiptState::EndedReadBack));

@@ -243,6 +243,7 @@ mod tests {
         assert_eq!(ids_of(passwd, "postgres"), Some((101, 104)));
         assert_eq!(ids_of(passwd, "nobody"), None);
         let closed = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(closed.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
         assert_eq!(User(None).base(closed.path()), closed.path());
         assert_eq!(User(Some((101, 104))).base(closed.path()), Path::new(ELSEWHERE));
     }
