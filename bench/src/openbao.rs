@@ -90,7 +90,7 @@ impl OpenBao {
         let login = site.login();
         let config = json!({
             "plugin_name": "postgresql-database-plugin", "allowed_roles": "*", "connection_url": site.connection_url(),
-            "username": login["name"], "password": login["secret"], "max_open_connections": load.connections,
+            "username": text(&login, "/name")?, "password": text(&login, "/secret")?, "max_open_connections": load.connections,
         });
         self.api.call("POST", "/v1/database/config/bench", &config).await?;
         let role = json!({ "db_name": "bench", "default_ttl": "15m", "creation_statements": [CREATION] });

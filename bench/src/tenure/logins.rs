@@ -103,7 +103,7 @@ impl Tenure {
         for state in ["ending", "standing", "asked"] {
             let path = format!("/v1/logins?target={}&state={state}&limit={PAGE}", users.target);
             let page = self.administrator().call("GET", &path, &Value::Null).await?;
-            if items(&page)?.iter().any(|login| is_work(login)) {
+            if items(&page)?.iter().any(is_work) {
                 return Ok(true);
             }
         }

@@ -8,10 +8,9 @@ use tenure_core::store::due::DueKind;
 use tenure_core::store::port::Claimed;
 use tokio::sync::watch;
 
-use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
+use crate::kernel::{Kernel, work};
 use crate::matters::callbacks;
-use crate::run::deadlines;
 
 /// Longer than a call takes, so that nobody else makes it meanwhile.
 const LEASE: Span = Span::from_secs(15);
@@ -26,7 +25,7 @@ pub async fn work_callbacks(kernel: &Kernel) -> Result<usize, OpError> {
     let now = kernel.now();
     let claimed = kernel.store.claim(DueKind::Callback, now, LEASE, BATCH).await?;
     let work = |claimed: Claimed| async move { callbacks::work_callback(kernel, &claimed, now).await };
-    deadlines::work_off(kernel, claimed, usize::from(BATCH), work).await
+    work::work_off(kernel, claimed, usize::from(BATCH), work).await
 }
 
 pub(crate) async fn run(engine: Arc<Kernel>, mut stop: watch::Receiver<bool>) {

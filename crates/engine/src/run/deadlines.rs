@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{StreamExt, future, stream};
+use futures_util::future;
 use tenure_core::base::id::{GrantId, IdentityId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::identity::Identity;
@@ -16,7 +16,6 @@ use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tracing::{Instrument as _, field};
 
 use crate::access::person_access::grant_deadlines;
 use crate::access::{departures, leavers};
@@ -27,7 +26,6 @@ use crate::identities::grants::{self, end_grant};
 use crate::identities::lifecycle::expiry::{self, ExpiryPlan};
 use crate::identities::lifecycle::{self, idle};
 use crate::identities::{dormancy, renewals};
-use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::kernel::{Kernel, work};
 use crate::matters::exceptions::endings;
@@ -70,43 +68,8 @@ async fn work_kind(kernel: &Kernel, kind: DueKind) -> Result<usize, OpError> {
         return Ok(0);
     }
     let claimed = kernel.store.claim(kind, reading.now, LEASE, BATCH).await?;
-    work_off(kernel, claimed, AT_ONCE, |claimed| async move { work_one(kernel, &claimed, reading.now).await }).await
-}
-
-/// Works off what was claimed, so many at once; returns how much was done. What fails is worked off again when its lease
-/// ends.
-pub(crate) async fn work_off<W: Future<Output = Result<(), OpError>>>(
-    kernel: &Kernel,
-    claimed: Vec<Claimed>,
-    at_once: usize,
-    work: impl Fn(Claimed) -> W,
-) -> Result<usize, OpError> {
-    let mut work = stream::iter(claimed)
-        .map(|claimed| {
-            let span = span_of(&claimed);
-            let working = Box::pin(work(claimed.clone())).instrument(span);
-            async move { (working.await, claimed) }
-        })
-        .buffer_unordered(at_once);
-    let mut done = 0;
-    while let Some((worked, claimed)) = work.next().await {
-        match worked {
-            Ok(()) => {
-                done += 1;
-                count(&kernel.counters.worked);
-            }
-            Err(error) => {
-                count(&kernel.counters.retried);
-                tracing::warn!(%error, kind = claimed.kind.as_str(), subject = claimed.subject, "work is retried when its lease ends");
-            }
-        }
-    }
-    Ok(done)
-}
-
-/// The span of one thing that fell due.
-fn span_of(claimed: &Claimed) -> tracing::Span {
-    tracing::info_span!("deadline", kind = claimed.kind.as_str(), subject = claimed.subject, commit = field::Empty)
+    work::work_off(kernel, claimed, AT_ONCE, |claimed| async move { work_one(kernel, &claimed, reading.now).await })
+        .await
 }
 
 /// Works one thing off. Whoever changed what was read is taken account of at once; who took the lease has the work.

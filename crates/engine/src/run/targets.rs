@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
+use crate::kernel::work;
 use crate::run::deadlines;
 use crate::targets::{acting, drift_acts, logins, scanning};
 
@@ -40,7 +41,7 @@ async fn work_kind(kernel: &Kernel, kind: DueKind) -> Result<usize, OpError> {
             _ => acting::work_account(kernel, &claimed).await,
         }
     };
-    deadlines::work_off(kernel, claimed, usize::from(BATCH), work).await
+    work::work_off(kernel, claimed, usize::from(BATCH), work).await
 }
 
 pub(crate) async fn run(kernel: Arc<Kernel>, stop: watch::Receiver<bool>) {

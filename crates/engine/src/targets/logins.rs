@@ -27,7 +27,6 @@ use crate::kernel::error::OpError;
 use crate::kernel::finding;
 use crate::kernel::work::{self, system};
 use crate::kernel::{Kernel, epoch};
-use crate::run::deadlines;
 use crate::targets::proving::{self, Ended};
 use crate::targets::reach::{self, Reached};
 use crate::targets::systems;
@@ -51,7 +50,7 @@ struct Due {
 pub(crate) async fn work_logins(kernel: &Kernel, claimed: Vec<Claimed>) -> Result<usize, OpError> {
     let due = parking_lot::Mutex::new(BTreeMap::<(TargetId, bool), Vec<Due>>::new());
     let (claims, at_once) = (claimed.len(), claimed.len().max(1));
-    let looked = deadlines::work_off(kernel, claimed, at_once, |claimed| {
+    let looked = work::work_off(kernel, claimed, at_once, |claimed| {
         let due = &due;
         async move {
             if let Some(one) = look(kernel, claimed).await? {
