@@ -252,6 +252,9 @@ impl<'a> Api<'a> {
         let mut all = Vec::new();
         for number in 1..=PAGES {
             let Some(page) = self.page(path, of, (number, PAGE), &[]).await? else { return Ok(None) };
+            if page.len() > PAGE {
+                return Err(ConnectorError::Unreachable("it answered with more than was asked for".to_owned()));
+            }
             let is_last = page.len() < PAGE;
             all.extend(page);
             if is_last {

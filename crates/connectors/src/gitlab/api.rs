@@ -132,11 +132,25 @@ impl<'a> Api<'a> {
         }
     }
 
+    /// A whole list, which is there.
+    ///
+    /// # Errors
+    /// It can't be read, or there is none: then nothing is known of what would stand in it.
+    pub async fn known(&self, path: &[&str]) -> Result<Vec<Value>, ConnectorError> {
+        match self.page(path, 1, PAGE, &[]).await? {
+            Some(_) => self.every(path, &[]).await,
+            None => Err(ConnectorError::Rejected("the list of what it stands in isn't told".to_owned())),
+        }
+    }
+
     /// A whole list; empty where there is none.
     pub async fn every(&self, path: &[&str], more: &[(&str, &str)]) -> Result<Vec<Value>, ConnectorError> {
         let mut all = Vec::new();
         for number in 1..=PAGES {
             let page = self.page(path, number, PAGE, more).await?.unwrap_or_default();
+            if page.len() > PAGE {
+                return Err(ConnectorError::Unreachable("it answered with more than was asked for".to_owned()));
+            }
             let is_last = page.len() < PAGE;
             all.extend(page);
             if is_last {

@@ -159,11 +159,11 @@ async fn read(api: &Api<'_>, named: &Named) -> Result<Option<SeenAccount>, Conne
     let told = api.ask(Method::GET, &path, &[]).await?.found()?;
     let Some(place) = told.as_ref().and_then(|told| Place::of(*member, told)) else { return Ok(None) };
     if let Named::OfService(group, user, token) = named {
-        let services = api.every(&["groups", &group.to_string(), "service_accounts"], &[]).await?;
+        let services = api.known(&["groups", &group.to_string(), "service_accounts"]).await?;
         let Some(service) = services.iter().find(|service| id(service) == Some(*user)) else { return Ok(None) };
         let path = service_tokens(*group, *user);
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
-        let tokens = api.every(&path, &[]).await?;
+        let tokens = api.known(&path).await?;
         let name = service.get("username").and_then(Value::as_str).unwrap_or_default();
         return Ok(tokens.iter().find(|told| id(told) == Some(*token)).map(|told| seen(named, name, told)));
     }

@@ -31,14 +31,22 @@ pub(super) struct Made {
     pub ends: i64,
 }
 
+/// A user that we stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Held {
+    pub name: String,
+    /// The entry that it had before: what people revoked stays so when it is let go.
+    pub before: Option<i64>,
+}
+
 /// The claims of an account's JWT that are about its users.
 #[derive(Debug, Clone)]
 pub(super) struct Account {
     pub claims: Value,
     /// Until when each user's JWTs are refused, by when they were issued, in seconds.
     pub revoked: BTreeMap<String, i64>,
-    /// Whom we stopped, and what each is called.
-    pub held: BTreeMap<String, String>,
+    /// Whom we stopped.
+    pub held: BTreeMap<String, Held>,
     /// Others to whom we did something: whoever isn't connected is told by nobody else.
     pub known: BTreeMap<String, String>,
     pub made: BTreeMap<String, Made>,
@@ -52,8 +60,8 @@ impl Account {
         let revoked = revoked.filter_map(|(key, at)| Some((key.clone(), at.as_i64()?))).collect();
         let (mut held, mut known, mut made, mut tags) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new(), Vec::new());
         for tag in texts(&claims, "/nats/tags") {
-            if let Some((key, name)) = tag.strip_prefix(HELD).and_then(named) {
-                held.insert(key, name);
+            if let Some((key, it)) = tag.strip_prefix(HELD).and_then(held_of) {
+                held.insert(key, it);
             } else if let Some((key, name)) = tag.strip_prefix(KNOWN).and_then(named) {
                 known.insert(key, name);
             } else if let Some((key, it)) = tag.strip_prefix(MADE).and_then(made_of) {
@@ -70,11 +78,12 @@ impl Account {
     pub fn written(&self, now: i64) -> Map<String, Value> {
         let over = |key: &String| self.made.get(key).is_some_and(|made| made.ends <= now - DAY);
         let revoked: BTreeMap<_, _> = self.revoked.iter().filter(|(key, _)| !over(key)).collect();
-        let named = |list: &BTreeMap<String, String>, word: &str| -> Vec<String> {
-            let names = list.iter().filter(|(key, _)| !over(key));
-            names.map(|(key, name)| format!("{word}{key}:{name}")).collect()
-        };
-        let (held, known) = (named(&self.held, HELD), named(&self.known, KNOWN));
+        let held = self.held.iter().filter(|(key, _)| !over(key));
+        let held = held.map(|(key, Held { name, before })| {
+            format!("{HELD}{key}:{}:{name}", before.map(|before| before.to_string()).unwrap_or_default())
+        });
+        let known = self.known.iter().filter(|(key, _)| !over(key));
+        let known = known.map(|(key, name)| format!("{KNOWN}{key}:{name}"));
         let made = self
             .made
             .iter()
@@ -101,6 +110,13 @@ const DAY: i64 = 86_400;
 fn named(tag: &str) -> Option<(String, String)> {
     let (key, name) = tag.split_once(':').filter(|(key, _)| is_public(key, Owner::User))?;
     Some((key.to_owned(), name.to_owned()))
+}
+
+fn held_of(tag: &str) -> Option<(String, Held)> {
+    let (key, rest) = named(tag)?;
+    let (before, name) = rest.split_once(':')?;
+    let before = if before.is_empty() { None } else { Some(before.parse().ok()?) };
+    Some((key, Held { name: name.to_owned(), before }))
 }
 
 fn made_of(tag: &str) -> Option<(String, Made)> {
@@ -264,7 +280,7 @@ mod tests {
         let mut account = Account::of(told.clone());
         let made = Made { name: "a:b".to_owned(), mark: "idn_1".to_owned(), issued: 10, ends: 20 };
         account.made.insert(KEY.to_owned(), made.clone());
-        account.held.insert(KEY.to_owned(), "a:b".to_owned());
+        account.held.insert(KEY.to_owned(), Held { name: "a:b".to_owned(), before: Some(3) });
         account.revoked.insert(KEY.to_owned(), 10);
         let read = Account::of(account.written(15).into());
         assert_eq!((read.made.get(KEY), read.held.len(), read.revoked[KEY]), (Some(&made), 1, 10));

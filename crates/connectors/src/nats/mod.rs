@@ -30,7 +30,7 @@ use tenure_core::target::connector::{
 };
 use tenure_outbound::Outbound;
 
-use self::account::{Account, Made, User, check_mark, check_name, permissions};
+use self::account::{Account, Held, Made, User, check_mark, check_name, permissions};
 use self::jwt::{signed, texts, verified};
 use self::key::{Owner, Pair, is_public};
 use self::login::{Keys, creds, seed_of};
@@ -136,13 +136,17 @@ impl Nats {
         let _changing = self.changing.lock().await;
         let edit = |account: &mut Account| {
             // Whom people stopped, no release lets in; whom we hold may be ended.
-            let is_ours = !account.is_revoked(key, issued);
-            let before = account.revoked.get(key).copied().unwrap_or(until);
-            account.revoked.insert(key.to_owned(), until.max(before));
-            account.held.remove(key);
+            let entry = account.revoked.get(key).copied();
+            let held = account.held.remove(key);
+            let is_ours = held.is_some() || !account.is_revoked(key, issued);
             account.known.remove(key);
-            let list = if holds && is_ours { &mut account.held } else { &mut account.known };
-            list.insert(key.to_owned(), name.clone());
+            account.revoked.insert(key.to_owned(), entry.map_or(until, |entry| until.max(entry)));
+            if holds && is_ours {
+                let before = held.map_or(entry, |held| held.before);
+                account.held.insert(key.to_owned(), Held { name: name.clone(), before });
+            } else {
+                account.known.insert(key.to_owned(), name.clone());
+            }
         };
         let is_done = |account: &Account| {
             let is_stopped = account.revoked.get(key).is_some_and(|until| *until >= issued);
@@ -197,7 +201,10 @@ impl Connector for Nats {
     }
 
     fn blind_spots(&self) -> &'static [&'static str] {
-        &["servers that answered late, leaf nodes, and users of other accounts"]
+        &[
+            "users that aren't connected, weren't made here and weren't stopped",
+            "servers that answered late, leaf nodes, and users of other accounts",
+        ]
     }
 
     fn check(&self, endpoint: &Endpoint) -> Result<(), ConnectorError> {
@@ -242,11 +249,8 @@ impl Connector for Nats {
             let accounts: Vec<_> = left.by_ref().take(MAX_FOUND).map(|(key, user)| user.seen(key, &account)).collect();
             let next = left.next().and(accounts.last()).map(|last| last.key.clone());
             let mut found = Found { accounts, next, ..Found::default() };
-            if after.is_none() {
-                found.unseen.push("users that aren't connected, weren't made here and weren't stopped".to_owned());
-                if account.revoked.contains_key("*") {
-                    found.unseen.push("users that an entry for all of them stops".to_owned());
-                }
+            if after.is_none() && account.revoked.contains_key("*") {
+                found.unseen.push("users that an entry for all of them stops".to_owned());
             }
             Ok(found)
         })
@@ -378,10 +382,12 @@ impl Connector for Nats {
             }
             let _changing = self.changing.lock().await;
             let edit = |account: &mut Account| {
-                account.revoked.remove(key);
-                if let Some(name) = account.held.remove(key) {
-                    account.known.insert(key.to_owned(), name);
-                }
+                let Some(Held { name, before }) = account.held.remove(key) else { return };
+                match before {
+                    Some(before) => account.revoked.insert(key.to_owned(), before),
+                    None => account.revoked.remove(key),
+                };
+                account.known.insert(key.to_owned(), name);
             };
             own.change(self.now(), edit, |account| !account.held.contains_key(key)).await
         })

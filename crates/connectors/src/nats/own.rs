@@ -101,7 +101,11 @@ impl Own {
                 return Err(silent());
             }
             for told in answers {
+                // It stands in a subject later.
                 let server = text(&told, "/server/id");
+                if server.is_empty() || !server.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+                    continue;
+                }
                 let total = told.pointer("/data/total").and_then(Value::as_u64).unwrap_or(0);
                 more |= total > (page + 1) * PAGE;
                 for it in told.pointer("/data/connections").and_then(Value::as_array).into_iter().flatten() {
@@ -133,7 +137,8 @@ impl Own {
         for (key, made) in &account.made {
             users.entry(key.clone()).or_default().made(made);
         }
-        for (key, name) in account.held.iter().chain(&account.known) {
+        let held = account.held.iter().map(|(key, held)| (key, &held.name));
+        for (key, name) in held.chain(&account.known) {
             users.entry(key.clone()).or_default().called(name);
         }
         for key in account.revoked.keys().filter(|key| is_public(key, Owner::User)) {

@@ -121,7 +121,7 @@ impl<'a> Act<'a> {
             Some(role) => {
                 not_ourselves(role.ourselves)?;
                 // Nobody who knows the old secret is left, and nothing is held that isn't asked for.
-                self.end_sessions(role.oid).await?;
+                self.end_sessions(&[role.oid]).await?;
                 self.session.client.batch_execute(&format!("BEGIN; ALTER ROLE {name} {login}; {comment}; COMMIT")).await
             }
             None => {
@@ -303,49 +303,51 @@ impl<'a> Act<'a> {
     }
 
     async fn sessions(&self, oid: u32) -> Result<u32, ConnectorError> {
-        Ok(u32::try_from(self.pids(oid).await?.len()).unwrap_or(u32::MAX))
+        Ok(u32::try_from(self.pids(&[oid]).await?.len()).unwrap_or(u32::MAX))
     }
 
-    async fn pids(&self, oid: u32) -> Result<BTreeSet<i32>, ConnectorError> {
-        let sql = "SELECT pid FROM pg_stat_activity WHERE usesysid = $1";
-        let rows = self.session.client.query(sql, &[&oid]).await.map_err(|e| meaning(&e))?;
-        rows.iter().map(|row| get(row, "pid")).collect()
+    /// The sessions of roles, be they there or not, each with whose it is.
+    async fn pids(&self, oids: &[u32]) -> Result<BTreeMap<i32, u32>, ConnectorError> {
+        let sql = "SELECT pid, usesysid FROM pg_stat_activity WHERE usesysid = ANY($1)";
+        let rows = self.session.client.query(sql, &[&oids]).await.map_err(|e| meaning(&e))?;
+        rows.iter().map(|row| Ok((get(row, "pid")?, get(row, "usesysid")?))).collect()
     }
 
-    /// Ends the sessions of a role, be it there or not, and those that began while it was stopped.
-    async fn end_sessions(&self, oid: u32) -> Result<(u32, u32), ConnectorError> {
-        let mut ended: BTreeSet<i32> = BTreeSet::new();
-        let mut open = self.pids(oid).await?;
+    /// Ends the sessions of roles, be they there or not, and those that began while they were stopped; gives for each how
+    /// many were ended, and how many are left. None waits for another one's.
+    pub(super) async fn end_sessions(&self, oids: &[u32]) -> Result<BTreeMap<u32, (u32, u32)>, ConnectorError> {
+        let mut counts: BTreeMap<u32, (u32, u32)> = oids.iter().map(|oid| (*oid, (0, 0))).collect();
+        let mut ended: BTreeMap<i32, u32> = BTreeMap::new();
+        let mut open = self.pids(oids).await?;
         for _ in 0..PAUSES {
             if open.is_empty() {
                 break;
             }
-            let pids: Vec<i32> = open.iter().copied().collect();
-            let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usesysid = $1 AND pid = ANY($2)";
-            match self.session.client.query(sql, &[&oid, &pids]).await {
+            let pids: Vec<i32> = open.keys().copied().collect();
+            let sql =
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usesysid = ANY($1) AND pid = ANY($2)";
+            match self.session.client.query(sql, &[&oids, &pids]).await {
                 Ok(_) => {}
                 // We may not: then they are left, and said to be.
                 Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => break,
                 Err(error) => return Err(meaning(&error)),
             }
             tokio::time::sleep(PAUSE).await;
-            let now = self.pids(oid).await?;
-            ended.extend(open.difference(&now));
+            let now = self.pids(oids).await?;
+            ended.extend(open.into_iter().filter(|(pid, _)| !now.contains_key(pid)));
             open = now;
         }
-        let count = |pids: usize| u32::try_from(pids).unwrap_or(u32::MAX);
-        Ok((count(ended.len()), count(open.len())))
-    }
-
-    /// Which of these roles, be they there or not, have sessions.
-    pub(super) async fn with_sessions(&self, oids: &[u32]) -> Result<BTreeSet<u32>, ConnectorError> {
-        let sql = "SELECT DISTINCT usesysid FROM pg_stat_activity WHERE usesysid = ANY($1)";
-        let rows = self.session.client.query(sql, &[&oids]).await.map_err(|e| meaning(&e))?;
-        rows.iter().map(|row| get(row, "usesysid")).collect()
+        for oid in ended.values() {
+            counts.entry(*oid).or_default().0 += 1;
+        }
+        for oid in open.values() {
+            counts.entry(*oid).or_default().1 += 1;
+        }
+        Ok(counts)
     }
 
     pub(super) async fn ending(&self, oid: u32, words: &str) -> Result<Ending, ConnectorError> {
-        let (sessions_ended, left) = self.end_sessions(oid).await?;
+        let (sessions_ended, left) = self.end_sessions(&[oid]).await?.remove(&oid).unwrap_or_default();
         Ok(Ending { words: words.to_owned(), sessions_ended, sessions_left: Some(left) })
     }
 }

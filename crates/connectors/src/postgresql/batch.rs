@@ -29,7 +29,8 @@ pub(super) async fn provision(act: &mut Act<'_>, accounts: &[NewAccount<'_>]) ->
     let mut made: BTreeMap<usize, Result<u32, ConnectorError>> = BTreeMap::new();
     match make_new(act, accounts).await {
         Ok(oids) => made.extend(oids.into_iter().map(|(n, oid)| (n, Ok(oid)))),
-        Err(error) if error.is_of_the_target() => return accounts.iter().map(|_| Err(error.clone())).collect(),
+        Err(error) if act.session.client.is_closed() => return accounts.iter().map(|_| Err(error.clone())).collect(),
+        // A lock, a conflict, or something that is one account's fault alone.
         Err(_) => {}
     }
     for (n, account) in accounts.iter().enumerate() {
@@ -41,12 +42,11 @@ pub(super) async fn provision(act: &mut Act<'_>, accounts: &[NewAccount<'_>]) ->
         }
     }
     let oids: Vec<u32> = made.values().filter_map(|one| one.as_ref().ok().copied()).collect();
-    let seen = match read(act, &oids).await {
-        Ok(seen) => seen,
-        Err(error) => return made.into_values().map(|one| one.and_then(|_| Err(error.clone()))).collect(),
-    };
+    let mut seen = read(act, &oids).await;
     let missing = || ConnectorError::Rejected("the role that was made isn't there".to_owned());
-    made.into_values().map(|one| one.and_then(|oid| seen.get(&oid).cloned().ok_or_else(missing))).collect()
+    let read = |oid: u32| seen.remove(&oid).unwrap_or(Ok(None))?.ok_or_else(missing);
+    let mut read = read;
+    made.into_values().map(|one| one.and_then(&mut read)).collect()
 }
 
 /// Makes those that are new, in one transaction; gives their places and oids.
@@ -107,12 +107,10 @@ pub(super) async fn revoke(act: &mut Act<'_>, keys: &[String]) -> Each<Gone> {
         Err(error) => return keys.iter().map(|_| Err(error.clone())).collect(),
     };
     let oids: Vec<u32> = keys.iter().filter_map(|key| oid(key).ok()).collect();
-    let seen = match read(act, &oids).await {
-        Ok(seen) => seen,
-        Err(error) => return keys.iter().map(|_| Err(error.clone())).collect(),
-    };
+    let mut seen = read(act, &oids).await;
     let with = |(key, ending): (&String, Result<Ending, ConnectorError>)| {
-        Ok((ending?, oid(key).ok().and_then(|oid| seen.get(&oid).cloned())))
+        let ending = ending?;
+        Ok((ending, oid(key).ok().and_then(|oid| seen.remove(&oid)).unwrap_or(Ok(None))?))
     };
     keys.iter().zip(ended).map(with).collect()
 }
@@ -143,25 +141,21 @@ async fn end_known(
         return Ok(BTreeMap::new());
     }
     // From here on these logins are refused, whatever comes.
-    let stop = known.iter().map(Role::stop).collect::<Result<String, _>>()?;
-    let guest = Guest::begin(&mut act.session.client).await?;
-    match guest.run("ALTER ROLE", &stop).await {
-        Ok(()) => guest.commit().await?,
-        Err(error) if error.is_of_the_target() => return Err(error),
+    match stop_all(act, &known).await {
+        Ok(()) => {}
+        Err(error) if act.session.client.is_closed() => return Err(error),
         Err(_) => return Ok(BTreeMap::new()),
     }
-    let busy = act.with_sessions(&oids).await?;
     let alone = bound_elsewhere(act, &oids).await?;
     let together: Vec<&Role> = known.iter().filter(|role| !alone.contains(&role.oid)).collect();
     // A session keeps nobody from dropping its role, and would have no name afterwards.
+    let oids: Vec<u32> = known.iter().map(|role| role.oid).collect();
     let mut stopped = BTreeMap::new();
-    for role in &known {
-        let ending = Ending { words: DROPPED.to_owned(), sessions_ended: 0, sessions_left: Some(0) };
-        let ending = if busy.contains(&role.oid) { act.ending(role.oid, DROPPED).await? } else { ending };
-        stopped.insert(role.oid, ending);
+    for (oid, (sessions_ended, left)) in act.end_sessions(&oids).await? {
+        stopped.insert(oid, Ending { words: DROPPED.to_owned(), sessions_ended, sessions_left: Some(left) });
     }
     let are_dropped = match drop_all(act, &together).await {
-        Err(error) if error.is_of_the_target() => return Err(error),
+        Err(error) if act.session.client.is_closed() => return Err(error),
         dropped => dropped.is_ok(),
     };
     let mut ended = BTreeMap::new();
@@ -174,6 +168,13 @@ async fn end_known(
         ended.insert(role.oid.to_string(), ending);
     }
     Ok(ended)
+}
+
+async fn stop_all(act: &mut Act<'_>, known: &[Role]) -> Result<(), ConnectorError> {
+    let stop = known.iter().map(Role::stop).collect::<Result<String, _>>()?;
+    let guest = Guest::begin(&mut act.session.client).await?;
+    guest.run("ALTER ROLE", &stop).await?;
+    guest.commit().await
 }
 
 /// The roles among these that own something, or hold something in another database: each of them is taken by itself.
@@ -198,8 +199,22 @@ async fn drop_all(act: &mut Act<'_>, gone: &[&Role]) -> Result<(), ConnectorErro
     guest.commit().await
 }
 
-/// Roles as they stand, by their oids.
-async fn read(act: &Act<'_>, oids: &[u32]) -> Result<BTreeMap<u32, SeenAccount>, ConnectorError> {
+/// Roles as they stand, by their oids. What can't be read of one keeps nobody from reading the others.
+async fn read(act: &Act<'_>, oids: &[u32]) -> BTreeMap<u32, Result<Option<SeenAccount>, ConnectorError>> {
+    let together = read_some(act, oids).await;
+    let mut seen = BTreeMap::new();
+    for oid in oids {
+        let one = match &together {
+            Ok(all) => Ok(all.get(oid).cloned()),
+            Err(error) if act.session.client.is_closed() => Err(error.clone()),
+            Err(_) => read_some(act, &[*oid]).await.map(|mut one| one.remove(oid)),
+        };
+        seen.insert(*oid, one);
+    }
+    seen
+}
+
+async fn read_some(act: &Act<'_>, oids: &[u32]) -> Result<BTreeMap<u32, SeenAccount>, ConnectorError> {
     let read = roles(act.outbound, act.place, act.reach, &act.session, Which::These(oids)).await?;
     read.seen().into_iter().map(|account| Ok((oid(&account.key)?, account))).collect()
 }

@@ -63,7 +63,7 @@ impl Scim {
         // Whose token it is, the provider may know; otherwise whoever handed it in has said so.
         let us = api.send(Method::GET, &["Me"], &[], None, None).await?;
         let is_us = us.is_done() && us.body.get("id").and_then(Value::as_str) == Some(id);
-        not_ourselves(is_us || user.name == reach.login.name)?;
+        not_ourselves(is_us || user.name.to_lowercase() == reach.login.name.to_lowercase())?;
         Ok((api, Some(user)))
     }
 }

@@ -339,6 +339,23 @@ pub enum ConnectorError {
 }
 
 impl ConnectorError {
+    /// The same without a secret, which a target's words may repeat: they are shown to people, and kept.
+    #[must_use]
+    pub fn without(self, secret: &Secret<String>) -> Self {
+        let hidden = |said: String| match secret.expose().as_str() {
+            "" => said,
+            secret => said.replace(secret, "…"),
+        };
+        match self {
+            Self::Unreachable(said) => Self::Unreachable(hidden(said)),
+            Self::Unauthorized(said) => Self::Unauthorized(hidden(said)),
+            Self::Rejected(said) => Self::Rejected(hidden(said)),
+            Self::Unable(said) => Self::Unable(hidden(said)),
+            Self::Misconfigured(said) => Self::Misconfigured(hidden(said)),
+            Self::Taken => Self::Taken,
+        }
+    }
+
     /// Whether nothing is known of what was asked, since the target could not be asked at all.
     pub const fn is_of_the_target(&self) -> bool {
         matches!(self, Self::Unreachable(_) | Self::Unauthorized(_))
@@ -547,6 +564,15 @@ pub fn words(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_secret_stands_in_what_a_target_said_of_it() {
+        let secret = Secret::new("s3cret".to_owned());
+        let error = ConnectorError::Rejected("the password 's3cret' is too weak: s3cret".to_owned()).without(&secret);
+        assert_eq!(error, ConnectorError::Rejected("the password '…' is too weak: …".to_owned()));
+        let none = Secret::new(String::new());
+        assert_eq!(ConnectorError::Unable("no".to_owned()).without(&none), ConnectorError::Unable("no".to_owned()));
+    }
 
     #[test]
     fn words_of_a_target_are_one_bounded_line() {

@@ -17,6 +17,8 @@ use crate::targets::{acting, drift_acts, logins, scanning};
 /// Longer than what is asked in one turn takes: a few calls, each bounded by the patience of its reach.
 const LEASE: Span = Span::from_secs(90);
 const BATCH: u16 = 32;
+/// Loops that work logins off, besides the first one.
+const MORE_LOGINS: usize = 2;
 const KINDS: [DueKind; 4] = [DueKind::TargetScan, DueKind::Account, DueKind::Login, DueKind::Drift];
 
 /// Works off what is due at targets now; returns how much.
@@ -45,6 +47,8 @@ async fn work_kind(kernel: &Kernel, kind: DueKind) -> Result<usize, OpError> {
 }
 
 pub(crate) async fn run(kernel: Arc<Kernel>, stop: watch::Receiver<bool>) {
-    let kinds = KINDS.map(|kind| deadlines::run_kind(&kernel, kind, stop.clone(), |kind| work_kind(&kernel, kind)));
-    future::join_all(kinds).await;
+    // Whoever waits for a login doesn't wait for a target that hangs.
+    let kinds = KINDS.into_iter().chain([DueKind::Login; MORE_LOGINS]);
+    let loops = kinds.map(|kind| deadlines::run_kind(&kernel, kind, stop.clone(), |kind| work_kind(&kernel, kind)));
+    future::join_all(loops).await;
 }

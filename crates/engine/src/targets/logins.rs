@@ -3,7 +3,8 @@
 //! A login's row says what is intended before anything is done, and its name derives from its id: what was begun and not
 //! written down is begun again for the same login, and found by its name where the target's answer was lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures_util::{StreamExt as _, future, stream};
 use tenure_core::base::id::{CredentialId, TargetId};
@@ -35,6 +36,8 @@ use crate::targets::systems;
 const AT_ONCE: usize = 32;
 /// Secrets that are tried at one target at once: each costs it a connection.
 const PROBES: usize = 8;
+/// How long one target is worked at in one turn: less than the lease of what is due there.
+const TURN: Duration = Duration::from_secs(75);
 /// Answers of a catalogue in which a login is looked for by its name.
 const PAGES: usize = 40;
 
@@ -61,10 +64,15 @@ pub(crate) async fn work_logins(kernel: &Kernel, claimed: Vec<Claimed>) -> Resul
         }
     });
     looked.await?;
-    let work = due.into_inner().into_iter().map(|((_, is_new), due)| async move {
-        match is_new {
-            true => make(kernel, due).await,
-            false => end(kernel, due).await,
+    let work = due.into_inner().into_iter().map(|((target, is_new), due)| async move {
+        let work = async {
+            match is_new {
+                true => make(kernel, due).await,
+                false => end(kernel, due).await,
+            }
+        };
+        if tokio::time::timeout(TURN, work).await.is_err() {
+            tracing::warn!(%target, "a target took too long; its logins are worked on again when their leases end");
         }
     });
     future::join_all(work).await;
@@ -334,50 +342,73 @@ async fn outcome(
 /// is looked for by its name.
 async fn taken(reached: &Reached<'_>, due: &[Due]) -> Vec<Result<Gone, ConnectorError>> {
     let mut keys = Vec::with_capacity(due.len());
+    let lost = due.iter().filter(|due| due.login.key.is_none()).map(|due| due.login.name()).collect();
+    let found = named(reached, lost).await;
     for Due { login, .. } in due {
-        keys.push(match &login.key {
-            Some(key) => Ok(Some(key.clone())),
-            None => named(reached, &login.name()).await.map(|seen| seen.map(|seen| seen.key)),
+        let is_nobodys = reached.takes_our_word() && login.fetched_at.is_none();
+        keys.push(match (&login.key, &found) {
+            // Nobody ever had what lets it in, and nobody will: a denial would take the room of those that are needed.
+            _ if is_nobodys => Err(Ok(without("its secret was handed to nobody, and is destroyed"))),
+            (Some(key), _) => Ok(key.clone()),
+            (None, Ok(found)) => match found.keys.get(&login.name()) {
+                Some(key) => Ok(key.clone()),
+                // One that stands has a key: nobody ever had the secret of this one.
+                None => Err(Ok(without(&match &found.unseen {
+                    Some(why) => format!("the catalogue has no account of its name, as far as it tells: {why}"),
+                    None => "the catalogue has no account of its name".to_owned(),
+                }))),
+            },
+            (None, Err(error)) => Err(Err(error.clone())),
         });
     }
-    let known: Vec<String> = keys.iter().filter_map(|key| key.clone().ok().flatten()).collect();
+    let known: Vec<String> = keys.iter().filter_map(|key| key.clone().ok()).collect();
     let mut ended = reached.revoke_all(&known).await.into_iter();
-    let none = || Ending {
-        words: "the catalogue has no account of its name".to_owned(),
-        sessions_ended: 0,
-        sessions_left: None,
-    };
     let silent = || ConnectorError::Unreachable("the connector said nothing of it".to_owned());
     keys.into_iter()
-        .map(|key| match key? {
-            Some(_) => ended.next().unwrap_or_else(|| Err(silent())),
-            None => Ok((none(), None)),
+        .map(|key| match key {
+            Ok(_) => ended.next().unwrap_or_else(|| Err(silent())),
+            Err(known) => known.map(|ending| (ending, None)),
         })
         .collect()
 }
 
-/// The account of a name; none if a whole catalogue has none.
-async fn named(reached: &Reached<'_>, name: &str) -> Result<Option<SeenAccount>, ConnectorError> {
+/// The end of what isn't at the target.
+fn without(words: &str) -> Ending {
+    Ending { words: words.to_owned(), sessions_ended: 0, sessions_left: None }
+}
+
+/// What a catalogue has of some names.
+#[derive(Default)]
+struct Named {
+    keys: BTreeMap<String, String>,
+    /// Why one that isn't among them may be there all the same.
+    unseen: Option<String>,
+}
+
+/// The accounts of these names, all by one look through the catalogue.
+async fn named(reached: &Reached<'_>, mut names: BTreeSet<String>) -> Result<Named, ConnectorError> {
+    let mut named = Named::default();
     let mut after: Option<String> = None;
-    let mut unseen = Vec::new();
     for _ in 0..PAGES {
-        let found = reached.discover(after.as_deref()).await?;
-        if let Some(seen) = found.accounts.into_iter().find(|seen| seen.name == name) {
-            return Ok(Some(seen));
+        if names.is_empty() {
+            return Ok(named);
         }
-        unseen.extend(found.unseen);
+        let found = reached.discover(after.as_deref()).await?;
+        for seen in found.accounts {
+            if names.remove(&seen.name) {
+                named.keys.insert(seen.name, seen.key);
+            }
+        }
+        if let Some(unseen) = found.unseen.first() {
+            named.unseen.get_or_insert_with(|| format!("not all accounts can be seen: {unseen}"));
+        }
         after = found.next;
         if after.is_none() {
-            break;
+            return Ok(named);
         }
     }
-    match (after, unseen.first()) {
-        (None, None) => Ok(None),
-        (None, Some(unseen)) => Err(ConnectorError::Unreachable(format!("not all accounts can be seen: {unseen}"))),
-        (Some(_), _) => {
-            Err(ConnectorError::Unreachable("there are too many accounts to find one by its name".to_owned()))
-        }
-    }
+    named.unseen = Some("there are too many accounts to find one by its name".to_owned());
+    Ok(named)
 }
 
 /// Writes down what an end came to; open receipts that wait for it look again.

@@ -58,6 +58,11 @@ impl<'a> Reached<'a> {
         self.connector.proof() == ProofWorth::Refusal && self.connector.abilities().contains(&Ability::Probe)
     }
 
+    /// Whether what it lets in is a session on our word, and no account.
+    pub(crate) fn takes_our_word(&self) -> bool {
+        self.connector.federation().is_some()
+    }
+
     pub(crate) async fn discover(&self, after: Option<&str>) -> Result<Found, ConnectorError> {
         answered(self.connector.discover(&self.reach(), after)).await
     }
@@ -73,6 +78,10 @@ impl<'a> Reached<'a> {
     /// Makes a login: as an account, or as a session at a target that takes our word for whose it is. The secret is what it
     /// is made with; what its holder logs in with comes with it where that is another one, or more.
     pub(crate) async fn let_in(&self, login: &NewAccount<'_>) -> Result<LetIn, ConnectorError> {
+        self.begun(login).await.map_err(|error| error.without(login.secret))
+    }
+
+    async fn begun(&self, login: &NewAccount<'_>) -> Result<LetIn, ConnectorError> {
         let Some(federation) = self.connector.federation() else {
             let account = self.provision(login).await?;
             return Ok((account, answered(self.connector.credential(&self.reach(), login)).await?));
@@ -90,13 +99,18 @@ impl<'a> Reached<'a> {
         let reach = self.reach();
         let made = answered(async { Ok(batches.provision_all(&reach, logins).await) }).await;
         match made {
-            Ok(made) => made.into_iter().map(|made| made.map(|account| (account, None))).collect(),
+            Ok(made) => {
+                let told = |(made, login): (Result<SeenAccount, ConnectorError>, &NewAccount<'_>)| {
+                    made.map(|account| (account, None)).map_err(|error| error.without(login.secret))
+                };
+                made.into_iter().zip(logins).map(told).collect()
+            }
             Err(error) => logins.iter().map(|_| Err(error.clone())).collect(),
         }
     }
 
     pub(crate) async fn rotate(&self, key: &str, secret: &Secret<String>) -> Result<Ending, ConnectorError> {
-        answered(self.connector.rotate(&self.reach(), key, secret)).await
+        answered(self.connector.rotate(&self.reach(), key, secret)).await.map_err(|error| error.without(secret))
     }
 
     pub(crate) async fn hold(&self, key: &str) -> Result<Ending, ConnectorError> {
