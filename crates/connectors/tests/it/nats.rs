@@ -242,6 +242,9 @@ impl Connector for Holder {
     fn rights(&self, mode: Mode) -> &'static str {
         self.inner().rights(mode)
     }
+    fn blind_spots(&self) -> &'static [&'static str] {
+        self.inner().blind_spots()
+    }
     fn check(&self, endpoint: &Endpoint) -> Result<(), ConnectorError> {
         self.inner().check(endpoint)
     }

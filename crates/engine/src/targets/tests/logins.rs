@@ -272,7 +272,7 @@ async fn r58_a_target_that_takes_our_word_makes_the_secret_and_it_ends_as_any_ot
 }
 
 #[tokio::test]
-async fn a_session_whose_beginning_was_never_answered_is_ended_by_the_name_that_it_was_planned_by() {
+async fn a_session_whose_beginning_was_never_answered_is_nobodys_and_its_secret_is_destroyed() {
     let stage = Stage::at(Faulty::federating(TargetKind::Postgresql, 7), Mode::Issue).await;
     work(&stage.world).await;
     let id = stage.asked().await;
@@ -283,8 +283,11 @@ async fn a_session_whose_beginning_was_never_answered_is_ended_by_the_name_that_
     assert!(login.state == LoginState::Asked && stage.target.sessions(&login.name()).is_some(), "it stands there");
     stage.cut().await;
     pass(&stage.world, Span::from_mins(6)).await;
+    // Nobody ever had what lets it in: it is destroyed, and takes no room there.
     let login = stage.login(id).await;
-    assert_eq!((login.state, stage.target.sessions(&login.name())), (LoginState::Ended, None));
+    assert!(login.state == LoginState::Ended && login.sealed.is_none());
+    let Some(AccountOutcome::EndedReadBack { words, .. }) = &login.outcome else { panic!("{:?}", login.outcome) };
+    assert!(words.contains("handed to nobody"), "{words}");
 }
 
 #[tokio::test]
