@@ -15,8 +15,8 @@ use crate::load::{Load, Measured, Operation, run};
 use crate::logins::Site;
 use xtask::process::{Server, free_port};
 
-/// How a login is made, as its documentation has it, with the right that Tenure's gets too ([`crate::logins::TABLE`]).
-const CREATION: &str = "CREATE ROLE \"{{name}}\" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'; GRANT SELECT ON orders TO \"{{name}}\";";
+/// How a login is made, as its documentation has it, with the right that Tenure's gets too ([`crate::logins::GROUP`]).
+const CREATION: &str = "CREATE ROLE \"{{name}}\" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'; GRANT readers TO \"{{name}}\";";
 
 /// A running, unsealed OpenBao with the login method AppRole.
 pub struct OpenBao {

@@ -8,7 +8,7 @@ use crate::assertion::form;
 use crate::cpu::Group;
 use crate::http::{Api, Connection, request, text};
 use crate::load::{Load, Measured, Operation, run};
-use crate::logins::TABLE;
+use crate::logins::GROUP;
 
 /// The most items that a page has.
 const PAGE: usize = 200;
@@ -52,7 +52,7 @@ impl Tenure {
         });
         let resource = text(&admin.call("POST", "/v1/resources", &resource).await?, "/id")?.to_owned();
         let path = format!("/v1/resources/{resource}");
-        let mapping = json!({ "logins": { "target": target, "actions": { "read": [format!("SELECT ON TABLE postgres.public.{TABLE}")] } }, "purpose": "the bench" });
+        let mapping = json!({ "logins": { "target": target, "actions": { "read": [format!("MEMBER OF {GROUP}")] } }, "purpose": "the bench" });
         let opened = admin.call("PATCH", &path, &mapping).await?;
         let opened = text(&opened, "/id")?;
         let read = second.call("GET", &format!("/v1/requests/{opened}"), &Value::Null).await?;
