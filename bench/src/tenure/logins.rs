@@ -18,6 +18,7 @@ const URI: &str = "postgres://bench";
 pub struct LoginUsers {
     target: String,
     application: String,
+    security: Api,
     workloads: Vec<Workload>,
 }
 
@@ -62,7 +63,8 @@ impl Tenure {
             "application": application, "credential_types": ["access_token", "login"],
             "scope": [{ "actions": ["read"], "resource": resource }],
         });
-        let mut users = LoginUsers { target, application, workloads: Vec::with_capacity(workloads) };
+        let (_, security) = employ(&admin, &json!({ "name": "Security", "roles": ["security"] })).await?;
+        let mut users = LoginUsers { target, application, security, workloads: Vec::with_capacity(workloads) };
         for n in 0..workloads {
             users.workloads.push(self.registrar.register(&format!("login-user-{n}"), &facts).await?);
         }
@@ -95,14 +97,14 @@ impl Tenure {
     /// Cuts their application.
     pub async fn cut_logins(&self, users: &LoginUsers) -> Result<()> {
         let cut = json!({ "target": { "type": "application", "id": users.application }, "reason": "the bench" });
-        self.administrator().call("POST", "/v1/revocations", &cut).await.map(drop)
+        users.security.call("POST", "/v1/revocations", &cut).await.map(drop)
     }
 
     /// Whether a login of theirs is there, or isn't known to be gone.
     pub async fn has_logins(&self, users: &LoginUsers) -> Result<bool> {
         for state in ["ending", "standing", "asked"] {
             let path = format!("/v1/logins?target={}&state={state}&limit={PAGE}", users.target);
-            let page = self.administrator().call("GET", &path, &Value::Null).await?;
+            let page = users.security.call("GET", &path, &Value::Null).await?;
             if items(&page)?.iter().any(is_work) {
                 return Ok(true);
             }
@@ -116,7 +118,7 @@ impl Tenure {
         let mut after = String::new();
         loop {
             let path = format!("/v1/logins?target={}&state=ended&limit={PAGE}{after}", users.target);
-            let page = self.administrator().call("GET", &path, &Value::Null).await?;
+            let page = users.security.call("GET", &path, &Value::Null).await?;
             for login in items(&page)?.iter().filter(|login| is_work(login)) {
                 match login.pointer("/outcome/state").and_then(Value::as_str) {
                     Some("refused_verified") => proved += 1,
