@@ -330,7 +330,7 @@ async fn outcome(
     let too_old = login.end.as_ref().is_some_and(|end| at.since(end.since) > KEPT_FOR_PROBING);
     // A canary was in nobody's hands, and proving its end would take another one.
     let is_canary = login.purpose == LoginPurpose::Canary;
-    if login.sealed.is_none() || is_canary || too_old || !reached.can_probe() {
+    if login.sealed.is_none() || is_canary || too_old || is_nobodys(reached, login) || !reached.can_probe() {
         return Ok(stopped);
     }
     let ending = Ending { words: words.clone(), sessions_ended: *sessions_ended, sessions_left: *sessions_left };
@@ -345,10 +345,9 @@ async fn taken(reached: &Reached<'_>, due: &[Due]) -> Vec<Result<Gone, Connector
     let lost = due.iter().filter(|due| due.login.key.is_none()).map(|due| due.login.name()).collect();
     let found = named(reached, lost).await;
     for Due { login, .. } in due {
-        let is_nobodys = reached.takes_our_word() && login.fetched_at.is_none();
         keys.push(match (&login.key, &found) {
-            // Nobody ever had what lets it in, and nobody will: a denial would take the room of those that are needed.
-            _ if is_nobodys => Err(Ok(without("its secret was handed to nobody, and is destroyed"))),
+            // A denial would take the room of those that are needed.
+            _ if is_nobodys(reached, login) => Err(Ok(without("its secret was handed to nobody, and is destroyed"))),
             (Some(key), _) => Ok(key.clone()),
             (None, Ok(found)) => match found.keys.get(&login.name()) {
                 Some(key) => Ok(key.clone()),
@@ -370,6 +369,11 @@ async fn taken(reached: &Reached<'_>, due: &[Due]) -> Vec<Result<Gone, Connector
             Err(known) => known.map(|ending| (ending, None)),
         })
         .collect()
+}
+
+/// Whether nobody ever had what lets a session in, and nobody will: the target gave it to us alone.
+fn is_nobodys(reached: &Reached<'_>, login: &Login) -> bool {
+    reached.takes_our_word() && login.fetched_at.is_none()
 }
 
 /// The end of what isn't at the target.
