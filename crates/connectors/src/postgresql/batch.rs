@@ -44,8 +44,7 @@ pub(super) async fn provision(act: &mut Act<'_>, accounts: &[NewAccount<'_>]) ->
     let oids: Vec<u32> = made.values().filter_map(|one| one.as_ref().ok().copied()).collect();
     let mut seen = read(act, &oids).await;
     let missing = || ConnectorError::Rejected("the role that was made isn't there".to_owned());
-    let read = |oid: u32| seen.remove(&oid).unwrap_or(Ok(None))?.ok_or_else(missing);
-    let mut read = read;
+    let mut read = |oid: u32| seen.remove(&oid).unwrap_or(Ok(None))?.ok_or_else(missing);
     made.into_values().map(|one| one.and_then(&mut read)).collect()
 }
 
