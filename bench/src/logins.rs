@@ -46,15 +46,27 @@ pub struct Figures {
 }
 
 impl Site {
-    async fn start(folder: &Path) -> Result<Self> {
+    /// Starts it on a data folder of its own below `folder`.
+    pub async fn start(folder: &Path) -> Result<Self> {
         let certificates = Certificates::make(&folder.join("certificates"))?;
         let tls = Tls { certificate: certificates.path("server.pem"), key: certificates.path("server.key") };
         let postgres = Postgres::start_with_passwords(folder, Durability::Durable, &tls, PASSWORD).await?;
+        let site = Self { postgres, certificates };
+        site.run(&format!("CREATE TABLE orders (id int); CREATE ROLE {GROUP}; GRANT SELECT ON orders TO {GROUP}"))?;
+        Ok(site)
+    }
+
+    /// Runs statements as the superuser.
+    pub fn run(&self, sql: &str) -> Result<()> {
         let psql = tools().context("PostgreSQL is not installed: cargo xtask peers")?.join("psql");
-        let url = format!("postgres://postgres@127.0.0.1:{}/postgres?sslmode=require", postgres.port());
-        let make = format!("CREATE TABLE orders (id int); CREATE ROLE {GROUP}; GRANT SELECT ON orders TO {GROUP}");
-        output(Command::new(psql).args(["--no-psqlrc", "--command", &make, &url]).env("PGPASSWORD", PASSWORD))?;
-        Ok(Self { postgres, certificates })
+        let url = format!("postgres://postgres@127.0.0.1:{}/postgres?sslmode=require", self.postgres.port());
+        let mut psql = Command::new(psql);
+        output(psql.args(["--no-psqlrc", "--command", sql, &url]).env("PGPASSWORD", PASSWORD)).map(drop)
+    }
+
+    /// Stops it.
+    pub async fn stop(self) -> Result<()> {
+        self.postgres.stop().await
     }
 
     fn group(&self) -> Result<Group> {
@@ -92,7 +104,7 @@ pub async fn measure(program: &Path, peer: Option<&Path>, folder: &Path, workloa
     let own = of_tenure(&tenure, &site, workloads).await.with_context(|| tenure.log_tail())?;
     figures.push(own);
     tenure.stop().await?;
-    site.postgres.stop().await?;
+    site.stop().await?;
     Ok(figures)
 }
 

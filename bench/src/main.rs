@@ -5,6 +5,7 @@
 mod assertion;
 mod compare;
 mod cpu;
+mod discovery;
 mod disk;
 mod http;
 mod inventory;
@@ -96,6 +97,10 @@ struct Args {
     /// made, and how soon all are gone.
     #[arg(long, conflicts_with_all = ["compare", "rounds", "seeded"])]
     logins: bool,
+    /// Measure the first look through a PostgreSQL with so many roles, and through an OpenBao with so many tokens, and
+    /// nothing else: how long it takes until each is in the inventory.
+    #[arg(long, value_name = "ACCOUNTS", conflicts_with_all = ["compare", "rounds", "seeded", "logins"])]
+    discovery: Option<usize>,
     /// The binary to measure; this tree's, built before, if not given.
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
@@ -150,6 +155,11 @@ fn bench(args: &Args) -> Result<ExitCode> {
                     let workloads = if args.smoke { 2 } else { 100 };
                     let figures = logins::measure(&program, peer.as_deref(), &folder.0, workloads).await?;
                     Ok((logins::table(&figures), logins::json(&figures), logins::failed(&figures)))
+                }
+                (None, None) if let Some(count) = args.discovery => {
+                    let peer = with_peer.then(|| peers::openbao(&peers)).transpose()?;
+                    let figures = discovery::measure(&program, peer.as_deref(), &folder.0, count).await?;
+                    Ok((discovery::table(&figures), discovery::json(&figures), false))
                 }
                 (None, None) => measure(args, &program, with_peer.then_some(peers.as_path()), &folder.0).await,
             }

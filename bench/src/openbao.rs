@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -115,6 +115,33 @@ impl OpenBao {
         let begun = Instant::now();
         self.api.call("PUT", "/v1/sys/leases/revoke-prefix/database/creds/bench", &json!({ "sync": true })).await?;
         Ok((count, begun.elapsed()))
+    }
+
+    /// Makes so many tokens that may do nothing.
+    pub async fn tokens(&self, count: usize, connections: usize) -> Result<()> {
+        let token = json!({ "policies": ["default"], "ttl": "1h", "no_parent": true }).to_string();
+        let authorization = self.api.authorization.as_deref();
+        let headers: Vec<&str> = authorization.into_iter().collect();
+        let bytes = request("POST", "/v1/auth/token/create", self.api.address, &headers, token.as_bytes());
+        let operation = Operation {
+            address: self.api.address,
+            request: &|n| (n < count).then_some(&bytes),
+            expected: "\"client_token\"",
+            server: Group::Process(self.server.pid()),
+            database: None,
+        };
+        let load = Load { connections, warm_up: Duration::ZERO, measured: Duration::from_secs(600) };
+        let made = run(load, &operation).await?;
+        ensure!(made.errors == 0 && made.answers >= count, "{} tokens of {count} were made", made.answers);
+        Ok(())
+    }
+
+    /// Where Tenure's connector connects, and as whom.
+    pub fn target(&self) -> Result<(Value, Value)> {
+        let authorization = self.api.authorization.as_deref().unwrap_or_default();
+        let token = authorization.strip_prefix("x-vault-token: ").context("it has no root token")?;
+        let endpoint = json!({ "url": format!("http://{}", self.api.address), "plaintext": true });
+        Ok((endpoint, json!({ "name": "", "secret": token })))
     }
 
     /// Stops it.

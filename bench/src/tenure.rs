@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use crate::assertion::{Key, encode, form};
 use crate::cpu::Group;
 use crate::http::{Api, Connection, request, text};
+use crate::inventory::resident;
 use crate::load::{Load, Measured, Operation, run, run_as};
 use crate::signals::{self, Burst};
 use crate::tls::{Certificates, Client};
@@ -393,6 +394,11 @@ impl Tenure {
     /// The end of what its server says.
     pub fn log_tail(&self) -> String {
         self.server.log_tail()
+    }
+
+    /// Anonymous memory of its server in MiB.
+    pub fn resident(&self) -> u64 {
+        resident(&self.server)
     }
 
     fn group(&self) -> Group {

@@ -27,26 +27,50 @@ impl Tenure {
         Api { address: self.address, authorization: Some(self.administrator.clone()) }
     }
 
-    /// A target with its connector's login, a resource there, and so many workloads, in an application of their own, that
-    /// may read it.
-    pub async fn login_users(&self, endpoint: &Value, login: &Value, workloads: usize) -> Result<LoginUsers> {
+    /// A target of a kind, with its connector's login: from then on it is looked through.
+    pub async fn target(
+        &self,
+        second: &Api,
+        (kind, mode): (&str, &str),
+        endpoint: &Value,
+        login: &Value,
+    ) -> Result<String> {
         let admin = self.administrator();
-        let (_, second) = employ(&admin, &json!({ "name": "Second", "roles": ["administrator"] })).await?;
-        let teams = admin.call("GET", "/v1/teams", &Value::Null).await?;
-        let application =
-            json!({ "name": "logins", "owner": self.owner, "removal_group": text(&teams, "/items/0/id")? });
-        let application = text(&admin.call("POST", "/v1/applications", &application).await?, "/id")?.to_owned();
-        let connector = self
-            .registrar
-            .register("connector", &json!({ "scope": [{ "actions": ["read"], "resource": self.resource }] }))
-            .await?;
+        let scope = json!({ "scope": [{ "actions": ["read"], "resource": self.resource }] });
+        let connector = self.registrar.register(&format!("connector-{kind}"), &scope).await?;
         let target = json!({
-            "name": "bench-db", "kind": "postgresql", "endpoint": endpoint, "mode": "issue", "identity": connector.id,
+            "name": format!("bench-{kind}"), "kind": kind, "endpoint": endpoint, "mode": mode, "identity": connector.id,
             "owner": self.owner, "environment": ENVIRONMENT, "scan_every": "1h", "claim_within": "1h",
         });
         let target = text(&admin.call("POST", "/v1/targets", &target).await?, "/id")?.to_owned();
         second.call("POST", &format!("/v1/targets/{target}/confirm"), &json!({})).await?;
         admin.call("POST", &format!("/v1/targets/{target}/login"), login).await?;
+        Ok(target)
+    }
+
+    /// Another administrator, who confirms what the first one does.
+    pub async fn second(&self) -> Result<Api> {
+        let facts = json!({ "name": "Second", "roles": ["administrator"] });
+        Ok(employ(&self.administrator(), &facts).await?.1)
+    }
+
+    /// How a look through a target's accounts came out, once it is over.
+    pub async fn scanned(&self, target: &str) -> Result<Option<Value>> {
+        let target = self.administrator().call("GET", &format!("/v1/targets/{target}"), &Value::Null).await?;
+        ensure!(target.pointer("/trouble").is_none_or(Value::is_null), "the target can't be looked through: {target}");
+        Ok(target.get("scanned").filter(|scanned| !scanned.is_null()).cloned())
+    }
+
+    /// A target with its connector's login, a resource there, and so many workloads, in an application of their own, that
+    /// may read it.
+    pub async fn login_users(&self, endpoint: &Value, login: &Value, workloads: usize) -> Result<LoginUsers> {
+        let admin = self.administrator();
+        let second = self.second().await?;
+        let teams = admin.call("GET", "/v1/teams", &Value::Null).await?;
+        let application =
+            json!({ "name": "logins", "owner": self.owner, "removal_group": text(&teams, "/items/0/id")? });
+        let application = text(&admin.call("POST", "/v1/applications", &application).await?, "/id")?.to_owned();
+        let target = self.target(&second, ("postgresql", "issue"), endpoint, login).await?;
         let resource = json!({
             "uri": URI, "type": "database", "actions": ["read"], "application": application, "environment": ENVIRONMENT,
             "data_domains": [], "verification": "online", "when_unreachable": "deny",

@@ -76,7 +76,8 @@ pub(super) async fn discover(
         "token" => {
             let list = accessors.of(api, target, after.is_none()).await?;
             let from = list.partition_point(|accessor| accessor.as_str() <= behind);
-            list.iter().skip(from).cloned().map(Key::Token).collect()
+            // Of those behind this page, one is enough to know that there are more; our own isn't among the accounts.
+            list.iter().skip(from).take(MAX_FOUND + 2).cloned().map(Key::Token).collect()
         }
         "role" => sorted(roles(api).await?, behind),
         "entity" => {

@@ -85,16 +85,20 @@ impl<'a> Act<'a> {
         place: &'a Place<'a>,
         database: String,
         reach: &'a Reach<'a>,
+        kept: Option<Session>,
     ) -> Result<Self, ConnectorError> {
-        let session = own(outbound, place, &database, reach).await?;
+        let session = match kept {
+            Some(session) => session,
+            None => own(outbound, place, &database, reach).await?,
+        };
         Ok(Self { outbound, place, reach, database, session })
     }
 
     /// The role of a key, or of a name.
     async fn role(&self, oid: Option<u32>, name: Option<&str>) -> Result<Option<Role>, ConnectorError> {
         let sql = format!("{ROLE} oid = $1 OR rolname = $2");
-        let row = self.session.client.query_opt(&sql, &[&oid, &name]).await.map_err(|e| meaning(&e))?;
-        row.as_ref().map(Role::of).transpose()
+        let rows = self.session.query(&sql, &[&oid, &name]).await?;
+        rows.first().map(Role::of).transpose()
     }
 
     /// The role of a key, which isn't our own.
@@ -106,7 +110,7 @@ impl<'a> Act<'a> {
     }
 
     async fn run(&self, sql: &str) -> Result<(), ConnectorError> {
-        self.session.client.batch_execute(sql).await.map_err(|e| meaning(&e))
+        self.session.run(sql).await.map_err(|e| meaning(&e))
     }
 
     /// Makes a role, or gives the one that was made for the same mark this secret and these grants.
@@ -122,11 +126,11 @@ impl<'a> Act<'a> {
                 not_ourselves(role.ourselves)?;
                 // Nobody who knows the old secret is left, and nothing is held that isn't asked for.
                 self.end_sessions(&[role.oid]).await?;
-                self.session.client.batch_execute(&format!("BEGIN; ALTER ROLE {name} {login}; {comment}; COMMIT")).await
+                self.session.run(&format!("BEGIN; ALTER ROLE {name} {login}; {comment}; COMMIT")).await
             }
             None => {
                 let make = format!("BEGIN; CREATE ROLE {name} {ATTRIBUTES} {login}; {comment}; COMMIT");
-                self.session.client.batch_execute(&make).await
+                self.session.run(&make).await
             }
         };
         match made {
@@ -240,7 +244,7 @@ impl<'a> Act<'a> {
         let databases =
             "SELECT DISTINCT d.datname::text AS name FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid
                          WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = $1";
-        let rows = self.session.client.query(databases, &[&role.oid]).await.map_err(|e| meaning(&e))?;
+        let rows = self.session.query(databases, &[&role.oid]).await?;
         let mut databases: BTreeSet<String> =
             rows.iter().map(|row| get(row, "name")).collect::<Result<_, ConnectorError>>()?;
         // What all databases share goes with any of them.
@@ -248,7 +252,7 @@ impl<'a> Act<'a> {
         for database in databases {
             self.drop_owned(&database, role).await?;
         }
-        match self.session.client.batch_execute(&format!("DROP ROLE IF EXISTS {name}")).await {
+        match self.session.run(&format!("DROP ROLE IF EXISTS {name}")).await {
             Ok(()) => Ok(()),
             Err(error) => Err(refused("DROP ROLE", &error)),
         }
@@ -258,13 +262,13 @@ impl<'a> Act<'a> {
     async fn drop_owned(&mut self, database: &str, role: &Role) -> Result<(), ConnectorError> {
         let heir = self.place.option("heir").map(str::to_owned);
         let mut other;
-        let client = if database == self.database {
-            &mut self.session.client
+        let session = if database == self.database {
+            &mut self.session
         } else {
             other = own(self.outbound, self.place, database, self.reach).await?;
-            &mut other.client
+            &mut other
         };
-        let mut guest = Guest::begin(client).await?;
+        let mut guest = Guest::begin(session).await?;
         guest.drop_owned(&[role.oid], &[&role.name], heir.as_deref(), database).await?;
         guest.commit().await
     }
@@ -281,13 +285,13 @@ impl<'a> Act<'a> {
         }
         for (database, grants) in by_database {
             let mut other;
-            let client = if database == self.database {
-                &mut self.session.client
+            let session = if database == self.database {
+                &mut self.session
             } else {
                 other = own(self.outbound, self.place, &database, self.reach).await?;
-                &mut other.client
+                &mut other
             };
-            let mut guest = Guest::begin(client).await?;
+            let mut guest = Guest::begin(session).await?;
             guest.change(&[&role.name], &grants, change).await?;
             guest.commit().await?;
         }
@@ -309,7 +313,7 @@ impl<'a> Act<'a> {
     /// The sessions of roles, be they there or not, each with whose it is.
     async fn pids(&self, oids: &[u32]) -> Result<BTreeMap<i32, u32>, ConnectorError> {
         let sql = "SELECT pid, usesysid FROM pg_stat_activity WHERE usesysid = ANY($1)";
-        let rows = self.session.client.query(sql, &[&oids]).await.map_err(|e| meaning(&e))?;
+        let rows = self.session.query(sql, &[&oids]).await?;
         rows.iter().map(|row| Ok((get(row, "pid")?, get(row, "usesysid")?))).collect()
     }
 

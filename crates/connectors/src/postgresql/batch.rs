@@ -11,7 +11,6 @@ use super::catalogue::{Which, get, roles};
 use super::grant::Grant;
 use super::privileges::{Change, Guest};
 use super::quote::ident;
-use super::session::meaning;
 use crate::comment::check_mark;
 use crate::place::{may_provision, not_ourselves};
 
@@ -70,7 +69,7 @@ async fn make_new(act: &mut Act<'_>, accounts: &[NewAccount<'_>]) -> Result<BTre
         // What makes a verifier slow is meant to be: others have their turn between two of them.
         tokio::task::yield_now().await;
     }
-    let mut guest = Guest::begin(&mut act.session.client).await?;
+    let mut guest = Guest::begin(&mut act.session).await?;
     guest.run("CREATE ROLE", &make).await?;
     for (grants, roles) in alike {
         guest.change(&roles, &grants.iter().collect::<Vec<_>>(), Change::Give).await?;
@@ -95,7 +94,7 @@ fn new<'a>(account: &'a NewAccount<'a>, database: &str) -> Option<New<'a>> {
 /// The oids of the roles that have one of these names.
 async fn oids(act: &Act<'_>, names: &[&str]) -> Result<BTreeMap<String, u32>, ConnectorError> {
     let sql = "SELECT oid, rolname::text AS name FROM pg_roles WHERE rolname = ANY($1::text[])";
-    let rows = act.session.client.query(sql, &[&names]).await.map_err(|e| meaning(&e))?;
+    let rows = act.session.query(sql, &[&names]).await?;
     rows.iter().map(|row| Ok((get(row, "name")?, get(row, "oid")?))).collect()
 }
 
@@ -133,7 +132,7 @@ async fn end_known(
 ) -> Result<BTreeMap<String, Result<Ending, ConnectorError>>, ConnectorError> {
     let oids: Vec<u32> = keys.iter().filter_map(|key| oid(key).ok()).collect();
     let sql = format!("{ROLE} oid = ANY($1)");
-    let rows = act.session.client.query(&sql, &[&oids]).await.map_err(|e| meaning(&e))?;
+    let rows = act.session.query(&sql, &[&oids]).await?;
     let known = rows.iter().map(Role::of).collect::<Result<Vec<_>, _>>()?;
     let known: Vec<Role> = known.into_iter().filter(|role| not_ourselves(role.ourselves).is_ok()).collect();
     if known.is_empty() {
@@ -171,7 +170,7 @@ async fn end_known(
 
 async fn stop_all(act: &mut Act<'_>, known: &[Role]) -> Result<(), ConnectorError> {
     let stop = known.iter().map(Role::stop).collect::<Result<String, _>>()?;
-    let guest = Guest::begin(&mut act.session.client).await?;
+    let guest = Guest::begin(&mut act.session).await?;
     guest.run("ALTER ROLE", &stop).await?;
     guest.commit().await
 }
@@ -181,7 +180,7 @@ async fn bound_elsewhere(act: &Act<'_>, oids: &[u32]) -> Result<BTreeSet<u32>, C
     let sql = "SELECT DISTINCT refobjid FROM pg_shdepend
                WHERE refclassid = 'pg_authid'::regclass AND refobjid = ANY($1)
                  AND (deptype <> 'a' OR dbid NOT IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())))";
-    let rows = act.session.client.query(sql, &[&oids]).await.map_err(|e| meaning(&e))?;
+    let rows = act.session.query(sql, &[&oids]).await?;
     rows.iter().map(|row| get(row, "refobjid")).collect()
 }
 
@@ -191,7 +190,7 @@ async fn drop_all(act: &mut Act<'_>, gone: &[&Role]) -> Result<(), ConnectorErro
     }
     let (oids, names): (Vec<u32>, Vec<&str>) = gone.iter().map(|role| (role.oid, role.name.as_str())).unzip();
     let dropped = gone.iter().map(|role| role.ident()).collect::<Result<Vec<_>, _>>()?.join(", ");
-    let mut guest = Guest::begin(&mut act.session.client).await?;
+    let mut guest = Guest::begin(&mut act.session).await?;
     guest.drop_owned(&oids, &names, None, &act.database).await?;
     guest.leave().await?;
     guest.run("DROP ROLE", &format!("DROP ROLE {dropped}")).await?;

@@ -11,7 +11,9 @@ use tenure_core::target::connector::{
     AccountSort, ConnectorError, MAX_FOUND, MAX_TARGET_GRANTS, Reach, SeenAccount, words,
 };
 use tenure_outbound::Outbound;
-use tokio_postgres::{Client, Row};
+use tokio::try_join;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::grant::{Grant, Privilege, kind, privilege, shown};
 use super::session::{Session, meaning, own};
@@ -38,6 +40,8 @@ const ROLES: &str = "
     WHERE CASE WHEN $2::oid[] IS NULL THEN r.oid > $1::oid AND (r.rolcanlogin OR d.comment LIKE '%tenure:%')
                ELSE r.oid = ANY($2) END
     ORDER BY r.oid LIMIT $3";
+
+const VERSION: &str = "SELECT current_setting('server_version_num')::int AS version";
 
 const MEMBERSHIPS: &str = "
     SELECT m.member, g.rolname::text AS of, m.admin_option
@@ -173,7 +177,9 @@ pub(super) async fn roles(
         Which::These(oids) => (0, Some(oids)),
     };
     let limit = i64::try_from(MAX_FOUND).unwrap_or(i64::MAX);
-    let rows = session.client.query(ROLES, &[&behind, &these, &(limit + 1)]).await.map_err(|e| meaning(&e))?;
+    let parameters: [&(dyn ToSql + Sync); 3] = [&behind, &these, &(limit + 1)];
+    let (rows, version) = try_join!(session.query(ROLES, &parameters), session.query(VERSION, &[]))?;
+    let version: i32 = version.first().map_or(Ok(0), |row| get(row, "version"))?;
     let mut roles = Roles { more: rows.len() > MAX_FOUND, ..Roles::default() };
     for row in rows.iter().take(MAX_FOUND) {
         let oid: u32 = get(row, "oid")?;
@@ -197,24 +203,29 @@ pub(super) async fn roles(
     if oids.is_empty() {
         return Ok(roles);
     }
-    for row in session.client.query(MEMBERSHIPS, &[&oids]).await.map_err(|e| meaning(&e))? {
+    let oids_alone: [&(dyn ToSql + Sync); 1] = [&oids];
+    // The server answers these one after another, without waiting for us in between.
+    let (memberships, shared, parameters, databases, ()) = try_join!(
+        session.query(MEMBERSHIPS, &oids_alone),
+        session.query(SHARED, &oids_alone),
+        async {
+            match version >= 150_000 {
+                true => session.query(PARAMETERS, &oids_alone).await,
+                false => Ok(Vec::new()),
+            }
+        },
+        session.query(DATABASES, &oids_alone),
+        roles.inside(session, &oids, true),
+    )?;
+    for row in memberships {
         let member = Grant::Member { of: get(&row, "of")?, admin: get(&row, "admin_option")? };
         roles.holdings.entry(get(&row, "member")?).or_default().grants.insert(member);
     }
-    let version: i32 = session
-        .client
-        .query_one("SELECT current_setting('server_version_num')::int", &[])
-        .await
-        .and_then(|row| row.try_get(0))
-        .map_err(|e| meaning(&e))?;
-    for sql in [Some(SHARED), (version >= 150_000).then_some(PARAMETERS)].into_iter().flatten() {
-        for row in session.client.query(sql, &[&oids]).await.map_err(|e| meaning(&e))? {
-            roles.add(&row)?;
-        }
+    for row in shared.iter().chain(&parameters) {
+        roles.add(row)?;
     }
-    roles.inside(&session.client, &oids, true).await?;
     let mut elsewhere = 0;
-    for row in session.client.query(DATABASES, &[&oids]).await.map_err(|e| meaning(&e))? {
+    for row in databases {
         let (name, here, open): (String, bool, bool) = (get(&row, "name")?, get(&row, "here")?, get(&row, "open")?);
         if here {
             continue;
@@ -225,7 +236,7 @@ pub(super) async fn roles(
             continue;
         }
         match own(outbound, place, &name, reach).await {
-            Ok(other) => roles.inside(&other.client, &oids, false).await?,
+            Ok(other) => roles.inside(&other, &oids, false).await?,
             // It is there, and says that it doesn't let us in.
             Err(ConnectorError::Rejected(why) | ConnectorError::Unauthorized(why)) => {
                 let database = shown(&name);
@@ -253,9 +264,10 @@ impl Roles {
         accounts.into_iter().map(told).collect()
     }
 
-    async fn inside(&mut self, client: &Client, oids: &[u32], shared: bool) -> Result<(), ConnectorError> {
-        let rows = client.query(INSIDE, &[&oids, &MAX_ROWS]).await.map_err(|e| meaning(&e))?;
-        let others = client.query(OTHERWISE, &[&oids, &shared, &MAX_ROWS]).await.map_err(|e| meaning(&e))?;
+    async fn inside(&mut self, session: &Session, oids: &[u32], shared: bool) -> Result<(), ConnectorError> {
+        let (within, besides): ([&(dyn ToSql + Sync); 2], [&(dyn ToSql + Sync); 3]) =
+            ([&oids, &MAX_ROWS], [&oids, &shared, &MAX_ROWS]);
+        let (rows, others) = try_join!(session.query(INSIDE, &within), session.query(OTHERWISE, &besides))?;
         let full = usize::try_from(MAX_ROWS).unwrap_or(usize::MAX);
         if rows.len() >= full || others.len() >= full {
             self.unseen.push(format!("more than {MAX_ROWS} grants in one database"));

@@ -8,6 +8,7 @@ mod acts;
 mod batch;
 mod catalogue;
 mod grant;
+mod kept;
 mod privileges;
 mod quote;
 mod session;
@@ -26,7 +27,8 @@ use tenure_outbound::Outbound;
 use self::acts::{Act, oid};
 use self::catalogue::{Which, get, roles};
 pub use self::grant::{BadGrant, Grant, Privilege};
-use self::session::{Failure, is_known_but_turned_away, is_refusal, log_in, meaning, said};
+use self::kept::{Kept, Whose};
+use self::session::{Failure, Session, is_known_but_turned_away, is_refusal, log_in, said};
 use crate::place::{Form, Place, in_time, may_end, may_issue, may_provision};
 
 const FORM: Form =
@@ -36,25 +38,40 @@ const FORM: Form =
 #[derive(Debug)]
 pub struct Postgresql {
     outbound: Arc<Outbound>,
+    kept: Arc<Kept>,
 }
 
 impl Postgresql {
     /// A connector on this way out.
     pub fn new(outbound: Arc<Outbound>) -> Self {
-        Self { outbound }
+        Self { outbound, kept: Arc::default() }
     }
 
+    /// Works in a session, which is kept for a moment if the work was done.
     async fn within<T>(
         &self,
         reach: &Reach<'_>,
-        work: impl AsyncFnOnce(Act<'_>) -> Result<T, ConnectorError>,
+        work: impl AsyncFnOnce(&mut Act<'_>) -> Result<T, ConnectorError>,
     ) -> Result<T, ConnectorError> {
         in_time(reach.patience, async {
-            let place = Place::of(reach.endpoint, &FORM)?;
-            let act = Act::begin(&self.outbound, &place, database(&place)?, reach).await?;
-            work(act).await
+            let whose = Whose::of(reach);
+            let kept = self.kept.take(&whose, reach).await;
+            let (done, session) = self.work(reach, kept, work).await?;
+            Kept::put(&self.kept, whose, session);
+            Ok(done)
         })
         .await
+    }
+
+    async fn work<T>(
+        &self,
+        reach: &Reach<'_>,
+        kept: Option<Session>,
+        work: impl AsyncFnOnce(&mut Act<'_>) -> Result<T, ConnectorError>,
+    ) -> Result<(T, Session), ConnectorError> {
+        let place = Place::of(reach.endpoint, &FORM)?;
+        let mut act = Act::begin(&self.outbound, &place, database(&place)?, reach, kept).await?;
+        Ok((work(&mut act).await?, act.session))
     }
 
     async fn seen(&self, act: &Act<'_>, which: Which<'_>) -> Result<Found, ConnectorError> {
@@ -128,29 +145,33 @@ impl Connector for Postgresql {
     }
 
     fn whoami<'a>(&'a self, reach: &'a Reach<'a>) -> BoxFuture<'a, Result<Vec<String>, ConnectorError>> {
-        Box::pin(self.within(reach, async |act| {
+        // Whether its login is let in, a new session alone can tell.
+        let told = self.work(reach, None, async |act| {
             let sql = "SELECT rolsuper OR rolcreaterole AS makes_roles,
                               pg_has_role(current_user, 'pg_signal_backend', 'USAGE') AS ends_sessions
                        FROM pg_roles WHERE rolname = current_user";
-            let row = act.session.client.query_one(sql, &[]).await.map_err(|error| meaning(&error))?;
+            let rows = act.session.query(sql, &[]).await?;
+            let row =
+                rows.first().ok_or_else(|| ConnectorError::Rejected("it says nothing of the login".to_owned()))?;
             let mut problems = Vec::new();
             if act.reach.mode >= Mode::End {
-                if !get(&row, "makes_roles")? {
+                if !get(row, "makes_roles")? {
                     problems.push("it may not change roles: it lacks CREATEROLE".to_owned());
                 }
-                if !get(&row, "ends_sessions")? {
+                if !get(row, "ends_sessions")? {
                     problems.push("it may not end sessions: it is no member of pg_signal_backend".to_owned());
                 }
                 if let Some(heir) = act.place.option("heir") {
                     let sql = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1) AS known";
-                    let row = act.session.client.query_one(sql, &[&heir]).await.map_err(|error| meaning(&error))?;
-                    if !get(&row, "known")? {
+                    let rows = act.session.query(sql, &[&heir]).await?;
+                    if !rows.first().map_or(Ok(false), |row| get(row, "known"))? {
                         problems.push("there is no role of the name that the option heir has".to_owned());
                     }
                 }
             }
             Ok(problems)
-        }))
+        });
+        Box::pin(in_time(reach.patience, async { Ok(told.await?.0) }))
     }
 
     fn discover<'a>(
@@ -161,7 +182,7 @@ impl Connector for Postgresql {
         Box::pin(async move {
             let behind = after.map(oid).transpose()?.unwrap_or(0);
             let observing = Reach { mode: Mode::Observe, ..*reach };
-            self.within(&observing, async |act| self.seen(&act, Which::Behind(behind)).await).await
+            self.within(&observing, async |act| self.seen(act, Which::Behind(behind)).await).await
         })
     }
 
@@ -173,7 +194,7 @@ impl Connector for Postgresql {
         Box::pin(async move {
             let one = [oid(key)?];
             let observing = Reach { mode: Mode::Observe, ..*reach };
-            Ok(self.within(&observing, async |act| self.seen(&act, Which::These(&one)).await).await?.accounts.pop())
+            Ok(self.within(&observing, async |act| self.seen(act, Which::These(&one)).await).await?.accounts.pop())
         })
     }
 
@@ -184,9 +205,9 @@ impl Connector for Postgresql {
     ) -> BoxFuture<'a, Result<SeenAccount, ConnectorError>> {
         Box::pin(async move {
             may_provision(reach, account)?;
-            self.within(reach, async |mut act| {
+            self.within(reach, async |act| {
                 let key = act.provision(account).await?;
-                let made = self.seen(&act, Which::These(&[oid(&key)?])).await?.accounts.pop();
+                let made = self.seen(act, Which::These(&[oid(&key)?])).await?.accounts.pop();
                 made.ok_or_else(|| ConnectorError::Rejected("the role that was made isn't there".to_owned()))
             })
             .await
@@ -201,21 +222,21 @@ impl Connector for Postgresql {
     ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
         Box::pin(async move {
             may_issue(reach)?;
-            self.within(reach, async |mut act| act.rotate(key, secret).await).await
+            self.within(reach, async |act| act.rotate(key, secret).await).await
         })
     }
 
     fn hold<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
         Box::pin(async move {
             may_end(reach)?;
-            self.within(reach, async |mut act| act.hold(key).await).await
+            self.within(reach, async |act| act.hold(key).await).await
         })
     }
 
     fn release<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<(), ConnectorError>> {
         Box::pin(async move {
             may_end(reach)?;
-            self.within(reach, async |mut act| act.release(key).await).await
+            self.within(reach, async |act| act.release(key).await).await
         })
     }
 
@@ -227,14 +248,14 @@ impl Connector for Postgresql {
     ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
         Box::pin(async move {
             may_end(reach)?;
-            self.within(reach, async |mut act| act.narrow(key, keep).await).await
+            self.within(reach, async |act| act.narrow(key, keep).await).await
         })
     }
 
     fn revoke<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
         Box::pin(async move {
             may_end(reach)?;
-            self.within(reach, async |mut act| act.revoke(key).await).await
+            self.within(reach, async |act| act.revoke(key).await).await
         })
     }
 
@@ -274,7 +295,7 @@ impl Batches for Postgresql {
                 {
                     return Err(error);
                 }
-                self.within(reach, async |mut act| Ok(batch::provision(&mut act, accounts).await)).await
+                self.within(reach, async |act| Ok(batch::provision(act, accounts).await)).await
             };
             made.await.unwrap_or_else(|error| accounts.iter().map(|_| Err(error.clone())).collect())
         })
@@ -288,7 +309,7 @@ impl Batches for Postgresql {
         Box::pin(async move {
             let gone = async {
                 may_end(reach)?;
-                self.within(reach, async |mut act| Ok(batch::revoke(&mut act, keys).await)).await
+                self.within(reach, async |act| Ok(batch::revoke(act, keys).await)).await
             };
             gone.await.unwrap_or_else(|error| keys.iter().map(|_| Err(error.clone())).collect())
         })

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use tenure_core::target::connector::{ConnectorError, words};
-use tokio_postgres::{Client, Error, Transaction};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Error, Row, Transaction};
 
 use super::catalogue::get;
 use super::grant::{Grant, Privilege, shown};
 use super::quote::ident;
-use super::session::{meaning, said};
+use super::session::{Prepared, Session, meaning, said};
 
 /// Whether grants are given or taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,16 +21,24 @@ pub(super) enum Change {
 /// A transaction in which we are a member of whom we have to be, and of nobody once it is committed.
 pub(super) struct Guest<'t> {
     transaction: Transaction<'t>,
+    prepared: &'t Prepared,
     superuser: bool,
     joined: BTreeSet<String>,
 }
 
 impl<'t> Guest<'t> {
-    pub async fn begin(client: &'t mut Client) -> Result<Self, ConnectorError> {
+    pub async fn begin(session: &'t mut Session) -> Result<Self, ConnectorError> {
+        let Session { client, prepared, .. } = session;
+        prepared.begun();
         let transaction = client.transaction().await.map_err(|e| meaning(&e))?;
         let sql = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user";
-        let row = transaction.query_one(sql, &[]).await.map_err(|e| meaning(&e))?;
-        Ok(Self { superuser: get(&row, "rolsuper")?, transaction, joined: BTreeSet::new() })
+        let rows = prepared.query(&transaction, sql, &[]).await?;
+        let superuser = rows.first().map_or(Ok(false), |row| get(row, "rolsuper"))?;
+        Ok(Self { superuser, transaction, prepared, joined: BTreeSet::new() })
+    }
+
+    async fn query(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, ConnectorError> {
+        self.prepared.query(&self.transaction, sql, parameters).await
     }
 
     /// Runs statements; `what` names them where the server refuses them.
@@ -54,7 +63,7 @@ impl<'t> Guest<'t> {
                 }
                 (Grant::Member { of, .. }, Change::Take) => format!("REVOKE {} FROM {to}", ident(of)?),
                 (Grant::On(privilege), change) => {
-                    let (owner, routine) = owner(&self.transaction, privilege).await?;
+                    let (owner, routine) = self.owner(privilege).await?;
                     self.join(&[&owner]).await?;
                     let on = privilege.sql(routine.as_deref())?;
                     match change {
@@ -90,7 +99,7 @@ impl<'t> Guest<'t> {
                         AND a.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
                       UNION SELECT r.rolname::text FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba
                             WHERE d.datname = current_database()";
-        let rows = self.transaction.query(owners, &[&oids]).await.map_err(|e| meaning(&e))?;
+        let rows = self.query(owners, &[&oids]).await?;
         let owners: Vec<String> = rows.iter().map(|row| get(row, "owner")).collect::<Result<_, _>>()?;
         self.join(&owners.iter().map(String::as_str).collect::<Vec<_>>()).await?;
         if let Some(heir) = heir
@@ -112,7 +121,7 @@ impl<'t> Guest<'t> {
         let owned = "SELECT count(*) AS owned FROM pg_shdepend
                      WHERE refclassid = 'pg_authid'::regclass AND refobjid = ANY($1) AND deptype = 'o'
                        AND dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))";
-        get(&self.transaction.query_one(owned, &[&oids]).await.map_err(|e| meaning(&e))?, "owned")
+        self.query(owned, &[&oids]).await?.first().map_or(Ok(0), |row| get(row, "owned"))
     }
 
     /// Makes us a member of roles, where we aren't one and it can be had.
@@ -125,7 +134,7 @@ impl<'t> Guest<'t> {
         let sql = "SELECT rolname::text AS name FROM pg_roles
                    WHERE rolname = ANY($1::text[]) AND NOT pg_has_role(current_user, oid, 'USAGE') AND NOT rolsuper
                      AND rolname NOT LIKE 'pg\\_%'";
-        let rows = self.transaction.query(sql, &[&others]).await.map_err(|e| meaning(&e))?;
+        let rows = self.query(sql, &[&others]).await?;
         let missing: Vec<String> = rows.iter().map(|row| get(row, "name")).collect::<Result<_, _>>()?;
         if missing.is_empty() {
             return Ok(());
@@ -148,22 +157,14 @@ impl<'t> Guest<'t> {
 
     pub async fn commit(mut self) -> Result<(), ConnectorError> {
         self.leave().await?;
-        self.transaction.commit().await.map_err(|e| meaning(&e))
+        self.transaction.commit().await.map_err(|e| meaning(&e))?;
+        self.prepared.finished();
+        Ok(())
     }
-}
 
-/// Names in a statement.
-fn idents(names: &[impl AsRef<str>]) -> Result<String, ConnectorError> {
-    let quoted: Vec<String> = names.iter().map(|name| ident(name.as_ref())).collect::<Result<_, _>>()?;
-    Ok(quoted.join(", "))
-}
-
-/// Who owns the object of a privilege, and what a routine is called in statements.
-async fn owner(
-    transaction: &Transaction<'_>,
-    privilege: &Privilege,
-) -> Result<(String, Option<String>), ConnectorError> {
-    let sql = match privilege.kind {
+    /// Who owns the object of a privilege, and what a routine is called in statements.
+    async fn owner(&self, privilege: &Privilege) -> Result<(String, Option<String>), ConnectorError> {
+        let sql = match privilege.kind {
         "DATABASE" => "SELECT datdba, NULL::text FROM pg_database WHERE datname = ($1::text[])[1] AND $2::text IS NULL",
         "TABLESPACE" => "SELECT spcowner, NULL::text FROM pg_tablespace WHERE spcname = ($1::text[])[1] AND $2::text IS NULL",
         "PARAMETER" => "SELECT 10::oid, NULL::text WHERE $1::text[] IS NOT NULL AND $2::text IS NULL",
@@ -189,16 +190,25 @@ async fn owner(
              WHERE nspname = ($1::text[])[2] AND relname = ($1::text[])[3] AND $2::text IS NULL"
         }
     };
-    // Whoever owns the database stands for a role that nobody can be made a member of.
-    let sql = format!(
+        // Whoever owns the database stands for a role that nobody can be made a member of.
+        let sql = format!(
         "SELECT r.rolname::text AS owner, o.routine FROM ({sql}) o (owner, routine) JOIN pg_roles n ON n.oid = o.owner
          JOIN pg_roles r ON r.oid = CASE WHEN n.rolname = 'pg_database_owner'
              THEN (SELECT datdba FROM pg_database WHERE datname = current_database()) ELSE n.oid END"
     );
-    let row = transaction.query_opt(&sql, &[&privilege.path, &privilege.arguments]).await.map_err(|e| meaning(&e))?;
-    let grant = || Grant::On(privilege.clone()).to_string();
-    let row = row.ok_or_else(|| ConnectorError::Rejected(words(&format!("there is no such object: {}", grant()))))?;
-    Ok((get(&row, "owner")?, get(&row, "routine")?))
+        let rows = self.query(&sql, &[&privilege.path, &privilege.arguments]).await?;
+        let grant = || Grant::On(privilege.clone()).to_string();
+        let row = rows
+            .first()
+            .ok_or_else(|| ConnectorError::Rejected(words(&format!("there is no such object: {}", grant()))))?;
+        Ok((get(row, "owner")?, get(row, "routine")?))
+    }
+}
+
+/// Names in a statement.
+fn idents(names: &[impl AsRef<str>]) -> Result<String, ConnectorError> {
+    let quoted: Vec<String> = names.iter().map(|name| ident(name.as_ref())).collect::<Result<_, _>>()?;
+    Ok(quoted.join(", "))
 }
 
 /// What the server refused, by its own words.

@@ -1,15 +1,19 @@
 //! Sessions at a PostgreSQL, and what its errors mean.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tenure_core::target::connector::{ConnectorError, Mode, Reach, TargetLogin, words};
 use tenure_outbound::Outbound;
 use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{Client, Config, Error, NoTls};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Config, Error, GenericClient, NoTls, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::place::{MAX_ANSWER, Place, duration, unreached};
@@ -17,7 +21,94 @@ use crate::place::{MAX_ANSWER, Place, duration, unreached};
 /// A session; its connection goes with it.
 pub(super) struct Session {
     pub client: Client,
+    pub prepared: Prepared,
     driver: JoinHandle<()>,
+}
+
+/// What a session has prepared, by its text, and whether all that was begun in it came to its end.
+#[derive(Default)]
+pub(super) struct Prepared {
+    statements: Mutex<HashMap<String, Statement>>,
+    unfinished: AtomicUsize,
+}
+
+impl Prepared {
+    /// Runs a statement of this program's own, which the server reads and plans once a session.
+    pub async fn query(
+        &self,
+        client: &(impl GenericClient + Sync),
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, ConnectorError> {
+        self.counted(self.rows(client, sql, parameters)).await.map_err(|error| meaning(&error))
+    }
+
+    async fn rows(
+        &self,
+        client: &(impl GenericClient + Sync),
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Error> {
+        let known = self.statements.lock().get(sql).cloned();
+        let statement = match known {
+            Some(statement) => statement,
+            None => {
+                let statement = client.prepare(sql).await?;
+                self.statements.lock().insert(sql.to_owned(), statement.clone());
+                statement
+            }
+        };
+        client.query(&statement, parameters).await
+    }
+
+    /// Until this is done, and if it fails, or is given up, for ever, the session is for nobody else.
+    async fn counted<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        self.begun();
+        let done = work.await?;
+        self.finished();
+        Ok(done)
+    }
+
+    /// Something is begun after which the session is for others only once it is finished.
+    pub fn begun(&self) {
+        self.unfinished.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What was begun came to its end.
+    pub fn finished(&self) {
+        self.unfinished.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Session {
+    /// The rows of a statement of this program's own.
+    pub async fn query(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, ConnectorError> {
+        self.prepared.query(&self.client, sql, parameters).await
+    }
+
+    /// Runs statements.
+    pub async fn run(&self, sql: &str) -> Result<(), Error> {
+        self.prepared.counted(self.client.batch_execute(sql)).await
+    }
+
+    /// Whether nothing is left in it of whoever had it.
+    pub fn is_clean(&self) -> bool {
+        !self.client.is_closed() && self.prepared.unfinished.load(Ordering::Relaxed) == 0
+    }
+
+    /// Has the session be as a new one is. One that observes can't write, whatever is sent through it. A commit that takes
+    /// away doesn't wait for a standby: while it waited, nobody else would see it.
+    pub async fn set_up(&self, reach: &Reach<'_>) -> Result<(), ConnectorError> {
+        let patience = duration(reach.patience).as_millis().max(1);
+        let read_only = if reach.mode == Mode::Observe { "on" } else { "off" };
+        // Nobody's functions and operators are found before the server's own.
+        let settings = format!(
+            "SET search_path = pg_catalog; SET synchronous_commit = local; SET statement_timeout = '{patience}ms';
+             SET lock_timeout = '{patience}ms'; SET idle_in_transaction_session_timeout = '{patience}ms';
+             SET default_transaction_read_only = {read_only}; SET client_min_messages = error; SET DateStyle = ISO"
+        );
+        self.run(&settings).await.map_err(|error| meaning(&error))
+    }
 }
 
 impl Drop for Session {
@@ -67,18 +158,25 @@ pub(super) async fn log_in(
             let tls = MakeTlsConnect::<tenure_outbound::Line>::make_tls_connect(&mut tls, place.host())
                 .map_err(|error| Failure::Connector(ConnectorError::Unreachable(words(&error.to_string()))))?;
             let (client, connection) = config.connect_raw(line, tls).await.map_err(Failure::Said)?;
-            Ok(Session { client, driver: tokio::spawn(async move { drop(connection.await) }) })
+            Ok(Session {
+                client,
+                prepared: Prepared::default(),
+                driver: tokio::spawn(async move { drop(connection.await) }),
+            })
         }
         None => {
             config.ssl_mode(SslMode::Disable);
             let (client, connection) = config.connect_raw(line, NoTls).await.map_err(Failure::Said)?;
-            Ok(Session { client, driver: tokio::spawn(async move { drop(connection.await) }) })
+            Ok(Session {
+                client,
+                prepared: Prepared::default(),
+                driver: tokio::spawn(async move { drop(connection.await) }),
+            })
         }
     }
 }
 
-/// A session of the connector itself. One that observes can't write, whatever is sent through it. A commit that takes
-/// away doesn't wait for a standby: while it waited, nobody else would see it.
+/// A new session of the connector itself.
 pub(super) async fn own(
     outbound: &Arc<Outbound>,
     place: &Place<'_>,
@@ -90,15 +188,7 @@ pub(super) async fn own(
         Failure::Said(error) if is_refusal(&error) => ConnectorError::Unauthorized(said(&error)),
         Failure::Said(error) => meaning(&error),
     })?;
-    let patience = duration(reach.patience).as_millis().max(1);
-    let read_only = if reach.mode == Mode::Observe { "on" } else { "off" };
-    // Nobody's functions and operators are found before the server's own.
-    let settings = format!(
-        "SET search_path = pg_catalog; SET synchronous_commit = local; SET statement_timeout = '{patience}ms';
-         SET lock_timeout = '{patience}ms'; SET idle_in_transaction_session_timeout = '{patience}ms';
-         SET default_transaction_read_only = {read_only}; SET client_min_messages = error; SET DateStyle = ISO"
-    );
-    session.client.batch_execute(&settings).await.map_err(|error| meaning(&error))?;
+    session.set_up(reach).await?;
     Ok(session)
 }
 

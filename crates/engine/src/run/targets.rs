@@ -7,11 +7,12 @@ use tenure_core::base::time::Span;
 use tenure_core::store::due::DueKind;
 use tenure_core::store::port::Claimed;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::work;
-use crate::run::deadlines;
+use crate::run::{deadlines, loops};
 use crate::targets::{acting, drift_acts, logins, scanning};
 
 /// Longer than what is asked in one turn takes: a few calls, each bounded by the patience of its reach.
@@ -47,8 +48,12 @@ async fn work_kind(kernel: &Kernel, kind: DueKind) -> Result<usize, OpError> {
 }
 
 pub(crate) async fn run(kernel: Arc<Kernel>, stop: watch::Receiver<bool>) {
-    // Whoever waits for a login doesn't wait for a target that hangs.
-    let kinds = KINDS.into_iter().chain([DueKind::Login; MORE_LOGINS]);
-    let loops = kinds.map(|kind| deadlines::run_kind(&kernel, kind, stop.clone(), |kind| work_kind(&kernel, kind)));
-    future::join_all(loops).await;
+    // Whoever waits for a login doesn't wait for a target that hangs; and each is a task of its own, since what makes a
+    // login, and what tries one, takes a processor's time.
+    let mut tasks = JoinSet::new();
+    for kind in KINDS.into_iter().chain([DueKind::Login; MORE_LOGINS]) {
+        let (kernel, stop) = (Arc::clone(&kernel), stop.clone());
+        tasks.spawn(async move { deadlines::run_kind(&kernel, kind, stop, |kind| work_kind(&kernel, kind)).await });
+    }
+    loops::all(tasks).await;
 }
