@@ -13,6 +13,8 @@ use super::session::Session;
 
 /// How long a session is kept that nobody uses: nobody waits longer for its database to be empty.
 const FOR: Duration = Duration::from_secs(2);
+/// How old a session becomes that is used all the time: whoever stops the connector's login at the server waits no longer.
+const OLDEST: Duration = Duration::from_secs(20);
 /// How long a server takes to say that it knows of a session still.
 const ANSWERS: Duration = Duration::from_secs(1);
 /// Sessions that are kept of one login.
@@ -82,7 +84,7 @@ impl Kept {
 
     /// Keeps a session in which nothing is left of whoever had it.
     pub fn put(kept: &Arc<Self>, whose: Whose, session: Session) {
-        if !session.is_clean() {
+        if !session.is_clean() || session.since.elapsed() > OLDEST {
             return;
         }
         let number = {

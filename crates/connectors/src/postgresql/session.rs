@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tenure_core::target::connector::{ConnectorError, Mode, Reach, TargetLogin, words};
 use tenure_outbound::Outbound;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::MakeTlsConnect;
@@ -22,6 +23,8 @@ use crate::place::{MAX_ANSWER, Place, duration, unreached};
 pub(super) struct Session {
     pub client: Client,
     pub prepared: Prepared,
+    /// When it logged in.
+    pub since: Instant,
     driver: JoinHandle<()>,
 }
 
@@ -81,6 +84,10 @@ impl Prepared {
 }
 
 impl Session {
+    fn new(client: Client, driver: JoinHandle<()>) -> Self {
+        Self { client, prepared: Prepared::default(), since: Instant::now(), driver }
+    }
+
     /// The rows of a statement of this program's own.
     pub async fn query(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, ConnectorError> {
         self.prepared.query(&self.client, sql, parameters).await
@@ -158,20 +165,12 @@ pub(super) async fn log_in(
             let tls = MakeTlsConnect::<tenure_outbound::Line>::make_tls_connect(&mut tls, place.host())
                 .map_err(|error| Failure::Connector(ConnectorError::Unreachable(words(&error.to_string()))))?;
             let (client, connection) = config.connect_raw(line, tls).await.map_err(Failure::Said)?;
-            Ok(Session {
-                client,
-                prepared: Prepared::default(),
-                driver: tokio::spawn(async move { drop(connection.await) }),
-            })
+            Ok(Session::new(client, tokio::spawn(async move { drop(connection.await) })))
         }
         None => {
             config.ssl_mode(SslMode::Disable);
             let (client, connection) = config.connect_raw(line, NoTls).await.map_err(Failure::Said)?;
-            Ok(Session {
-                client,
-                prepared: Prepared::default(),
-                driver: tokio::spawn(async move { drop(connection.await) }),
-            })
+            Ok(Session::new(client, tokio::spawn(async move { drop(connection.await) })))
         }
     }
 }

@@ -446,6 +446,53 @@ async fn a_login_that_another_database_lets_in_is_no_refused_login() {
     assert_eq!(probed, Ok(Probe::Accepted));
 }
 
+/// A session is kept for the next act with the same login, sets nothing free that a new one wouldn't, and is gone soon.
+#[tokio::test]
+async fn a_session_is_kept_a_moment_for_the_same_login_alone() {
+    let site = Postgres::start().await;
+    let (connector, own) = (site.connector(), site.login(Mode::Issue).clone());
+    let issue = reach(&site.endpoint, &own, Mode::Issue);
+    let pids = async || -> Vec<i32> {
+        let sql = "SELECT pid FROM pg_stat_activity WHERE usename = $1 AND application_name = 'tenure' ORDER BY 1";
+        site.admin.query(sql, &[&own.name]).await.unwrap().iter().map(|row| row.get(0)).collect()
+    };
+    let key = site.make(&fresh("tenure_kept_"), &[]).await;
+    let kept = pids().await;
+    assert_eq!(kept.len(), 1);
+    assert!(connector.read(&issue, &key).await.unwrap().is_some());
+    assert_eq!(pids().await, kept);
+
+    // Another secret is another login, and whether this one is let in is asked of the server each time.
+    let wrong = login(&own.name, "another-Secret");
+    let refused = connector.read(&reach(&site.endpoint, &wrong, Mode::Issue), &key).await;
+    assert!(matches!(refused, Err(ConnectorError::Unauthorized(_))), "{refused:?}");
+    site.run(&format!("ALTER ROLE {} NOLOGIN", own.name)).await;
+    assert!(matches!(connector.whoami(&issue).await, Err(ConnectorError::Unauthorized(_))));
+    site.run(&format!("ALTER ROLE {} LOGIN", own.name)).await;
+
+    // One that the server ended isn't used.
+    site.run(&format!("SELECT pg_terminate_backend({})", kept[0])).await;
+    assert!(connector.read(&issue, &key).await.unwrap().is_some());
+    let next = pids().await;
+    assert!(next.len() == 1 && next != kept, "{next:?}");
+    // One in which something went wrong isn't kept.
+    let none = NewAccount {
+        name: &fresh("tenure_kept_"),
+        secret: &own.secret,
+        grants: &[format!("SELECT ON TABLE {}.public.none", site.database)],
+        ends_at: Timestamp::from_secs(4_000_000_000),
+        mark: "m",
+    };
+    assert!(matches!(connector.provision(&issue, &none).await, Err(ConnectorError::Rejected(_))));
+    for _ in 0..100 {
+        if pids().await.is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("a session is left: {:?}", pids().await);
+}
+
 /// What is wrong with one of several roles is that role's, and none of the others waits for it.
 #[tokio::test]
 async fn several_are_made_and_ended_at_once_and_each_is_told_its_own() {

@@ -238,10 +238,18 @@ fn stopped_in_the_middle_it_leaves_nothing_behind() {
 
 /// A demo that was left running, with the address of its console and the link to it.
 struct Kept {
-    child: Child,
+    child: Option<Child>,
     temporary: tempfile::TempDir,
     url: String,
     link: String,
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+        }
+    }
 }
 
 impl Kept {
@@ -260,7 +268,19 @@ impl Kept {
         }
         std::thread::spawn(move || lines.for_each(drop));
         assert!(!said.contains("left out of the past"), "{said}");
-        Self { child, temporary, url: url.unwrap(), link: link.unwrap_or_else(|| panic!("no link: {said}")) }
+        Self {
+            child: Some(child),
+            temporary,
+            url: url.unwrap(),
+            link: link.unwrap_or_else(|| panic!("no link: {said}")),
+        }
+    }
+
+    /// Stops it, and demands that it leaves nothing.
+    fn stop(mut self) {
+        let child = self.child.take().unwrap();
+        terminate(&child);
+        assert_eq!(ended(child, self.temporary.path()), (0, String::new()));
     }
 
     fn directory(&self) -> String {
@@ -351,8 +371,7 @@ async fn its_link_opens_the_console_as_whom_one_likes_once_and_it_looks_lived_in
     let vote = [("content_hash", shown["content_hash"].as_str().unwrap()), ("decision", "approve"), ("comment", "")];
     browser.post(&format!("{}/requests/{request}", demo.url), &vote).await.expect(303);
 
-    terminate(&demo.child);
-    assert_eq!(ended(demo.child, demo.temporary.path()), (0, String::new()));
+    demo.stop();
 }
 
 #[tokio::test]
@@ -367,6 +386,7 @@ async fn its_link_works_in_a_real_browser() {
         );
         browser.until(&is_home).await;
     }
+    demo.stop();
 }
 
 on_one! {
