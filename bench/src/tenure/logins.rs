@@ -65,6 +65,8 @@ impl Tenure {
     /// may read it.
     pub async fn login_users(&self, endpoint: &Value, login: &Value, workloads: usize) -> Result<LoginUsers> {
         let admin = self.administrator();
+        // As long as there is one administrator, nobody else has to confirm a role.
+        let (_, security) = employ(&admin, &json!({ "name": "Security", "roles": ["security"] })).await?;
         let second = self.second().await?;
         let teams = admin.call("GET", "/v1/teams", &Value::Null).await?;
         let application =
@@ -87,7 +89,6 @@ impl Tenure {
             "application": application, "credential_types": ["access_token", "login"],
             "scope": [{ "actions": ["read"], "resource": resource }],
         });
-        let (_, security) = employ(&admin, &json!({ "name": "Security", "roles": ["security"] })).await?;
         let mut users = LoginUsers { target, application, security, workloads: Vec::with_capacity(workloads) };
         for n in 0..workloads {
             users.workloads.push(self.registrar.register(&format!("login-user-{n}"), &facts).await?);

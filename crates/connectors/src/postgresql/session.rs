@@ -112,7 +112,8 @@ impl Session {
         let settings = format!(
             "SET search_path = pg_catalog; SET synchronous_commit = local; SET statement_timeout = '{patience}ms';
              SET lock_timeout = '{patience}ms'; SET idle_in_transaction_session_timeout = '{patience}ms';
-             SET default_transaction_read_only = {read_only}; SET client_min_messages = error; SET DateStyle = ISO"
+             SET default_transaction_read_only = {read_only}; SET client_min_messages = error; SET DateStyle = ISO;
+             SET plan_cache_mode = force_generic_plan"
         );
         self.run(&settings).await.map_err(|error| meaning(&error))
     }

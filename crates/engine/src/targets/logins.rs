@@ -3,10 +3,12 @@
 //! A login's row says what is intended before anything is done, and its name derives from its id: what was begun and not
 //! written down is begun again for the same login, and found by its name where the target's answer was lost.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, future, stream};
+use parking_lot::Mutex;
 use tenure_core::base::id::{CredentialId, TargetId};
 use tenure_core::base::time::Timestamp;
 use tenure_core::credential::Credential;
@@ -48,35 +50,122 @@ struct Due {
     target: Stored<TargetSystem>,
 }
 
-/// Works off logins whose turn it is; returns how many. What is to be done at one target is done there together, since
-/// that costs it far less; targets don't wait for each other.
+impl Due {
+    fn place(&self) -> Place {
+        (self.target.id, self.login.state == LoginState::Asked)
+    }
+}
+
+/// A target, and whether logins are made there or end.
+type Place = (TargetId, bool);
+
+/// Where this process works at logins now: at each place one batch at a time, since what is done together costs a target
+/// far less. What falls due meanwhile is gathered for the next one.
+#[derive(Default)]
+pub(crate) struct Turns(Mutex<BTreeMap<Place, Vec<Claimed>>>);
+
+/// The turn of whoever works at a place. If it is given up, what was gathered comes again when its leases end.
+struct Turn<'a> {
+    turns: &'a Turns,
+    place: Place,
+    is_over: bool,
+}
+
+impl Turns {
+    /// The turn at a place; none if somebody has it: then they find these gathered.
+    fn take(&self, place: Place, due: &[Due]) -> Option<Turn<'_>> {
+        match self.0.lock().entry(place) {
+            Entry::Occupied(mut gathered) => {
+                // One whose lease ended while it waited here was claimed anew.
+                let is_new = |one: &Claimed| due.iter().all(|due| due.claimed.subject != one.subject);
+                gathered.get_mut().retain(is_new);
+                gathered.get_mut().extend(due.iter().map(|due| due.claimed.clone()));
+                None
+            }
+            Entry::Vacant(free) => {
+                free.insert(Vec::new());
+                Some(Turn { turns: self, place, is_over: false })
+            }
+        }
+    }
+}
+
+impl Turn<'_> {
+    /// The next of what was gathered. If there is nothing, the turn is over.
+    fn next(&mut self) -> Vec<Claimed> {
+        let mut places = self.turns.0.lock();
+        let gathered = places.get_mut(&self.place);
+        let next = gathered.map(|gathered| gathered.drain(..gathered.len().min(AT_ONCE)).collect());
+        let next: Vec<Claimed> = next.unwrap_or_default();
+        if next.is_empty() {
+            places.remove(&self.place);
+            self.is_over = true;
+        }
+        next
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.turns.0.lock().remove(&self.place);
+        }
+    }
+}
+
+/// Works off logins whose turn it is; returns how many. What is to be done at one target is done there together; targets
+/// don't wait for each other.
 pub(crate) async fn work_logins(kernel: &Kernel, claimed: Vec<Claimed>) -> Result<usize, OpError> {
-    let due = parking_lot::Mutex::new(BTreeMap::<(TargetId, bool), Vec<Due>>::new());
-    let (claims, at_once) = (claimed.len(), claimed.len().max(1));
+    let claims = claimed.len();
+    let work = looked(kernel, claimed).await?.into_iter().map(|(place, due)| work_at(kernel, place, due));
+    future::try_join_all(work).await?;
+    Ok(claims)
+}
+
+/// What of this is to be done, and where.
+async fn looked(kernel: &Kernel, claimed: Vec<Claimed>) -> Result<BTreeMap<Place, Vec<Due>>, OpError> {
+    let due = Mutex::new(BTreeMap::<Place, Vec<Due>>::new());
+    let at_once = claimed.len().max(1);
     let looked = work::work_off(kernel, claimed, at_once, |claimed| {
         let due = &due;
         async move {
             if let Some(one) = look(kernel, claimed).await? {
-                let key = (one.target.id, one.login.state == LoginState::Asked);
-                due.lock().entry(key).or_default().push(one);
+                due.lock().entry(one.place()).or_default().push(one);
             }
             Ok(())
         }
     });
     looked.await?;
-    let work = due.into_inner().into_iter().map(|((target, is_new), due)| async move {
+    Ok(due.into_inner())
+}
+
+/// Does at a place what is to be done there, and what is gathered meanwhile; nothing, if somebody else is there.
+async fn work_at(kernel: &Kernel, place: Place, mut due: Vec<Due>) -> Result<(), OpError> {
+    let turns = kernel.memory.of::<Turns>();
+    let Some(mut turn) = turns.take(place, &due) else { return Ok(()) };
+    loop {
         let work = async {
-            match is_new {
+            match place.1 {
                 true => make(kernel, due).await,
                 false => end(kernel, due).await,
             }
         };
         if tokio::time::timeout(TURN, work).await.is_err() {
+            let target = place.0;
             tracing::warn!(%target, "a target took too long; its logins are worked on again when their leases end");
         }
-    });
-    future::join_all(work).await;
-    Ok(claims)
+        let gathered = turn.next();
+        if gathered.is_empty() {
+            return Ok(());
+        }
+        // Something may have become of them while they waited.
+        let mut places = looked(kernel, gathered).await?;
+        due = places.remove(&place).unwrap_or_default();
+        for elsewhere in places.into_values().flatten() {
+            let now = kernel.now();
+            kernel.settle(work::postponed(kernel, &elsewhere.claimed, now, now)).await?;
+        }
+    }
 }
 
 /// What is to be done of a login, if it is anything at its target.
@@ -130,22 +219,19 @@ enum Made {
 /// Makes logins at their target. What fails, fails for its own login: its lease ends, and it is made again.
 async fn make(kernel: &Kernel, due: Vec<Due>) {
     let Some(first) = due.first() else { return };
-    let reached = systems::reached(kernel, &first.target).await;
-    for some in due.chunks(AT_ONCE) {
-        let made = match &reached {
-            Ok(Ok(reached)) => made(kernel, reached, some).await,
-            Ok(Err(why)) => some.iter().map(|_| Ok(Made::NotYet { why: why.clone(), unreachable: false })).collect(),
-            Err(error) => return tracing::warn!(%error, target = %first.target.id, "logins can't be made now"),
-        };
-        let mut written = Vec::with_capacity(some.len());
-        for (due, made) in some.iter().zip(made) {
-            written.push(async move {
-                let written = async { write_down_made(kernel, &due.claimed, due.login.id, made?).await };
-                note_failure(kernel, &due.claimed, written.await);
-            });
-        }
-        future::join_all(written).await;
+    let made = match systems::reached(kernel, &first.target).await {
+        Ok(Ok(reached)) => made(kernel, &reached, &due).await,
+        Ok(Err(why)) => due.iter().map(|_| Ok(Made::NotYet { why: why.clone(), unreachable: false })).collect(),
+        Err(error) => return tracing::warn!(%error, target = %first.target.id, "logins can't be made now"),
+    };
+    let mut written = Vec::with_capacity(due.len());
+    for (due, made) in due.iter().zip(made) {
+        written.push(async move {
+            let written = async { write_down_made(kernel, &due.claimed, due.login.id, made?).await };
+            note_failure(kernel, &due.claimed, written.await);
+        });
     }
+    future::join_all(written).await;
 }
 
 async fn made(kernel: &Kernel, reached: &Reached<'_>, due: &[Due]) -> Vec<Result<Made, OpError>> {
@@ -273,29 +359,27 @@ async fn end(kernel: &Kernel, due: Vec<Due>) {
     let target = &first.target;
     let gone = target.gone.as_ref().and_then(|gone| gone.outcome());
     let reached = systems::reached(kernel, target).await;
-    for some in due.chunks(AT_ONCE) {
-        let ended = match (&gone, &reached) {
-            (None, Ok(Ok(reached))) => Some((reached, taken(reached, some).await)),
-            (None, Err(error)) => return tracing::warn!(%error, target = %target.id, "logins can't be ended now"),
-            _ => None,
-        };
-        let (reached_by, taken) = ended.unzip();
-        let mut taken = taken.into_iter().flatten();
-        let mut ends = Vec::with_capacity(some.len());
-        for due in some {
-            let (taken, gone, reached) = (taken.next(), &gone, &reached);
-            ends.push(async move {
-                let outcome = match (gone, reached_by, taken) {
-                    (Some(gone), ..) => Ok(gone.clone()),
-                    (None, Some(reached), Some(taken)) => outcome(kernel, reached, due, taken).await,
-                    _ => Ok(AccountOutcome::Unreachable { at: kernel.now(), why: unreached(reached) }),
-                };
-                let written = async { write_down_end(kernel, &due.claimed, due.login.id, outcome?).await };
-                note_failure(kernel, &due.claimed, written.await);
-            });
-        }
-        stream::iter(ends).buffer_unordered(PROBES).collect::<()>().await;
+    let ended = match (&gone, &reached) {
+        (None, Ok(Ok(reached))) => Some((reached, taken(reached, &due).await)),
+        (None, Err(error)) => return tracing::warn!(%error, target = %target.id, "logins can't be ended now"),
+        _ => None,
+    };
+    let (reached_by, taken) = ended.unzip();
+    let mut taken = taken.into_iter().flatten();
+    let mut ends = Vec::with_capacity(due.len());
+    for due in &due {
+        let (taken, gone, reached) = (taken.next(), &gone, &reached);
+        ends.push(async move {
+            let outcome = match (gone, reached_by, taken) {
+                (Some(gone), ..) => Ok(gone.clone()),
+                (None, Some(reached), Some(taken)) => outcome(kernel, reached, due, taken).await,
+                _ => Ok(AccountOutcome::Unreachable { at: kernel.now(), why: unreached(reached) }),
+            };
+            let written = async { write_down_end(kernel, &due.claimed, due.login.id, outcome?).await };
+            note_failure(kernel, &due.claimed, written.await);
+        });
     }
+    stream::iter(ends).buffer_unordered(PROBES).collect::<()>().await;
 }
 
 fn unreached(reached: &Result<Result<Reached<'_>, String>, OpError>) -> String {
