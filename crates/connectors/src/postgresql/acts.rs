@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use postgres_protocol::password::scram_sha_256;
 use tenure_core::store::secret::Secret;
 use tenure_core::target::connector::{ConnectorError, Ending, NewAccount, Reach, words};
 use tenure_outbound::Outbound;
@@ -20,6 +19,7 @@ use super::grant::Grant;
 use super::privileges::{Change, Guest, refused};
 use super::quote::{ident, literal};
 use super::session::{Session, meaning, own};
+use super::verifier::{iterations, verifier};
 use crate::comment::{Comment, check_mark};
 use crate::place::{Place, not_ourselves};
 
@@ -118,7 +118,7 @@ impl<'a> Act<'a> {
         check_mark(account.mark)?;
         let name = ident(account.name)?;
         let wanted = wanted(account)?;
-        let (login, comment) = (login(account)?, comment(account)?);
+        let (login, comment) = (login(self.place, account)?, comment(account)?);
         let known = self.role(None, Some(account.name)).await?;
         let made = match &known {
             Some(role) if role.comment.made_for.as_deref() != Some(account.mark) => return Err(ConnectorError::Taken),
@@ -155,8 +155,7 @@ impl<'a> Act<'a> {
         let Some(role) = self.other(key).await? else {
             return Err(ConnectorError::Rejected("there is no such role".to_owned()));
         };
-        // The server gets the verifier: the secret stands in no log of its statements.
-        let password = literal(&scram_sha_256(secret.expose().as_bytes()))?;
+        let password = literal(&verifier(secret, iterations(self.place)?)?)?;
         self.run(&format!("ALTER ROLE {} PASSWORD {password}", role.ident()?)).await?;
         self.ending(role.oid, "ALTER ROLE: another password").await
     }
@@ -370,10 +369,9 @@ pub(super) fn wanted(account: &NewAccount<'_>) -> Result<BTreeSet<Grant>, Connec
     Ok(wanted)
 }
 
-/// By what a new account logs in, and until when. The server gets the verifier: the secret stands in no log of its
-/// statements.
-pub(super) fn login(account: &NewAccount<'_>) -> Result<String, ConnectorError> {
-    let password = literal(&scram_sha_256(account.secret.expose().as_bytes()))?;
+/// By what a new account logs in, and until when.
+pub(super) fn login(place: &Place<'_>, account: &NewAccount<'_>) -> Result<String, ConnectorError> {
+    let password = literal(&verifier(account.secret, iterations(place)?)?)?;
     Ok(format!("LOGIN PASSWORD {password} VALID UNTIL {}", literal(&account.ends_at.to_string())?))
 }
 

@@ -63,7 +63,7 @@ async fn make_new(act: &mut Act<'_>, accounts: &[NewAccount<'_>]) -> Result<BTre
     let mut make = String::new();
     let mut alike: BTreeMap<&BTreeSet<Grant>, Vec<&str>> = BTreeMap::new();
     for New { account, wanted } in new.values() {
-        let (name, login, comment) = (ident(account.name)?, login(account)?, comment(account)?);
+        let (name, login, comment) = (ident(account.name)?, login(act.place, account)?, comment(account)?);
         make.push_str(&format!("CREATE ROLE {name} {ATTRIBUTES} {login}; {comment};"));
         alike.entry(wanted).or_default().push(account.name);
         // What makes a verifier slow is meant to be: others have their turn between two of them.

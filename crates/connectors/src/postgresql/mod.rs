@@ -1,7 +1,7 @@
 //! PostgreSQL: roles that may log in.
 //!
 //! - Options of an endpoint: `heir`, the role that gets what an ended one owned. Without it, a role that owns something
-//!   stays, without a login and without a grant.
+//!   stays, without a login and without a grant. `scram_iterations`, how often the password of a login is hashed.
 //! - `VALID UNTIL` ends logins by password alone; a hold takes LOGIN, which all of them need.
 
 mod acts;
@@ -12,6 +12,7 @@ mod kept;
 mod privileges;
 mod quote;
 mod session;
+mod verifier;
 
 use std::sync::Arc;
 
@@ -31,8 +32,12 @@ use self::kept::{Kept, Whose};
 use self::session::{Failure, Session, is_known_but_turned_away, is_refusal, log_in, said};
 use crate::place::{Form, Place, in_time, may_end, may_issue, may_provision};
 
-const FORM: Form =
-    Form { schemes: &[("postgres", None), ("postgresql", None)], ports: (5432, 5432), path: true, options: &["heir"] };
+const FORM: Form = Form {
+    schemes: &[("postgres", None), ("postgresql", None)],
+    ports: (5432, 5432),
+    path: true,
+    options: &["heir", verifier::OPTION],
+};
 
 /// The connector to PostgreSQL, from version 12 on.
 #[derive(Debug)]
@@ -141,6 +146,7 @@ impl Connector for Postgresql {
         if let Some(heir) = place.option("heir") {
             quote::ident(heir)?;
         }
+        verifier::iterations(&place)?;
         database(&place).map(|_| ())
     }
 
