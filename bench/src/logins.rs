@@ -22,6 +22,7 @@ use xtask::workspace::output;
 pub const CONNECTIONS: usize = 16;
 /// The superuser's password, which nobody else needs.
 const PASSWORD: &str = "bench-superuser";
+const PEER: &str = "openbao";
 /// What each login is a member of. Were each granted the table itself, its row in the catalogue would be full at some
 /// 2,400 of them: "row is too big" (PostgreSQL 15.18).
 pub const GROUP: &str = "readers";
@@ -100,10 +101,13 @@ pub async fn measure(program: &Path, peer: Option<&Path>, folder: &Path, workloa
     if let Some(peer) = peer {
         figures.push(of_peer(peer, folder, &site).await?);
     }
-    let tenure = Tenure::start(program, &folder.join("logins"), None, Scale { workloads: 0, tokens: 0 }).await?;
-    let own = of_tenure(&tenure, &site, workloads).await.with_context(|| tenure.log_tail())?;
-    figures.push(own);
-    tenure.stop().await?;
+    for (by, iterations) in [("tenure", None), ("tenure, scram_iterations=1", Some("1"))] {
+        let data = folder.join(format!("logins-{}", iterations.unwrap_or("usual")));
+        let tenure = Tenure::start(program, &data, None, Scale { workloads: 0, tokens: 0 }).await?;
+        let own = of_tenure(&tenure, &site, workloads, (by, iterations)).await;
+        figures.push(own.with_context(|| tenure.log_tail())?);
+        tenure.stop().await?;
+    }
     site.stop().await?;
     Ok(figures)
 }
@@ -115,11 +119,20 @@ async fn of_peer(program: &Path, folder: &Path, site: &Site) -> Result<Figures> 
     eprintln!("bench: {} logins were made by OpenBao, {:.0} a second; they are revoked", made.answers, made.rate());
     let ended = server.revoke_database_logins().await?;
     server.stop().await?;
-    Ok(Figures { by: "openbao", made, ended })
+    Ok(Figures { by: PEER, made, ended })
 }
 
-async fn of_tenure(tenure: &Tenure, site: &Site, workloads: usize) -> Result<Figures> {
-    let users = tenure.login_users(&site.endpoint()?, &site.login(), workloads).await?;
+async fn of_tenure(
+    tenure: &Tenure,
+    site: &Site,
+    workloads: usize,
+    (by, iterations): (&'static str, Option<&str>),
+) -> Result<Figures> {
+    let mut endpoint = site.endpoint()?;
+    if let (Some(iterations), Some(endpoint)) = (iterations, endpoint.as_object_mut()) {
+        endpoint.insert("options".to_owned(), json!({ "scram_iterations": iterations }));
+    }
+    let users = tenure.login_users(&endpoint, &site.login(), workloads).await?;
     let load = Load { connections: CONNECTIONS, warm_up: Duration::ZERO, measured: PATIENCE };
     eprintln!("bench: {workloads} workloads ask for {EACH} logins each");
     let made = tenure.logins(&users, EACH, load, site.group()?).await?;
@@ -136,7 +149,7 @@ async fn of_tenure(tenure: &Tenure, site: &Site, workloads: usize) -> Result<Fig
         bail!("{} logins were not refused beside another that was taken, e.g. {login}", others.len());
     }
     ensure!(proved >= made.answers, "{} logins were made, and the end of {proved} was proved", made.answers);
-    Ok(Figures { by: "tenure sqlite", made, ended: (proved, took) })
+    Ok(Figures { by, made, ended: (proved, took) })
 }
 
 impl Figures {
@@ -157,10 +170,14 @@ pub fn table(figures: &[Figures]) -> String {
         let _ = writeln!(text, "| {} | {rate:.0} | {p50} | {p99} | {errors} | {ended:.0} | {count} |", of.by);
         let _ = of.made.example.as_ref().map(|example| writeln!(text, "\none of the errors: {example}\n"));
     }
-    if let [peer, own] = figures {
+    let peer = figures.iter().find(|of| of.by == PEER);
+    for (own, peer) in figures.iter().filter(|of| of.by != PEER).filter_map(|own| Some((own, peer?))) {
         let (made, ended) = (own.made.rate() / peer.made.rate(), own.ended_rate() / peer.ended_rate());
-        let _ =
-            writeln!(text, "\nmade {made:.2} times as fast, ended and proved {ended:.2} times as fast as ended there");
+        let _ = writeln!(
+            text,
+            "\n{}: made {made:.2} times as fast, ended and proved {ended:.2} times as fast as ended there",
+            own.by
+        );
     }
     for of in figures {
         let (server, database) = (of.made.server_cpu, of.made.database_cpu.unwrap_or_default());
