@@ -32,11 +32,16 @@ pub struct Faults {
     pub stalls: u8,
     /// Whether it takes what it ends out of its catalogue, and goes on letting it in.
     pub ghosts: bool,
+    /// Whether it takes every question, and answers none.
+    pub hangs: bool,
+    /// Whether it takes new accounts so, and answers all else.
+    pub hangs_on_new: bool,
 }
 
 impl Faults {
     /// Every fault, each in a fifth of all calls.
-    pub const MANY: Self = Self { reply_lost: 20, partial: 20, lies: 20, stalls: 20, ghosts: false };
+    pub const MANY: Self =
+        Self { reply_lost: 20, partial: 20, lies: 20, stalls: 20, ghosts: false, hangs: false, hangs_on_new: false };
 }
 
 /// A target with faults.
@@ -154,6 +159,11 @@ impl Faulty {
             }
             Fate::Well | Fate::Partial => effect(&mut state),
         }
+    }
+
+    /// What is asked of it, unless it hangs.
+    fn answers<'a, T: Send + 'a>(&self, answer: impl FnOnce() -> T) -> BoxFuture<'a, T> {
+        if self.state.lock().faults.hangs { Box::pin(std::future::pending()) } else { ready(answer()) }
     }
 
     fn look<T>(&self, look: impl FnOnce(&State, Fate) -> T) -> Result<T, ConnectorError> {
@@ -310,7 +320,7 @@ impl Connector for Faulty {
     }
 
     fn whoami<'a>(&'a self, _reach: &'a Reach<'a>) -> BoxFuture<'a, Result<Vec<String>, ConnectorError>> {
-        ready(self.look(|_, _| Vec::new()))
+        self.answers(|| self.look(|_, _| Vec::new()))
     }
 
     fn discover<'a>(
@@ -318,18 +328,20 @@ impl Connector for Faulty {
         _reach: &'a Reach<'a>,
         after: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Found, ConnectorError>> {
-        ready(self.look(|state, fate| {
-            let behind = state.accounts.iter().filter(|(key, _)| after.is_none_or(|after| key.as_str() > after));
-            let mut accounts: Vec<_> = behind.take(MAX_FOUND + 1).map(|(key, login)| seen(key, login)).collect();
-            let more = accounts.len() > MAX_FOUND;
-            accounts.truncate(MAX_FOUND);
-            let next = accounts.last().map(|account| account.key.clone()).filter(|_| more);
-            if fate != Fate::Partial {
-                return Found { accounts, next, unseen: Vec::new() };
-            }
-            accounts.truncate(accounts.len() / 2);
-            Found { accounts, next, unseen: vec!["a part of the accounts: the answer was cut short".to_owned()] }
-        }))
+        self.answers(|| {
+            self.look(|state, fate| {
+                let behind = state.accounts.iter().filter(|(key, _)| after.is_none_or(|after| key.as_str() > after));
+                let mut accounts: Vec<_> = behind.take(MAX_FOUND + 1).map(|(key, login)| seen(key, login)).collect();
+                let more = accounts.len() > MAX_FOUND;
+                accounts.truncate(MAX_FOUND);
+                let next = accounts.last().map(|account| account.key.clone()).filter(|_| more);
+                if fate != Fate::Partial {
+                    return Found { accounts, next, unseen: Vec::new() };
+                }
+                accounts.truncate(accounts.len() / 2);
+                Found { accounts, next, unseen: vec!["a part of the accounts: the answer was cut short".to_owned()] }
+            })
+        })
     }
 
     fn read<'a>(
@@ -337,7 +349,7 @@ impl Connector for Faulty {
         _reach: &'a Reach<'a>,
         key: &'a str,
     ) -> BoxFuture<'a, Result<Option<SeenAccount>, ConnectorError>> {
-        ready(self.look(|state, _| state.accounts.get(key).map(|login| seen(key, login))))
+        self.answers(|| self.look(|state, _| state.accounts.get(key).map(|login| seen(key, login))))
     }
 
     fn federation(&self) -> Option<&dyn Federation> {
@@ -375,6 +387,9 @@ impl Connector for Faulty {
         };
         // Who makes nothing can't tell what it made: that lie is a lost answer.
         let mut state = self.state.lock();
+        if state.faults.hangs || state.faults.hangs_on_new {
+            return Box::pin(std::future::pending());
+        }
         ready(match state.fate() {
             Err(error) => Err(error),
             Ok(Fate::Stall | Fate::Lie) => Err(stalled()),
@@ -397,7 +412,7 @@ impl Connector for Faulty {
             login.secret = secret.clone();
             Ok(state.end_sessions(key, "another secret"))
         };
-        ready(self.act(rotate, said("another secret")))
+        self.answers(|| self.act(rotate, said("another secret")))
     }
 
     fn hold<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
@@ -409,7 +424,7 @@ impl Connector for Faulty {
             }
             Ok(state.end_sessions(key, "stopped"))
         };
-        ready(self.act(hold, said("stopped")))
+        self.answers(|| self.act(hold, said("stopped")))
     }
 
     fn release<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<(), ConnectorError>> {
@@ -422,7 +437,7 @@ impl Connector for Faulty {
             state.writes += 1;
             Ok(())
         };
-        ready(self.act(release, ()))
+        self.answers(|| self.act(release, ()))
     }
 
     fn narrow<'a>(
@@ -438,7 +453,7 @@ impl Connector for Faulty {
             }
             Ok(state.end_sessions(key, "narrowed"))
         };
-        ready(self.act(narrow, said("narrowed")))
+        self.answers(|| self.act(narrow, said("narrowed")))
     }
 
     fn revoke<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
@@ -455,7 +470,7 @@ impl Connector for Faulty {
             };
             Ok(ending)
         };
-        ready(self.act(revoke, said("ended")))
+        self.answers(|| self.act(revoke, said("ended")))
     }
 
     fn probe<'a>(
@@ -465,6 +480,9 @@ impl Connector for Faulty {
         _patience: Span,
     ) -> BoxFuture<'a, Result<Probe, ConnectorError>> {
         let mut state = self.state.lock();
+        if state.faults.hangs {
+            return Box::pin(std::future::pending());
+        }
         // It is not our own login that is tried, and a target that lies lies about its acts.
         let stalls = u64::from(state.faults.stalls);
         ready(if state.draw() % 100 < stalls {

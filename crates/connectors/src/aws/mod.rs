@@ -4,25 +4,28 @@
 //! its own end, 36 hours at most, whatever becomes of the key: words of endings say so.
 
 mod api;
+mod denials;
 mod key;
 mod role;
 mod session;
 mod user;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::future;
 use tenure_core::base::time::{Clock, Span};
 use tenure_core::store::port::BoxFuture;
 use tenure_core::store::secret::Secret;
 use tenure_core::target::connector::{
-    Ability, Begun, Connector, ConnectorError, Ending, Endpoint, Federation, Found, Mode, NewAccount, NewSession,
-    Probe, ProofWorth, Reach, SeenAccount, TargetKind, TargetLogin, words,
+    Ability, Batches, Begun, Connector, ConnectorError, Ending, Endpoint, Federation, Found, Gone, Mode, NewAccount,
+    NewSession, Probe, ProofWorth, Reach, SeenAccount, TargetKind, TargetLogin, words,
 };
 use tenure_core::trust::signing_key::SigningAlgorithm;
 use tenure_outbound::Outbound;
 
 use self::api::{Api, Service, text};
-use self::key::Named;
+use self::key::{Named, SessionKey};
 use crate::place::{Form, asked, in_time, may_end, may_issue, not_ourselves};
 
 const STS: &str = "sts";
@@ -38,10 +41,14 @@ const ROLES: &str = "role:";
 const AT_A_TIME: usize = 40;
 /// Pages of a thousand users or roles that are read; an account has five thousand, unless AWS was asked for more.
 const PAGES: usize = 20;
+const PAGE: usize = 1_000;
 /// Calls that are made at once.
 const AT_ONCE: usize = 6;
 /// An access key that there is not: what is asked of it shows a right and does nothing.
 const NOBODYS: &str = "TENURENOSUCHKEY00";
+const NO_NARROWING: &str =
+    "what an access key may do is its user's, whose other keys may do the same, and a role's policies are people's";
+const NO_SECRET: &str = "the secret of an access key is AWS's to make";
 const ENDS_FOR_GOOD: &str = "a session is ended or left: another one is begun in its place";
 /// A role that there is not, for the same.
 const NO_ROLE: &str = "tenure-no-such-role";
@@ -66,6 +73,23 @@ impl AwsIam {
 
     fn at<'a>(&'a self, reach: &'a Reach<'a>) -> Result<Api<'a>, ConnectorError> {
         Api::at(&self.outbound, &*self.clock, reach.endpoint, reach.login, reach.patience)
+    }
+
+    /// Ends sessions of one role; each by its key.
+    async fn ended(
+        &self,
+        reach: &Reach<'_>,
+        sessions: Vec<SessionKey<'_>>,
+    ) -> Vec<(String, Result<Gone, ConnectorError>)> {
+        let ended = in_time(reach.patience, async {
+            may_end(reach)?;
+            session::revoke_all(&self.at(reach)?, &sessions, self.clock.now()).await
+        });
+        let ended = match ended.await {
+            Ok(gone) => gone.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error); sessions.len()],
+        };
+        sessions.iter().map(ToString::to_string).zip(ended).collect()
     }
 
     /// What is to be changed, where that may be: anything but our own key.
@@ -138,6 +162,44 @@ impl Federation for AwsIam {
     }
 }
 
+impl Batches for AwsIam {
+    fn provision_all<'a>(
+        &'a self,
+        _reach: &'a Reach<'a>,
+        accounts: &'a [NewAccount<'a>],
+    ) -> BoxFuture<'a, Vec<Result<SeenAccount, ConnectorError>>> {
+        Box::pin(std::future::ready(accounts.iter().map(|_| Err(unable(NO_SECRET))).collect()))
+    }
+
+    /// Sessions of one role end by one policy.
+    fn revoke_all<'a>(
+        &'a self,
+        reach: &'a Reach<'a>,
+        keys: &'a [String],
+    ) -> BoxFuture<'a, Vec<Result<Gone, ConnectorError>>> {
+        Box::pin(async move {
+            let (mut roles, mut others) = (BTreeMap::<_, Vec<SessionKey<'_>>>::new(), Vec::new());
+            for key in keys {
+                match Named::of(key) {
+                    Ok(Named::Session(session)) => {
+                        roles.entry((session.role, session.role_id)).or_default().push(session)
+                    }
+                    _ => others.push(key),
+                }
+            }
+            let roles = roles.into_values().map(async |sessions| self.ended(reach, sessions).await);
+            let others = others.into_iter().map(async |key| {
+                let gone = async { Ok((self.revoke(reach, key).await?, self.read(reach, key).await?)) };
+                (key.clone(), gone.await)
+            });
+            let (roles, others) = future::join(future::join_all(roles), future::join_all(others)).await;
+            let mut gone: BTreeMap<String, _> = roles.into_iter().flatten().chain(others).collect();
+            let none = || Err(ConnectorError::Unreachable("it was asked for once".to_owned()));
+            keys.iter().map(|key| gone.remove(key).unwrap_or_else(none)).collect()
+        })
+    }
+}
+
 impl Connector for AwsIam {
     fn kind(&self) -> TargetKind {
         TargetKind::AwsIam
@@ -145,6 +207,13 @@ impl Connector for AwsIam {
 
     fn abilities(&self) -> &'static [Ability] {
         &[Ability::Discover, Ability::Hold, Ability::Revoke, Ability::Probe, Ability::LastUsed]
+    }
+
+    fn cannot(&self, what: Ability) -> &'static str {
+        match what {
+            Ability::Narrow => NO_NARROWING,
+            _ => NO_SECRET,
+        }
     }
 
     /// No secret of a key is ever ours to try.
@@ -256,23 +325,6 @@ impl Connector for AwsIam {
         Some(self)
     }
 
-    fn provision<'a>(
-        &'a self,
-        _reach: &'a Reach<'a>,
-        _account: &'a NewAccount<'a>,
-    ) -> BoxFuture<'a, Result<SeenAccount, ConnectorError>> {
-        Box::pin(std::future::ready(Err(unable("the secret of an access key is AWS's to make"))))
-    }
-
-    fn rotate<'a>(
-        &'a self,
-        _reach: &'a Reach<'a>,
-        _key: &'a str,
-        _secret: &'a Secret<String>,
-    ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        Box::pin(std::future::ready(Err(unable("the secret of an access key is AWS's to make"))))
-    }
-
     fn hold<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
         asked(reach, async move {
             let (api, named) = self.other(reach, key)?;
@@ -289,21 +341,10 @@ impl Connector for AwsIam {
             let (api, named) = self.other(reach, key)?;
             match named {
                 Named::Key(id, user) => user::release(&api, id, user).await,
-                Named::Role(id, name) => role::release(&api, id, name, self.clock.now()).await,
+                Named::Role(id, name) => role::release(&api, id, name).await,
                 Named::Session(_) => Err(unable(ENDS_FOR_GOOD)),
             }
         })
-    }
-
-    fn narrow<'a>(
-        &'a self,
-        _reach: &'a Reach<'a>,
-        _key: &'a str,
-        _keep: &'a [String],
-    ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        Box::pin(std::future::ready(Err(unable(
-            "what an access key may do is its user's, whose other keys may do the same, and a role's policies are people's",
-        ))))
     }
 
     fn revoke<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
@@ -315,6 +356,10 @@ impl Connector for AwsIam {
                 Named::Session(key) => session::revoke(&api, &key, self.clock.now()).await,
             }
         })
+    }
+
+    fn batches(&self) -> Option<&dyn Batches> {
+        Some(self)
     }
 
     fn probe<'a>(

@@ -17,8 +17,11 @@ mod key;
 mod login;
 mod own;
 mod session;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use tenure_core::base::time::{Clock, Span};
@@ -36,7 +39,8 @@ use self::key::{Owner, Pair, is_public};
 use self::login::{Keys, creds, seed_of};
 use self::own::Own;
 use self::session::{Greeting, Session};
-use crate::place::{Form, Place, asked, in_time, may_end, may_issue, may_provision, not_ourselves};
+use crate::locks::Locks;
+use crate::place::{Form, Place, asked, in_time, may_end, may_provision, not_ourselves};
 
 const ACCOUNT: &str = "account";
 const OPERATORS: &str = "operators";
@@ -49,13 +53,15 @@ const FORM: Form = Form {
 const CONNECTIONS: &str = "$SYS.REQ.SERVER.PING.CONNZ";
 const ACCOUNTS: &str = "$SYS.REQ.SERVER.PING.ACCOUNTZ";
 const UPDATE: &str = "$SYS.REQ.CLAIMS.UPDATE";
+/// How long a JWT that was pushed is followed up, whoever waits for it.
+const FOLLOWED: Duration = Duration::from_secs(30);
 
 /// The connector to NATS.
 pub struct Nats {
     outbound: Arc<Outbound>,
     clock: Arc<dyn Clock>,
-    /// Held while an account's JWT is changed.
-    changing: tokio::sync::Mutex<()>,
+    /// Held while an account's JWT is changed, by the account's key: wherever its servers are, it has one writer.
+    changing: Locks,
 }
 
 impl std::fmt::Debug for Nats {
@@ -96,7 +102,7 @@ fn signing<'k>(keys: &'k Keys, account: &Account, id: &str) -> Result<&'k Pair, 
 impl Nats {
     /// A connector on this way out; JWTs are issued by this clock.
     pub fn new(outbound: Arc<Outbound>, clock: Arc<dyn Clock>) -> Self {
-        Self { outbound, clock, changing: tokio::sync::Mutex::new(()) }
+        Self { outbound, clock, changing: Locks::default() }
     }
 
     async fn open(&self, reach: &Reach<'_>) -> Result<Own, ConnectorError> {
@@ -109,6 +115,25 @@ impl Nats {
             }
             (Greeting::Refused(said), _) => Err(ConnectorError::Unauthorized(said)),
         }
+    }
+
+    /// Changes the account's JWT. What was pushed is followed up also where whoever asked waits no more: a JWT that no
+    /// server heeds is taken back.
+    async fn change(
+        &self,
+        mut own: Own,
+        edit: impl Fn(&mut Account) + Send + Sync + 'static,
+        is_done: impl Fn(&Account) -> bool + Send + Sync + 'static,
+    ) -> Result<Own, ConnectorError> {
+        let changing = self.changing.of(&own.account).await;
+        let now = self.now();
+        let changed = tokio::spawn(async move {
+            let _changing = changing;
+            let long = || ConnectorError::Unreachable("the account's JWT was not heeded in time".to_owned());
+            let changed = tokio::time::timeout(FOLLOWED, own.change(now, edit, is_done)).await;
+            changed.map_err(|_| long())?.map(|()| own)
+        });
+        changed.await.map_err(|_| ConnectorError::Unreachable("its answer is none that can be read".to_owned()))?
     }
 
     fn now(&self) -> i64 {
@@ -128,33 +153,71 @@ impl Nats {
     /// Refuses whatever was issued to a user's key until now. Also a JWT of it that nobody has seen: so it goes by now, and
     /// by the newest that was seen, where that is later by another clock.
     async fn stop(&self, reach: &Reach<'_>, key: &str, holds: bool) -> Result<Ending, ConnectorError> {
-        let (mut own, _, user) = self.other(reach, key).await?;
+        let (own, _, user) = self.other(reach, key).await?;
         let now = self.now();
         let issued = user.issued().unwrap_or(now);
         let until = now.max(issued);
         let name = user.name().unwrap_or(key).to_owned();
-        let _changing = self.changing.lock().await;
-        let edit = |account: &mut Account| {
+        let whose = key.to_owned();
+        let edit = move |account: &mut Account| {
             // Whom people stopped, no release lets in; whom we hold may be ended.
-            let entry = account.revoked.get(key).copied();
-            let held = account.held.remove(key);
-            let is_ours = held.is_some() || !account.is_revoked(key, issued);
-            account.known.remove(key);
-            account.revoked.insert(key.to_owned(), entry.map_or(until, |entry| until.max(entry)));
+            let entry = account.revoked.get(&whose).copied();
+            let held = account.held.remove(&whose);
+            let is_ours = held.is_some() || !account.is_revoked(&whose, issued);
+            account.known.remove(&whose);
+            account.revoked.insert(whose.clone(), entry.map_or(until, |entry| until.max(entry)));
             if holds && is_ours {
                 let before = held.map_or(entry, |held| held.before);
-                account.held.insert(key.to_owned(), Held { name: name.clone(), before });
+                account.held.insert(whose.clone(), Held { name: name.clone(), before });
             } else {
-                account.known.insert(key.to_owned(), name.clone());
+                account.known.insert(whose.clone(), name.clone());
             }
         };
-        let is_done = |account: &Account| {
-            let is_stopped = account.revoked.get(key).is_some_and(|until| *until >= issued);
-            is_stopped && (holds || !account.held.contains_key(key))
+        let whose = key.to_owned();
+        let is_done = move |account: &Account| {
+            let is_stopped = account.revoked.get(&whose).is_some_and(|until| *until >= issued);
+            is_stopped && (holds || !account.held.contains_key(&whose))
         };
-        own.change(now, edit, is_done).await?;
+        let mut own = self.change(own, edit, is_done).await?;
         let said = format!("revoked: JWTs that were issued to its key until {until}");
         own.end_sessions(key, user.sessions, &said).await
+    }
+}
+
+/// A user that is to be made.
+#[derive(Clone)]
+struct Making {
+    key: String,
+    name: String,
+    mark: String,
+    ends: i64,
+}
+
+impl Making {
+    /// Others of that name: one with another secret is another key.
+    fn others<'a>(&'a self, account: &'a Account) -> impl Iterator<Item = (&'a String, &'a Made)> {
+        account.made.iter().filter(|(other, made)| made.name == self.name && **other != self.key)
+    }
+
+    fn edit(&self, account: &mut Account, now: i64) {
+        let others: Vec<_> = self.others(account).map(|(other, made)| (other.clone(), made.issued)).collect();
+        for (other, issued) in others {
+            let until = account.revoked.entry(other).or_insert(now);
+            *until = (*until).max(issued);
+        }
+        // Whatever its key was refused for is of another JWT, which was issued before.
+        let until = account.revoked.get(&self.key).copied().unwrap_or(i64::MIN);
+        let issued = now.max(until.saturating_add(1));
+        account.held.remove(&self.key);
+        account.known.remove(&self.key);
+        let made = Made { name: self.name.clone(), mark: self.mark.clone(), issued, ends: self.ends };
+        account.made.insert(self.key.clone(), made);
+    }
+
+    fn is_done(&self, account: &Account) -> bool {
+        let is_over = |(other, made): (&String, &Made)| account.is_revoked(other, made.issued);
+        let stands = |made: &Made| made.ends == self.ends && !account.is_revoked(&self.key, made.issued);
+        account.made.get(&self.key).is_some_and(stands) && self.others(account).all(is_over)
     }
 }
 
@@ -186,6 +249,13 @@ impl Connector for Nats {
             Ability::CountSessions,
             Ability::EndSessions,
         ]
+    }
+
+    fn cannot(&self, what: Ability) -> &'static str {
+        match what {
+            Ability::Narrow => "what a user of NATS may do stands in its JWT",
+            _ => "a user of NATS is its key: another key is another user",
+        }
     }
 
     fn proof(&self) -> ProofWorth {
@@ -292,33 +362,10 @@ impl Connector for Nats {
             if users.iter().any(|(key, user)| user.name() == Some(account.name) && !ours(key)) {
                 return Err(ConnectorError::Taken);
             }
-            let (now, ends) = (self.now(), account.ends_at.as_secs());
-            let _changing = self.changing.lock().await;
-            let edit = |it: &mut Account| {
-                // One of that name with another secret is another key.
-                let others = it.made.iter().filter(|(other, made)| made.name == account.name && **other != key);
-                for (other, issued) in others.map(|(other, made)| (other.clone(), made.issued)).collect::<Vec<_>>() {
-                    it.revoked
-                        .entry(other)
-                        .and_modify(|until| *until = (*until).max(issued))
-                        .or_insert(now.max(issued));
-                }
-                // Whatever its key was refused for is of another JWT, which was issued before.
-                let until = it.revoked.get(&key).copied().unwrap_or(i64::MIN);
-                let issued = now.max(until.saturating_add(1));
-                it.held.remove(&key);
-                it.known.remove(&key);
-                let (name, mark) = (account.name.to_owned(), account.mark.to_owned());
-                it.made.insert(key.clone(), Made { name, mark, issued, ends });
-            };
-            let is_done = |it: &Account| {
-                let others = it.made.iter().filter(|(other, made)| made.name == account.name && **other != key);
-                let are_over = others.into_iter().all(|(other, made)| it.is_revoked(other, made.issued));
-                let is_made =
-                    it.made.get(&key).is_some_and(|made| made.ends == ends && !it.is_revoked(&key, made.issued));
-                is_made && are_over
-            };
-            own.change(now, edit, is_done).await?;
+            let ends = account.ends_at.as_secs();
+            let made = Making { key: key.clone(), name: account.name.to_owned(), mark: account.mark.to_owned(), ends };
+            let (now, done) = (self.now(), made.clone());
+            let mut own = self.change(own, move |it| made.edit(it, now), move |it| done.is_done(it)).await?;
             let known = own.account().await?;
             let made = own.users(&known, Some(&key)).await?.get(&key).map(|user| user.seen(&key, &known));
             let made = made.ok_or_else(|| ConnectorError::Rejected("the user that was made isn't known".to_owned()))?;
@@ -356,16 +403,6 @@ impl Connector for Nats {
         })
     }
 
-    fn rotate<'a>(
-        &'a self,
-        reach: &'a Reach<'a>,
-        _key: &'a str,
-        _secret: &'a Secret<String>,
-    ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        let unable = || ConnectorError::Unable("a user of NATS is its key: another key is another user".to_owned());
-        Box::pin(std::future::ready(may_issue(reach).and_then(|()| Err(unable()))))
-    }
-
     fn hold<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
         asked(reach, async move {
             may_end(reach)?;
@@ -376,31 +413,22 @@ impl Connector for Nats {
     fn release<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<(), ConnectorError>> {
         asked(reach, async move {
             may_end(reach)?;
-            let (mut own, account, _) = self.other(reach, key).await?;
+            let (own, account, _) = self.other(reach, key).await?;
             if !account.held.contains_key(key) {
                 return Ok(());
             }
-            let _changing = self.changing.lock().await;
-            let edit = |account: &mut Account| {
-                let Some(Held { name, before }) = account.held.remove(key) else { return };
+            let whose = key.to_owned();
+            let edit = move |account: &mut Account| {
+                let Some(Held { name, before }) = account.held.remove(&whose) else { return };
                 match before {
-                    Some(before) => account.revoked.insert(key.to_owned(), before),
-                    None => account.revoked.remove(key),
+                    Some(before) => account.revoked.insert(whose.clone(), before),
+                    None => account.revoked.remove(&whose),
                 };
-                account.known.insert(key.to_owned(), name);
+                account.known.insert(whose.clone(), name);
             };
-            own.change(self.now(), edit, |account| !account.held.contains_key(key)).await
+            let whose = key.to_owned();
+            self.change(own, edit, move |account| !account.held.contains_key(&whose)).await.map(drop)
         })
-    }
-
-    fn narrow<'a>(
-        &'a self,
-        reach: &'a Reach<'a>,
-        _key: &'a str,
-        _keep: &'a [String],
-    ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        let unable = || ConnectorError::Unable("what a user of NATS may do stands in its JWT".to_owned());
-        Box::pin(std::future::ready(may_end(reach).and_then(|()| Err(unable()))))
     }
 
     fn revoke<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {

@@ -39,6 +39,14 @@ struct Connection {
     jwt: Option<String>,
 }
 
+/// Whether servers heed what was pushed.
+enum Heed {
+    All,
+    /// Others pushed meanwhile.
+    Others,
+    No,
+}
+
 /// Where no server answers, it isn't known that there is nothing.
 fn silent() -> ConnectorError {
     ConnectorError::Unreachable("no server tells of its accounts and connections".to_owned())
@@ -61,8 +69,8 @@ impl Own {
         claims.map(Account::of).ok_or_else(|| ConnectorError::Unreachable("it told no JWT of the account".to_owned()))
     }
 
-    /// What each server that has the account heeds.
-    async fn in_force(&mut self) -> Result<Vec<Account>, ConnectorError> {
+    /// What each server that has the account heeds: the JWT, and what it says.
+    async fn in_force(&mut self) -> Result<Vec<(String, Account)>, ConnectorError> {
         let question = json!({ ACCOUNT: self.account });
         let answers = self.session.ask(ACCOUNTS, question.to_string().as_bytes(), true).await?;
         if answers.is_empty() {
@@ -71,14 +79,14 @@ impl Own {
         let told = answers.iter().filter_map(|answer| serde_json::from_slice::<Value>(answer).ok());
         // A server to which nobody of the account has connected doesn't know it yet.
         let told = told.filter_map(|told| Some(told.pointer("/data/account_detail/jwt")?.as_str()?.to_owned()));
-        told.map(|jwt| self.read(&jwt)).collect()
+        told.map(|jwt| Ok((jwt.clone(), self.read(&jwt)?))).collect()
     }
 
     /// The account as it is in force: what only some servers refuse is let in by others.
     pub async fn account(&mut self) -> Result<Account, ConnectorError> {
         let newest = self.newest().await?;
         let mut account = self.read(&newest)?;
-        for heeded in self.in_force().await? {
+        for (_, heeded) in self.in_force().await? {
             account.revoked = account
                 .revoked
                 .into_iter()
@@ -166,27 +174,42 @@ impl Own {
                 pushed = signed(self.keys.operator.as_ref().ok_or_else(lacks)?, account.written(now), now);
                 self.push(&pushed).await?;
             }
-            let mut is_ours = true;
-            for _ in 0..PAUSES {
-                let newest = self.newest().await?;
-                is_ours = newest == pushed;
-                if !is_ours || self.in_force().await?.iter().all(&is_done) {
-                    break;
-                }
-                tokio::time::sleep(PAUSE).await;
+            match self.heed(&pushed, &is_done).await? {
+                Heed::All => return Ok(()),
+                // On what they have.
+                Heed::Others => {}
+                Heed::No => return Err(self.take_back(&before, &pushed).await?),
             }
-            if is_ours && self.in_force().await?.iter().all(&is_done) {
-                return Ok(());
-            }
-            if is_ours {
-                // What no server heeds would refuse everybody once a server starts anew.
-                self.push(&before).await?;
-                let why = "it took the account's JWT and doesn't heed it: the operator's key is none that it trusts";
-                return Err(ConnectorError::Rejected(why.to_owned()));
-            }
-            // Others pushed meanwhile: on what they have.
         }
         Err(ConnectorError::Rejected("others change the account's JWT all the time".to_owned()))
+    }
+
+    /// Waits until every server heeds the JWT that was pushed last.
+    async fn heed(&mut self, pushed: &str, is_done: impl Fn(&Account) -> bool) -> Result<Heed, ConnectorError> {
+        for _ in 0..PAUSES {
+            if self.newest().await? != pushed {
+                return Ok(Heed::Others);
+            }
+            if self.in_force().await?.iter().all(|(_, account)| is_done(account)) {
+                return Ok(Heed::All);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(Heed::No)
+    }
+
+    /// Has the servers keep a JWT again that they heed: what none does would refuse everybody once a server starts anew.
+    /// That is the one from before the push, unless that one was never heeded either, as where a push was cut off.
+    async fn take_back(&mut self, before: &str, pushed: &str) -> Result<ConnectorError, ConnectorError> {
+        let heeded = self.in_force().await?.into_iter().filter(|(jwt, _)| jwt != pushed);
+        let heeded =
+            heeded.max_by_key(|(jwt, account)| (jwt == before, account.claims.get("iat").and_then(Value::as_i64)));
+        let took = "it took the account's JWT and doesn't heed it: the operator's key is none that it trusts";
+        let Some((heeded, _)) = heeded else {
+            return Ok(ConnectorError::Rejected(format!("{took}, and it told no other one that could stand again")));
+        };
+        self.push(&heeded).await?;
+        Ok(ConnectorError::Rejected(took.to_owned()))
     }
 
     async fn push(&mut self, jwt: &str) -> Result<(), ConnectorError> {

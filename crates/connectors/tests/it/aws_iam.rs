@@ -1,6 +1,8 @@
 //! AWS IAM, as moto stands in for it: it checks signatures and policies, and lets a key in that is inactive (TARGETS.md),
 //! so that what stops a key is read back here and tried by nobody.
 
+mod sessions;
+
 use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -396,44 +398,6 @@ async fn a_role_is_denied_everything_while_it_is_held_and_sessions_from_before_s
     assert!(!site.connector().read(&end, &key).await.unwrap().unwrap().enabled, "no release revives what was ended");
     assert!(boto(Some(&session(&name)), LIST).unwrap_err().contains("AccessDenied"));
     must("DeleteRolePolicy", &[("RoleName", &name), ("PolicyName", "tenure-ended")]).await;
-}
-
-#[tokio::test]
-async fn one_session_ends_and_the_others_of_its_role_go_on() {
-    let site = Account::start().await;
-    let end = reach(&site.endpoint, site.login(Mode::End), Mode::End);
-    let name = fresh("role");
-    let id = role(&name).await;
-    let (one, other) = (session_named(&name, "tnr_one"), session_named(&name, "tnr_other"));
-    let later = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() + 1_200;
-    let key = format!("session:{name}:tnr_one:{later}");
-    assert!(site.connector().read(&end, &key).await.unwrap().unwrap().enabled);
-    // What is left of one that is long over goes at the next end.
-    let over = ("PolicyName", "tenure-session.tnr_old.1700000000");
-    let nothing =
-        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"s3:*","Resource":"arn:aws:s3:::x"}]}"#;
-    must("PutRolePolicy", &[("RoleName", &name), over, ("PolicyDocument", nothing)]).await;
-    for _ in 0..2 {
-        let ending = site.connector().revoke(&end, &key).await.unwrap();
-        assert!(ending.words.contains("tenure-session.tnr_one"), "{ending:?}");
-        let seen = site.connector().read(&end, &key).await.unwrap().unwrap();
-        assert!(!seen.enabled && seen.name == "tnr_one" && seen.ends_at.is_some(), "{seen:?}");
-    }
-    assert!(boto(Some(&one), LIST).unwrap_err().contains("AccessDenied"));
-    assert_eq!(boto(Some(&other), LIST).as_deref(), Ok("1"));
-    let left = must("ListRolePolicies", &[("RoleName", &name)]).await;
-    assert!(!left.contains("tnr_old") && left.contains("tnr_one"), "{left}");
-    let account = site.connector().read(&end, &format!("role:{id}:{name}")).await.unwrap().unwrap();
-    assert!(account.enabled && account.grants == ["INLINE people", "TRUST AWS *"], "our own policies are no grants");
-    assert!(matches!(site.connector().hold(&end, &key).await, Err(ConnectorError::Unable(_))));
-    assert!(matches!(site.connector().release(&end, &key).await, Err(ConnectorError::Unable(_))));
-    // One that is over by itself is none, and one of a role that is gone neither.
-    let over = format!("session:{name}:tnr_one:1700000000");
-    assert_eq!(site.connector().read(&end, &over).await.unwrap(), None);
-    assert!(site.connector().revoke(&end, &over).await.unwrap().words.contains("its end was at 2023-"));
-    let gone = format!("session:{name}x:tnr_one:{later}");
-    assert_eq!(site.connector().read(&end, &gone).await.unwrap(), None);
-    assert!(site.connector().revoke(&end, &gone).await.unwrap().words.contains("no such account"));
 }
 
 #[tokio::test]

@@ -128,26 +128,34 @@ pub(crate) async fn work_receipt(
     let receipt =
         if stored.signed.is_some() { (*stored.value).clone() } else { check::step(kernel, &stored, now).await? };
     let mut changeset = receipt_changes(kernel, &stored, &receipt, now);
-    let ack = DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence);
-    match plan::next(&receipt, now) {
-        plan::Next::At(at) => {
-            changeset.due.push(DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, at))
-        }
-        plan::Next::Settled => {
-            changeset.due.push(ack);
-            if let Target::Scope(Scope::Identity(identity)) = &receipt.target
-                && let Some(read) = kernel.one::<Identity>(identity).await?
-                && read.state == IdentityState::Retiring
-                && is_last(kernel, &mut changeset, &receipt, now).await?
-            {
-                let finished = (*read.value).clone().finish_retiring(now)?;
-                changeset
-                    .event(kernel.event(now, EventKind::IdentityRetired).subject(identity).fact("receipt", receipt.id));
-                changeset.replace(&read, &finished);
-            }
-        }
+    let next = plan::next(&receipt, now);
+    changeset.due.extend(next_look(kernel, claimed, next).await?);
+    if next == plan::Next::Settled
+        && let Target::Scope(Scope::Identity(identity)) = &receipt.target
+        && let Some(read) = kernel.one::<Identity>(identity).await?
+        && read.state == IdentityState::Retiring
+        && is_last(kernel, &mut changeset, &receipt, now).await?
+    {
+        let finished = (*read.value).clone().finish_retiring(now)?;
+        changeset.event(kernel.event(now, EventKind::IdentityRetired).subject(identity).fact("receipt", receipt.id));
+        changeset.replace(&read, &finished);
     }
     Ok(Some(changeset))
+}
+
+/// What becomes of the deadline of a receipt that was looked at. Whoever had it look once more meanwhile took the lease
+/// away: what was seen counts all the same, as the receipt's revision holds it, and the new deadline stands. Otherwise ends
+/// that go on would keep it from ever being looked at.
+async fn next_look(kernel: &Kernel, claimed: &Claimed, next: plan::Next) -> Result<Option<DueChange>, OpError> {
+    let (kind, subject) = (claimed.kind, claimed.subject.clone());
+    let known = kernel.store.deadlines(&[(kind, subject.clone())]).await?;
+    Ok(match (known.first().copied().flatten(), next) {
+        (Some(known), _) if known.fence != claimed.fence => None,
+        (Some(_), plan::Next::At(at)) => Some(DueChange::Retry(kind, subject, claimed.fence, at)),
+        (Some(_), plan::Next::Settled) => Some(DueChange::Ack(kind, subject, claimed.fence)),
+        (None, plan::Next::At(at)) => Some(DueChange::Set(kind, subject, at)),
+        (None, plan::Next::Settled) => None,
+    })
 }
 
 /// An identity leaves a scope: receipts of that scope that aren't signed yet follow it, as what was issued to it before

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use tenure_core::base::id::{CredentialId, TargetId};
@@ -26,7 +27,7 @@ use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::query::Query;
 use crate::kernel::work::{self, system};
-use crate::targets::reach::Reached;
+use crate::targets::reach::{PATIENCE, Reached};
 
 /// Tries after which a refusal counts for what it is, although the target takes no canary either.
 const TRIES_WITHOUT_CONTROL: u32 = 5;
@@ -38,18 +39,47 @@ struct Control {
     at: Timestamp,
 }
 
-/// The last canary that each target took: whoever proves something there in the same window needs no other. One of those
-/// who come at once makes it, and the others wait.
+/// The last try of a canary at a target.
+struct Tried {
+    at: Timestamp,
+    came: Result<Control, NoControl>,
+}
+
+impl Tried {
+    /// Whether it serves somebody now; that somebody waited for it, or came when it was over. One that the target took
+    /// serves for its window. One that it didn't take serves whoever waited, and where it can't be asked whoever comes
+    /// within the time that a call may take: nobody hangs there one after the other.
+    fn serves(&self, waited: bool, now: Timestamp) -> bool {
+        let age = now.since(self.at);
+        match &self.came {
+            Ok(control) => now.since(control.at) <= WINDOW,
+            Err(NoControl::Unreachable(_)) => waited || age < PATIENCE,
+            Err(NoControl::Impossible(_) | NoControl::Refused(_)) => waited,
+        }
+    }
+}
+
+/// The tries at one target: one at a time.
 #[derive(Default)]
-pub(crate) struct Controls(Mutex<BTreeMap<TargetId, Arc<tokio::sync::Mutex<Option<Control>>>>>);
+struct Tries {
+    last: tokio::sync::Mutex<Option<Tried>>,
+    /// How many are over.
+    over: AtomicU64,
+}
+
+/// The canaries that each target took or didn't: whoever proves something there in the same window needs no other. One of
+/// those who come at once makes it, and the others wait for what comes of it, also where it fails.
+#[derive(Default)]
+pub(crate) struct Controls(Mutex<BTreeMap<TargetId, Arc<Tries>>>);
 
 impl Controls {
-    fn at(&self, target: TargetId) -> Arc<tokio::sync::Mutex<Option<Control>>> {
+    fn at(&self, target: TargetId) -> Arc<Tries> {
         Arc::clone(self.0.lock().entry(target).or_default())
     }
 }
 
 /// Why there is nothing to hold a refusal against.
+#[derive(Clone)]
 enum NoControl {
     /// None can be made there.
     Impossible(String),
@@ -131,34 +161,45 @@ async fn control(
     reached: &Reached<'_>,
     target: &Stored<TargetSystem>,
 ) -> Result<Result<Control, NoControl>, OpError> {
-    let known = kernel.memory.of::<Controls>().at(target.id);
-    let mut known = known.lock().await;
-    let now = kernel.now();
-    if let Some(control) = known.as_ref().filter(|control| now.since(control.at) <= WINDOW) {
-        return Ok(Ok(control.clone()));
+    let tries = kernel.memory.of::<Controls>().at(target.id);
+    let before = tries.over.load(Ordering::Acquire);
+    let mut last = tries.last.lock().await;
+    let waited = tries.over.load(Ordering::Acquire) != before;
+    if let Some(tried) = last.as_ref().filter(|tried| tried.serves(waited, kernel.now())) {
+        return Ok(tried.came.clone());
     }
-    *known = None;
+    *last = None;
+    let came = tried_anew(kernel, reached, target).await?;
+    *last = Some(Tried { at: kernel.now(), came: came.clone() });
+    tries.over.fetch_add(1, Ordering::Release);
+    Ok(came)
+}
+
+/// Tries the canary that stands there, or a new one.
+async fn tried_anew(
+    kernel: &Kernel,
+    reached: &Reached<'_>,
+    target: &Stored<TargetSystem>,
+) -> Result<Result<Control, NoControl>, OpError> {
+    let now = kernel.now();
     let standing = kernel.find(Query::of([Login::CANARY.of(target.id)])).await?;
     let lasts = |login: &Stored<Login>| {
         login.state == LoginState::Standing && login.sealed.is_some() && login.ends_at.since(now) > WINDOW
     };
-    if let Some(login) = standing.readable().into_iter().find(lasts)
-        && let Ok(Ok(at)) = tried(kernel, reached, &login).await?
-    {
-        let control = Control { name: login.name(), at };
-        *known = Some(control.clone());
-        return Ok(Ok(control));
+    if let Some(login) = standing.readable().into_iter().find(lasts) {
+        match tried(kernel, reached, &login).await? {
+            Ok(Ok(at)) => return Ok(Ok(Control { name: login.name(), at })),
+            // A new one would hang as well.
+            Err(error) if error.is_of_the_target() => return Ok(Err(error.into())),
+            Ok(Err(_)) | Err(_) => {}
+        }
     }
     let login = match made(kernel, reached, target).await? {
         Ok(login) => login,
         Err(why) => return Ok(Err(why)),
     };
     Ok(match tried(kernel, reached, &login).await? {
-        Ok(Ok(at)) => {
-            let control = Control { name: login.name(), at };
-            *known = Some(control.clone());
-            Ok(control)
-        }
+        Ok(Ok(at)) => Ok(Control { name: login.name(), at }),
         Ok(Err(said)) => Err(NoControl::Refused(said)),
         Err(error) => Err(error.into()),
     })

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future;
 use tenure_core::base::backoff::Backoff;
-use tenure_core::base::id::{CredentialId, IdentityId, TargetId};
+use tenure_core::base::id::{CredentialId, IdentityId, ReceiptId, TargetId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::credential::receipt::{Receipt, Target as Revoked};
 use tenure_core::identity::Identity;
@@ -24,7 +24,7 @@ use crate::kernel::error::OpError;
 use crate::kernel::query::Query;
 
 /// How long one call of a connector may take: well inside the lease of the deadline.
-const PATIENCE: Span = Span::from_secs(15);
+pub(super) const PATIENCE: Span = Span::from_secs(15);
 /// How long one call is waited for at most: longer than a connector waits by itself.
 const NO_LONGER: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(20) };
 /// How often a receipt of many identities is looked through, while something comes of them.
@@ -93,7 +93,9 @@ impl<'a> Reached<'a> {
 
     /// Makes logins, in their order, all at once.
     pub(crate) async fn let_in_all(&self, logins: &[NewAccount<'_>]) -> Vec<Result<LetIn, ConnectorError>> {
-        let Some(batches) = self.connector.batches().filter(|_| logins.len() > 1) else {
+        // A session on our word begins by itself.
+        let batches = self.connector.batches().filter(|_| logins.len() > 1 && !self.takes_our_word());
+        let Some(batches) = batches else {
             return future::join_all(logins.iter().map(|login| self.let_in(login))).await;
         };
         let reach = self.reach();
@@ -176,6 +178,15 @@ fn slot_after(now: Timestamp) -> Timestamp {
     now.plus(Span::from_micros(SLOT.as_micros() - now.as_micros().rem_euclid(SLOT.as_micros())))
 }
 
+/// When a receipt of many identities looks again: once for all that came of them in a slot, and never later than it would
+/// have. One that is being looked at looks once more.
+async fn looks_at(kernel: &Kernel, receipt: ReceiptId, now: Timestamp) -> Result<Timestamp, OpError> {
+    let known = kernel.store.deadlines(&[(DueKind::Receipt, receipt.to_string())]).await?;
+    let waiting = known.first().copied().flatten().filter(|known| known.leased_until.is_none_or(|until| until <= now));
+    let slot = slot_after(now);
+    Ok(waiting.map_or(slot, |known| known.due_at.min(slot)))
+}
+
 /// Has the open receipts of an identity, of its scopes, and of the credential that a login is, look again.
 pub(crate) async fn wake_receipts(
     kernel: &Kernel,
@@ -191,10 +202,9 @@ pub(crate) async fn wake_receipts(
     while let Some(found) = receipts.next().await? {
         for receipt in found.readable().iter().filter(|receipt| receipt.signed.is_none() && receipt.lifted_at.is_none())
         {
-            // What concerns many identities is looked through once for all that came of them meanwhile.
             let at = match &receipt.target {
                 Revoked::Credential(_) | Revoked::Scope(Scope::Identity(_)) => now,
-                Revoked::Scope(_) => slot_after(now),
+                Revoked::Scope(_) => looks_at(kernel, receipt.id, now).await?,
             };
             changeset.due.push(DueChange::Set(DueKind::Receipt, receipt.id.to_string(), at));
         }

@@ -4,6 +4,7 @@ mod bad_input;
 mod drift;
 mod fake;
 mod gone;
+mod hanging;
 mod logins;
 mod rotation;
 mod stopped;

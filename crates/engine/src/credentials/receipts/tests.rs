@@ -18,6 +18,7 @@ use crate::kernel::work::system;
 use crate::log::seal::tests::{World, world};
 use crate::matters::exceptions::tests::active;
 use crate::run::deadlines;
+use crate::targets::reach;
 
 const IDENTITIES: u128 = 1_050;
 
@@ -210,4 +211,39 @@ async fn r72_who_leaves_while_it_is_checked_is_followed_and_who_joins_is_none_of
     assert_eq!(followed, [(IdentityId::from_u128(5), Some(1)), (IdentityId::from_u128(1_000), None)]);
     assert_eq!(u128::from(receipt.returning.as_ref().unwrap().count), IDENTITIES, "each that was cut, once");
     assert!(receipt.signed.is_some());
+}
+
+/// What an end at a target does, of one of the application's identities.
+async fn an_end(world: &World) {
+    let (engine, now) = (&world.engine, world.engine.now());
+    let mut changeset = Changeset::new(system(), now, engine.event(now, EventKind::LoginEnded));
+    reach::wake_receipts(engine, &mut changeset, IdentityId::from_u128(7), None, now).await.unwrap();
+    engine.settle(changeset).await.unwrap().unwrap();
+}
+
+async fn looks_at(world: &World, receipt: &Receipt) -> Timestamp {
+    let known = world.engine.store.deadlines(&[(DueKind::Receipt, receipt.id.to_string())]).await.unwrap();
+    known[0].unwrap().due_at
+}
+
+#[tokio::test]
+async fn ends_that_go_on_put_no_receipt_off() {
+    let world = world().await;
+    let engine = &world.engine;
+    let receipt = cut(&world, &large(&world).await).await;
+    let soon = looks_at(&world, &receipt).await;
+    for _ in 0..10 {
+        world.clock.advance(Span::from_millis(300));
+        an_end(&world).await;
+        assert_eq!(looks_at(&world, &receipt).await, soon, "it looks no later than it would have");
+    }
+    // One comes while it is being looked at: what was seen counts, and it looks once more.
+    let now = engine.now();
+    let claimed = engine.store.claim(DueKind::Receipt, now, Span::from_secs(10), 1).await.unwrap();
+    an_end(&world).await;
+    let looked = work_receipt(engine, &claimed[0], now).await.unwrap().unwrap();
+    assert!(engine.settle(looked).await.unwrap().is_some());
+    let seen = engine.must::<Receipt>("receipt", receipt.id).await.unwrap();
+    assert_eq!(seen.progress.as_ref().unwrap().identities, 400);
+    assert!(looks_at(&world, &receipt).await > now, "at the end of the slot, and once for all that ends in it");
 }

@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
-use tenure_core::base::time::Span;
 use tenure_core::store::port::BoxFuture;
-use tenure_core::store::secret::Secret;
 use tenure_core::target::connector::{
-    Ability, AccountSort, Connector, ConnectorError, Connectors, Ending, Endpoint, Found, MADE_FOR, Mode, NewAccount,
-    Probe, ProofWorth, Reach, SeenAccount, TargetKind, TargetLogin,
+    Ability, AccountSort, Connector, ConnectorError, Connectors, Ending, Endpoint, Found, MADE_FOR, Mode, ProofWorth,
+    Reach, SeenAccount, TargetKind,
 };
 
 /// What is wrong with the target at the moment.
@@ -32,6 +30,8 @@ pub(super) enum Fault {
     Refuses,
     /// It takes the question, and never answers.
     Hangs,
+    /// It tells its accounts again and again, and that there are more.
+    Endless,
 }
 
 #[derive(Debug, Default)]
@@ -177,9 +177,11 @@ impl Connector for Fake {
             let accounts = self.accounts.lock();
             let behind = accounts.values().filter(|account| after.is_none_or(|after| account.key.as_str() > after));
             let found: Vec<_> = behind.filter(|account| !hidden.contains(&account.key)).cloned().collect();
-            let more = found.len() > PAGE;
+            let endless = *self.fault.lock() == Fault::Endless;
+            let more = found.len() > PAGE || endless;
             let found: Vec<_> = found.into_iter().take(PAGE).collect();
-            let next = found.last().map(|last| last.key.clone()).filter(|_| more);
+            let first = || endless.then(String::new);
+            let next = found.last().map(|last| last.key.clone()).filter(|_| more).or_else(first);
             Ok(Found { accounts: found, next, unseen: self.unseen.lock().clone() })
         })
     }
@@ -192,21 +194,6 @@ impl Connector for Fake {
             self.reached("read", key)?;
             Ok(self.accounts.lock().get(key).cloned())
         })
-    }
-    fn provision<'a>(
-        &'a self,
-        _reach: &'a Reach<'a>,
-        _account: &'a NewAccount<'a>,
-    ) -> BoxFuture<'a, Result<SeenAccount, ConnectorError>> {
-        Box::pin(async { Err(ConnectorError::Unable("it makes none".into())) })
-    }
-    fn rotate<'a>(
-        &'a self,
-        _reach: &'a Reach<'a>,
-        _key: &'a str,
-        _secret: &'a Secret<String>,
-    ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        Box::pin(async { Err(ConnectorError::Unable("it changes none".into())) })
     }
     fn hold<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
         Box::pin(async move {
@@ -259,14 +246,6 @@ impl Connector for Fake {
                 }
             })
         })
-    }
-    fn probe<'a>(
-        &'a self,
-        _endpoint: &'a Endpoint,
-        _login: &'a TargetLogin,
-        _patience: Span,
-    ) -> BoxFuture<'a, Result<Probe, ConnectorError>> {
-        Box::pin(async { Err(ConnectorError::Unable("nothing is tried".into())) })
     }
 }
 

@@ -19,6 +19,7 @@ use tenure_core::inventory::resource::{Resource, TargetGrants, Verification, Whe
 use tenure_core::store::changeset::DueChange;
 use tenure_core::store::due::DueKind;
 use tenure_core::store::row::Position;
+use tenure_core::target::connector::Connectors;
 use tenure_core::target::login::{Login, LoginPurpose, LoginState};
 
 use super::*;
@@ -26,7 +27,7 @@ use crate::credentials::logins::{self, LoginAnswer, LoginAsk};
 use crate::credentials::token::ask::{Grant, Presented, Proof, TokenAsk};
 use crate::identities::grants;
 
-const READ: &str = "SELECT ON TABLE public.orders";
+pub(super) const READ: &str = "SELECT ON TABLE public.orders";
 const WRITE: &str = "INSERT ON TABLE public.orders";
 const WORKER: u128 = 7;
 
@@ -49,10 +50,15 @@ impl Stage {
         Self::at(Faulty::new(TargetKind::Postgresql, 7), mode).await
     }
 
-    async fn at(target: Faulty, mode: Mode) -> Self {
+    pub(super) async fn at(target: Faulty, mode: Mode) -> Self {
         let target = Arc::new(target);
+        Self::among(Arc::clone(&target), target, mode).await
+    }
+
+    /// The same, where a deployment has other targets too.
+    pub(super) async fn among(target: Arc<Faulty>, all: Arc<dyn Connectors>, mode: Mode) -> Self {
         target.people_make("tenure", "hunter2", &["all"]);
-        let world = world_with(Arc::clone(&target) as _).await;
+        let world = world_with(all).await;
         let system = registered(&world, mode).await;
         let engine = &world.engine;
         let owner = world.admin.person_id().unwrap();
@@ -123,7 +129,7 @@ impl Stage {
     }
 
     /// As an approved request makes it.
-    async fn map(&self, target: TargetId, actions: &[(&str, &[&str])]) {
+    pub(super) async fn map(&self, target: TargetId, actions: &[(&str, &[&str])]) {
         let engine = &self.world.engine;
         let grants = |grants: &[&str]| grants.iter().map(|grant| (*grant).to_owned()).collect();
         let actions = actions.iter().map(|(action, list)| ((*action).to_owned(), grants(list))).collect();
@@ -160,7 +166,7 @@ impl Stage {
         LoginAsk { token, ttl: None, request_id: None, login: None }
     }
 
-    async fn asked(&self) -> CredentialId {
+    pub(super) async fn asked(&self) -> CredentialId {
         logins::ask_for_login(&self.world.engine, self.question()).await.unwrap().1
     }
 
@@ -172,28 +178,28 @@ impl Stage {
     }
 
     /// A login that stands, in somebody's hands.
-    async fn issued(&self) -> LoginIssued {
+    pub(super) async fn issued(&self) -> LoginIssued {
         let id = self.asked().await;
         work(&self.world).await;
         self.fetched(id).await.unwrap()
     }
 
-    async fn login(&self, id: CredentialId) -> Stored<Login> {
+    pub(super) async fn login(&self, id: CredentialId) -> Stored<Login> {
         self.world.engine.must::<Login>("login", id).await.unwrap()
     }
 
-    fn lets_in(&self, issued: &LoginIssued) -> bool {
+    pub(super) fn lets_in(&self, issued: &LoginIssued) -> bool {
         self.target.lets_in(&issued.name, &issued.secret)
     }
 
-    async fn cut(&self) {
+    pub(super) async fn cut(&self) {
         let security = self.world.person(Role::Security).await;
         let ask = json!({"target": {"type": "identity", "id": self.id}, "reason": "leaked"});
         revocation::revoke(&self.world.engine, &security, serde_json::from_value(ask).unwrap()).await.unwrap();
     }
 
     /// Everything that stands at the target and was made here.
-    async fn standing(&self) -> Vec<Stored<Login>> {
+    pub(super) async fn standing(&self) -> Vec<Stored<Login>> {
         let all = self.world.engine.find::<Login>(Query::every()).await.unwrap().whole().unwrap();
         all.into_iter().filter(|login| login.state == LoginState::Standing).collect()
     }
@@ -269,25 +275,6 @@ async fn r58_a_target_that_takes_our_word_makes_the_secret_and_it_ends_as_any_ot
     let login = stage.login(id).await;
     assert!(!stage.lets_in(&issued));
     assert_eq!((login.state, &login.sealed), (LoginState::Ended, &None));
-}
-
-#[tokio::test]
-async fn a_session_whose_beginning_was_never_answered_is_nobodys_and_its_secret_is_destroyed() {
-    let stage = Stage::at(Faulty::federating(TargetKind::Postgresql, 7), Mode::Issue).await;
-    work(&stage.world).await;
-    let id = stage.asked().await;
-    stage.target.suffer(Faults { reply_lost: 100, ..Faults::default() });
-    work(&stage.world).await;
-    stage.target.suffer(Faults::default());
-    let login = stage.login(id).await;
-    assert!(login.state == LoginState::Asked && stage.target.sessions(&login.name()).is_some(), "it stands there");
-    stage.cut().await;
-    pass(&stage.world, Span::from_mins(6)).await;
-    // Nobody ever had what lets it in: it is destroyed, and takes no room there.
-    let login = stage.login(id).await;
-    assert!(login.state == LoginState::Ended && login.sealed.is_none());
-    let Some(AccountOutcome::EndedReadBack { words, .. }) = &login.outcome else { panic!("{:?}", login.outcome) };
-    assert!(words.contains("handed to nobody"), "{words}");
 }
 
 #[tokio::test]
