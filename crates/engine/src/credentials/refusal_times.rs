@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use tenure_api::overview::{RefusalTime, RefusalTimes, TargetTime, TimeBucket};
+use tenure_api::views::Names;
 use tenure_core::base::id::TargetId;
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::credential::receipt::{AccountOutcome, PointState, Receipt, ReceiptOf, ReceiptState};
@@ -96,6 +97,7 @@ fn told(now: Timestamp, since: Timestamp, receipts: &[&Receipt]) -> RefusalTimes
             matches!(state, ReceiptState::Requested | ReceiptState::Unproven | ReceiptState::Unreachable)
         }),
         by_target: Vec::new(),
+        names: Names::new(),
     }
 }
 
