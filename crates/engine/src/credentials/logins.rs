@@ -33,10 +33,10 @@ use tenure_core::target::system::TargetSystem;
 use tenure_core::trust::state::TrustState;
 use tokio::sync::Notify;
 
-use crate::credentials::liveness;
 use crate::credentials::token::ask::{self, TokenAsk, Wanted};
 use crate::credentials::token::instances::{self, Mark};
 use crate::credentials::token::{prove, wanted_own};
+use crate::credentials::{liveness, login_troubles};
 use crate::kernel::caller::Caller;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
@@ -428,7 +428,8 @@ pub async fn fetch_login(kernel: &Kernel, identity: IdentityId, id: CredentialId
         return Err(OpError::NotFound(KIND));
     }
     if login.state == LoginState::Asked && why_over(kernel, &login, kernel.now()).await?.is_none() {
-        return Ok(LoginAnswer::Awaited(LoginAwaited { login: id, trouble: login.trouble.clone() }));
+        let trouble = login_troubles::of(kernel, &login).await?;
+        return Ok(LoginAnswer::Awaited(LoginAwaited { login: id, trouble }));
     }
     let ((pending, issued), committed) = kernel.decide(|| decide_fetch(kernel, identity, id)).await?;
     let secret = Kernel::released(pending, &committed)?;

@@ -145,12 +145,7 @@ async fn rest(kernel: &Kernel, claimed: &Claimed, turn: &Turn, now: Timestamp) -
 }
 
 /// Notes that nobody claimed in time what its target has from the start, or that it lets nobody in any more.
-async fn note_built_in(
-    kernel: &Kernel,
-    changeset: &mut Changeset,
-    turn: &Turn,
-    now: Timestamp,
-) -> Result<(), OpError> {
+async fn note_built_in(kernel: &Kernel, changeset: &mut Changeset, turn: &Turn, now: Timestamp) -> Result<(), OpError> {
     let Account { id, seen, claim_by, .. } = &*turn.account.value;
     let (rule, subject, detail) = (&rules::UNCLAIMED_BUILT_IN, turn.account.identity, id.to_string());
     if !seen.enabled {

@@ -255,6 +255,44 @@ async fn r58_at_rest_nothing_usable_is_there_and_a_login_stands_for_as_long_as_i
 }
 
 #[tokio::test]
+async fn r58_who_waits_for_a_login_is_told_what_keeps_it_and_nothing_of_what_lies_behind() {
+    let stage = Stage::set(Mode::Issue).await;
+    let engine = &stage.world.engine;
+    let why = async |id| match logins::fetch_login(engine, stage.id, id).await.unwrap() {
+        LoginAnswer::Awaited(awaited) => awaited.trouble,
+        LoginAnswer::Issued(issued) => panic!("{issued:?}"),
+    };
+    work(&stage.world).await;
+    // Nothing keeps it: it is being made.
+    let id = stage.asked().await;
+    assert_eq!(why(id).await, None);
+    work(&stage.world).await;
+    stage.fetched(id).await.unwrap();
+    // Its target is away; also for one that is asked for while nobody tries.
+    stage.target.suffer(Faults { stalls: 100, ..Faults::default() });
+    let [first, second] = [stage.asked().await, stage.asked().await];
+    work(&stage.world).await;
+    for id in [first, second, stage.asked().await] {
+        let why = why(id).await.unwrap();
+        assert!(why.contains("can't be reached") && why.contains("asked again at"), "{why}");
+        assert!(!why.contains("db.example") && !why.contains("hunter2"), "{why}");
+    }
+    // Nobody looked through it in this epoch.
+    stage.world.clock.advance(Span::from_secs(1));
+    stage.world.begin_epoch().await;
+    stage.target.suffer(Faults::default());
+    let cut_off = logins::fetch_login(engine, stage.id, first).await;
+    assert!(cut_off.is_err(), "what was asked for before is nobody's");
+    let id = stage.asked().await;
+    assert!(why(id).await.unwrap().contains("since the database was put back"));
+    // The connector is stopped.
+    let security = stage.world.person(Role::Security).await;
+    let connector = IdentityId::from_u128(CONNECTOR);
+    lifecycle::suspend(engine, &security, connector, "on leave".into()).await.unwrap();
+    assert!(why(id).await.unwrap().contains("isn't active"));
+}
+
+#[tokio::test]
 async fn r58_a_target_that_takes_our_word_makes_the_secret_and_it_ends_as_any_other() {
     let stage = Stage::at(Faulty::federating(TargetKind::Postgresql, 7), Mode::Issue).await;
     let id = stage.asked().await;
