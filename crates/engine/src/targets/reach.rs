@@ -194,7 +194,7 @@ pub(crate) async fn wake_receipts(
             // What concerns many identities is looked through once for all that came of them meanwhile.
             let at = match &receipt.target {
                 Revoked::Credential(_) | Revoked::Scope(Scope::Identity(_)) => now,
-                Revoked::Scope(_) => slot_after(now),
+                Revoked::Scope(_) | Revoked::Person(_) => slot_after(now),
             };
             changeset.due.push(DueChange::Set(DueKind::Receipt, receipt.id.to_string(), at));
         }
