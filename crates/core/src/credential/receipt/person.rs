@@ -1,5 +1,7 @@
 //! What a person had when they were suspended or left, and what whoever decides about it then answered (R103).
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::base::id::{OperatorTokenId, PersonGrantId, ResourceId, SessionId};
@@ -15,6 +17,16 @@ pub enum PersonHeld {
     OperatorToken(OperatorTokenId),
     /// A grant of theirs.
     Grant(PersonGrantId),
+}
+
+impl fmt::Display for PersonHeld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Session(id) => id.fmt(f),
+            Self::OperatorToken(id) => id.fmt(f),
+            Self::Grant(id) => id.fmt(f),
+        }
+    }
 }
 
 /// What became of it.
