@@ -242,6 +242,7 @@ on_one! {
             let told = world.get(&world.security, path).await.expect(200);
             assert!(!told.body.to_string().contains(&target) || told.body["names"][&target] == "orders-db", "{path}: {}", told.body);
         }
+        world.pass(61).await;
         world
             .until(async || {
                 let times = world.get(&world.security, "/v1/refusal-times").await.expect(200);
