@@ -192,3 +192,132 @@ async fn grant_of_another(
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use tenure_api::requests::{NewApplication, NewResource, ResumePerson};
+    use tenure_core::base::id::{PersonGrantId, RequestId};
+    use tenure_core::base::time::Span;
+    use tenure_core::credential::receipt::{ReceiptState, Target};
+    use tenure_core::inventory::entitlement::Entitlement;
+    use tenure_core::inventory::resource::WhenUnreachable;
+    use tenure_core::people::person::Role;
+    use tenure_core::store::changeset::Changeset;
+    use tenure_core::store::event_kind::EventKind;
+
+    use super::*;
+    use crate::access::departures;
+    use crate::inventory::directory;
+    use crate::kernel::work::system;
+    use crate::log::seal::tests::{World, world};
+    use crate::run::deadlines;
+
+    async fn work(world: &World) {
+        while deadlines::work_due(&world.engine).await.unwrap() > 0 {}
+    }
+
+    async fn receipt_of(world: &World, person: PersonId) -> Stored<Receipt> {
+        let theirs = Query::of([Receipt::TARGET.of(Target::Person(person))]).newest_first(true);
+        world.engine.first(theirs).await.unwrap().expect("it has a receipt")
+    }
+
+    /// A resource, and a grant there of somebody's.
+    async fn granted(world: &World, person: PersonId, verification: Verification) -> PersonGrantId {
+        let (engine, owner) = (&world.engine, world.admin.person_id().unwrap());
+        let environment = serde_json::from_value(json!({"name": "prod"})).unwrap();
+        directory::create_environment(engine, &world.admin, environment).await.unwrap();
+        let application = NewApplication { name: "billing".into(), owner, removal_group: None };
+        let application = directory::create_application(engine, &world.admin, application).await.unwrap().record.id;
+        let resource = NewResource {
+            uri: "https://orders".into(),
+            kind: "database".into(),
+            actions: vec!["read".into()],
+            application,
+            environment: "prod".into(),
+            data_domains: Vec::new(),
+            verification,
+            when_unreachable: WhenUnreachable::Deny,
+            signing_algorithm: None,
+        };
+        let resource = directory::create_resource(engine, &world.admin, resource).await.unwrap().record.id;
+        let now = engine.now();
+        let grant = PersonGrant {
+            id: PersonGrantId::generate(now, engine.entropy.as_ref()),
+            person,
+            entitlement: Entitlement { actions: vec!["read".into()], resource: resource.to_string() },
+            package: None,
+            exception: None,
+            starts_at: now,
+            ends_at: now.plus(Span::from_days(20)),
+            review_by: now.plus(Span::from_days(30)),
+            reviewed: false,
+            state: PersonGrantState::Live,
+            request: RequestId::from_u128(1),
+            approved_by: Vec::new(),
+            policies: Vec::new(),
+            policy_version: String::new(),
+            purpose: String::new(),
+        };
+        let mut changeset = Changeset::new(system(), now, engine.event(now, EventKind::PersonGrantOpened));
+        changeset.insert(&grant);
+        engine.settle(changeset).await.unwrap().unwrap();
+        grant.id
+    }
+
+    #[tokio::test]
+    async fn s18_a_refusal_with_nobodys_grant_beside_it_is_no_verified_one() {
+        let world = world().await;
+        let (security, ann) = (world.person(Role::Security).await, world.person(Role::Requester).await);
+        let ann = ann.person_id().unwrap();
+        let grant = granted(&world, ann, Verification::Online).await;
+        departures::suspend_person(&world.engine, &security, ann, "a lost laptop".into()).await.unwrap();
+        work(&world).await;
+        let receipt = receipt_of(&world, ann).await;
+        let theirs = receipt.person.as_ref().unwrap();
+        assert_eq!((receipt.state(), theirs.count, theirs.refused), (ReceiptState::Refused, 2, 1));
+        let of_grant = theirs.first.iter().find(|point| point.held == PersonHeld::Grant(grant)).unwrap();
+        assert!(
+            matches!(&of_grant.outcome, PersonOutcome::Refused { control: None, reason, .. } if reason == "no_access")
+        );
+        // Her token was refused while that of whoever asked was accepted.
+        let of_token = theirs.first.iter().find(|point| point.resource.is_none()).unwrap();
+        let PersonOutcome::Refused { control, .. } = &of_token.outcome else { panic!("{of_token:?}") };
+        let Actor::Person { via, .. } = receipt.requested_by else { panic!("{:?}", receipt.requested_by) };
+        assert_eq!(*control, Some(held_by(via)));
+    }
+
+    #[tokio::test]
+    async fn what_decides_by_itself_is_not_called_refused() {
+        let world = world().await;
+        let (security, ann) = (world.person(Role::Security).await, world.person(Role::Requester).await);
+        let ann = ann.person_id().unwrap();
+        granted(&world, ann, Verification::Offline).await;
+        departures::suspend_person(&world.engine, &security, ann, "a lost laptop".into()).await.unwrap();
+        work(&world).await;
+        let receipt = receipt_of(&world, ann).await;
+        assert_eq!(receipt.state(), ReceiptState::CannotRevoke);
+        assert_eq!(receipt.person.as_ref().unwrap().decided_elsewhere, 1);
+        assert!(receipt.signed.is_some());
+    }
+
+    #[tokio::test]
+    async fn r103_what_was_taken_back_first_proves_nothing_and_who_had_nothing_has_nothing_to_refuse() {
+        let world = world().await;
+        let (security, other) = (world.person(Role::Security).await, world.person(Role::Security).await);
+        let (engine, ann) = (&world.engine, world.person(Role::Requester).await.person_id().unwrap());
+        departures::suspend_person(engine, &security, ann, "a lost laptop".into()).await.unwrap();
+        let back = ResumePerson { reason: "it was found".into(), placed_by: None };
+        departures::resume_person(engine, &other, ann, back).await.unwrap();
+        work(&world).await;
+        let receipt = receipt_of(&world, ann).await;
+        assert_eq!((receipt.state(), receipt.signed.is_some()), (ReceiptState::Lifted, false));
+        // Her token is over by itself.
+        world.clock.advance(Span::from_days(40));
+        let security = world.person(Role::Security).await;
+        departures::suspend_person(engine, &security, ann, "on leave".into()).await.unwrap();
+        work(&world).await;
+        let receipt = receipt_of(&world, ann).await;
+        assert_eq!((receipt.state(), receipt.person.is_none()), (ReceiptState::NothingToRefuse, true));
+    }
+}

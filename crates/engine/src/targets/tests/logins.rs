@@ -277,19 +277,26 @@ async fn r58_who_waits_for_a_login_is_told_what_keeps_it_and_nothing_of_what_lie
         assert!(why.contains("can't be reached") && why.contains("asked again at"), "{why}");
         assert!(!why.contains("db.example") && !why.contains("hunter2"), "{why}");
     }
-    // Nobody looked through it in this epoch.
-    stage.world.clock.advance(Span::from_secs(1));
-    stage.world.begin_epoch().await;
-    stage.target.suffer(Faults::default());
-    let cut_off = logins::fetch_login(engine, stage.id, first).await;
-    assert!(cut_off.is_err(), "what was asked for before is nobody's");
-    let id = stage.asked().await;
-    assert!(why(id).await.unwrap().contains("since the database was put back"));
     // The connector is stopped.
     let security = stage.world.person(Role::Security).await;
     let connector = IdentityId::from_u128(CONNECTOR);
     lifecycle::suspend(engine, &security, connector, "on leave".into()).await.unwrap();
-    assert!(why(id).await.unwrap().contains("isn't active"));
+    assert!(why(first).await.unwrap().contains("isn't active"));
+}
+
+#[tokio::test]
+async fn r58_who_waits_for_a_login_is_told_that_its_target_was_not_looked_through_since_a_restore() {
+    let stage = Stage::set(Mode::Issue).await;
+    work(&stage.world).await;
+    stage.world.clock.advance(Span::from_secs(1));
+    stage.world.begin_epoch().await;
+    let id = stage.asked().await;
+    let awaited = logins::fetch_login(&stage.world.engine, stage.id, id).await.unwrap();
+    let LoginAnswer::Awaited(awaited) = awaited else { panic!("{awaited:?}") };
+    assert!(awaited.trouble.unwrap().contains("since the database was put back"));
+    work(&stage.world).await;
+    pass(&stage.world, Span::from_mins(2)).await;
+    stage.fetched(id).await.unwrap();
 }
 
 #[tokio::test]
