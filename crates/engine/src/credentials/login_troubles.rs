@@ -46,7 +46,10 @@ fn without_addresses(said: &str, url: &str) -> String {
     let at = url.split_once("://").map_or(url, |(_, rest)| rest);
     let at = at.split(['/', '?']).next().unwrap_or_default();
     let host = at.rsplit_once('@').map_or(at, |(_, host)| host);
-    let host = host.rsplit_once(':').map_or(host, |(host, _)| host).trim_matches(['[', ']']);
+    let host = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => host.rsplit_once(':').map_or(host, |(host, _)| host),
+    };
     let hidden = |word: &str| {
         let bare = word.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '[' && c != ']');
         let with_port = bare.rsplit_once(':').is_some_and(|(name, port)| {
@@ -77,6 +80,10 @@ mod tests {
             "refused by https://10.0.0.5/x full",
         ] {
             assert_eq!(told(said).trim_end_matches(','), "refused by … full", "{said}");
+        }
+        let told_of = |url: &str| without_addresses("it: refused by [fd00::7]:5432 full", url);
+        for url in ["postgres://[fd00::7]/orders", "postgres://a@[fd00::7]:5432", "ldaps://[fd00::7]"] {
+            assert_eq!(told_of(url), "it: refused by … full", "{url}");
         }
         let said =
             "the target would not: relation \"public.orders\" does not exist, role arn:aws:iam::123:role/x, 42P01";

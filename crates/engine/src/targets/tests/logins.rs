@@ -167,7 +167,7 @@ impl Stage {
     async fn fetched(&self, id: CredentialId) -> Result<LoginIssued, OpError> {
         match logins::fetch_login(&self.world.engine, self.id, id).await? {
             LoginAnswer::Issued(issued) => Ok(*issued),
-            LoginAnswer::Awaited(_) => Err(OpError::NotFound("it isn't there yet")),
+            LoginAnswer::Awaited => Err(OpError::NotFound("it isn't there yet")),
         }
     }
 
@@ -222,7 +222,7 @@ async fn r58_at_rest_nothing_usable_is_there_and_a_login_stands_for_as_long_as_i
     let before = stage.target.writes();
     assert_eq!(stage.standing().await.len(), 0);
     let id = stage.asked().await;
-    assert!(matches!(logins::fetch_login(&stage.world.engine, stage.id, id).await.unwrap(), LoginAnswer::Awaited(_)));
+    assert!(matches!(logins::fetch_login(&stage.world.engine, stage.id, id).await.unwrap(), LoginAnswer::Awaited));
     work(&stage.world).await;
     assert_eq!(stage.target.writes(), before + 1);
     let issued = stage.fetched(id).await.unwrap();
@@ -258,9 +258,10 @@ async fn r58_at_rest_nothing_usable_is_there_and_a_login_stands_for_as_long_as_i
 async fn r58_who_waits_for_a_login_is_told_what_keeps_it_and_nothing_of_what_lies_behind() {
     let stage = Stage::set(Mode::Issue).await;
     let engine = &stage.world.engine;
-    let why = async |id| match logins::fetch_login(engine, stage.id, id).await.unwrap() {
-        LoginAnswer::Awaited(awaited) => awaited.trouble,
-        LoginAnswer::Issued(issued) => panic!("{issued:?}"),
+    let why = async |id| {
+        let answer = logins::fetch_login(engine, stage.id, id).await.unwrap();
+        assert!(matches!(answer, LoginAnswer::Awaited), "{answer:?}");
+        logins::awaited(engine, id).await.unwrap().trouble
     };
     work(&stage.world).await;
     // Nothing keeps it: it is being made.
@@ -291,8 +292,7 @@ async fn r58_who_waits_for_a_login_is_told_that_its_target_was_not_looked_throug
     stage.world.clock.advance(Span::from_secs(1));
     stage.world.begin_epoch().await;
     let id = stage.asked().await;
-    let awaited = logins::fetch_login(&stage.world.engine, stage.id, id).await.unwrap();
-    let LoginAnswer::Awaited(awaited) = awaited else { panic!("{awaited:?}") };
+    let awaited = logins::awaited(&stage.world.engine, id).await.unwrap();
     assert!(awaited.trouble.unwrap().contains("since the database was put back"));
     work(&stage.world).await;
     pass(&stage.world, Span::from_mins(2)).await;
