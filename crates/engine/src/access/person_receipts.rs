@@ -196,6 +196,7 @@ async fn grant_of_another(
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use tenure_api::people::NewPerson;
     use tenure_api::requests::{NewApplication, NewResource, ResumePerson};
     use tenure_core::base::id::{PersonGrantId, RequestId};
     use tenure_core::base::time::Span;
@@ -211,6 +212,7 @@ mod tests {
     use crate::inventory::directory;
     use crate::kernel::work::system;
     use crate::log::seal::tests::{World, world};
+    use crate::matters::roles;
     use crate::run::deadlines;
 
     async fn work(world: &World) {
@@ -312,12 +314,12 @@ mod tests {
         work(&world).await;
         let receipt = receipt_of(&world, ann).await;
         assert_eq!((receipt.state(), receipt.signed.is_some()), (ReceiptState::Lifted, false));
-        // Her token is over by itself.
-        world.clock.advance(Span::from_days(40));
-        let security = world.person(Role::Security).await;
-        departures::suspend_person(engine, &security, ann, "on leave".into()).await.unwrap();
+        // Somebody for whom nothing stands.
+        let ask = NewPerson { name: "Eve".into(), ..NewPerson::default() };
+        let eve = roles::create_person(engine, &world.admin, ask).await.unwrap().record.id;
+        departures::suspend_person(engine, &security, eve, "on leave".into()).await.unwrap();
         work(&world).await;
-        let receipt = receipt_of(&world, ann).await;
+        let receipt = receipt_of(&world, eve).await;
         assert_eq!((receipt.state(), receipt.person.is_none()), (ReceiptState::NothingToRefuse, true));
     }
 }
