@@ -63,7 +63,7 @@ impl fmt::Debug for LoginIssued {
 pub struct LoginAwaited {
     /// The credential that it will be.
     pub login: CredentialId,
-    /// Why it isn't there yet, if it was tried.
+    /// Why it isn't there yet, where that is known: without addresses, and of a target that can't be asked without its words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
 }

@@ -8,6 +8,8 @@ use tenure_core::base::time::Timestamp;
 use tenure_core::credential::receipt::ReceiptState;
 use tenure_core::target::connector::TargetKind;
 
+use crate::views::Names;
+
 /// How many identities there are, and how many people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -47,6 +49,9 @@ pub struct RefusalTimes {
     /// How long it took at targets, of those with the most accounts first: a hundred of them at most, as receipts of
     /// revocations, suspensions and narrowings name them.
     pub by_target: Vec<TargetTime>,
+    /// The names of the targets.
+    #[serde(skip_serializing_if = "Names::is_empty", default)]
+    pub names: Names,
 }
 
 /// How long what was stopped at a target took there, from the call until its own catalogue, or its refusal, said so.

@@ -14,7 +14,7 @@ use tenure_core::store::row::Position;
 use tenure_core::trust::confirmation::Confirmation;
 
 /// The names of the records whose ids stand in a reply, by id: of identities, people, applications, teams, resources,
-/// vendors, needs, cloud accounts, sources and issuers.
+/// vendors, needs, cloud accounts, sources, issuers and targets.
 pub type Names = BTreeMap<String, String>;
 
 /// A page of a list.

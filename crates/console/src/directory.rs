@@ -4,6 +4,7 @@
 use tenure_api::request::RequestView;
 use tenure_api::views::{IdentityView, Names, Page, Revised};
 use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::credential::receipt::Receipt;
 use tenure_core::identity::scope::Hold;
 use tenure_core::identity::transfer::{Transfer, TransferState};
 use tenure_core::inventory::application::Application;
@@ -67,6 +68,8 @@ pub struct Around {
     pub identities: Page<IdentityView>,
     /// How a person keeps up with what waits for them.
     pub duties: Option<Duties>,
+    /// The last receipt of a person's suspension, or of their leaving.
+    pub receipt: Option<Receipt>,
 }
 
 /// What somebody answers for besides identities, and what waits for them (R120).
@@ -108,7 +111,11 @@ pub fn page<T: Entity>(
             class: "danger",
         });
     }
-    if let Some(Around { identities, duties }) = around {
+    if let Some(Around { identities, duties, receipt }) = around {
+        if let Some(receipt) = receipt {
+            let name = format!("{}: {}", text::receipt_of(receipt.what), text::receipt(receipt.state()));
+            sheet.fact(text::PROOF, [Cell::Named(Named { name, ..Named::of(receipt.id, names) })]);
+        }
         let count = identities.count.unwrap_or(identities.items.len() as u64);
         let caption = text::its_identities(count, identities.items.len());
         if let Some(duties) = duties {

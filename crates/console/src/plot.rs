@@ -176,6 +176,7 @@ mod tests {
             nothing_to_refuse: 2,
             open: 0,
             by_target: Vec::new(),
+            names: Names::new(),
         };
         let html = Times::new(&times).unwrap().render().unwrap();
         assert_eq!(html.matches("<rect").count(), 3, "{html}");

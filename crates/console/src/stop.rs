@@ -3,7 +3,9 @@
 use askama::Template;
 use tenure_api::views::{Names, ReceiptView};
 use tenure_core::base::time::Timestamp;
-use tenure_core::credential::receipt::{AccountOutcome, AccountPoint, PointState, Receipt, ReceiptState, Target};
+use tenure_core::credential::receipt::{
+    AccountOutcome, AccountPoint, PersonHeld, PersonOutcome, PersonPoint, PointState, Receipt, ReceiptState, Target,
+};
 use tenure_core::identity::scope::Scope;
 use tenure_core::store::event::Actor;
 
@@ -53,6 +55,7 @@ fn target(target: &Target, names: &Names) -> (&'static str, Named) {
     match target {
         Target::Credential(id) => ("credential", Named { name: text::A_CREDENTIAL.to_owned(), ..Named::of(id, names) }),
         Target::Scope(scope) => (scope.kind(), Named::of(scope.subject(), names)),
+        Target::Person(id) => ("person", Named::of(id, names)),
     }
 }
 
@@ -91,7 +94,7 @@ pub fn receipts_page(frame: Frame, address: Address, receipts: &[Receipt], end: 
             Cell::Text(text::receipt_of(receipt.what).to_lowercase()),
             Cell::State(state(receipt.state())),
             Cell::Time(When::new(receipt.asked_at, now)),
-            Cell::Number(receipt.points.len() as u64),
+            Cell::Number(receipt.points.len() as u64 + receipt.person.as_ref().map_or(0, |person| person.count.into())),
         ]
     };
     let rows = receipts.iter().map(row).collect();
@@ -214,12 +217,14 @@ impl Proof {
                         .flat_map(|accounts| &accounts.first)
                         .map(|point| account(point, names, now)),
                 )
+                .chain(receipt.person.iter().flat_map(|person| &person.first).map(|point| theirs(point, names, now)))
                 .collect(),
             returning: receipt.returning.as_ref().map(|returning| {
                 let named = returning.identities.iter().map(|id| Named::of(id, names));
-                let said = match returning.count {
-                    0 => text::NOTHING_RETURNS.to_owned(),
-                    count => text::comes_back(count),
+                let said = match (returning.count, &receipt.target) {
+                    (count, Target::Person(_)) => text::goes_on(count),
+                    (0, _) => text::NOTHING_RETURNS.to_owned(),
+                    (count, _) => text::comes_back(count),
                 };
                 (said, named.collect())
             }),
@@ -267,6 +272,31 @@ fn account(point: &AccountPoint, names: &Names, now: Timestamp) -> Line {
     let control = matches!(point.outcome, AccountOutcome::RefusedVerified { .. });
     let remark = if matches!(point.outcome, AccountOutcome::Refused { .. }) { text::NO_CONTROL } else { "" };
     Line { where_, state, said, remark, at: at.map(|at| When::new(at, now)), control }
+}
+
+/// What a person had: it has no page of its own, its resource has.
+fn theirs(point: &PersonPoint, names: &Names, now: Timestamp) -> Line {
+    let what = match point.held {
+        PersonHeld::Session(_) => text::A_SESSION,
+        PersonHeld::OperatorToken(_) => text::AN_OPERATOR_TOKEN,
+        PersonHeld::Grant(_) => text::GRANT_OF_THEIRS,
+    };
+    let where_ = match point.resource.map(|resource| Named::of(resource, names)) {
+        Some(resource) => Named { name: format!("{what} at {}", resource.name), ..resource },
+        None => Named { name: what.to_owned(), id: point.held.to_string(), to: None },
+    };
+    let (state, said, remark, at, control) = match &point.outcome {
+        PersonOutcome::Refused { at, reason, control } => {
+            let shape = if control.is_some() { Shape::Good } else { Shape::Warn };
+            let remark = if control.is_some() { "" } else { text::NO_CONTROL };
+            (State::new(shape, text::REFUSED), text::plain(reason), remark, *at, control.is_some())
+        }
+        PersonOutcome::DecidedElsewhere { at } => {
+            (State::new(Shape::Warn, text::UNPROVEN), text::DECIDES_BY_ITSELF.to_owned(), "", *at, false)
+        }
+        PersonOutcome::Unproven { at, why } => (State::new(Shape::Bad, text::UNPROVEN), why.clone(), "", *at, false),
+    };
+    Line { where_, state, said, remark, at: Some(When::new(at, now)), control }
 }
 
 fn line(where_: Named, outcome: &PointState, now: Timestamp) -> Line {

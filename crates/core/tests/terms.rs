@@ -208,6 +208,7 @@ fn the_text_of_every_kinds_terms_stays() {
         let by = Actor::System { part: "test".into() };
         json!({"id": "rct#1", "target": target, "reason": "", "requested_by": by, "points": [], "attempts": 0})
     };
+    index.check::<Receipt>(receipt(json!({"type": "person", "target": "per#1"})), &["target=person/per#1"]);
     index.check::<Receipt>(receipt(json!({"type": "credential", "target": "crd#1"})), &["target=credential/crd#1"]);
     let scope = json!({"type": "scope", "target": {"type": "environment", "id": "production"}});
     index.check::<Receipt>(receipt(scope), &["target=environment/production"]);

@@ -15,6 +15,11 @@ words! {
     STOPS = "What stops";
     NOTHING_RETURNS = "Nothing: what was stopped can’t get new credentials before somebody lets it.";
     LOOKED_AT = "Looked at";
+    PROOF = "Proof";
+    A_SESSION = "A session";
+    AN_OPERATOR_TOKEN = "An operator token";
+    GRANT_OF_THEIRS = "A grant";
+    DECIDES_BY_ITSELF = "its enforcement points decide by themselves: what they let the person do isn’t known here";
     COMES_BACK = "What can come back by itself";
     STOP_AND_HOLD = "Stop, and keep it from coming back.";
     STOP_AND_HOLD_HINT = "What it holds is refused for good, and it gets nothing new until somebody else releases it.";
@@ -88,6 +93,15 @@ pub fn returning(count: usize, is_identity: bool, of_the_first: Option<u16>) -> 
         (count, false) => format!(
             "{count} {of} can prove themselves, and would get new credentials at once unless they are kept from it."
         ),
+    }
+}
+
+/// What somebody who was suspended, or has left, answers for and goes on.
+pub fn goes_on(count: u32) -> String {
+    match count {
+        0 => "Nothing of theirs can. No identity that they answer for can get new credentials.".to_owned(),
+        1 => "Nothing of theirs can. 1 identity that they answer for goes on until somebody takes it over, or its transfer ends:".to_owned(),
+        count => format!("Nothing of theirs can. {count} identities that they answer for go on until somebody takes them over, or their transfers end:"),
     }
 }
 

@@ -13,6 +13,10 @@ use crate::store::event::Actor;
 use crate::store::row::{Position, Record, RowKind};
 use crate::store::term::{Field, TermValue, Terms};
 
+mod person;
+
+pub use person::{MAX_PERSON_POINTS, PersonHeld, PersonOutcome, PersonPoint, PersonPoints};
+
 /// What was revoked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "type", content = "target")]
@@ -21,6 +25,9 @@ pub enum Target {
     Credential(CredentialId),
     /// Everything that was issued in a scope until then.
     Scope(Scope),
+    /// What stands for a person, and what they hold: they have no accounts at targets, and what they answer for goes to
+    /// others.
+    Person(PersonId),
 }
 
 /// What a receipt proves.
@@ -454,6 +461,9 @@ pub struct Receipt {
     /// The accounts at targets, if there were any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accounts: Option<AccountPoints>,
+    /// What a person had, if it is about one, once that was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<PersonPoints>,
     /// How far a check of the points has come that isn't over yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
@@ -481,6 +491,7 @@ impl Receipt {
         let any = |test: fn(&PointState) -> bool| self.points.iter().any(|point| test(&point.outcome));
         let accounts = self.accounts.as_ref();
         let some = |count: fn(&AccountPoints) -> u32| accounts.is_some_and(|accounts| count(accounts) > 0);
+        let theirs = |count: fn(&PersonPoints) -> u32| self.person.as_ref().is_some_and(|person| count(person) > 0);
         if self.lifted_at.is_some() {
             ReceiptState::Lifted
         } else if self.position.is_none()
@@ -491,9 +502,15 @@ impl Receipt {
             ReceiptState::Requested
         } else if some(|accounts| accounts.unreachable) {
             ReceiptState::Unreachable
-        } else if any(|p| matches!(p, PointState::Unproven { .. })) || some(|accounts| accounts.unproven) {
+        } else if any(|p| matches!(p, PointState::Unproven { .. }))
+            || some(|accounts| accounts.unproven)
+            || theirs(|person| person.unproven)
+        {
             ReceiptState::Unproven
-        } else if any(|p| matches!(p, PointState::AcceptedUntil { .. })) || some(|accounts| accounts.cannot_revoke) {
+        } else if any(|p| matches!(p, PointState::AcceptedUntil { .. }))
+            || some(|accounts| accounts.cannot_revoke)
+            || theirs(|person| person.decided_elsewhere)
+        {
             ReceiptState::CannotRevoke
         } else if some(|accounts| accounts.attested_gone) {
             ReceiptState::AttestedGone
@@ -501,9 +518,15 @@ impl Receipt {
             ReceiptState::NarrowedReadBack
         } else if some(AccountPoints::read_back) {
             ReceiptState::EndedReadBack
-        } else if any(|p| matches!(p, PointState::Refused { control: None, .. })) || some(|accounts| accounts.refused) {
+        } else if any(|p| matches!(p, PointState::Refused { control: None, .. }))
+            || some(|accounts| accounts.refused)
+            || theirs(|person| person.refused)
+        {
             ReceiptState::Refused
-        } else if any(|p| matches!(p, PointState::Refused { .. })) || some(|accounts| accounts.refused_verified) {
+        } else if any(|p| matches!(p, PointState::Refused { .. }))
+            || some(|accounts| accounts.refused_verified)
+            || theirs(|person| person.refused_verified)
+        {
             ReceiptState::RefusedVerified
         } else {
             ReceiptState::NothingToRefuse
@@ -528,6 +551,7 @@ impl TermValue for Target {
         Cow::Owned(match self {
             Self::Credential(id) => format!("credential/{id}"),
             Self::Scope(scope) => scope.to_string(),
+            Self::Person(id) => format!("person/{id}"),
         })
     }
 }

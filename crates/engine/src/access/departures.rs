@@ -7,6 +7,7 @@ use tenure_core::base::id::PersonId;
 use tenure_core::base::placed::Placed;
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
+use tenure_core::credential::receipt::ReceiptOf;
 use tenure_core::identity::Identity;
 use tenure_core::identity::transfer::Transfer;
 use tenure_core::people::person::{Person, PersonState, PersonSuspension, Role};
@@ -20,6 +21,7 @@ use tenure_core::store::port::Claimed;
 use tenure_core::store::row::{RowKind, Stored};
 
 use crate::access::{leavers, person_access};
+use crate::credentials::revocation;
 use crate::kernel::Kernel;
 use crate::kernel::authority::{administration, inventory, owns, whose};
 use crate::kernel::caller::Caller;
@@ -113,6 +115,7 @@ pub async fn suspend_person(
                     .fact("reason", reason);
                 let mut changeset = Changeset::new(caller.author(), now, event);
                 changeset.replace(&stored, &person);
+                revocation::person_with_receipt(kernel, &mut changeset, ReceiptOf::Suspension, id, reason, now);
                 leavers::leave_behind(kernel, &mut changeset, &person, now).await?;
                 Ok((changeset, person))
             }
@@ -213,7 +216,7 @@ pub async fn depart_person(
         let stored = kernel.must::<Person>("person", id).await?;
         let event = departed_event(kernel, id, "by_hand", now).fact("reason", reason);
         let mut changeset = Changeset::new(caller.author(), now, event);
-        let person = depart(kernel, &mut changeset, &stored, (*stored.value).clone(), now).await?;
+        let person = depart(kernel, &mut changeset, &stored, (*stored.value).clone(), reason, now).await?;
         let departure = departure_of(&changeset, person, stored.revision + 1)?;
         Ok((changeset, departure))
     };
@@ -251,12 +254,14 @@ pub(crate) fn departed_event(kernel: &Kernel, person: PersonId, because: &str, n
     notify(event, &[], &[Role::Security], "Somebody has left", &text)
 }
 
-/// What a departure means, in its own commit: the record as it is to be otherwise is given.
+/// What a departure means, in its own commit: the record as it is to be otherwise is given, and why they leave, for the
+/// receipt.
 pub(crate) async fn depart(
     kernel: &Kernel,
     changeset: &mut Changeset,
     stored: &Stored<Person>,
     next: Person,
+    reason: &str,
     now: Timestamp,
 ) -> Result<Person, OpError> {
     let state = person::stepped(stored, PersonState::Departed)?.state;
@@ -265,6 +270,7 @@ pub(crate) async fn depart(
     look_at_groups(changeset, moved_between(stored, &person), now);
     changeset.due.push(DueChange::Clear(DueKind::Person, person.id.to_string()));
     person_access::end_person_grants(kernel, changeset, person.id, "the person has left", now).await?;
+    revocation::person_with_receipt(kernel, changeset, ReceiptOf::Revocation, person.id, reason, now);
     leavers::leave_behind(kernel, changeset, &person, now).await?;
     Ok(person)
 }
@@ -303,7 +309,7 @@ pub(crate) async fn work_person(
                 now,
                 departed_event(kernel, id, "end_reached", now).fact("ends_at", stored.ends_at),
             );
-            depart(kernel, &mut changeset, &stored, (*stored.value).clone(), now).await?;
+            depart(kernel, &mut changeset, &stored, (*stored.value).clone(), "their time here is over", now).await?;
             changeset
         }
     };

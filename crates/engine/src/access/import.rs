@@ -238,7 +238,7 @@ async fn follow(
             .fact("source", &ask.source)
             .fact("ends_at", person.ends_at);
         let mut changeset = Changeset::new(caller.author(), now, event);
-        departures::depart(kernel, &mut changeset, stored, person, now).await?;
+        departures::depart(kernel, &mut changeset, stored, person, "their source of people says so", now).await?;
         if !done(kernel, caller, changeset).await? {
             return Ok(false);
         }
@@ -369,7 +369,8 @@ async fn depart_missing(
     let event =
         departures::departed_event(kernel, stored.id, "missing_in_source", now).fact("source", &difference.source);
     changeset.event(event);
-    departures::depart(kernel, changeset, &stored, (*stored.value).clone(), now).await.map(|_| ())
+    let reason = "their source of people no longer has them";
+    departures::depart(kernel, changeset, &stored, (*stored.value).clone(), reason, now).await.map(|_| ())
 }
 
 /// The record that was made by hand follows the source from now on. It confers nothing: the roles stay what they are.

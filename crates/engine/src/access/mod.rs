@@ -5,5 +5,6 @@ pub mod evaluation;
 pub mod import;
 pub mod leavers;
 pub mod person_access;
+pub mod person_receipts;
 pub mod several;
 pub mod transfers;

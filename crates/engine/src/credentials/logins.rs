@@ -33,10 +33,10 @@ use tenure_core::target::system::TargetSystem;
 use tenure_core::trust::state::TrustState;
 use tokio::sync::Notify;
 
-use crate::credentials::liveness;
 use crate::credentials::token::ask::{self, TokenAsk, Wanted};
 use crate::credentials::token::instances::{self, Mark};
 use crate::credentials::token::{prove, wanted_own};
+use crate::credentials::{liveness, login_troubles};
 use crate::kernel::caller::Caller;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
@@ -74,8 +74,8 @@ pub struct LoginAsk {
 pub enum LoginAnswer {
     /// It is there: its secret is in here, and nowhere else.
     Issued(Box<LoginIssued>),
-    /// It is being made.
-    Awaited(LoginAwaited),
+    /// It is being made; what keeps it says [`awaited`].
+    Awaited,
 }
 
 /// Asks for a login, or once more for one that was asked for before; gives whose and which it is.
@@ -428,7 +428,7 @@ pub async fn fetch_login(kernel: &Kernel, identity: IdentityId, id: CredentialId
         return Err(OpError::NotFound(KIND));
     }
     if login.state == LoginState::Asked && why_over(kernel, &login, kernel.now()).await?.is_none() {
-        return Ok(LoginAnswer::Awaited(LoginAwaited { login: id, trouble: login.trouble.clone() }));
+        return Ok(LoginAnswer::Awaited);
     }
     let ((pending, issued), committed) = kernel.decide(|| decide_fetch(kernel, identity, id)).await?;
     let secret = Kernel::released(pending, &committed)?;
@@ -436,6 +436,15 @@ pub async fn fetch_login(kernel: &Kernel, identity: IdentityId, id: CredentialId
     kernel.touch(identity.to_string(), committed.at());
     let issued = issued(secret.expose().clone(), log);
     Ok(LoginAnswer::Issued(Box::new(issued)))
+}
+
+/// What is told of a login that doesn't stand yet to the identity that asked for it.
+///
+/// # Errors
+/// No such login, or the store can't be read.
+pub async fn awaited(kernel: &Kernel, id: CredentialId) -> Result<LoginAwaited, OpError> {
+    let login = kernel.must::<Login>(KIND, id).await?;
+    Ok(LoginAwaited { login: id, trouble: login_troubles::of(kernel, &login).await? })
 }
 
 type Finish = Box<dyn FnOnce(String, tenure_api::views::Logged) -> LoginIssued + Send>;

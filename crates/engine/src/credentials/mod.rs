@@ -8,6 +8,7 @@ pub mod identity_caller;
 pub mod introspection;
 pub mod issuer_trial;
 pub mod liveness;
+mod login_troubles;
 pub mod logins;
 pub mod misuse;
 pub mod receipts;

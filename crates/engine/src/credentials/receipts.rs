@@ -5,22 +5,36 @@ pub mod plan;
 mod stopped;
 
 use tenure_api::views::{Names, ReceiptView};
-use tenure_core::base::id::{IdentityId, ReceiptId};
+use tenure_core::base::id::{IdentityId, PersonId, ReceiptId};
 use tenure_core::base::time::Timestamp;
-use tenure_core::credential::receipt::{Left, Receipt, ReceiptState, Target};
+use tenure_core::credential::receipt::{Left, PersonPoints, Receipt, ReceiptState, Target};
 use tenure_core::identity::scope::{Membership, Scope};
 use tenure_core::identity::{Identity, IdentityState};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::Actor;
 use tenure_core::store::event_kind::EventKind;
-use tenure_core::store::port::Claimed;
+use tenure_core::store::port::{BoxFuture, Claimed};
 use tenure_core::store::row::{Record, Stored};
 
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::query::Query;
 use crate::kernel::{Kernel, authority, keys};
+
+/// What a person had when they were suspended or left, and what became of it: decided where people's access is.
+pub(crate) type TheirPoints =
+    for<'a> fn(&'a Kernel, PersonId, &'a Receipt, Timestamp) -> BoxFuture<'a, Result<PersonPoints, OpError>>;
+
+/// Of a receipt that is about no person.
+fn nobodys<'a>(
+    _: &'a Kernel,
+    _: PersonId,
+    _: &'a Receipt,
+    _: Timestamp,
+) -> BoxFuture<'a, Result<PersonPoints, OpError>> {
+    Box::pin(std::future::ready(Ok(PersonPoints::default())))
+}
 
 /// A receipt as it stands.
 ///
@@ -76,7 +90,7 @@ async fn check_receipt(kernel: &Kernel, id: ReceiptId) -> Result<ReceiptView, Op
         .decide(|| async {
             let now = kernel.now();
             let stored = kernel.must::<Receipt>("receipt", id).await?;
-            let receipt = check::step(kernel, &stored, now).await?;
+            let receipt = check::step(kernel, &stored, nobodys, now).await?;
             let mut changeset = receipt_changes(kernel, &stored, &receipt, now);
             changeset.due.push(match plan::next(&receipt, now) {
                 // Who waits for this receipt still looks at it once more.
@@ -117,6 +131,7 @@ fn receipt_changes(kernel: &Kernel, stored: &Stored<Receipt>, receipt: &Receipt,
 pub(crate) async fn work_receipt(
     kernel: &Kernel,
     claimed: &Claimed,
+    theirs: TheirPoints,
     now: Timestamp,
 ) -> Result<Option<Changeset>, OpError> {
     let Ok(id) = claimed.subject.parse::<ReceiptId>() else {
@@ -125,8 +140,10 @@ pub(crate) async fn work_receipt(
     let Some(stored) = kernel.one::<Receipt>(id).await? else {
         return Ok(None);
     };
-    let receipt =
-        if stored.signed.is_some() { (*stored.value).clone() } else { check::step(kernel, &stored, now).await? };
+    let receipt = match stored.signed {
+        Some(_) => (*stored.value).clone(),
+        None => check::step(kernel, &stored, theirs, now).await?,
+    };
     let mut changeset = receipt_changes(kernel, &stored, &receipt, now);
     let next = plan::next(&receipt, now);
     changeset.due.extend(next_look(kernel, claimed, next).await?);

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use tenure_api::overview::{RefusalTime, RefusalTimes, TargetTime, TimeBucket};
+use tenure_api::views::Names;
 use tenure_core::base::id::TargetId;
 use tenure_core::base::time::{Span, Timestamp};
-use tenure_core::credential::receipt::{AccountOutcome, PointState, Receipt, ReceiptOf, ReceiptState};
+use tenure_core::credential::receipt::{AccountOutcome, PersonOutcome, PointState, Receipt, ReceiptOf, ReceiptState};
 use tenure_core::target::system::TargetSystem;
 
 use crate::kernel::caller::Caller;
@@ -96,6 +97,7 @@ fn told(now: Timestamp, since: Timestamp, receipts: &[&Receipt]) -> RefusalTimes
             matches!(state, ReceiptState::Requested | ReceiptState::Unproven | ReceiptState::Unreachable)
         }),
         by_target: Vec::new(),
+        names: Names::new(),
     }
 }
 
@@ -174,7 +176,11 @@ fn time_of(receipt: &Receipt) -> Option<Span> {
     });
     let accounts = receipt.accounts.iter().flat_map(|accounts| &accounts.first);
     let ended = accounts.filter(|point| point.outcome.is_stopped()).filter_map(|point| point.outcome.at());
-    Some(last.chain(ended).max()?.since(receipt.asked_at))
+    let theirs = receipt.person.iter().flat_map(|person| &person.first).filter_map(|point| match point.outcome {
+        PersonOutcome::Refused { at, .. } => Some(at),
+        PersonOutcome::DecidedElsewhere { .. } | PersonOutcome::Unproven { .. } => None,
+    });
+    Some(last.chain(ended).chain(theirs).max()?.since(receipt.asked_at))
 }
 
 /// How times of one proof are distributed, in their order; none of none.

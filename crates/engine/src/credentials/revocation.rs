@@ -2,7 +2,7 @@
 
 use tenure_api::requests::Revocation;
 use tenure_api::views::ReceiptView;
-use tenure_core::base::id::{CredentialId, IdentityId, ReceiptId};
+use tenure_core::base::id::{CredentialId, IdentityId, PersonId, ReceiptId};
 use tenure_core::base::time::Timestamp;
 use tenure_core::credential::Credential;
 use tenure_core::credential::receipt::{Narrowed, Receipt, ReceiptOf, Target};
@@ -33,6 +33,7 @@ pub async fn revoke(kernel: &Kernel, caller: &Caller, ask: Revocation) -> Result
     let subject = match &target {
         Target::Credential(id) => id.to_string(),
         Target::Scope(scope) => scope.subject(),
+        Target::Person(id) => id.to_string(),
     };
     if ask.suspend && matches!(target, Target::Credential(_)) {
         let hint = "a credential is revoked for good; to stop its identity as well, cut the identity with suspend";
@@ -43,6 +44,7 @@ pub async fn revoke(kernel: &Kernel, caller: &Caller, ask: Revocation) -> Result
             let (receipt, committed) = match &target {
                 Target::Credential(id) => revoke_credential(kernel, caller, *id, &ask.reason).await?,
                 Target::Scope(scope) => cut(kernel, caller, scope, &ask.reason, ask.suspend).await?,
+                Target::Person(_) => return Err(OpError::NotFound("sort of thing that is cut")),
             };
             Ok((receipt, kernel.logged(&committed).await?))
         })
@@ -195,6 +197,20 @@ pub(crate) fn held_with_receipt(
     asked(changeset, receipt, now)
 }
 
+/// Adds the request for the receipt of a person's suspension, or of their leaving: of what stands for them and of what
+/// they hold.
+pub(crate) fn person_with_receipt(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    what: ReceiptOf,
+    person: PersonId,
+    reason: &str,
+    now: Timestamp,
+) -> ReceiptId {
+    let receipt = open_receipt(kernel, changeset, what, Target::Person(person), reason, now);
+    asked(changeset, receipt, now)
+}
+
 /// Adds the request for the receipt of a narrowing: what was dropped has to be refused beside what was kept.
 pub(crate) fn narrowed_with_receipt(
     kernel: &Kernel,
@@ -241,6 +257,7 @@ fn open_receipt(
         narrowed: Vec::new(),
         lifted_at: None,
         accounts: None,
+        person: None,
         id: ReceiptId::generate(now, kernel.entropy.as_ref()),
         target,
         reason: reason.to_owned(),

@@ -303,6 +303,7 @@ pub async fn of<'a>(
         sort::<CloudAccount>,
         sort::<Source>,
         sort::<Issuer>,
+        sort::<TargetSystem>,
     ];
     // What is referred to anywhere counts as that, wherever else it was typed.
     let mut once: BTreeMap<&str, bool> = BTreeMap::new();

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::access::person_access::grant_deadlines;
-use crate::access::{departures, leavers};
+use crate::access::{departures, leavers, person_receipts};
 use crate::credentials::receipts;
 use crate::endings::need_end;
 use crate::endings::removals::steps;
@@ -98,7 +98,7 @@ async fn work(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Chan
             .await?
         }
         DueKind::Grant => work_grant(kernel, claimed, now).await?,
-        DueKind::Receipt => receipts::work_receipt(kernel, claimed, now).await?,
+        DueKind::Receipt => receipts::work_receipt(kernel, claimed, person_receipts::points, now).await?,
         DueKind::Request => request_deadlines::work_request(kernel, claimed, now).await?,
         DueKind::Renewal => renewals::work_renewal(kernel, claimed, now).await?,
         DueKind::PersonGrant => grant_deadlines::work_person_grant(kernel, claimed, now).await?,

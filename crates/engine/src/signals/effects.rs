@@ -459,7 +459,7 @@ async fn person_leaves(
     changeset
         .event(departures::departed_event(kernel, stored.id, "employment_ended", now).fact("signal", said.signal.id));
     let next = (*stored.value).clone();
-    departures::depart(kernel, changeset, stored, next, now).await?;
+    departures::depart(kernel, changeset, stored, next, "a signal says that their employment has ended", now).await?;
     let mut turn = Turn::done("the person has left");
     turn.outcome.person = Some(stored.id);
     Ok(turn)

@@ -390,7 +390,7 @@ async fn claimed(
         .fact("tier", identity.tier);
     let mut changeset = Changeset::new(caller.author(), now, event);
     changeset.replace(stored, &identity);
-    let (rule, how) = (&rules::UNCLAIMED_LISTED, "somebody answers for it");
-    finding::no_longer(kernel, &mut changeset, &[rule], identity.id, how, now).await?;
+    let (nobodys, how) = ([&rules::UNCLAIMED_LISTED, &rules::UNCLAIMED_BUILT_IN], "somebody answers for it");
+    finding::no_longer(kernel, &mut changeset, &nobodys, identity.id, how, now).await?;
     Ok((changeset, (identity, stored.revision + 1)))
 }

@@ -138,17 +138,29 @@ async fn rest(kernel: &Kernel, claimed: &Claimed, turn: &Turn, now: Timestamp) -
         Some(at) => work::postponed(kernel, claimed, at, now),
         None => work::nothing_left(kernel, claimed, now),
     };
-    let Account { seen, claim_by, .. } = &*turn.account.value;
-    let is_nobodys =
-        matches!(turn.identity.state, IdentityState::Discovered | IdentityState::Draft | IdentityState::Pending);
-    if seen.built_in && seen.enabled && is_nobodys && now >= *claim_by {
-        let mut evidence = serde_json::Map::new();
-        evidence.insert("account".into(), seen.name.clone().into());
-        evidence.insert("target".into(), turn.target.name.clone().into());
-        let (rule, subject) = (&rules::UNCLAIMED_BUILT_IN, turn.account.identity);
-        finding::raise(kernel, &mut changeset, rule, subject, &turn.account.id.to_string(), evidence, now).await?;
+    if turn.account.seen.built_in {
+        note_built_in(kernel, &mut changeset, turn, now).await?;
     }
     kernel.settle(changeset).await.map(drop)
+}
+
+/// Notes that nobody claimed in time what its target has from the start, or that it lets nobody in any more.
+async fn note_built_in(kernel: &Kernel, changeset: &mut Changeset, turn: &Turn, now: Timestamp) -> Result<(), OpError> {
+    let Account { id, seen, claim_by, .. } = &*turn.account.value;
+    let (rule, subject, detail) = (&rules::UNCLAIMED_BUILT_IN, turn.account.identity, id.to_string());
+    if !seen.enabled {
+        let how = "its target has it disabled";
+        return finding::no_longer_about(kernel, changeset, rule, subject, &detail, how, now).await;
+    }
+    if turn.identity.state != IdentityState::Discovered || now < *claim_by {
+        return Ok(());
+    }
+    let mut evidence = serde_json::Map::new();
+    evidence.insert("account".into(), seen.name.clone().into());
+    evidence.insert("target".into(), turn.target.name.clone().into());
+    // A claim that comes meanwhile closes what it finds open, and leaves nothing to be opened behind it.
+    changeset.expect(&turn.identity);
+    finding::raise(kernel, changeset, rule, subject, &detail, evidence, now).await.map(drop)
 }
 
 /// Notes that an account which is stopped or ended works again by somebody else's doing, and has it stopped again. Gives

@@ -204,7 +204,7 @@ pub(crate) async fn wake_receipts(
         {
             let at = match &receipt.target {
                 Revoked::Credential(_) | Revoked::Scope(Scope::Identity(_)) => now,
-                Revoked::Scope(_) => looks_at(kernel, receipt.id, now).await?,
+                Revoked::Scope(_) | Revoked::Person(_) => looks_at(kernel, receipt.id, now).await?,
             };
             changeset.due.push(DueChange::Set(DueKind::Receipt, receipt.id.to_string(), at));
         }

@@ -404,7 +404,9 @@ async fn note_seen(
     // What was stopped here and works again was let go by somebody else (S-18), or what was dropped was given back.
     let widened = known.narrowing.as_ref().is_some_and(|narrowing| narrowing.still(seen).is_some());
     let works = seen.enabled && known.state != AccountState::Standing && known.open().is_none();
-    if works || widened {
+    // One that its target has from the start, which isn't held by itself, lets people in again, or no more.
+    let turned = seen.built_in && seen.enabled != known.seen.enabled;
+    if works || widened || turned {
         changeset.due.push(DueChange::Set(DueKind::Account, known.id.to_string(), now));
     }
     Ok(())

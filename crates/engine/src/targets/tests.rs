@@ -444,3 +444,35 @@ async fn what_a_target_has_from_the_start_is_not_held_by_itself() {
     work(&world).await;
     assert_eq!(fake.enabled("root"), None, "a person may end it");
 }
+
+#[tokio::test]
+async fn r98_what_a_target_has_from_the_start_is_somebodys_once_it_is_claimed() {
+    let (world, fake, target) = with_target(Mode::End, &["root"]).await;
+    work(&world).await;
+    pass(&world, Span::from_mins(121)).await;
+    let [found] = findings(&world, &rules::UNCLAIMED_BUILT_IN).await.try_into().unwrap();
+    // What its target's people have disabled lets nobody in, and is found again if it does.
+    fake.enable("root", false);
+    pass(&world, Span::from_mins(10)).await;
+    assert!(findings(&world, &rules::UNCLAIMED_BUILT_IN).await.is_empty());
+    fake.enable("root", true);
+    pass(&world, Span::from_mins(10)).await;
+    let [again] = findings(&world, &rules::UNCLAIMED_BUILT_IN).await.try_into().unwrap();
+    assert_ne!(again.id, found.id);
+    let bob = world.person(Role::Owner).await;
+    let proposal = Proposal {
+        name_prefix: "root".into(),
+        marks: Default::default(),
+        owner: bob.person_id(),
+        by_suggestion: None,
+        reason: "his team runs it".into(),
+        dry_run: false,
+    };
+    accounts::propose(&world.engine, &world.admin, target, proposal).await.unwrap();
+    let identity = identity_of(&world, "root").await.id;
+    let claim = Claim { kind: None, charter: CharterDraft::default() };
+    Box::pin(accounts::claim(&world.engine, &bob, identity, claim)).await.unwrap();
+    assert!(findings(&world, &rules::UNCLAIMED_BUILT_IN).await.is_empty(), "somebody answers for it");
+    pass(&world, Span::from_mins(60)).await;
+    assert!(findings(&world, &rules::UNCLAIMED_BUILT_IN).await.is_empty(), "and goes on to");
+}

@@ -7,6 +7,7 @@ use tenure_api::views::Revised;
 use tenure_console::address::Address;
 use tenure_console::directory::{self, Around, Duties, Entity};
 use tenure_core::base::id::PersonId;
+use tenure_core::credential::receipt::{Receipt, Target};
 use tenure_core::identity::Identity;
 use tenure_core::identity::transfer::Transfer;
 use tenure_core::inventory::application::Application;
@@ -22,12 +23,12 @@ use tenure_engine::access::transfers;
 use tenure_engine::identities::registration;
 use tenure_engine::kernel::authority;
 use tenure_engine::kernel::error::OpError;
-use tenure_engine::kernel::query::{ListAsk, MAX_PAGE};
+use tenure_engine::kernel::query::{ListAsk, Listed as _, MAX_PAGE};
 use tenure_engine::matters::{request, reviews};
 
 use crate::app::App;
 use crate::caller::named::{self, Addressed, listed_names, names_in};
-use crate::console::reader::{Asked, Reader, Refusal, Shown, counted};
+use crate::console::reader::{Asked, NEWEST_FIRST, Reader, Refusal, Shown, counted};
 use crate::contract::api::Api;
 use crate::contract::list::Filtered;
 use crate::contract::page::page;
@@ -108,11 +109,13 @@ async fn one<T: Entity + Addressed + Belongings>(
         Some(theirs) => {
             let ask = ListAsk { filters: vec![theirs], limit: Some(NAMED), ..ListAsk::default() };
             let identities = counted!(ask, |ask| registration::identities(kernel, caller, ask))?;
-            let duties = match record.record.person() {
-                Some(person) => Box::pin(duties(&app, &reader, person)).await?,
-                None => None,
+            let (duties, receipt) = match record.record.person() {
+                Some(person) => {
+                    (Box::pin(duties(&app, &reader, person)).await?, last_receipt(&app, &reader, person).await?)
+                }
+                None => (None, None),
             };
-            Some(Around { identities, duties })
+            Some(Around { identities, duties, receipt })
         }
         None => None,
     };
@@ -120,6 +123,16 @@ async fn one<T: Entity + Addressed + Belongings>(
     let names = names_in(&app, &reader.caller, &seen).await?;
     let person = caller.person().ok_or(OpError::NotFound("person"))?;
     Ok(page(StatusCode::OK, &directory::page(reader.frame("", T::PLACE), &record, around, &names, person)))
+}
+
+/// The last receipt of somebody's suspension, or of their leaving, for whoever may read receipts.
+async fn last_receipt(app: &App, reader: &Reader, person: PersonId) -> Result<Option<Receipt>, Refusal> {
+    if !authority::reads_all(&app.kernel, &reader.caller, Receipt::NAME) {
+        return Ok(None);
+    }
+    let theirs = vec![Receipt::TARGET.of(Target::Person(person))];
+    let ask = ListAsk { filters: theirs, sort: Some(NEWEST_FIRST), limit: Some(1), ..ListAsk::default() };
+    Ok(app.kernel.list::<Receipt>(&reader.caller, ask).await?.items.pop().map(|last| last.record))
 }
 
 /// What somebody answers for, and what waits for them; for themselves, and for whoever may read all of it.

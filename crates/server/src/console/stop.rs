@@ -196,7 +196,7 @@ pub(super) async fn scope_of(
 ) -> Result<tenure_core::identity::scope::Scope, Failure> {
     match Target::from(Scope::of(app, reader, kind, text).await?.target) {
         Target::Scope(scope) => Ok(scope),
-        Target::Credential(_) => Err(OpError::NotFound("sort of thing that is held").into()),
+        Target::Credential(_) | Target::Person(_) => Err(OpError::NotFound("sort of thing that is held").into()),
     }
 }
 

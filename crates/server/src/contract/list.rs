@@ -292,7 +292,7 @@ fn target(value: &str) -> Result<(), String> {
         let good = match kind {
             "credential" => id::<CredentialId>(subject),
             "identity" => id::<IdentityId>(subject),
-            "owner" => id::<PersonId>(subject),
+            "owner" | "person" => id::<PersonId>(subject),
             "application" => id::<ApplicationId>(subject),
             "environment" => text(subject),
             "vendor" => id::<VendorId>(subject),
@@ -301,7 +301,8 @@ fn target(value: &str) -> Result<(), String> {
         };
         good.is_ok()
     });
-    let taken = "type/id, with a type of credential, identity, owner, application, environment, vendor, cloud_account";
+    let taken =
+        "type/id, with a type of credential, identity, person, owner, application, environment, vendor, cloud_account";
     known.then_some(()).ok_or_else(|| taken.to_owned())
 }
 

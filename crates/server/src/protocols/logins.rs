@@ -69,10 +69,11 @@ async fn ask(
     loop {
         match logins::fetch_login(&app.kernel, identity, id).await.map_err(failure)? {
             LoginAnswer::Issued(issued) => return Ok(unstored((StatusCode::OK, Json(issued)).into_response()).into()),
-            LoginAnswer::Awaited(awaited) if waited >= WAIT => {
+            LoginAnswer::Awaited if waited >= WAIT => {
+                let awaited = logins::awaited(&app.kernel, id).await.map_err(failure)?;
                 return Ok(unstored((StatusCode::ACCEPTED, Json(awaited)).into_response()).into());
             }
-            LoginAnswer::Awaited(_) => wait.for_at_most(pause).await,
+            LoginAnswer::Awaited => wait.for_at_most(pause).await,
         }
         waited += pause;
         pause = (pause * 2).min(PAUSE.1);

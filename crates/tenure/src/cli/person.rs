@@ -79,7 +79,7 @@ pub enum Person {
         #[arg(long)]
         purpose: String,
     },
-    /// Takes a person's authority away for a while: sessions and tokens at once.
+    /// Takes a person's authority away for a while: sessions and tokens at once, with a receipt.
     Suspend(Step),
     /// Gives it back; by security, and not by who took it away.
     Resume {
@@ -154,7 +154,11 @@ impl Person {
             Self::Roles { id, roles, purpose } => {
                 context.out.record(&client.ask_for_roles(id, &NewRoles { roles, purpose }).await?)
             }
-            Self::Suspend(step) => context.out.record(&client.suspend_person(step.id, &step.reason).await?),
+            Self::Suspend(step) => {
+                let suspended = client.suspend_person(step.id, &step.reason).await?;
+                say_what_proves_it(step.id);
+                context.out.record(&suspended)
+            }
             Self::Resume { step, placed_by } => {
                 let ask = ResumePerson { reason: step.reason, placed_by };
                 context.out.record(&client.resume_person(step.id, &ask).await?)
@@ -172,6 +176,7 @@ impl Person {
                 }
                 eprintln!("{left}{more} identities find another owner or are closed, and {grants} grants end");
                 eprintln!("hint: what they answered for: tenure transfer list --from {}", step.id);
+                say_what_proves_it(step.id);
                 context.out.record(&gone)
             }
             Self::Away { to, from, until } => {
@@ -231,6 +236,11 @@ pub struct Create {
     /// A team; may be given several times.
     #[arg(long = "team", value_name = "TEAM")]
     teams: Vec<TeamId>,
+}
+
+/// Where the receipt of a suspension, or of somebody's leaving, is.
+fn say_what_proves_it(person: PersonId) {
+    eprintln!("hint: what proves it: tenure receipt list --target person/{person} --newest-first");
 }
 
 impl Create {

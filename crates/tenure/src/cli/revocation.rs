@@ -383,7 +383,8 @@ Examples:
 pub enum Receipt {
     /// Lists receipts.
     List {
-        /// Only of this target: credential/crd_…, identity/idn_…, owner/per_…, application/app_…, environment/NAME.
+        /// Only of this target: credential/crd_…, identity/idn_…, owner/per_… (their identities), person/per_… (what stood
+        /// for them and what they held), application/app_…, environment/NAME.
         #[arg(long)]
         target: Option<String>,
         /// The newest first.

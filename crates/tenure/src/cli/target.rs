@@ -293,8 +293,13 @@ pub struct Update {
 impl Target {
     /// Does it.
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let client = context.client()?;
+        // What stands in this build is told to anybody, wherever there is no server yet.
+        let client = match &self {
+            Self::Rights { .. } => context.anonymous()?,
+            _ => context.client()?,
+        };
         match self {
+            Self::Rights { kind, mode } => rights(kind, mode),
             Self::Register(register) => {
                 let made = client.create_target(&register.ask()?).await?;
                 let target = &made.record;
@@ -309,15 +314,6 @@ impl Target {
                     target.name
                 );
                 context.out.record(&made)
-            }
-            Self::Rights { kind, mode } => {
-                // Nothing is reached: what is asked of it stands in the connector.
-                let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-                let connectors = Builtin::new(&Arc::new(Outbound::new(Vec::new())), &clock);
-                let connector = connectors
-                    .of(kind)
-                    .with_context(|| format!("this build has no connector for {}", kind.as_str()))?;
-                line(connector.rights(mode))
             }
             Self::List { state, kind, paging } => {
                 let query = filtered([("state", state), ("kind", kind)]);
@@ -362,6 +358,15 @@ impl Target {
             Self::Remove { id, reason } => context.out.record(&client.remove_target(id, &Because { reason }).await?),
         }
     }
+}
+
+/// What the connector in this build needs: nothing is reached, and no server is asked.
+fn rights(kind: TargetKind, mode: Mode) -> anyhow::Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let connectors = Builtin::new(&Arc::new(Outbound::new(Vec::new())), &clock);
+    let connector =
+        connectors.of(kind).with_context(|| format!("this build has no connector for {}", kind.as_str()))?;
+    line(connector.rights(mode))
 }
 
 impl Register {

@@ -195,6 +195,7 @@ impl Get {
     /// Asks until it is there, with a proof of its own each time.
     async fn waited(&self, client: &Client, audience: &str) -> anyhow::Result<LoginIssued> {
         let mut questions = self.wait.as_secs() / SECONDS_A_QUESTION;
+        let mut told = None;
         let mut ask = LoginRequest {
             resource: self.resource.clone(),
             scope: self.scope.clone(),
@@ -213,6 +214,10 @@ impl Get {
                 let why = awaited.trouble.unwrap_or_else(|| "its target hasn't answered yet".to_owned());
                 let again = format!("ask again with --login {}", awaited.login);
                 return Err(Failure::new(format!("the login isn't there yet: {why}")).hint(again).into());
+            }
+            if let Some(why) = awaited.trouble.filter(|why| told.as_ref() != Some(why)) {
+                eprintln!("the login isn't there yet: {why}");
+                told = Some(why);
             }
             questions -= 1;
             ask = LoginRequest { login: Some(awaited.login), ..LoginRequest::default() };

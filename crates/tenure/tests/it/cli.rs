@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Output;
 
 use serde_json::{Value, json};
+use tenure_core::target::connector::{Mode, TargetKind};
 use tenure_log::{Actor, ExportWriter, Frontier, Header, Leaf, LogSigner, leaf_hash};
 
 use crate::on_one;
@@ -22,6 +23,18 @@ fn text(bytes: &[u8]) -> String {
 
 fn code(output: &Output) -> i32 {
     output.status.code().unwrap()
+}
+
+#[test]
+fn what_a_connector_needs_is_told_before_there_is_a_server() {
+    let nowhere = [("TENURE_SERVER", "http://127.0.0.1:9"), ("TENURE_TOKEN_FILE", "/nonexistent/token")];
+    for kind in TargetKind::ALL {
+        for mode in Mode::ALL {
+            let told = tenure(&["target", "rights", kind.as_str(), "--mode", mode.as_str()], &nowhere);
+            assert_eq!((code(&told), text(&told.stderr)), (0, String::new()), "{kind:?} {mode:?}");
+            assert!(told.stdout.len() > 20, "{kind:?} {mode:?}: {}", text(&told.stdout));
+        }
+    }
 }
 
 #[test]

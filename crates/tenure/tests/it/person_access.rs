@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 use std::process::Stdio;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::world::{Answer, Key, Store, World, assertion_claims, in_secs};
-use crate::{in_real_time, on_both};
+use crate::{in_real_time, on_both, on_one};
 
 fn read_orders(world: &World) -> Value {
     json!([{"actions": ["read"], "resource": world.orders}])
@@ -537,4 +540,86 @@ on_both! { because "deadlines are claimed from the engine", by |store| World::st
 in_real_time! {
     r116_access_lapses_without_its_early_review on World::binary(Store::Sqlite, &[("TENURE_EARLY_REVIEW", "8s")]);
     r93_an_identity_whose_review_nobody_answers_is_suspended on World::binary(Store::Sqlite, &[("TENURE_REVIEW_WITHIN", "4s")]);
+}
+
+/// The last receipt about a person, once every point has answered.
+async fn receipt(world: &World, person: &str, what: &str) -> Value {
+    let path = format!("/v1/receipts?target=person/{person}&sort=-id&limit=1");
+    let mut last = Value::Null;
+    world
+        .until(async || {
+            last = world.get(&world.auditor, &path).await.expect(200).body["items"][0].clone();
+            last["what"] == what && !last["signed"].is_null()
+        })
+        .await;
+    world.get(&world.auditor, &format!("/v1/receipts/{}", last["id"].as_str().unwrap())).await.expect(200).body
+}
+
+/// What a receipt says of each thing that the person had: its sort, where it stands, and whether a control was accepted.
+fn points(receipt: &Value) -> BTreeSet<(String, String, bool)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let point = |point: &Value| {
+        let outcome = &point["outcome"];
+        (text(&point["held"]["type"]), text(&outcome["state"]), !outcome["control"].is_null())
+    };
+    receipt["person"]["first"].as_array().into_iter().flatten().map(point).collect()
+}
+
+on_one! {
+    async fn r103_r72_a_persons_suspension_has_a_receipt_and_nothing_revoked_comes_back(world: World) {
+        let (ann, token, grant, _) = reader(&world, "Ann").await;
+        // Beside whom a refusal of hers means something.
+        let (bob, _, of_bob, _) = reader(&world, "Bob").await;
+        let another = world.post(&world.admin, &format!("/v1/people/{ann}/operator-tokens"), json!({})).await.expect(201);
+        let (dead, dead_id) = (another.text("/operator_token"), another.text("/id"));
+        world.call(Method::POST, &token, &format!("/v1/operator-tokens/{dead_id}/revoke"), None).await.expect(200);
+        assert!(may(&world, &ann, "read").await && may(&world, &bob, "read").await);
+        world.post(&world.security, &format!("/v1/people/{ann}/suspend"), json!({"reason": "a lost laptop"})).await.expect(200);
+        world.get(&token, "/v1/me").await.expect(401);
+        assert!(!may(&world, &ann, "read").await);
+        let proof = receipt(&world, &ann, "suspension").await;
+        assert_eq!((&proof["state"], &proof["reason"]), (&json!("refused_verified"), &json!("a lost laptop")), "{proof}");
+        // Her token and her grant; not the token that was dead before.
+        let refused = |held: &str| (held.to_owned(), "refused".to_owned(), true);
+        assert_eq!(points(&proof), BTreeSet::from([refused("operator_token"), refused("grant")]), "{proof}");
+        assert_eq!(proof["person"]["count"], 2);
+        let of = |held: &str| proof["person"]["first"].as_array().unwrap().iter().find(|point| point["held"]["type"] == held).unwrap().clone();
+        assert_eq!((&of("grant")["held"]["id"], &of("grant")["outcome"]["control"]["id"]), (&json!(grant), &json!(of_bob)));
+        assert_eq!(proof["names"][&ann], "Ann");
+        // The signed form says the same, and the page of the receipt and of the person lead to it.
+        let signed = world.text(&world.auditor, &format!("/v1/receipts/{}.jws", proof["id"].as_str().unwrap())).await;
+        let said = signed.split('.').nth(1).map(|part| URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
+        let said: Value = serde_json::from_slice(&said).unwrap();
+        assert_eq!((&said["person"], &said["target"]["type"]), (&proof["person"], &json!("person")));
+        // Let go on: what was held works again, what was revoked doesn't.
+        let (_, sib) = world.person("Sib", &["security"]).await;
+        world.post(&sib, &format!("/v1/people/{ann}/resume"), json!({"reason": "it was found"})).await.expect(200);
+        world.get(&token, "/v1/me").await.expect(200);
+        assert!(may(&world, &ann, "read").await);
+        world.get(&dead, "/v1/me").await.expect(401);
+        // Gone for good: what she held is revoked, and that has a receipt too.
+        world.post(&world.security, &format!("/v1/people/{ann}/depart"), json!({"reason": "left"})).await.expect(200);
+        let proof = receipt(&world, &ann, "revocation").await;
+        assert_eq!((&proof["state"], points(&proof)), (&json!("refused_verified"), BTreeSet::from([refused("operator_token"), refused("grant")])), "{proof}");
+        assert!(may(&world, &bob, "read").await);
+    }
+
+    async fn r103_a_suspension_that_was_taken_back_leaves_nothing_to_prove_and_owned_identities_are_said_to_go_on(world: World) {
+        let (olu, _) = world.person_as(json!({"name": "Oz", "roles": ["requester", "owner"], "manager": world.manager_id})).await;
+        let mut charter = world.charter(Key::new().jwk());
+        charter["owner"] = json!(olu);
+        let id = world.active("of-oz", charter).await;
+        world.post(&world.security, &format!("/v1/people/{olu}/suspend"), json!({"reason": "on leave"})).await.expect(200);
+        let proof = receipt(&world, &olu, "suspension").await;
+        assert_eq!(proof["returning"], json!({"count": 1, "identities": [id]}), "{proof}");
+        // Nobody else's: whoever may not read receipts reads none about people either.
+        let path = format!("/v1/receipts/{}", proof["id"].as_str().unwrap());
+        for nobody in [&world.owner, &world.person("Rex", &["requester"]).await.1] {
+            world.get(nobody, &path).await.expect(403);
+        }
+        world.get(&world.security, &path).await.expect(200);
+        // Nobody cuts a person: what is cut is what they answer for.
+        let ask = json!({"target": {"type": "person", "id": olu}, "reason": "x"});
+        world.post(&world.security, "/v1/revocations", ask).await.expect(400);
+    }
 }

@@ -237,6 +237,22 @@ on_one! {
         assert_eq!(receipt.text("/state"), "ended_read_back");
         assert_eq!(receipt.text("/accounts/first/0/name"), name);
         assert!(receipt.body["signed"].is_string());
+        // Whatever says where, says it by name.
+        for path in [&path, "/v1/accounts", "/v1/drift", &format!("/v1/log/timeline?subject={identity}")] {
+            let told = world.get(&world.security, path).await.expect(200);
+            assert!(!told.body.to_string().contains(&target) || told.body["names"][&target] == "orders-db", "{path}: {}", told.body);
+        }
+        world.pass(61).await;
+        world
+            .until(async || {
+                let times = world.get(&world.security, "/v1/refusal-times").await.expect(200);
+                times.body["by_target"][0]["target"] == json!(target) && times.body["names"][&target] == "orders-db"
+            })
+            .await;
+        let mut command = crate::world::tenure();
+        command.args(["account", "list"]).env("TENURE_SERVER", &world.server.url).env("TENURE_TOKEN", &world.security);
+        let listed = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        assert!(listed.contains("orders-db") && !listed.contains(&target), "{listed}");
     }
 }
 

@@ -91,6 +91,18 @@ pub(crate) async fn evaluate_person(
     })
 }
 
+/// Why a person may not do something on a resource now; nothing if they may. It is asked of the same as at each use, and
+/// recorded nowhere.
+pub(crate) async fn refusal(
+    kernel: &Kernel,
+    person: PersonId,
+    action: &str,
+    resource: &Resource,
+    now: Timestamp,
+) -> Result<Option<Reason>, OpError> {
+    Ok(person_verdict(kernel, &person.to_string(), action, resource, now).await?.refused)
+}
+
 async fn person_verdict(
     kernel: &Kernel,
     subject: &str,

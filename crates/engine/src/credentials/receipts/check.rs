@@ -24,7 +24,7 @@ use tenure_core::target::login::{Login, LoginPurpose};
 use tenure_log::Leaf;
 
 use crate::credentials::liveness;
-use crate::credentials::receipts::{plan, stopped, view};
+use crate::credentials::receipts::{TheirPoints, plan, stopped, view};
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::kernel::query::{self, Query};
@@ -44,8 +44,14 @@ const SIGNED_POINTS: usize = 512 * 1024;
 /// The form of what is signed. The first said nothing of its form, nor what it was about: revocations alone had receipts.
 const SIGNED_FORM: u8 = 2;
 
-/// The receipt after the next batch; with each point checked and, if all have answered, signed, after the last one.
-pub(super) async fn step(kernel: &Kernel, stored: &Stored<Receipt>, now: Timestamp) -> Result<Receipt, OpError> {
+/// The receipt after the next batch; with each point checked and, if all have answered, signed, after the last one. What a
+/// person had is found by `theirs`.
+pub(super) async fn step(
+    kernel: &Kernel,
+    stored: &Stored<Receipt>,
+    theirs: TheirPoints,
+    now: Timestamp,
+) -> Result<Receipt, OpError> {
     let mut receipt = (*stored.value).clone();
     let begun = receipt.progress.take();
     if stopped::is_lifted(kernel, &receipt).await? {
@@ -59,6 +65,7 @@ pub(super) async fn step(kernel: &Kernel, stored: &Stored<Receipt>, now: Timesta
         receipt.points.clear();
         receipt.returning = Some(Returning::default());
         receipt.accounts = None;
+        receipt.person = None;
     }
     let (batch, next) = next_batch(kernel, &receipt.target, begun.as_ref()).await?;
     let mut check = Check::new(receipt, begun);
@@ -69,6 +76,10 @@ pub(super) async fn step(kernel: &Kernel, stored: &Stored<Receipt>, now: Timesta
     }
     if let Some(after) = next {
         return Ok(check.paused(after));
+    }
+    if let Target::Person(id) = check.receipt.target {
+        let points = theirs(kernel, id, &check.receipt, now).await?;
+        check.receipt.person = (points.count > 0).then_some(points);
     }
     let attempt = check.receipt.attempts;
     for left in check.receipt.left.clone().iter().filter(|left| left.seen_in != Some(attempt)) {
@@ -107,6 +118,10 @@ impl Check {
 
     async fn look(&mut self, kernel: &Kernel, identity: &Stored<Identity>, now: Timestamp) -> Result<(), OpError> {
         self.identities += 1;
+        // What somebody answers for goes on until its transfer ends: only that it does is said.
+        if matches!(self.receipt.target, Target::Person(_)) {
+            return self.note_return(kernel, identity, now).await;
+        }
         if let Ok(charter) = identity.complete_charter() {
             self.longest_life = self.longest_life.max(charter.credential_ttl);
         }
@@ -332,7 +347,7 @@ async fn next_batch(
         Target::Scope(Scope::Identity(id)) => {
             return Ok((kernel.one::<Identity>(id).await?.into_iter().collect(), None));
         }
-        Target::Scope(Scope::Owner(id)) => Identity::OWNER.of(id),
+        Target::Scope(Scope::Owner(id)) | Target::Person(id) => Identity::OWNER.of(id),
         Target::Scope(Scope::Application(id)) => Identity::APPLICATION.of(id),
         Target::Scope(Scope::Environment(name)) => Identity::ENVIRONMENT.of(name),
         Target::Scope(Scope::Vendor(id)) => Identity::VENDOR.of(id),
@@ -409,6 +424,7 @@ async fn answer(
     // Only a credential that this revocation killed proves it: not one that was dead before.
     let alive_before = |credential: &Stored<Credential>| match receipt.target {
         Target::Credential(id) => credential.id == id,
+        Target::Person(_) => false,
         Target::Scope(ref scope) => {
             before.is_after(credential.created)
                 && receipt.previous.is_none_or(|previous| credential.created.is_after(previous))

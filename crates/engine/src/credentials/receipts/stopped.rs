@@ -9,6 +9,7 @@ use tenure_core::credential::receipt::{AccountOutcome, NarrowedAt, PointState, R
 use tenure_core::identity::grant::Grant;
 use tenure_core::identity::scope::Scope;
 use tenure_core::identity::{Identity, IdentityState};
+use tenure_core::people::person::Person;
 use tenure_core::store::row::Stored;
 use tenure_core::target::account::{Account, AccountState};
 
@@ -20,7 +21,15 @@ use crate::kernel::query::{self, Query};
 
 /// Whether a suspension, or a narrowing, was taken back: then there is nothing left to prove of it.
 pub(super) async fn is_lifted(kernel: &Kernel, receipt: &Receipt) -> Result<bool, OpError> {
-    let Target::Scope(scope) = &receipt.target else { return Ok(false) };
+    let scope = match &receipt.target {
+        Target::Scope(scope) => scope,
+        Target::Credential(_) => return Ok(false),
+        Target::Person(id) => {
+            let person = kernel.one::<Person>(id).await?;
+            let is_back = person.is_some_and(|person| person.is_active());
+            return Ok(receipt.what == ReceiptOf::Suspension && is_back);
+        }
+    };
     match (receipt.what, scope) {
         (ReceiptOf::Revocation, _) => Ok(false),
         (ReceiptOf::Suspension, Scope::Identity(id)) => {

@@ -146,7 +146,7 @@ async fn a_batch_that_is_lost_is_done_again_and_no_identity_is_counted_twice() {
     let now = engine.now();
     // A worker that dies with the batch in its hands: its lease has to end.
     let claimed = engine.store.claim(DueKind::Receipt, now, Span::from_secs(10), 1).await.unwrap();
-    let lost = work_receipt(engine, &claimed[0], now).await.unwrap().unwrap();
+    let lost = work_receipt(engine, &claimed[0], nobodys, now).await.unwrap().unwrap();
     assert_eq!(deadlines::work_due(engine).await.unwrap(), 0);
     world.clock.advance(Span::from_secs(11));
     while deadlines::work_due(engine).await.unwrap() > 0 {}

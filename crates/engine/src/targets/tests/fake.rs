@@ -81,6 +81,11 @@ impl Fake {
         }
     }
 
+    /// Lets an account in, or in no more, as the target's own people do.
+    pub(super) fn enable(&self, name: &str, enabled: bool) {
+        self.accounts.lock().get_mut(name).expect("it is there").enabled = enabled;
+    }
+
     /// Gives an account something, as the target's own people do.
     pub(super) fn grant(&self, name: &str, grant: &str) {
         let mut accounts = self.accounts.lock();

@@ -173,7 +173,7 @@ impl Stage {
     async fn fetched(&self, id: CredentialId) -> Result<LoginIssued, OpError> {
         match logins::fetch_login(&self.world.engine, self.id, id).await? {
             LoginAnswer::Issued(issued) => Ok(*issued),
-            LoginAnswer::Awaited(_) => Err(OpError::NotFound("it isn't there yet")),
+            LoginAnswer::Awaited => Err(OpError::NotFound("it isn't there yet")),
         }
     }
 
@@ -228,7 +228,7 @@ async fn r58_at_rest_nothing_usable_is_there_and_a_login_stands_for_as_long_as_i
     let before = stage.target.writes();
     assert_eq!(stage.standing().await.len(), 0);
     let id = stage.asked().await;
-    assert!(matches!(logins::fetch_login(&stage.world.engine, stage.id, id).await.unwrap(), LoginAnswer::Awaited(_)));
+    assert!(matches!(logins::fetch_login(&stage.world.engine, stage.id, id).await.unwrap(), LoginAnswer::Awaited));
     work(&stage.world).await;
     assert_eq!(stage.target.writes(), before + 1);
     let issued = stage.fetched(id).await.unwrap();
@@ -258,6 +258,51 @@ async fn r58_at_rest_nothing_usable_is_there_and_a_login_stands_for_as_long_as_i
     // The canary goes too.
     pass(&stage.world, Span::from_mins(11)).await;
     assert_eq!(stage.standing().await.len(), 0);
+}
+
+#[tokio::test]
+async fn r58_who_waits_for_a_login_is_told_what_keeps_it_and_nothing_of_what_lies_behind() {
+    let stage = Stage::set(Mode::Issue).await;
+    let engine = &stage.world.engine;
+    let why = async |id| {
+        let answer = logins::fetch_login(engine, stage.id, id).await.unwrap();
+        assert!(matches!(answer, LoginAnswer::Awaited), "{answer:?}");
+        logins::awaited(engine, id).await.unwrap().trouble
+    };
+    work(&stage.world).await;
+    // Nothing keeps it: it is being made.
+    let id = stage.asked().await;
+    assert_eq!(why(id).await, None);
+    work(&stage.world).await;
+    stage.fetched(id).await.unwrap();
+    // Its target is away; also for one that is asked for while nobody tries.
+    stage.target.suffer(Faults { stalls: 100, ..Faults::default() });
+    let [first, second] = [stage.asked().await, stage.asked().await];
+    work(&stage.world).await;
+    for id in [first, second, stage.asked().await] {
+        let why = why(id).await.unwrap();
+        assert!(why.contains("can't be reached") && why.contains("asked again at"), "{why}");
+        assert!(!why.contains("db.example") && !why.contains("hunter2"), "{why}");
+    }
+    // The connector is stopped.
+    let security = stage.world.person(Role::Security).await;
+    let connector = IdentityId::from_u128(CONNECTOR);
+    lifecycle::suspend(engine, &security, connector, "on leave".into()).await.unwrap();
+    assert!(why(first).await.unwrap().contains("isn't active"));
+}
+
+#[tokio::test]
+async fn r58_who_waits_for_a_login_is_told_that_its_target_was_not_looked_through_since_a_restore() {
+    let stage = Stage::set(Mode::Issue).await;
+    work(&stage.world).await;
+    stage.world.clock.advance(Span::from_secs(1));
+    stage.world.begin_epoch().await;
+    let id = stage.asked().await;
+    let awaited = logins::awaited(&stage.world.engine, id).await.unwrap();
+    assert!(awaited.trouble.unwrap().contains("since the database was put back"));
+    work(&stage.world).await;
+    pass(&stage.world, Span::from_mins(2)).await;
+    stage.fetched(id).await.unwrap();
 }
 
 #[tokio::test]

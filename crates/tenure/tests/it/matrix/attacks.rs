@@ -225,6 +225,72 @@ fn of_nobody(path: &str) -> Option<String> {
     Some(path.replace(id, &format!("{}_{}7", &id[..3], "0".repeat(25))))
 }
 
+/// The sorts of records that are called by a name: how their ids begin, their list, and the member that is the name.
+const NAMED: [(&str, &str, &str); 10] = [
+    ("app_", "applications", "name"),
+    ("idn_", "identities", "name"),
+    ("iss_", "issuers", "url"),
+    ("nee_", "needs", "name"),
+    ("per_", "people", "name"),
+    ("res_", "resources", "uri"),
+    ("src_", "sources", "name"),
+    ("tea_", "teams", "name"),
+    ("tgt_", "targets", "name"),
+    ("ven_", "vendors", "name"),
+];
+
+/// An address by the name of the record whose id it has, and the same address by a name that nothing bears: each with the
+/// name itself.
+async fn by_name(stage: &Stage, path: &str) -> Option<[(String, String); 2]> {
+    let id = path.split(['/', '=', '?', '&']).find(|part| is_id(part))?;
+    let (_, list, member) = NAMED.iter().find(|(prefix, ..)| id.starts_with(prefix))?;
+    let record = stage.world.get(&stage.world.auditor, &format!("/v1/{list}/{id}")).await.expect(200);
+    let name = record.body[member].as_str().unwrap_or_else(|| panic!("{path}: {}", record.body)).to_owned();
+    let at = |name: String| {
+        let escaped = name.replace('%', "%25").replace('/', "%2F").replace(':', "%3A").replace(' ', "%20");
+        (path.replace(id, &escaped), name)
+    };
+    Some([at(name.clone()), at(format!("{name}x"))])
+}
+
+#[tokio::test]
+async fn no_address_tells_who_may_not_read_it_whether_something_of_a_name_is_there() {
+    let stage = Stage::new(Store::Sqlite).await;
+    let (mut complaints, mut tried) = (Vec::new(), BTreeMap::<String, u32>::new());
+    for (n, line) in lines().into_iter().enumerate().filter(|(_, line)| line.path.contains('<')) {
+        // A person without roles, the requester, and the owner of other things, in turn: none reads all of anything.
+        let mut roles = (1..=3).cycle().skip(n % 3).take(3);
+        let Some(role) = roles.find(|role| ['-', '0'].contains(&line.verdicts[*role])) else { continue };
+        let mut cell = Cell::new(&stage, role, BTreeMap::new());
+        let (path, body) = (cell.fill(&line.path).await, cell.fill(&line.body).await);
+        let Some(named) = by_name(&stage, &path).await else { continue };
+        let mut told = Vec::new();
+        for (path, name) in named {
+            let answer = stage.send(line.method.clone(), stage.token(role), &path, &body).await;
+            let said = match answer.body {
+                // A page says beside everything else who looks at it, and when.
+                Value::String(page) => page.split("data-code=\"").nth(1).map(|code| code.chars().take(40).collect()),
+                mut problem => {
+                    if let Some(problem) = problem.as_object_mut() {
+                        problem.remove("request_id");
+                    }
+                    Some(problem.to_string().replace(&name, "NAME"))
+                }
+            };
+            told.push((answer.status, said.unwrap_or_default()));
+        }
+        let list = line.path.split(['/', '?']).find(|part| NAMED.iter().any(|(_, list, _)| list == part));
+        *tried.entry(list.unwrap_or_default().to_owned()).or_default() += 1;
+        if told[0] != told[1] {
+            complaints.push(format!("{} {} as {}: {told:?}", line.method, line.path, super::ROLES[role]));
+        }
+    }
+    for (_, list, _) in NAMED {
+        assert!(tried.contains_key(list), "nothing was called by a name in {list}: {tried:?}");
+    }
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
 #[tokio::test]
 async fn no_deed_tells_who_may_not_do_it_whether_what_it_names_is_there() {
     let stage = Stage::new(Store::Sqlite).await;

@@ -1,8 +1,9 @@
 //! The real servers of this run, as the tests of the product meet them: each with its own client. A kind of target that is
 //! new joins by its line in [`SITES`].
 
-use std::io::Write as _;
-use std::process::{Command, Output, Stdio};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::Mutex;
 
 use serde_json::{Value, json};
 
@@ -22,7 +23,7 @@ pub(super) struct Site {
 }
 
 /// Every kind of target.
-pub(super) const SITES: [Site; 7] = [
+pub(super) const SITES: [Site; 8] = [
     Site { kind: "postgresql", options: none, prepare: nothing, make: postgresql_make, lets_in: postgresql_lets_in },
     Site { kind: "mariadb", options: none, prepare: nothing, make: mariadb_make, lets_in: mariadb_lets_in },
     Site { kind: "redis", options: none, prepare: nothing, make: redis_make, lets_in: redis_lets_in },
@@ -36,6 +37,7 @@ pub(super) const SITES: [Site; 7] = [
         lets_in: openbao_lets_in,
     },
     Site { kind: "scim", options: scim_options, prepare: nothing, make: scim_make, lets_in: scim_lets_in },
+    Site { kind: "nats", options: nats_options, prepare: nats_prepare, make: nats_make, lets_in: nats_lets_in },
 ];
 
 /// Where a server of this run is, and how its administrator logs in; names with the mark are of one test alone.
@@ -46,6 +48,14 @@ pub(super) struct Place {
     ca: tempfile::NamedTempFile,
     ca_text: String,
     mark: String,
+    /// Who makes users and stays connected as each, where that is how they are found; over with the test.
+    people: Mutex<Option<People>>,
+}
+
+/// A program that is asked by lines, and answers each.
+struct People {
+    child: Child,
+    answers: BufReader<ChildStdout>,
 }
 
 impl Place {
@@ -62,6 +72,7 @@ impl Place {
             ca,
             ca_text,
             mark: mark.to_owned(),
+            people: Mutex::default(),
         };
         (site.prepare)(&place);
         place
@@ -281,6 +292,45 @@ fn scim_lets_in(place: &Place, name: &str) -> bool {
     let mut command = curl(place, "GET", "/Me", &Value::Null);
     command.arg("--user").arg(format!("{name}:{}", secret_of(name)));
     said(command).status.success()
+}
+
+fn nats_options(_: &Place) -> Value {
+    described().pointer("/nats/options").cloned().unwrap()
+}
+
+fn nats_prepare(place: &Place) {
+    // The login of the connector holds the key that signs for users of the account.
+    let signs = place.secret.split(' ').find(|word| word.starts_with("SA")).unwrap();
+    let account = nats_options(place)["account"].as_str().unwrap().to_owned();
+    let mut command = Command::new(crate::peers::folder().join("venv-targets/bin/python3"));
+    command.args(["-c", include_str!("nats_users.py"), place.port(), place.ca(), &account, signs]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let answers = BufReader::new(child.stdout.take().unwrap());
+    *place.people.lock().unwrap() = Some(People { child, answers });
+}
+
+fn nats(place: &Place, ask: &str, name: &str) -> String {
+    let mut people = place.people.lock().unwrap();
+    let people = people.as_mut().unwrap();
+    writeln!(people.child.stdin.as_mut().unwrap(), "{ask} {name}").unwrap();
+    let mut answer = String::new();
+    people.answers.read_line(&mut answer).unwrap();
+    answer.trim().to_owned()
+}
+
+fn nats_make(place: &Place, name: &str) {
+    assert_eq!(nats(place, "make", name), "made");
+}
+
+fn nats_lets_in(place: &Place, name: &str) -> bool {
+    nats(place, "lets-in", name) == "yes"
+}
+
+impl Drop for People {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
 }
 
 impl Site {
