@@ -241,7 +241,7 @@ async fn ends_that_go_on_put_no_receipt_off() {
     let now = engine.now();
     let claimed = engine.store.claim(DueKind::Receipt, now, Span::from_secs(10), 1).await.unwrap();
     an_end(&world).await;
-    let looked = work_receipt(engine, &claimed[0], now).await.unwrap().unwrap();
+    let looked = work_receipt(engine, &claimed[0], nobodys, now).await.unwrap().unwrap();
     assert!(engine.settle(looked).await.unwrap().is_some());
     let seen = engine.must::<Receipt>("receipt", receipt.id).await.unwrap();
     assert_eq!(seen.progress.as_ref().unwrap().identities, 400);

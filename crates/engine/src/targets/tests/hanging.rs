@@ -42,6 +42,31 @@ async fn a_target_that_hangs_holds_up_no_login_elsewhere() {
 }
 
 #[tokio::test]
+async fn what_falls_due_while_its_target_is_busy_waits_for_the_next_turn_and_is_not_lost() {
+    let stage = Stage::set(Mode::Issue).await;
+    work(&stage.world).await;
+    let engine = &stage.world.engine;
+    let mut asked = vec![stage.asked().await];
+    stage.target.suffer(Faults { hangs: true, ..Faults::default() });
+    let mut busy = Box::pin(loops::work_targets(engine));
+    let patience = std::time::Duration::from_millis(50);
+    assert!(tokio::time::timeout(patience, &mut busy).await.is_err(), "the target was asked, and hangs");
+    for _ in 0..3 {
+        asked.push(stage.asked().await);
+    }
+    // Whoever comes now leaves them to who is there, and doesn't wait.
+    assert_eq!(tokio::time::timeout(patience, loops::work_targets(engine)).await.unwrap().unwrap(), 3);
+    assert_eq!(loops::work_targets(engine).await.unwrap(), 0);
+    assert_eq!(busy.await.unwrap(), 1);
+    stage.target.suffer(Faults::default());
+    // They were looked at again when the turn was over: the target's own time has to come, and no lease has to end.
+    pass(&stage.world, Span::from_secs(5)).await;
+    for id in asked {
+        assert_eq!(stage.login(id).await.state, LoginState::Standing);
+    }
+}
+
+#[tokio::test]
 async fn a_target_that_tells_no_end_of_its_accounts_is_looked_through_once_and_that_is_said() {
     let (world, fake, id) = with_target(Mode::Observe, &["a", "b", "c"]).await;
     fake.set(Fault::Endless);
