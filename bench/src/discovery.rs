@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::http::Api;
-use crate::logins::{GROUP, Site};
+use crate::logins::Site;
 use crate::openbao::OpenBao;
 use crate::tenure::{Scale, Tenure};
 
@@ -40,7 +40,7 @@ pub async fn measure(program: &Path, peer: Option<&Path>, folder: &Path, count: 
         let last = (first + BATCH).min(count) - 1;
         site.run(&format!(
             "DO $$ BEGIN FOR n IN {first}..{last} LOOP
-               EXECUTE format('CREATE ROLE %I LOGIN IN ROLE {GROUP}', 'service_' || n);
+               EXECUTE format('CREATE ROLE %I LOGIN', 'service_' || n);
              END LOOP; END $$"
         ))?;
     }

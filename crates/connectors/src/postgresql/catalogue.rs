@@ -25,21 +25,25 @@ const MAX_DATABASES: usize = 64;
 /// Grants that one question reads in one database at most.
 const MAX_ROWS: i64 = 100_000;
 
-/// Roles that may log in, and those that we made or stopped. `$1`: behind this one. `$2`: these alone, whatever they
-/// may.
+/// Roles that may log in, and those that we made or stopped; a condition on `$1` follows, and `$2` says how many. Whoever
+/// reaches all is looked for among the few who do, and what stands in which order is the index's: a page of a hundred
+/// thousand roles costs what a page costs.
 const ROLES: &str = "
+    WITH above AS MATERIALIZED (
+        SELECT oid FROM pg_roles
+        WHERE rolsuper OR rolname IN ('pg_execute_server_program', 'pg_write_server_files')),
+    open AS MATERIALIZED (SELECT usesysid, count(*) AS sessions FROM pg_stat_activity GROUP BY usesysid)
     SELECT r.oid, r.rolname::text AS name, r.rolcanlogin, r.rolsuper, r.rolcreaterole, r.rolcreatedb, r.rolreplication,
-           r.rolbypassrls, d.comment, coalesce(a.sessions, 0) AS sessions,
+           r.rolbypassrls, shobj_description(r.oid, 'pg_authid') AS comment,
+           coalesce((SELECT sessions FROM open WHERE usesysid = r.oid), 0) AS sessions,
            CASE WHEN isfinite(r.rolvaliduntil) THEN (extract(epoch FROM r.rolvaliduntil) * 1000000)::bigint END AS ends_at,
-           EXISTS (SELECT FROM pg_roles s
-                   WHERE (s.rolsuper OR s.rolname IN ('pg_execute_server_program', 'pg_write_server_files'))
-                     AND pg_has_role(r.oid, s.oid, 'MEMBER')) AS reaches_all
-    FROM pg_roles r
-    CROSS JOIN LATERAL (SELECT shobj_description(r.oid, 'pg_authid') AS comment) d
-    LEFT JOIN (SELECT usesysid, count(*) AS sessions FROM pg_stat_activity GROUP BY usesysid) a ON a.usesysid = r.oid
-    WHERE CASE WHEN $2::oid[] IS NULL THEN r.oid > $1::oid AND (r.rolcanlogin OR d.comment LIKE '%tenure:%')
-               ELSE r.oid = ANY($2) END
-    ORDER BY r.oid LIMIT $3";
+           EXISTS (SELECT FROM above WHERE pg_has_role(r.oid, above.oid, 'MEMBER')) AS reaches_all
+    FROM pg_roles r WHERE ";
+/// A page of them: those behind a place.
+const BEHIND: &str = "r.oid > $1::oid AND (r.rolcanlogin OR shobj_description(r.oid, 'pg_authid') LIKE '%tenure:%')
+    ORDER BY r.oid LIMIT $2";
+/// These alone, whatever they may.
+const THESE: &str = "r.oid = ANY($1::oid[]) ORDER BY r.oid LIMIT $2";
 
 const VERSION: &str = "SELECT current_setting('server_version_num')::int AS version";
 
@@ -172,13 +176,13 @@ pub(super) async fn roles(
     session: &Session,
     which: Which<'_>,
 ) -> Result<Roles, ConnectorError> {
-    let (behind, these) = match which {
-        Which::Behind(oid) => (oid, None),
-        Which::These(oids) => (0, Some(oids)),
+    let (condition, place): (&str, &(dyn ToSql + Sync)) = match &which {
+        Which::Behind(oid) => (BEHIND, oid),
+        Which::These(oids) => (THESE, oids),
     };
-    let limit = i64::try_from(MAX_FOUND).unwrap_or(i64::MAX);
-    let parameters: [&(dyn ToSql + Sync); 3] = [&behind, &these, &(limit + 1)];
-    let (rows, version) = try_join!(session.query(ROLES, &parameters), session.query(VERSION, &[]))?;
+    let (sql, limit) = (format!("{ROLES}{condition}"), i64::try_from(MAX_FOUND).unwrap_or(i64::MAX));
+    let parameters: [&(dyn ToSql + Sync); 2] = [place, &(limit + 1)];
+    let (rows, version) = try_join!(session.query(&sql, &parameters), session.query(VERSION, &[]))?;
     let version: i32 = version.first().map_or(Ok(0), |row| get(row, "version"))?;
     let mut roles = Roles { more: rows.len() > MAX_FOUND, ..Roles::default() };
     for row in rows.iter().take(MAX_FOUND) {
