@@ -14,6 +14,7 @@ pub mod faulty;
 mod github;
 mod gitlab;
 mod ldap;
+mod list;
 mod locks;
 mod mariadb;
 mod mosquitto;

@@ -11,38 +11,33 @@ const TO_EVERYTHING: [(&str, &str); 2] = [("organization_administration", "write
 
 /// What names an account for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Named<'a> {
+pub(super) enum Named {
     /// An installation of an app.
     Installation(u64),
     /// A personal access token, by its access to the organisation.
     Pat(u64),
-    /// A deploy key of a repository, by the repository's name.
-    DeployKey(&'a str, u64),
+    /// A deploy key of a repository, by the repository's number: its name may be another one's tomorrow.
+    DeployKey(u64, u64),
 }
 
-impl<'a> Named<'a> {
+impl Named {
     /// Reads it strictly.
-    pub fn of(key: &'a str) -> Result<Self, ConnectorError> {
+    pub fn of(key: &str) -> Result<Self, ConnectorError> {
         let parts: Vec<&str> = key.split(':').collect();
         let id = |text: &str| text.parse::<u64>().ok().filter(|id| id.to_string() == text);
         let named = match parts.as_slice() {
             ["installation", number] => id(number).map(Self::Installation),
             ["pat", number] => id(number).map(Self::Pat),
-            ["deploy_key", repository, number] if is_repository(repository) => {
-                id(number).map(|number| Self::DeployKey(repository, number))
+            ["deploy_key", repository, number] => {
+                id(repository).zip(id(number)).map(|(repository, number)| Self::DeployKey(repository, number))
             }
             _ => None,
         };
         named.ok_or_else(|| {
-            let known = "installation:ID, pat:ID or deploy_key:REPOSITORY:ID";
+            let known = "installation:ID, pat:ID or deploy_key:ID:ID";
             ConnectorError::Misconfigured(format!("the key is none: {known}"))
         })
     }
-}
-
-fn is_repository(name: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-    (1..=100).contains(&name.len()) && name.bytes().all(plain) && !matches!(name, "." | "..")
 }
 
 fn text<'a>(of: &'a Value, pointer: &str) -> &'a str {
@@ -128,8 +123,25 @@ pub(super) fn pat(told: &Value) -> Option<SeenAccount> {
     })
 }
 
+/// A repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Repository {
+    /// Its number, which stays.
+    pub id: u64,
+    /// What it is called now.
+    pub name: String,
+}
+
+impl Repository {
+    pub fn of(told: &Value) -> Option<Self> {
+        let name = text(told, "/name");
+        Some(Self { id: id(told)?, name: words(name) }).filter(|_| !name.is_empty())
+    }
+}
+
 /// A deploy key as the port has it.
-pub(super) fn deploy_key(repository: &str, told: &Value) -> Option<SeenAccount> {
+pub(super) fn deploy_key(of: &Repository, told: &Value) -> Option<SeenAccount> {
+    let repository = &of.name;
     let level = if told.get("read_only") == Some(&Value::Bool(true)) { "read" } else { "write" };
     let grants = BTreeSet::from([format!("REPOSITORY {repository} {level}")]);
     let name = format!("{repository}/{}", text(told, "/title"));
@@ -138,7 +150,7 @@ pub(super) fn deploy_key(repository: &str, told: &Value) -> Option<SeenAccount> 
         made_at: time(told, "/created_at"),
         last_used_at: time(told, "/last_used"),
         marks: marks(told, &[("added_by", "/added_by")]),
-        ..account(format!("deploy_key:{repository}:{}", id(told)?), &name, AccountSort::Token, grants)
+        ..account(format!("deploy_key:{}:{}", of.id, id(told)?), &name, AccountSort::Token, grants)
     })
 }
 
@@ -150,7 +162,7 @@ mod tests {
     fn keys_are_read_strictly() {
         assert_eq!(Named::of("installation:17").unwrap(), Named::Installation(17));
         assert_eq!(Named::of("pat:1").unwrap(), Named::Pat(1));
-        assert_eq!(Named::of("deploy_key:web.app:5").unwrap(), Named::DeployKey("web.app", 5));
+        assert_eq!(Named::of("deploy_key:7:5").unwrap(), Named::DeployKey(7, 5));
         for bad in [
             "",
             "pat",
@@ -160,9 +172,10 @@ mod tests {
             "pat:+1",
             "pat:01",
             "deploy_key:5",
+            "deploy_key:web:5",
             "deploy_key:..:5",
-            "deploy_key:a/b:5",
-            "deploy_key:a:b:5",
+            "deploy_key:07:5",
+            "deploy_key:7:b:5",
             "installation:1:2",
             "installation:1?x",
             "user:1",

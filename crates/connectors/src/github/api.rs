@@ -16,6 +16,7 @@ use tenure_core::target::connector::{ConnectorError, Endpoint, Reach, TargetLogi
 use tenure_outbound::{Authorities, Call, Destination, Outbound, OutboundError};
 
 use super::FORM;
+use crate::list::{Listed, Page, Reading, Room, fits};
 use crate::place::{Place, duration, unreached};
 
 /// The longest answer that is read, in bytes: a page of a hundred repositories.
@@ -34,6 +35,7 @@ pub(super) struct Api<'a> {
     authorities: Authorities,
     patience: Duration,
     authorization: HeaderValue,
+    room: Room,
     pub org: &'a str,
     /// The installation of the connector's own app, and what it may do; none of a personal access token.
     pub own: Option<Own>,
@@ -51,6 +53,8 @@ pub(super) struct Own {
 pub(super) struct Answer {
     pub status: u16,
     pub body: Value,
+    /// How many bytes it came in.
+    bytes: usize,
     headers: HeaderMap,
 }
 
@@ -148,7 +152,8 @@ impl<'a> Api<'a> {
         let base = format!("{scheme}://{}:{}/{}", place.host_in_url(), place.port, place.path);
         let base = base.parse().map_err(unreached)?;
         let authorities = place.authorities.unwrap_or_default();
-        Ok(Self { outbound, base, authorities, patience: duration(patience), authorization, org, own: None })
+        let (patience, room) = (duration(patience), Room::new());
+        Ok(Self { outbound, base, authorities, patience, authorization, room, org, own: None })
     }
 
     /// The same, where an app has become its installation in the organisation.
@@ -199,8 +204,7 @@ impl<'a> Api<'a> {
         let answer = match self.outbound.call(&to, call).await {
             Ok(answer) => answer,
             Err(OutboundError::Status(status)) if status.is_redirection() => {
-                let why = "it is somewhere else now: a repository was renamed, and is found by its new name".to_owned();
-                return Err(ConnectorError::Rejected(why));
+                return Err(ConnectorError::Rejected("it is somewhere else now".to_owned()));
             }
             Err(error) => return Err(unreached(error)),
         };
@@ -211,7 +215,7 @@ impl<'a> Api<'a> {
             b"" if matches!(status, 200..=299) => Value::Null,
             bytes => serde_json::from_slice(bytes).map_err(|_| strange())?,
         };
-        let answer = Answer { status, body, headers: answer.headers };
+        let answer = Answer { status, body, bytes: bytes.len(), headers: answer.headers };
         match status {
             200..=299 => Ok(answer),
             _ if answer.message().is_empty() => Err(strange()),
@@ -233,35 +237,30 @@ impl<'a> Api<'a> {
         of: Option<&str>,
         (number, size): (usize, usize),
         order: &[(&str, &str)],
-    ) -> Result<Option<Vec<Value>>, ConnectorError> {
-        let (number, size) = (number.to_string(), size.to_string());
-        let query = [&[("per_page", size.as_str()), ("page", &number)], order].concat();
-        let Some(mut body) = self.ask(Method::GET, path, &query, None).await?.found()? else { return Ok(None) };
+    ) -> Result<Option<Page>, ConnectorError> {
+        let (asked, number) = (size.to_string(), number.to_string());
+        let query = [&[("per_page", asked.as_str()), ("page", &number)], order].concat();
+        let answer = self.ask(Method::GET, path, &query, None).await?;
+        let bytes = answer.bytes;
+        let Some(mut body) = answer.found()? else { return Ok(None) };
         let list = match of {
             Some(of) => body.get_mut(of).map(Value::take).unwrap_or_default(),
             None => body,
         };
-        match list {
-            Value::Array(list) => Ok(Some(list)),
-            _ => Err(ConnectorError::Unreachable("it answered with no list".to_owned())),
-        }
+        let Value::Array(items) = list else {
+            return Err(ConnectorError::Unreachable("it answered with no list".to_owned()));
+        };
+        fits(items.len(), size)?;
+        Ok(Some(Page { items, bytes }))
     }
 
-    /// A whole list; none where there is none.
-    pub async fn every(&self, path: &[&str], of: Option<&str>) -> Result<Option<Vec<Value>>, ConnectorError> {
-        let mut all = Vec::new();
-        for number in 1..=PAGES {
-            let Some(page) = self.page(path, of, (number, PAGE), &[]).await? else { return Ok(None) };
-            if page.len() > PAGE {
-                return Err(ConnectorError::Unreachable("it answered with more than was asked for".to_owned()));
-            }
-            let is_last = page.len() < PAGE;
-            all.extend(page);
-            if is_last {
-                return Ok(Some(all));
-            }
+    /// A list to its end, as far as there is room; none where there is none.
+    pub async fn every(&self, path: &[&str], of: Option<&str>) -> Result<Option<Listed>, ConnectorError> {
+        let mut reading = Reading::of(&self.room, (PAGES, PAGE));
+        while let Some(number) = reading.next() {
+            reading.add(self.page(path, of, (number, PAGE), &[]).await?)?;
         }
-        Err(ConnectorError::Rejected(format!("there are more than {} of them", PAGES * PAGE)))
+        Ok(reading.listed())
     }
 }
 

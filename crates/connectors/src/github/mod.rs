@@ -1,6 +1,8 @@
 //! GitHub: what acts in an organisation by itself. Installations of apps, fine-grained personal access tokens with access
 //! to it, and deploy keys of its repositories.
 //!
+//! A deploy key is named by the number of its repository: a name may be another repository's tomorrow.
+//!
 //! GitHub lets an app be suspended and uninstalled by itself or by people alone, so installations are found here and
 //! ended by nobody but them. Tokens lose their access to the organisation, deploy keys are deleted; neither can be held.
 
@@ -21,8 +23,9 @@ use tenure_core::target::connector::{
 };
 use tenure_outbound::Outbound;
 
-use self::account::{Named, deploy_key, installation, pat};
+use self::account::{Named, Repository, deploy_key, id, installation, pat};
 use self::api::{Api, understood};
+use crate::list::{Listed, Page};
 use crate::place::{Form, GONE, asked, in_time, may_end, not_ourselves};
 
 const FORM: Form =
@@ -71,82 +74,118 @@ impl Github {
     }
 }
 
-async fn installations(api: &Api<'_>) -> Result<Vec<SeenAccount>, ConnectorError> {
-    let all = api.every(&["orgs", api.org, "installations"], Some("installations")).await?.ok_or_else(no_org)?;
-    Ok(all.iter().filter_map(installation).collect())
+async fn installations(api: &Api<'_>) -> Result<Listed, ConnectorError> {
+    api.every(&["orgs", api.org, "installations"], Some("installations")).await?.ok_or_else(no_org)
 }
 
-async fn pats(api: &Api<'_>) -> Result<Vec<SeenAccount>, ConnectorError> {
-    let all = api.every(&["orgs", api.org, "personal-access-tokens"], None).await?.ok_or_else(no_org)?;
-    Ok(all.iter().filter_map(pat).collect())
+async fn pats(api: &Api<'_>) -> Result<Listed, ConnectorError> {
+    api.every(&["orgs", api.org, "personal-access-tokens"], None).await?.ok_or_else(no_org)
 }
 
 fn no_org() -> ConnectorError {
     ConnectorError::Rejected("there is no such organisation, or it isn't shown to this login".to_owned())
 }
 
-/// The deploy keys of one page of repositories, the oldest repositories first; and whether there are more.
-async fn deploy_keys(api: &Api<'_>, page: usize) -> Result<(Vec<SeenAccount>, bool), ConnectorError> {
+/// A repository by its number, as GitHub's own redirects and pages name it: none of another organisation's.
+async fn repository(api: &Api<'_>, id: u64) -> Result<Option<Repository>, ConnectorError> {
+    let Some(told) = api.get(&["repositories", &id.to_string()]).await? else { return Ok(None) };
+    let owner = told.pointer("/owner/login").and_then(Value::as_str).unwrap_or_default();
+    if !owner.eq_ignore_ascii_case(api.org) {
+        return Err(ConnectorError::Rejected("the repository is another organisation's now".to_owned()));
+    }
+    let it = Repository::of(&told).filter(|it| it.id == id);
+    it.map(Some).ok_or_else(|| ConnectorError::Unreachable("it told another repository than it was asked for".into()))
+}
+
+/// The repository that a key is of; none where it is gone for certain.
+async fn repository_of(api: &Api<'_>, id: u64) -> Result<Option<Repository>, ConnectorError> {
+    let found = repository(api, id).await?;
+    if found.is_none() && !api.own.as_ref().is_some_and(|own| own.is_everywhere) {
+        let why = "the repository is gone, or isn't shown to this login".to_owned();
+        return Err(ConnectorError::Rejected(why));
+    }
+    Ok(found)
+}
+
+/// The deploy keys of a repository, and what of them isn't seen.
+async fn keys_of(api: &Api<'_>, it: &Repository) -> Result<(Vec<SeenAccount>, Vec<String>), ConnectorError> {
+    let what = format!("deploy keys of {}", it.name);
+    let unseen = |why: &str| Ok((Vec::new(), vec![format!("{what}: {why}")]));
+    match api.every(&["repositories", &it.id.to_string(), "keys"], None).await {
+        Ok(Some(listed)) => Ok(listed.accounts(&what, |told| deploy_key(it, told))),
+        // What is gone meanwhile has none; what is there and tells none may have some.
+        Ok(None) => match repository(api, it.id).await {
+            Ok(None) => Ok((Vec::new(), Vec::new())),
+            Ok(Some(_)) => unseen("they aren't shown to this login"),
+            Err(ConnectorError::Rejected(why)) => unseen(&why),
+            Err(error) => Err(error),
+        },
+        Err(ConnectorError::Rejected(why)) => unseen(&why),
+        Err(error) => Err(error),
+    }
+}
+
+/// The deploy keys of one page of repositories, the oldest repositories first.
+async fn deploy_keys(api: &Api<'_>, number: usize) -> Result<Found, ConnectorError> {
     const OLDEST: [(&str, &str); 2] = [("sort", "created"), ("direction", "asc")];
-    let repositories = api
-        .page(&["orgs", api.org, "repos"], None, (page, REPOSITORIES_AT_A_TIME), &OLDEST)
-        .await?
-        .ok_or_else(no_org)?;
-    let more = repositories.len() == REPOSITORIES_AT_A_TIME;
-    let name = |repository: &Value| repository.get("name").and_then(Value::as_str).map(str::to_owned);
-    let names: Vec<String> = repositories.iter().filter_map(name).collect();
-    let keys = stream::iter(names).map(async |name| {
-        // One that is gone or renamed meanwhile has none here.
-        let keys = match api.every(&["repos", api.org, &name, "keys"], None).await {
-            Err(ConnectorError::Rejected(why)) if why.contains("renamed") => None,
-            keys => keys?,
-        };
-        let seen = |key: &Value| deploy_key(&name, key);
-        Ok::<_, ConnectorError>(keys.iter().flatten().filter_map(seen).collect::<Vec<_>>())
-    });
-    let keys: Vec<Vec<SeenAccount>> = keys.buffered(AT_ONCE).try_collect().await?;
-    Ok((keys.into_iter().flatten().collect(), more))
+    let page = (number, REPOSITORIES_AT_A_TIME);
+    let Page { items, .. } = api.page(&["orgs", api.org, "repos"], None, page, &OLDEST).await?.ok_or_else(no_org)?;
+    let mut found = Found::default();
+    if items.len() == REPOSITORIES_AT_A_TIME {
+        found.next = Some(format!("{REPOSITORIES}{}", number + 1));
+    }
+    let repositories: Vec<Repository> = items.iter().filter_map(Repository::of).collect();
+    if repositories.len() < items.len() {
+        found.unseen.push("repositories that it tells without a number or a name".to_owned());
+    }
+    let keys = stream::iter(repositories).map(async |it| keys_of(api, &it).await).buffered(AT_ONCE);
+    let keys: Vec<(Vec<SeenAccount>, Vec<String>)> = keys.try_collect().await?;
+    for (accounts, unseen) in keys {
+        found.accounts.extend(accounts);
+        found.unseen.extend(unseen);
+    }
+    Ok(found)
 }
 
 /// Accounts behind a place: installations and tokens by their ids, then deploy keys by their repositories.
-async fn page(api: &Api<'_>, after: Option<&str>) -> Result<(Vec<SeenAccount>, Option<String>), ConnectorError> {
+async fn page(api: &Api<'_>, after: Option<&str>) -> Result<Found, ConnectorError> {
     let first = || Some(format!("{REPOSITORIES}1"));
     let Some(after) = after else {
         let next = if api.own.is_some() { Some(format!("{PATS}0")) } else { first() };
-        return Ok((installations(api).await?, next));
+        let (accounts, unseen) = installations(api).await?.accounts("installations", installation);
+        return Ok(Found { accounts, next, unseen });
     };
     let none = || ConnectorError::Misconfigured("there is no such place in the catalogue".to_owned());
     if let Some(after) = after.strip_prefix(PATS) {
         let after: u64 = after.parse().map_err(|_| none())?;
         let number =
             |seen: &SeenAccount| seen.key.strip_prefix(PATS).and_then(|id| id.parse::<u64>().ok()).unwrap_or(0);
-        let mut accounts = pats(api).await?;
+        let (mut accounts, unseen) = pats(api).await?.accounts("personal access tokens", pat);
         accounts.retain(|seen| number(seen) > after);
         accounts.sort_unstable_by_key(number);
         let more = accounts.len() > AT_A_TIME;
         accounts.truncate(AT_A_TIME);
-        let next = accounts.last().filter(|_| more).map(|last| last.key.clone());
-        return Ok((accounts, next.or_else(first)));
+        let next = accounts.last().filter(|_| more).map(|last| last.key.clone()).or_else(first);
+        return Ok(Found { accounts, next, unseen });
     }
     let number: usize = after.strip_prefix(REPOSITORIES).and_then(|number| number.parse().ok()).ok_or_else(none)?;
-    let (accounts, more) = deploy_keys(api, number).await?;
-    Ok((accounts, more.then(|| format!("{REPOSITORIES}{}", number + 1))))
+    deploy_keys(api, number).await
 }
 
-async fn read(api: &Api<'_>, named: Named<'_>, key: &str) -> Result<Option<SeenAccount>, ConnectorError> {
-    match named {
-        Named::Installation(_) => Ok(installations(api).await?.into_iter().find(|seen| seen.key == key)),
-        Named::Pat(_) => Ok(pats(api).await?.into_iter().find(|seen| seen.key == key)),
+/// One account; none where it is gone, and not where nothing is told of it.
+async fn read(api: &Api<'_>, named: Named) -> Result<Option<SeenAccount>, ConnectorError> {
+    let strange = || ConnectorError::Unreachable("it tells it in another form than is known".to_owned());
+    let is = |number: u64| move |told: &Value| id(told) == Some(number);
+    let seen = match named {
+        Named::Installation(number) => installations(api).await?.find(is(number))?.map(|told| installation(&told)),
+        Named::Pat(number) => pats(api).await?.find(is(number))?.map(|told| pat(&told)),
         Named::DeployKey(repository, number) => {
-            let told = api.get(&["repos", api.org, repository, "keys", &number.to_string()]).await?;
-            let sees_all = api.own.as_ref().is_some_and(|own| own.is_everywhere);
-            if told.is_none() && !sees_all && api.get(&["repos", api.org, repository, "keys"]).await?.is_none() {
-                let why = "the repository is gone, or isn't shown to this login".to_owned();
-                return Err(ConnectorError::Rejected(why));
-            }
-            Ok(told.as_ref().and_then(|told| deploy_key(repository, told)))
+            let Some(it) = repository_of(api, repository).await? else { return Ok(None) };
+            let told = api.get(&["repositories", &repository.to_string(), "keys", &number.to_string()]).await?;
+            told.map(|told| deploy_key(&it, &told).filter(|_| is(number)(&told)))
         }
-    }
+    };
+    seen.map(|seen| seen.ok_or_else(strange)).transpose()
 }
 
 fn unable<'a, T: Send + 'a>(why: &str) -> BoxFuture<'a, Result<T, ConnectorError>> {
@@ -224,12 +263,11 @@ impl Connector for Github {
     ) -> BoxFuture<'a, Result<Found, ConnectorError>> {
         asked(reach, async move {
             let api = self.open(reach).await?;
-            let (accounts, next) = page(&api, after).await?;
-            let mut unseen = Vec::new();
+            let mut found = page(&api, after).await?;
             if after.is_none() && api.own.is_none() {
-                unseen.push("fine-grained personal access tokens: GitHub shows them to apps alone".to_owned());
+                found.unseen.push("fine-grained personal access tokens: GitHub shows them to apps alone".to_owned());
             }
-            Ok(Found { accounts, next, unseen })
+            Ok(found)
         })
     }
 
@@ -240,7 +278,7 @@ impl Connector for Github {
     ) -> BoxFuture<'a, Result<Option<SeenAccount>, ConnectorError>> {
         asked(reach, async move {
             let named = Named::of(key)?;
-            read(&self.open(reach).await?, named, key).await
+            read(&self.open(reach).await?, named).await
         })
     }
 
@@ -286,7 +324,7 @@ impl Connector for Github {
             let said = match named {
                 Named::Installation(number) => {
                     not_ourselves(api.own.as_ref().is_some_and(|own| own.installation == number))?;
-                    return match read(&api, named, key).await? {
+                    return match read(&api, named).await? {
                         Some(_) => Err(ConnectorError::Unable(INSTALLED.to_owned())),
                         None => Ok(ended(GONE)),
                     };
@@ -298,8 +336,12 @@ impl Connector for Github {
                     told.map(|_| "its access to the organisation is revoked; elsewhere it is its owner's to delete")
                 }
                 Named::DeployKey(repository, number) => {
-                    let path = ["repos", api.org, repository, "keys", &number.to_string()];
-                    let told = api.ask(Method::DELETE, &path, &[], None).await?.found()?;
+                    let it = repository_of(&api, repository).await?;
+                    let path = ["repositories", &repository.to_string(), "keys", &number.to_string()];
+                    let told = match it {
+                        Some(_) => api.ask(Method::DELETE, &path, &[], None).await?.found()?,
+                        None => None,
+                    };
                     told.map(|_| "the deploy key is deleted; a connection by SSH that is open goes on until it ends")
                 }
             };

@@ -10,12 +10,13 @@ use tenure_core::target::connector::{ConnectorError, Endpoint, Reach, TargetLogi
 use tenure_outbound::{Authorities, Call, Destination, Outbound};
 
 use super::FORM;
+use crate::list::{Listed, Page, Reading, Room, fits};
 use crate::place::{Place, duration, unreached};
 
 /// The longest answer that is read, in bytes: a page of a hundred projects.
 const MAX_ANSWER: usize = 8 << 20;
 /// Things that one page of a list has at most.
-pub(super) const PAGE: usize = 100;
+const PAGE: usize = 100;
 /// Pages of a list that are read.
 const PAGES: usize = 50;
 /// What GitLab says of a group or a project that isn't there or isn't shown; nothing is known then of what is in it.
@@ -28,6 +29,7 @@ pub(super) struct Api<'a> {
     authorities: Authorities,
     patience: Duration,
     token: HeaderValue,
+    room: Room,
     pub group: &'a str,
 }
 
@@ -35,6 +37,8 @@ pub(super) struct Api<'a> {
 pub(super) struct Answer {
     pub status: u16,
     pub body: Value,
+    /// How many bytes it came in.
+    bytes: usize,
 }
 
 impl Answer {
@@ -74,7 +78,7 @@ impl<'a> Api<'a> {
         let base = format!("{scheme}://{}:{}/{}", place.host_in_url(), place.port, place.path);
         let base = base.parse().map_err(unreached)?;
         let authorities = place.authorities.unwrap_or_default();
-        Ok(Self { outbound, base, authorities, patience: duration(patience), token, group })
+        Ok(Self { outbound, base, authorities, patience: duration(patience), token, room: Room::new(), group })
     }
 
     /// The same, and what GitLab says of the token itself.
@@ -106,7 +110,7 @@ impl<'a> Api<'a> {
             b"" if matches!(status, 200..=299) => Value::Null,
             bytes => serde_json::from_slice(bytes).map_err(|_| strange())?,
         };
-        let answer = Answer { status, body };
+        let answer = Answer { status, body, bytes: bytes.len() };
         match status {
             200..=299 => Ok(answer),
             _ if answer.said().is_empty() => Err(strange()),
@@ -119,45 +123,40 @@ impl<'a> Api<'a> {
     pub async fn page(
         &self,
         path: &[&str],
-        number: usize,
-        size: usize,
+        (number, size): (usize, usize),
         more: &[(&str, &str)],
-    ) -> Result<Option<Vec<Value>>, ConnectorError> {
-        let (size, number) = (size.to_string(), number.to_string());
-        let query = [&[("per_page", size.as_str()), ("page", &number)], more].concat();
-        match self.ask(Method::GET, path, &query).await?.found()? {
+    ) -> Result<Option<Page>, ConnectorError> {
+        let (asked, number) = (size.to_string(), number.to_string());
+        let query = [&[("per_page", asked.as_str()), ("page", &number)], more].concat();
+        let answer = self.ask(Method::GET, path, &query).await?;
+        let bytes = answer.bytes;
+        match answer.found()? {
             None => Ok(None),
-            Some(Value::Array(list)) => Ok(Some(list)),
+            Some(Value::Array(items)) => {
+                fits(items.len(), size)?;
+                Ok(Some(Page { items, bytes }))
+            }
             Some(_) => Err(ConnectorError::Unreachable("it answered with no list".to_owned())),
         }
     }
 
-    /// A whole list, which is there.
-    ///
-    /// # Errors
-    /// It can't be read, or there is none: then nothing is known of what would stand in it.
-    pub async fn known(&self, path: &[&str]) -> Result<Vec<Value>, ConnectorError> {
-        match self.page(path, 1, PAGE, &[]).await? {
-            Some(_) => self.every(path, &[]).await,
-            None => Err(ConnectorError::Rejected("the list of what it stands in isn't told".to_owned())),
+    /// A list to its end, as far as there is room; none where it isn't told: then nothing is known of what would stand in
+    /// it.
+    pub async fn every(&self, path: &[&str]) -> Result<Option<Listed>, ConnectorError> {
+        let mut reading = Reading::of(&self.room, (PAGES, PAGE));
+        while let Some(number) = reading.next() {
+            reading.add(self.page(path, (number, PAGE), &[]).await?)?;
         }
+        Ok(reading.listed())
     }
 
-    /// A whole list; empty where there is none.
-    pub async fn every(&self, path: &[&str], more: &[(&str, &str)]) -> Result<Vec<Value>, ConnectorError> {
-        let mut all = Vec::new();
-        for number in 1..=PAGES {
-            let page = self.page(path, number, PAGE, more).await?.unwrap_or_default();
-            if page.len() > PAGE {
-                return Err(ConnectorError::Unreachable("it answered with more than was asked for".to_owned()));
-            }
-            let is_last = page.len() < PAGE;
-            all.extend(page);
-            if is_last {
-                return Ok(all);
-            }
-        }
-        Err(ConnectorError::Rejected(format!("there are more than {} of them", PAGES * PAGE)))
+    /// A list to its end, which is there.
+    ///
+    /// # Errors
+    /// It can't be read, or isn't told.
+    pub async fn known(&self, path: &[&str]) -> Result<Listed, ConnectorError> {
+        let untold = || ConnectorError::Rejected("the list of what it stands in isn't told".to_owned());
+        self.every(path).await?.ok_or_else(untold)
     }
 }
 

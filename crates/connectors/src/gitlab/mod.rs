@@ -22,6 +22,7 @@ use tenure_outbound::Outbound;
 
 use self::account::{Named, Sort, Within, id, seen, service_tokens};
 use self::api::{Api, understood};
+use crate::list::Page;
 use crate::place::{Form, GONE, asked, in_time, may_end, not_ourselves};
 
 const FORM: Form = Form {
@@ -73,75 +74,110 @@ impl Place {
     }
 }
 
-/// The group and all below it, the first made first.
-async fn groups(api: &Api<'_>) -> Result<Vec<Place>, ConnectorError> {
+/// The group and all below it, the first made first, and what of them isn't seen.
+async fn groups(api: &Api<'_>) -> Result<(Vec<Place>, Vec<String>), ConnectorError> {
     let top = api.ask(Method::GET, &["groups", api.group], &[("with_projects", "false")]).await?.found()?;
     let top = top.ok_or_else(|| ConnectorError::Rejected("there is no such group".to_owned()))?;
-    let below = api.every(&["groups", api.group, "descendant_groups"], &[]).await?;
-    let mut groups: Vec<Place> = below.iter().chain([&top]).filter_map(|told| Place::of(Within::Group, told)).collect();
+    let below = api.known(&["groups", api.group, "descendant_groups"]).await?;
+    let all = below.items.iter().chain([&top]);
+    let mut groups: Vec<Place> = all.filter_map(|told| Place::of(Within::Group, told)).collect();
+    let mut unseen: Vec<String> = below.lacks.iter().map(|why| format!("groups: {why}")).collect();
+    if groups.len() <= below.items.len() {
+        unseen.push("groups that it tells without a number or a path".to_owned());
+    }
     groups.sort_unstable_by_key(|group| group.id);
-    Ok(groups)
+    Ok((groups, unseen))
+}
+
+/// A page of projects, the first made first, what of them isn't seen, and whether there are more.
+async fn projects(api: &Api<'_>, number: usize) -> Result<(Vec<Place>, Vec<String>, bool), ConnectorError> {
+    const OLDEST: [(&str, &str); 4] =
+        [("include_subgroups", "true"), ("with_shared", "false"), ("order_by", "id"), ("sort", "asc")];
+    let page = api.page(&["groups", api.group, "projects"], (number, AT_A_TIME), &OLDEST).await?;
+    let Page { items, .. } =
+        page.ok_or_else(|| ConnectorError::Rejected("the group's projects aren't told".to_owned()))?;
+    let projects: Vec<Place> = items.iter().filter_map(|told| Place::of(Within::Project, told)).collect();
+    let strange = (projects.len() < items.len())
+        .then(|| "projects that it tells without a number or a path".to_owned())
+        .into_iter()
+        .collect();
+    Ok((projects, strange, items.len() == AT_A_TIME))
+}
+
+/// A list of what acts in a place, and what of it isn't seen: also where nothing is told of it, since there may be some.
+async fn listed(
+    api: &Api<'_>,
+    path: &[&str],
+    what: &str,
+    of: impl Fn(&Value) -> Option<SeenAccount>,
+) -> Result<(Vec<SeenAccount>, Vec<String>), ConnectorError> {
+    match api.known(path).await {
+        Ok(listed) => Ok(listed.accounts(what, of)),
+        Err(ConnectorError::Rejected(why)) => Ok((Vec::new(), vec![words(&format!("{what}: {why}"))])),
+        Err(error) => Err(error),
+    }
 }
 
 /// What acts in a group or a project, and what of it isn't shown.
-async fn accounts(api: &Api<'_>, place: Place) -> Result<(Vec<SeenAccount>, Option<String>), ConnectorError> {
+async fn accounts(api: &Api<'_>, place: Place) -> Result<(Vec<SeenAccount>, Vec<String>), ConnectorError> {
     let number = place.id.to_string();
-    let mut accounts = Vec::new();
+    let (mut accounts, mut unseen) = (Vec::new(), Vec::new());
+    let mut add = |(some, lacks): (Vec<SeenAccount>, Vec<String>)| {
+        accounts.extend(some);
+        unseen.extend(lacks);
+    };
     for sort in Sort::ALL.into_iter().filter(|sort| place.within == Within::Project || *sort != Sort::DeployKey) {
-        let all = api.every(&[place.within.path(), &number, sort.path()], &[]).await?;
-        accounts.extend(all.iter().filter_map(|told| {
-            let named = Named::In(place.within, place.id, sort, id(told)?);
-            Some(seen(&named, &place.name, told))
-        }));
+        let what = format!("{} of {}", sort.path().replace('_', " "), place.name);
+        let of = |told: &Value| Some(seen(&Named::In(place.within, place.id, sort, id(told)?), &place.name, told));
+        add(listed(api, &[place.within.path(), &number, sort.path()], &what, of).await?);
     }
     if place.within == Within::Project {
-        return Ok((accounts, None));
+        return Ok((accounts, unseen));
     }
-    let services = match api.every(&["groups", &number, "service_accounts"], &[]).await {
+    let what = format!("service accounts of {}", place.name);
+    let services = match api.known(&["groups", &number, "service_accounts"]).await {
         Ok(services) => services,
         Err(ConnectorError::Rejected(why)) => {
-            return Ok((accounts, Some(words(&format!("service accounts of {}: {why}", place.name)))));
+            add((Vec::new(), vec![words(&format!("{what}: {why}"))]));
+            return Ok((accounts, unseen));
         }
         Err(error) => return Err(error),
     };
-    for service in &services {
-        let Some(user) = id(service) else { continue };
+    add((Vec::new(), services.lacks.iter().map(|why| format!("{what}: {why}")).collect()));
+    for service in &services.items {
+        let Some(user) = id(service) else {
+            add((Vec::new(), vec![format!("{what}: one that it tells without a number")]));
+            continue;
+        };
         let path = service_tokens(place.id, user);
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
         let name = service.get("username").and_then(Value::as_str).unwrap_or_default();
-        let tokens = api.every(&path, &[]).await?;
-        accounts.extend(tokens.iter().filter_map(|told| {
-            let named = Named::OfService(place.id, user, id(told)?);
-            Some(seen(&named, name, told))
-        }));
+        let of = |told: &Value| Some(seen(&Named::OfService(place.id, user, id(told)?), name, told));
+        add(listed(api, &path, &words(&format!("tokens of {name}")), of).await?);
     }
-    Ok((accounts, None))
+    Ok((accounts, unseen))
 }
 
 /// Accounts behind a place: of groups by their ids, then of projects, the first made first.
 async fn page(api: &Api<'_>, after: Option<&str>) -> Result<Found, ConnectorError> {
     let none = || ConnectorError::Misconfigured("there is no such place in the catalogue".to_owned());
     let after = after.unwrap_or("groups:0");
-    let (places, next) = if let Some(after) = after.strip_prefix(GROUPS) {
+    let (places, unseen, next) = if let Some(after) = after.strip_prefix(GROUPS) {
         let after: u64 = after.parse().map_err(|_| none())?;
-        let mut groups = groups(api).await?;
+        let (mut groups, unseen) = groups(api).await?;
         groups.retain(|group| group.id > after);
         let more = groups.len() > AT_A_TIME;
         groups.truncate(AT_A_TIME);
         let next = groups.last().filter(|_| more).map(|last| format!("{GROUPS}{}", last.id));
-        (groups, next.or_else(|| Some(format!("{PROJECTS}1"))))
+        (groups, unseen, next.or_else(|| Some(format!("{PROJECTS}1"))))
     } else {
-        const OLDEST: [(&str, &str); 4] =
-            [("include_subgroups", "true"), ("with_shared", "false"), ("order_by", "id"), ("sort", "asc")];
         let number: usize = after.strip_prefix(PROJECTS).and_then(|number| number.parse().ok()).ok_or_else(none)?;
-        let projects = api.page(&["groups", api.group, "projects"], number, AT_A_TIME, &OLDEST).await?;
-        let projects: Vec<_> = projects.iter().flatten().filter_map(|told| Place::of(Within::Project, told)).collect();
-        let more = projects.len() == AT_A_TIME;
-        (projects, more.then(|| format!("{PROJECTS}{}", number + 1)))
+        let (projects, unseen, more) = projects(api, number).await?;
+        (projects, unseen, more.then(|| format!("{PROJECTS}{}", number + 1)))
     };
     let told = stream::iter(places).map(async |place| accounts(api, place).await).buffered(AT_ONCE);
-    let told: Vec<(Vec<SeenAccount>, Option<String>)> = told.try_collect().await?;
-    let mut found = Found { accounts: Vec::new(), next, unseen: Vec::new() };
+    let told: Vec<(Vec<SeenAccount>, Vec<String>)> = told.try_collect().await?;
+    let mut found = Found { accounts: Vec::new(), next, unseen };
     for (accounts, unseen) in told {
         found.accounts.extend(accounts);
         found.unseen.extend(unseen);
@@ -157,15 +193,17 @@ async fn read(api: &Api<'_>, named: &Named) -> Result<Option<SeenAccount>, Conne
     };
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     let told = api.ask(Method::GET, &path, &[]).await?.found()?;
-    let Some(place) = told.as_ref().and_then(|told| Place::of(*member, told)) else { return Ok(None) };
+    let untold = || ConnectorError::Rejected("nothing is told of the group or the project that it is in".to_owned());
+    let place = told.as_ref().and_then(|told| Place::of(*member, told)).ok_or_else(untold)?;
     if let Named::OfService(group, user, token) = named {
         let services = api.known(&["groups", &group.to_string(), "service_accounts"]).await?;
-        let Some(service) = services.iter().find(|service| id(service) == Some(*user)) else { return Ok(None) };
+        let Some(service) = services.find(|service| id(service) == Some(*user))? else { return Ok(None) };
         let path = service_tokens(*group, *user);
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
         let tokens = api.known(&path).await?;
         let name = service.get("username").and_then(Value::as_str).unwrap_or_default();
-        return Ok(tokens.iter().find(|told| id(told) == Some(*token)).map(|told| seen(named, name, told)));
+        let told = tokens.find(|told| id(told) == Some(*token))?;
+        return Ok(told.map(|told| seen(named, name, &told)));
     }
     let path = named.path();
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
@@ -220,7 +258,7 @@ impl Connector for Gitlab {
                 problems.push("the token's scope is less than api: it ends nothing".to_owned());
             }
             for path in [["groups", api.group, "access_tokens"], ["groups", api.group, "deploy_tokens"]] {
-                match api.page(&path, 1, 1, &[]).await {
+                match api.page(&path, (1, 1), &[]).await {
                     Ok(Some(_)) => {}
                     Ok(None) => problems.push(format!("{}: there is none for this token", path.join("/"))),
                     Err(ConnectorError::Rejected(why)) => problems.push(format!("{}: {why}", path.join("/"))),

@@ -658,6 +658,23 @@ async fn a_jwt_that_the_server_takes_and_does_not_heed_is_taken_back() {
     let refused = site.connector.revoke(&end, &user.public()).await;
     assert!(matches!(&refused, Err(ConnectorError::Rejected(why)) if why.contains("doesn't heed it")), "{refused:?}");
     assert!(client.is_open().await && site.claims().await == before);
+    // Also where whoever asked waits no more.
+    let hasty = Reach { patience: Span::from_secs(2), ..reach(&site.endpoint, site.login(Mode::End), Mode::End) };
+    let refused = site.connector.revoke(&hasty, &user.public()).await;
+    assert!(matches!(&refused, Err(ConnectorError::Unreachable(_))), "{refused:?}");
+    assert_ne!(site.claims().await, before, "it was cut off before it was checked");
+    for _ in 0..100 {
+        if site.claims().await == before {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(client.is_open().await && site.claims().await == before);
+    // And where the process died with it: what is heeded stands there again, and not what was pushed.
+    assert_eq!(site.push(&stranger, &json!({ "tags": ["died"] })).await["data"]["code"], 200);
+    let refused = site.connector.revoke(&end, &user.public()).await;
+    assert!(matches!(&refused, Err(ConnectorError::Rejected(why)) if why.contains("doesn't heed it")), "{refused:?}");
+    assert!(client.is_open().await && site.claims().await == before);
     // Nor is anything built on what a stranger pushed.
     assert_eq!(site.push(&stranger, &json!({ "tags": ["x"] })).await["data"]["code"], 200);
     assert_eq!(site.claims().await["iss"], stranger.public(), "it keeps what it doesn't heed");
