@@ -60,6 +60,18 @@ const repository = (org, name) => {
   };
 };
 
+// The same as it is told by itself: whatever else its description wants is there, and empty.
+const whole = (of) => {
+  const { required, properties } = api.components.schemas["full-repository"];
+  const empty = (name) => {
+    const said = properties[name];
+    if (said.format === "date-time") return now();
+    if (said.format === "uri") return `${of.url}/${name}`;
+    return { string: "", boolean: false, integer: 0, array: [] }[said.type] ?? null;
+  };
+  return { ...Object.fromEntries(required.map((name) => [name, empty(name)])), ...of };
+};
+
 class Refusal extends Error {
   constructor(status, message, headers = {}) {
     super(message);
@@ -100,8 +112,23 @@ const asApp = (who) => {
 
 const org = (name) => orgs.get(name) ?? (() => { throw new Refusal(404, "Not Found"); })();
 const repo = (owner, name) => org(owner).repositories.get(name) ?? (() => { throw new Refusal(404, "Not Found"); })();
+// A repository by its number, whatever it is called.
+const byId = (id) => {
+  for (const [owner, { repositories }] of orgs)
+    for (const one of repositories.values()) if (one.seen.id === Number(id)) return { owner, one };
+  throw new Refusal(404, "Not Found");
+};
+// By its number: what is said of it is described as what is said of it by its name.
+const numbered = (level, act) => (who, at, query) => {
+  const { owner, one } = byId(at.id);
+  needs(who, owner, "administration", level);
+  return act(one, at, query);
+};
+const found = (keys, id) => keys.find((one) => one.id === Number(id)) ?? (() => { throw new Refusal(404, "Not Found"); })();
 const page = (query, all) => {
   const size = Number(query.get("per_page") ?? 30);
+  // A GitHub that answers with more than it is asked for.
+  if (all.longer) return all.slice((Number(query.get("page") ?? 1) - 1) * size).slice(0, size + 1);
   return all.slice((Number(query.get("page") ?? 1) - 1) * size).slice(0, Math.min(size, 100));
 };
 const pats = "organization_personal_access_tokens";
@@ -141,25 +168,16 @@ const routes = {
   },
   "GET /orgs/{org}/repos": (who, at, query) => {
     if (!who.token || who.token.org !== at.org) throw new Refusal(404, "Not Found");
-    return [200, page(query, [...org(at.org).repositories.values()].map((one) => one.seen))];
+    const all = [...org(at.org).repositories.values()].map((one) => one.seen);
+    return [200, page(query, Object.assign(all, { longer: org(at.org).longer }))];
   },
-  "GET /repos/{owner}/{repo}/keys": (who, at, query) => {
-    needs(who, at.owner, "administration", "read");
-    return [200, page(query, repo(at.owner, at.repo).keys)];
-  },
-  "GET /repos/{owner}/{repo}/keys/{key_id}": (who, at) => {
-    needs(who, at.owner, "administration", "read");
-    const found = repo(at.owner, at.repo).keys.find((one) => one.id === Number(at.key_id));
-    if (!found) throw new Refusal(404, "Not Found");
-    return [200, found];
-  },
-  "DELETE /repos/{owner}/{repo}/keys/{key_id}": (who, at) => {
-    needs(who, at.owner, "administration", "write");
-    const one = repo(at.owner, at.repo);
-    if (!one.keys.some((key) => key.id === Number(at.key_id))) throw new Refusal(404, "Not Found");
-    one.keys = one.keys.filter((key) => key.id !== Number(at.key_id));
+  "GET /repositories/{id}": numbered("read", (one) => [200, whole(one.seen)]),
+  "GET /repositories/{id}/keys": numbered("read", (one, at, query) => [200, page(query, one.keys)]),
+  "GET /repositories/{id}/keys/{key_id}": numbered("read", (one, at) => [200, found(one.keys, at.key_id)]),
+  "DELETE /repositories/{id}/keys/{key_id}": numbered("write", (one, at) => {
+    one.keys.splice(one.keys.indexOf(found(one.keys, at.key_id)), 1);
     return [204];
-  },
+  }),
   "GET /rate_limit": (who) => {
     if (!who.app && !who.token) throw new Refusal(401, "Bad credentials");
     const of = { limit: 5000, used: 1, remaining: 4999, reset: Math.floor(Date.now() / 1000) + 3600 };
@@ -200,8 +218,9 @@ const own = {
     return { token };
   },
   "POST /stand-in/repositories": (body) => {
-    org(body.org).repositories.set(body.name, { seen: repository(body.org, body.name), keys: [] });
-    return {};
+    const made = { seen: repository(body.org, body.name), keys: [] };
+    org(body.org).repositories.set(body.name, made);
+    return { id: made.seen.id };
   },
   "POST /stand-in/keys": (body) => {
     const id = number();
@@ -210,10 +229,23 @@ const own = {
     return { id };
   },
   "POST /stand-in/rename": (body) => {
-    org(body.org).moved = { ...org(body.org).moved, [body.from]: body.to };
-    const found = repo(body.org, body.from);
-    org(body.org).repositories.delete(body.from);
-    org(body.org).repositories.set(body.to, found);
+    const { repositories } = org(body.org);
+    const one = repo(body.org, body.from);
+    repositories.delete(body.from);
+    Object.assign(one.seen, { name: body.to, full_name: `${body.org}/${body.to}` });
+    repositories.set(body.to, one);
+    return {};
+  },
+  // Everything of it goes to another organisation.
+  "POST /stand-in/transfer": (body) => {
+    const one = repo(body.org, body.repo);
+    one.seen.owner = { ...one.seen.owner, login: body.to };
+    return {};
+  },
+  "POST /stand-in/longer": (body) => {
+    const of = org(body.org);
+    for (const list of [of.installations, of.pats, ...[...of.repositories.values()].map((one) => one.keys)]) list.longer = true;
+    of.longer = true;
     return {};
   },
   "POST /stand-in/limits": (body) => {
@@ -241,7 +273,8 @@ const matched = (table, method, path) => {
 };
 
 const compiled = new Map();
-const problem = (template, method, status, body) => {
+const problem = (asked, method, status, body) => {
+  const template = asked.replace(/^\/repositories\/{id}/, "/repos/{owner}/{repo}");
   const name = `${method} ${template} ${status}`;
   if (!compiled.has(name)) {
     const escape = (part) => part.replaceAll("~", "~0").replaceAll("/", "~1");
@@ -274,8 +307,6 @@ const answer = (method, url, headers, body) => {
     if (!found) throw new Refusal(404, "Not Found");
     const who = caller({ headers });
     limited(path);
-    const moved = found.at.owner && orgs.get(found.at.owner)?.moved?.[found.at.repo];
-    if (moved) throw new Refusal(301, "Moved Permanently", { location: `https://api.github.com/repositories/1${path.split("/").slice(4).join("/")}` });
     const [status, said] = found.act(who, found.at, url.searchParams, body);
     const wrong = problem(found.template, method, status, said);
     return wrong ? [599, { message: wrong }, {}] : [status, said, {}];

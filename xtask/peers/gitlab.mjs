@@ -64,7 +64,8 @@ const owner = (who, place, writes) => {
 const page = (query, all) => {
   const size = Math.min(Number(query.get("per_page") ?? 20), 100);
   const at = Number(query.get("page") ?? 1);
-  const list = all.slice((at - 1) * size, at * size);
+  // A GitLab that answers with more than it is asked for.
+  const list = all.slice((at - 1) * size, at * size + (query.longer ? 1 : 0));
   return Object.assign(list, { next: at * size < all.length ? at + 1 : undefined });
 };
 const one = (all, id, what) => {
@@ -169,6 +170,9 @@ const own = {
     return { id: one.id };
   },
   limits: (body) => (limited.add(body.token), {}),
+  // What is wrong with a GitLab as a group's tokens see it: pages that are longer than they are asked for, lists that it
+  // tells nothing of.
+  faults: (body) => (Object.assign(groups.get(body.group), { longer: body.longer, untold: body.untold }), {}),
   contents: (body) => {
     const all = [groups.get(body.group), ...below(groups.get(body.group))];
     const within = [...projects.values()].filter((one) => all.includes(one.group));
@@ -196,7 +200,9 @@ const answer = (method, url, headers, body) => {
   if (url.pathname.startsWith("/stand-in/")) return [200, own[url.pathname.slice("/stand-in/".length)](body)];
   try {
     const { act, at } = matched(method, url.pathname.replace(/^\/api\/v4\//, ""));
-    const said = act(caller(headers), at, url.searchParams);
+    const who = caller(headers);
+    if (who.at.untold && url.pathname.endsWith(`/${who.at.untold}`)) throw new Refusal(404, "404 Not Found");
+    const said = act(who, at, Object.assign(url.searchParams, { longer: who.at.longer }));
     return said === undefined ? [204, ""] : [200, said];
   } catch (refusal) {
     if (!(refusal instanceof Refusal)) throw refusal;

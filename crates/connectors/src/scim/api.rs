@@ -11,6 +11,7 @@ use tenure_core::target::connector::{ConnectorError, Endpoint, Reach, words};
 use tenure_outbound::{Authorities, Call, Destination, Outbound};
 
 use super::{FORM, USER_TYPE};
+use crate::list::{Room, fits, no_room};
 use crate::place::{Place, duration, unreached};
 
 const MEDIA: HeaderValue = HeaderValue::from_static("application/scim+json");
@@ -19,9 +20,11 @@ const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 8 << 20;
 /// Resources that are asked for at once; a provider may give fewer.
-const PAGE: &str = "500";
+const PAGE: usize = 500;
 /// Pages of a list that are read.
 const PAGES: usize = 400;
+/// Why a list has another number of resources than the provider says.
+const MEANWHILE: &str = "what came or went while the provider was asked, or what it counts and doesn't tell";
 /// How often a list is read that changes meanwhile.
 const READINGS: usize = 3;
 /// How often a resource is put that changes meanwhile.
@@ -42,6 +45,8 @@ pub(super) struct Api<'a> {
 pub(super) struct Answer {
     pub status: u16,
     pub body: Value,
+    /// How many bytes it came in.
+    bytes: usize,
 }
 
 impl Answer {
@@ -95,10 +100,27 @@ impl Config {
     }
 }
 
-/// Resources of a list by their ids, and whether these are all.
+/// Resources of a list by their ids.
+#[derive(Default)]
 pub(super) struct Listed {
     pub resources: BTreeMap<String, Value>,
-    pub whole: bool,
+    /// Why these aren't all, if they aren't.
+    pub lacks: Option<String>,
+    /// Whether it is longer than there is room for: read once more, it is so again.
+    is_cut: bool,
+}
+
+impl Listed {
+    /// The resources, where nothing was cut off.
+    ///
+    /// # Errors
+    /// Something was: what isn't among them may be there all the same.
+    pub fn uncut(self) -> Result<BTreeMap<String, Value>, ConnectorError> {
+        match self.lacks.filter(|_| self.is_cut) {
+            None => Ok(self.resources),
+            Some(why) => Err(ConnectorError::Rejected(format!("a list wasn't read to its end: {why}"))),
+        }
+    }
 }
 
 /// A change of a resource in every form that providers are known to take: the next one is tried where the one before
@@ -188,7 +210,7 @@ impl<'a> Api<'a> {
         let status = answer.status.as_u16();
         let bytes = answer.body.unwrap_or_default();
         let told = if bytes.is_empty() { None } else { serde_json::from_slice::<Value>(&bytes).ok() };
-        read(status, bytes.is_empty(), told)
+        read(status, bytes.len(), told)
     }
 
     /// A whole list. The order of a provider's pages is its own, and shifts by whatever comes and goes meanwhile: one that
@@ -199,11 +221,11 @@ impl<'a> Api<'a> {
         attributes: &str,
         filter: Option<&str>,
     ) -> Result<Option<Listed>, ConnectorError> {
-        let mut listed = Listed { resources: BTreeMap::new(), whole: false };
+        let mut listed = Listed::default();
         for _ in 0..READINGS {
             let Some(read) = self.read_list(what, attributes, filter).await? else { return Ok(None) };
             listed = read;
-            if listed.whole {
+            if listed.lacks.is_none() || listed.is_cut {
                 break;
             }
         }
@@ -217,18 +239,29 @@ impl<'a> Api<'a> {
         filter: Option<&str>,
     ) -> Result<Option<Listed>, ConnectorError> {
         let (mut resources, mut start, mut totals) = (BTreeMap::new(), 1, Vec::new());
+        let (room, count) = (Room::new(), PAGE.to_string());
         let mut nameless = false;
+        let cut = |resources, why| Ok(Some(Listed { resources, lacks: Some(why), is_cut: true }));
         for _ in 0..PAGES {
             let at = start.to_string();
-            let mut query = vec![("startIndex", at.as_str()), ("count", PAGE), ("attributes", attributes)];
+            let mut query = vec![("startIndex", at.as_str()), ("count", &count), ("attributes", attributes)];
             query.extend(filter.map(|filter| ("filter", filter)));
-            let Some(told) = self.ask(Method::GET, &[what], &query, None).await?.found()? else { return Ok(None) };
+            let answer = self.ask(Method::GET, &[what], &query, None).await?;
+            let has_room = room.takes(answer.bytes);
+            let Some(mut told) = answer.found()? else { return Ok(None) };
             let total = told.get("totalResults").and_then(Value::as_u64);
-            let total = total.and_then(|total| usize::try_from(total).ok());
-            totals.push(total.ok_or_else(|| strange(200))?);
-            let page = told.get("Resources").and_then(Value::as_array).cloned().unwrap_or_default();
+            let total = total.and_then(|total| usize::try_from(total).ok()).ok_or_else(|| strange(200))?;
+            totals.push(total);
+            let page = match told.get_mut("Resources").map(Value::take) {
+                Some(Value::Array(page)) => page,
+                _ => Vec::new(),
+            };
+            fits(page.len(), PAGE)?;
+            if !has_room {
+                return cut(resources, no_room());
+            }
             start += page.len();
-            let is_over = page.is_empty() || totals.last().is_some_and(|total| start > *total);
+            let is_over = page.is_empty() || start > total;
             for resource in page {
                 match resource.get("id").and_then(Value::as_str).map(str::to_owned) {
                     Some(id) => drop(resources.insert(id, resource)),
@@ -236,11 +269,12 @@ impl<'a> Api<'a> {
                 }
             }
             if is_over {
-                break;
+                let whole = !nameless && totals.iter().all(|total| *total == resources.len());
+                let lacks = (!whole).then(|| MEANWHILE.to_owned());
+                return Ok(Some(Listed { resources, lacks, is_cut: false }));
             }
         }
-        let whole = !nameless && totals.iter().all(|total| *total == resources.len());
-        Ok(Some(Listed { resources, whole }))
+        cut(resources, format!("it has more than {PAGES} pages"))
     }
 
     /// Changes a resource, and reads it back: that it was answered shows nothing. None where it is gone.
@@ -317,18 +351,18 @@ fn strange(status: u16) -> ConnectorError {
 
 /// What an answer is. That an operation isn't there may be said by whatever stands before the provider; that a resource
 /// isn't there, or that a login is none, is the provider's own to say.
-fn read(status: u16, is_empty: bool, told: Option<Value>) -> Result<Answer, ConnectorError> {
+fn read(status: u16, bytes: usize, told: Option<Value>) -> Result<Answer, ConnectorError> {
     let is_error = |told: &Value| {
         let schemas = told.get("schemas").and_then(Value::as_array).into_iter().flatten();
         schemas.into_iter().any(|schema| schema.as_str() == Some(ERROR))
     };
     match (status, told) {
-        (200..=299, Some(body)) if body.is_object() => Ok(Answer { status, body }),
-        (200..=299, None) if is_empty => Ok(Answer { status, body: Value::Null }),
-        (405 | 501, body) => Ok(Answer { status, body: body.unwrap_or(Value::Null) }),
-        (400..=499, Some(body)) if is_error(&body) && status != 429 => Ok(Answer { status, body }),
+        (200..=299, Some(body)) if body.is_object() => Ok(Answer { status, body, bytes }),
+        (200..=299, None) if bytes == 0 => Ok(Answer { status, body: Value::Null, bytes }),
+        (405 | 501, body) => Ok(Answer { status, body: body.unwrap_or(Value::Null), bytes }),
+        (400..=499, Some(body)) if is_error(&body) && status != 429 => Ok(Answer { status, body, bytes }),
         (429 | 500..=599, Some(body)) if is_error(&body) => {
-            Err(ConnectorError::Unreachable(Answer { status, body }.words()))
+            Err(ConnectorError::Unreachable(Answer { status, body, bytes }.words()))
         }
         _ => Err(strange(status)),
     }
@@ -341,9 +375,9 @@ mod tests {
     #[test]
     fn an_answer_counts_as_the_providers_own_says_it() {
         let error = json!({ "schemas": [ERROR], "status": "404", "detail": "not there" });
-        assert!(read(404, false, Some(error.clone())).unwrap().found().unwrap().is_none());
-        assert!(read(204, true, None).unwrap().is_done());
-        assert!(read(405, false, None).unwrap().is_unsupported());
+        assert!(read(404, 9, Some(error.clone())).unwrap().found().unwrap().is_none());
+        assert!(read(204, 0, None).unwrap().is_done());
+        assert!(read(405, 9, None).unwrap().is_unsupported());
         for (status, told) in [
             (404, None),
             (404, Some(json!({ "error": "no route" }))),
@@ -354,7 +388,7 @@ mod tests {
             (429, Some(error.clone())),
             (302, Some(error)),
         ] {
-            assert!(matches!(read(status, false, told), Err(ConnectorError::Unreachable(_))), "{status}");
+            assert!(matches!(read(status, 9, told), Err(ConnectorError::Unreachable(_))), "{status}");
         }
     }
 

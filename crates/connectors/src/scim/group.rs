@@ -19,8 +19,8 @@ pub(super) struct Groups {
     names: BTreeMap<String, String>,
     /// The ids of the groups that have a member, by its id.
     members: BTreeMap<String, BTreeSet<String>>,
-    /// Whether these are all.
-    pub whole: bool,
+    /// Why these aren't all, if they aren't.
+    pub lacks: Option<String>,
 }
 
 impl Groups {
@@ -29,28 +29,36 @@ impl Groups {
         Self::listed(api, None).await
     }
 
+    /// The same, where nothing of them was cut off.
+    async fn uncut(api: &Api<'_>, filter: Option<&str>) -> Result<Self, ConnectorError> {
+        let Some(listed) = api.list("Groups", ATTRIBUTES, filter).await? else { return Ok(Self::default()) };
+        Ok(Self::of_resources(listed.uncut()?))
+    }
+
     /// Those of one user: asked for, and looked for where a provider doesn't understand the question.
     pub async fn of(api: &Api<'_>, config: &Config, id: &str) -> Result<Self, ConnectorError> {
         let filter = format!("members.value eq {}", quoted(id));
-        match Self::listed(api, Some(&filter).filter(|_| config.filter).map(String::as_str)).await {
-            Err(ConnectorError::Rejected(_)) if config.filter => Self::all(api).await,
+        match Self::uncut(api, Some(&filter).filter(|_| config.filter).map(String::as_str)).await {
+            Err(ConnectorError::Rejected(_)) if config.filter => Self::uncut(api, None).await,
             groups => groups,
         }
     }
 
     async fn listed(api: &Api<'_>, filter: Option<&str>) -> Result<Self, ConnectorError> {
         // A provider without groups has none.
-        let Some(listed) = api.list("Groups", ATTRIBUTES, filter).await? else {
-            return Ok(Self { whole: true, ..Self::default() });
-        };
-        let mut groups = Self { whole: listed.whole, ..Self::default() };
-        for (id, told) in listed.resources {
+        let Some(listed) = api.list("Groups", ATTRIBUTES, filter).await? else { return Ok(Self::default()) };
+        Ok(Self { lacks: listed.lacks, ..Self::of_resources(listed.resources) })
+    }
+
+    fn of_resources(resources: BTreeMap<String, Value>) -> Self {
+        let mut groups = Self::default();
+        for (id, told) in resources {
             for member in values(&told, "members") {
                 groups.members.entry(member).or_default().insert(id.clone());
             }
             groups.names.insert(id, name(&told));
         }
-        Ok(groups)
+        groups
     }
 
     /// The groups of a user, by their ids. One whose name isn't told goes by its id.
@@ -76,8 +84,8 @@ pub(super) async fn ids(
         let filter = Some(filter.as_str()).filter(|_| config.filter);
         let listed = api.list("Groups", "displayName", filter).await?;
         let found: Vec<String> = listed
-            .map(|listed| listed.resources)
             .unwrap_or_default()
+            .uncut()?
             .into_iter()
             .filter(|(_, told)| name(told) == *wanted)
             .map(|(id, _)| id)

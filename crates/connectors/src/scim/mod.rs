@@ -78,7 +78,7 @@ async fn get(api: &Api<'_>, id: &str) -> Result<Option<User>, ConnectorError> {
 async fn named(api: &Api<'_>, config: &Config, name: &str) -> Result<Option<User>, ConnectorError> {
     let filter = format!("userName eq {}", quoted(name));
     let filter = Some(filter.as_str()).filter(|_| config.filter);
-    let listed = api.list("Users", ATTRIBUTES, filter).await?.map(|listed| listed.resources).unwrap_or_default();
+    let listed = api.list("Users", ATTRIBUTES, filter).await?.unwrap_or_default().uncut()?;
     let mut users = listed.values().filter_map(User::of);
     if config.filter {
         return match users.next() {
@@ -189,11 +189,8 @@ impl Connector for Scim {
             let next = users.last().filter(|_| more).map(|user| user.id.clone());
             let mut found = Found { next, ..Found::default() };
             found.accounts = users.iter().map(|user| user.seen(&groups.of_user(user))).collect();
-            if !listed.whole || !groups.whole {
-                found.unseen.push(
-                    "what came or went while the provider was asked, or what it counts and doesn't tell".to_owned(),
-                );
-            }
+            found.unseen.extend(listed.lacks.map(|why| format!("users: {why}")));
+            found.unseen.extend(groups.lacks.map(|why| format!("groups: {why}")));
             if nameless {
                 found.unseen.push("users that it tells without an id or a name".to_owned());
             }

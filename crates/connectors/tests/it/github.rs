@@ -119,10 +119,10 @@ async fn a_token_loses_its_access_a_deploy_key_is_deleted_and_an_app_is_peoples_
         org.made("pats", json!({"owner": "ada", "name": "a", "permissions": {}})).await,
         org.made("pats", json!({"owner": "ada", "name": "b", "permissions": {}})).await,
     ];
-    org.made("repositories", json!({"name": "web.app"})).await;
+    let web = org.made("repositories", json!({"name": "web.app"})).await;
     let key = org.made("keys", json!({"repo": "web.app", "title": "deploy", "read_only": true, "by": "ada"})).await;
     let connector = org.connector();
-    for (key, said) in [(format!("pat:{}", pats[0]), "revoked"), (format!("deploy_key:web.app:{key}"), "deleted")] {
+    for (key, said) in [(format!("pat:{}", pats[0]), "revoked"), (format!("deploy_key:{web}:{key}"), "deleted")] {
         assert!(connector.read(&end, &key).await.unwrap().unwrap().enabled);
         assert!(connector.revoke(&end, &key).await.unwrap().words.contains(said));
         assert_eq!(connector.read(&end, &key).await.unwrap(), None);
@@ -134,17 +134,60 @@ async fn a_token_loses_its_access_a_deploy_key_is_deleted_and_an_app_is_peoples_
         assert!(matches!(said, Err(ConnectorError::Unable(_))), "{said:?}");
     }
     assert!(connector.revoke(&end, "installation:1").await.unwrap().words.contains("no such account"));
-    // A repository that bears another name is no sign that its keys are gone.
-    org.made("rename", json!({"from": "web.app", "to": "shop"})).await;
-    for said in [
-        connector.read(&end, "deploy_key:web.app:5").await.map(|_| ()),
-        connector.revoke(&end, "deploy_key:web.app:5").await.map(|_| ()),
-    ] {
-        assert!(matches!(&said, Err(ConnectorError::Rejected(why)) if why.contains("renamed")), "{said:?}");
+    // One that is gone takes its keys with it: the app is installed on all repositories.
+    let said = connector.read(&end, "deploy_key:999999:5").await;
+    assert!(said.is_ok_and(|seen| seen.is_none()));
+}
+
+#[tokio::test]
+async fn a_deploy_key_is_of_its_repository_whatever_that_is_called_and_wherever_it_goes() {
+    let org = Org::start(Mode::End).await;
+    let end = reach(&org.endpoint, &org.app, Mode::End);
+    let connector = org.connector();
+    let web = org.made("repositories", json!({"name": "web"})).await;
+    let deploy = json!({"repo": "web", "title": "deploy", "read_only": false, "by": "ada"});
+    let key = format!("deploy_key:{web}:{}", org.made("keys", deploy.clone()).await);
+    // Renamed, and another one made by its old name, with a key of its own.
+    org.made("rename", json!({"from": "web", "to": "shop"})).await;
+    let other = org.made("repositories", json!({"name": "web"})).await;
+    let others = format!("deploy_key:{other}:{}", org.made("keys", deploy).await);
+    let found = org.all().await.0;
+    let name = |key: &str| found.iter().find(|seen| seen.key == key).unwrap().name.as_str();
+    assert_eq!((name(&key), name(&others)), ("shop/deploy", "web/deploy"), "the same key, by its new name");
+    let seen = connector.read(&end, &key).await.unwrap().unwrap();
+    assert_eq!((seen.enabled, seen.grants.as_slice()), (true, ["REPOSITORY shop write".to_owned()].as_slice()));
+    // The number of the one under the other's repository is nobody's.
+    let mixed = format!("deploy_key:{other}:{}", key.rsplit(':').next().unwrap());
+    assert_eq!(connector.read(&end, &mixed).await.unwrap(), None);
+    assert!(connector.revoke(&end, &key).await.unwrap().words.contains("deleted"));
+    assert_eq!(connector.read(&end, &key).await.unwrap(), None);
+    assert!(connector.read(&end, &others).await.unwrap().unwrap().enabled, "the other one is let alone");
+    // What went to another organisation is none of ours, and isn't gone.
+    org.made("transfer", json!({"repo": "web", "to": "elsewhere"})).await;
+    for said in [connector.read(&end, &others).await.map(|_| ()), connector.revoke(&end, &others).await.map(|_| ())] {
+        assert!(
+            matches!(&said, Err(ConnectorError::Rejected(why)) if why.contains("another organisation")),
+            "{said:?}"
+        );
     }
-    // And one that isn't shown is none either.
-    let said = connector.read(&end, "deploy_key:elsewhere:5").await;
-    assert!(said.is_ok_and(|seen| seen.is_none()), "the app is installed on all repositories");
+}
+
+#[tokio::test]
+async fn no_page_is_longer_than_was_asked_for() {
+    let org = Org::start(Mode::Observe).await;
+    for number in 0..45 {
+        org.made("repositories", json!({"name": format!("repository-{number}")})).await;
+    }
+    for number in 0..101 {
+        org.made("pats", json!({"owner": "bo", "name": format!("p{number}"), "permissions": {}})).await;
+    }
+    let observe = reach(&org.endpoint, &org.app, Mode::Observe);
+    assert!(org.connector().discover(&observe, Some("repositories:1")).await.unwrap().next.is_some());
+    org.made("longer", json!({})).await;
+    for place in ["repositories:1", "pat:0"] {
+        let said = org.connector().discover(&observe, Some(place)).await;
+        assert!(matches!(&said, Err(ConnectorError::Unreachable(why)) if why.contains("a page of")), "{said:?}");
+    }
 }
 
 #[tokio::test]

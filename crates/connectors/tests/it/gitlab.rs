@@ -185,6 +185,59 @@ async fn what_ends_is_deleted_and_our_own_token_is_let_alone() {
 }
 
 #[tokio::test]
+async fn a_list_that_is_not_told_hides_nothing_and_no_page_is_longer_than_was_asked_for() {
+    let group = Group::start(Mode::End).await;
+    let end = reach(&group.endpoint, &group.us, Mode::End);
+    let project = group.project("web").await;
+    group.made("deploy_keys", json!({"in": project, "title": "deploy", "can_push": true})).await;
+    let robot = group.made("service_accounts", json!({"group": group.id, "username": "robot"})).await;
+    let robots =
+        group.made("service_tokens", json!({"group": group.id, "user": robot, "name": "bot", "scopes": ["api"]})).await;
+    let robots = format!("group:{}:service_account:{robot}:{robots}", group.id);
+    let faults = async |longer: bool, untold: Option<&str>| {
+        people(KIND, "faults", json!({"group": group.id, "longer": longer, "untold": untold})).await;
+    };
+    assert_eq!(group.all().await.1, Vec::<String>::new());
+    // A list of which a 404 is all that is said: what stands in it isn't gone.
+    for (list, what) in [
+        ("deploy_keys", "deploy keys of"),
+        ("access_tokens", "access tokens of"),
+        ("deploy_tokens", "deploy tokens of"),
+        ("service_accounts", "service accounts of"),
+        ("personal_access_tokens", "tokens of robot"),
+    ] {
+        faults(false, Some(list)).await;
+        let unseen = group.all().await.1;
+        assert!(unseen.iter().any(|unseen| unseen.starts_with(what)), "{list}: {unseen:?}");
+        if matches!(list, "service_accounts" | "personal_access_tokens") {
+            let said = group.connector().read(&end, &robots).await;
+            assert!(matches!(said, Err(ConnectorError::Rejected(_))), "{said:?}");
+        }
+    }
+    for list in ["descendant_groups", "projects", group.path.as_str()] {
+        faults(false, Some(list)).await;
+        let after = (list == "projects").then_some("projects:1");
+        let said = group.connector().discover(&end, after).await;
+        assert!(matches!(said, Err(ConnectorError::Rejected(_))), "{list}: {said:?}");
+    }
+    faults(false, Some(&group.id.to_string())).await;
+    let said = group.connector().read(&end, &format!("group:{}:token:1", group.id)).await;
+    assert!(matches!(said, Err(ConnectorError::Rejected(_))), "{said:?}");
+    // Longer pages: behind which project the next one begins isn't known.
+    for number in 0..45 {
+        group.project(&format!("p{number}")).await;
+    }
+    faults(true, None).await;
+    let said = group.connector().discover(&end, Some("projects:1")).await;
+    assert!(matches!(&said, Err(ConnectorError::Unreachable(why)) if why.contains("a page of 21")), "{said:?}");
+    for number in 0..101 {
+        group.made("deploy_keys", json!({"in": project, "title": format!("k{number}"), "can_push": false})).await;
+    }
+    faults(false, None).await;
+    assert_eq!(group.all().await.1, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn the_least_rights_are_enough_and_less_is_told() {
     for mode in Mode::ALL {
         let group = Group::start(*mode).await;
