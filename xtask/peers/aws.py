@@ -3,7 +3,8 @@
 By itself moto takes any token there, answers 500 to a call without a signature once it checks signatures, keeps a
 session policy and asks nobody for it, and reads no condition of a policy of a session's role. Here the call needs no
 signature; the token is held against the key set that its issuer publishes, the registered provider, and the conditions
-of the role's trust policy; sessions end, a session policy counts, and so do the conditions that are named below.
+of the role's trust policy; sessions end, a session policy counts, and so do the conditions that are named below. A role
+has room for so many bytes of inline policies, without their blanks.
 What is here is a reading of AWS's documentation, and no proof of what AWS does.
 """
 
@@ -26,7 +27,8 @@ from moto.iam.access_control import (
     IAMRequestBase,
     PermissionResult,
 )
-from moto.iam.models import iam_backends
+from moto.iam.exceptions import LimitExceededException
+from moto.iam.models import IAMBackend, iam_backends
 from moto.server import main
 from moto.sts.exceptions import STSClientError
 from moto.sts.models import AssumedRole, sts_backends
@@ -89,12 +91,26 @@ def holds(conditions, context):
                 held = found is not None and any(fnmatch.fnmatchcase(found, one) for one in several(wanted))
             elif operator == "DateLessThan":
                 held = found is not None and found < datetime.datetime.fromisoformat(wanted)
+            elif operator == "DateGreaterThanEquals":
+                held = found is not None and found >= datetime.datetime.fromisoformat(wanted)
             else:
                 held = False
             if not held:
                 return False
     return True
 
+
+keep = IAMBackend.put_role_policy
+
+
+def put_role_policy(self, role_name, policy_name, policy_json):
+    kept = {**self.get_role(role_name).policies, policy_name: policy_json}
+    if sum(len("".join(policy.split())) for policy in kept.values()) > self._role_policy_size_quota:
+        raise LimitExceededException(f"Maximum policy size of {self._role_policy_size_quota} bytes exceeded for role {role_name}")
+    keep(self, role_name, policy_name, policy_json)
+
+
+IAMBackend.put_role_policy = put_role_policy
 
 begin = AssumedRole.__init__
 

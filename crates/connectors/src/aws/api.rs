@@ -1,14 +1,15 @@
 //! Calls to AWS's query API, signed by Signature Version 4, and what its answers mean.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningParams, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue};
 use roxmltree::{Document, Node};
-use tenure_core::base::time::{Clock, Span};
+use tenure_core::base::time::{Clock, Span, Timestamp};
 use tenure_core::target::connector::{ConnectorError, Endpoint, TargetLogin, words};
 use tenure_outbound::{Authorities, Call, Destination, Outbound};
 
@@ -52,7 +53,12 @@ pub(super) struct Api<'a> {
     region: &'a str,
     login: &'a TargetLogin,
     patience: Duration,
+    /// The second in which it answered last, by its own clock.
+    told_at: AtomicI64,
 }
+
+/// As far as a clock may be off for AWS to take what is signed by it.
+pub(super) const SKEW: Span = Span::from_mins(5);
 
 /// Where a service is.
 struct Host {
@@ -98,6 +104,11 @@ impl Fault {
         }
     }
 
+    /// Whether there is no room for one more.
+    pub fn is_full(&self) -> bool {
+        self.code == "LimitExceeded"
+    }
+
     fn is_want_of_right(&self) -> bool {
         matches!(self.code.as_str(), "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation")
     }
@@ -107,7 +118,7 @@ impl Fault {
         if NO_TOKENS.contains(&self.code.as_str()) { ConnectorError::Rejected(self.words()) } else { self.meaning() }
     }
 
-    fn meaning(self) -> ConnectorError {
+    pub fn meaning(self) -> ConnectorError {
         if self.is_refusal() {
             ConnectorError::Unauthorized(self.words())
         } else if self.is_want_of_right() || self.is_absence() || NOS.contains(&self.code.as_str()) {
@@ -123,6 +134,11 @@ impl Fault {
 pub(super) struct Answer(String);
 
 impl Answer {
+    /// How many bytes it came in.
+    pub const fn bytes(&self) -> usize {
+        self.0.len()
+    }
+
     /// What `read` finds in it.
     pub fn read<T>(&self, read: impl FnOnce(Node<'_, '_>) -> T) -> Result<T, ConnectorError> {
         let document = Document::parse(&self.0).map_err(|_| strange())?;
@@ -132,6 +148,11 @@ impl Answer {
 
 fn strange() -> ConnectorError {
     ConnectorError::Unreachable("its answer is none of AWS's".to_owned())
+}
+
+/// The second of a date as HTTP has it (RFC 9110 section 5.6.7).
+fn second(date: &str) -> Option<i64> {
+    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date).ok().map(jiff::Timestamp::as_second)
 }
 
 /// The text of the first element of this name below a node; empty where there is none.
@@ -177,7 +198,15 @@ impl<'a> Api<'a> {
             region,
             login,
             patience: duration(patience),
+            told_at: AtomicI64::new(i64::MIN),
         })
+    }
+
+    /// The time by AWS's own clock, as it told it last; where it didn't, none that its clock has reached.
+    pub fn time(&self) -> Timestamp {
+        let (now, told_at) = (self.clock.now(), self.told_at.load(Ordering::Relaxed));
+        let told_at = if told_at == i64::MIN { now.plus(SKEW) } else { Timestamp::from_secs(told_at) };
+        told_at.clamp(now.minus(SKEW), now.plus(SKEW))
     }
 
     /// The answer to an action, or AWS's own error.
@@ -226,6 +255,9 @@ impl<'a> Api<'a> {
             limit: MAX_ANSWER,
         };
         let answer = self.outbound.call(&to.destination, call).await.map_err(unreached)?;
+        if let Some(told_at) = answer.headers.get(DATE).and_then(|date| date.to_str().ok()).and_then(second) {
+            self.told_at.fetch_max(told_at, Ordering::Relaxed);
+        }
         let told = String::from_utf8(answer.body.unwrap_or_default()).map_err(|_| strange())?;
         let document = Document::parse(&told).map_err(|_| strange())?;
         let root = document.root_element();
@@ -296,6 +328,12 @@ mod tests {
 
     fn fault(code: &str, message: &str) -> Fault {
         Fault { code: code.to_owned(), message: message.to_owned() }
+    }
+
+    #[test]
+    fn a_date_of_http_is_a_second() {
+        assert_eq!(second("Mon, 30 Nov 2026 21:09:45 GMT"), Some(1_796_072_985));
+        assert_eq!(second("soon"), None);
     }
 
     #[test]

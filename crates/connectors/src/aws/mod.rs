@@ -4,25 +4,28 @@
 //! its own end, 36 hours at most, whatever becomes of the key: words of endings say so.
 
 mod api;
+mod denials;
 mod key;
 mod role;
 mod session;
 mod user;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::future;
 use tenure_core::base::time::{Clock, Span};
 use tenure_core::store::port::BoxFuture;
 use tenure_core::store::secret::Secret;
 use tenure_core::target::connector::{
-    Ability, Begun, Connector, ConnectorError, Ending, Endpoint, Federation, Found, Mode, NewAccount, NewSession,
-    Probe, ProofWorth, Reach, SeenAccount, TargetKind, TargetLogin, words,
+    Ability, Batches, Begun, Connector, ConnectorError, Ending, Endpoint, Federation, Found, Gone, Mode, NewAccount,
+    NewSession, Probe, ProofWorth, Reach, SeenAccount, TargetKind, TargetLogin, words,
 };
 use tenure_core::trust::signing_key::SigningAlgorithm;
 use tenure_outbound::Outbound;
 
 use self::api::{Api, Service, text};
-use self::key::Named;
+use self::key::{Named, SessionKey};
 use crate::place::{Form, asked, in_time, may_end, may_issue, not_ourselves};
 
 const STS: &str = "sts";
@@ -38,10 +41,12 @@ const ROLES: &str = "role:";
 const AT_A_TIME: usize = 40;
 /// Pages of a thousand users or roles that are read; an account has five thousand, unless AWS was asked for more.
 const PAGES: usize = 20;
+const PAGE: usize = 1_000;
 /// Calls that are made at once.
 const AT_ONCE: usize = 6;
 /// An access key that there is not: what is asked of it shows a right and does nothing.
 const NOBODYS: &str = "TENURENOSUCHKEY00";
+const NO_SECRET: &str = "the secret of an access key is AWS's to make";
 const ENDS_FOR_GOOD: &str = "a session is ended or left: another one is begun in its place";
 /// A role that there is not, for the same.
 const NO_ROLE: &str = "tenure-no-such-role";
@@ -66,6 +71,23 @@ impl AwsIam {
 
     fn at<'a>(&'a self, reach: &'a Reach<'a>) -> Result<Api<'a>, ConnectorError> {
         Api::at(&self.outbound, &*self.clock, reach.endpoint, reach.login, reach.patience)
+    }
+
+    /// Ends sessions of one role; each by its key.
+    async fn ended(
+        &self,
+        reach: &Reach<'_>,
+        sessions: Vec<SessionKey<'_>>,
+    ) -> Vec<(String, Result<Gone, ConnectorError>)> {
+        let ended = in_time(reach.patience, async {
+            may_end(reach)?;
+            session::revoke_all(&self.at(reach)?, &sessions, self.clock.now()).await
+        });
+        let ended = match ended.await {
+            Ok(gone) => gone.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error); sessions.len()],
+        };
+        sessions.iter().map(ToString::to_string).zip(ended).collect()
     }
 
     /// What is to be changed, where that may be: anything but our own key.
@@ -134,6 +156,42 @@ impl Federation for AwsIam {
         asked(reach, async move {
             may_issue(reach)?;
             session::begin(&self.at(reach)?, session, token, self.clock.now()).await
+        })
+    }
+}
+
+impl Batches for AwsIam {
+    fn provision_all<'a>(
+        &'a self,
+        _reach: &'a Reach<'a>,
+        accounts: &'a [NewAccount<'a>],
+    ) -> BoxFuture<'a, Vec<Result<SeenAccount, ConnectorError>>> {
+        Box::pin(std::future::ready(accounts.iter().map(|_| Err(unable(NO_SECRET))).collect()))
+    }
+
+    /// Sessions of one role end by one policy.
+    fn revoke_all<'a>(
+        &'a self,
+        reach: &'a Reach<'a>,
+        keys: &'a [String],
+    ) -> BoxFuture<'a, Vec<Result<Gone, ConnectorError>>> {
+        Box::pin(async move {
+            let (mut roles, mut others) = (BTreeMap::<&str, Vec<SessionKey<'_>>>::new(), Vec::new());
+            for key in keys {
+                match Named::of(key) {
+                    Ok(Named::Session(session)) => roles.entry(session.role).or_default().push(session),
+                    _ => others.push(key),
+                }
+            }
+            let roles = roles.into_values().map(async |sessions| self.ended(reach, sessions).await);
+            let others = others.into_iter().map(async |key| {
+                let gone = async { Ok((self.revoke(reach, key).await?, self.read(reach, key).await?)) };
+                (key.clone(), gone.await)
+            });
+            let (roles, others) = future::join(future::join_all(roles), future::join_all(others)).await;
+            let mut gone: BTreeMap<String, _> = roles.into_iter().flatten().chain(others).collect();
+            let none = || Err(ConnectorError::Unreachable("it was asked for once".to_owned()));
+            keys.iter().map(|key| gone.remove(key).unwrap_or_else(none)).collect()
         })
     }
 }
@@ -261,7 +319,7 @@ impl Connector for AwsIam {
         _reach: &'a Reach<'a>,
         _account: &'a NewAccount<'a>,
     ) -> BoxFuture<'a, Result<SeenAccount, ConnectorError>> {
-        Box::pin(std::future::ready(Err(unable("the secret of an access key is AWS's to make"))))
+        Box::pin(std::future::ready(Err(unable(NO_SECRET))))
     }
 
     fn rotate<'a>(
@@ -270,7 +328,7 @@ impl Connector for AwsIam {
         _key: &'a str,
         _secret: &'a Secret<String>,
     ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        Box::pin(std::future::ready(Err(unable("the secret of an access key is AWS's to make"))))
+        Box::pin(std::future::ready(Err(unable(NO_SECRET))))
     }
 
     fn hold<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
@@ -289,7 +347,7 @@ impl Connector for AwsIam {
             let (api, named) = self.other(reach, key)?;
             match named {
                 Named::Key(id, user) => user::release(&api, id, user).await,
-                Named::Role(id, name) => role::release(&api, id, name, self.clock.now()).await,
+                Named::Role(id, name) => role::release(&api, id, name).await,
                 Named::Session(_) => Err(unable(ENDS_FOR_GOOD)),
             }
         })
@@ -315,6 +373,10 @@ impl Connector for AwsIam {
                 Named::Session(key) => session::revoke(&api, &key, self.clock.now()).await,
             }
         })
+    }
+
+    fn batches(&self) -> Option<&dyn Batches> {
+        Some(self)
     }
 
     fn probe<'a>(

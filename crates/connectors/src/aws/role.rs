@@ -13,6 +13,7 @@ use tenure_core::base::time::Timestamp;
 use tenure_core::target::connector::{AccountSort, ConnectorError, Ending, MAX_TARGET_GRANTS, SeenAccount, words};
 
 use super::api::{Api, members, text};
+use super::denials::refuse_older;
 use super::key::{is_everything, time};
 use super::user::{every, list};
 use super::{AT_ONCE, ended};
@@ -21,8 +22,6 @@ use crate::place::{GONE, gone};
 /// The inline policy by which a role is held, and the one by which it is ended.
 const HELD: &str = "tenure-held";
 const ENDED: &str = "tenure-ended";
-/// The inline policy that refuses sessions from before a hold was taken back.
-const SINCE: &str = "tenure-sessions-since";
 /// What the names of all inline policies of ours begin with: they are no grants of the role.
 pub(super) const OURS: &str = "tenure-";
 /// Where AWS keeps roles that are its own, and nobody else changes.
@@ -219,11 +218,10 @@ pub(super) async fn revoke(api: &Api<'_>, id: &str, name: &str) -> Result<Ending
 }
 
 /// Takes a hold back. Sessions from before stay refused: they were ended.
-pub(super) async fn release(api: &Api<'_>, id: &str, name: &str, now: Timestamp) -> Result<(), ConnectorError> {
+pub(super) async fn release(api: &Api<'_>, id: &str, name: &str) -> Result<(), ConnectorError> {
     find(api, id, name).await?.ok_or_else(gone)?;
     if policy(api, name, HELD).await?.is_some() {
-        let before = json!({"DateLessThan": {"aws:TokenIssueTime": Timestamp::from_secs(now.as_secs())}});
-        put(api, name, SINCE, &denial(Some(before))).await?;
+        refuse_older(api, name).await?;
         delete(api, name, HELD).await?;
     }
     Ok(())

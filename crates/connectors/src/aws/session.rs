@@ -1,30 +1,28 @@
 //! Sessions of roles, begun on our word (`AssumeRoleWithWebIdentity`): no key of anybody's is in it.
 //!
 //! A session may do what its role may and its session policy allows, and no longer than until its end: AWS begins none
-//! shorter than fifteen minutes, so the policy itself says until when. It is ended by an inline policy of the role that
-//! denies everything to this session alone, by the name that it has from its credential. The policies of sessions that
-//! are over go at the next end there: a role has room for some sixty.
+//! shorter than fifteen minutes, so the policy itself says until when: by an end of what it allows, and by a denial of
+//! everything from then on. Only that denial counts where a resource's own policy allows something to the session itself.
+//! A session is ended by an inline policy of the role that denies everything to it, by the name that it has from its
+//! credential (`denials`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::base::time::Timestamp;
 use tenure_core::store::secret::Secret;
-use tenure_core::target::connector::{AccountSort, Begun, ConnectorError, Ending, NewSession, SeenAccount, words};
+use tenure_core::target::connector::{AccountSort, Begun, ConnectorError, Ending, Gone, NewSession, SeenAccount};
 
 use super::api::{Api, Fault, Service, text};
-use super::ended;
 use super::key::{SessionKey, is_name, time};
-use super::role::{delete, denial, named, policy, put, read as role_now};
-use super::user::list;
+use super::role::named;
+use super::{denials, ended};
 use crate::place::GONE;
 
 /// Whom the tokens are for that vouch for somebody.
 pub(super) const AUDIENCE: &str = "sts.amazonaws.com";
-/// What the inline policies begin with that end one session.
-const OURS: &str = "tenure-session.";
 /// The shortest session that AWS begins, in seconds.
-const SHORTEST: i64 = 900;
+pub(super) const SHORTEST: i64 = 900;
 /// The longest session policy, in bytes.
 const MAX_POLICY: usize = 2_048;
 
@@ -69,14 +67,13 @@ impl<'a> Plan<'a> {
     /// The session policy: what is allowed, and until when.
     fn policy(&self, ends_at: Timestamp) -> Result<String, ConnectorError> {
         let until = Timestamp::from_secs(ends_at.as_secs());
-        let statements: Vec<Value> = self
-            .allowed
-            .iter()
-            .map(|(resource, actions)| {
-                let until = json!({"DateLessThan": {"aws:CurrentTime": until}});
-                json!({"Effect": "Allow", "Action": actions, "Resource": resource, "Condition": until})
-            })
-            .collect();
+        let allowed = self.allowed.iter().map(|(resource, actions)| {
+            let until = json!({"DateLessThan": {"aws:CurrentTime": until}});
+            json!({"Effect": "Allow", "Action": actions, "Resource": resource, "Condition": until})
+        });
+        let over = json!({"DateGreaterThanEquals": {"aws:CurrentTime": until}});
+        let over = json!({"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": over});
+        let statements: Vec<Value> = allowed.chain([over]).collect();
         let policy = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
         if policy.len() > MAX_POLICY {
             let why = format!("the session policy would have {} bytes, and AWS takes {MAX_POLICY}", policy.len());
@@ -161,11 +158,11 @@ pub(super) async fn begin(
 }
 
 /// A session's holder as policies know it: `aws:userid`.
-fn user_id(role: &str, session: &str) -> String {
+pub(super) fn user_id(role: &str, session: &str) -> String {
     format!("{role}:{session}")
 }
 
-fn seen(key: &SessionKey<'_>, enabled: bool) -> SeenAccount {
+pub(super) fn seen(key: &SessionKey<'_>, enabled: bool) -> SeenAccount {
     SeenAccount {
         key: key.to_string(),
         name: key.name.to_owned(),
@@ -183,15 +180,7 @@ fn seen(key: &SessionKey<'_>, enabled: bool) -> SeenAccount {
     }
 }
 
-fn policy_name(key: &SessionKey<'_>) -> String {
-    format!("{OURS}{}.{}", key.name, key.ends_at)
-}
-
-fn denied(role: &str, session: &str) -> Value {
-    denial(Some(json!({"StringEquals": {"aws:userid": user_id(role, session)}})))
-}
-
-/// A session as it stands now; none where it is over. AWS lists none: what is known is whether it is denied everything.
+/// A session as it stands now; none where it is over.
 pub(super) async fn read(
     api: &Api<'_>,
     key: &SessionKey<'_>,
@@ -201,33 +190,45 @@ pub(super) async fn read(
         return Ok(None);
     }
     let Some(role) = named(api, key.role).await? else { return Ok(None) };
-    let denied = policy(api, key.role, &policy_name(key)).await? == Some(denied(&role.key.id, key.name));
-    let stopped = role_now(api, &role.key.id, key.role).await?.is_none_or(|role| !role.enabled);
-    Ok(Some(seen(key, !denied && !stopped)))
+    Ok(denials::read(api, &role, std::slice::from_ref(key)).await?.pop())
 }
 
-/// Ends a session: everything is denied to it, and to no other one of its role.
+/// Ends a session.
 pub(super) async fn revoke(api: &Api<'_>, key: &SessionKey<'_>, now: Timestamp) -> Result<Ending, ConnectorError> {
     if key.is_over(now) {
-        delete(api, key.role, &policy_name(key)).await?;
-        return Ok(ended(&format!("its end was at {}", Timestamp::from_secs(key.ends_at))));
+        return Ok(over(key));
     }
     let Some(role) = named(api, key.role).await? else { return Ok(ended(GONE)) };
-    for name in list(api, "ListRolePolicies", ("RoleName", key.role), ("PolicyNames", "")).await? {
-        let until = name.strip_prefix(OURS).and_then(|rest| rest.rsplit_once('.')?.1.parse::<i64>().ok());
-        if until.is_some_and(|until| until < now.minus(SPARE).as_secs()) {
-            delete(api, key.role, &name).await?;
-        }
-    }
-    let name = policy_name(key);
-    put(api, key.role, &name, &denied(&role.key.id, key.name)).await?;
-    Ok(ended(&words(&format!(
-        "PutRolePolicy {name}: everything is denied to the session; AWS brings this everywhere within seconds"
-    ))))
+    denials::end(api, &role, std::slice::from_ref(key), now).await
 }
 
-/// How long the denial of a session stays after its end: AWS's own end of a short one is later than ours.
-const SPARE: Span = Span::from_secs(SHORTEST);
+/// Ends sessions of one role, and tells each as it stands then.
+pub(super) async fn revoke_all(
+    api: &Api<'_>,
+    keys: &[SessionKey<'_>],
+    now: Timestamp,
+) -> Result<Vec<Gone>, ConnectorError> {
+    let left: Vec<SessionKey<'_>> = keys.iter().filter(|key| !key.is_over(now)).copied().collect();
+    let role = match left.first() {
+        Some(key) => named(api, key.role).await?,
+        None => None,
+    };
+    let (mut ending, mut seen) = (ended(GONE), Vec::new());
+    if let Some(role) = role {
+        ending = denials::end(api, &role, &left, now).await?;
+        seen = denials::read(api, &role, &left).await?;
+    }
+    let mut seen = seen.into_iter();
+    let gone = |key: &SessionKey<'_>| match key.is_over(now) {
+        true => (over(key), None),
+        false => (ending.clone(), seen.next()),
+    };
+    Ok(keys.iter().map(gone).collect())
+}
+
+fn over(key: &SessionKey<'_>) -> Ending {
+    ended(&format!("its end was at {}", Timestamp::from_secs(key.ends_at)))
+}
 
 #[cfg(test)]
 mod tests {
@@ -252,9 +253,11 @@ mod tests {
         let policy: Value = serde_json::from_str(&plan.policy(Timestamp::from_secs(1_796_000_000)).unwrap()).unwrap();
         let until = json!({"DateLessThan": {"aws:CurrentTime": Timestamp::from_secs(1_796_000_000)}});
         let allowed = |actions: &[&str], resource: &str| json!({"Effect": "Allow", "Action": actions, "Resource": resource, "Condition": until});
+        let over = json!({"DateGreaterThanEquals": {"aws:CurrentTime": Timestamp::from_secs(1_796_000_000)}});
         let expected = [
             allowed(&["s3:ListBucket"], "arn:aws:s3:::exports"),
             allowed(&["s3:GetObject", "s3:PutObject"], "arn:aws:s3:::exports/*"),
+            json!({"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": over}),
         ];
         assert_eq!(policy["Statement"], json!(expected));
     }

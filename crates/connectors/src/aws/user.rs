@@ -6,7 +6,8 @@ use tenure_core::target::connector::{ConnectorError, Ending, SeenAccount};
 
 use super::api::{Api, members, text};
 use super::key::{Key, Surroundings, User, held};
-use super::{AT_ONCE, PAGES, ended};
+use super::{AT_ONCE, PAGE, PAGES, ended};
+use crate::list::{Room, fits, no_room};
 use crate::place::{GONE, gone};
 
 const GOES_ON: &str = "sessions that it began by GetSessionToken go on until their own end, 36 hours at most";
@@ -23,26 +24,50 @@ pub(super) async fn every<T>(
     list: &str,
     of: impl Fn(Node<'_, '_>) -> T,
 ) -> Result<Vec<T>, ConnectorError> {
-    let (mut all, mut marker) = (Vec::new(), None);
+    let absent = || ConnectorError::Rejected(format!("{action}: the account has no such list"));
+    pages(api, action, None, list, of).await?.ok_or_else(absent)
+}
+
+/// Everything of a list; none where whose list it is, is gone. AWS gives fewer than are asked for, and says that there are
+/// more.
+async fn pages<T>(
+    api: &Api<'_>,
+    action: &str,
+    whose: Option<(&str, &str)>,
+    list: &str,
+    of: impl Fn(Node<'_, '_>) -> T,
+) -> Result<Option<Vec<T>>, ConnectorError> {
+    let (room, count) = (Room::new(), PAGE.to_string());
+    let (mut all, mut marker) = (Vec::new(), None::<String>);
     for _ in 0..PAGES {
-        let mut parameters = vec![("MaxItems", "1000")];
+        let mut parameters = vec![("MaxItems", count.as_str())];
+        parameters.extend(whose);
         parameters.extend(marker.as_deref().map(|marker| ("Marker", marker)));
-        let answer = api.must(action, &parameters).await?;
-        let next = answer.read(|told| {
-            all.extend(members(told, list).into_iter().map(&of));
-            (text(told, "IsTruncated") == "true").then(|| text(told, "Marker"))
+        let Some(answer) = api.find(action, &parameters).await? else { return Ok(None) };
+        let (page, next) = answer.read(|told| {
+            let page: Vec<T> = members(told, list).into_iter().map(&of).collect();
+            (page, (text(told, "IsTruncated") == "true").then(|| text(told, "Marker")))
         })?;
-        if next.is_none() {
-            return Ok(all);
+        fits(page.len(), PAGE)?;
+        if !room.takes(answer.bytes()) {
+            return Err(ConnectorError::Rejected(format!("{action}: {}", no_room())));
         }
-        marker = next;
+        all.extend(page);
+        match next {
+            None => return Ok(Some(all)),
+            Some(next) if next.is_empty() || marker.as_ref() == Some(&next) => {
+                let why = format!("{action}: it says that there are more, and not where they begin");
+                return Err(ConnectorError::Unreachable(why));
+            }
+            next => marker = next,
+        }
     }
-    Err(ConnectorError::Rejected(format!("{action}: there are more than {}", PAGES * 1_000)))
+    Err(ConnectorError::Rejected(format!("{action}: there are more than {}", PAGES * PAGE)))
 }
 
 async fn keys(api: &Api<'_>, user: &User) -> Result<Vec<Key>, ConnectorError> {
-    let Some(answer) = api.find("ListAccessKeys", &[("UserName", &user.name)]).await? else { return Ok(Vec::new()) };
-    answer.read(|told| members(told, "AccessKeyMetadata").into_iter().map(Key::of).collect())
+    let whose = Some(("UserName", user.name.as_str()));
+    Ok(pages(api, "ListAccessKeys", whose, "AccessKeyMetadata", Key::of).await?.unwrap_or_default())
 }
 
 pub(super) async fn find(api: &Api<'_>, id: &str, user: &str) -> Result<Option<(User, Key)>, ConnectorError> {
@@ -71,11 +96,8 @@ pub(super) async fn list(
     whose: (&str, &str),
     (list, name): (&str, &str),
 ) -> Result<Vec<String>, ConnectorError> {
-    let Some(answer) = api.find(action, &[whose]).await? else { return Ok(Vec::new()) };
-    answer.read(|told| {
-        let value = |member| if name.is_empty() { own_text(member) } else { text(member, name) };
-        members(told, list).into_iter().map(value).collect()
-    })
+    let value = |member: Node<'_, '_>| if name.is_empty() { own_text(member) } else { text(member, name) };
+    Ok(pages(api, action, Some(whose), list, value).await?.unwrap_or_default())
 }
 
 fn own_text(node: Node<'_, '_>) -> String {
@@ -85,12 +107,9 @@ fn own_text(node: Node<'_, '_>) -> String {
 async fn surroundings(api: &Api<'_>, user: &User) -> Result<Surroundings, ConnectorError> {
     let mut around = Surroundings::default();
     let whose = ("UserName", user.name.as_str());
-    if let Some(answer) = api.find("ListUserTags", &[whose]).await? {
-        let tags = answer.read(|told| {
-            members(told, "Tags").into_iter().map(|tag| (text(tag, "Key"), text(tag, "Value"))).collect()
-        })?;
-        around.tags = tags;
-    }
+    let tag = |told: Node<'_, '_>| (text(told, "Key"), text(told, "Value"));
+    let tags = pages(api, "ListUserTags", Some(whose), "Tags", tag).await?.unwrap_or_default();
+    around.tags = tags.into_iter().collect();
     for policy in list(api, "ListAttachedUserPolicies", whose, ("AttachedPolicies", "PolicyArn")).await? {
         around.grants.insert(format!("POLICY {policy}"));
         around.policies.insert(policy);

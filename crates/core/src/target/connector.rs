@@ -382,7 +382,7 @@ pub type Gone = (Ending, Option<SeenAccount>);
 
 /// What a kind does to several accounts at once, where that costs the target less than one after the other. What becomes
 /// of one is in the place of that one, and never another's doing. For kinds whose accounts log in with the secret that they
-/// were made with, and nothing else.
+/// were made with, and nothing else; sessions on our word are ended together, and begin each by itself.
 pub trait Batches: Send + Sync {
     /// Makes accounts, as [`Connector::provision`] each.
     fn provision_all<'a>(

@@ -93,7 +93,9 @@ impl<'a> Reached<'a> {
 
     /// Makes logins, in their order, all at once.
     pub(crate) async fn let_in_all(&self, logins: &[NewAccount<'_>]) -> Vec<Result<LetIn, ConnectorError>> {
-        let Some(batches) = self.connector.batches().filter(|_| logins.len() > 1) else {
+        // A session on our word begins by itself.
+        let batches = self.connector.batches().filter(|_| logins.len() > 1 && !self.takes_our_word());
+        let Some(batches) = batches else {
             return future::join_all(logins.iter().map(|login| self.let_in(login))).await;
         };
         let reach = self.reach();
