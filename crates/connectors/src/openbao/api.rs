@@ -149,8 +149,9 @@ impl<'a> Api<'a> {
         let Some(body) = self.ask_with("GET", path, &[("list", "true")], None).await?.found()? else {
             return Ok(Vec::new());
         };
-        let keys = body.pointer("/data/keys").and_then(Value::as_array).into_iter().flatten();
-        Ok(keys.filter_map(Value::as_str).map(str::to_owned).collect())
+        let strange = || ConnectorError::Unreachable("it answered with no list of keys".to_owned());
+        let keys = body.pointer("/data/keys").and_then(Value::as_array).ok_or_else(strange)?;
+        keys.iter().map(|key| key.as_str().map(str::to_owned).ok_or_else(strange)).collect()
     }
 
     pub async fn ask_with(

@@ -22,6 +22,8 @@ const AT_ONCE: usize = 16;
 const MAX_DEPTH: usize = 8;
 /// Leases that one scan finds at most.
 const MAX_LEASES: usize = 20_000;
+/// Tokens that one scan finds at most.
+const MAX_TOKENS: usize = 200_000;
 /// Scans whose list of accessors is kept.
 const MAX_SCANS: usize = 8;
 /// What an entity is told by as held by us.
@@ -41,6 +43,8 @@ impl Accessors {
         }
         let mut list = api.list(&["auth", "token", "accessors"]).await?;
         list.sort_unstable();
+        // One more than are told says that there are more.
+        list.truncate(MAX_TOKENS + 1);
         let list = Arc::new(list);
         let mut lists = self.0.lock();
         if lists.len() >= MAX_SCANS {
@@ -76,7 +80,10 @@ pub(super) async fn discover(
         "token" => {
             let list = accessors.of(api, target, after.is_none()).await?;
             let from = list.partition_point(|accessor| accessor.as_str() <= behind);
-            list.iter().skip(from).cloned().map(Key::Token).collect()
+            if list.len() > MAX_TOKENS {
+                found.unseen.push(format!("tokens beyond {MAX_TOKENS}"));
+            }
+            list.iter().take(MAX_TOKENS).skip(from).cloned().map(Key::Token).collect()
         }
         "role" => sorted(roles(api).await?, behind),
         "entity" => {

@@ -81,6 +81,14 @@ impl<'a> Api<'a> {
         self.ask(Method::GET, path, None).await?.found()
     }
 
+    /// A list, which is there: what tells none tells nothing of what would stand in it.
+    pub async fn list(&self, path: &[&str]) -> Result<Vec<Value>, ConnectorError> {
+        match self.get(path).await? {
+            Some(Value::Array(list)) => Ok(list),
+            _ => Err(ConnectorError::Unreachable(format!("it told no list of {}", path.join("/")))),
+        }
+    }
+
     pub async fn put(&self, path: &[&str], body: Value) -> Result<(), ConnectorError> {
         match self.ask(Method::PUT, path, Some(body)).await?.found()? {
             Some(_) => Ok(()),

@@ -171,17 +171,16 @@ impl Connector for Rabbitmq {
     ) -> BoxFuture<'a, Result<Found, ConnectorError>> {
         asked(reach, async move {
             let api = Api::open(&self.outbound, reach).await?;
-            let told = api.get(&["users"]).await?.unwrap_or(Value::Null);
+            let told = api.list(&["users"]).await?;
             let name = |user: &Value| user.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-            let users = told.as_array().into_iter().flatten().map(|user| (name(user), User::of(user)));
+            let users = told.iter().map(|user| (name(user), User::of(user)));
             let mut users: Vec<_> = users.filter(|(name, _)| after.is_none_or(|after| name.as_str() > after)).collect();
             users.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
             let more = users.len() > MAX_FOUND;
             users.truncate(MAX_FOUND);
-            let permissions = permissions(&api.get(&["permissions"]).await?.unwrap_or(Value::Null));
+            let permissions = permissions(&Value::Array(api.list(&["permissions"]).await?));
             let mut open: BTreeMap<String, u32> = BTreeMap::new();
-            for connection in api.get(&["connections"]).await?.as_ref().and_then(Value::as_array).into_iter().flatten()
-            {
+            for connection in api.list(&["connections"]).await? {
                 let user = connection.get("user").and_then(Value::as_str).unwrap_or_default();
                 let count = open.entry(user.to_owned()).or_default();
                 *count = count.saturating_add(1);

@@ -33,6 +33,10 @@ use crate::targets::{gone, logins, systems};
 
 /// Accounts that one commit writes.
 const BATCH: usize = 50;
+/// Accounts that one scan looks at, and how long it goes on: a target that tells no end of its accounts is none that is
+/// looked through for ever.
+const MOST: u64 = if cfg!(test) { 120 } else { 1_000_000 };
+const LONGEST: Span = Span::from_days(1);
 /// Accounts that a scan asks for one by one at its end, because it didn't see them.
 const MISSED: usize = 200;
 /// How often a target is looked through, at least, while an account is held there: what can be undone is watched (S-18).
@@ -98,9 +102,14 @@ pub(crate) async fn work_scan(kernel: &Kernel, claimed: &Claimed) -> Result<(), 
     if target.gone.is_some() {
         gone::answers(kernel, id).await?;
     }
-    let progress = kept(kernel, &target, &found, progress).await?;
+    let mut progress = kept(kernel, &target, &found, progress).await?;
     if found.next.is_some() {
-        return go_on(kernel, claimed, id, progress).await;
+        if progress.seen < MOST && now.since(progress.begun_at) < LONGEST {
+            return go_on(kernel, claimed, id, progress).await;
+        }
+        let why = format!("accounts beyond the first {}: it tells no end of them", progress.seen);
+        progress.unseen.insert(0, why);
+        progress.unseen.truncate(MAX_UNSEEN);
     }
     if let Some(seen) = memory.end(id, progress.begun_at) {
         look_for_missing(kernel, &target, &reached, &seen).await?;

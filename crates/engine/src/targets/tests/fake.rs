@@ -32,6 +32,8 @@ pub(super) enum Fault {
     Refuses,
     /// It takes the question, and never answers.
     Hangs,
+    /// It tells its accounts again and again, and that there are more.
+    Endless,
 }
 
 #[derive(Debug, Default)]
@@ -177,9 +179,11 @@ impl Connector for Fake {
             let accounts = self.accounts.lock();
             let behind = accounts.values().filter(|account| after.is_none_or(|after| account.key.as_str() > after));
             let found: Vec<_> = behind.filter(|account| !hidden.contains(&account.key)).cloned().collect();
-            let more = found.len() > PAGE;
+            let endless = *self.fault.lock() == Fault::Endless;
+            let more = found.len() > PAGE || endless;
             let found: Vec<_> = found.into_iter().take(PAGE).collect();
-            let next = found.last().map(|last| last.key.clone()).filter(|_| more);
+            let first = || endless.then(String::new);
+            let next = found.last().map(|last| last.key.clone()).filter(|_| more).or_else(first);
             Ok(Found { accounts: found, next, unseen: self.unseen.lock().clone() })
         })
     }

@@ -42,6 +42,19 @@ async fn a_target_that_hangs_holds_up_no_login_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_target_that_tells_no_end_of_its_accounts_is_looked_through_once_and_that_is_said() {
+    let (world, fake, id) = with_target(Mode::Observe, &["a", "b", "c"]).await;
+    fake.set(Fault::Endless);
+    work(&world).await;
+    let scan = systems::target(&world.engine, &world.admin, id).await.unwrap().record.scanned.unwrap();
+    assert!(scan.unseen.iter().any(|unseen| unseen.contains("tells no end of them")), "{:?}", scan.unseen);
+    assert_eq!((scan.seen, scan.fresh), (120, 3));
+    let asked = fake.asked.lock().len();
+    work(&world).await;
+    assert_eq!(fake.asked.lock().len(), asked, "until its next turn");
+}
+
+#[tokio::test]
 async fn s18_one_canary_that_hangs_is_waited_for_once_by_all_who_prove_something_there() {
     let stage = Stage::set(Mode::Issue).await;
     let engine = &stage.world.engine;
