@@ -41,6 +41,9 @@ macro_rules! targets {
 
 targets! {
     connectors_grant => crate::connectors::grant,
+    connectors_nats_jwt => crate::connectors::nats_jwt,
+    connectors_nats_login => crate::connectors::nats_login,
+    connectors_nats_wire => crate::connectors::nats_wire,
     core_charter => crate::core::charter,
     core_id => crate::core::id,
     core_json => crate::core::json,

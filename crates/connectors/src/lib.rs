@@ -41,6 +41,8 @@ pub use ldap::Ldap;
 pub use mariadb::{BadMariadbGrant, Mariadb, MariadbGrant, Where};
 pub use mosquitto::Mosquitto;
 pub use nats::Nats;
+#[cfg(feature = "testing")]
+pub use nats::testing as nats_parsers;
 pub use openbao::Openbao;
 pub use postgresql::{BadGrant, Grant, Postgresql, Privilege};
 pub use rabbitmq::Rabbitmq;

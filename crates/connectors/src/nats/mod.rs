@@ -17,6 +17,8 @@ mod key;
 mod login;
 mod own;
 mod session;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 use std::sync::Arc;
 use std::time::Duration;

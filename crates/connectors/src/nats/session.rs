@@ -53,7 +53,7 @@ pub(super) enum Greeting {
 
 /// What a server sends.
 #[derive(Debug, PartialEq, Eq)]
-enum Said {
+pub(super) enum Said {
     Ping,
     Pong,
     /// What is of no use here.
@@ -213,6 +213,7 @@ impl Session {
 fn line_of(read: &[u8]) -> Result<Option<String>, ConnectorError> {
     let line = read.windows(2).position(|two| two == b"\r\n").and_then(|end| read.get(..end));
     match line {
+        Some(line) if line.len() > MAX_LINE => Err(strange("a line without end")),
         Some(line) => String::from_utf8(line.to_vec()).map(Some).map_err(|_| strange("a line that is no text")),
         None if read.len() > MAX_LINE => Err(strange("a line without end")),
         None => Ok(None),
@@ -220,7 +221,7 @@ fn line_of(read: &[u8]) -> Result<Option<String>, ConnectorError> {
 }
 
 /// Takes what was said first out of what was read, once all of it is there.
-fn said(read: &mut BytesMut) -> Result<Option<Said>, ConnectorError> {
+pub(super) fn said(read: &mut BytesMut) -> Result<Option<Said>, ConnectorError> {
     let Some(line) = line_of(read)? else { return Ok(None) };
     let (verb, rest) = line.split_once(' ').unwrap_or((&line, ""));
     let head = line.len() + 2;
@@ -245,7 +246,9 @@ fn said(read: &mut BytesMut) -> Result<Option<Said>, ConnectorError> {
     }
     read.advance(head);
     let message = read.split_to(length);
-    read.advance(2);
+    if read.split_to(2) != b"\r\n"[..] {
+        return Err(strange("a message that is longer than it says"));
+    }
     if verb == "MSG" {
         return Ok(Some(Said::Message(sid, message.to_vec(), false)));
     }
@@ -280,7 +283,14 @@ mod tests {
         ];
         assert_eq!(heard, expected);
         assert!(read.is_empty());
-        for bad in ["MSG\r\n", "MSG a 1 x\r\n", "MSG a 1 99999999\r\n", "HMSG a 1 9 2\r\nab\r\n", "SMTP\r\n"] {
+        for bad in [
+            "MSG\r\n",
+            "MSG a 1 x\r\n",
+            "MSG a 1 99999999\r\n",
+            "HMSG a 1 9 2\r\nab\r\n",
+            "MSG a 1 1\r\nabc",
+            "SMTP\r\n",
+        ] {
             assert!(said(&mut BytesMut::from(bad)).is_err(), "{bad}");
         }
         assert!(said(&mut BytesMut::from(&vec![b'x'; MAX_LINE + 1][..])).is_err());
