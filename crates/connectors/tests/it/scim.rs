@@ -202,6 +202,48 @@ async fn names_of_others_and_our_own_login_are_let_alone() {
     let users = format!("Users?filter=userName%20eq%20%22{own}%22");
     let id = site.must(Method::GET, &users, Value::Null).await["Resources"][0]["id"].as_str().unwrap().to_owned();
     assert!(matches!(site.connector().revoke(&end, &id).await, Err(ConnectorError::Unable(_))));
+    // And where they wrote its name in another way, as providers compare names without case, of a token that tells nothing
+    // of whose it is.
+    let other = fresh("Robot");
+    let id = site.user(json!({ "userName": other })).await;
+    for name in [other.to_uppercase(), other.to_lowercase()] {
+        let ours = login(&name, site.login(Mode::End).secret.expose());
+        let end = reach(&site.endpoint, &ours, Mode::Issue);
+        let secret = login("", "another-Secret").secret;
+        for said in [
+            site.connector().revoke(&end, &id).await.map(drop),
+            site.connector().hold(&end, &id).await.map(drop),
+            site.connector().narrow(&end, &id, &[]).await.map(drop),
+            site.connector().rotate(&end, &id, &secret).await.map(drop),
+        ] {
+            assert!(matches!(said, Err(ConnectorError::Unable(_))), "{name}: {said:?}");
+        }
+    }
+    let seen = site.must(Method::GET, &format!("Users/{id}"), Value::Null).await;
+    assert_ne!(seen["active"], false);
+}
+
+/// A page that is longer than was asked for: behind which user the next one begins isn't known.
+#[tokio::test]
+async fn no_page_is_longer_than_was_asked_for() {
+    let builtin = builtin();
+    let connector = builtin.of(TargetKind::Scim).unwrap();
+    for (users, is_longer) in [(500, false), (501, true)] {
+        let users: Vec<Value> =
+            (0..users).map(|id| json!({ "id": id.to_string(), "userName": format!("u{id}") })).collect();
+        let body = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
+            "totalResults": users.len(), "Resources": users });
+        let body = body.to_string();
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        let port = strangers::stranger(strangers::Manner::Says(answer.leak().as_bytes())).await;
+        let url = format!("http://127.0.0.1:{port}/v2");
+        let place = Endpoint { url, ca: None, plaintext: true, ..endpoint(KIND, &[]) };
+        let said = connector.discover(&reach(&place, &login("a", "b"), Mode::Observe), None).await;
+        match said {
+            Err(ConnectorError::Unreachable(why)) => assert!(is_longer && why.contains("a page of 501"), "{why}"),
+            said => assert!(!is_longer && said.as_ref().is_ok_and(|found| found.accounts.len() == 500), "{said:?}"),
+        }
+    }
 }
 
 #[tokio::test]
