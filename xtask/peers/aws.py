@@ -36,6 +36,7 @@ from moto.sts.responses import TokenResponse
 
 SHORTEST = 900
 LONGEST_POLICY = 2048
+ROOM = 10_240
 asked = threading.local()
 
 
@@ -105,8 +106,8 @@ keep = IAMBackend.put_role_policy
 
 def put_role_policy(self, role_name, policy_name, policy_json):
     kept = {**self.get_role(role_name).policies, policy_name: policy_json}
-    if sum(len("".join(policy.split())) for policy in kept.values()) > self._role_policy_size_quota:
-        raise LimitExceededException(f"Maximum policy size of {self._role_policy_size_quota} bytes exceeded for role {role_name}")
+    if sum(len("".join(policy.split())) for policy in kept.values()) > ROOM:
+        raise LimitExceededException(f"Maximum policy size of {ROOM} bytes exceeded for role {role_name}")
     keep(self, role_name, policy_name, policy_json)
 
 

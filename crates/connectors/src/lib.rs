@@ -107,3 +107,60 @@ impl Connectors for Builtin {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tenure_core::base::time::{Span, Timestamp};
+    use tenure_core::store::secret::Secret;
+    use tenure_core::target::connector::{Ability, ConnectorError, Endpoint, Mode, NewAccount, Reach, TargetLogin};
+
+    use super::*;
+
+    struct Stopped;
+
+    impl Clock for Stopped {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_secs(1_796_000_000)
+        }
+        fn monotonic(&self) -> Span {
+            Span::from_secs(0)
+        }
+    }
+
+    /// What a kind answers to each act, by the ability that it takes, at an endpoint that is none.
+    async fn acts(connector: &dyn Connector) -> Vec<(Ability, ConnectorError)> {
+        let endpoint = Endpoint { url: "none".to_owned(), ca: None, plaintext: false, options: Default::default() };
+        let (secret, patience) = (Secret::new("a-Secret".to_owned()), Span::from_secs(1));
+        let login = TargetLogin { name: "us".to_owned(), secret: secret.clone() };
+        let reach = Reach { endpoint: &endpoint, login: &login, mode: Mode::Issue, patience };
+        let new = NewAccount { name: "x", secret: &secret, grants: &[], ends_at: Timestamp::MAX, mark: "m" };
+        let said = [
+            (Ability::Provision, connector.provision(&reach, &new).await.map(drop)),
+            (Ability::Rotate, connector.rotate(&reach, "1", &secret).await.map(drop)),
+            (Ability::Hold, connector.hold(&reach, "1").await.map(drop)),
+            (Ability::Hold, connector.release(&reach, "1").await),
+            (Ability::Narrow, connector.narrow(&reach, "1", &[]).await.map(drop)),
+            (Ability::Revoke, connector.revoke(&reach, "1").await.map(drop)),
+            (Ability::Probe, connector.probe(&endpoint, &login, patience).await.map(drop)),
+        ];
+        said.into_iter().map(|(ability, said)| (ability, said.unwrap_err())).collect()
+    }
+
+    #[tokio::test]
+    async fn what_a_kind_has_no_ability_for_it_says_why_and_the_rest_it_does_itself() {
+        let clock: Arc<dyn Clock> = Arc::new(Stopped);
+        let builtin = Builtin::new(&Arc::new(Outbound::new(Vec::new())), &clock);
+        for kind in TargetKind::ALL {
+            let connector = builtin.of(*kind).unwrap();
+            for (ability, said) in acts(connector).await {
+                let why = connector.cannot(ability);
+                if connector.abilities().contains(&ability) {
+                    assert!(!matches!(said, ConnectorError::Unable(_)), "{kind:?} {ability:?}: {said:?}");
+                } else {
+                    assert_eq!(said, ConnectorError::Unable(why.to_owned()), "{kind:?} {ability:?}");
+                    assert!(!why.starts_with("targets of this kind"), "{kind:?} {ability:?}");
+                }
+            }
+        }
+    }
+}

@@ -46,6 +46,8 @@ const PAGE: usize = 1_000;
 const AT_ONCE: usize = 6;
 /// An access key that there is not: what is asked of it shows a right and does nothing.
 const NOBODYS: &str = "TENURENOSUCHKEY00";
+const NO_NARROWING: &str =
+    "what an access key may do is its user's, whose other keys may do the same, and a role's policies are people's";
 const NO_SECRET: &str = "the secret of an access key is AWS's to make";
 const ENDS_FOR_GOOD: &str = "a session is ended or left: another one is begun in its place";
 /// A role that there is not, for the same.
@@ -205,6 +207,13 @@ impl Connector for AwsIam {
         &[Ability::Discover, Ability::Hold, Ability::Revoke, Ability::Probe, Ability::LastUsed]
     }
 
+    fn cannot(&self, what: Ability) -> &'static str {
+        match what {
+            Ability::Narrow => NO_NARROWING,
+            _ => NO_SECRET,
+        }
+    }
+
     /// No secret of a key is ever ours to try.
     fn proof(&self) -> ProofWorth {
         ProofWorth::ReadBack
@@ -314,23 +323,6 @@ impl Connector for AwsIam {
         Some(self)
     }
 
-    fn provision<'a>(
-        &'a self,
-        _reach: &'a Reach<'a>,
-        _account: &'a NewAccount<'a>,
-    ) -> BoxFuture<'a, Result<SeenAccount, ConnectorError>> {
-        Box::pin(std::future::ready(Err(unable(NO_SECRET))))
-    }
-
-    fn rotate<'a>(
-        &'a self,
-        _reach: &'a Reach<'a>,
-        _key: &'a str,
-        _secret: &'a Secret<String>,
-    ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        Box::pin(std::future::ready(Err(unable(NO_SECRET))))
-    }
-
     fn hold<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
         asked(reach, async move {
             let (api, named) = self.other(reach, key)?;
@@ -351,17 +343,6 @@ impl Connector for AwsIam {
                 Named::Session(_) => Err(unable(ENDS_FOR_GOOD)),
             }
         })
-    }
-
-    fn narrow<'a>(
-        &'a self,
-        _reach: &'a Reach<'a>,
-        _key: &'a str,
-        _keep: &'a [String],
-    ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        Box::pin(std::future::ready(Err(unable(
-            "what an access key may do is its user's, whose other keys may do the same, and a role's policies are people's",
-        ))))
     }
 
     fn revoke<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {

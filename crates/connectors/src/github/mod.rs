@@ -16,10 +16,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tenure_core::base::time::{Clock, Span};
 use tenure_core::store::port::BoxFuture;
-use tenure_core::store::secret::Secret;
 use tenure_core::target::connector::{
-    Ability, Connector, ConnectorError, Ending, Endpoint, Found, Mode, NewAccount, Probe, ProofWorth, Reach,
-    SeenAccount, TargetKind, TargetLogin, words,
+    Ability, Connector, ConnectorError, Ending, Endpoint, Found, Mode, Probe, ProofWorth, Reach, SeenAccount,
+    TargetKind, TargetLogin, words,
 };
 use tenure_outbound::Outbound;
 
@@ -43,6 +42,8 @@ const AT_ONCE: usize = 4;
 const INSTALLED: &str = "GitHub lets an app be suspended and uninstalled by itself or by people alone: let an owner of the \
                          organisation do it at its page";
 const NO_HOLD: &str = "GitHub can't stop a token or a deploy key in a way that can be taken back: it is ended or left";
+const NO_NARROWING: &str =
+    "what a token or an app may do is chosen by its people, and what a deploy key may do when it is made";
 const NO_SECRET: &str = "the secret of a token is GitHub's to make, and the key of a deploy key its people's";
 /// What the connector's app may do for a mode.
 const NEEDS: [(&str, &str, &str); 3] = [
@@ -188,11 +189,6 @@ async fn read(api: &Api<'_>, named: Named) -> Result<Option<SeenAccount>, Connec
     seen.map(|seen| seen.ok_or_else(strange)).transpose()
 }
 
-fn unable<'a, T: Send + 'a>(why: &str) -> BoxFuture<'a, Result<T, ConnectorError>> {
-    let why = ConnectorError::Unable(why.to_owned());
-    Box::pin(std::future::ready(Err(why)))
-}
-
 fn ended(said: &str) -> Ending {
     Ending { words: words(said), sessions_ended: 0, sessions_left: None }
 }
@@ -204,6 +200,14 @@ impl Connector for Github {
 
     fn abilities(&self) -> &'static [Ability] {
         &[Ability::Discover, Ability::Revoke, Ability::Probe, Ability::LastUsed]
+    }
+
+    fn cannot(&self, what: Ability) -> &'static str {
+        match what {
+            Ability::Narrow => NO_NARROWING,
+            Ability::Hold => NO_HOLD,
+            _ => NO_SECRET,
+        }
     }
 
     /// No secret of an account is ever ours to try.
@@ -282,38 +286,10 @@ impl Connector for Github {
         })
     }
 
-    fn provision<'a>(
-        &'a self,
-        _reach: &'a Reach<'a>,
-        _account: &'a NewAccount<'a>,
-    ) -> BoxFuture<'a, Result<SeenAccount, ConnectorError>> {
-        unable(NO_SECRET)
-    }
-
-    fn rotate<'a>(
-        &'a self,
-        _reach: &'a Reach<'a>,
-        _key: &'a str,
-        _secret: &'a Secret<String>,
-    ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        unable(NO_SECRET)
-    }
-
     fn hold<'a>(&'a self, _reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        unable(if matches!(Named::of(key), Ok(Named::Installation(_))) { INSTALLED } else { NO_HOLD })
-    }
-
-    fn release<'a>(&'a self, _reach: &'a Reach<'a>, _key: &'a str) -> BoxFuture<'a, Result<(), ConnectorError>> {
-        unable(NO_HOLD)
-    }
-
-    fn narrow<'a>(
-        &'a self,
-        _reach: &'a Reach<'a>,
-        _key: &'a str,
-        _keep: &'a [String],
-    ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        unable("what a token or an app may do is chosen by its people, and what a deploy key may do when it is made")
+        let is_installation = matches!(Named::of(key), Ok(Named::Installation(_)));
+        let why = if is_installation { INSTALLED } else { NO_HOLD };
+        Box::pin(std::future::ready(Err(ConnectorError::Unable(why.to_owned()))))
     }
 
     fn revoke<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {

@@ -13,10 +13,9 @@ use reqwest::Method;
 use serde_json::Value;
 use tenure_core::base::time::Span;
 use tenure_core::store::port::BoxFuture;
-use tenure_core::store::secret::Secret;
 use tenure_core::target::connector::{
-    Ability, Connector, ConnectorError, Ending, Endpoint, Found, Mode, NewAccount, Probe, ProofWorth, Reach,
-    SeenAccount, TargetKind, TargetLogin, words,
+    Ability, Connector, ConnectorError, Ending, Endpoint, Found, Mode, Probe, ProofWorth, Reach, SeenAccount,
+    TargetKind, TargetLogin, words,
 };
 use tenure_outbound::Outbound;
 
@@ -40,6 +39,7 @@ const AT_A_TIME: usize = 20;
 /// Calls that are made at once.
 const AT_ONCE: usize = 4;
 const NO_HOLD: &str = "GitLab can't stop a token or a deploy key in a way that can be taken back: it is ended or left";
+const NO_NARROWING: &str = "what a token or a deploy key may do is chosen when it is made";
 const NO_SECRET: &str = "the secret of a token is GitLab's to make, and the key of a deploy key its people's";
 
 /// The connector to GitLab.
@@ -211,11 +211,6 @@ async fn read(api: &Api<'_>, named: &Named) -> Result<Option<SeenAccount>, Conne
     Ok(told.as_ref().map(|told| seen(named, &place.name, told)))
 }
 
-fn unable<'a, T: Send + 'a>(why: &str) -> BoxFuture<'a, Result<T, ConnectorError>> {
-    let why = ConnectorError::Unable(why.to_owned());
-    Box::pin(std::future::ready(Err(why)))
-}
-
 impl Connector for Gitlab {
     fn kind(&self) -> TargetKind {
         TargetKind::Gitlab
@@ -223,6 +218,14 @@ impl Connector for Gitlab {
 
     fn abilities(&self) -> &'static [Ability] {
         &[Ability::Discover, Ability::Revoke, Ability::Probe, Ability::LastUsed]
+    }
+
+    fn cannot(&self, what: Ability) -> &'static str {
+        match what {
+            Ability::Narrow => NO_NARROWING,
+            Ability::Hold => NO_HOLD,
+            _ => NO_SECRET,
+        }
     }
 
     /// No secret of a token is ever ours to try.
@@ -290,40 +293,6 @@ impl Connector for Gitlab {
             let (api, _) = Api::open(&self.outbound, reach).await?;
             read(&api, &named).await
         })
-    }
-
-    fn provision<'a>(
-        &'a self,
-        _reach: &'a Reach<'a>,
-        _account: &'a NewAccount<'a>,
-    ) -> BoxFuture<'a, Result<SeenAccount, ConnectorError>> {
-        unable(NO_SECRET)
-    }
-
-    fn rotate<'a>(
-        &'a self,
-        _reach: &'a Reach<'a>,
-        _key: &'a str,
-        _secret: &'a Secret<String>,
-    ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        unable(NO_SECRET)
-    }
-
-    fn hold<'a>(&'a self, _reach: &'a Reach<'a>, _key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        unable(NO_HOLD)
-    }
-
-    fn release<'a>(&'a self, _reach: &'a Reach<'a>, _key: &'a str) -> BoxFuture<'a, Result<(), ConnectorError>> {
-        unable(NO_HOLD)
-    }
-
-    fn narrow<'a>(
-        &'a self,
-        _reach: &'a Reach<'a>,
-        _key: &'a str,
-        _keep: &'a [String],
-    ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        unable("what a token or a deploy key may do is chosen when it is made")
     }
 
     fn revoke<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {

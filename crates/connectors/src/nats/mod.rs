@@ -40,7 +40,7 @@ use self::login::{Keys, creds, seed_of};
 use self::own::Own;
 use self::session::{Greeting, Session};
 use crate::locks::Locks;
-use crate::place::{Form, Place, asked, in_time, may_end, may_issue, may_provision, not_ourselves};
+use crate::place::{Form, Place, asked, in_time, may_end, may_provision, not_ourselves};
 
 const ACCOUNT: &str = "account";
 const OPERATORS: &str = "operators";
@@ -251,6 +251,13 @@ impl Connector for Nats {
         ]
     }
 
+    fn cannot(&self, what: Ability) -> &'static str {
+        match what {
+            Ability::Narrow => "what a user of NATS may do stands in its JWT",
+            _ => "a user of NATS is its key: another key is another user",
+        }
+    }
+
     fn proof(&self) -> ProofWorth {
         ProofWorth::Refusal
     }
@@ -396,16 +403,6 @@ impl Connector for Nats {
         })
     }
 
-    fn rotate<'a>(
-        &'a self,
-        reach: &'a Reach<'a>,
-        _key: &'a str,
-        _secret: &'a Secret<String>,
-    ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        let unable = || ConnectorError::Unable("a user of NATS is its key: another key is another user".to_owned());
-        Box::pin(std::future::ready(may_issue(reach).and_then(|()| Err(unable()))))
-    }
-
     fn hold<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
         asked(reach, async move {
             may_end(reach)?;
@@ -432,16 +429,6 @@ impl Connector for Nats {
             let whose = key.to_owned();
             self.change(own, edit, move |account| !account.held.contains_key(&whose)).await.map(drop)
         })
-    }
-
-    fn narrow<'a>(
-        &'a self,
-        reach: &'a Reach<'a>,
-        _key: &'a str,
-        _keep: &'a [String],
-    ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        let unable = || ConnectorError::Unable("what a user of NATS may do stands in its JWT".to_owned());
-        Box::pin(std::future::ready(may_end(reach).and_then(|()| Err(unable()))))
     }
 
     fn revoke<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {

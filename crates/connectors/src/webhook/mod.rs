@@ -11,12 +11,12 @@ mod api;
 use std::sync::Arc;
 
 use serde_json::json;
-use tenure_core::base::time::{Clock, Span};
+use tenure_core::base::time::Clock;
 use tenure_core::store::port::BoxFuture;
 use tenure_core::store::secret::Secret;
 use tenure_core::target::connector::{
-    Ability, Connector, ConnectorError, Ending, Endpoint, Found, Mode, NewAccount, Probe, ProofWorth, Reach,
-    SeenAccount, TargetKind, TargetLogin, words,
+    Ability, Connector, ConnectorError, Ending, Endpoint, Found, Mode, NewAccount, ProofWorth, Reach, SeenAccount,
+    TargetKind, words,
 };
 use tenure_outbound::Outbound;
 
@@ -99,6 +99,11 @@ impl Connector for Webhook {
 
     fn abilities(&self) -> &'static [Ability] {
         &[Ability::Discover, Ability::Provision, Ability::Rotate, Ability::Hold, Ability::Narrow, Ability::Revoke]
+    }
+
+    /// Whoever tries a login does it at the system itself, to which there is no way here.
+    fn cannot(&self, _what: Ability) -> &'static str {
+        "no login is tried where an endpoint's word is all there is"
     }
 
     fn proof(&self) -> ProofWorth {
@@ -233,16 +238,5 @@ impl Connector for Webhook {
             let (api, account) = self.other(reach, key).await?;
             if account.is_some() { stop(&api, "end", key).await } else { Ok(word(GONE)) }
         })
-    }
-
-    /// Whoever tries a login does it at the system itself, to which there is no way here.
-    fn probe<'a>(
-        &'a self,
-        _endpoint: &'a Endpoint,
-        _login: &'a TargetLogin,
-        _patience: Span,
-    ) -> BoxFuture<'a, Result<Probe, ConnectorError>> {
-        let unable = ConnectorError::Unable("no login is tried where an endpoint's word is all there is".to_owned());
-        Box::pin(std::future::ready(Err(unable)))
     }
 }

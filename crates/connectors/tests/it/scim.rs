@@ -234,8 +234,7 @@ async fn no_page_is_longer_than_was_asked_for() {
         let body = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
             "totalResults": users.len(), "Resources": users });
         let body = body.to_string();
-        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-        let port = strangers::stranger(strangers::Manner::Says(answer.leak().as_bytes())).await;
+        let port = strangers::answering(body).await;
         let url = format!("http://127.0.0.1:{port}/v2");
         let place = Endpoint { url, ca: None, plaintext: true, ..endpoint(KIND, &[]) };
         let said = connector.discover(&reach(&place, &login("a", "b"), Mode::Observe), None).await;

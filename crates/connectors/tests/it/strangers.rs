@@ -45,6 +45,26 @@ pub async fn stranger(manner: Manner) -> u16 {
     port
 }
 
+/// The port of a server that answers every request with this, whatever it is asked.
+pub async fn answering(body: String) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let (mut asked, mut part) = (Vec::new(), [0; 1024]);
+            while !asked.ends_with(b"\r\n\r\n") {
+                match stream.read(&mut part).await {
+                    Ok(length) if length > 0 => asked.extend_from_slice(&part[..length]),
+                    _ => break,
+                }
+            }
+            let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+            let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
+        }
+    });
+    port
+}
+
 /// A connector at a dead port, at strangers, and at the real server by another authority.
 pub async fn unreachable(
     connector: &dyn Connector,

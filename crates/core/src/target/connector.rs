@@ -447,6 +447,12 @@ pub trait Connector: Send + Sync + fmt::Debug {
     fn kind(&self) -> TargetKind;
     /// What it can do.
     fn abilities(&self) -> &'static [Ability];
+    /// Why targets of this kind can't do what it has no ability for, in words for people. What isn't said of an ability here
+    /// answers with this by itself, as [`ConnectorError::Unable`].
+    fn cannot(&self, what: Ability) -> &'static str {
+        let _ = what;
+        "targets of this kind have no way to"
+    }
     /// What its proof is worth.
     fn proof(&self) -> ProofWorth;
     /// The least rights that the connector's login needs for a mode, as the target's administrator would give them, with
@@ -485,7 +491,10 @@ pub trait Connector: Send + Sync + fmt::Debug {
         &'a self,
         reach: &'a Reach<'a>,
         account: &'a NewAccount<'a>,
-    ) -> BoxFuture<'a, Result<SeenAccount, ConnectorError>>;
+    ) -> BoxFuture<'a, Result<SeenAccount, ConnectorError>> {
+        let _ = (reach, account);
+        unable(self.cannot(Ability::Provision))
+    }
     /// What the holder of an account that was just made logs in with, where that is more than the secret that it was made
     /// with: what was signed for it, too. None where the secret is all. Asked again, it gives what works as well.
     fn credential<'a>(
@@ -502,18 +511,30 @@ pub trait Connector: Send + Sync + fmt::Debug {
         reach: &'a Reach<'a>,
         key: &'a str,
         secret: &'a Secret<String>,
-    ) -> BoxFuture<'a, Result<Ending, ConnectorError>>;
+    ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
+        let _ = (reach, key, secret);
+        unable(self.cannot(Ability::Rotate))
+    }
     /// Stops an account in a way that [`Connector::release`] takes back, and ends its sessions.
-    fn hold<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>>;
+    fn hold<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
+        let _ = (reach, key);
+        unable(self.cannot(Ability::Hold))
+    }
     /// Takes a hold back.
-    fn release<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<(), ConnectorError>>;
+    fn release<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<(), ConnectorError>> {
+        let _ = (reach, key);
+        unable(self.cannot(Ability::Hold))
+    }
     /// Leaves an account these grants of those that it has, and no others.
     fn narrow<'a>(
         &'a self,
         reach: &'a Reach<'a>,
         key: &'a str,
         keep: &'a [String],
-    ) -> BoxFuture<'a, Result<Ending, ConnectorError>>;
+    ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
+        let _ = (reach, key, keep);
+        unable(self.cannot(Ability::Narrow))
+    }
     /// Ends an account for good, and its sessions. One that isn't there is ended.
     fn revoke<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>>;
     /// How it does something to several accounts at once, if it has a quicker way than one by one.
@@ -526,7 +547,15 @@ pub trait Connector: Send + Sync + fmt::Debug {
         endpoint: &'a Endpoint,
         login: &'a TargetLogin,
         patience: Span,
-    ) -> BoxFuture<'a, Result<Probe, ConnectorError>>;
+    ) -> BoxFuture<'a, Result<Probe, ConnectorError>> {
+        let _ = (endpoint, login, patience);
+        unable(self.cannot(Ability::Probe))
+    }
+}
+
+fn unable<'a, T: Send + 'a>(why: &str) -> BoxFuture<'a, Result<T, ConnectorError>> {
+    let why = ConnectorError::Unable(why.to_owned());
+    Box::pin(std::future::ready(Err(why)))
 }
 
 /// The connectors of a deployment.

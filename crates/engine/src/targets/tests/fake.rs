@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
-use tenure_core::base::time::Span;
 use tenure_core::store::port::BoxFuture;
-use tenure_core::store::secret::Secret;
 use tenure_core::target::connector::{
-    Ability, AccountSort, Connector, ConnectorError, Connectors, Ending, Endpoint, Found, MADE_FOR, Mode, NewAccount,
-    Probe, ProofWorth, Reach, SeenAccount, TargetKind, TargetLogin,
+    Ability, AccountSort, Connector, ConnectorError, Connectors, Ending, Endpoint, Found, MADE_FOR, Mode, ProofWorth,
+    Reach, SeenAccount, TargetKind,
 };
 
 /// What is wrong with the target at the moment.
@@ -197,21 +195,6 @@ impl Connector for Fake {
             Ok(self.accounts.lock().get(key).cloned())
         })
     }
-    fn provision<'a>(
-        &'a self,
-        _reach: &'a Reach<'a>,
-        _account: &'a NewAccount<'a>,
-    ) -> BoxFuture<'a, Result<SeenAccount, ConnectorError>> {
-        Box::pin(async { Err(ConnectorError::Unable("it makes none".into())) })
-    }
-    fn rotate<'a>(
-        &'a self,
-        _reach: &'a Reach<'a>,
-        _key: &'a str,
-        _secret: &'a Secret<String>,
-    ) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
-        Box::pin(async { Err(ConnectorError::Unable("it changes none".into())) })
-    }
     fn hold<'a>(&'a self, reach: &'a Reach<'a>, key: &'a str) -> BoxFuture<'a, Result<Ending, ConnectorError>> {
         Box::pin(async move {
             self.answers().await;
@@ -263,14 +246,6 @@ impl Connector for Fake {
                 }
             })
         })
-    }
-    fn probe<'a>(
-        &'a self,
-        _endpoint: &'a Endpoint,
-        _login: &'a TargetLogin,
-        _patience: Span,
-    ) -> BoxFuture<'a, Result<Probe, ConnectorError>> {
-        Box::pin(async { Err(ConnectorError::Unable("nothing is tried".into())) })
     }
 }
 
