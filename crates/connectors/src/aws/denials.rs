@@ -307,7 +307,8 @@ mod tests {
     fn a_session_is_older_than_a_time_only_where_that_is_certain() {
         let since = Timestamp::from_secs(1_796_000_000);
         let name = |ago: i64| Login::name_of(CredentialId::floor(since.minus(Span::from_mins(ago))));
-        let older = |name: &str, since| is_older(&SessionKey { role: "r", name, ends_at: i64::MAX }, since);
+        let older =
+            |name: &str, since| is_older(&SessionKey { role: "r", name, ends_at: i64::MAX, role_id: None }, since);
         assert!(older(&name(12), Some(since)) && !older(&name(12), None));
         assert!(!older(&name(10), Some(since)), "it may have begun since, or by another clock");
         assert!(!older("peoples", Some(since)));

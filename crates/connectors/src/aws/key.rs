@@ -105,12 +105,14 @@ pub(super) enum Named<'a> {
     Session(SessionKey<'a>),
 }
 
-/// What names a session: its role's name, its own, and its end in seconds.
+/// What names a session: its role's name, its own, and its end in seconds; and once it was begun, the id of its role, as
+/// another one may be made by the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SessionKey<'a> {
     pub role: &'a str,
     pub name: &'a str,
     pub ends_at: i64,
+    pub role_id: Option<&'a str>,
 }
 
 impl SessionKey<'_> {
@@ -122,7 +124,8 @@ impl SessionKey<'_> {
 
 impl fmt::Display for SessionKey<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "session:{}:{}:{}", self.role, self.name, self.ends_at)
+        write!(f, "session:{}:{}:{}", self.role, self.name, self.ends_at)?;
+        self.role_id.map_or(Ok(()), |id| write!(f, ":{id}"))
     }
 }
 
@@ -135,9 +138,14 @@ impl<'a> Named<'a> {
             ["role" | "session", _] => Err(no_key()),
             ["role", role, name] if id(role) && is_name(name) => Ok(Self::Role(role, name)),
             [key, user] if id(key) && id(user) => Ok(Self::Key(key, user)),
-            ["session", role, name, ends_at] if is_name(role) && is_name(name) => {
+            ["session", role, name, ends_at, of @ ..] if is_name(role) && is_name(name) => {
                 let ends_at = ends_at.parse().map_err(|_| no_key())?;
-                Ok(Self::Session(SessionKey { role, name, ends_at }))
+                let role_id = match of {
+                    [] => None,
+                    [of] if id(of) => Some(*of),
+                    _ => return Err(no_key()),
+                };
+                Ok(Self::Session(SessionKey { role, name, ends_at, role_id }))
             }
             _ => Err(no_key()),
         }
@@ -145,7 +153,7 @@ impl<'a> Named<'a> {
 }
 
 fn no_key() -> ConnectorError {
-    let known = "the id of an access key and of its user, with a colon, role:ID:NAME, or session:ROLE:NAME:END";
+    let known = "the id of an access key and of its user, with a colon, role:ID:NAME, or session:ROLE:NAME:END:ID";
     ConnectorError::Misconfigured(format!("the key is none: {known}"))
 }
 
@@ -163,8 +171,10 @@ mod tests {
     fn a_key_is_named_by_two_ids_and_a_role_by_its_id_and_name() {
         assert_eq!(Named::of("AKIA1:AIDA1").unwrap(), Named::Key("AKIA1", "AIDA1"));
         assert_eq!(Named::of("role:AROA1:a+b@c").unwrap(), Named::Role("AROA1", "a+b@c"));
-        let session = SessionKey { role: "exporter", name: "tnr_1", ends_at: 17 };
-        assert_eq!(Named::of(&session.to_string()).unwrap(), Named::Session(session));
+        let session = SessionKey { role: "exporter", name: "tnr_1", ends_at: 17, role_id: None };
+        for session in [session, SessionKey { role_id: Some("AROA1"), ..session }] {
+            assert_eq!(Named::of(&session.to_string()).unwrap(), Named::Session(session));
+        }
         assert!(session.is_over(Timestamp::from_secs(17)) && !session.is_over(Timestamp::from_secs(16)));
         for bad in [
             "",
@@ -179,6 +189,8 @@ mod tests {
             "session:a:b",
             "session:a:b:c",
             "session:a b:c:1",
+            "session:a:b:1:",
+            "session:a:b:1:AROA1:x",
             "AKIA1:a b",
             "AKIA1:&Action=DeleteUser",
         ] {

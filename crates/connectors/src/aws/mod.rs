@@ -178,10 +178,12 @@ impl Batches for AwsIam {
         keys: &'a [String],
     ) -> BoxFuture<'a, Vec<Result<Gone, ConnectorError>>> {
         Box::pin(async move {
-            let (mut roles, mut others) = (BTreeMap::<&str, Vec<SessionKey<'_>>>::new(), Vec::new());
+            let (mut roles, mut others) = (BTreeMap::<_, Vec<SessionKey<'_>>>::new(), Vec::new());
             for key in keys {
                 match Named::of(key) {
-                    Ok(Named::Session(session)) => roles.entry(session.role).or_default().push(session),
+                    Ok(Named::Session(session)) => {
+                        roles.entry((session.role, session.role_id)).or_default().push(session)
+                    }
                     _ => others.push(key),
                 }
             }

@@ -15,7 +15,7 @@ use tenure_core::target::connector::{AccountSort, Begun, ConnectorError, Ending,
 
 use super::api::{Api, Fault, Service, text};
 use super::key::{SessionKey, is_name, time};
-use super::role::named;
+use super::role::{Role, named};
 use super::{denials, ended};
 use crate::place::GONE;
 
@@ -111,7 +111,8 @@ fn is_resource(text: &str) -> bool {
 pub(super) fn plan(session: &NewSession<'_>) -> Result<String, ConnectorError> {
     let plan = Plan::of(session.grants)?;
     plan.policy(session.ends_at)?;
-    Ok(SessionKey { role: plan.role, name: session.name, ends_at: session.ends_at.as_secs() }.to_string())
+    let (role, name, ends_at) = (plan.role, session.name, session.ends_at.as_secs());
+    Ok(SessionKey { role, name, ends_at, role_id: None }.to_string())
 }
 
 /// Begins a session on a token that vouches for its holder.
@@ -151,7 +152,8 @@ pub(super) async fn begin(
     if id != user_id(&role.key.id, session.name) {
         return rejected("AWS calls the session by another name than was asked for: it couldn't be ended");
     }
-    let key = SessionKey { role: plan.role, name: session.name, ends_at: session.ends_at.as_secs() };
+    let (name, ends_at) = (session.name, session.ends_at.as_secs());
+    let key = SessionKey { role: plan.role, name, ends_at, role_id: Some(&role.key.id) };
     let mut account = seen(&key, true);
     account.grants = session.grants.to_vec();
     Ok(Begun { account, secret: Secret::new(secret) })
@@ -189,7 +191,7 @@ pub(super) async fn read(
     if key.is_over(now) {
         return Ok(None);
     }
-    let Some(role) = named(api, key.role).await? else { return Ok(None) };
+    let Some(role) = role_of_session(api, key).await? else { return Ok(None) };
     Ok(denials::read(api, &role, std::slice::from_ref(key)).await?.pop())
 }
 
@@ -198,8 +200,14 @@ pub(super) async fn revoke(api: &Api<'_>, key: &SessionKey<'_>, now: Timestamp) 
     if key.is_over(now) {
         return Ok(over(key));
     }
-    let Some(role) = named(api, key.role).await? else { return Ok(ended(GONE)) };
+    let Some(role) = role_of_session(api, key).await? else { return Ok(ended(GONE)) };
     denials::end(api, &role, std::slice::from_ref(key), now).await
+}
+
+/// The role of a session; none where it is gone, and what it let its sessions do with it.
+async fn role_of_session(api: &Api<'_>, key: &SessionKey<'_>) -> Result<Option<Role>, ConnectorError> {
+    let role = named(api, key.role).await?;
+    Ok(role.filter(|role| key.role_id.is_none_or(|id| role.key.id == id)))
 }
 
 /// Ends sessions of one role, and tells each as it stands then.
@@ -210,7 +218,7 @@ pub(super) async fn revoke_all(
 ) -> Result<Vec<Gone>, ConnectorError> {
     let left: Vec<SessionKey<'_>> = keys.iter().filter(|key| !key.is_over(now)).copied().collect();
     let role = match left.first() {
-        Some(key) => named(api, key.role).await?,
+        Some(key) => role_of_session(api, key).await?,
         None => None,
     };
     let (mut ending, mut seen) = (ended(GONE), Vec::new());
