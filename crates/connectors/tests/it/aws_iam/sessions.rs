@@ -93,12 +93,12 @@ async fn sessions_of_one_role_end_together_and_their_denials_share_policies() {
     }
     assert_eq!(boto(Some(&other), LIST).as_deref(), Ok("1"));
     // One after the other: small policies are put together, and none of what they deny is lost.
-    let one_by_one: Vec<String> = (0..12).map(|number| session_key(&name, &format!("tnr_a{number}"))).collect();
+    let one_by_one: Vec<String> = (0..9).map(|number| session_key(&name, &format!("tnr_a{number}"))).collect();
     for key in &one_by_one {
         site.connector().revoke(&end, key).await.unwrap();
     }
-    assert!(ours(&name).await.len() <= 10, "{:?}", ours(&name).await);
-    for key in keys.iter().take(20).chain(&one_by_one) {
+    assert!(ours(&name).await.len() <= 5, "{:?}", ours(&name).await);
+    for key in [&keys[0], &keys[19], &one_by_one[0], &one_by_one[6], &one_by_one[8]] {
         assert!(!site.connector().read(&end, key).await.unwrap().unwrap().enabled, "{key}");
     }
     assert_eq!(boto(Some(&other), LIST).as_deref(), Ok("1"));
