@@ -176,12 +176,12 @@ pub(super) async fn roles(
     session: &Session,
     which: Which<'_>,
 ) -> Result<Roles, ConnectorError> {
-    let (condition, place): (&str, &(dyn ToSql + Sync)) = match &which {
+    let (condition, which): (&str, &(dyn ToSql + Sync)) = match &which {
         Which::Behind(oid) => (BEHIND, oid),
         Which::These(oids) => (THESE, oids),
     };
     let (sql, limit) = (format!("{ROLES}{condition}"), i64::try_from(MAX_FOUND).unwrap_or(i64::MAX));
-    let parameters: [&(dyn ToSql + Sync); 2] = [place, &(limit + 1)];
+    let parameters: [&(dyn ToSql + Sync); 2] = [which, &(limit + 1)];
     let (rows, version) = try_join!(session.query(&sql, &parameters), session.query(VERSION, &[]))?;
     let version: i32 = version.first().map_or(Ok(0), |row| get(row, "version"))?;
     let mut roles = Roles { more: rows.len() > MAX_FOUND, ..Roles::default() };
