@@ -14,6 +14,7 @@ use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
 use tenure_core::target::account::{self, Account, AccountState, Because, Intent, Wanted};
 use tenure_core::target::connector::{ConnectorError, Ending, Mode, SeenAccount, TargetKind, TargetLogin, words};
+use tenure_core::target::login::KEPT_FOR_PROBING;
 use tenure_core::target::rotation::Rotation;
 use tenure_core::target::system::{GoneAttestation, TargetSystem, Trouble};
 
@@ -409,8 +410,9 @@ async fn write_down(kernel: &Kernel, claimed: &Claimed, acted: &Acted) -> Result
             changed.state = acted.to;
         }
         let is_stopped = settled && acted.to != AccountState::Standing;
-        if changed.state == AccountState::Ended {
-            // Nothing is tried with it any more.
+        let is_given_up = acted.to == AccountState::Ended && now.since(intent_since) > KEPT_FOR_PROBING;
+        if changed.state == AccountState::Ended || is_given_up {
+            // Nothing is tried with it any more (S-18).
             changed.rotation = changed.rotation.map(|known| Rotation { sealed: None, before: None, ..known });
         }
         changed.intent = Some(Intent { tries, outcome: acted.outcome.clone(), ..intent });

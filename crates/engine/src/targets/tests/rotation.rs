@@ -90,6 +90,28 @@ async fn r34_a_target_that_lies_or_loses_its_answer_has_the_same_secret_in_the_e
 }
 
 #[tokio::test]
+async fn s18_a_secret_whose_end_nobody_can_prove_is_destroyed_after_thirty_days() {
+    let stage = Stage::set(Mode::Issue).await;
+    let id = governed(&stage).await;
+    let engine = &stage.world.engine;
+    rotation::rotate(engine, &stage.world.admin, id).await.unwrap();
+    work(&stage.world).await;
+    stage.target.suffer(Faults { stalls: 100, ..Faults::default() });
+    let (identity, security) = (identity_of(&stage.world, "app").await.id, stage.world.person(Role::Security).await);
+    lifecycle::retire(engine, &security, identity, "over".into()).await.unwrap();
+    pass(&stage.world, Span::from_days(29)).await;
+    assert!(rotation_of(&stage).await.sealed.is_some(), "it may be tried still");
+    pass(&stage.world, Span::from_days(2)).await;
+    let account = known(&stage.world, "app").await;
+    assert_eq!(account.rotation.clone().unwrap().sealed, None);
+    // The end itself is not given up.
+    assert_ne!(account.state, AccountState::Ended);
+    stage.target.suffer(Faults::default());
+    pass(&stage.world, Span::from_mins(61)).await;
+    assert_eq!(known(&stage.world, "app").await.state, AccountState::Ended);
+}
+
+#[tokio::test]
 async fn r34_what_was_cut_is_let_go_with_another_secret_and_an_old_one_is_a_finding() {
     let stage = Stage::set(Mode::Issue).await;
     let id = governed(&stage).await;

@@ -2,19 +2,18 @@
 //! has logins which a restored database knows nothing of (S-1).
 
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 use super::Orders;
 use crate::on_one;
 use crate::world::{Store, World, client, tenure};
 
-/// A way to a server that can be cut off.
+/// A way to a server that can be cut off: with what goes over it at that moment.
 struct Way {
-    is_open: Arc<AtomicBool>,
+    is_open: watch::Sender<bool>,
     port: u16,
     task: tokio::task::JoinHandle<()>,
 }
@@ -24,17 +23,19 @@ impl Way {
         let place = url.split_once("://").unwrap().1.split('/').next().unwrap().to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let is_open = Arc::new(AtomicBool::new(true));
-        let open = Arc::clone(&is_open);
+        let (is_open, open) = watch::channel(true);
         let task = tokio::spawn(async move {
             while let Ok((mut near, _)) = listener.accept().await {
-                if !open.load(Ordering::SeqCst) {
+                if !*open.borrow() {
                     continue;
                 }
-                let place = place.clone();
+                let (place, mut open) = (place.clone(), open.clone());
                 tokio::spawn(async move {
                     if let Ok(mut far) = TcpStream::connect(&place).await {
-                        let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+                        tokio::select! {
+                            _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                            _ = open.wait_for(|open| !open) => {}
+                        }
                     }
                 });
             }
@@ -43,7 +44,7 @@ impl Way {
     }
 
     fn is_open(&self, open: bool) {
-        self.is_open.store(open, Ordering::SeqCst);
+        self.is_open.send_replace(open);
     }
 }
 
