@@ -91,8 +91,9 @@ async fn not_now(
     trouble: &Trouble,
     now: Timestamp,
 ) -> Result<(), OpError> {
-    let intent = turn.account.open().filter(|intent| intent.outcome == AccountOutcome::Requested);
-    let Some(intent) = intent else {
+    let is_told =
+        |intent: &&Intent| intent.outcome != AccountOutcome::Requested && !is_kept_too_long(&turn.account, now);
+    let Some(intent) = turn.account.open().filter(|intent| !is_told(intent)) else {
         return kernel.settle(work::postponed(kernel, claimed, trouble.again_at(), now)).await.map(drop);
     };
     let acted = Acted {
@@ -105,6 +106,14 @@ async fn not_now(
         unreachable: None,
     };
     write_down(kernel, claimed, &acted).await
+}
+
+/// Whether a secret that was made here is kept for the proof of an end that nobody could give for thirty days (S-18).
+fn is_kept_too_long(account: &Account, now: Timestamp) -> bool {
+    let ends = account
+        .open()
+        .is_some_and(|intent| intent.to == AccountState::Ended && now.since(intent.since) > KEPT_FOR_PROBING);
+    ends && account.rotation.as_ref().is_some_and(|rotation| rotation.sealed.is_some() || rotation.before.is_some())
 }
 
 /// Whether another secret is what the account needs first: one that was cut is let go with another alone.
@@ -410,9 +419,8 @@ async fn write_down(kernel: &Kernel, claimed: &Claimed, acted: &Acted) -> Result
             changed.state = acted.to;
         }
         let is_stopped = settled && acted.to != AccountState::Standing;
-        let is_given_up = acted.to == AccountState::Ended && now.since(intent_since) > KEPT_FOR_PROBING;
-        if changed.state == AccountState::Ended || is_given_up {
-            // Nothing is tried with it any more (S-18).
+        if changed.state == AccountState::Ended || is_kept_too_long(&account, now) {
+            // Nothing is tried with it any more.
             changed.rotation = changed.rotation.map(|known| Rotation { sealed: None, before: None, ..known });
         }
         changed.intent = Some(Intent { tries, outcome: acted.outcome.clone(), ..intent });

@@ -99,6 +99,7 @@ async fn s18_a_secret_whose_end_nobody_can_prove_is_destroyed_after_thirty_days(
     stage.target.suffer(Faults { stalls: 100, ..Faults::default() });
     let (identity, security) = (identity_of(&stage.world, "app").await.id, stage.world.person(Role::Security).await);
     lifecycle::retire(engine, &security, identity, "over".into()).await.unwrap();
+    work(&stage.world).await;
     pass(&stage.world, Span::from_days(29)).await;
     assert!(rotation_of(&stage).await.sealed.is_some(), "it may be tried still");
     pass(&stage.world, Span::from_days(2)).await;
