@@ -1,7 +1,7 @@
 //! Sessions of connectors' own logins that are kept a moment for whatever is next to be done with the same login: a new one
 //! costs the server a process, a handshake and a plan of every statement.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest;
@@ -99,7 +99,9 @@ impl Kept {
         let kept = Arc::downgrade(kept);
         tokio::spawn(async move {
             sleep(FOR).await;
-            Weak::upgrade(&kept).map(|kept| kept.0.lock().idle.retain(|idle| idle.number != number));
+            if let Some(kept) = kept.upgrade() {
+                kept.0.lock().idle.retain(|idle| idle.number != number);
+            }
         });
     }
 }

@@ -84,6 +84,7 @@ impl Prepared {
 }
 
 impl Session {
+    #[expect(clippy::disallowed_methods, reason = "how old a connection is, its own clock says")]
     fn new(client: Client, driver: JoinHandle<()>) -> Self {
         Self { client, prepared: Prepared::default(), since: Instant::now(), driver }
     }
