@@ -190,8 +190,13 @@ on_one! {
         let found = world.get(&world.security, &format!("/v1/identities/{identity}")).await.expect(200);
         assert_eq!(found.text("/state"), "discovered");
         assert!(found.body["charter"]["owner"].is_null());
-        let scanned = world.get(&world.security, &format!("/v1/targets/{target}")).await.expect(200);
-        assert!(scanned.body["scanned"]["seen"].as_u64() > Some(0) || !scanned.body["scanning"].is_null());
+        // What a look came to is written after the accounts that it found.
+        world
+            .until(async || {
+                let looked = world.get(&world.security, &format!("/v1/targets/{target}")).await.expect(200);
+                looked.body["scanned"]["seen"].as_u64() > Some(0)
+            })
+            .await;
 
         // Whoever it may belong to is asked, and claims it.
         let proposal = json!({"name_prefix": format!("billing_{}", orders.mark), "owner": world.owner_id, "reason": "the billing team made it"});
