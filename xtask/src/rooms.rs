@@ -57,6 +57,7 @@ const RULES: &[Rooms] = &[
             "identities",
             "access",
             "matters",
+            "reviews",
             "endings",
             "signals",
             "targets",

@@ -23,6 +23,7 @@ pub mod problem;
 pub mod removals;
 pub mod request;
 pub mod requests;
+pub mod reviews;
 pub mod revised;
 pub mod saved_views;
 pub mod sign_in;

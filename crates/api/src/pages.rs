@@ -6,6 +6,7 @@ pub const PAGES: &[(&str, &str)] = &[
     ("acc", "/accounts"),
     ("app", "/applications"),
     ("cla", "/cloud-accounts"),
+    ("cmp", "/campaigns"),
     ("crd", "/credentials"),
     ("drf", "/drift"),
     ("exc", "/exceptions"),

@@ -5,7 +5,6 @@ use tenure_core::base::id::{ExceptionId, PersonGrantId, PersonId, RequestId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::inventory::entitlement::Entitlement;
 use tenure_core::people::person_grant::{PackageStep, PersonGrantState};
-use tenure_core::request::review::ReviewAnswer;
 
 use crate::views::Names;
 
@@ -25,17 +24,6 @@ pub struct PutPackage {
     /// For which need, of a package that is there already and is to give more: another administrator approves that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purpose: Option<String>,
-}
-
-/// `POST /v1/reviews/{id}/complete`.
-#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ReviewCompleted {
-    /// The answer.
-    pub answer: ReviewAnswer,
-    /// What the reviewer has to say.
-    #[serde(default)]
-    pub comment: String,
 }
 
 /// One access that a person holds or will hold, with the three answers of R46.

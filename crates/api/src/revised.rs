@@ -14,6 +14,7 @@ use crate::people::{Departure, ImportReport, PersonMade};
 use crate::person_access::PersonAccessReport;
 use crate::policies::PolicyInForceView;
 use crate::request::RequestView;
+use crate::reviews::{CampaignStatistics, CampaignView, ReviewView, SeveralReviewed};
 use crate::saved_views::SavedView;
 use crate::sign_in::{CliSession, InvitationMade, Me, SessionView};
 use crate::signals::SourceMade;
@@ -61,6 +62,22 @@ macro_rules! revised {
 
 revised!(IdentityView, RequestView, ExceptionView, FindingView, PersonMade);
 
+impl HasRevision for ReviewView {
+    const IS_REVISED: bool = true;
+
+    fn revision(&self) -> Option<u64> {
+        Some(self.review.revision)
+    }
+}
+
+impl HasRevision for CampaignView {
+    const IS_REVISED: bool = true;
+
+    fn revision(&self) -> Option<u64> {
+        Some(self.campaign.revision)
+    }
+}
+
 macro_rules! unrevised {
     ($($reply:ty),* $(,)?) => {$(impl HasRevision for $reply {})*};
 }
@@ -71,6 +88,7 @@ impl<T> HasRevision for Plain<T> {}
 unrevised!(
     AccessReport,
     BulkReport,
+    CampaignStatistics,
     Census,
     ConsistencyProof,
     CredentialView,
@@ -96,6 +114,7 @@ unrevised!(
     RuleList,
     SavedView,
     SessionView,
+    SeveralReviewed,
     StateReport,
     Suggestions,
     Timeline,

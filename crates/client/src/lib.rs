@@ -34,6 +34,7 @@ mod people;
 mod person_access;
 mod removals;
 mod requests;
+mod reviews;
 mod revocations;
 mod saved_views;
 mod sign_in;

@@ -1,13 +1,12 @@
-//! Packages, what people hold, and reviews.
+//! Packages, and what people hold.
 
 use reqwest::Method;
 use tenure_api::ownership::Edited;
-use tenure_api::person_access::{PersonAccessReport, PutPackage, ReviewCompleted};
+use tenure_api::person_access::{PersonAccessReport, PutPackage};
 use tenure_api::requests::Because;
 use tenure_api::views::{Page, Revised};
-use tenure_core::base::id::{PersonGrantId, PersonId, ReviewId};
+use tenure_core::base::id::{PersonGrantId, PersonId};
 use tenure_core::people::person_grant::{Package, PersonGrant};
-use tenure_core::request::review::Review;
 
 use crate::transport::{at_revision, edited, segment};
 use crate::{Client, ClientError, ListQuery};
@@ -53,20 +52,5 @@ impl Client {
         reason: String,
     ) -> Result<Revised<PersonGrant>, ClientError> {
         self.post(&format!("/v1/person-grants/{id}/revoke"), &Because { reason }).await
-    }
-
-    /// `GET /v1/reviews`; filters: `state`, `identity`, `person_grant`, `reviewer`, `trigger`.
-    pub async fn reviews(&self, query: &ListQuery) -> Result<Page<Revised<Review>>, ClientError> {
-        self.list("/v1/reviews", query).await
-    }
-
-    /// `GET /v1/reviews/{id}`.
-    pub async fn review(&self, id: ReviewId) -> Result<Revised<Review>, ClientError> {
-        self.get(&format!("/v1/reviews/{id}")).await
-    }
-
-    /// `POST /v1/reviews/{id}/complete`.
-    pub async fn complete_review(&self, id: ReviewId, ask: &ReviewCompleted) -> Result<Revised<Review>, ClientError> {
-        self.post(&format!("/v1/reviews/{id}/complete"), ask).await
     }
 }

@@ -47,6 +47,8 @@ pub enum Place {
     Findings,
     /// Questions whether something is still needed.
     Reviews,
+    /// Many reviews by one deadline.
+    Campaigns,
     /// Identities that change owners.
     Transfers,
     /// Controls that are waived.
@@ -131,6 +133,7 @@ pub const GROUPS: &[Group] = &[
         items: &[
             item(Place::Findings, "/findings?state=open", text::FINDINGS, "f"),
             item(Place::Reviews, "/reviews?state=open", text::REVIEWS, "v"),
+            item(Place::Campaigns, "/campaigns", text::CAMPAIGNS, ""),
             item(Place::Transfers, "/transfers", text::TRANSFERS, "t"),
             item(Place::Exceptions, "/exceptions?state=active", text::EXCEPTIONS, "x"),
             item(Place::Removals, "/removals", text::REMOVALS, "m"),

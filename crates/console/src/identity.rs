@@ -27,7 +27,7 @@ use crate::records::Named;
 use crate::state::{Shape, State};
 use crate::targets::Beside;
 use crate::when::{self, When};
-use crate::{identities, requests, targets, text, watch};
+use crate::{identities, requests, reviews, targets, text, watch};
 
 /// Grants that a page shows at once.
 const GRANTS: usize = 16;
@@ -487,7 +487,7 @@ fn review_table(reviews: &[Revised<Review>], names: &Names, now: Timestamp) -> T
         let review = &review.record;
         vec![
             Cell::Named(Named { name: text::plain(review.trigger.as_str()), ..Named::of(review.id, names) }),
-            Cell::State(watch::review_state(review, now)),
+            Cell::State(reviews::review_state(review, now)),
             Cell::of(review.reviewer.map(|reviewer| Named::of(reviewer, names))),
             Cell::Time(When::new(review.due_at, now)),
         ]

@@ -1,4 +1,4 @@
-//! What is watched: findings, exceptions, reviews, transfers, removals; their lists and the page of each.
+//! What is watched: findings, exceptions, transfers, removals; their lists and the page of each.
 
 use tenure_api::exceptions::ExceptionView;
 use tenure_api::findings::FindingView;
@@ -8,7 +8,6 @@ use tenure_core::finding::{FindingState, Severity, rules};
 use tenure_core::identity::scope::{Hold, Scope};
 use tenure_core::identity::transfer::{Transfer, TransferState};
 use tenure_core::request::exception::{Exception, ExceptionState, ExceptionSubject};
-use tenure_core::request::review::{Review, ReviewAnswer, ReviewState, ReviewSubject};
 use tenure_core::signal::removal::{Removal, RemovalState};
 
 use crate::address::Address;
@@ -241,121 +240,6 @@ pub fn exception(frame: Frame, view: &ExceptionView, names: &Names) -> SheetPage
         ("/exceptions?state=active", text::EXCEPTIONS),
         sheet,
     )
-}
-
-fn review_subject(review: &Review) -> String {
-    match &review.subject {
-        ReviewSubject::Identity(id) => id.to_string(),
-        ReviewSubject::PersonGrant(id) => id.to_string(),
-    }
-}
-
-/// Where a review stands.
-pub fn review_state(review: &Review, now: Timestamp) -> State {
-    match *review.state {
-        ReviewState::Open if review.due_at < now => State::new(Shape::Bad, text::OVERDUE),
-        ReviewState::Open => State::new(Shape::Wait, review.state.as_str()),
-        ReviewState::Lapsed => State::new(Shape::Bad, review.state.as_str()),
-        ReviewState::Answered => State::new(Shape::Good, review.state.as_str()),
-        ReviewState::Closed => State::new(Shape::Over, review.state.as_str()),
-    }
-}
-
-/// The list of reviews.
-pub fn reviews(frame: Frame, address: Address, page: Page<Revised<Review>>, names: &Names) -> ListPage {
-    const STATES: [ReviewState; 4] =
-        [ReviewState::Open, ReviewState::Answered, ReviewState::Lapsed, ReviewState::Closed];
-    let look = Look {
-        columns: const {
-            &[
-                Column::new("About"),
-                Column::new("State"),
-                Column::new("Why"),
-                Column::new("Reviewer"),
-                Column::new("Due"),
-            ]
-        },
-        views: const {
-            &[
-                View { name: "Open", parameters: &[("state", "open")] },
-                View { name: "Lapsed", parameters: &[("state", "lapsed")] },
-                View { name: "All", parameters: &[] },
-            ]
-        },
-        choices: vec![Choice { name: "state", label: "State", words: STATES.map(ReviewState::as_str).to_vec() }],
-        is_searched: false,
-        empty: text::NO_REVIEWS,
-        make: None,
-    };
-    listed(frame, address, page, names, look, |row, now| {
-        let review = &row.record;
-        let about = match &review.subject {
-            ReviewSubject::Identity(id) => Named::of(id, names).name,
-            ReviewSubject::PersonGrant(_) => text::A_GRANT.to_owned(),
-        };
-        vec![
-            Cell::Named(Named { name: about, ..Named::of(review.id, names) }),
-            Cell::State(review_state(review, now)),
-            Cell::Text(text::plain(review.trigger.as_str())),
-            Cell::of(review.reviewer.map(|reviewer| Named::of(reviewer, names))),
-            Cell::Time(When::new(review.due_at, now)),
-        ]
-    })
-}
-
-/// A review: what is asked, what is known, and the answer.
-pub fn review(frame: Frame, review: &Review, names: &Names, typed: Typed) -> SheetPage {
-    let now = frame.now;
-    let about = Named::of(review_subject(review), names);
-    let title = match &review.subject {
-        ReviewSubject::Identity(_) => text::still_needed(&about.name),
-        ReviewSubject::PersonGrant(_) => text::still_needed(text::A_GRANT),
-    };
-    let mut sheet = Sheet {
-        state: Some(review_state(review, now)),
-        lead: text::review_because(review.trigger.as_str()),
-        ..Sheet::default()
-    };
-    sheet.fact(text::ABOUT, [Cell::Named(about)]);
-    sheet.fact(text::REVIEWER, review.reviewer.map(|reviewer| Cell::Named(Named::of(reviewer, names))));
-    sheet.fact(text::ASKED_AT, [Cell::Time(When::new(review.opened_at, now))]);
-    sheet.fact(text::DUE_AT, [Cell::Time(When::new(review.due_at, now))]);
-    if let Some(answer) = &review.answer {
-        let kept = match answer.answer {
-            ReviewAnswer::Keep => text::KEPT,
-            ReviewAnswer::Revoke => text::REVOKED,
-        };
-        let by = Named::of(answer.by, names).name;
-        sheet.fact(
-            text::ANSWERED,
-            [Cell::Text(format!("{kept} ({by}, {}) {}", when::exact(answer.at), answer.comment))],
-        );
-    }
-    let rows = review.privileges.iter().map(|privilege| {
-        vec![
-            Cell::Text(privilege.action.clone()),
-            Cell::Text(privilege.resource.clone()),
-            privilege
-                .last_used
-                .map_or_else(|| Cell::Text(text::NEVER.to_owned()), |used| Cell::Time(When::new(used, now))),
-        ]
-    });
-    sheet.tables.push(Table::new(text::WHAT_IT_HOLDS, &["Action", "Resource", "Last used"], rows.collect()));
-    if *review.state == ReviewState::Open {
-        sheet.form = Some(Form {
-            action: Address::new("/reviews").below(&review.id.to_string()),
-            wrong: typed.wrong,
-            fields: vec![Field::comment(typed.comment)],
-            buttons: vec![
-                Button { decision: "keep", word: text::KEEP, class: "main" },
-                Button { decision: "revoke", word: text::REVOKE, class: "danger" },
-            ],
-            takes_fresh: true,
-        });
-    } else {
-        sheet.kept = Kept::of(typed.wrong, typed.comment);
-    }
-    sheet_page(frame, title, ("/reviews?state=open", text::REVIEWS), sheet)
 }
 
 fn transfer_state(state: TransferState) -> State {

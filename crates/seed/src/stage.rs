@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use parking_lot::Mutex;
 use tenure_api::request::NewVote;
 use tenure_api::requests::NewOperatorToken;
+use tenure_api::reviews::ReviewCompleted;
 use tenure_core::base::entropy::SeededEntropy;
 use tenure_core::base::id::{OperatorTokenId, PersonId, RequestId};
 use tenure_core::base::time::{Clock, Span, Timestamp};
@@ -19,8 +20,9 @@ use tenure_credentials::root::RootKey;
 use tenure_credentials::row_sealer::RowMac;
 use tenure_engine::kernel::caller::{self, Caller};
 use tenure_engine::kernel::error::OpError;
-use tenure_engine::matters::{reviews, votes};
+use tenure_engine::matters::votes;
 use tenure_engine::people::operator_tokens;
+use tenure_engine::reviews::answers;
 use tenure_engine::run::{deadlines, upkeep};
 use tenure_engine::{Kernel, Ports, Settings};
 use tenure_policy::{CedarPolicy, Loader};
@@ -270,11 +272,8 @@ impl Stage {
             let (Some(reviewer), ReviewState::Open) = (review.reviewer, review.state.get()) else { continue };
             self.clock.set(self.now().plus(Span::from_mins(190)));
             let by = self.by(reviewer).await?;
-            let ask = tenure_api::person_access::ReviewCompleted {
-                answer: ReviewAnswer::Keep,
-                comment: "still needed".into(),
-            };
-            Box::pin(reviews::complete_review(&self.kernel, &by, review.id, ask))
+            let ask = ReviewCompleted { answer: ReviewAnswer::Keep, comment: "still needed".into(), scope: None };
+            Box::pin(answers::complete_review(&self.kernel, &by, review.id, ask))
                 .await
                 .map_err(|error| SeedError::engine("take the answer to a review", error))?;
         }

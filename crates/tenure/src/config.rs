@@ -81,6 +81,8 @@ pub struct Config {
     pub erase_departed_after: Option<Span>,
     /// How long every identity may go unused, in place of what its risk tier allows.
     pub dormant_after: Option<Span>,
+    /// How often every identity is reviewed; by risk tier if not given.
+    pub review_every: Option<Span>,
     /// Log as JSON.
     pub json_logs: bool,
     /// The collector that gets spans by OTLP over HTTP: its base URL, without `/v1/traces`.
@@ -211,6 +213,7 @@ impl Default for Config {
             archive_after: engine.archive_after,
             erase_departed_after: engine.erase_departed_after,
             dormant_after: engine.dormant_after,
+            review_every: engine.review_every,
             json_logs: false,
             otlp_endpoint: None,
         }
@@ -314,6 +317,7 @@ impl Config {
             "ARCHIVE_AFTER" => self.archive_after = value.parse()?,
             "ERASE_DEPARTED_AFTER" => self.erase_departed_after = Some(value.parse()?),
             "DORMANT_AFTER" => self.dormant_after = Some(value.parse()?),
+            "REVIEW_EVERY" => self.review_every = Some(value.parse()?),
             "JSON_LOGS" => self.json_logs = value.parse()?,
             "OTLP_ENDPOINT" => self.otlp_endpoint = Some(value.to_owned()),
             // Read where they are used: a secret never becomes part of a configuration that could be printed.

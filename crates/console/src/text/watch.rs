@@ -24,6 +24,43 @@ words! {
     REVIEWER = "Reviewer";
     ASKED_AT = "Asked";
     DUE_AT = "Due";
+    CAMPAIGN = "Campaign";
+    CAMPAIGNS = "Campaigns";
+    NO_CAMPAIGNS = "There are no campaigns.";
+    NEW_CAMPAIGN = "New campaign";
+    CAMPAIGN_LEAD = "Whoever answers for what is found is asked whether it is still needed. What nobody answers in time ends.";
+    SCOPE_HINT = "Words and filters as the address of the inventory has them: tier=high&environment=production. What is active or suspended of it is reviewed.";
+    HOW_LONG = "How long it may take";
+    HOW_LONG_HINT = "1h to 90d; 14d if left empty.";
+    CAP = "How many its deadline ends by itself";
+    CAP_HINT = "100 if left empty. For more, somebody of security looks first.";
+    WITHOUT_ANSWER = "Without an answer";
+    IS_SUSPENDED = "it is suspended, and whoever owns it may resume it";
+    IS_RETIRED = "it is retired";
+    IN_SCOPE = "In its scope";
+    WAIT_FOR_ANSWER = "Wait for an answer";
+    USED_LAST = "Last used";
+    ITS_SCOPE = "Which identities";
+    SEEN_BY = "Confirmed by";
+    OPENED_BY = "Opened by";
+    ITS_REVIEWS = "Its reviews";
+    DEADLINE_WOULD = "The deadline would end";
+    FIRST_OF_THEM = "The first of them";
+    GIVE_UP = "Give it up";
+    OPEN_IT = "Open it";
+    HANDED_OVER = "Handed over";
+    HAND_OVER = "Not mine";
+    NOT_MINE = "If it isn’t yours: whose is it?";
+    NOT_MINE_HINT = "A name or an e-mail address. They take it over, and answer by the same deadline.";
+    STILL_YOURS = "Answers for it now";
+    RECOMMENDED = "Recommended";
+    LOOK_CLOSELY = "Look closely";
+    REVIEWED_AT = "Last found needed";
+    ENDS_BY = "What ends it";
+    NARROW = "Narrow to what was used";
+    WAS_NARROWED = "narrowed";
+    LEFT_OUT = "Left out";
+    WOULD_BE_LEFT = "Narrowed, it would keep";
     KEPT = "kept";
     REVOKED = "revoked";
     ANSWERED = "Answered";
@@ -76,6 +113,16 @@ pub fn exception_of(subject: &str) -> String {
 /// The title of a review.
 pub fn still_needed(subject: &str) -> String {
     format!("Is {subject} still needed?")
+}
+
+/// What becomes of what nobody answers.
+pub fn no_answer(deed: &str, cap: u64) -> String {
+    format!("{deed}; more than {cap} at once only once somebody of security has seen that.")
+}
+
+/// What a deadline would end.
+pub fn would_end(identities: u64, high: u64) -> String {
+    format!("{identities} identities, {high} of them of high tier.")
 }
 
 /// The title of a transfer.

@@ -71,6 +71,9 @@ pub struct Identity {
     /// When it was last resumed: its idleness is counted anew from there (R76).
     #[serde(default)]
     pub resumed_at: Option<Timestamp>,
+    /// When a review last found that it is still needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reviewed_at: Option<Timestamp>,
     /// Whether it has accounts at targets, which follow whatever becomes of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_accounts: bool,

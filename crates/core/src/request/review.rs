@@ -1,15 +1,19 @@
-//! Reviews: somebody answers whether an access is still needed (R81, R88, R93, R116).
+//! Reviews: somebody answers whether an access is still needed (R81, R88, R93, R95, R116).
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::id::{IdentityId, PersonGrantId, PersonId, ReviewId};
+use crate::base::id::{CampaignId, IdentityId, PersonGrantId, PersonId, ReviewId};
 use crate::base::state::{BadStep, InState, StateTable};
 use crate::base::time::{Span, Timestamp};
+use crate::identity::RiskTier;
+use crate::inventory::entitlement::Entitlement;
 use crate::store::row::{Record, RowKind};
 use crate::store::term::{Field, Terms, words};
 
 /// How long a review that an event asks for may take.
 pub const ANSWER_WITHIN: Span = Span::from_days(14);
+/// How often one review is handed on at most: it is not passed round until its deadline is over.
+pub const MAX_HANDED_OVER: usize = 3;
 
 /// What asks for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -27,6 +31,8 @@ pub enum ReviewTrigger {
     Dormancy,
     /// A release or an integration change (R88).
     Release,
+    /// A campaign that somebody asked for.
+    Campaign,
 }
 
 impl ReviewTrigger {
@@ -39,6 +45,7 @@ impl ReviewTrigger {
             Self::Cadence => "cadence",
             Self::Dormancy => "dormancy",
             Self::Release => "release",
+            Self::Campaign => "campaign",
         }
     }
 }
@@ -71,8 +78,21 @@ pub struct Privilege {
 pub enum ReviewAnswer {
     /// Still needed as it is.
     Keep,
+    /// Still needed, and less of it: what was left out is taken back.
+    Narrow,
     /// Not needed: it ends.
     Revoke,
+}
+
+impl ReviewAnswer {
+    /// The name in the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Narrow => "narrow",
+            Self::Revoke => "revoke",
+        }
+    }
 }
 
 /// Where a review stands.
@@ -135,6 +155,27 @@ pub struct Review {
     /// What the subject held when it was opened, beside what of it was used.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub privileges: Vec<Privilege>,
+    /// The campaign that it is part of: its deadline is the campaign's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub campaign: Option<CampaignId>,
+    /// The tier of its identity when it was opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<RiskTier>,
+    /// Who said that it isn't theirs, and to whom they offered it, [`MAX_HANDED_OVER`] at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handed_over: Vec<HandedOver>,
+}
+
+/// That a reviewer handed a review on, together with what it is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HandedOver {
+    /// Who.
+    pub by: PersonId,
+    /// To whom.
+    pub to: PersonId,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// An answer.
@@ -149,11 +190,19 @@ pub struct Answered {
     pub at: Timestamp,
     /// What they said.
     pub comment: String,
+    /// What was left out, where it was narrowed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<Entitlement>,
 }
 
-words!(ReviewState, ReviewTrigger);
+words!(ReviewAnswer, ReviewState, ReviewTrigger);
 
 impl Review {
+    /// When those above a reviewer who has not answered may answer, too: after two thirds of its time.
+    pub fn escalates_at(&self) -> Timestamp {
+        self.opened_at.plus(Span::from_secs(self.due_at.since(self.opened_at).as_secs() / 3 * 2))
+    }
+
     /// Answered.
     ///
     /// # Errors
@@ -168,6 +217,18 @@ impl Review {
     /// It isn't open.
     pub fn lapse(self) -> Result<Self, BadStep> {
         Ok(Self { state: self.state.step(ReviewState::Lapsed)?, ..self })
+    }
+
+    /// Handed on: whoever it was offered to answers it from now on, by the same deadline.
+    ///
+    /// # Errors
+    /// It isn't open.
+    pub fn hand_over(mut self, handed: HandedOver) -> Result<Self, BadStep> {
+        // The state stays: that it is open is what the table is asked.
+        self.state.step(ReviewState::Closed)?;
+        self.reviewer = Some(handed.to);
+        self.handed_over.push(handed);
+        Ok(self)
     }
 
     /// No longer needed.
@@ -188,6 +249,8 @@ impl Review {
     pub const TRIGGER: Field<Self, ReviewTrigger> = Field::new("trigger");
     /// Listed by its reviewer.
     pub const REVIEWER: Field<Self, PersonId> = Field::new("reviewer");
+    /// Listed by its campaign.
+    pub const CAMPAIGN: Field<Self, CampaignId> = Field::new("campaign");
 }
 
 impl Record for Review {
@@ -200,6 +263,10 @@ impl Record for Review {
             ReviewSubject::Identity(id) => Terms::none().with(Self::IDENTITY, id),
             ReviewSubject::PersonGrant(id) => Terms::none().with(Self::PERSON_GRANT, id),
         };
-        terms.with(Self::STATE, self.state.get()).with(Self::TRIGGER, self.trigger).each(Self::REVIEWER, self.reviewer)
+        terms
+            .with(Self::STATE, self.state.get())
+            .with(Self::TRIGGER, self.trigger)
+            .each(Self::REVIEWER, self.reviewer)
+            .each(Self::CAMPAIGN, self.campaign)
     }
 }

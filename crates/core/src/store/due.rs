@@ -72,4 +72,6 @@ due_kinds! {
     Drift = 25, "drift";
     /// What a list told of that has to be claimed.
     Sighting = 26, "sighting";
+    /// A campaign whose reviews are opened, whose deadline draws near, or is over.
+    Campaign = 27, "campaign";
 }

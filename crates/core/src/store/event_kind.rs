@@ -78,6 +78,26 @@ event_kinds! {
     BindingSuspended = "binding.suspended" at Suspend;
     /// A workload proved that it is what its identity is bound to.
     BindingVerified = "binding.verified" at Issue;
+    /// Reviews of a campaign that nobody answered in time are worked off.
+    CampaignApplied = "campaign.applied" at Suspend does Notes;
+    /// A campaign of reviews was given up: those that are open are closed.
+    CampaignCancelled = "campaign.cancelled" at Review;
+    /// A campaign is over: no review of it is open.
+    CampaignClosed = "campaign.closed" at Review;
+    /// Somebody of security has seen what a campaign's deadline would suspend, and lets it.
+    CampaignConfirmed = "campaign.confirmed" at Suspend does Notes;
+    /// Every review of a campaign is open.
+    CampaignOpened = "campaign.opened" at Review;
+    /// Who still has to answer reviews of a campaign was told what comes of those that are left.
+    CampaignReminded = "campaign.reminded" at Review;
+    /// The cadences of reviews begin to count.
+    CampaignScheduled = "campaign.scheduled" at Review;
+    /// A campaign of reviews was asked for.
+    CampaignStarted = "campaign.started" at Review;
+    /// A campaign's deadline would suspend more than it may by itself: somebody of security has to confirm it.
+    CampaignWaiting = "campaign.waiting" at Review;
+    /// Reviews of a campaign were opened.
+    CampaignWorkedOn = "campaign.worked_on" at Review;
     /// A cloud account is gone, with whatever lived by it.
     CloudAccountClosed = "cloud_account.closed" at Retire;
     /// A cloud account was registered.
@@ -400,6 +420,8 @@ event_kinds! {
     ReviewAnswered = "review.answered" at Review;
     /// A review was closed, since what it is about ended.
     ReviewClosed = "review.closed" at Review;
+    /// A review was handed on, together with what it is about.
+    ReviewHandedOver = "review.handed_over" at Review;
     /// Nobody answered a review in time.
     ReviewLapsed = "review.lapsed" at Review;
     /// A review was opened.

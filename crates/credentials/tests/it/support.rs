@@ -161,6 +161,7 @@ pub fn permit_bound(
         transfer: None,
         exceptions: vec![],
         resumed_at: None,
+        reviewed_at: None,
         has_accounts: false,
         registered_by: other,
         created_at: start,

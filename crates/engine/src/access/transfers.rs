@@ -18,7 +18,7 @@ use tenure_core::identity::transfer::{Transfer, TransferState};
 use tenure_core::identity::{Identity, IdentityState, Kind, Releaser, SuspensionCause, SuspensionKind};
 use tenure_core::people::person::{Person, PersonClass, Role};
 use tenure_core::policy::{Action, Answer, Attributes, Value};
-use tenure_core::request::review::{ReviewSubject, ReviewTrigger};
+use tenure_core::request::review::{Review, ReviewState, ReviewSubject, ReviewTrigger};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::{ControlPoint, Event};
@@ -67,32 +67,41 @@ pub async fn start_transfer(
         .recorded(caller, Asked::new(ControlPoint::Transfer, "identity.transfer", id), async {
             let ((transfer, revision), committed) = kernel
                 .decide(|| async {
-                    let now = kernel.now();
                     let identity = kernel.must::<Identity>("identity", id).await?;
-                    let answer = may_offer(kernel, caller, &identity)?;
-                    let from = must_be_in_use(&identity)?;
-                    if let Some(transfer) = open_transfer_of(kernel, id).await? {
-                        let revision = transfer.revision + 1;
-                        let offering = Offering { transfer, identity };
-                        let (changeset, transfer) = offered(kernel, caller, &offering, ask.to, &answer, now).await?;
-                        return Ok((changeset, (transfer, revision)));
-                    }
-                    let to = able_to_own(kernel, ask.to, &identity).await?;
-                    not_to_oneself(caller, ask.to)?;
-                    let transfer = new_transfer(kernel, id, from, "by_hand", now).offer(Some(ask.to))?;
-                    let event = transfer_event(kernel, EventKind::IdentityTransferOpened, &transfer, now)
-                        .fact("policies", answer.policies());
-                    let mut changeset = Changeset::new(caller.author(), now, tell_offered(event, &transfer));
-                    // The row is written although it stays the same: of two who open a transfer at once, one comes
-                    // second.
-                    changeset.expect(&to).replace(&identity, &identity.value).insert(&transfer);
-                    changeset.due.push(DueChange::Set(DueKind::Transfer, transfer.id.to_string(), transfer.deadline));
-                    Ok((changeset, (transfer, 1)))
+                    offering_to(kernel, caller, identity, ask.to, kernel.now()).await
                 })
                 .await?;
             kernel.changed(transfer, revision, &committed).await
         })
         .await
+}
+
+/// What offers an identity to somebody, as it is decided: by a transfer of its own, or by the one that is open.
+pub(crate) async fn offering_to(
+    kernel: &Kernel,
+    caller: &Caller,
+    identity: Stored<Identity>,
+    to: PersonId,
+    now: Timestamp,
+) -> Result<(Changeset, (Transfer, u64)), OpError> {
+    let answer = may_offer(kernel, caller, &identity)?;
+    let from = must_be_in_use(&identity)?;
+    if let Some(transfer) = open_transfer_of(kernel, identity.id).await? {
+        let revision = transfer.revision + 1;
+        let offering = Offering { transfer, identity };
+        let (changeset, transfer) = offered(kernel, caller, &offering, to, &answer, now).await?;
+        return Ok((changeset, (transfer, revision)));
+    }
+    let taker = able_to_own(kernel, to, &identity).await?;
+    not_to_oneself(caller, to)?;
+    let transfer = new_transfer(kernel, identity.id, from, "by_hand", now).offer(Some(to))?;
+    let event =
+        transfer_event(kernel, EventKind::IdentityTransferOpened, &transfer, now).fact("policies", answer.policies());
+    let mut changeset = Changeset::new(caller.author(), now, tell_offered(event, &transfer));
+    // The row is written although it stays the same: of two who open a transfer at once, one comes second.
+    changeset.expect(&taker).replace(&identity, &identity.value).insert(&transfer);
+    changeset.due.push(DueChange::Set(DueKind::Transfer, transfer.id.to_string(), transfer.deadline));
+    Ok((changeset, (transfer, 1)))
 }
 
 /// Offers it to somebody else.
@@ -201,14 +210,13 @@ async fn taken_over(
         dormancy::resumed(kernel, changeset, &mut identity, now).await?;
     }
     let identity = change_owner_scope(kernel, changeset, identity, to.id, now).await?;
-    review_opening::open_review(
-        kernel,
-        changeset,
-        ReviewSubject::Identity(identity.id),
-        ReviewTrigger::Offboarding,
-        Some(to.id),
-        now,
-    );
+    let asked =
+        Query::of([Review::IDENTITY.of(identity.id), Review::STATE.of(ReviewState::Open), Review::REVIEWER.of(to.id)]);
+    // Who was handed a review with it is asked already.
+    if kernel.find(asked.limit(1)).await?.readable().is_empty() {
+        let about = ReviewSubject::Identity(identity.id);
+        review_opening::open_review(kernel, changeset, about, ReviewTrigger::Offboarding, Some(to.id), now);
+    }
     Ok(identity)
 }
 

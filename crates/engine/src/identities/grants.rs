@@ -135,23 +135,34 @@ pub(crate) fn end_grant(
 
 fn ends(identity: &Identity, grant: &Grant) -> Vec<String> {
     let mut ends = vec![format!("date: {}", grant.ends_at)];
-    for condition in &identity.charter.retirement {
-        ends.push(match condition {
-            RetirementCondition::Date { at } => format!("retirement on {at}"),
-            RetirementCondition::Idle { after } => format!("retirement after {after} without use"),
-            RetirementCondition::TaskCompleted => "retirement when the task is completed".to_owned(),
-        });
-    }
-    ends.extend(
-        [
-            "suspension",
-            "revocation",
-            "a cut or hold of its owner, application, environment, vendor or cloud account",
-            "a narrower charter",
-        ]
-        .map(str::to_owned),
-    );
+    ends.extend(retirement(identity));
+    ends.extend(always());
     ends
+}
+
+/// What ends an identity, and with it whatever it holds.
+pub(crate) fn conditions(identity: &Identity) -> Vec<String> {
+    let date = identity.charter.expires_at.map(|at| format!("date: {at}"));
+    date.into_iter().chain(retirement(identity)).chain(always()).collect()
+}
+
+fn retirement(identity: &Identity) -> impl Iterator<Item = String> + use<'_> {
+    identity.charter.retirement.iter().map(|condition| match condition {
+        RetirementCondition::Date { at } => format!("retirement on {at}"),
+        RetirementCondition::Idle { after } => format!("retirement after {after} without use"),
+        RetirementCondition::TaskCompleted => "retirement when the task is completed".to_owned(),
+    })
+}
+
+fn always() -> impl Iterator<Item = String> {
+    [
+        "suspension",
+        "revocation",
+        "a cut or hold of its owner, application, environment, vendor or cloud account",
+        "a narrower charter",
+    ]
+    .into_iter()
+    .map(str::to_owned)
 }
 
 #[expect(clippy::too_many_arguments, reason = "a grant is made of that much")]

@@ -141,6 +141,7 @@ pub(crate) fn new_identity(
         transfer: None,
         exceptions: Vec::new(),
         resumed_at: None,
+        reviewed_at: None,
         has_accounts: false,
         registered_by,
         created_at: now,

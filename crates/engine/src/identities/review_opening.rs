@@ -50,6 +50,9 @@ pub(crate) fn review_of(
         state: InState::default(),
         privileges: Vec::new(),
         answer: None,
+        campaign: None,
+        tier: None,
+        handed_over: Vec::new(),
     };
     let (about, otherwise) = match subject {
         ReviewSubject::Identity(id) => (id.to_string(), "it is suspended"),

@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use tenure_core::base::id::{
-    ApplicationId, CloudAccountId, IdentityId, IssuerId, NeedId, PersonId, ResourceId, SourceId, TargetId, TeamId,
-    VendorId,
+    ApplicationId, CampaignId, CloudAccountId, IdentityId, IssuerId, NeedId, PersonId, ResourceId, SourceId, TargetId,
+    TeamId, VendorId,
 };
 use tenure_core::identity::Identity;
 use tenure_core::inventory::application::Application;
@@ -21,6 +21,7 @@ use tenure_core::inventory::resource::Resource;
 use tenure_core::inventory::third_party::{CloudAccount, Need, Vendor};
 use tenure_core::people::person::Person;
 use tenure_core::people::team::Team;
+use tenure_core::request::campaign::Campaign;
 use tenure_core::signal::Source;
 use tenure_core::store::document::Order;
 use tenure_core::store::port::Snapshot;
@@ -116,6 +117,8 @@ named! {
     Source, SourceId, "source", Some(Source::NAME), |source| Some(source.name.clone()), |_, _| false, |_| None;
     TargetSystem, TargetId, <Self as Listed>::NAME, Some(TargetSystem::NAME), |target| Some(target.name.clone()),
         |target, me| target.owner == me.id, |_| None;
+    Campaign, CampaignId, <Self as Listed>::NAME, None, |campaign| Some(campaign.name.clone()),
+        |campaign, me| campaign.opened_by == Some(me.id), |_| None;
     Issuer, IssuerId, <Self as Listed>::NAME, Some(Issuer::URL), |issuer| Some(issuer.url.clone()), |_, _| false, |_| None;
     CloudAccount, CloudAccountId, <Self as Listed>::NAME, None,
         |account| Some(format!("{}/{}", account.provider, account.account)), |account, me| account.owner == me.id,
@@ -304,6 +307,7 @@ pub async fn of<'a>(
         sort::<Source>,
         sort::<Issuer>,
         sort::<TargetSystem>,
+        sort::<Campaign>,
     ];
     // What is referred to anywhere counts as that, wherever else it was typed.
     let mut once: BTreeMap<&str, bool> = BTreeMap::new();

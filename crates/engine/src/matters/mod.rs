@@ -17,7 +17,6 @@ pub mod packages;
 pub mod policies;
 pub mod request;
 pub mod request_deadlines;
-pub mod reviews;
 pub mod roles;
 pub mod tiers;
 pub mod votes;

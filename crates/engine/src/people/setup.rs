@@ -8,8 +8,11 @@ use tenure_core::base::id::{EventId, OperatorTokenId, PersonId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::finding::exceptional::Access;
+use tenure_core::identity::RiskTier;
 use tenure_core::people::person::{OperatorToken, Person, PersonState, Role};
-use tenure_core::store::changeset::Changeset;
+use tenure_core::request::campaign::cadence_of;
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
 use tenure_core::store::event::{Actor, Personal, Via};
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::{Store, StoreError};
@@ -117,6 +120,10 @@ pub async fn set_up(kernel: &Kernel, ask: Setup) -> Result<SetupDone, OpError> {
         .insert(&person)
         .insert(&Administrators::only(person.id))
         .insert(&token);
+    for tier in RiskTier::ALL {
+        let at = now.plus(kernel.settings.review_every.unwrap_or(tier.ceilings().review_every));
+        changeset.due.push(DueChange::Set(DueKind::Campaign, cadence_of(*tier), at));
+    }
     exceptional::exceptional(kernel, &mut changeset, operator_token(&token));
     let Some(committed) = kernel.settle(changeset).await? else {
         return Err(OpError::Setup("set-up was done by somebody else at the same moment"));

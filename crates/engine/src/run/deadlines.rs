@@ -29,7 +29,8 @@ use crate::identities::{dormancy, renewals};
 use crate::kernel::error::OpError;
 use crate::kernel::{Kernel, work};
 use crate::matters::exceptions::endings;
-use crate::matters::{request_deadlines, reviews, tiers};
+use crate::matters::{request_deadlines, tiers};
+use crate::reviews::{campaigns, deadline};
 use crate::run::loops;
 use crate::signals::effects;
 use crate::targets::{enforcement, intake};
@@ -102,7 +103,8 @@ async fn work(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Chan
         DueKind::Request => request_deadlines::work_request(kernel, claimed, now).await?,
         DueKind::Renewal => renewals::work_renewal(kernel, claimed, now).await?,
         DueKind::PersonGrant => grant_deadlines::work_person_grant(kernel, claimed, now).await?,
-        DueKind::Review => reviews::work_review(kernel, claimed, now).await?,
+        DueKind::Review => deadline::work_review(kernel, claimed, now).await?,
+        DueKind::Campaign => campaigns::work_campaign(kernel, claimed, now).await?,
         DueKind::Tier => tiers::work_tier(kernel, claimed, now).await?,
         DueKind::Exception => endings::work_exception(kernel, claimed, now).await?,
         DueKind::Dormancy => dormancy::work_dormancy(kernel, claimed, now).await?,

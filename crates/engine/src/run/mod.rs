@@ -2,6 +2,7 @@
 //! fencing token.
 
 pub mod archiving;
+mod cadences;
 pub mod callbacks;
 mod counts;
 pub mod deadlines;
@@ -44,6 +45,7 @@ pub async fn work(kernel: Arc<Kernel>, channels: Vec<Arc<dyn Notify>>, stop: wat
     tasks.spawn(outbox::run(Arc::clone(&kernel), channels, stop.clone()));
     tasks.spawn(verification::run(Arc::clone(&kernel), stop.clone()));
     tasks.spawn(ownership::run(Arc::clone(&kernel), stop.clone()));
+    tasks.spawn(cadences::run(Arc::clone(&kernel), stop.clone()));
     tasks.spawn(archiving::run(Arc::clone(&kernel), stop.clone()));
     tasks.spawn(erasure::run(Arc::clone(&kernel), stop.clone()));
     tasks.spawn(indexing::run(Arc::clone(&kernel), stop.clone()));

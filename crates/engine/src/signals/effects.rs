@@ -11,7 +11,7 @@ use tenure_core::base::time::Timestamp;
 use tenure_core::identity::{Identity, IdentityState};
 use tenure_core::people::person::{Person, PersonState, Role};
 use tenure_core::policy::{Action, Attributes, Entity, EntityType, Question, Value};
-use tenure_core::request::review::{Privilege, Review, ReviewState, ReviewSubject, ReviewTrigger};
+use tenure_core::request::review::{Review, ReviewState, ReviewSubject, ReviewTrigger};
 use tenure_core::signal::removal::{Because, Blasts};
 use tenure_core::signal::{Effect, Heard, Signal, SignalKind, SignalOutcome, SignalState, Source, SubjectKind, Word};
 use tenure_core::store::changeset::{Changeset, DueChange};
@@ -31,7 +31,8 @@ use crate::kernel::authority::inventory;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
 use crate::kernel::query::Query;
-use crate::kernel::work::{self, acknowledge, system};
+use crate::kernel::work::{acknowledge, system};
+use crate::reviews::facts::privileges_of;
 use crate::signals::workloads;
 
 /// The workflows of machines by the names of those of people (R77).
@@ -401,29 +402,6 @@ async fn review_release(
     changeset.insert(&review);
     changeset.due.push(DueChange::Set(DueKind::Review, review.id.to_string(), review.due_at));
     Ok(review.id)
-}
-
-/// What an identity may now by its live grants, each action beside when it last was allowed one.
-async fn privileges_of(
-    kernel: &Kernel,
-    identity: &Stored<Identity>,
-    now: Timestamp,
-) -> Result<Vec<Privilege>, OpError> {
-    let known = kernel.know_rest(identity.clone()).await?;
-    let mut privileges: Vec<Privilege> = Vec::new();
-    for grant in known.grants.iter().flatten().filter(|grant| grant.is_live(now)) {
-        for action in &grant.entitlement.actions {
-            let resource = grant.entitlement.resource.clone();
-            if privileges.iter().any(|known| known.resource == resource && known.action == *action) {
-                continue;
-            }
-            let stamp = work::use_stamp(&identity.id, &resource, action);
-            let last_used = work::last_used(kernel, &stamp).await?;
-            privileges.push(Privilege { resource, action: action.clone(), last_used });
-        }
-    }
-    privileges.sort_by(|a, b| (&a.resource, &a.action).cmp(&(&b.resource, &b.action)));
-    Ok(privileges)
 }
 
 /// Somebody's employment has ended: they leave as by any other way, and nothing else comes of it (R94).

@@ -16,6 +16,7 @@ use tenure_core::identity::transfer::{Transfer, TransferState};
 use tenure_core::inventory::third_party::{Need, Standing};
 use tenure_core::people::person::Person;
 use tenure_core::people::person_grant::PersonGrant;
+use tenure_core::request::campaign::{Campaign, CampaignState};
 use tenure_core::request::exception::{Exception, ExceptionState};
 use tenure_core::request::review::{Review, ReviewState, ReviewSubject};
 use tenure_core::request::{Request, RequestState};
@@ -90,6 +91,7 @@ pub fn wanted(row: &Arc<Row>, now: Timestamp) -> Result<Vec<Wanted>, BadRow> {
             // The review of a person's grant ends by the grant's own deadline; how late an answer may be, an exception
             // says.
             let waits = review.state == ReviewState::Open
+                && review.campaign.is_none()
                 && matches!(review.subject, ReviewSubject::Identity(_))
                 && review.due_at > now;
             one(DueKind::Review, waits.then_some(review.due_at))
@@ -130,6 +132,15 @@ pub fn wanted(row: &Arc<Row>, now: Timestamp) -> Result<Vec<Wanted>, BadRow> {
         RowKind::Sighting => {
             let claim_by = row.decode::<Sighting>()?.claim_by;
             one(DueKind::Sighting, (claim_by > now).then_some(claim_by))
+        }
+        RowKind::Campaign => {
+            let campaign = row.decode::<Campaign>()?;
+            let latest = match campaign.state.get() {
+                CampaignState::Opening | CampaignState::Applying => Some(Timestamp::MAX),
+                CampaignState::Open => Some(campaign.due_at),
+                CampaignState::Waiting | CampaignState::Closed | CampaignState::Cancelled => None,
+            };
+            one(DueKind::Campaign, latest)
         }
         RowKind::Removal => {
             let latest = match removal::step(&*row.decode::<Removal>()?, now) {

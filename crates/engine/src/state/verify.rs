@@ -36,6 +36,7 @@ use tenure_core::policy::Action;
 use tenure_core::policy::set::{InForce, PolicySet};
 use tenure_core::request::Request;
 use tenure_core::request::backchannel::Backchannel;
+use tenure_core::request::campaign::Campaign;
 use tenure_core::request::exception::Exception;
 use tenure_core::request::review::Review;
 use tenure_core::signal::removal::{Blasts, Removal};
@@ -439,6 +440,7 @@ pub(crate) fn read(row: &Arc<Row>) -> Result<Derived, BadRow> {
         RowKind::Exception => of::<Exception>(row),
         RowKind::Finding => of::<Finding>(row),
         RowKind::Review => of::<Review>(row),
+        RowKind::Campaign => of::<Campaign>(row),
         RowKind::Transfer => of::<Transfer>(row),
         RowKind::PersonGrant => of::<PersonGrant>(row),
         RowKind::Session => of::<Session>(row),

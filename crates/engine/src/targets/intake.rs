@@ -357,6 +357,7 @@ async fn identity_of(
         transfer: None,
         exceptions: Vec::new(),
         resumed_at: None,
+        reviewed_at: None,
         has_accounts: false,
         registered_by: by,
         created_at: now,

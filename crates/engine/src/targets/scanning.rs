@@ -230,6 +230,7 @@ impl Discovery {
             transfer: None,
             exceptions: Vec::new(),
             resumed_at: None,
+            reviewed_at: None,
             has_accounts: true,
             registered_by: target.owner,
             created_at: now,

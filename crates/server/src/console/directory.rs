@@ -24,7 +24,8 @@ use tenure_engine::identities::registration;
 use tenure_engine::kernel::authority;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::query::{ListAsk, Listed as _, MAX_PAGE};
-use tenure_engine::matters::{request, reviews};
+use tenure_engine::matters::request;
+use tenure_engine::reviews;
 
 use crate::app::App;
 use crate::caller::named::{self, Addressed, listed_names, names_in};

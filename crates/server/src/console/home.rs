@@ -18,8 +18,9 @@ use tenure_engine::identities::{census, findings, registration};
 use tenure_engine::kernel::authority;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::query::ListAsk;
-use tenure_engine::matters::{request, reviews};
+use tenure_engine::matters::request;
 use tenure_engine::people::setup;
+use tenure_engine::reviews;
 
 use crate::app::App;
 use crate::caller::named::names_in;

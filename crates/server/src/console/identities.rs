@@ -30,8 +30,9 @@ use tenure_engine::kernel::caller::{self, Caller};
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::query::{ListAsk, Listed as _, MAX_PAGE};
 use tenure_engine::log::timeline;
-use tenure_engine::matters::{exceptions, request, reviews};
+use tenure_engine::matters::{exceptions, request};
 use tenure_engine::people::views;
+use tenure_engine::reviews;
 use tenure_engine::targets::accounts;
 
 use crate::app::App;

@@ -24,6 +24,7 @@ mod policy;
 mod reader;
 mod receipts;
 mod requests;
+mod reviews;
 pub(crate) mod several;
 mod signals;
 mod stand_in;
@@ -54,6 +55,7 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         stop::routes,
         receipts::routes,
         watch::routes,
+        reviews::routes,
         directory::routes,
         targets::routes,
         claims::routes,

@@ -68,6 +68,7 @@ fn configuration(settings: &Settings) -> Vec<(&'static str, String)> {
         ("request_escalate_after", settings.request_escalate_after.to_string()),
         ("early_review", settings.early_review.to_string()),
         ("review_within", settings.review_within.to_string()),
+        ("review_every", or_not(settings.review_every.map(|span| span.to_string()))),
         ("dormant_after", or_not(settings.dormant_after.map(|span| span.to_string()))),
         ("transfer_window", settings.transfer_window.to_string()),
         ("lapsed_grace", settings.lapsed_grace.to_string()),

@@ -1,4 +1,4 @@
-//! What is watched: findings, exceptions, reviews, transfers, removals.
+//! What is watched: findings, exceptions, transfers, removals.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -6,26 +6,24 @@ use axum::response::{IntoResponse, Redirect};
 use axum::routing::get;
 use tenure_api::findings::Resolve;
 use tenure_api::people::NewOffer;
-use tenure_api::person_access::ReviewCompleted;
 use tenure_api::removals::{ConfirmRemoval, NewRemoval};
 use tenure_api::views::{Names, Revised};
 use tenure_console::address::Address;
 use tenure_console::frame::Place;
 use tenure_console::text;
 use tenure_console::watch::{self, Raising, Typed};
-use tenure_core::base::id::{FindingId, ReviewId, TransferId};
+use tenure_core::base::id::{FindingId, TransferId};
 use tenure_core::finding::Finding;
 use tenure_core::identity::transfer::Transfer;
 use tenure_core::people::person::{Person, Role};
 use tenure_core::request::exception::Exception;
-use tenure_core::request::review::{Review, ReviewAnswer};
 use tenure_core::signal::removal::Removal;
 use tenure_core::signal::{SignalSubject, SubjectKind};
 use tenure_engine::access::transfers;
 use tenure_engine::endings::removals;
 use tenure_engine::identities::findings;
 use tenure_engine::kernel::error::OpError;
-use tenure_engine::matters::{exceptions, reviews};
+use tenure_engine::matters::exceptions;
 
 use crate::app::App;
 use crate::caller::named::{listed_names, meant, names_in};
@@ -41,8 +39,6 @@ pub(super) fn routes(api: Api<App>) -> Api<App> {
         .page("/findings/{id}", get(finding).post(resolve))
         .page("/exceptions", get(exception_list))
         .page("/exceptions/{id}", get(exception))
-        .page("/reviews", get(review_list))
-        .page("/reviews/{id}", get(review).post(answer))
         .page("/transfers", get(transfer_list))
         .page("/transfers/{id}", get(transfer).post(take))
         .page("/removals", get(removal_list))
@@ -51,13 +47,13 @@ pub(super) fn routes(api: Api<App>) -> Api<App> {
 }
 
 /// Why a form was not carried out, with what was typed; nothing if it was.
-fn refused(done: Result<(), Failure>, comment: String) -> Option<(StatusCode, Typed)> {
+pub(super) fn refused(done: Result<(), Failure>, comment: String) -> Option<(StatusCode, Typed)> {
     let failure = done.err()?;
     Some((status_of(&failure), Typed { wrong: Some((*failure.0).into()), comment }))
 }
 
 /// Back to a record's page, which is read again.
-fn back_to(list: &str, id: impl ToString) -> Shown {
+pub(super) fn back_to(list: &str, id: impl ToString) -> Shown {
     Ok(Redirect::to(&Address::new(list).below(&id.to_string()).to_string()).into_response())
 }
 
@@ -108,46 +104,6 @@ async fn exception(State(app): State<App>, reader: Reader, Path(which): Path<Str
     let view = exceptions::exception(&app.kernel, &reader.caller, id(&which, "exception")?).await?;
     let names = names_in(&app, &reader.caller, &view).await?;
     Ok(page(StatusCode::OK, &watch::exception(reader.frame("", Place::Exceptions), &view, &names)))
-}
-
-async fn review_list(State(app): State<App>, asked: Asked<Review>) -> Shown {
-    let Asked { reader, ask, address } = asked;
-    let found = counted!(ask, |ask| reviews::reviews(&app.kernel, &reader.caller, ask))?;
-    let names = listed_names(&app, &reader.caller, &found, address.parameters()).await?;
-    Ok(page(StatusCode::OK, &watch::reviews(reader.frame(text::REVIEWS, Place::Reviews), address, found, &names)))
-}
-
-async fn review(State(app): State<App>, reader: Reader, Path(which): Path<String>) -> Shown {
-    review_page(&app, &reader, &which, StatusCode::OK, Typed::default()).await
-}
-
-async fn review_page(app: &App, reader: &Reader, which: &str, status: StatusCode, typed: Typed) -> Shown {
-    let view = reviews::review(&app.kernel, &reader.caller, id(which, "review")?).await?;
-    let names = names_in(app, &reader.caller, &view).await?;
-    Ok(page(status, &watch::review(reader.frame("", Place::Reviews), &view.record, &names, typed)))
-}
-
-async fn answer(State(app): State<App>, Path(which): Path<String>, sent: Sent) -> Shown {
-    let (reader, comment) = (&sent.reader, sent.text("comment"));
-    let review = id(&which, "review")?;
-    // Whoever may not read it learns here that they may not, and nothing else.
-    reviews::review(&app.kernel, &reader.caller, review).await?;
-    match refused(Box::pin(answered(&app, &sent, review)).await, comment) {
-        None => back_to("/reviews", review),
-        Some((status, typed)) => review_page(&app, reader, &which, status, typed).await,
-    }
-}
-
-async fn answered(app: &App, sent: &Sent, review: ReviewId) -> Result<(), Failure> {
-    sent.checked()?;
-    let answer = match sent.text("decision").as_str() {
-        "keep" => ReviewAnswer::Keep,
-        "revoke" => ReviewAnswer::Revoke,
-        _ => return Err(OpError::field("decision", "value_unknown", "it takes `keep` or `revoke`").into()),
-    };
-    let ask = ReviewCompleted { answer, comment: sent.text("comment") };
-    reviews::complete_review(&app.kernel, &sent.reader.caller, review, ask).await?;
-    Ok(())
 }
 
 async fn transfer_list(State(app): State<App>, asked: Asked<Transfer>) -> Shown {

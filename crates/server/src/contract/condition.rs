@@ -42,6 +42,7 @@ const RECORDS: &[(&str, RowKind)] = &[
     ("requests", RowKind::Request),
     ("resources", RowKind::Resource),
     ("reviews", RowKind::Review),
+    ("campaigns", RowKind::Campaign),
     ("sign-in-providers", RowKind::SignInProvider),
     ("sources", RowKind::Source),
     ("targets", RowKind::Target),

@@ -11,8 +11,8 @@ use serde::de::value::Error as ValueError;
 use serde::de::{DeserializeOwned, IntoDeserializer};
 use serde_json::{Value, json};
 use tenure_core::base::id::{
-    AccountId, ApplicationId, CloudAccountId, CredentialId, IdentityId, NeedId, PersonGrantId, PersonId, ResourceId,
-    SourceId, TargetId, TeamId, VendorId,
+    AccountId, ApplicationId, CampaignId, CloudAccountId, CredentialId, IdentityId, NeedId, PersonGrantId, PersonId,
+    ResourceId, SourceId, TargetId, TeamId, VendorId,
 };
 use tenure_core::base::problem::FieldProblem;
 use tenure_core::credential::Credential;
@@ -34,6 +34,7 @@ use tenure_core::people::person_grant::{Package, PersonGrant, PersonGrantState};
 use tenure_core::people::sign_in::Invitation;
 use tenure_core::people::team::Team;
 use tenure_core::policy::set::{PolicySet, PolicySetState};
+use tenure_core::request::campaign::{Campaign, CampaignCause, CampaignState};
 use tenure_core::request::exception::{Exception, ExceptionState, ExceptionType};
 use tenure_core::request::review::{Review, ReviewState, ReviewTrigger};
 use tenure_core::request::{Class, Matter, Request, RequestState};
@@ -219,6 +220,18 @@ fn read<T: Filtered>(query: &str) -> Result<ListAsk<T>, Vec<FieldProblem>> {
     if problems.is_empty() { Ok(ask) } else { Err(problems) }
 }
 
+/// The scope of a campaign, as the list of identities reads it.
+pub(crate) fn scope_of(scope: &str) -> Result<ListAsk<Identity>, Failure> {
+    let named = |problem: FieldProblem| FieldProblem { field: format!("scope.{}", problem.field), ..problem };
+    let asked =
+        read::<Identity>(scope).map_err(|problems| OpError::Invalid(problems.into_iter().map(named).collect()))?;
+    if asked.after.is_some() || asked.limit.is_some() || asked.sort.is_some() || asked.count {
+        let hint = "give only words (`q`) and filters: a campaign has no pages";
+        return Err(OpError::field("scope", "scope_unfit", hint).into());
+    }
+    Ok(asked)
+}
+
 /// A word of an enumeration, as records spell it.
 fn word<T: DeserializeOwned>(text: &str) -> Result<(), String> {
     let read: Result<T, ValueError> = T::deserialize(text.into_deserializer());
@@ -344,8 +357,9 @@ filters! {
     PolicySet { STATE: word::<PolicySetState> }
     Review {
         STATE: word::<ReviewState>, IDENTITY: id::<IdentityId>, PERSON_GRANT: id::<PersonGrantId>, REVIEWER: id::<PersonId>,
-        TRIGGER: word::<ReviewTrigger>,
+        TRIGGER: word::<ReviewTrigger>, CAMPAIGN: id::<CampaignId>,
     }
+    Campaign { STATE: word::<CampaignState>, CAUSE: word::<CampaignCause> }
     Exception { STATE: word::<ExceptionState>, TYPE: word::<ExceptionType>, IDENTITY: id::<IdentityId>, PERSON: id::<PersonId> }
     Finding { SUBJECT: text, RULE: rule, STATE: word::<FindingState>, SEVERITY: word::<Severity> }
     Source { NAME: text, FORMAT: word::<Format>, OWNER: id::<PersonId>, STATE: word::<TrustState> }

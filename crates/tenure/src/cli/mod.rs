@@ -5,6 +5,7 @@
 
 mod access;
 mod bulk;
+mod campaign;
 mod claim;
 mod context;
 mod directory;
@@ -130,6 +131,8 @@ enum Command {
     #[command(subcommand)]
     Review(review::Review),
     #[command(subcommand)]
+    Campaign(campaign::Campaign),
+    #[command(subcommand)]
     Why(why::Why),
     #[command(subcommand)]
     View(view::View),
@@ -229,6 +232,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Naming(verb) => verb.run(&context).await?,
         Command::Vendor(verb) => verb.run(&context).await?,
         Command::Removal(verb) => verb.run(&context).await?,
+        Command::Campaign(verb) => verb.run(&context).await?,
         Command::CloudAccount(verb) => verb.run(&context).await?,
         Command::DataDomain(verb) => verb.run(&context).await?,
         Command::Package(verb) => verb.run(&context).await?,

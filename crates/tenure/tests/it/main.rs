@@ -16,6 +16,7 @@ mod agents;
 mod ask_for_more;
 mod attacks;
 mod authzen;
+mod campaigns;
 mod cli;
 mod cli_bulk;
 mod cloud_sessions;

@@ -71,6 +71,7 @@ fn identity(world: &World, dice: &mut Dice, id: u128) -> Identity {
         transfer: None,
         exceptions: Vec::new(),
         resumed_at: None,
+        reviewed_at: None,
         has_accounts: false,
         registered_by: owner,
         created_at: now,

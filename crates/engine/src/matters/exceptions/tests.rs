@@ -46,6 +46,7 @@ pub(crate) fn active(id: u128, charter: CharterDraft, person: PersonId, now: Tim
         transfer: None,
         exceptions: Vec::new(),
         resumed_at: None,
+        reviewed_at: None,
         has_accounts: false,
         registered_by: person,
         created_at: now,

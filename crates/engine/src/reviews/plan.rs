@@ -61,6 +61,9 @@ mod tests {
             state: InState::default(),
             privileges: Vec::new(),
             answer: None,
+            campaign: None,
+            tier: None,
+            handed_over: Vec::new(),
         };
         let active = Some(IdentityState::Active);
         let later = review.due_at.plus(Span::from_days(30));
@@ -77,6 +80,7 @@ mod tests {
                 by: PersonId::from_u128(1),
                 at: opened,
                 comment: String::new(),
+                dropped: Vec::new(),
             })
             .unwrap();
         assert_eq!(plan(&answered, active, None, later), ReviewPlan::Nothing);

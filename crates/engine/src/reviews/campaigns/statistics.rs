@@ -1,0 +1,107 @@
+//! How reviewers answered: who answers in seconds, and keeps everything, hasn't looked. Figures about a person are for
+//! themselves, their manager and auditors.
+
+use std::collections::BTreeMap;
+
+use tenure_api::reviews::{CampaignStatistics, ReviewerFigures};
+use tenure_api::views::Names;
+use tenure_core::base::id::{CampaignId, PersonId};
+use tenure_core::base::time::Timestamp;
+use tenure_core::people::person::Person;
+use tenure_core::policy::Action;
+use tenure_core::request::campaign::Campaign;
+use tenure_core::request::review::{Review, ReviewAnswer};
+use tenure_core::store::event::ControlPoint;
+
+use crate::kernel::Kernel;
+use crate::kernel::caller::Caller;
+use crate::kernel::error::OpError;
+use crate::kernel::operation::Asked;
+use crate::kernel::query::Query;
+use crate::reviews::campaigns::audits;
+
+/// From so many answers on, all of them to keep, it counts how fast they came.
+pub(crate) const MANY: usize = 20;
+/// Answers that come faster than this, in seconds, were not looked at.
+pub(crate) const FAST: u64 = 5;
+
+/// How a campaign was answered, by each reviewer whose figures are the caller's to see.
+///
+/// # Errors
+/// No such campaign, or the caller is no person.
+pub async fn statistics(kernel: &Kernel, caller: &Caller, id: CampaignId) -> Result<CampaignStatistics, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Use, "campaign.statistics", id), async {
+            let me = caller.must_be_person()?;
+            caller.token_allows(Action::Read)?;
+            kernel.must::<Campaign>("campaign", id).await?;
+            let sees_all = audits(kernel, caller);
+            let mut reviewers = Vec::new();
+            for figures in figures_of(kernel, id).await? {
+                let is_theirs = async || {
+                    let person = kernel.one::<Person>(figures.reviewer).await?;
+                    Ok::<bool, OpError>(person.is_some_and(|person| person.manager == Some(me)))
+                };
+                if sees_all || figures.reviewer == me || is_theirs().await? {
+                    reviewers.push(figures);
+                }
+            }
+            Ok(CampaignStatistics { reviewers, names: Names::new() })
+        })
+        .await
+}
+
+/// The figures of everybody who answered reviews of a campaign.
+pub(crate) async fn figures_of(kernel: &Kernel, id: CampaignId) -> Result<Vec<ReviewerFigures>, OpError> {
+    let mut answers: BTreeMap<PersonId, Vec<(Timestamp, ReviewAnswer)>> = BTreeMap::new();
+    let mut pages = kernel.pages(Query::<Review>::of([Review::CAMPAIGN.of(id)]).limit(1_000));
+    while let Some(found) = pages.next().await? {
+        for review in found.readable() {
+            if let Some(answered) = &review.answer {
+                answers.entry(answered.by).or_default().push((answered.at, answered.answer));
+            }
+        }
+    }
+    Ok(answers.into_iter().map(|(reviewer, answers)| figures(reviewer, answers)).collect())
+}
+
+fn figures(reviewer: PersonId, mut answers: Vec<(Timestamp, ReviewAnswer)>) -> ReviewerFigures {
+    answers.sort_by_key(|(at, _)| *at);
+    let kept = answers.iter().filter(|(_, answer)| *answer == ReviewAnswer::Keep).count();
+    let mut between: Vec<u64> = answers
+        .windows(2)
+        .filter_map(|pair| match pair {
+            [(before, _), (after, _)] => u64::try_from(after.since(*before).as_secs()).ok(),
+            _ => None,
+        })
+        .collect();
+    between.sort_unstable();
+    let median_secs = between.get(between.len() / 2).copied();
+    let rubber_stamped =
+        answers.len() >= MANY && kept == answers.len() && median_secs.is_some_and(|median| median < FAST);
+    ReviewerFigures { reviewer, answered: answers.len() as u64, kept: kept as u64, median_secs, rubber_stamped }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_answers_that_keep_everything_within_seconds_are_no_review() {
+        let answers = |count: i64, every: i64, answer: ReviewAnswer| {
+            (0..count).map(|n| (Timestamp::from_secs(n * every), answer)).collect::<Vec<_>>()
+        };
+        let of = |answers| figures(PersonId::from_u128(1), answers);
+        assert!(of(answers(20, 2, ReviewAnswer::Keep)).rubber_stamped);
+        assert!(!of(answers(19, 2, ReviewAnswer::Keep)).rubber_stamped);
+        assert!(!of(answers(20, 30, ReviewAnswer::Keep)).rubber_stamped);
+        assert!(!of(answers(20, 2, ReviewAnswer::Revoke)).rubber_stamped);
+        // A single one that is taken away says that somebody looked.
+        let mut looked = answers(20, 2, ReviewAnswer::Keep);
+        looked.push((Timestamp::from_secs(60), ReviewAnswer::Narrow));
+        let figures = of(looked);
+        assert_eq!((figures.answered, figures.kept, figures.median_secs), (21, 20, Some(2)));
+        assert!(!figures.rubber_stamped);
+        assert_eq!(of(answers(1, 1, ReviewAnswer::Keep)).median_secs, None);
+    }
+}
