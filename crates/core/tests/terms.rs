@@ -29,6 +29,7 @@ use tenure_core::people::view::SavedViews;
 use tenure_core::policy::set::PolicySet;
 use tenure_core::request::Request;
 use tenure_core::request::backchannel::Backchannel;
+use tenure_core::request::campaign::Campaign;
 use tenure_core::request::exception::Exception;
 use tenure_core::request::review::Review;
 use tenure_core::signal::removal::Removal;
@@ -352,7 +353,18 @@ fn the_text_of_every_kinds_terms_stays() {
     index.check::<Review>(review.clone(), &["identity=idn#1", "state=open", "trigger=cadence"]);
     review["subject"] = json!({"type": "person_grant", "id": "pgr#1"});
     review["reviewer"] = json!("per#1");
-    index.check::<Review>(review, &["person_grant=pgr#1", "reviewer=per#1", "state=open", "trigger=cadence"]);
+    review["campaign"] = json!("cmp#1");
+    index.check::<Review>(
+        review,
+        &["campaign=cmp#1", "person_grant=pgr#1", "reviewer=per#1", "state=open", "trigger=cadence"],
+    );
+    let campaign = json!({
+        "id": "cmp#1", "name": "", "cause": "cadence_high", "scope": "tier=high", "filters": [], "reason": "", "state": "waiting",
+        "opened_at": Timestamp::from_secs(0), "due_at": Timestamp::from_secs(0), "no_answer": "suspend", "cap": 1,
+        "tally": {"opened": 0, "passed_over": 0, "open": {}, "kept": 0, "narrowed": 0, "revoked": 0, "lapsed": 0, "closed": 0, "late": 0},
+        "progress": {},
+    });
+    index.check::<Campaign>(campaign, &["cause=cadence_high", "state=waiting"]);
     let set = json!({"id": "pol#1", "text": "", "version": "v=1", "based_on": "", "author": "per#1", "purpose": "", "request": "req#1", "state": "in_force"});
     index.check::<PolicySet>(set, &["sort=set", "state=in_force", "version=v=1"]);
 

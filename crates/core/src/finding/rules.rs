@@ -239,6 +239,19 @@ pub static BINDING_BROKEN: Rule = Rule {
     action: "find out who moved or changed the workload; if it was meant, have its binding chartered anew, and security resumes it",
 };
 
+/// Reviews were answered without looking.
+pub static RUBBER_STAMPED: Rule = Rule {
+    id: "rubber-stamped",
+    title: "Reviews of a campaign were answered without looking",
+    severity: Severity::Medium,
+    frameworks: &["NHI5:2025", "CSF2.0:PR.AA-05", "CSF2.0:GV.RR"],
+    aliases: &["CSF:PR.AC-4"],
+    evidence: "the campaign, and how many reviewers gave many answers, all of them to keep, seconds apart; who they are, their figures say to them, to their managers and to auditors",
+    blind_spots: "whoever waits between two answers without looking either",
+    false_positives: "somebody who looked at everything first, and then answered",
+    action: "look at the campaign's statistics with whoever manages them, and open a campaign over the same scope again",
+};
+
 /// A review waits beyond its deadline.
 pub static OVERDUE_REVIEW: Rule = Rule {
     id: "overdue-review",
@@ -454,6 +467,7 @@ pub static ALL: &[&Rule] = &[
     &JOIN_TOKEN_REPLAYED,
     &KEY_SHARED,
     &BINDING_BROKEN,
+    &RUBBER_STAMPED,
     &OVERDUE_REVIEW,
     &LOG_CONTRADICTED,
     &CHECKPOINTS_NOT_KEPT,

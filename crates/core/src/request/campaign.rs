@@ -208,6 +208,9 @@ pub struct Progress {
     /// Whether reviewers were told what comes of what is left.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reminded: bool,
+    /// Whether it was looked at how people answered, once it was over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub looked_at: bool,
 }
 
 /// A campaign.

@@ -664,7 +664,7 @@ impl Kernel {
         }
     }
 
-    async fn record_view<T: Listed>(&self, row: &Stored<T>) -> Result<Revised<T>, OpError> {
+    pub(crate) async fn record_view<T: Listed>(&self, row: &Stored<T>) -> Result<Revised<T>, OpError> {
         Ok(Revised {
             record: (*row.value).clone(),
             revision: row.revision,

@@ -142,7 +142,7 @@ pub(crate) async fn applied(
         changeset.event(kernel.event(now, EventKind::CampaignClosed).subject(stored.id).fact("tally", &campaign.tally));
     }
     changeset.replace(stored, &campaign);
-    Ok((changeset, next.map(|_| now)))
+    Ok((changeset, Some(now)))
 }
 
 fn tell(

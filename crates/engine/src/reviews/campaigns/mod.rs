@@ -174,9 +174,18 @@ pub async fn campaigns(
 /// # Errors
 /// No such campaign, or the caller may not read it.
 pub async fn campaign(kernel: &Kernel, caller: &Caller, id: CampaignId) -> Result<CampaignView, OpError> {
-    let campaign = kernel.get::<Campaign>(caller, &id.to_string()).await?;
+    let stored = kernel.sought::<Campaign>(caller, Campaign::NAME, id).await?;
+    // Whoever is asked by it sees how far it is.
+    let is_asked = match caller.person_id() {
+        Some(me) => kernel.first(Query::of([Review::REVIEWER.of(me), Review::CAMPAIGN.of(id)])).await?.is_some(),
+        None => false,
+    };
+    authority::may_read(kernel, caller, Campaign::NAME, &id.to_string(), is_asked).await?;
+    let reads_all = authority::can_read(kernel, caller, Campaign::NAME, "", false).is_ok();
+    let campaign = kernel.record_view(&stored).await?;
     let (mut in_scope, mut forecast) = (None, None);
     match campaign.record.state.get() {
+        _ if !reads_all => {}
         CampaignState::Opening => in_scope = Some(opening::in_scope(kernel, &campaign.record).await?),
         CampaignState::Open | CampaignState::Waiting => {
             forecast = Some(forecast_of(kernel, &campaign.record).await?);
@@ -327,6 +336,7 @@ pub(crate) async fn work_campaign(
         }
         CampaignState::Applying => applying::applied(kernel, &stored, now).await?,
         CampaignState::Cancelled if stored.tally.waiting() > 0 => applying::cancelled(kernel, &stored, now).await?,
+        CampaignState::Closed if !stored.progress.looked_at => statistics::looked_at(kernel, &stored, now).await?,
         CampaignState::Waiting | CampaignState::Closed | CampaignState::Cancelled => return Ok(None),
     };
     match next {

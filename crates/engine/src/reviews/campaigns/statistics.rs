@@ -3,21 +3,27 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Map, json};
 use tenure_api::reviews::{CampaignStatistics, ReviewerFigures};
 use tenure_api::views::Names;
 use tenure_core::base::id::{CampaignId, PersonId};
 use tenure_core::base::time::Timestamp;
+use tenure_core::finding::rules;
 use tenure_core::people::person::Person;
 use tenure_core::policy::Action;
 use tenure_core::request::campaign::Campaign;
 use tenure_core::request::review::{Review, ReviewAnswer};
+use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
+use tenure_core::store::row::Stored;
 
-use crate::kernel::Kernel;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
 use crate::kernel::query::Query;
+use crate::kernel::work::system;
+use crate::kernel::{Kernel, finding};
 use crate::reviews::campaigns::audits;
 
 /// From so many answers on, all of them to keep, it counts how fast they came.
@@ -63,6 +69,32 @@ pub(crate) async fn figures_of(kernel: &Kernel, id: CampaignId) -> Result<Vec<Re
         }
     }
     Ok(answers.into_iter().map(|(reviewer, answers)| figures(reviewer, answers)).collect())
+}
+
+/// Looks at how a campaign was answered, once it is over: whoever answered without looking is a finding of the campaign,
+/// which names nobody.
+pub(crate) async fn looked_at(
+    kernel: &Kernel,
+    stored: &Stored<Campaign>,
+    now: Timestamp,
+) -> Result<(Changeset, Option<Timestamp>), OpError> {
+    let figures = figures_of(kernel, stored.id).await?;
+    let rubber_stamped: Vec<&ReviewerFigures> = figures.iter().filter(|figures| figures.rubber_stamped).collect();
+    let answers: u64 = rubber_stamped.iter().map(|figures| figures.answered).sum();
+    let event = kernel.event(now, EventKind::CampaignWorkedOn).subject(stored.id);
+    let event = event.fact("reviewers", figures.len()).fact("rubber_stamped", rubber_stamped.len());
+    let mut changeset = Changeset::new(system(), now, event);
+    if !rubber_stamped.is_empty() {
+        let mut evidence = Map::new();
+        evidence.insert("reviewers".to_owned(), json!(rubber_stamped.len()));
+        evidence.insert("of".to_owned(), json!(figures.len()));
+        evidence.insert("answers".to_owned(), json!(answers));
+        finding::raise(kernel, &mut changeset, &rules::RUBBER_STAMPED, stored.id, "", evidence, now).await?;
+    }
+    let mut campaign = (*stored.value).clone();
+    campaign.progress.looked_at = true;
+    changeset.replace(stored, &campaign);
+    Ok((changeset, None))
 }
 
 fn figures(reviewer: PersonId, mut answers: Vec<(Timestamp, ReviewAnswer)>) -> ReviewerFigures {

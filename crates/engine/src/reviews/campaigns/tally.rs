@@ -41,7 +41,7 @@ pub(crate) async fn count(
         let now = kernel.now();
         campaign = campaign.close(now)?;
         changeset.event(kernel.event(now, EventKind::CampaignClosed).subject(id).fact("tally", &campaign.tally));
-        changeset.due.push(DueChange::Clear(DueKind::Campaign, id.to_string()));
+        changeset.due.push(DueChange::Set(DueKind::Campaign, id.to_string(), now));
     }
     changeset.replace(&stored, &campaign);
     Ok(())

@@ -398,6 +398,38 @@ impl Stage {
         open.text("/items/0/id")
     }
 
+    /// A campaign over so many identities of the owner's, of which it ends one by itself.
+    async fn campaign(&self, count: usize) -> String {
+        let world = &self.world;
+        let application =
+            world.application(&format!("campaign-{}", crate::world::random().to_lowercase().replace('_', "0"))).await;
+        for _ in 0..count {
+            let mut charter = self.charter();
+            charter["application"] = json!(application);
+            self.active(charter).await;
+        }
+        let asked = json!({"name": "test", "scope": format!("application={application}"), "due_in": "1h", "cap": 1, "reason": "test"});
+        let id = world.post(&world.security, "/v1/campaigns", asked).await.expect(201).text("/id");
+        self.until_campaign(&id, "open").await;
+        id
+    }
+
+    /// One whose deadline is over and would end more than it may.
+    async fn waiting_campaign(&self) -> String {
+        let id = self.campaign(2).await;
+        self.world.pass(40 * 60).await;
+        self.world.until(async || !self.world.events_of("campaign.reminded", &id).await.is_empty()).await;
+        self.world.pass(20 * 60).await;
+        self.until_campaign(&id, "waiting").await;
+        id
+    }
+
+    async fn until_campaign(&self, id: &str, state: &str) {
+        let path = format!("/v1/campaigns/{id}");
+        let is_so = async || self.world.get(&self.world.security, &path).await.expect(200).text("/state") == state;
+        self.world.until(is_so).await;
+    }
+
     async fn enrolment(&self, id: &str) -> Value {
         let issued = self
             .world
@@ -678,6 +710,11 @@ impl<'a> Cell<'a> {
                     self.stage.hash(&request).await
                 }
                 Some(request) => self.stage.hash(&self.made[request].clone()).await,
+                None if name == "waiting campaign.digest" => {
+                    let path = format!("/v1/campaigns/{}", self.made["waiting campaign"]);
+                    let shown = self.stage.world.get(&self.stage.world.security, &path).await.expect(200);
+                    shown.text("/forecast/digest")
+                }
                 None if name == "waiting removal.digest" => {
                     let path = format!("/v1/removals/{}", self.made["waiting removal"]);
                     self.stage.world.get(&self.stage.world.security, &path).await.expect(200).text("/digest")
@@ -827,6 +864,8 @@ impl<'a> Cell<'a> {
                 stage.made(&stage.sib, "/v1/removals", body).await
             }
             "view" => stage.own_view(0).await,
+            "campaign" => stage.campaign(1).await,
+            "waiting campaign" => stage.waiting_campaign().await,
             "waiting removal" => stage.waiting_removal().await,
             "held" => {
                 let id = stage.identity().await;
