@@ -127,7 +127,7 @@ pub fn review(frame: Frame, view: &ReviewView, names: &Names, typed: Typed) -> S
         if is_identity {
             buttons.push(Button { decision: "narrow", word: text::NARROW, class: "" });
             buttons.push(Button { decision: "hand_over", word: text::HAND_OVER, class: "" });
-            fields.push(Field::optional("to", text::NOT_MINE, text::NOT_MINE_HINT, String::new()));
+            fields.push(Field::optional("to", text::NOT_MINE, text::NOT_MINE_HINT, typed.to));
         }
         buttons.push(Button { decision: "revoke", word: text::REVOKE, class: "danger" });
         sheet.form = Some(Form {

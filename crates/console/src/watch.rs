@@ -28,6 +28,8 @@ pub struct Typed {
     pub wrong: Option<Wrong>,
     /// The comment or reason.
     pub comment: String,
+    /// Who is to take it over.
+    pub to: String,
 }
 
 /// A record of the row, by what it is about.

@@ -31,7 +31,7 @@ words! {
     CAMPAIGN_LEAD = "Whoever answers for what is found is asked whether it is still needed. What nobody answers in time ends.";
     SCOPE_HINT = "Words and filters as the address of the inventory has them: tier=high&environment=production. What is active or suspended of it is reviewed.";
     HOW_LONG = "How long it may take";
-    HOW_LONG_HINT = "1h to 90d; 14d if left empty.";
+    HOW_LONG_HINT = "1m to 90d; 14d if left empty.";
     CAP = "How many its deadline ends by itself";
     CAP_HINT = "100 if left empty. For more, somebody of security looks first.";
     WITHOUT_ANSWER = "Without an answer";

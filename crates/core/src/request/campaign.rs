@@ -20,7 +20,7 @@ pub const LONGEST_NAME: usize = 120;
 /// The longest scope in bytes.
 pub const LONGEST_SCOPE: usize = 2_000;
 /// How soon a campaign can be over.
-pub const SHORTEST: Span = Span::from_mins(60);
+pub const SHORTEST: Span = Span::from_mins(1);
 /// How long a campaign can take.
 pub const LONGEST: Span = Span::from_days(90);
 /// How many identities a deadline suspends by itself, unless the campaign says otherwise.

@@ -62,7 +62,10 @@ async fn answer(State(app): State<App>, Path(which): Path<String>, sent: Sent) -
     reviews::review(&app.kernel, &reader.caller, review).await?;
     match refused(Box::pin(answered(&app, &sent, review)).await, comment) {
         None => back_to("/reviews", review),
-        Some((status, typed)) => review_page(&app, reader, &which, status, typed).await,
+        Some((status, typed)) => {
+            let typed = Typed { to: sent.text("to"), ..typed };
+            review_page(&app, reader, &which, status, typed).await
+        }
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) fn routes(api: Api<App>) -> Api<App> {
 /// Why a form was not carried out, with what was typed; nothing if it was.
 pub(super) fn refused(done: Result<(), Failure>, comment: String) -> Option<(StatusCode, Typed)> {
     let failure = done.err()?;
-    Some((status_of(&failure), Typed { wrong: Some((*failure.0).into()), comment }))
+    Some((status_of(&failure), Typed { wrong: Some((*failure.0).into()), comment, to: String::new() }))
 }
 
 /// Back to a record's page, which is read again.

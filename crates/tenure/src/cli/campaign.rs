@@ -52,7 +52,7 @@ pub enum Campaign {
         /// Which identities: filters and words as `GET /v1/identities` takes them, e.g. 'tier=high&environment=production'.
         #[arg(long)]
         scope: String,
-        /// How long its reviews may take: 1h to 90d; 14d if left out.
+        /// How long its reviews may take: 1m to 90d; 14d if left out.
         #[arg(long)]
         due_in: Option<Span>,
         /// What becomes of what nobody answers: suspend or retire.

@@ -14,7 +14,7 @@ async fn writer(world: &World, name: &str) -> (String, Key) {
 }
 
 fn campaign(scope: &str) -> Value {
-    json!({"name": "Before the audit", "scope": scope, "due_in": "3h", "reason": "the audit is in December"})
+    json!({"name": "Before the audit", "scope": scope, "due_in": "3m", "reason": "the audit is in December"})
 }
 
 impl World {
@@ -101,10 +101,10 @@ on_one! {
         assert!(view.body["reviewed_at"].is_string(), "{}", view.body);
 
         // Two thirds of the time are over: whoever has not answered is told, and security what the deadline would do.
-        world.pass(2 * 3_600).await;
+        world.pass(120).await;
         world.until(async || !world.events_of("campaign.reminded", &world.owner_id).await.is_empty()).await;
         assert!(world.is_live(&left_token).await);
-        world.pass(3_600).await;
+        world.pass(60).await;
         world.until_state(&left, "suspended").await;
         assert!(!world.is_live(&left_token).await);
         let over = world.until_campaign(&id, "closed").await;
@@ -126,9 +126,9 @@ on_one! {
         let id = world.campaign(asked).await;
         let seen = world.until_campaign(&id, "open").await;
         assert_eq!(seen["forecast"]["beyond_cap"], json!(true));
-        world.pass(2 * 3_600).await;
+        world.pass(120).await;
         world.until(async || !world.events_of("campaign.reminded", &id).await.is_empty()).await;
-        world.pass(3_600).await;
+        world.pass(60).await;
         let waiting = world.until_campaign(&id, "waiting").await;
         assert!(world.events_of("campaign.waiting", &id).await[0]["data"]["notify"]["roles"].to_string().contains("security"));
         for identity in [&first, &second] {
@@ -197,7 +197,7 @@ on_one! {
         assert_eq!(answered[0]["data"]["instead_of"], json!(world.owner_id));
         // The owner's manager answers once two thirds of the time are over.
         assert_eq!(world.complete(&world.manager, &second, "keep").await.status, 403);
-        world.pass(2 * 3_600).await;
+        world.pass(120).await;
         world.complete(&world.manager, &second, "keep").await.expect(200);
     }
 
@@ -241,7 +241,7 @@ on_one! {
             let refused = world.post(&world.security, "/v1/campaigns", campaign(scope)).await.expect(422);
             assert_eq!(refused.field_codes(), codes, "{scope}: {}", refused.body);
         }
-        for (field, value) in [("due_in", json!("5m")), ("due_in", json!("400d")), ("cap", json!(0)), ("name", json!(" ")), ("reason", json!(""))] {
+        for (field, value) in [("due_in", json!("5s")), ("due_in", json!("400d")), ("cap", json!(0)), ("name", json!(" ")), ("reason", json!(""))] {
             let mut asked = campaign("environment=production");
             asked[field] = value;
             assert_eq!(world.post(&world.security, "/v1/campaigns", asked).await.status, 422, "{field}");
@@ -268,13 +268,13 @@ on_one! {
     }
 }
 
-on_one! { by |store| World::start_with(store, &[("TENURE_REVIEW_EVERY", "2h"), ("TENURE_REVIEW_WITHIN", "1h")]);
+on_one! { by |store| World::start_with(store, &[("TENURE_REVIEW_EVERY", "4m"), ("TENURE_REVIEW_WITHIN", "3m")]);
     async fn r95_r119_a_cadence_opens_its_campaign_by_itself(world: World) {
         world.hold();
         let (id, _) = writer(&world, "exporter").await;
         let view = world.get(&world.security, &format!("/v1/identities/{id}")).await.expect(200);
         let tier = view.text("/tier");
-        world.pass(2 * 3_600).await;
+        world.pass(240).await;
         let path = format!("/v1/campaigns?cause=cadence_{tier}");
         let mut found = Value::Null;
         world.until(async || {
@@ -285,8 +285,11 @@ on_one! { by |store| World::start_with(store, &[("TENURE_REVIEW_EVERY", "2h"), (
         let seen = world.get(&world.owner, &format!("/v1/reviews/{review}")).await.expect(200);
         assert_eq!(seen.text("/trigger"), "cadence");
         world.complete(&world.owner, &review, "keep").await.expect(200);
-        // What nobody owns up to is suspended when the time is over.
-        world.pass(3_600).await;
+        // What nobody answers for is suspended when the time is over.
+        let campaign = found["id"].as_str().unwrap();
+        world.pass(120).await;
+        world.until(async || !world.events_of("campaign.reminded", campaign).await.is_empty()).await;
+        world.pass(60).await;
         world.until_campaign(found["id"].as_str().unwrap(), "closed").await;
     }
 }

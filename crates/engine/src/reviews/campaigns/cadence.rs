@@ -31,30 +31,30 @@ pub(crate) fn tier_of(subject: &str) -> Option<RiskTier> {
     RiskTier::ALL.iter().copied().find(|tier| cadence_of(*tier) == subject)
 }
 
-/// Has the cadences fall due that nobody has set: in a new deployment, and in one of a release that knew none.
+/// Has the cadences fall due that nobody has set, in a deployment of a release that knew none, or that are shorter by now.
 ///
 /// # Errors
 /// The store can't be read or written.
 pub async fn schedule_cadences(kernel: &Kernel) -> Result<(), OpError> {
+    let now = kernel.now();
     let subjects: Vec<(DueKind, String)> =
         RiskTier::ALL.iter().map(|tier| (DueKind::Campaign, cadence_of(*tier))).collect();
     let standing = kernel.store.deadlines(&subjects).await?;
-    let missing: Vec<RiskTier> = RiskTier::ALL
+    let set: Vec<(RiskTier, Timestamp)> = RiskTier::ALL
         .iter()
-        .copied()
         .zip(standing)
-        .filter(|(_, found)| found.is_none())
-        .map(|(tier, _)| tier)
+        .map(|(tier, standing)| (*tier, now.plus(every(kernel, *tier)), standing))
+        .filter(|(_, next, standing)| standing.as_ref().is_none_or(|standing| standing.due_at > *next))
+        .map(|(tier, next, _)| (tier, next))
         .collect();
-    if missing.is_empty() {
+    if set.is_empty() {
         return Ok(());
     }
-    let now = kernel.now();
-    let event = kernel.event(now, EventKind::CampaignScheduled).fact("tiers", &missing);
+    let tiers: Vec<RiskTier> = set.iter().map(|(tier, _)| *tier).collect();
+    let event = kernel.event(now, EventKind::CampaignScheduled).fact("tiers", tiers);
     let mut changeset = Changeset::new(system(), now, event);
-    for tier in missing {
-        let at = now.plus(every(kernel, tier));
-        changeset.due.push(DueChange::Set(DueKind::Campaign, cadence_of(tier), at));
+    for (tier, next) in set {
+        changeset.due.push(DueChange::Set(DueKind::Campaign, cadence_of(tier), next));
     }
     kernel.settle(changeset).await.map(drop)
 }

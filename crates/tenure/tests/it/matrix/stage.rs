@@ -408,7 +408,7 @@ impl Stage {
             charter["application"] = json!(application);
             self.active(charter).await;
         }
-        let asked = json!({"name": "test", "scope": format!("application={application}"), "due_in": "1h", "cap": 1, "reason": "test"});
+        let asked = json!({"name": "test", "scope": format!("application={application}"), "due_in": "1m", "cap": 1, "reason": "test"});
         let id = world.post(&world.security, "/v1/campaigns", asked).await.expect(201).text("/id");
         self.until_campaign(&id, "open").await;
         id
@@ -417,9 +417,9 @@ impl Stage {
     /// One whose deadline is over and would end more than it may.
     async fn waiting_campaign(&self) -> String {
         let id = self.campaign(2).await;
-        self.world.pass(40 * 60).await;
+        self.world.pass(40).await;
         self.world.until(async || !self.world.events_of("campaign.reminded", &id).await.is_empty()).await;
-        self.world.pass(20 * 60).await;
+        self.world.pass(20).await;
         self.until_campaign(&id, "waiting").await;
         id
     }
