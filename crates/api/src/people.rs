@@ -5,7 +5,7 @@ use tenure_core::base::id::{DifferenceId, IdentityId, PersonGrantId, PersonId, R
 use tenure_core::base::time::Timestamp;
 use tenure_core::identity::IdentityState;
 use tenure_core::people::difference::DifferenceDecision;
-use tenure_core::people::person::{Person, PersonClass, Role};
+use tenure_core::people::person::{JoinerCheckKind, Person, PersonClass, Role};
 
 use crate::given;
 use crate::views::{Logged, Names, Revised};
@@ -126,6 +126,16 @@ pub struct NewStandIn {
     pub from: Option<Timestamp>,
     /// Until when: at most 90 days later.
     pub until: Timestamp,
+}
+
+/// `POST /v1/people/{id}/checks`: a control point of a joiner was passed (R118).
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewJoinerCheck {
+    /// Which.
+    pub kind: JoinerCheckKind,
+    /// How it was done: no number of a document belongs here.
+    pub how: String,
 }
 
 /// `POST /v1/teams`.

@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use tenure_api::people::{
-    Departure, ImportPeople, ImportReport, NewDecision, NewDeparture, NewOffer, NewPerson, NewRoles, NewStandIn,
+    Departure, ImportPeople, ImportReport, NewDecision, NewDeparture, NewOffer, NewPerson, NewRoles, NewJoinerCheck, NewStandIn,
     NewTeam, PersonChange, PersonMade,
 };
 use tenure_api::request::RequestView;
@@ -57,6 +57,11 @@ impl Client {
     /// `POST /v1/people/{id}/depart`: for ever; or, as a dry run, what it would come to.
     pub async fn depart_person(&self, id: PersonId, ask: &NewDeparture) -> Result<Departure, ClientError> {
         self.post(&format!("/v1/people/{id}/depart"), ask).await
+    }
+
+    /// `POST /v1/people/{id}/checks`: a control point of a joiner was passed.
+    pub async fn record_joiner_check(&self, id: PersonId, ask: &NewJoinerCheck) -> Result<Revised<Person>, ClientError> {
+        self.post(&format!("/v1/people/{id}/checks"), ask).await
     }
 
     /// `PUT /v1/people/{id}/stand-in`: one's own.

@@ -156,6 +156,43 @@ impl LeftTeam {
     pub const COUNTS: Span = Span::from_days(90);
 }
 
+/// A control point of a joiner (R118).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum JoinerCheckKind {
+    /// They are who they say they are (identity proofing, NIST SP 800-63A).
+    IdentityProofing,
+    /// They were told what is asked of them.
+    Orientation,
+}
+
+impl JoinerCheckKind {
+    /// Every kind.
+    pub const ALL: &[Self] = &[Self::IdentityProofing, Self::Orientation];
+
+    /// The name in the log and in policies.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::IdentityProofing => "identity_proofing",
+            Self::Orientation => "orientation",
+        }
+    }
+}
+
+/// That a joiner has passed a control point: who says so, when, and how it was done (R118).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JoinerCheck {
+    /// Which.
+    pub kind: JoinerCheckKind,
+    /// Who recorded it: never they themselves.
+    pub by: PersonId,
+    /// When.
+    pub at: Timestamp,
+    /// How it was done, in the words of whoever did it.
+    pub how: String,
+}
+
 /// Who votes in the place of somebody who is away, and for how long: named beforehand, by nobody else (S-8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -226,6 +263,9 @@ pub struct Person {
     /// Who votes in their place while they are away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stand_in: Option<StandIn>,
+    /// Control points of a joiner that they have passed, one of each kind (R118).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<JoinerCheck>,
     /// When the record was made.
     pub created_at: Timestamp,
 }
@@ -250,6 +290,7 @@ impl Person {
             departed_at: None,
             suspension: None,
             stand_in: None,
+            checks: Vec::new(),
             created_at: now,
         }
     }

@@ -316,6 +316,8 @@ event_kinds! {
     PeopleImported = "people.imported" at Administer;
     /// A person changed.
     PersonChanged = "person.changed" at Change;
+    /// A control point of a joiner was passed.
+    PersonCheckRecorded = "person.check_recorded" at Change does Enables;
     /// A person was asked for.
     PersonCreated = "person.created" at Request;
     /// A person left.

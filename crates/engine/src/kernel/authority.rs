@@ -26,6 +26,7 @@ pub(crate) fn person(person: &Person) -> Entity {
             ("roles", Value::Set(person.roles.iter().map(|role| role.as_str().to_owned()).collect())),
             ("active", Value::Bool(person.state == PersonState::Active)),
             ("class", Value::Text(person.class.as_str().to_owned())),
+            ("checks", Value::Set(person.checks.iter().map(|check| check.kind.as_str().to_owned()).collect())),
         ]),
     }
 }

@@ -2,7 +2,7 @@
 
 use tenure_core::base::id::PolicySetId;
 use tenure_core::base::problem::FieldProblem;
-use tenure_core::people::person::{PersonClass, Role};
+use tenure_core::people::person::{JoinerCheckKind, PersonClass, Role};
 use tenure_core::policy::{Action, Attributes, Entity, EntityType, PolicyEngine, Question, Value};
 use tenure_core::request::{Class, Matter, Place};
 
@@ -69,6 +69,7 @@ fn passes(set: &dyn PolicyEngine, role: Role, action: Action, resource: Entity, 
             ("roles", Value::Set(vec![role.as_str().to_owned()])),
             ("active", Value::Bool(true)),
             ("class", Value::Text(PersonClass::Employee.as_str().to_owned())),
+            ("checks", Value::Set(JoinerCheckKind::ALL.iter().map(|kind| kind.as_str().to_owned()).collect())),
         ]),
     };
     let answer = set.decide(&Question { principal, action, resource, context });

@@ -4,6 +4,7 @@ pub mod cli_sign_in;
 pub mod dates;
 pub mod feed;
 pub mod invitations;
+pub mod joiner_checks;
 pub mod oidc;
 pub mod operator_tokens;
 pub mod passkeys;

@@ -4,7 +4,7 @@ use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, header};
 use serde::Deserialize;
 use tenure_api::people::{
-    Departure, FeedFormat, ImportPeople, ImportReport, NewDecision, NewDeparture, NewPerson, NewRoles, NewStandIn,
+    Departure, FeedFormat, ImportPeople, ImportReport, NewDecision, NewDeparture, NewPerson, NewRoles, NewJoinerCheck, NewStandIn,
     NewTeam, PersonChange, PersonMade,
 };
 use tenure_api::request::RequestView;
@@ -15,7 +15,7 @@ use tenure_core::people::person::Person;
 use tenure_core::people::team::Team;
 use tenure_engine::access::{departures, import};
 use tenure_engine::matters::roles;
-use tenure_engine::people::{person, stand_ins};
+use tenure_engine::people::{joiner_checks, person, stand_ins};
 
 use crate::app::App;
 use crate::caller::named::{get, meant};
@@ -41,6 +41,7 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         .post("/v1/people/{id}/resume", "Resumes a person.", resume)
         .post("/v1/people/{id}/depart", "Records that a person leaves, and hands over what they own.", depart)
         .post("/v1/people/{id}/erase", "Erases what is personal of a person who has left.", erase)
+        .post("/v1/people/{id}/checks", "Records that a joiner has passed a control point.", record_check)
         .put("/v1/people/{id}/stand-in", "Names who votes in one's own place while one is away.", name_stand_in)
         .post("/v1/people/{id}/end-stand-in", "Ends that somebody stands in for oneself.", end_stand_in)
         .post("/v1/teams", "Makes a team.", create_team)
@@ -115,6 +116,15 @@ async fn erase(
     Path(person): Path<String>,
 ) -> Reply<Revised<Person>> {
     ok(departures::erase_person(&app.kernel, &caller, meant::<Person>(&app, &caller, &person).await?).await?)
+}
+
+async fn record_check(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(person): Path<String>,
+    Body(ask): Body<NewJoinerCheck>,
+) -> Reply<Revised<Person>> {
+    ok(joiner_checks::record_check(&app.kernel, &caller, meant::<Person>(&app, &caller, &person).await?, ask).await?)
 }
 
 async fn name_stand_in(

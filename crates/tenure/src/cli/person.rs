@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use tenure_api::people::{
-    ClassName, FeedFormat, ImportOutcome, ImportPeople, NewDecision, NewDeparture, NewPerson, NewRoles, NewStandIn,
+    ClassName, FeedFormat, ImportOutcome, ImportPeople, NewDecision, NewDeparture, NewJoinerCheck, NewPerson, NewRoles, NewStandIn,
     NewTeam, PersonChange,
 };
 use tenure_api::requests::{NewOperatorToken, ResumePerson};
 use tenure_core::base::id::{DifferenceId, OperatorTokenId, PersonId, TeamId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::people::difference::DifferenceDecision;
-use tenure_core::people::person::{PersonClass, Role};
+use tenure_core::people::person::{JoinerCheckKind, PersonClass, Role};
 use tenure_engine::people::feed::{Dialect, rewritten};
 
 use super::context::{Context, must_be_new, read_input, word, write_new_secret};
@@ -97,6 +97,18 @@ pub enum Person {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Records that a joiner has passed a control point: by their manager, security or an administrator. A policy may have
+    /// access wait for it.
+    Check {
+        /// The person.
+        id: PersonId,
+        /// identity_proofing or orientation.
+        #[arg(long, value_parser = word::<JoinerCheckKind>)]
+        kind: JoinerCheckKind,
+        /// How it was done, e.g. "in person, at the front desk".
+        #[arg(long)]
+        how: String,
+    },
     /// Names who votes in your place while you are away; needs a fresh sign-in.
     Away {
         /// Who stands in.
@@ -178,6 +190,9 @@ impl Person {
                 eprintln!("hint: what they answered for: tenure transfer list --from {}", step.id);
                 say_what_proves_it(step.id);
                 context.out.record(&gone)
+            }
+            Self::Check { id, kind, how } => {
+                context.out.record(&client.record_joiner_check(id, &NewJoinerCheck { kind, how }).await?)
             }
             Self::Away { to, from, until } => {
                 let me = oneself(&client).await?;

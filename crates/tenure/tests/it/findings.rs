@@ -1,9 +1,11 @@
 //! Findings, posture, dormancy and the end of a business need (R26, R41, R76).
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
-use crate::world::{Key, Store, World, in_secs, random};
-use crate::{in_real_time, on_both};
+use crate::world::{Key, Store, World, in_secs, now_micros, random};
+use crate::{in_real_time, on_both, on_one};
 
 async fn findings(world: &World, rule: &str, subject: &str, state: &str) -> Vec<Value> {
     let path = format!("/v1/findings?state={state}&rule={rule}&subject={subject}");
@@ -256,6 +258,68 @@ on_both! { because "deadlines are claimed from the engine", by |store| World::st
         world.until_state(&id, "suspended").await;
         assert_eq!(findings(&world, "dormant", &id, "open").await.len(), 1);
         assert_eq!(findings(&world, "dormant", &id, "resolved").await.len(), 1);
+    }
+}
+
+/// Which identities were not used for so long by a time, as another program makes it out from the entries of the log: of
+/// their standard input, one JSON object a line.
+const DORMANT: &str = r#"
+import json, sys
+
+limit, now = int(sys.argv[1]), int(sys.argv[2])
+begins = {"identity.activated", "identity.resumed", "credential.issued"}
+since, ended = {}, set()
+for line in sys.stdin:
+    event = json.loads(line)
+    for subject in event["subjects"]:
+        if not subject.startswith("idn_"):
+            continue
+        if event["kind"] in begins:
+            since[subject] = max(since.get(subject, 0), event["at"])
+        elif event["kind"] in ("identity.retired", "identity.retiring", "identity.closed"):
+            ended.add(subject)
+for identity in sorted(since):
+    if identity not in ended and since[identity] + limit <= now:
+        print(identity)
+"#;
+
+on_one! { by |store| World::start_with(store, &[("TENURE_DORMANT_AFTER", "60s")]);
+    async fn r96_what_is_dormant_is_what_another_program_makes_out_from_the_log(world: World) {
+        world.hold();
+        let mut all = Vec::new();
+        for n in 0..5 {
+            let (id, key) = world.exporter(&format!("exporter-{n}")).await;
+            world.token(&key, &id, "production").await;
+            all.push((id, key));
+        }
+        world.pass(40).await;
+        for (id, key) in all.iter().take(2) {
+            world.token(key, id, "production").await;
+        }
+        // At sixty seconds those go that were used at the beginning only; at a hundred the others.
+        for (seconds, expected) in [(20, 3), (40, 5)] {
+            world.pass(seconds).await;
+            for (id, _) in all.iter().rev().take(expected) {
+                world.until_state(id, "suspended").await;
+            }
+            let now = now_micros();
+            let events: Vec<String> = world.events().await.iter().map(ToString::to_string).collect();
+            let mut python = std::process::Command::new("python3")
+                .args(["-c", DORMANT, &60_000_000.to_string(), &now.to_string()])
+                .stdin(std::process::Stdio::piped())
+                .stdout(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
+            std::io::Write::write_all(&mut python.stdin.take().unwrap(), events.join("\n").as_bytes()).unwrap();
+            let output = python.wait_with_output().unwrap();
+            assert!(output.status.success());
+            let computed: BTreeSet<String> = String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
+            let listed = world.get(&world.security, "/v1/findings?rule=dormant&state=open&limit=200").await.expect(200);
+            let listed: BTreeSet<String> =
+                listed.body["items"].as_array().unwrap().iter().map(|item| item["subject"].as_str().unwrap().to_owned()).collect();
+            assert_eq!(listed, computed);
+            assert!(all.iter().rev().take(expected).all(|(id, _)| listed.contains(id)), "{listed:?}");
+        }
     }
 }
 

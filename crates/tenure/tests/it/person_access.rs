@@ -356,6 +356,32 @@ on_both! { because "deadlines are claimed, access is found by terms";
         assert!(world.approve(&world.manager, &request.text("/id")).await.status == 403);
     }
 
+    async fn r118_access_waits_for_the_control_points_that_a_policy_demands(world: World) {
+        let (person, token, ..) = reader(&world, "Pia").await;
+        assert!(may(&world, &person, "read").await);
+        // The deployment's policy demands that a joiner was proven to be who they say they are.
+        let text = world.get(&world.auditor, "/v1/policy").await.expect(200).text("/text");
+        let demand = "\n@id(\"proven\")\n@doc(\"Who was not proven to be who they say they are uses nothing (R118).\")\n\
+            forbid (principal is Person, action == Action::\"use\", resource) unless { principal.checks.contains(\"identity_proofing\") };\n";
+        let proposed = json!({"text": format!("{text}{demand}"), "purpose": "joiners are proven"});
+        let proposed = world.post(&world.admin, "/v1/policies", proposed).await.expect(201);
+        let second = world.second_administrator().await;
+        world.approve(&second, &proposed.text("/id")).await.expect(200);
+        world.until(async || !may(&world, &person, "read").await).await;
+        // Nobody vouches for themselves, nor does a colleague; it is said how.
+        let path = format!("/v1/people/{person}/checks");
+        let check = json!({"kind": "identity_proofing", "how": "in person, with a passport"});
+        let (_, colleague) = employee(&world, "Quin").await;
+        assert_eq!(world.post(&token, &path, check.clone()).await.expect(403).code(), "same_person");
+        assert_eq!(world.post(&colleague, &path, check.clone()).await.status, 403);
+        assert_eq!(world.post(&world.manager, &path, json!({"kind": "identity_proofing", "how": " "})).await.expect(422).field_codes(), ["how_missing"]);
+        let recorded = world.post(&world.manager, &path, check).await.expect(200);
+        assert_eq!((recorded.text("/checks/0/by"), recorded.text("/checks/0/how")), (world.manager_id.clone(), "in person, with a passport".to_owned()));
+        assert!(recorded.body["checks"][0]["at"].is_string());
+        assert_eq!(world.events_of("person.check_recorded", &person).await.len(), 1);
+        assert!(may(&world, &person, "read").await);
+    }
+
     async fn r118_a_package_gives_access_step_by_step_and_only_as_it_was_approved(world: World) {
         let package = |actions: Value| json!({
             "description": "accounting clerk", "max_duration": "90d",

@@ -204,6 +204,11 @@ pub fn now() -> i64 {
     thread_time().as_secs()
 }
 
+/// The same in microseconds.
+pub fn now_micros() -> i64 {
+    thread_time().as_micros()
+}
+
 /// An RFC 3339 time this many seconds from now.
 pub fn in_secs(secs: i64) -> String {
     tenure_core::base::time::Timestamp::from_secs(now() + secs).to_string()
