@@ -78,6 +78,20 @@ pub(crate) async fn compare(
     }
 }
 
+/// The same of an account that nobody has seen before, with an identity that nobody answers for yet.
+pub(crate) async fn compare_new(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    identity: &Identity,
+    account: &Account,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    match namesake(kernel, identity, account).await? {
+        Some(kind) => open_item(kernel, changeset, account, Difference::of(kind), None, now).await,
+        None => Ok(()),
+    }
+}
+
 /// Whether a charter names whatever an item tells, or is none that anybody approved.
 fn is_named(identity: &Identity, account: &Account, item: &Drift) -> bool {
     if !item.kind.is_access() || !matches!(identity.state, IdentityState::Active | IdentityState::Suspended) {
@@ -121,7 +135,7 @@ async fn namesake(kernel: &Kernel, identity: &Identity, account: &Account) -> Re
     if identity.state != IdentityState::Discovered || !stands || !is_named {
         return Ok(None);
     }
-    let same = Query::<Account>::of([Account::TARGET.of(account.target), Account::NAME.of(&account.seen.name)]);
+    let same = Query::<Account>::of([Account::NAME.of(&account.seen.name), Account::TARGET.of(account.target)]);
     let mut others = kernel.pages(same);
     while let Some(found) = others.next().await? {
         let is_other = |other: &&Stored<Account>| other.id != account.id && other.seen.sort == account.seen.sort;

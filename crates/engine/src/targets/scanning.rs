@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tenure_core::base::id::{AccountId, IdentityId, TargetId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::finding::rules;
-use tenure_core::identity::scope::{Cut, Membership, Scope};
+use tenure_core::identity::scope::{Cut, Hold, Membership, Scope};
 use tenure_core::identity::{CharterDraft, Identity, IdentityState, Kind, RiskTier};
 use tenure_core::store::changeset::{Changeset, DueChange, Once};
 use tenure_core::store::due::DueKind;
@@ -29,10 +29,12 @@ use crate::kernel::query::Query;
 use crate::kernel::work::{self, system};
 use crate::kernel::{Kernel, epoch};
 use crate::targets::reach::Reached;
-use crate::targets::{gone, logins, systems};
+use crate::targets::{drift, gone, logins, systems};
 
 /// Accounts that one commit writes.
-const BATCH: usize = 50;
+const BATCH: usize = 200;
+/// Pages that are looked through before the work is handed on.
+const PAGES: usize = 4;
 /// Accounts that one scan looks at, and how long it goes on: a target that tells no end of its accounts is none that is
 /// looked through for ever.
 const MOST: u64 = if cfg!(test) { 120 } else { 1_000_000 };
@@ -72,7 +74,7 @@ impl SeenByScans {
     }
 }
 
-/// Works off a scan that is due: one answer of the connector, and what it comes to.
+/// Works off a scan that is due: some answers of the connector, and what they come to.
 pub(crate) async fn work_scan(kernel: &Kernel, claimed: &Claimed) -> Result<(), OpError> {
     let now = kernel.now();
     let Ok(id) = claimed.subject.parse::<TargetId>() else {
@@ -88,21 +90,39 @@ pub(crate) async fn work_scan(kernel: &Kernel, claimed: &Claimed) -> Result<(), 
     let memory = kernel.memory.of::<SeenByScans>();
     // What was seen before the database was put back is looked at again (S-1).
     let trust = epoch::trust(kernel).await?;
-    let (progress, after) = match target.scanning.as_ref().filter(|scan| trust.covers_time(Some(scan.begun_at))) {
+    let (mut progress, after) = match target.scanning.as_ref().filter(|scan| trust.covers_time(Some(scan.begun_at))) {
         Some(progress) => (progress.clone(), progress.after.clone()),
         None => {
             memory.begin(id, now);
             (ScanProgress { after: None, begun_at: now, seen: 0, fresh: 0, unseen: Vec::new() }, None)
         }
     };
-    let found = match reached.discover(after.as_deref()).await {
+    let mut found = match reached.discover(after.as_deref()).await {
         Ok(found) => found,
         Err(error) => return failed(kernel, claimed, id, &error.to_string()).await,
     };
     if target.gone.is_some() {
         gone::answers(kernel, id).await?;
     }
-    let mut progress = kept(kernel, &target, &found, progress).await?;
+    for page in 1..=PAGES {
+        // While a page is kept, the target is asked for the next one.
+        let read = progress.seen.saturating_add(found.accounts.len() as u64);
+        let next =
+            found.next.as_deref().filter(|_| page < PAGES && read < MOST && now.since(progress.begun_at) < LONGEST);
+        let ahead = async {
+            match next {
+                Some(after) => Some(reached.discover(Some(after)).await),
+                None => None,
+            }
+        };
+        let (kept, ahead) = tokio::join!(kept(kernel, &target, &found, progress), ahead);
+        progress = kept?;
+        match ahead {
+            Some(Ok(next)) => found = next,
+            Some(Err(error)) => return failed(kernel, claimed, id, &error.to_string()).await,
+            None => break,
+        }
+    }
     if found.next.is_some() {
         if progress.seen < MOST && now.since(progress.begun_at) < LONGEST {
             return go_on(kernel, claimed, id, progress).await;
@@ -189,6 +209,7 @@ async fn keep(
 struct Discovery {
     head: u64,
     cut: Option<Stored<Cut>>,
+    hold: Option<Stored<Hold>>,
     /// The names that are given in the same commit.
     named: HashSet<String>,
     /// Whether the target was looked through since the database was put back, if it ever was.
@@ -197,9 +218,11 @@ struct Discovery {
 
 impl Discovery {
     async fn of(kernel: &Kernel, target: &TargetSystem) -> Result<Self, OpError> {
-        let snapshot = kernel.store.load(&[Scope::Environment(target.environment.clone()).cut_key()]).await?;
+        let scope = Scope::Environment(target.environment.clone());
+        let snapshot = kernel.store.load(&[scope.cut_key(), scope.hold_key()]).await?;
         let is_reconciled = target.is_reconciled(epoch::trust(kernel).await?);
-        Ok(Self { head: snapshot.head, cut: snapshot.get::<Cut>(0)?, named: HashSet::new(), is_reconciled })
+        let (cut, hold) = (snapshot.get::<Cut>(0)?, snapshot.get::<Hold>(1)?);
+        Ok(Self { head: snapshot.head, cut, hold, named: HashSet::new(), is_reconciled })
     }
 
     /// The identity of what was found: nobody answers for it.
@@ -293,6 +316,7 @@ impl Discovery {
             .fact("stray", stray);
         changeset.event(event);
         expect_optional(changeset, environment.cut_key(), self.cut.as_ref());
+        expect_optional(changeset, environment.hold_key(), self.hold.as_ref());
         changeset.once.push(Once { space: "identity_name", key: name, until: None });
         changeset.once.push(Once {
             space: "account_key",
@@ -300,6 +324,14 @@ impl Discovery {
             until: None,
         });
         changeset.insert(&identity).insert(&account);
+        if self.hold.is_none() {
+            // Nothing is held of it, and nothing was approved for it: what can differ is seen right here.
+            let follows = (DueKind::Enforcement, Scope::Identity(identity_id).to_string());
+            changeset.due.retain(
+                |change| !matches!(change, DueChange::Set(kind, whose, _) if (*kind, whose) == (follows.0, &follows.1)),
+            );
+            drift::compare_new(kernel, changeset, &identity, &account, now).await?;
+        }
         let due = if stray { now } else { account.claim_by };
         changeset.due.push(DueChange::Set(DueKind::Account, account_id.to_string(), due));
         if stray {

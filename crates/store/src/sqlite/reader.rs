@@ -26,6 +26,8 @@ use crate::row::{
 
 /// Entries that are read at once for their hashes, where they are archived.
 const ARCHIVED_PAGE: u16 = 1_024;
+/// Records that are counted to tell which of several terms the fewest bear.
+const COUNTED: i64 = 100;
 /// Idle reader connections that are kept.
 const IDLE: usize = 8;
 
@@ -167,7 +169,9 @@ pub(super) fn page_of(connection: &Connection, sealer: &dyn RowSealer, query: &L
     let limit = limit_of(query);
     let after = pack_key(query.after.as_deref().unwrap_or_default());
     let kind = query.kind.code();
-    let terms: Vec<Vec<u8>> = query.terms.iter().chain(&query.without).map(|term| term_key(kind, term)).collect();
+    let mut terms: Vec<Vec<u8>> = query.terms.iter().map(|term| term_key(kind, term)).collect();
+    lead_by_rarest(connection, kind, &mut terms).map_err(Down)?;
+    terms.extend(query.without.iter().map(|term| term_key(kind, term)));
     let bound = signed(limit as u64);
     let mut params: Vec<&dyn ToSql> = vec![&kind, &after, &bound];
     params.extend(terms.iter().map(|term| term as &dyn ToSql));
@@ -185,6 +189,26 @@ pub(super) fn page_of(connection: &Connection, sealer: &dyn RowSealer, query: &L
         })
         .map_err(Down)?;
     page(found, limit)
+}
+
+/// Puts the term first that the fewest records bear: it leads, and the others are looked up for each of its rows. Whoever
+/// asks needn't know which one that is.
+fn lead_by_rarest(connection: &Connection, kind: u8, terms: &mut [Vec<u8>]) -> rusqlite::Result<()> {
+    if terms.len() < 2 {
+        return Ok(());
+    }
+    let mut borne = connection.prepare_cached(
+        "SELECT count(*) FROM (SELECT 1 FROM term WHERE shard = 0 AND kind = ?1 AND term = ?2 LIMIT ?3)",
+    )?;
+    let mut rarest = (0, i64::MAX);
+    for (n, term) in terms.iter().enumerate() {
+        let count: i64 = borne.query_row(params![kind, term, COUNTED], |found| found.get(0))?;
+        if count < rarest.1 {
+            rarest = (n, count);
+        }
+    }
+    terms.swap(0, rarest.0);
+    Ok(())
 }
 
 pub(super) fn head(connection: &Connection) -> rusqlite::Result<Head> {
@@ -379,4 +403,28 @@ pub(super) fn anything_due(connection: &Connection, kind: DueKind, now: Timestam
         .prepare_cached("SELECT 1 FROM due WHERE shard = 0 AND kind = $1 AND due_at <= $2 AND (lease_until IS NULL OR lease_until <= $2) LIMIT 1")?
         .exists(params![kind.code(), now.as_micros()])?;
     Ok(due)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rarest_term_leads_wherever_it_stands() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute("CREATE TABLE term (shard INTEGER, kind INTEGER, term BLOB, id BLOB)", []).unwrap();
+        let (common, rare, none) = (b"common".to_vec(), b"rare".to_vec(), b"none".to_vec());
+        for n in 0..200_u32 {
+            let term = if n == 0 { &rare } else { &common };
+            connection.execute("INSERT INTO term VALUES (0, 7, ?1, ?2)", params![term, n.to_be_bytes()]).unwrap();
+        }
+        for terms in [vec![&common, &rare], vec![&rare, &common], vec![&common, &common, &rare]] {
+            let mut terms: Vec<Vec<u8>> = terms.into_iter().cloned().collect();
+            lead_by_rarest(&connection, 7, &mut terms).unwrap();
+            assert_eq!(terms.first(), Some(&rare));
+        }
+        let mut terms = vec![common, rare, none.clone()];
+        lead_by_rarest(&connection, 7, &mut terms).unwrap();
+        assert_eq!(terms.first(), Some(&none));
+    }
 }
