@@ -20,6 +20,7 @@ use crate::signals::SourceMade;
 use crate::targets::{AccountSecret, ProposedAccounts, Suggestions};
 use crate::templates::Registered;
 use crate::third_party::VendorEnded;
+use crate::usage::{RightSizeView, UsageView};
 use crate::views::{
     AccessReport, CredentialView, Decision, HoldView, IdentityView, IssuerTrial, JoinTokenIssued, OperatorTokenIssued,
     Page, Plain, ReceiptView, Revised, SetupDone,
@@ -93,12 +94,14 @@ unrevised!(
     RefusalTimes,
     Refusals,
     Reindexed,
+    RightSizeView,
     RuleList,
     SavedView,
     SessionView,
     StateReport,
     Suggestions,
     Timeline,
+    UsageView,
     Value,
     VendorEnded,
 );

@@ -21,7 +21,7 @@ pub const MAX_REFUSED_NAMES: usize = 64;
 /// Bytes that a name of an action is cut to.
 pub const MAX_ACTION: usize = 64;
 /// Bytes of a day's counts: with what a store needs beside them at most 200 (see the tests of the stores).
-pub const MAX_DAY_BYTES: usize = 80;
+pub const MAX_DAY_BYTES: usize = 64;
 /// Bytes of a month's counts.
 pub const MAX_MONTH_BYTES: usize = 400;
 /// The form of these bytes.

@@ -18,6 +18,7 @@ pub mod policies;
 pub mod request;
 pub mod request_deadlines;
 pub mod reviews;
+pub mod right_size;
 pub mod roles;
 pub mod tiers;
 pub mod votes;

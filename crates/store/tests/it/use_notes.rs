@@ -146,7 +146,7 @@ fn full_days(identities: u32) -> Vec<UseChange> {
 /// The bound of what is kept of use: 200 bytes an identity and day, on disk, with all that the engine adds.
 #[tokio::test]
 async fn a_full_day_of_an_identity_takes_at_most_200_bytes() {
-    const IDENTITIES: u32 = 20_000;
+    const IDENTITIES: u32 = 4_000;
     let (_folder, path) = database_file();
     let store = sqlite(&path);
     let database = postgres();

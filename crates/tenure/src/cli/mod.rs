@@ -35,6 +35,7 @@ mod target_login;
 mod template;
 mod third_party;
 mod transfer;
+mod usage;
 mod view;
 mod why;
 mod workload;

@@ -70,3 +70,4 @@ mod targets;
 mod timeline;
 mod triggers;
 mod upgrade;
+mod usage;
