@@ -31,6 +31,7 @@ pub mod signals;
 pub mod targets;
 pub mod templates;
 pub mod third_party;
+pub mod usage;
 pub mod views;
 pub mod why;
 

@@ -21,6 +21,7 @@ use crate::signals::SourceMade;
 use crate::targets::{AccountSecret, ProposedAccounts, Suggestions};
 use crate::templates::Registered;
 use crate::third_party::VendorEnded;
+use crate::usage::{RightSizeView, UsageView};
 use crate::views::{
     AccessReport, CredentialView, Decision, HoldView, IdentityView, IssuerTrial, JoinTokenIssued, OperatorTokenIssued,
     Page, Plain, ReceiptView, Revised, SetupDone,
@@ -111,6 +112,7 @@ unrevised!(
     RefusalTimes,
     Refusals,
     Reindexed,
+    RightSizeView,
     RuleList,
     SavedView,
     SessionView,
@@ -118,6 +120,7 @@ unrevised!(
     StateReport,
     Suggestions,
     Timeline,
+    UsageView,
     Value,
     VendorEnded,
 );

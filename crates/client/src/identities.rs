@@ -7,11 +7,13 @@ use tenure_api::overview::Census;
 use tenure_api::request::NewVote;
 use tenure_api::requests::{Because, Enrol, NewIdentity, NewSuspension, Resume, TaskCompleted};
 use tenure_api::templates::Registered;
+use tenure_api::usage::{NewRightSize, RightSizeView, UsageView};
 use tenure_api::views::{AccessReport, CredentialView, IdentityView, JoinTokenIssued, Page, Revised};
 use tenure_core::base::id::{CredentialId, GrantId, IdentityId};
 use tenure_core::identity::CharterDraft;
 use tenure_core::identity::binding::Binding;
 use tenure_core::identity::grant::Grant;
+use tenure_core::identity::right_size::UseWindow;
 
 use crate::transport::{at_revision, json};
 use crate::{Client, ClientError, ListQuery};
@@ -102,6 +104,16 @@ impl Client {
     /// `GET /v1/identities/{id}/access`: what it holds, who approved it, for which need, and what ends it.
     pub async fn access(&self, id: IdentityId) -> Result<AccessReport, ClientError> {
         self.get(&format!("/v1/identities/{id}/access")).await
+    }
+
+    /// `GET /v1/identities/{id}/usage`: what it may do beside what it did over a window, and the scope that would do.
+    pub async fn usage(&self, id: IdentityId, window: UseWindow) -> Result<UsageView, ClientError> {
+        self.get(&format!("/v1/identities/{id}/usage?window={}", window.as_str())).await
+    }
+
+    /// `POST /v1/identities/{id}/right-size`: a request for the narrower charter.
+    pub async fn right_size(&self, id: IdentityId, ask: &NewRightSize) -> Result<RightSizeView, ClientError> {
+        self.post(&format!("/v1/identities/{id}/right-size"), ask).await
     }
 
     /// `GET /v1/identities/{id}/credentials`.

@@ -6,22 +6,24 @@ use aws_lc_rs::hmac::{Context, HMAC_SHA256, Key, Tag};
 use tenure_core::base::time::Timestamp;
 use tenure_core::store::port::RowSealer;
 use tenure_core::store::row::{Position, RowKey};
+use tenure_core::store::use_note::UseKey;
 
 use crate::root::RootKey;
 
 /// HMAC-SHA256 under keys that derive from the root key: one for contents, one for contents at positions, one for last
-/// uses.
+/// uses, one for notes of use.
 pub struct RowMac {
     digest: Key,
     mac: Key,
     last_use: Key,
+    use_note: Key,
 }
 
 impl RowMac {
     /// The MACs of a deployment.
     pub fn new(root: &RootKey) -> Self {
         let key = |label| Key::new(HMAC_SHA256, root.subkey(label).expose());
-        Self { digest: key("row digest"), mac: key("row mac"), last_use: key("last use") }
+        Self { digest: key("row digest"), mac: key("row mac"), last_use: key("last use"), use_note: key("note of use") }
     }
 }
 
@@ -53,6 +55,14 @@ impl RowSealer for RowMac {
         context.update(subject.as_bytes());
         bytes(&context.sign())
     }
+
+    fn use_note(&self, key: UseKey, body: &[u8]) -> [u8; 32] {
+        let mut context = Context::with_key(&self.use_note);
+        context.update(&key.part.code().to_be_bytes());
+        context.update(&key.identity.as_u128().to_be_bytes());
+        context.update(body);
+        bytes(&context.sign())
+    }
 }
 
 impl fmt::Debug for RowMac {
@@ -72,7 +82,9 @@ fn bytes(tag: &Tag) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tenure_core::base::id::IdentityId;
     use tenure_core::store::row::RowKind;
+    use tenure_core::store::use_note::UsePart;
 
     fn sealer(hex: &str) -> RowMac {
         RowMac::new(&RootKey::from_text(&hex.repeat(64)).unwrap())
@@ -107,6 +119,16 @@ mod tests {
         assert_ne!(base, sealer("1").last_use("idn_2", at(1)));
         assert_ne!(base, sealer("1").last_use("idn_1", at(2)));
         assert_ne!(base, sealer("2").last_use("idn_1", at(1)));
+    }
+
+    #[test]
+    fn a_note_of_use_is_of_one_part_of_one_identity() {
+        let key = |part, id| UseKey { part, identity: IdentityId::from_u128(id) };
+        let base = sealer("1").use_note(key(UsePart::Day(1), 1), b"body");
+        assert_ne!(base, sealer("1").use_note(key(UsePart::Month(1), 1), b"body"));
+        assert_ne!(base, sealer("1").use_note(key(UsePart::Day(1), 2), b"body"));
+        assert_ne!(base, sealer("1").use_note(key(UsePart::Day(1), 1), b"bodx"));
+        assert_ne!(base, sealer("2").use_note(key(UsePart::Day(1), 1), b"body"));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use tenure_core::store::port::{
 };
 use tenure_core::store::row::{RowKey, RowKind};
 use tenure_core::store::search::SearchStore;
+use tenure_core::store::use_note::UseNoteStore;
 use tenure_store::MemoryStore;
 
 /// What a commit is of a tale.
@@ -125,6 +126,9 @@ impl LogIndexStore for Recorder {
 impl Store for Recorder {
     fn search(&self) -> &dyn SearchStore {
         self.memory.search()
+    }
+    fn use_notes(&self) -> &dyn UseNoteStore {
+        self.memory.use_notes()
     }
     fn load<'a>(&'a self, keys: &'a [RowKey]) -> BoxFuture<'a, Result<Snapshot, StoreError>> {
         self.memory.load(keys)

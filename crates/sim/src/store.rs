@@ -20,6 +20,7 @@ use tenure_core::store::port::{
 };
 use tenure_core::store::row::{Row, RowKey, RowKind};
 use tenure_core::store::search::{SearchChange, SearchState, SearchStore};
+use tenure_core::store::use_note::{UseChange, UseKey, UseNote, UseNoteStore};
 use tenure_store::{Dump, MemoryStore};
 
 use crate::defects::tampered;
@@ -301,8 +302,26 @@ impl SearchStore for FaultyStore {
     }
 }
 
+impl UseNoteStore for FaultyStore {
+    fn read_notes<'a>(&'a self, keys: &'a [UseKey]) -> BoxFuture<'a, Result<Vec<Option<Vec<u8>>>, StoreError>> {
+        Box::pin(self.read(self.shared.inner.use_notes().read_notes(keys)))
+    }
+
+    fn change_notes<'a>(&'a self, changes: &'a [UseChange]) -> BoxFuture<'a, Result<Vec<bool>, StoreError>> {
+        Box::pin(self.read(self.shared.inner.use_notes().change_notes(changes)))
+    }
+
+    fn notes_behind(&self, after: Option<UseKey>, n: u16) -> BoxFuture<'_, Result<Vec<UseNote>, StoreError>> {
+        Box::pin(self.read(self.shared.inner.use_notes().notes_behind(after, n)))
+    }
+}
+
 impl Store for FaultyStore {
     fn search(&self) -> &dyn SearchStore {
+        self
+    }
+
+    fn use_notes(&self) -> &dyn UseNoteStore {
         self
     }
 

@@ -15,6 +15,7 @@ use tenure_core::identity::scope::Cut;
 use tenure_core::policy::PolicyEngine;
 use tenure_core::store::port::RowSealer;
 use tenure_core::store::row::{Position, RowKey, RowKind};
+use tenure_core::store::use_note::UseKey;
 use tenure_credentials::root::RootKey;
 use tenure_credentials::row_sealer::RowMac;
 use tenure_engine::kernel::error::OpError;
@@ -171,6 +172,9 @@ impl RowSealer for WeakDigests {
     }
     fn last_use(&self, subject: &str, at: Timestamp) -> [u8; 32] {
         self.0.last_use(subject, at)
+    }
+    fn use_note(&self, key: UseKey, body: &[u8]) -> [u8; 32] {
+        self.0.use_note(key, body)
     }
 }
 

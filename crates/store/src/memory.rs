@@ -4,6 +4,7 @@
 
 mod log_index;
 mod search;
+mod use_notes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use tenure_core::store::port::{
 };
 use tenure_core::store::row::{Row, RowKey};
 use tenure_core::store::search::{SearchStore, moved_by_use};
+use tenure_core::store::use_note::{UseKey, UseNoteStore};
 use tenure_log::leaf_hash;
 
 use self::log_index::KeptIndex;
@@ -71,6 +73,7 @@ struct State {
     used: BTreeMap<String, Timestamp>,
     log_index: KeptIndex,
     search: KeptSearch,
+    use_notes: BTreeMap<UseKey, Vec<u8>>,
 }
 
 impl MemoryStore {
@@ -309,6 +312,10 @@ impl View for State {
 
 impl Store for MemoryStore {
     fn search(&self) -> &dyn SearchStore {
+        self
+    }
+
+    fn use_notes(&self) -> &dyn UseNoteStore {
         self
     }
 

@@ -31,6 +31,7 @@ pub(crate) const SQLITE: &[Migration] = &[
     Migration { number: 8, sql: include_str!("../migrations/sqlite/0008_archive.sql") },
     Migration { number: 9, sql: include_str!("../migrations/sqlite/0009_search.sql") },
     Migration { number: WAITING, sql: include_str!("../migrations/sqlite/0010_waiting.sql") },
+    Migration { number: 11, sql: include_str!("../migrations/sqlite/0011_use_notes.sql") },
 ];
 pub(crate) const POSTGRES: &[Migration] = &[
     Migration { number: 1, sql: include_str!("../migrations/postgres/0001_start.sql") },
@@ -43,6 +44,7 @@ pub(crate) const POSTGRES: &[Migration] = &[
     Migration { number: 8, sql: include_str!("../migrations/postgres/0008_archive.sql") },
     Migration { number: 9, sql: include_str!("../migrations/postgres/0009_search.sql") },
     Migration { number: WAITING, sql: include_str!("../migrations/postgres/0010_waiting.sql") },
+    Migration { number: 11, sql: include_str!("../migrations/postgres/0011_use_notes.sql") },
 ];
 
 impl Migration {

@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{Context, SHA256};
+use tenure_core::base::id::IdentityId;
 use tenure_core::base::time::Timestamp;
 use tenure_core::store::port::{EntryPersonal, ListQuery, LogEntry, Page, RowSealer, StoreError};
 use tenure_core::store::row::{BadRow, Position, Row, RowKey};
+use tenure_core::store::use_note::{UseKey, UsePart};
 use tenure_log::Leaf;
 use tenure_log::packed::{pack, pack_key, unpack};
 
@@ -160,6 +162,22 @@ pub(crate) fn page(found: Vec<Listed>, limit: usize) -> Result<Page, StoreError>
 pub(crate) fn is_genuine(sealer: &dyn RowSealer, subject: &str, at: i64, mac: &[u8]) -> bool {
     let expected = sealer.last_use(subject, Timestamp::from_micros(at));
     verify_slices_are_equal(kept_mac(&expected), mac).is_ok()
+}
+
+/// Whether a note of use was written by a holder of the key.
+pub(crate) fn is_genuine_note(sealer: &dyn RowSealer, key: UseKey, body: &[u8], mac: &[u8]) -> bool {
+    verify_slices_are_equal(kept_mac(&sealer.use_note(key, body)), mac).is_ok()
+}
+
+/// The column of whose use a note is about.
+pub(crate) fn use_column(key: UseKey) -> Vec<u8> {
+    key.identity.as_u128().to_be_bytes().to_vec()
+}
+
+/// Which note stands in these columns; `None` for what nobody with the key can have written.
+pub(crate) fn use_key(part: i32, identity: &[u8]) -> Option<UseKey> {
+    let identity = IdentityId::from_u128(u128::from_be_bytes(identity.try_into().ok()?));
+    Some(UseKey { part: UsePart::from_code(part)?, identity })
 }
 
 /// Whether a column of terms holds one of this digest.

@@ -21,6 +21,7 @@ use tenure_core::base::time::Timestamp;
 use tenure_core::store::changeset::Put;
 use tenure_core::store::port::RowSealer;
 use tenure_core::store::row::{Position, RowKey};
+use tenure_core::store::use_note::UseKey;
 use tenure_log::{Leaf, RowDigest, leaf_hash};
 
 /// Names the server to use; without it, each process starts a private one.
@@ -61,6 +62,10 @@ impl RowSealer for TestSealer {
 
     fn last_use(&self, subject: &str, at: Timestamp) -> [u8; 32] {
         self.sign(&[b"last use", &at.as_micros().to_be_bytes(), subject.as_bytes()])
+    }
+
+    fn use_note(&self, key: UseKey, body: &[u8]) -> [u8; 32] {
+        self.sign(&[b"note", &key.part.code().to_be_bytes(), &key.identity.as_u128().to_be_bytes(), body])
     }
 }
 

@@ -75,6 +75,10 @@ pub struct Config {
     pub lapsed_grace: Span,
     /// How long what a removal holds can be released before it retires.
     pub removal_hold: Span,
+    /// For how long it is kept on which day identities were used.
+    pub use_daily_for: Span,
+    /// For how long it is kept in which month.
+    pub use_monthly_for: Span,
     /// How old the log's entries get before they are archived.
     pub archive_after: Span,
     /// How long the name and address of somebody who left are kept; for ever if it isn't set.
@@ -210,6 +214,8 @@ impl Default for Config {
             transfer_window: engine.transfer_window,
             lapsed_grace: engine.lapsed_grace,
             removal_hold: engine.removal_hold,
+            use_daily_for: engine.use_daily_for,
+            use_monthly_for: engine.use_monthly_for,
             archive_after: engine.archive_after,
             erase_departed_after: engine.erase_departed_after,
             dormant_after: engine.dormant_after,
@@ -314,6 +320,8 @@ impl Config {
             "TRANSFER_WINDOW" => self.transfer_window = value.parse()?,
             "LAPSED_GRACE" => self.lapsed_grace = value.parse()?,
             "REMOVAL_HOLD" => self.removal_hold = value.parse()?,
+            "USE_DAILY_FOR" => self.use_daily_for = days_within(value, 7, 366)?,
+            "USE_MONTHLY_FOR" => self.use_monthly_for = days_within(value, 30, 1_830)?,
             "ARCHIVE_AFTER" => self.archive_after = value.parse()?,
             "ERASE_DEPARTED_AFTER" => self.erase_departed_after = Some(value.parse()?),
             "DORMANT_AFTER" => self.dormant_after = Some(value.parse()?),
@@ -418,6 +426,16 @@ const fn is_loopback(address: IpAddr) -> bool {
         IpAddr::V4(address) => address.is_loopback(),
         IpAddr::V6(address) => address.is_loopback(),
     }
+}
+
+/// A span of at least and at most so many days.
+fn days_within(value: &str, least: i64, most: i64) -> anyhow::Result<Span> {
+    let span: Span = value.parse()?;
+    anyhow::ensure!(
+        (Span::from_days(least)..=Span::from_days(most)).contains(&span),
+        "{value} is outside of {least}d to {most}d"
+    );
+    Ok(span)
 }
 
 #[cfg(test)]

@@ -10,3 +10,4 @@ pub mod state;
 pub mod text;
 pub mod time;
 pub mod uri;
+pub mod varint;

@@ -15,3 +15,4 @@ pub mod search;
 pub mod secret;
 pub mod state_digest;
 pub mod term;
+pub mod use_note;

@@ -11,6 +11,7 @@ use crate::store::due::DueKind;
 use crate::store::log_index::LogIndexStore;
 use crate::store::row::{BadRow, Position, Record, Row, RowKey, RowKind, Stored};
 use crate::store::search::SearchStore;
+use crate::store::use_note::{UseKey, UseNoteStore};
 
 /// A boxed future: the port is used as `dyn Store`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -350,6 +351,8 @@ pub trait RowSealer: Send + Sync {
     fn mac(&self, digest: &[u8; 32], created: Position, position: Position) -> [u8; 32];
     /// The MAC of a last use.
     fn last_use(&self, subject: &str, at: Timestamp) -> [u8; 32];
+    /// The MAC of a note of use.
+    fn use_note(&self, key: UseKey, body: &[u8]) -> [u8; 32];
 }
 
 /// A store. Every method is one short transaction; none spans a network call to anything but the store.
@@ -386,6 +389,8 @@ pub trait Store: LogIndexStore {
     fn entries(&self, from: u64, n: u16) -> BoxFuture<'_, Result<Vec<LogEntry>, StoreError>>;
     /// What it keeps of the index of records.
     fn search(&self) -> &dyn SearchStore;
+    /// What it keeps of how identities are used.
+    fn use_notes(&self) -> &dyn UseNoteStore;
     /// Leaf hashes from an index on, at most `n`.
     fn leaf_hashes(&self, from: u64, n: u32) -> BoxFuture<'_, Result<Vec<[u8; 32]>, StoreError>>;
     /// The log's size and last time.

@@ -9,6 +9,7 @@ use tenure_core::base::time::Timestamp;
 use tenure_core::credential::gate;
 use tenure_core::identity::Usage;
 use tenure_core::identity::delegation::Delegation;
+use tenure_core::inventory::entitlement::ENFORCE;
 use tenure_core::inventory::resource::Resource;
 use tenure_core::policy::{Action, Answer, Attributes, Question, Value};
 use tenure_core::store::event::{Actor, ControlPoint};
@@ -24,7 +25,6 @@ use crate::kernel::error::OpError;
 use crate::kernel::load::KnownIdentity;
 use crate::kernel::query::Query;
 use crate::kernel::refusals::Refusal;
-use crate::kernel::work::use_stamp;
 use crate::kernel::{Kernel, authority};
 
 /// The resource that is asked about, if the caller enforces it; otherwise the caller's refusal is recorded.
@@ -43,7 +43,10 @@ pub(crate) async fn resource_of(
         .ok_or(OpError::refused(Reason::ResourceUnknown));
     let error =
         match found.and_then(|resource| introspection::enforces(kernel, enforcer, &resource, now).map(|()| resource)) {
-            Ok(resource) => return Ok(Some(resource)),
+            Ok(resource) => {
+                kernel.note_use(enforcer::enforcer_identity(enforcer).id, resource.id, ENFORCE, now);
+                return Ok(Some(resource));
+            }
             Err(error) => error,
         };
     let OpError::Refused { reason, answer, .. } = &error else {
@@ -77,11 +80,12 @@ pub(crate) async fn evaluate_identity(
     count(if verdict.refused.is_some() { &kernel.counters.denied } else { &kernel.counters.allowed });
     if let Some(id) = verdict.identity {
         if verdict.refused.is_some() {
+            kernel.note_refused_use(id, resource.id, &ask.action.name, now);
             record_use_refusal(kernel, enforcer, id, resource, &ask.action.name, &verdict).await;
         } else {
             // What was used of what it may is shown where that is reviewed (R88); only a proven use keeps an identity
             // from idling.
-            kernel.touch(use_stamp(&id, &resource.id.to_string(), &ask.action.name), now);
+            kernel.note_use(id, resource.id, &ask.action.name, now);
             if verdict.proven {
                 kernel.touch(id.to_string(), now);
             }

@@ -2,6 +2,7 @@
 
 use tenure_core::base::problem::Reason;
 use tenure_core::credential::gate;
+use tenure_core::identity::tally::UNNAMED;
 use tenure_core::inventory::resource::Resource;
 use tenure_core::store::event::ControlPoint;
 
@@ -50,6 +51,7 @@ pub async fn authenticate_identity(
     let covered = |action: &&String| standing.held(&resource, std::slice::from_ref(*action)).is_ok();
     let actions = held.credential.actions.iter().filter(covered).cloned().collect();
     kernel.touch(claims.identity.to_string(), now);
+    kernel.note_use(claims.identity, resource.id, UNNAMED, now);
     let caller = Caller::Identity { identity: held.known.identity.clone(), actions };
     spans::note_caller(&caller.actor());
     Ok(caller)

@@ -5,6 +5,7 @@ use tenure_core::base::problem::Reason;
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::credential::gate;
 use tenure_core::identity::Identity;
+use tenure_core::identity::tally::UNNAMED;
 use tenure_core::inventory::entitlement::ENFORCE;
 use tenure_core::inventory::environment::Environment;
 use tenure_core::inventory::resource::{Resource, WhenUnreachable};
@@ -141,7 +142,7 @@ pub async fn introspect(
         return Ok(NOTHING);
     };
     match enforces(kernel, enforcer, &resource, now) {
-        Ok(()) => {}
+        Ok(()) => kernel.note_use(enforcer.known.identity.id, resource.id, ENFORCE, now),
         Err(OpError::Refused { .. }) => return Ok(NOTHING),
         Err(other) => return Err(other),
     }
@@ -153,6 +154,8 @@ pub async fn introspect(
         return Ok(NOTHING);
     }
     kernel.touch(claims.identity.to_string(), now);
+    // For which of its actions the token was shown, nobody said.
+    kernel.note_use(claims.identity, resource.id, UNNAMED, now);
     if key.is_some() {
         kernel.touch(claims.credential.to_string(), now);
     }

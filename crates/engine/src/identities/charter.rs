@@ -5,7 +5,7 @@ use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::time::Timestamp;
 use tenure_core::credential::receipt::{Narrowed, NarrowedAt};
 use tenure_core::identity::grant::{Grant, GrantState};
-use tenure_core::identity::{CharterDraft, Coverage, Identity};
+use tenure_core::identity::{CharterDraft, Coverage, Identity, narrows};
 use tenure_core::inventory::entitlement::{Entitlement, WILDCARD};
 use tenure_core::request::{Matter, Request, RequestState};
 use tenure_core::store::changeset::{Changeset, DueChange};
@@ -113,7 +113,9 @@ pub(crate) async fn rechartered(
             changeset.replace(&read, &grant);
         }
     }
-    if let Some(request) = request.filter(|_| complete.coverage != Coverage::JustInTime) {
+    // A narrower charter gives nothing: what it names still and no grant gives any more was taken back by somebody.
+    let gives = complete.coverage != Coverage::JustInTime && !narrows(&stored.charter, &identity.charter);
+    if let Some(request) = request.filter(|_| gives) {
         for entitlement in missing.into_iter().filter(|entitlement| !entitlement.actions.is_empty()) {
             let grant = grants::grant_of(kernel, identity.id, entitlement, end, request, now);
             identity.grants.push(grant.id);

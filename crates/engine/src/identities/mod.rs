@@ -13,5 +13,6 @@ pub mod posture;
 pub mod registration;
 pub mod renewals;
 pub mod review_opening;
+pub mod usage;
 pub mod view;
 pub mod why;

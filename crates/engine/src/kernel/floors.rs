@@ -13,6 +13,7 @@ use tenure_core::store::port::{
 };
 use tenure_core::store::row::{Record, RowKey};
 use tenure_core::store::search::SearchStore;
+use tenure_core::store::use_note::UseNoteStore;
 
 /// A store whose rows of authority can't be put back one by one.
 pub(crate) struct Floored {
@@ -107,6 +108,10 @@ impl LogIndexStore for Floored {
 impl Store for Floored {
     fn search(&self) -> &dyn SearchStore {
         self.store.search()
+    }
+
+    fn use_notes(&self) -> &dyn UseNoteStore {
+        self.store.use_notes()
     }
 
     fn load<'a>(&'a self, keys: &'a [RowKey]) -> BoxFuture<'a, Result<Snapshot, StoreError>> {

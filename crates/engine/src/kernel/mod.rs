@@ -33,7 +33,7 @@ pub mod rehearsal;
 mod reserved;
 pub(crate) mod search;
 pub(crate) mod spans;
-mod varint;
+pub mod tallies;
 pub mod work;
 
 use std::collections::HashMap;
@@ -61,6 +61,7 @@ use crate::kernel::key_cache::KeyCache;
 use crate::kernel::memory::Memory;
 use crate::kernel::outbound::Fetch;
 use crate::kernel::policy::Policies;
+use crate::kernel::tallies::Tallies;
 
 /// What can be set about the engine.
 #[derive(Debug, Clone)]
@@ -95,6 +96,10 @@ pub struct Settings {
     pub lapsed_grace: Span,
     /// How long what a removal holds can be released before it retires (S-12).
     pub removal_hold: Span,
+    /// For how long it is kept on which day identities were used, and how often.
+    pub use_daily_for: Span,
+    /// For how long it is kept in which month.
+    pub use_monthly_for: Span,
     /// How old the log's entries get before they are archived.
     pub archive_after: Span,
     /// How long the name and address of somebody who left are kept; for ever if it isn't set.
@@ -130,6 +135,8 @@ impl Default for Settings {
             transfer_window: tenure_core::identity::transfer::TRANSFER_WINDOW,
             lapsed_grace: tenure_core::identity::transfer::LAPSED_GRACE,
             removal_hold: tenure_core::signal::removal::HOLD,
+            use_daily_for: Span::from_days(90),
+            use_monthly_for: tenure_core::identity::right_size::RARE_WITHIN,
             archive_after: Span::from_days(30),
             erase_departed_after: None,
             clock_tolerance: Span::from_mins(5),
@@ -180,6 +187,7 @@ pub struct Kernel {
     pub(crate) keys: KeyCache,
     pub(crate) aggregates: Aggregates,
     pub(crate) used: Mutex<HashMap<String, Timestamp>>,
+    pub(crate) tallies: Tallies,
     guard: ClockGuard,
     last_committed: AtomicI64,
     /// Whether a checkpoint outside contradicts the log, and the epoch, as last read (S-1).
@@ -235,6 +243,7 @@ impl Kernel {
             keys: KeyCache::default(),
             aggregates: Aggregates::default(),
             used: Mutex::new(HashMap::new()),
+            tallies: Tallies::default(),
             guard,
             last_committed: AtomicI64::new(0),
             contradicted: AtomicBool::new(false),

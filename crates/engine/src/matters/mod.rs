@@ -17,6 +17,7 @@ pub mod packages;
 pub mod policies;
 pub mod request;
 pub mod request_deadlines;
+pub mod right_size;
 pub mod roles;
 pub mod tiers;
 pub mod votes;

@@ -7,6 +7,7 @@ pub mod callbacks;
 mod counts;
 pub mod deadlines;
 pub mod erasure;
+mod folding;
 mod loops;
 pub mod ownership;
 pub mod purging;
@@ -50,6 +51,7 @@ pub async fn work(kernel: Arc<Kernel>, channels: Vec<Arc<dyn Notify>>, stop: wat
     tasks.spawn(erasure::run(Arc::clone(&kernel), stop.clone()));
     tasks.spawn(indexing::run(Arc::clone(&kernel), stop.clone()));
     tasks.spawn(fold::run(Arc::clone(&kernel), stop.clone()));
+    tasks.spawn(folding::run(Arc::clone(&kernel), stop.clone()));
     tasks.spawn(purging::run(kernel, stop));
     loops::all(tasks).await;
 }

@@ -8,9 +8,11 @@ use tenure_core::base::time::Timestamp;
 use tokio::sync::watch;
 
 use crate::kernel::error::OpError;
-use crate::kernel::{Kernel, refresh};
+use crate::kernel::{Kernel, refresh, tallies};
 
 const EVERY: Duration = Duration::from_secs(1);
+/// Counts of use are written at every so many turns: whoever is used all the time has one row written for it.
+const TALLIES_EVERY: u32 = 10;
 
 /// Writes the noted stamps of last use.
 ///
@@ -35,8 +37,15 @@ pub async fn flush_used(kernel: &Kernel) -> Result<(), OpError> {
 
 /// Keeps up what this process holds until `stop` turns true, and writes it down then.
 pub(crate) async fn run(engine: Arc<Kernel>, mut stop: watch::Receiver<bool>) {
+    let mut turn = 0_u32;
     loop {
         let stopping = *stop.borrow();
+        turn = turn.wrapping_add(1);
+        if (stopping || turn.is_multiple_of(TALLIES_EVERY))
+            && let Err(error) = tallies::flush_tallies(&engine).await
+        {
+            tracing::warn!(%error, "how often identities were used is written later");
+        }
         for result in
             [refresh::refresh_policy(&engine).await, flush_used(&engine).await, engine.flush_refusals(stopping).await]
         {

@@ -164,6 +164,22 @@ pub(crate) async fn check_last_uses(kernel: &Kernel, report: &mut StateReport) -
     }
 }
 
+/// Names notes of use that nobody with the key has written.
+pub(crate) async fn check_use_notes(kernel: &Kernel, report: &mut StateReport) -> Result<(), OpError> {
+    let mut after = None;
+    loop {
+        tokio::task::yield_now().await;
+        let notes = kernel.store.use_notes().notes_behind(after, PAGE).await?;
+        for forged in notes.iter().filter(|note| note.body.is_none()) {
+            report_fault(report, "use_note".to_owned(), forged.key.identity.to_string(), StateFault::Altered);
+        }
+        match notes.into_iter().next_back() {
+            Some(last) => after = Some(last.key),
+            None => return Ok(()),
+        }
+    }
+}
+
 /// Whether two lists hold the same terms.
 fn same(one: &[String], other: &[String]) -> bool {
     one == other || one.iter().collect::<BTreeSet<_>>() == other.iter().collect::<BTreeSet<_>>()

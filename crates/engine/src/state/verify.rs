@@ -170,6 +170,7 @@ pub(crate) async fn check_state(kernel: &Kernel, extent: Extent) -> Result<(Stat
     let rows = comparison.compared;
     beside::check_index(kernel, &mut report).await?;
     beside::check_last_uses(kernel, &mut report).await?;
+    beside::check_use_notes(kernel, &mut report).await?;
     Ok((report, LoggedState { frontier: replay.frontier, rows }))
 }
 

@@ -2,33 +2,37 @@
 
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::header;
+use schemars::JsonSchema;
+use serde::Deserialize;
 use tenure_api::api_keys::{ApiKeyIssued, NewApiKey};
 use tenure_api::problem::Problem;
 use tenure_api::request::NewVote;
 use tenure_api::requests::{Because, Enrol, NewIdentity, NewSuspension, Resume, TaskCompleted};
 use tenure_api::templates::Registered;
+use tenure_api::usage::{NewRightSize, RightSizeView, UsageView};
 use tenure_api::views::{AccessReport, CredentialView, IdentityView, JoinTokenIssued, Page, Revised};
 use tenure_core::credential::Credential;
 use tenure_core::identity::binding::Binding;
 use tenure_core::identity::grant::Grant;
+use tenure_core::identity::right_size::UseWindow;
 use tenure_core::identity::{CharterDraft, Identity};
 use tenure_engine::credentials::token::prove;
 use tenure_engine::credentials::{api_keys, liveness};
-use tenure_engine::identities::{enrolment, grants, lifecycle, registration};
+use tenure_engine::identities::{enrolment, grants, lifecycle, registration, usage};
 use tenure_engine::kernel::caller::Caller;
 use tenure_engine::kernel::error::OpError;
-use tenure_engine::matters::{first_token, votes};
+use tenure_engine::matters::{first_token, right_size, votes};
 
 use crate::app::App;
-use crate::caller::named::meant;
+use crate::caller::named::{meant, names_in};
 use crate::caller::operator::Operator;
 use crate::contract::api::Api;
 use crate::contract::body::{Body, OptionalBody};
 use crate::contract::condition::Condition;
 use crate::contract::error::Failure;
 use crate::contract::list::List;
-use crate::contract::query::Path;
-use crate::contract::reply::{New, Reply, created, id, ok};
+use crate::contract::query::{Path, Query};
+use crate::contract::reply::{New, Reply, Tried, created, id, ok, tried};
 use crate::contract::source::Source;
 
 pub(crate) fn routes(api: Api<App>) -> Api<App> {
@@ -48,6 +52,12 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
             complete_task,
         )
         .get("/v1/identities/{id}/access", "Shows what an identity may do, and why.", access)
+        .get("/v1/identities/{id}/usage", "Shows what is granted to an identity beside what it used.", usage)
+        .post(
+            "/v1/identities/{id}/right-size",
+            "Asks that an identity's charter be narrowed to what was used.",
+            right_size,
+        )
         .get("/v1/identities/{id}/credentials", "Lists an identity's live credentials.", credentials)
         .post(
             "/v1/identities/{id}/join-tokens",
@@ -211,6 +221,40 @@ async fn revoke_grant(
 
 async fn access(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>) -> Reply<AccessReport> {
     ok(grants::access(&app.kernel, &caller, meant::<Identity>(&app, &caller, &who).await?).await?)
+}
+
+/// Over which time use is looked at.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct UsageQuery {
+    /// 7d, 30d or 90d; 30d if not given.
+    #[serde(default)]
+    window: UseWindow,
+}
+
+async fn usage(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(who): Path<String>,
+    Query(UsageQuery { window }): Query<UsageQuery>,
+) -> Reply<UsageView> {
+    let id = meant::<Identity>(&app, &caller, &who).await?;
+    let mut view = usage::usage(&app.kernel, &caller, id, window).await?;
+    view.names = names_in(&app, &caller, &view).await?;
+    ok(view)
+}
+
+async fn right_size(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(who): Path<String>,
+    Body(ask): Body<NewRightSize>,
+) -> Tried<RightSizeView> {
+    let id = meant::<Identity>(&app, &caller, &who).await?;
+    let dry_run = ask.dry_run;
+    let mut view = right_size::open_right_size(&app.kernel, &caller, id, ask).await?;
+    view.usage.names = names_in(&app, &caller, &view.usage).await?;
+    tried(dry_run, view)
 }
 
 async fn credentials(

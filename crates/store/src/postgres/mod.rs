@@ -8,6 +8,7 @@ mod migrate;
 mod reader;
 mod search;
 mod session;
+mod use_notes;
 mod view;
 mod writer;
 
@@ -26,6 +27,7 @@ use tenure_core::store::port::{
 };
 use tenure_core::store::row::RowKey;
 use tenure_core::store::search::SearchStore;
+use tenure_core::store::use_note::UseNoteStore;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_postgres::AsyncMessage;
@@ -145,6 +147,10 @@ async fn listen(address: Address, grown: Arc<watch::Sender<u64>>) {
 
 impl Store for PostgresStore {
     fn search(&self) -> &dyn SearchStore {
+        self
+    }
+
+    fn use_notes(&self) -> &dyn UseNoteStore {
         self
     }
 

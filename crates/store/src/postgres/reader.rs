@@ -28,7 +28,7 @@ const ARCHIVED_PAGE: u16 = 1_024;
 
 pub(super) struct Reader {
     pub(super) pool: Pool,
-    sealer: Arc<dyn RowSealer>,
+    pub(super) sealer: Arc<dyn RowSealer>,
     highest: Arc<Highest>,
 }
 

@@ -11,6 +11,7 @@ mod open;
 mod reader;
 mod reserve;
 mod search;
+mod use_notes;
 mod view;
 mod writer;
 
@@ -34,6 +35,7 @@ use tenure_core::store::port::{
 };
 use tenure_core::store::row::RowKey;
 use tenure_core::store::search::SearchStore;
+use tenure_core::store::use_note::UseNoteStore;
 use tokio::sync::{mpsc, oneshot, watch};
 use writer::{Job, Task, Writer};
 
@@ -171,6 +173,10 @@ impl Drop for SqliteStore {
 
 impl Store for SqliteStore {
     fn search(&self) -> &dyn SearchStore {
+        self
+    }
+
+    fn use_notes(&self) -> &dyn UseNoteStore {
         self
     }
 

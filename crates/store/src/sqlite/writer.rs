@@ -44,10 +44,10 @@ pub(super) enum Job {
 /// The writer's end of the database.
 pub(super) struct Writer {
     connection: Connection,
-    sealer: Arc<dyn RowSealer>,
+    pub(super) sealer: Arc<dyn RowSealer>,
     cache: Arc<Cache>,
     grown: watch::Sender<u64>,
-    reserve: Reserve,
+    pub(super) reserve: Reserve,
     /// Whether the WAL holds what was erased.
     erased: Arc<AtomicBool>,
 }

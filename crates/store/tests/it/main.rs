@@ -21,3 +21,4 @@ mod rows;
 mod search;
 mod sqlite;
 mod support;
+mod use_notes;

@@ -6,9 +6,11 @@ use clap::Subcommand;
 use serde_json::Value;
 use tenure_api::api_keys::NewApiKey;
 use tenure_api::requests::{Because, NewIdentity, NewSuspension, Resume, Stage, TaskCompleted};
+use tenure_api::usage::NewRightSize;
 use tenure_api::views::{IdentityView, Releasers};
 use tenure_core::base::id::{ApplicationId, GrantId, IdentityId, PersonId};
 use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::identity::right_size::UseWindow;
 use tenure_core::identity::{CharterDraft, IdentityState, Kind};
 use tenure_core::trust::issuer::Preset;
 
@@ -21,6 +23,7 @@ use super::finding;
 use super::output::{Column, Paging, Search, line};
 use super::request::Request;
 use super::revocation::say_who_releases;
+use super::usage;
 
 pub const IDENTITIES: &[Column] = &[
     ("ID", "/id"),
@@ -222,6 +225,46 @@ Examples:
         /// The identity's id.
         id: IdentityId,
     },
+    /// Shows what an identity's charter grants beside what it used, and the scope that would do.
+    #[command(after_help = "\
+VERDICT is used, new (granted within the window), untold (tokens were shown, and nobody asked what for), rare (used within
+13 months, and not within the window) or unused. The scope that would do is replayed against the decisions of 90 days.
+
+Examples:
+  tenure identity usage billing-exporter
+  tenure identity usage billing-exporter --window 90d")]
+    Usage {
+        /// The identity's id.
+        id: IdentityId,
+        /// Over which time: 7d, 30d or 90d.
+        #[arg(long, value_parser = word::<UseWindow>, default_value = "30d")]
+        window: UseWindow,
+    },
+    /// Asks that an identity's charter be narrowed to what was used; its approvers decide.
+    #[command(after_help = "\
+What is used more rarely than the window is long stays, unless you say --drop-rare: read first what it is, and what the
+replay says of it.
+
+Examples:
+  tenure identity right-size billing-exporter --dry-run
+  tenure identity right-size billing-exporter --window 90d
+  tenure identity right-size billing-exporter --drop-rare --purpose \"the yearly closing moved to the ledger\"")]
+    RightSize {
+        /// The identity's id.
+        id: IdentityId,
+        /// Over which time use is looked at: 7d, 30d or 90d.
+        #[arg(long, value_parser = word::<UseWindow>, default_value = "30d")]
+        window: UseWindow,
+        /// Drop what was used within 13 months, and not within the window, too.
+        #[arg(long)]
+        drop_rare: bool,
+        /// For which need; if not given, what it is.
+        #[arg(long)]
+        purpose: Option<String>,
+        /// Only show what would be asked for.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Lists an identity's credentials.
     Credentials {
         /// The identity's id.
@@ -363,6 +406,20 @@ impl Identity {
                 context.out.rows(&report, &report.access, ACCESS)
             }
             Self::Posture { id } => finding::posture(context, &client, id).await,
+            Self::Usage { id, window } => {
+                let usage = client.usage(id, window).await?;
+                usage::say(&usage);
+                context.out.rows(&usage, &usage.right_size.granted, usage::GRANTED)
+            }
+            Self::RightSize { id, window, drop_rare, purpose, dry_run } => {
+                let ask = NewRightSize { window, drop_rare, purpose, dry_run };
+                let sized = client.right_size(id, &ask).await?;
+                usage::say(&sized.usage);
+                match sized.request {
+                    Some(request) => super::request::opened(context, request),
+                    None => context.out.rows(&sized, &sized.usage.right_size.granted, usage::GRANTED),
+                }
+            }
             Self::Credentials { id, paging } => {
                 context
                     .out

@@ -36,6 +36,7 @@ mod target_login;
 mod template;
 mod third_party;
 mod transfer;
+mod usage;
 mod view;
 mod why;
 mod workload;

@@ -383,7 +383,7 @@ fn read(context: &Context, view: &RequestView) -> String {
     shown
 }
 
-fn opened(context: &Context, view: RequestView) -> anyhow::Result<()> {
+pub(super) fn opened(context: &Context, view: RequestView) -> anyhow::Result<()> {
     if view.waits_for.is_empty() {
         eprintln!("{} is {}, by {}", view.request.id, view.request.state.as_str(), view.request.policies.join(", "));
     } else {

@@ -71,3 +71,4 @@ mod targets;
 mod timeline;
 mod triggers;
 mod upgrade;
+mod usage;

@@ -8,7 +8,7 @@
 use tenure_credentials::index_keys::IndexKeys;
 
 use crate::kernel::log_index::terms::TERMS;
-use crate::kernel::varint::{number, number_of, put_varint, take, varint};
+use tenure_core::base::varint::{number, number_of, put_varint, take, varint};
 
 /// Where a page is cut, in bytes: two of them fill a page of SQLite's. A question reads a page for each term and segment,
 /// and checks and reads all of it.

@@ -12,7 +12,7 @@ use tenure_credentials::index_keys::IndexKeys;
 
 use super::bits::Bits;
 use super::document::{DOCUMENTS, Indexed, orders};
-use crate::kernel::varint::{number, number_of, put_varint, varint};
+use tenure_core::base::varint::{number, number_of, put_varint, varint};
 
 /// Places that a segment has at most: they and the ranks fit into two bytes.
 pub(super) const LONGEST: u32 = 32_768;
