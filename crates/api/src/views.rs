@@ -200,6 +200,10 @@ pub struct IdentityView {
     /// The holds on it, and on what it belongs to: while there is one it doesn't work, though it be active.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub holds: Vec<Hold>,
+    /// What its end hangs on that can't be heard or reached now: until it is back it isn't removable (R97), and isn't
+    /// renewed.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub silent: Vec<SilentView>,
     /// Who could release its newest cause of suspension now; only in replies to a suspension.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub releasers: Option<Releasers>,
@@ -209,6 +213,17 @@ pub struct IdentityView {
     /// The names of the records whose ids it holds.
     #[serde(skip_serializing_if = "Names::is_empty", default)]
     pub names: Names,
+}
+
+/// A source that is silent for longer than its rhythm, or a target that doesn't answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct SilentView {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Since when it is found to be.
+    pub since: Timestamp,
 }
 
 /// The team that answers for an identity's removal.

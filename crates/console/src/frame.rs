@@ -45,6 +45,8 @@ pub enum Place {
     Receipts,
     /// Rules that are broken.
     Findings,
+    /// What findings are about.
+    Rules,
     /// Questions whether something is still needed.
     Reviews,
     /// Identities that change owners.
@@ -130,6 +132,7 @@ pub const GROUPS: &[Group] = &[
         word: text::WATCHED,
         items: &[
             item(Place::Findings, "/findings?state=open", text::FINDINGS, "f"),
+            item(Place::Rules, "/rules", text::RULES, ""),
             item(Place::Reviews, "/reviews?state=open", text::REVIEWS, "v"),
             item(Place::Transfers, "/transfers", text::TRANSFERS, "t"),
             item(Place::Exceptions, "/exceptions?state=active", text::EXCEPTIONS, "x"),

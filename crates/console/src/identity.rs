@@ -266,11 +266,13 @@ fn answers(known: &Known, now: Timestamp) -> Vec<Answer> {
     let removable = Answer {
         question: text::STILL_REMOVABLE,
         state: match &view.removal_group {
+            _ if !view.silent.is_empty() => State::new(Shape::Bad, text::NO),
             Some(group) if group.has_active_member => State::new(Shape::Good, text::YES),
             Some(_) => State::new(Shape::Bad, text::NO),
             None => State::new(Shape::Warn, text::NOBODY_NAMED),
         },
         said: match &view.removal_group {
+            _ if !view.silent.is_empty() => text::silent(view.silent.iter().map(|silent| silent.name.as_str())),
             Some(group) if group.has_active_member => format!("{} {}", group.name, text::REMOVES_IT),
             Some(group) => format!("{} {}", group.name, text::HAS_NO_MEMBER),
             None => text::NO_REMOVAL_GROUP.to_owned(),

@@ -35,6 +35,7 @@ pub mod problem;
 pub mod records;
 pub mod request;
 pub mod requests;
+pub mod rules;
 pub mod several;
 pub mod sheet;
 pub mod signals;

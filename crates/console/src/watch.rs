@@ -16,6 +16,7 @@ use crate::frame::Frame;
 use crate::list::{Cell, Choice, Column, ListPage, Look, Table, View, listed};
 use crate::problem::{Kept, Wrong};
 use crate::records::Named;
+use crate::rules::named_rule;
 use crate::sheet::{Button, Field, Form, Sheet, SheetPage, Way};
 use crate::state::{Shape, State};
 use crate::stop::released_at;
@@ -112,6 +113,7 @@ pub fn finding(frame: Frame, view: &FindingView, names: &Names, typed: Typed) ->
     sheet.fact(text::ABOUT, [Cell::Named(Named::of(&finding.subject, names))]);
     sheet.fact(text::STATE, [Cell::State(finding.state.into())]);
     if let Some(rule) = &view.explanation {
+        sheet.fact(text::THE_RULE, [Cell::Named(named_rule(&rule.id, &rule.id))]);
         sheet.fact(text::FIXED_BY, [Cell::Text(rule.action.clone())]);
         sheet.fact(text::SHOWN_BY, [Cell::Text(rule.evidence.clone())]);
         sheet.fact(text::BLIND_SPOTS, [Cell::Text(rule.blind_spots.clone())]);

@@ -7,6 +7,16 @@ words! {
     NO_REVIEWS = "There are no reviews.";
     NO_TRANSFERS = "There are no transfers.";
     NO_REMOVALS = "There are no removals.";
+    RULES_LEAD = "What findings are about: which risk each rule answers, what fixes a breach, what Tenure does by itself, and which exception suppresses it, until that ends.";
+    RULES_LEAD_CAPPED = "What findings are about. More findings are open than are counted: each number is at least that.";
+    IT_IS_TOLD = "tells of it";
+    IT_IS_TOLD_AS_SET = "tells of it, as it is set";
+    IT_IS_HELD_AS_SET = "suspends, as it is set";
+    IT_IS_HELD = "stops it at once";
+    BY_ITSELF = "What Tenure does by itself";
+    SUPPRESSED_BY = "Suppressed by an exception";
+    OPEN_FINDINGS = "Open findings";
+    THE_RULE = "Rule";
     FIXED_BY = "What fixes it";
     SHOWN_BY = "What shows a breach";
     BLIND_SPOTS = "What the rule can’t see";

@@ -138,6 +138,8 @@ pub enum SuspensionKind {
     Signalled,
     /// What proves its workload no longer matches what was chartered (R86, R89).
     BindingBroken,
+    /// It breaks a rule of posture whose breach is set to suspend.
+    RuleBroken,
 }
 
 /// One cause of suspension and who may release it.

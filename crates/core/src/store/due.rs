@@ -72,4 +72,6 @@ due_kinds! {
     Drift = 25, "drift";
     /// What a list told of that has to be claimed.
     Sighting = 26, "sighting";
+    /// A source that may not be silent for longer.
+    Silence = 40, "silence";
 }

@@ -220,6 +220,10 @@ event_kinds! {
     IdentityTransferPassedOn = "identity.transfer_passed_on" at Transfer;
     /// An identity has another owner.
     IdentityTransferred = "identity.transferred" at Transfer does Enables;
+    /// An identity that has ended called, and was refused.
+    IdentityUsedAfterEnd = "identity.used_after_end" at Use does Notes;
+    /// A page for people was asked for with an identity's credential.
+    IdentityUsedByPerson = "identity.used_by_person" at Use does Notes;
     /// An invitation was confirmed by a second person.
     InvitationConfirmed = "invitation.confirmed" at Administer;
     /// A person was invited to sign in.
@@ -250,6 +254,8 @@ event_kinds! {
     LogReindexed = "log.reindexed" at Administer does Notes;
     /// What was asked of a target about a login made just in time didn't come to its end; it is tried again.
     LoginActFailed = "login.act_failed" at Revoke does Notes;
+    /// The secret of a login was asked for again after it had been handed out.
+    LoginAskedAgain = "login.asked_again" at Use does Notes;
     /// A canary is about to be made at a target.
     LoginCanaryIntended = "login.canary_intended" at Issue does Notes;
     /// A login made just in time is about to be ended at its target.
@@ -332,6 +338,8 @@ event_kinds! {
     PolicyDropped = "policy.dropped" at Administer;
     /// A policy set was proposed.
     PolicyProposed = "policy.proposed" at Request;
+    /// Identities are to be looked at anew.
+    PostureLooksSet = "posture.looks_set" at Review does Notes;
     /// A removal was confirmed by a second person.
     RemovalConfirmed = "removal.confirmed" at Suspend;
     /// A removal is done.
@@ -444,6 +452,10 @@ event_kinds! {
     SourceProposed = "source.proposed" at Administer;
     /// A source of signals is trusted no more.
     SourceRemoved = "source.removed" at Revoke;
+    /// A source of signals says nothing for longer than its own rhythm.
+    SourceSilent = "source.silent" at Review does Notes;
+    /// A source of signals was heard, for the first time in a while.
+    SourceSpoke = "source.spoke" at Review does Notes;
     /// A source of signals changed.
     SourceUpdated = "source.updated" at Administer;
     /// A digest of every row is being made.
@@ -478,6 +490,10 @@ event_kinds! {
     TeamCreated = "team.created" at Administer;
     /// A template of identities changed.
     TemplateChanged = "template.changed" at Administer;
+    /// It was said that a vendor's breach is over.
+    VendorBreachOver = "vendor.breach_over" at Review does Enables;
+    /// A vendor was breached.
+    VendorBreached = "vendor.breached" at Review;
     /// What a vendor's contract allows was applied to its identities.
     VendorContractApplied = "vendor.contract_applied" at Administer;
     /// A vendor was registered.

@@ -176,6 +176,8 @@ row_kinds! {
     Drift = 56, "drift";
     /// What a list from elsewhere says of an account that nothing here can see.
     Sighting = 57, "sighting";
+    /// How a source speaks.
+    Rhythm = 70, "rhythm";
 }
 
 impl RowKind {

@@ -145,6 +145,10 @@ pub async fn introspect(
         Err(OpError::Refused { .. }) => return Ok(NOTHING),
         Err(other) => return Err(other),
     }
+    if let Err(Reason::IdentityRetired) = held.status {
+        let asked_by = enforcer.known.identity.id;
+        misuse::note_use_after_end(kernel, claims.identity, &resource.id.to_string(), Some(asked_by)).await;
+    }
     if held.status.is_err() || !fits(&held, &claims, &resource) || held.credential.environment != environment.name {
         return Ok(NOTHING);
     }

@@ -2,4 +2,5 @@
 
 pub mod need_end;
 pub mod removals;
+pub mod vendor_breach;
 pub mod vendor_end;

@@ -37,6 +37,8 @@ use crate::kernel::{Kernel, finding};
 
 /// Identities that are suspended in one commit.
 const BATCH: usize = 50;
+/// When an identity that a broken rule suspended is looked at again.
+const LOOK_AGAIN: Span = Span::from_mins(1);
 
 /// A suspension that a rule places.
 pub(crate) struct ByRule<'a> {
@@ -75,7 +77,25 @@ pub(crate) async fn work_dormancy(
     }
     let broken = findings::posture_of(kernel, &stored, now).await?;
     let mut changeset = Changeset::new(system(), now, looked_event(kernel, &stored, &broken, now));
-    findings::note_posture(kernel, &mut changeset, id, &broken, now).await?;
+    let holding = holding(kernel, &stored, &broken);
+    findings::note_posture(kernel, &mut changeset, id, &broken, holding, now).await?;
+    if let Some(holding) = holding {
+        let reason = format!("it breaks the rule {}, which is set to suspend", holding.rule.id);
+        let by = ByRule {
+            kind: SuspensionKind::RuleBroken,
+            releasable_by: Releaser::Security,
+            reason: &reason,
+            rule: holding.rule,
+            detail: &holding.detail,
+            evidence: holding.evidence.clone(),
+            alert: true,
+        };
+        suspend_by_rule(kernel, &mut changeset, &stored, by, now).await?;
+        // What else there is to see of it is seen by the next look.
+        let at = now.plus(LOOK_AGAIN);
+        changeset.due.push(DueChange::Retry(DueKind::Dormancy, claimed.subject.clone(), claimed.fence, at));
+        return Ok(Some(changeset));
+    }
     if let Some(ended) = ended_service(kernel, &stored).await? {
         suspend_by_rule(kernel, &mut changeset, &stored, need_ended(kernel, &stored, &ended, &[]).await?, now).await?;
         acknowledge(&mut changeset, claimed);
@@ -115,6 +135,14 @@ pub(crate) async fn work_dormancy(
         None => acknowledge(&mut changeset, claimed),
     }
     Ok(Some(changeset))
+}
+
+/// The first of the broken rules that is set to suspend, unless it is suspended by one.
+fn holding<'a>(kernel: &Kernel, identity: &Identity, broken: &'a [Broken]) -> Option<&'a Broken> {
+    if identity.suspensions.iter().any(|cause| cause.kind == SuspensionKind::RuleBroken) {
+        return None;
+    }
+    broken.iter().find(|broken| findings::holds(kernel, broken.rule))
 }
 
 fn looked_event(
@@ -381,7 +409,8 @@ fn rule_of(kind: SuspensionKind) -> Option<&'static Rule> {
         SuspensionKind::ByHand
         | SuspensionKind::TransferLapsed
         | SuspensionKind::ReviewOverdue
-        | SuspensionKind::Signalled => None,
+        | SuspensionKind::Signalled
+        | SuspensionKind::RuleBroken => None,
     }
 }
 

@@ -3,13 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use tenure_api::findings::{BrokenView, Debt, FindingSummary, FindingView, PostureView, Resolve, RuleList, RuleView};
+use tenure_api::findings::{
+    BrokenView, Debt, FindingSummary, FindingView, PostureView, Resolve, RuleList, RuleStanding, RuleView,
+};
 use tenure_api::views::{Names, Page};
 use tenure_core::base::id::{FindingId, IdentityId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
-use tenure_core::finding::{Finding, FindingState, Rule, Severity, rules};
+use tenure_core::finding::{Finding, FindingState, Fix, Rule, Severity, rules};
 use tenure_core::identity::{Identity, IdentityState};
+use tenure_core::inventory::third_party::Vendor;
 use tenure_core::people::person::Person;
 use tenure_core::policy::Action;
 use tenure_core::request::exception::{Exception, ExceptionState};
@@ -30,15 +33,17 @@ use crate::kernel::{Kernel, exceptional, finding, freshness};
 const ROWS: u16 = 1_000;
 const PAGES: usize = 10;
 
-/// What a posture look found stands in findings from now on, and what it no longer finds is resolved.
+/// What a posture look found stands in findings from now on, and what it no longer finds is resolved. What is noted by
+/// something else in the same changeset isn't noted twice.
 pub(crate) async fn note_posture(
     kernel: &Kernel,
     changeset: &mut Changeset,
     id: IdentityId,
     broken: &[Broken],
+    noted: Option<&Broken>,
     now: Timestamp,
 ) -> Result<(), OpError> {
-    for broken in broken {
+    for broken in broken.iter().filter(|broken| noted.is_none_or(|noted| noted != *broken)) {
         finding::raise(kernel, changeset, broken.rule, id, &broken.detail, broken.evidence.clone(), now).await?;
     }
     for stored in finding::open_findings(kernel, &id.to_string()).await? {
@@ -57,23 +62,58 @@ pub(crate) async fn posture_of(kernel: &Kernel, identity: &Identity, now: Timest
         Some(owner) => kernel.one::<Person>(owner).await?,
         None => None,
     };
+    let vendor = match identity.charter.vendor {
+        Some(vendor) => kernel.one::<Vendor>(vendor).await?,
+        None => None,
+    };
     let open = Query::of([Review::IDENTITY.of(identity.id), Review::STATE.of(ReviewState::Open)]);
     let reviews = kernel.find(open).await?.readable();
     let around = Around {
         owner_active: owner.is_some_and(|owner| owner.is_active()),
         waived: exceptional::waived(kernel, identity, now).await?,
         overdue: reviews.iter().filter(|review| review.due_at <= now).map(|review| review.id).collect(),
+        breach: vendor.and_then(|vendor| vendor.breach.clone()),
     };
     Ok(posture::posture(identity, &around, now))
 }
 
-/// Every rule.
+/// Every rule, and how it stands here: how many of its findings are open is said to those who may read them all.
 ///
 /// # Errors
 /// The caller may read no findings at all.
 pub async fn finding_rules(kernel: &Kernel, caller: &Caller) -> Result<RuleList, OpError> {
     authority::may_read(kernel, caller, "finding", "", true).await?;
-    Ok(RuleList { items: rules::ALL.iter().map(|rule| RuleView::from(*rule)).collect() })
+    let mut open: Option<BTreeMap<String, u64>> = None;
+    let mut capped = false;
+    if authority::reads_all(kernel, caller, "finding") {
+        let counted = open.insert(BTreeMap::new());
+        let mut count = |finding: &Finding| *counted.entry(finding.rule.clone()).or_default() += 1;
+        capped = each(kernel, Query::of([Finding::STATE.of(FindingState::Open)]), &mut count).await?;
+    }
+    let items = rules::ALL.iter().map(|rule| RuleStanding {
+        rule: RuleView::from(*rule),
+        holds: holds(kernel, rule),
+        open: open.as_ref().map(|open| open.get(rule.id).copied().unwrap_or_default()),
+    });
+    Ok(RuleList { items: items.collect(), capped })
+}
+
+/// One rule, and how it stands here.
+///
+/// # Errors
+/// There is no such rule, or the caller may read no findings at all.
+pub async fn finding_rule(kernel: &Kernel, caller: &Caller, id: &str) -> Result<RuleStanding, OpError> {
+    let rules = finding_rules(kernel, caller).await?;
+    rules.items.into_iter().find(|standing| standing.rule.id == id).ok_or(OpError::NotFound("rule"))
+}
+
+/// Whether an identity that breaks a rule is suspended by that.
+pub(crate) fn holds(kernel: &Kernel, rule: &Rule) -> bool {
+    match rule.fix {
+        Fix::Note => false,
+        Fix::BySetting => kernel.settings.hold_findings.iter().any(|id| id == rule.id),
+        Fix::Hold => true,
+    }
 }
 
 /// A page of findings. Who may not read all of them names an identity of theirs as the subject.

@@ -6,6 +6,7 @@ use tenure_core::base::time::Timestamp;
 use tenure_core::credential::gate;
 use tenure_core::finding::{Rule, rules};
 use tenure_core::identity::{Identity, IdentityState};
+use tenure_core::inventory::third_party::Breach;
 use tenure_core::request::exception::ExceptionType;
 
 /// The rules that are computed here; a finding of one of them is resolved once the rule is kept again.
@@ -19,6 +20,7 @@ pub static RULES: &[&Rule] = &[
     &rules::WEAKER_CREDENTIAL,
     &rules::WILDCARD_SCOPE,
     &rules::OVERDUE_REVIEW,
+    &rules::VENDOR_BREACHED,
 ];
 
 /// What is looked at besides the identity's own record.
@@ -30,6 +32,8 @@ pub struct Around {
     pub waived: Vec<String>,
     /// Its reviews that were not answered in time.
     pub overdue: Vec<ReviewId>,
+    /// That its vendor was breached, as long as that isn't over.
+    pub breach: Option<Breach>,
 }
 
 /// A rule that is broken, with what shows it.
@@ -89,6 +93,11 @@ pub fn posture(identity: &Identity, around: &Around, now: Timestamp) -> Vec<Brok
         String::new(),
         json!({"scope": charter.scope}),
     );
+    // One that is stopped has nothing that works.
+    if let (Some(breach), IdentityState::Active) = (&around.breach, identity.state) {
+        let evidence = json!({"vendor": charter.vendor, "breach": breach});
+        found(true, &rules::VENDOR_BREACHED, String::new(), evidence);
+    }
     if !waives(ExceptionType::LateReview) {
         for review in &around.overdue {
             found(true, &rules::OVERDUE_REVIEW, review.to_string(), json!({"review": review}));

@@ -11,6 +11,7 @@ use tenure_core::store::port::Committed;
 use tenure_core::store::row::Stored;
 
 use crate::credentials::holds::{self, scopes_of};
+use crate::identities::silence;
 use crate::inventory::removal_groups;
 use crate::kernel::error::OpError;
 use crate::kernel::{Kernel, work};
@@ -25,7 +26,9 @@ pub(crate) async fn identity_view(
     let holds = Box::pin(holds::holds_of(kernel, std::iter::once(&record))).await?;
     let removal_group = Box::pin(removal_groups::removal_group_view(kernel, &record.charter)).await?;
     let last_used = work::last_used(kernel, &record.id.to_string()).await?;
+    let silent = Box::pin(silence::silent_for(kernel, &record)).await?;
     let mut view = shown(record, revision, &holds, removal_group, last_used);
+    view.silent = silent;
     if let Some(committed) = committed {
         view.log = Some(kernel.logged(committed).await?);
     }
@@ -60,6 +63,7 @@ fn shown(
     IdentityView {
         removal_group,
         holds: scopes_of(&record).iter().filter_map(|scope| holds.get(scope).cloned()).collect(),
+        silent: Vec::new(),
         releasers: None,
         ceilings: record.ceilings(),
         record,

@@ -87,6 +87,8 @@ pub struct Settings {
     pub review_within: Span,
     /// How long every identity may go unused, in place of what its risk tier allows (R76).
     pub dormant_after: Option<Span>,
+    /// The rules of posture, by id, whose breach suspends the identity; the others' is told and nothing else.
+    pub hold_findings: Vec<String>,
     /// How long an identity goes on after its owner left before it is suspended, unless somebody takes it (R91).
     pub transfer_window: Span,
     /// How long an identity that nobody took stays suspended before it retires.
@@ -124,6 +126,7 @@ impl Default for Settings {
             early_review: tenure_core::people::person_grant::EARLY_REVIEW,
             review_within: tenure_core::request::review::ANSWER_WITHIN,
             dormant_after: None,
+            hold_findings: Vec::new(),
             transfer_window: tenure_core::identity::transfer::TRANSFER_WINDOW,
             lapsed_grace: tenure_core::identity::transfer::LAPSED_GRACE,
             removal_hold: tenure_core::signal::removal::HOLD,

@@ -31,7 +31,7 @@ use crate::kernel::{Kernel, work};
 use crate::matters::exceptions::endings;
 use crate::matters::{request_deadlines, reviews, tiers};
 use crate::run::loops;
-use crate::signals::effects;
+use crate::signals::{effects, rhythm};
 use crate::targets::{enforcement, intake};
 
 /// How long a worker may take before another takes the work over.
@@ -113,6 +113,7 @@ async fn work(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Chan
         DueKind::Signal => effects::work_signal(kernel, claimed, now).await?,
         DueKind::Removal => steps::work_removal(kernel, claimed, now).await?,
         DueKind::Enforcement => enforcement::work_enforcement(kernel, claimed, now).await?,
+        DueKind::Silence => rhythm::work_silence(kernel, claimed, now).await?,
         DueKind::Sighting => intake::work_sighting(kernel, claimed, now).await?,
         DueKind::Callback | DueKind::TargetScan | DueKind::Account | DueKind::Login | DueKind::Drift => None,
     };

@@ -20,6 +20,7 @@ use tenure_core::request::exception::{Exception, ExceptionState};
 use tenure_core::request::review::{Review, ReviewState, ReviewSubject};
 use tenure_core::request::{Request, RequestState};
 use tenure_core::signal::removal::Removal;
+use tenure_core::signal::rhythm::Rhythm;
 use tenure_core::signal::{Signal, SignalState};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::row::{BadRow, Row, RowKind};
@@ -130,6 +131,10 @@ pub fn wanted(row: &Arc<Row>, now: Timestamp) -> Result<Vec<Wanted>, BadRow> {
         RowKind::Sighting => {
             let claim_by = row.decode::<Sighting>()?.claim_by;
             one(DueKind::Sighting, (claim_by > now).then_some(claim_by))
+        }
+        RowKind::Rhythm => {
+            let rhythm = row.decode::<Rhythm>()?;
+            one(DueKind::Silence, rhythm.silent_since.is_none().then(|| rhythm.silent_at()))
         }
         RowKind::Removal => {
             let latest = match removal::step(&*row.decode::<Removal>()?, now) {

@@ -39,6 +39,7 @@ use tenure_core::request::backchannel::Backchannel;
 use tenure_core::request::exception::Exception;
 use tenure_core::request::review::Review;
 use tenure_core::signal::removal::{Blasts, Removal};
+use tenure_core::signal::rhythm::Rhythm;
 use tenure_core::signal::{Heard, Signal, Source};
 use tenure_core::store::epoch::{Contradiction, Epoch};
 use tenure_core::store::event::ControlPoint;
@@ -464,6 +465,7 @@ pub(crate) fn read(row: &Arc<Row>) -> Result<Derived, BadRow> {
         RowKind::Login => of::<Login>(row),
         RowKind::Drift => of::<Drift>(row),
         RowKind::Sighting => of::<Sighting>(row),
+        RowKind::Rhythm => of::<Rhythm>(row),
         RowKind::StateDigest if row.key == StateDigest::row_key() => of::<StateDigest>(row),
         RowKind::StateDigest => of::<DigestChunk>(row),
     }

@@ -24,6 +24,7 @@ mod policy;
 mod reader;
 mod receipts;
 mod requests;
+mod rules;
 pub(crate) mod several;
 mod signals;
 mod stand_in;
@@ -51,6 +52,7 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         several::routes,
         making::routes,
         requests::routes,
+        rules::routes,
         stop::routes,
         receipts::routes,
         watch::routes,

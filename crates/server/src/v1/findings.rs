@@ -1,7 +1,7 @@
 //! Findings, the rules behind them, and an identity's posture.
 
 use axum::extract::State;
-use tenure_api::findings::{FindingSummary, FindingView, PostureView, Resolve, RuleList};
+use tenure_api::findings::{FindingSummary, FindingView, PostureView, Resolve, RuleList, RuleStanding};
 use tenure_api::views::Page;
 use tenure_core::finding::Finding;
 use tenure_core::identity::Identity;
@@ -22,6 +22,7 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         .get("/v1/findings/{id}", "Shows a finding.", one)
         .post("/v1/findings/{id}/resolve", "Resolves a finding.", resolve)
         .get("/v1/finding-rules", "Lists the rules that findings are about.", rules)
+        .get("/v1/finding-rules/{id}", "Shows a rule, and how it stands here.", rule)
         .get("/v1/identities/{id}/posture", "Shows what is wrong with an identity now.", posture)
 }
 
@@ -48,6 +49,10 @@ async fn resolve(
 
 async fn rules(State(app): State<App>, Operator(caller): Operator) -> Reply<RuleList> {
     ok(findings::finding_rules(&app.kernel, &caller).await?)
+}
+
+async fn rule(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>) -> Reply<RuleStanding> {
+    ok(findings::finding_rule(&app.kernel, &caller, &which).await?)
 }
 
 async fn posture(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>) -> Reply<PostureView> {

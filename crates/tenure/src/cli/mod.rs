@@ -110,6 +110,8 @@ enum Command {
     #[command(subcommand)]
     Finding(finding::Finding),
     #[command(subcommand)]
+    Rule(finding::Rule),
+    #[command(subcommand)]
     Need(exception::Need),
     #[command(subcommand)]
     Request(request::Request),
@@ -235,6 +237,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Review(verb) => verb.run(&context).await?,
         Command::Exception(verb) => Box::pin(verb.run(&context)).await?,
         Command::Finding(verb) => verb.run(&context).await?,
+        Command::Rule(verb) => verb.run(&context).await?,
         Command::Need(verb) => verb.run(&context).await?,
         Command::Request(verb) => Box::pin(verb.run(&context)).await?,
         Command::Why(verb) => verb.run(&context).await?,

@@ -86,6 +86,9 @@ pub async fn issue_token(kernel: &Kernel, ask: TokenAsk) -> Result<TokenIssued, 
             if *reason == Reason::WrongEnvironment {
                 misuse::note_proof_elsewhere(kernel, id, &ask.environment).await;
             }
+            if *reason == Reason::IdentityRetired {
+                misuse::note_use_after_end(kernel, id, "token", None).await;
+            }
         }
         OpError::Invalid(fields) => {
             ask::refuse_identity(kernel, id, ControlPoint::Issue, ask.asked(), "invalid", fields, None).await

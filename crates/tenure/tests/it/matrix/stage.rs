@@ -335,6 +335,12 @@ impl Stage {
         proposed.text("/id")
     }
 
+    async fn vendor(&self) -> String {
+        let domain = self.data_domain().await;
+        let body = json!({"name": self.new_name(), "contact": "x@example.com", "owner": self.world.owner_id, "data_domains": [domain]});
+        self.made(&self.world.admin, "/v1/vendors", body).await
+    }
+
     async fn breached(&self) -> String {
         let id = self.exception(true).await;
         let breach = json!({"control": "monitoring", "note": "test"});
@@ -807,10 +813,11 @@ impl<'a> Cell<'a> {
                     )
                     .await
             }
-            "vendor" => {
-                let domain = stage.data_domain().await;
-                let body = json!({"name": stage.new_name(), "contact": "x@example.com", "owner": world.owner_id, "data_domains": [domain]});
-                stage.made(admin, "/v1/vendors", body).await
+            "vendor" => stage.vendor().await,
+            "breached vendor" => {
+                let vendor = stage.vendor().await;
+                stage.step(&stage.sib, &format!("/v1/vendors/{vendor}/breach")).await.expect(200);
+                vendor
             }
             "cloud account" => {
                 let body = json!({"provider": "aws", "account": stage.new_name(), "owner": world.owner_id, "environment": "production"});
