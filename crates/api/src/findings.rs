@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tenure_core::base::id::IdentityId;
 use tenure_core::base::time::Timestamp;
+use tenure_core::finding::debt::DebtDay;
 use tenure_core::finding::{Finding, Fix, Rule, Severity};
 use tenure_core::request::exception::ExceptionType;
 
@@ -130,6 +131,23 @@ pub struct Debt {
     pub exceptions: u64,
     /// Those among them that renew an earlier one.
     pub renewed_exceptions: u64,
+    /// Those among them of which a compensating control is not in place.
+    #[serde(default)]
+    pub breached_exceptions: u64,
+    /// Identities that were found and are nobody's.
+    #[serde(default)]
+    pub unowned: u64,
+}
+
+/// `GET /v1/debt`: what is owed now, and how that went.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct DebtView {
+    /// What is owed now.
+    pub debt: Debt,
+    /// Whether there was more than is counted: then each number is at least that.
+    pub capped: bool,
+    /// What was owed day by day, as it was counted each night, the oldest first; at most 400 days.
+    pub trend: Vec<DebtDay>,
 }
 
 /// `GET /v1/identities/{id}/posture`: every rule that is computed from the record, computed now.

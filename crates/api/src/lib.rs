@@ -3,7 +3,9 @@
 //! Records of the domain (identities, receipts, …) are their own wire form; here is what only the API has.
 
 pub mod api_keys;
+pub mod break_glass;
 pub mod bulk;
+pub mod deprecations;
 pub mod drift;
 pub mod exceptions;
 pub mod findings;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::api_keys::ApiKeyIssued;
 use crate::bulk::BulkReport;
 use crate::exceptions::ExceptionView;
-use crate::findings::{FindingSummary, FindingView, PostureView, RuleList, RuleStanding};
+use crate::findings::{DebtView, FindingSummary, FindingView, PostureView, RuleList, RuleStanding};
 use crate::intake::IntakeReport;
 use crate::log::{ConsistencyProof, InclusionProof, Reindexed, StateReport, Timeline};
 use crate::overview::{Census, RefusalTimes};
@@ -95,6 +95,7 @@ unrevised!(
     Reindexed,
     RuleList,
     RuleStanding,
+    DebtView,
     SavedView,
     SessionView,
     StateReport,

@@ -204,6 +204,9 @@ pub struct IdentityView {
     /// renewed.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub silent: Vec<SilentView>,
+    /// That it, or what it belongs to, goes on a day (R99).
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub deprecations: Vec<Sunset>,
     /// Who could release its newest cause of suspension now; only in replies to a suspension.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub releasers: Option<Releasers>,
@@ -213,6 +216,17 @@ pub struct IdentityView {
     /// The names of the records whose ids it holds.
     #[serde(skip_serializing_if = "Names::is_empty", default)]
     pub names: Names,
+}
+
+/// That something goes on a day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Sunset {
+    /// What: its id.
+    pub of: String,
+    /// Since when it is deprecated.
+    pub deprecated_since: Timestamp,
+    /// From when on use is denied.
+    pub sunset: Timestamp,
 }
 
 /// A source that is silent for longer than its rhythm, or a target that doesn't answer.

@@ -1,7 +1,7 @@
 //! Exceptions, findings, posture, business needs.
 
 use tenure_api::exceptions::{BreachReport, ControlsRestored, ExceptionView, NewException, NewNeed, Renewal};
-use tenure_api::findings::{FindingSummary, FindingView, PostureView, Resolve, RuleList, RuleStanding};
+use tenure_api::findings::{DebtView, FindingSummary, FindingView, PostureView, Resolve, RuleList, RuleStanding};
 use tenure_api::ownership::OwnerEdit;
 use tenure_api::requests::Because;
 use tenure_api::views::{Page, Revised};
@@ -60,6 +60,11 @@ impl Client {
     /// `GET /v1/findings/summary`: how many are open, and what debt is left.
     pub async fn finding_summary(&self) -> Result<FindingSummary, ClientError> {
         self.get("/v1/findings/summary").await
+    }
+
+    /// `GET /v1/debt`.
+    pub async fn debt(&self) -> Result<DebtView, ClientError> {
+        self.get("/v1/debt").await
     }
 
     /// `GET /v1/findings/{id}`.

@@ -53,6 +53,10 @@ pub enum Place {
     Transfers,
     /// Controls that are waived.
     Exceptions,
+    /// What is allowed for a while and has to be paid off.
+    Debt,
+    /// What goes on a day.
+    Deprecations,
     /// What ends because something ended.
     Removals,
     /// What is on hold.
@@ -136,6 +140,8 @@ pub const GROUPS: &[Group] = &[
             item(Place::Reviews, "/reviews?state=open", text::REVIEWS, "v"),
             item(Place::Transfers, "/transfers", text::TRANSFERS, "t"),
             item(Place::Exceptions, "/exceptions?state=active", text::EXCEPTIONS, "x"),
+            item(Place::Deprecations, "/deprecations?state=announced", text::DEPRECATIONS, ""),
+            item(Place::Debt, "/debt", text::DEBT, ""),
             item(Place::Removals, "/removals", text::REMOVALS, "m"),
             item(Place::Holds, "/holds", text::HOLDS_IN_FORCE, ""),
             item(Place::Signals, "/signals", text::SIGNALS, "n"),

@@ -380,6 +380,8 @@ fn facts(view: &IdentityView, names: &Names, now: Timestamp) -> Vec<Fact> {
         charter.expires_at.map(|end| Cell::Time(When::new(end, now))).into_iter().collect(),
         String::new(),
     );
+    let sunsets = view.deprecations.iter().map(|sunset| Cell::Time(When::new(sunset.sunset, now)));
+    fact(text::SUNSET, sunsets.collect(), String::new());
     fact(
         text::ENDS_IT,
         charter.retirement.iter().map(|condition| Cell::Text(retirement(condition))).collect(),

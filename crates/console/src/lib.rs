@@ -15,6 +15,7 @@ pub mod address;
 pub mod agents;
 pub mod assets;
 pub mod demo;
+pub mod deprecations;
 pub mod directory;
 pub mod door;
 pub mod drift;

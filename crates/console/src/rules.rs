@@ -1,7 +1,8 @@
 //! Rules: what findings are about, as data; the table of them and the page of each.
 
-use tenure_api::findings::{RuleList, RuleStanding};
+use tenure_api::findings::{DebtView, RuleList, RuleStanding};
 use tenure_core::finding::Fix;
+use tenure_core::finding::debt::DebtDay;
 
 use crate::address::Address;
 use crate::frame::Frame;
@@ -11,6 +12,10 @@ use crate::sheet::{Sheet, SheetPage, Way};
 use crate::state::{Shape, State};
 use crate::text;
 use crate::watch::sheet_page;
+use crate::when::When;
+
+/// Days of the debt that a page shows.
+const DAYS_SHOWN: usize = 90;
 
 /// The page of a rule.
 pub(crate) fn rule_address(id: &str) -> Address {
@@ -72,4 +77,30 @@ pub fn rule(frame: Frame, standing: &RuleStanding) -> SheetPage {
         sheet.ways.push(Way { word: text::OPEN_FINDINGS, to, class: "" });
     }
     sheet_page(frame, rule.title.clone(), ("/rules", text::RULES), sheet)
+}
+
+/// What is allowed for a while and has to be paid off, and how that went.
+pub fn debt(frame: Frame, owed: &DebtView) -> SheetPage {
+    let now = frame.now;
+    let mut sheet = Sheet { lead: text::DEBT_LEAD.to_owned(), ..Sheet::default() };
+    sheet.fact(text::SHARED_IDENTITIES, [Cell::Number(owed.debt.shared_identities)]);
+    sheet.fact(text::EXCEPTIONS_IN_FORCE, [Cell::Number(owed.debt.exceptions)]);
+    sheet.fact(text::RENEWED_EXCEPTIONS, [Cell::Number(owed.debt.renewed_exceptions)]);
+    sheet.fact(text::BREACHED_EXCEPTIONS, [Cell::Number(owed.debt.breached_exceptions)]);
+    sheet.fact(text::NOBODYS, [Cell::Number(owed.debt.unowned)]);
+    let row = |day: &DebtDay| {
+        vec![
+            Cell::Time(When::new(day.at, now)),
+            Cell::Number(day.shared_identities),
+            Cell::Number(day.exceptions),
+            Cell::Number(day.renewed_exceptions),
+            Cell::Number(day.breached_exceptions),
+            Cell::Number(day.unowned),
+            Cell::Number(day.findings),
+        ]
+    };
+    let columns = ["Counted", "Shared", "Exceptions", "Renewed", "Breached", "Nobody’s", "Findings"];
+    let days = owed.trend.iter().rev().take(DAYS_SHOWN).map(row).collect();
+    sheet.tables.push(Table::new(text::DAY_BY_DAY, &columns, days));
+    sheet_page(frame, text::DEBT.to_owned(), ("/exceptions?state=active", text::EXCEPTIONS), sheet)
 }

@@ -121,7 +121,15 @@ pub fn finding(frame: Frame, view: &FindingView, names: &Names, typed: Typed) ->
         sheet.fact(text::FRAMEWORKS, [Cell::Text(rule.frameworks.join(", "))]);
     }
     let evidence = finding.evidence.iter().map(|(name, value)| {
-        let value = value.as_str().map_or_else(|| value.to_string(), |id| Named::of(id, names).name);
+        let named = |id: &str| Named::of(id, names).name;
+        let path = value.as_array().filter(|_| name == "path");
+        let value = match (value.as_str(), path) {
+            (Some(id), _) => named(id),
+            (None, Some(path)) => {
+                path.iter().filter_map(|id| id.as_str()).map(named).collect::<Vec<_>>().join(" \u{2192} ")
+            }
+            (None, None) => value.to_string(),
+        };
         Cell::Text(format!("{}: {value}", text::plain(name)))
     });
     sheet.fact(text::EVIDENCE, evidence);

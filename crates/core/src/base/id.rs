@@ -261,6 +261,8 @@ ids! {
     DriftKind, DriftId, "drf";
     /// What a list from elsewhere says of an account that nothing here can see.
     SightingKind, SightingId, "sgt";
+    /// A break-glass access of an identity.
+    BreakGlassKind, BreakGlassId, "bgl";
 }
 
 #[cfg(test)]

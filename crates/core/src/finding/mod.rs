@@ -1,5 +1,6 @@
 //! Findings: a rule that something breaks, with what shows it and what fixes it.
 
+pub mod debt;
 pub mod exceptional;
 pub mod rules;
 

@@ -546,6 +546,36 @@ pub static USED_AFTER_END: Rule = Rule {
     suppressed_by: None,
 };
 
+/// What an identity is or belongs to is past its sunset (R99).
+pub static PAST_SUNSET: Rule = Rule {
+    id: "past-sunset",
+    title: "An identity, or what it belongs to, is past its sunset",
+    severity: Severity::High,
+    frameworks: &["NHI1:2025", "CSF2.0:PR.AA-01"],
+    aliases: &["NHI-01"],
+    evidence: "what was deprecated, since when, its sunset, and when the identity was last used",
+    blind_spots: "things of which nobody said that they go",
+    false_positives: "a sunset that should have been put off in time",
+    action: "move what it does to what is named instead, and retire it; or have security put the sunset off and resume it: tenure deprecation declare",
+    fix: Fix::Hold,
+    suppressed_by: None,
+};
+
+/// Nobody has looked at a break-glass access (R107).
+pub static BREAK_GLASS_UNREVIEWED: Rule = Rule {
+    id: "break-glass-unreviewed",
+    title: "Nobody has looked at a break-glass access in time",
+    severity: Severity::High,
+    frameworks: &["NHI5:2025", "CSF2.0:PR.AA-05", "CSF2.0:RS.AN-03"],
+    aliases: &["CSF:PR.AC-4"],
+    evidence: "the access, who started it, when and why, and until when somebody had to look at it",
+    blind_spots: "whether whoever answered has looked",
+    false_positives: "none: there is no next time until somebody has",
+    action: "look at what it did, and say what was found: tenure break-glass review",
+    fix: Fix::Note,
+    suppressed_by: None,
+};
+
 /// What an identity held works although it has ended.
 pub static SECRET_OUTLIVES: Rule = Rule {
     id: "secret-outlives",
@@ -674,6 +704,8 @@ pub static ALL: &[&Rule] = &[
     &VENDOR_BREACHED,
     &OPEN_TRUST,
     &USED_AFTER_END,
+    &PAST_SUNSET,
+    &BREAK_GLASS_UNREVIEWED,
     &SECRET_OUTLIVES,
     &UNOWNED_DISCOVERED,
     &USED_BY_PERSON,

@@ -140,6 +140,8 @@ pub enum SuspensionKind {
     BindingBroken,
     /// It breaks a rule of posture whose breach is set to suspend.
     RuleBroken,
+    /// It, or what it belongs to, is past its sunset (R99).
+    Sunset,
 }
 
 /// One cause of suspension and who may release it.

@@ -78,6 +78,12 @@ event_kinds! {
     BindingSuspended = "binding.suspended" at Suspend;
     /// A workload proved that it is what its identity is bound to.
     BindingVerified = "binding.verified" at Issue;
+    /// Nobody has looked at a break-glass access in time.
+    BreakGlassOverdue = "break_glass.overdue" at Review does Notes;
+    /// Somebody looked at a break-glass access afterwards.
+    BreakGlassReviewed = "break_glass.reviewed" at Review does Enables;
+    /// A break-glass access of an identity began.
+    BreakGlassStarted = "break_glass.started" at Approve;
     /// A cloud account is gone, with whatever lived by it.
     CloudAccountClosed = "cloud_account.closed" at Retire;
     /// A cloud account was registered.
@@ -108,6 +114,16 @@ event_kinds! {
     DeploymentSetUp = "deployment.set_up" at Administer;
     /// The first way to sign in was set up: operator tokens administer no more by themselves.
     DeploymentSignInSetUp = "deployment.sign_in_set_up" at Administer;
+    /// Something goes on a day.
+    DeprecationDeclared = "deprecation.declared" at Change does Takes;
+    /// What was past its sunset goes on a later day.
+    DeprecationPutOff = "deprecation.put_off" at Change does Enables;
+    /// Something is past its sunset.
+    DeprecationSunset = "deprecation.sunset" at Suspend;
+    /// Something that is deprecated was used.
+    DeprecationUsed = "deprecation.used" at Review does Notes;
+    /// A deprecation was taken back.
+    DeprecationWithdrawn = "deprecation.withdrawn" at Change does Enables;
     /// Somebody decided on a difference between the directory and the people known here.
     DifferenceDecided = "difference.decided" at Administer;
     /// The directory differs from the people known here.
@@ -138,6 +154,8 @@ event_kinds! {
     ExceptionActivated = "exception.activated" at Approve;
     /// A compensating control of an exception failed.
     ExceptionBreached = "exception.breached" at Suspend;
+    /// The compensating controls of an exception were checked, and are in place as far as that can be seen.
+    ExceptionChecked = "exception.checked" at Review does Notes;
     /// An exception ends soon.
     ExceptionEnding = "exception.ending" at Review;
     /// An exception ended.
@@ -338,6 +356,10 @@ event_kinds! {
     PolicyDropped = "policy.dropped" at Administer;
     /// A policy set was proposed.
     PolicyProposed = "policy.proposed" at Request;
+    /// What is owed was counted.
+    PostureDebtCounted = "posture.debt_counted" at Review does Notes;
+    /// The nightly look found something.
+    PostureFound = "posture.found" at Review does Notes;
     /// Identities are to be looked at anew.
     PostureLooksSet = "posture.looks_set" at Review does Notes;
     /// A removal was confirmed by a second person.

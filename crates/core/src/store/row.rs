@@ -178,6 +178,12 @@ row_kinds! {
     Sighting = 57, "sighting";
     /// How a source speaks.
     Rhythm = 70, "rhythm";
+    /// How what is owed went, day by day.
+    DebtTrend = 71, "debt_trend";
+    /// That something goes on a day.
+    Deprecation = 72, "deprecation";
+    /// A break-glass access of an identity.
+    BreakGlass = 73, "break_glass";
 }
 
 impl RowKind {

@@ -4,7 +4,7 @@ use tenure_api::views::{ActiveToken, Introspection};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::credential::gate;
-use tenure_core::identity::Identity;
+use tenure_core::identity::{Identity, SuspensionKind};
 use tenure_core::inventory::entitlement::ENFORCE;
 use tenure_core::inventory::environment::Environment;
 use tenure_core::inventory::resource::{Resource, WhenUnreachable};
@@ -145,7 +145,9 @@ pub async fn introspect(
         Err(OpError::Refused { .. }) => return Ok(NOTHING),
         Err(other) => return Err(other),
     }
-    if let Err(Reason::IdentityRetired) = held.status {
+    let of_identity = &held.known.identity;
+    let is_sunset = || of_identity.suspensions.iter().any(|cause| cause.kind == SuspensionKind::Sunset);
+    if held.status == Err(Reason::IdentityRetired) || (held.status == Err(Reason::IdentitySuspended) && is_sunset()) {
         let asked_by = enforcer.known.identity.id;
         misuse::note_use_after_end(kernel, claims.identity, &resource.id.to_string(), Some(asked_by)).await;
     }

@@ -1,5 +1,6 @@
 //! What ends along with something else.
 
+pub mod deprecations;
 pub mod need_end;
 pub mod removals;
 pub mod vendor_breach;

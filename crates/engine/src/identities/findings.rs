@@ -4,23 +4,22 @@
 use std::collections::BTreeMap;
 
 use tenure_api::findings::{
-    BrokenView, Debt, FindingSummary, FindingView, PostureView, Resolve, RuleList, RuleStanding, RuleView,
+    BrokenView, FindingSummary, FindingView, PostureView, Resolve, RuleList, RuleStanding, RuleView,
 };
 use tenure_api::views::{Names, Page};
 use tenure_core::base::id::{FindingId, IdentityId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
 use tenure_core::finding::{Finding, FindingState, Fix, Rule, Severity, rules};
-use tenure_core::identity::{Identity, IdentityState};
+use tenure_core::identity::Identity;
 use tenure_core::inventory::third_party::Vendor;
 use tenure_core::people::person::Person;
 use tenure_core::policy::Action;
-use tenure_core::request::exception::{Exception, ExceptionState};
 use tenure_core::request::review::{Review, ReviewState};
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::ControlPoint;
-use tenure_core::store::row::Record;
 
+use crate::identities::debt::{self, each};
 use crate::identities::posture::{self, Around, Broken};
 use crate::kernel::authority::{self, enabling, inventory, owns_identity};
 use crate::kernel::caller::Caller;
@@ -28,10 +27,6 @@ use crate::kernel::error::OpError;
 use crate::kernel::operation::{Asked, check_reason};
 use crate::kernel::query::{ListAsk, Query};
 use crate::kernel::{Kernel, exceptional, finding, freshness};
-
-/// Records of one answer, and answers, that a summary counts at most.
-const ROWS: u16 = 1_000;
-const PAGES: usize = 10;
 
 /// What a posture look found stands in findings from now on, and what it no longer finds is resolved. What is noted by
 /// something else in the same changeset isn't noted twice.
@@ -202,33 +197,13 @@ pub async fn finding_summary(kernel: &Kernel, caller: &Caller) -> Result<Finding
         *by_rule.entry(finding.rule.clone()).or_default() += 1;
     };
     let mut capped = each(kernel, Query::of([Finding::STATE.of(FindingState::Open)]), &mut count_finding).await?;
-    let mut debt = Debt::default();
-    for state in [IdentityState::Active, IdentityState::Suspended] {
-        let shared = Query::of([Identity::SHARED.of("true"), Identity::STATE.of(state)]);
-        capped |= each(kernel, shared, &mut |_: &Identity| debt.shared_identities += 1).await?;
-    }
-    for state in [ExceptionState::Active, ExceptionState::Breached] {
-        let mut count_exception = |exception: &Exception| {
-            debt.exceptions += 1;
-            debt.renewed_exceptions += u64::from(exception.renewals > 0);
-        };
-        capped |= each(kernel, Query::of([Exception::STATE.of(state)]), &mut count_exception).await?;
-    }
+    let (debt, more) = debt::counted(kernel).await?;
+    capped |= more;
     summary.open_by_severity = by_severity;
     summary.open_by_rule = by_rule;
     summary.debt = debt;
     summary.capped = capped;
     Ok(summary)
-}
-
-/// Looks at up to ten thousand records that a query finds; true if there are more.
-async fn each<T: Record>(kernel: &Kernel, query: Query<T>, look: &mut (dyn FnMut(&T) + Send)) -> Result<bool, OpError> {
-    let mut pages = kernel.pages(query.limit(ROWS));
-    for _ in 0..PAGES {
-        let Some(found) = pages.next().await? else { break };
-        found.readable().iter().for_each(|row| look(&row.value));
-    }
-    Ok(pages.more())
 }
 
 /// Every posture rule, computed now.

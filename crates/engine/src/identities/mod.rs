@@ -3,6 +3,8 @@
 pub mod bindings;
 pub mod census;
 pub mod charter;
+pub mod debt;
+pub mod deprecated_use;
 pub mod dormancy;
 pub mod enrolment;
 pub mod findings;
@@ -10,6 +12,7 @@ pub mod grants;
 pub mod identity_facts;
 pub mod lifecycle;
 pub mod looks;
+pub mod nightly;
 pub mod posture;
 pub mod registration;
 pub mod renewals;

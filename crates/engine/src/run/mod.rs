@@ -7,6 +7,7 @@ mod counts;
 pub mod deadlines;
 pub mod erasure;
 mod loops;
+pub mod nightly;
 pub mod ownership;
 pub mod purging;
 pub mod targets;
@@ -48,6 +49,7 @@ pub async fn work(kernel: Arc<Kernel>, channels: Vec<Arc<dyn Notify>>, stop: wat
     tasks.spawn(erasure::run(Arc::clone(&kernel), stop.clone()));
     tasks.spawn(indexing::run(Arc::clone(&kernel), stop.clone()));
     tasks.spawn(fold::run(Arc::clone(&kernel), stop.clone()));
+    tasks.spawn(nightly::run(Arc::clone(&kernel), stop.clone()));
     tasks.spawn(purging::run(kernel, stop));
     loops::all(tasks).await;
 }

@@ -13,9 +13,11 @@ use tenure_core::credential::receipt::Receipt;
 use tenure_core::identity::Identity;
 use tenure_core::identity::grant::{Grant, GrantState};
 use tenure_core::identity::transfer::{Transfer, TransferState};
+use tenure_core::inventory::deprecation::{Deprecation, DeprecationState};
 use tenure_core::inventory::third_party::{Need, Standing};
 use tenure_core::people::person::Person;
 use tenure_core::people::person_grant::PersonGrant;
+use tenure_core::request::break_glass::{BreakGlass, BreakGlassState};
 use tenure_core::request::exception::{Exception, ExceptionState};
 use tenure_core::request::review::{Review, ReviewState, ReviewSubject};
 use tenure_core::request::{Request, RequestState};
@@ -131,6 +133,15 @@ pub fn wanted(row: &Arc<Row>, now: Timestamp) -> Result<Vec<Wanted>, BadRow> {
         RowKind::Sighting => {
             let claim_by = row.decode::<Sighting>()?.claim_by;
             one(DueKind::Sighting, (claim_by > now).then_some(claim_by))
+        }
+        RowKind::BreakGlass => {
+            let access = row.decode::<BreakGlass>()?;
+            let waits = access.state == BreakGlassState::Unreviewed && access.review_by > now;
+            one(DueKind::BreakGlass, waits.then_some(access.review_by))
+        }
+        RowKind::Deprecation => {
+            let deprecation = row.decode::<Deprecation>()?;
+            one(DueKind::Sunset, (deprecation.state == DeprecationState::Announced).then_some(deprecation.sunset))
         }
         RowKind::Rhythm => {
             let rhythm = row.decode::<Rhythm>()?;

@@ -10,6 +10,7 @@ mod agents;
 mod asset;
 mod claims;
 mod deeds;
+mod deprecations;
 mod directory;
 mod drift;
 mod editing;
@@ -52,6 +53,7 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         several::routes,
         making::routes,
         requests::routes,
+        deprecations::routes,
         rules::routes,
         stop::routes,
         receipts::routes,

@@ -6,7 +6,7 @@ use axum::routing::get;
 use tenure_console::frame::Place;
 use tenure_console::rules;
 use tenure_console::text;
-use tenure_engine::identities::findings;
+use tenure_engine::identities::{debt, findings};
 
 use crate::app::App;
 use crate::console::reader::{Reader, Shown};
@@ -15,12 +15,17 @@ use crate::contract::page::page;
 use crate::contract::query::Path;
 
 pub(super) fn routes(api: Api<App>) -> Api<App> {
-    api.page("/rules", get(list)).page("/rules/{id}", get(one))
+    api.page("/debt", get(owed)).page("/rules", get(list)).page("/rules/{id}", get(one))
 }
 
 async fn list(State(app): State<App>, reader: Reader) -> Shown {
     let found = findings::finding_rules(&app.kernel, &reader.caller).await?;
     Ok(page(StatusCode::OK, &rules::rules(reader.frame(text::RULES, Place::Rules), &found)))
+}
+
+async fn owed(State(app): State<App>, reader: Reader) -> Shown {
+    let owed = debt::debt(&app.kernel, &reader.caller).await?;
+    Ok(page(StatusCode::OK, &rules::debt(reader.frame("", Place::Debt), &owed)))
 }
 
 async fn one(State(app): State<App>, reader: Reader, Path(which): Path<String>) -> Shown {

@@ -27,6 +27,15 @@ const RULES: &[Column] = &[
     ("OPEN", "/open"),
     ("TITLE", "/title"),
 ];
+const DEBT: &[Column] = &[
+    ("COUNTED", "/at"),
+    ("SHARED", "/shared_identities"),
+    ("EXCEPTIONS", "/exceptions"),
+    ("RENEWED", "/renewed_exceptions"),
+    ("BREACHED", "/breached_exceptions"),
+    ("UNOWNED", "/unowned"),
+    ("FINDINGS", "/findings"),
+];
 const BROKEN: &[Column] = &[("RULE", "/rule"), ("SEVERITY", "/severity"), ("DETAIL", "/detail"), ("ACTION", "/action")];
 
 /// Findings: a rule that something breaks, with what shows it and what fixes it.
@@ -73,6 +82,8 @@ pub enum Finding {
     Rules,
     /// Counts what is open, and the debt that is left.
     Summary,
+    /// Counts what is allowed for a while and has to be paid off, and tells its trend, day by day.
+    Debt,
 }
 
 impl Finding {
@@ -87,6 +98,10 @@ impl Finding {
             Self::Show { id } => context.out.record(&client.finding(id).await?),
             Self::Resolve { id, how } => context.out.record(&client.resolve_finding(id, &Resolve { how }).await?),
             Self::Rules => rules(context, &client).await,
+            Self::Debt => {
+                let debt = client.debt().await?;
+                context.out.rows(&debt, &debt.trend, DEBT)
+            }
             Self::Summary => context.out.record(&client.finding_summary().await?),
         }
     }

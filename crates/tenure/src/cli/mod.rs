@@ -4,9 +4,11 @@
 //! wrong usage.
 
 mod access;
+mod break_glass;
 mod bulk;
 mod claim;
 mod context;
+mod deprecation;
 mod directory;
 mod drift;
 mod exception;
@@ -111,6 +113,10 @@ enum Command {
     Finding(finding::Finding),
     #[command(subcommand)]
     Rule(finding::Rule),
+    #[command(subcommand)]
+    BreakGlass(break_glass::BreakGlass),
+    #[command(subcommand)]
+    Deprecation(deprecation::Deprecation),
     #[command(subcommand)]
     Need(exception::Need),
     #[command(subcommand)]
@@ -237,6 +243,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Review(verb) => verb.run(&context).await?,
         Command::Exception(verb) => Box::pin(verb.run(&context)).await?,
         Command::Finding(verb) => verb.run(&context).await?,
+        Command::BreakGlass(verb) => verb.run(&context).await?,
+        Command::Deprecation(verb) => verb.run(&context).await?,
         Command::Rule(verb) => verb.run(&context).await?,
         Command::Need(verb) => verb.run(&context).await?,
         Command::Request(verb) => Box::pin(verb.run(&context)).await?,

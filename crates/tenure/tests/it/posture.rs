@@ -99,6 +99,130 @@ on_one! {
         assert_eq!(found[0]["evidence"]["retirement"]["because"], "by_hand");
     }
 
+    async fn r99_what_is_deprecated_is_counted_per_caller_until_its_sunset_and_denied_after_it(world: World) {
+        let old = world.application("orders-v1").await;
+        let mut callers = Vec::new();
+        for name in ["exporter", "importer"] {
+            let key = Key::new();
+            let mut charter = world.charter(key.jwk());
+            charter["application"] = json!(old);
+            callers.push((world.active(name, charter).await, key));
+        }
+        let (importer, other) = callers.pop().unwrap();
+        let (exporter, key) = callers.pop().unwrap();
+        world.hold();
+        let declare = |sunset: i64| json!({"of": {"type": "application", "id": old}, "sunset": crate::world::in_secs(sunset), "reason": "replaced", "instead": "orders-v2"});
+        world.post(&world.manager, "/v1/deprecations", declare(10 * DAY)).await.expect(403);
+        world.post(&world.owner, "/v1/deprecations", declare(-1)).await.expect(422);
+        let declared = world.post(&world.owner, "/v1/deprecations", declare(10 * DAY)).await.expect(201);
+        assert_eq!((declared.text("/state"), declared.text("/instead")), ("announced".into(), "orders-v2".into()));
+        assert_eq!(identity(&world, &exporter).await["deprecations"][0]["of"], json!(old));
+        // Before the sunset it is used on, and counted per caller.
+        world.pass(61).await;
+        world.token(&key, &exporter, "production").await;
+        let path = format!("/v1/deprecations/{old}");
+        let uses = async |caller: &str| {
+            let shown = world.get(&world.security, &path).await.expect(200);
+            let callers = shown.body["callers"].as_array().cloned().unwrap_or_default();
+            callers.iter().find(|known| known["caller"] == caller).map(|known| known["uses"].as_u64().unwrap())
+        };
+        for _ in 0..3 {
+            world.token(&key, &exporter, "production").await;
+        }
+        world.token(&other, &importer, "production").await;
+        world.pass(61).await;
+        world.until(async || uses(&exporter).await.is_some_and(|uses| uses >= 3) && uses(&importer).await.is_some()).await;
+        let page = world.text(&world.security, &format!("/deprecations/{old}")).await;
+        assert!(page.contains("exporter") && page.contains("importer"), "{page}");
+        // After it what belongs to it is suspended, and what still calls is found.
+        world.pass(11 * DAY).await;
+        for id in [&exporter, &importer] {
+            world.until_state(id, "suspended").await;
+            assert_eq!(findings(&world, "past-sunset", id).await[0]["severity"], "high");
+        }
+        assert_eq!(world.get(&world.security, &path).await.expect(200).text("/state"), "past");
+        assert_eq!(world.ask_token(&key, &exporter, "production").await.expect(400).code(), "identity_suspended");
+        assert_eq!(findings(&world, "used-after-end", &exporter).await[0]["evidence"]["asked"], "token");
+        assert!(findings(&world, "used-after-end", &importer).await.is_empty());
+        // It isn't resumed until somebody else than who declared it puts the sunset off.
+        let resume = format!("/v1/identities/{exporter}/resume");
+        world.post(&world.security, &resume, json!({"reason": "needed"})).await.expect(409);
+        world.post(&world.owner, "/v1/deprecations", declare(30 * DAY)).await.expect(403);
+        world.post(&world.security, "/v1/deprecations", declare(30 * DAY)).await.expect(201);
+        world.post(&world.security, &resume, json!({"reason": "needed"})).await.expect(200);
+        world.token(&key, &exporter, "production").await;
+        assert!(findings(&world, "past-sunset", &exporter).await.is_empty());
+    }
+
+    async fn r107_break_glass_is_approved_before_told_bounded_and_looked_at_before_the_next_time(world: World) {
+        let key = Key::new();
+        let mut charter = world.charter(key.jwk());
+        charter["coverage"] = json!("just_in_time");
+        let id = world.active("restorer", charter).await;
+        let path = format!("/v1/identities/{id}/break-glass");
+        let ask = |duration: &str| json!({"entitlement": {"actions": ["read"], "resource": world.orders}, "duration": duration, "reason": "restore of orders"});
+        // Only where it was approved before.
+        assert_eq!(world.post(&world.owner, &path, ask("30m")).await.expect(403).code(), "not_allowed");
+        let exception = crate::exceptions::granted(&world, "break_glass", &id, "30d").await;
+        world.ask_token(&key, &id, "production").await.expect(400);
+        world.post(&world.manager, &path, ask("30m")).await.expect(403);
+        assert_eq!(world.post(&world.owner, &path, ask("61m")).await.expect(422).field_codes(), ["duration_out_of_range"]);
+        let mut outside = ask("30m");
+        outside["entitlement"]["actions"] = json!(["write"]);
+        assert_eq!(world.post(&world.owner, &path, outside).await.expect(403).code(), "outside_scope");
+        let started = world.post(&world.owner, &path, ask("30m")).await.expect(201);
+        let glass = started.text("/id");
+        assert_eq!((started.text("/state"), started.text("/exception")), ("unreviewed".into(), exception.clone()));
+        // An alert, a log of its own, a hard end.
+        let event = world.events_of("break_glass.started", &id).await.remove(0);
+        assert_eq!((&event["data"]["alert"], &event["data"]["notify"]["roles"]), (&json!(true), &json!(["security"])));
+        let logged = world.get(&world.auditor, "/v1/log/exceptional?access=break_glass_started").await.expect(200);
+        assert_eq!((logged.text("/items/0/identity"), logged.text("/items/0/allowed_by")), (id.clone(), exception));
+        world.hold();
+        let token = world.token(&key, &id, "production").await;
+        assert!(world.is_live(&token).await);
+        world.pass(31 * 60).await;
+        world.until(async || !world.events_of("grant.expired", &id).await.is_empty()).await;
+        world.ask_token(&key, &id, "production").await.expect(400);
+        // No next time until somebody else has looked at it; after two days that is a finding.
+        assert_eq!(world.post(&world.owner, &path, ask("30m")).await.expect(409).code(), "illegal_transition");
+        world.pass(2 * DAY).await;
+        world.until(async || findings(&world, "break-glass-unreviewed", &id).await.len() == 1).await;
+        let review = format!("/v1/break-glass/{glass}/review");
+        let found = json!({"justified": true, "note": "restored, nothing else touched"});
+        world.post(&world.owner, &review, found.clone()).await.expect(403);
+        world.post(&world.security, &review, found.clone()).await.expect(200);
+        assert!(findings(&world, "break-glass-unreviewed", &id).await.is_empty());
+        world.post(&world.security, &review, found).await.expect(409);
+        let again = world.post(&world.security, &path, ask("5m")).await.expect(201).text("/id");
+        // Who started it isn't who looks at it; one that wasn't justified bars the rest of its exception.
+        let review = format!("/v1/break-glass/{again}/review");
+        let unjustified = json!({"justified": false, "note": "nothing was down"});
+        world.post(&world.security, &review, unjustified.clone()).await.expect(403);
+        let (_, sib) = world.person("Sib", &["security"]).await;
+        world.post(&sib, &review, unjustified).await.expect(200);
+        assert_eq!(world.post(&world.owner, &path, ask("5m")).await.expect(409).code(), "illegal_transition");
+        let listed = world.get(&world.auditor, &format!("/v1/break-glass?identity={id}")).await.expect(200);
+        assert_eq!(listed.body["items"].as_array().unwrap().len(), 2);
+    }
+
+    async fn r105_r112_debt_is_counted_each_night_and_its_trend_is_told(world: World) {
+        let trend = async || world.get(&world.auditor, "/v1/debt").await.expect(200).body["trend"].as_array().unwrap().clone();
+        world.until(async || !trend().await.is_empty()).await;
+        let (id, _) = world.exporter("exporter").await;
+        crate::exceptions::granted(&world, "late_review", &id, "30d").await;
+        let now = world.get(&world.auditor, "/v1/debt").await.expect(200);
+        assert_eq!(now.body["debt"]["exceptions"], 1);
+        world.pass(DAY).await;
+        world.until(async || trend().await.last().is_some_and(|day| day["exceptions"] == 1)).await;
+        assert!(trend().await.len() >= 2);
+        let metrics = world.text("", "/metrics").await;
+        assert!(metrics.contains("tenure_debt{of=\"exceptions\"} 1"), "{metrics}");
+        let page = world.text(&world.auditor, "/debt").await;
+        assert!(page.contains("Day by day"), "{page}");
+        world.get(&world.owner, "/v1/debt").await.expect(403);
+    }
+
     async fn r100_a_test_identity_in_production_is_denied_and_found(world: World) {
         let key = Key::new();
         let staging = world.resource("https://orders.staging.internal", "staging", "online").await;
