@@ -7,6 +7,7 @@ pub mod break_glass;
 pub mod bulk;
 pub mod deprecations;
 pub mod drift;
+pub mod drills;
 pub mod exceptions;
 pub mod findings;
 pub mod intake;

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::api_keys::ApiKeyIssued;
 use crate::bulk::BulkReport;
+use crate::drills::DrillView;
 use crate::exceptions::ExceptionView;
 use crate::findings::{DebtView, FindingSummary, FindingView, PostureView, RuleList, RuleStanding};
 use crate::intake::IntakeReport;
@@ -96,6 +97,7 @@ unrevised!(
     RuleList,
     RuleStanding,
     DebtView,
+    DrillView,
     SavedView,
     SessionView,
     StateReport,

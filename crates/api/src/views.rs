@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tenure_core::base::id::{CredentialId, GrantId, OperatorTokenId, PersonId, TeamId};
+use tenure_core::base::id::{CredentialId, GrantId, OperatorTokenId, PersonId, ReceiptId, TeamId};
 use tenure_core::base::time::Timestamp;
 use tenure_core::credential::receipt::{Receipt, ReceiptState};
 use tenure_core::identity::Identity;
@@ -204,6 +204,9 @@ pub struct IdentityView {
     /// renewed.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub silent: Vec<SilentView>,
+    /// When its removal was drilled last, and whether that proved that it can be removed (R97).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub drill: Option<LastDrill>,
     /// That it, or what it belongs to, goes on a day (R99).
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub deprecations: Vec<Sunset>,
@@ -216,6 +219,18 @@ pub struct IdentityView {
     /// The names of the records whose ids it holds.
     #[serde(skip_serializing_if = "Names::is_empty", default)]
     pub names: Names,
+}
+
+/// The last removal drill of an identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct LastDrill {
+    /// When.
+    pub at: Timestamp,
+    /// Whether each of what it revoked is proven to be refused.
+    pub proven: bool,
+    /// What proves that: the first of its receipts.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub receipt: Option<ReceiptId>,
 }
 
 /// That something goes on a day.

@@ -1,6 +1,7 @@
-//! Break-glass of machines.
+//! Break-glass of machines, and drills of their removal.
 
 use tenure_api::break_glass::{AfterReviewed, NewBreakGlass};
+use tenure_api::drills::DrillView;
 use tenure_api::views::{Page, Revised};
 use tenure_core::base::id::{BreakGlassId, IdentityId};
 use tenure_core::request::break_glass::BreakGlass;
@@ -15,6 +16,16 @@ impl Client {
         ask: &NewBreakGlass,
     ) -> Result<Revised<BreakGlass>, ClientError> {
         self.post(&format!("/v1/identities/{id}/break-glass"), ask).await
+    }
+
+    /// `POST /v1/identities/{id}/drill`.
+    pub async fn drill(&self, id: IdentityId) -> Result<DrillView, ClientError> {
+        self.step(&format!("/v1/identities/{id}/drill")).await
+    }
+
+    /// `GET /v1/identities/{id}/drill`.
+    pub async fn last_drill(&self, id: IdentityId) -> Result<DrillView, ClientError> {
+        self.get(&format!("/v1/identities/{id}/drill")).await
     }
 
     /// `GET /v1/break-glass`; filters: `identity`, `state`.

@@ -263,6 +263,10 @@ fn answers(known: &Known, now: Timestamp) -> Vec<Answer> {
         none: "",
         proof: None,
     };
+    // By what did happen: the last removal, or the last drill that proved something.
+    let removed = known.removal.as_ref().map(|receipt| (receipt.in_force_at, Some(receipt.id)));
+    let drilled = view.drill.as_ref().filter(|drill| drill.proven).map(|drill| (drill.at, drill.receipt));
+    let tried = removed.max(drilled);
     let removable = Answer {
         question: text::STILL_REMOVABLE,
         state: match &view.removal_group {
@@ -277,9 +281,9 @@ fn answers(known: &Known, now: Timestamp) -> Vec<Answer> {
             Some(group) => format!("{} {}", group.name, text::HAS_NO_MEMBER),
             None => text::NO_REMOVAL_GROUP.to_owned(),
         },
-        evidence: known.removal.as_ref().map(|receipt| When::new(receipt.in_force_at, now)),
+        evidence: tried.map(|(at, _)| When::new(at, now)),
         none: text::NEVER_TRIED,
-        proof: known.removal.as_ref().map(|receipt| Address::new("/receipts").below(&receipt.id.to_string())),
+        proof: tried.and_then(|(_, id)| id).map(|id| Address::new("/receipts").below(&id.to_string())),
     };
     vec![needed, scoped, monitored, removable]
 }

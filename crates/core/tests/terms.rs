@@ -477,6 +477,7 @@ fn the_text_of_every_kinds_terms_stays() {
         RowKind::Heard,
         RowKind::Rhythm,
         RowKind::DebtTrend,
+        RowKind::Drill,
         RowKind::Blast,
         RowKind::Epoch,
         RowKind::Contradiction,

@@ -194,6 +194,8 @@ event_kinds! {
     IdentityClosed = "identity.closed" at Retire;
     /// An identity was found at a target; nobody answers for it yet.
     IdentityDiscovered = "identity.discovered" at Administer does Notes;
+    /// The removal of an identity was rehearsed on credentials of its.
+    IdentityDrilled = "identity.drilled" at Revoke does Notes;
     /// A list of accounts from elsewhere was brought in.
     IdentityImported = "identity.imported" at Administer does Notes;
     /// An identity was left less than it had.

@@ -184,6 +184,8 @@ row_kinds! {
     Deprecation = 72, "deprecation";
     /// A break-glass access of an identity.
     BreakGlass = 73, "break_glass";
+    /// The last removal drill of an identity.
+    Drill = 74, "drill";
 }
 
 impl RowKind {

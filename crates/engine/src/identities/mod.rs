@@ -15,6 +15,7 @@ pub mod looks;
 pub mod nightly;
 pub mod posture;
 pub mod registration;
+pub mod removability;
 pub mod renewals;
 pub mod review_opening;
 pub mod silence;

@@ -11,7 +11,7 @@ use tenure_core::store::port::Committed;
 use tenure_core::store::row::Stored;
 
 use crate::credentials::holds::{self, scopes_of};
-use crate::identities::{deprecated_use, silence};
+use crate::identities::{deprecated_use, removability, silence};
 use crate::inventory::removal_groups;
 use crate::kernel::error::OpError;
 use crate::kernel::{Kernel, work};
@@ -33,8 +33,10 @@ pub(crate) async fn identity_view(
         sunset: deprecation.sunset,
     });
     let deprecations = deprecations.collect();
+    let drill = removability::last_drill(kernel, record.id).await?;
     let mut view = shown(record, revision, &holds, removal_group, last_used);
     view.silent = silent;
+    view.drill = drill;
     view.deprecations = deprecations;
     if let Some(committed) = committed {
         view.log = Some(kernel.logged(committed).await?);
@@ -70,6 +72,7 @@ fn shown(
     IdentityView {
         removal_group,
         holds: scopes_of(&record).iter().filter_map(|scope| holds.get(scope).cloned()).collect(),
+        drill: None,
         silent: Vec::new(),
         deprecations: Vec::new(),
         releasers: None,

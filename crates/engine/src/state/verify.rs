@@ -12,6 +12,7 @@ use std::sync::Arc;
 use tenure_api::log::{FaultyRow, StateFault, StateReport};
 use tenure_core::base::time::Timestamp;
 use tenure_core::credential::Credential;
+use tenure_core::credential::drill::Drill;
 use tenure_core::credential::receipt::Receipt;
 use tenure_core::finding::Finding;
 use tenure_core::finding::debt::DebtTrend;
@@ -468,6 +469,7 @@ pub(crate) fn read(row: &Arc<Row>) -> Result<Derived, BadRow> {
         RowKind::Login => of::<Login>(row),
         RowKind::Drift => of::<Drift>(row),
         RowKind::Sighting => of::<Sighting>(row),
+        RowKind::Drill => of::<Drill>(row),
         RowKind::BreakGlass => of::<BreakGlass>(row),
         RowKind::Deprecation => of::<Deprecation>(row),
         RowKind::DebtTrend => of::<DebtTrend>(row),

@@ -107,3 +107,40 @@ impl BreakGlass {
         }
     }
 }
+
+const DRILLED: &[Column] = &[
+    ("CREDENTIAL", "/credential"),
+    ("RESOURCE", "/resource"),
+    ("RECEIPT", "/receipt"),
+    ("STATE", "/state"),
+    ("PROVEN", "/proven"),
+];
+
+/// Rehearses the removal of an identity: the newest token or login that it has for each resource is revoked as at a removal,
+/// at the same points and targets, and proven by a receipt. Its workload gets another one by itself. The date of the last
+/// drill is what "still removable?" is answered by.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  tenure drill idn_…                         needs a token or a login of its that is alive
+  tenure drill idn_… --last                  what came of the last one
+Static keys, and accounts that people made, are left alone.")]
+pub struct Drill {
+    /// The identity.
+    pub id: IdentityId,
+    /// Only shows the last drill.
+    #[arg(long)]
+    pub last: bool,
+}
+
+impl Drill {
+    /// Does it.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let client = context.client()?;
+        let drill = if self.last { client.last_drill(self.id).await? } else { client.drill(self.id).await? };
+        if !drill.proven {
+            eprintln!("hint: whether all of it is refused is being checked: tenure drill {} --last", self.id);
+        }
+        context.out.rows(&drill, &drill.drilled, DRILLED)
+    }
+}

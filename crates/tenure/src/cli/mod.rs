@@ -113,6 +113,7 @@ enum Command {
     Finding(finding::Finding),
     #[command(subcommand)]
     Rule(finding::Rule),
+    Drill(break_glass::Drill),
     #[command(subcommand)]
     BreakGlass(break_glass::BreakGlass),
     #[command(subcommand)]
@@ -243,6 +244,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Review(verb) => verb.run(&context).await?,
         Command::Exception(verb) => Box::pin(verb.run(&context)).await?,
         Command::Finding(verb) => verb.run(&context).await?,
+        Command::Drill(drill) => drill.run(&context).await?,
         Command::BreakGlass(verb) => verb.run(&context).await?,
         Command::Deprecation(verb) => verb.run(&context).await?,
         Command::Rule(verb) => verb.run(&context).await?,

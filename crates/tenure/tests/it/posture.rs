@@ -206,6 +206,28 @@ on_one! {
         assert_eq!(listed.body["items"].as_array().unwrap().len(), 2);
     }
 
+    async fn r97_a_drill_proves_that_an_identity_can_be_removed(world: World) {
+        let (id, key) = world.exporter("exporter").await;
+        let path = format!("/v1/identities/{id}/drill");
+        // Without anything that is alive there is nothing to rehearse on.
+        assert_eq!(world.call(reqwest::Method::POST, &world.owner, &path, None).await.expect(409).code(), "illegal_transition");
+        world.get(&world.owner, &path).await.expect(404);
+        let token = world.token(&key, &id, "production").await;
+        world.call(reqwest::Method::POST, &world.manager, &path, None).await.expect(403);
+        let drill = world.call(reqwest::Method::POST, &world.owner, &path, None).await.expect(200);
+        assert_eq!(drill.text("/drilled/0/resource"), world.orders);
+        assert!(!world.is_live(&token).await);
+        // Its workload works on with another one, beside which the first is proven to be refused.
+        let next = world.token(&key, &id, "production").await;
+        assert!(world.is_live(&next).await);
+        world.until(async || world.get(&world.owner, &path).await.expect(200).body["proven"] == json!(true)).await;
+        let shown = identity(&world, &id).await;
+        assert_eq!((&shown["drill"]["proven"], &shown["state"]), (&json!(true), &json!("active")));
+        let receipt = drill.text("/drilled/0/receipt");
+        let page = world.text(&world.owner, &format!("/identities/{id}")).await;
+        assert!(page.contains(&format!("/receipts/{receipt}")), "{page}");
+    }
+
     async fn r105_r112_debt_is_counted_each_night_and_its_trend_is_told(world: World) {
         let trend = async || world.get(&world.auditor, "/v1/debt").await.expect(200).body["trend"].as_array().unwrap().clone();
         world.until(async || !trend().await.is_empty()).await;

@@ -833,6 +833,12 @@ impl<'a> Cell<'a> {
                 world.post(&stage.sib, "/v1/deprecations", body).await.expect(201);
                 of
             }
+            "drilled" => {
+                let identity = stage.used().await;
+                stage.step_bare(&stage.sib, &format!("/v1/identities/{identity}/drill")).await.expect(200);
+                // What was revoked is followed by another one, as a workload's is.
+                identity
+            }
             "glass" => stage.glass().await,
             "broken glass" => {
                 let identity = stage.glass().await;
