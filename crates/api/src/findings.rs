@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tenure_core::base::id::IdentityId;
 use tenure_core::base::time::Timestamp;
-use tenure_core::finding::{Finding, Rule, Severity};
+use tenure_core::finding::debt::DebtDay;
+use tenure_core::finding::{Finding, Fix, Rule, Severity};
+use tenure_core::request::exception::ExceptionType;
 
 use crate::views::{Logged, Names};
 
@@ -31,6 +33,11 @@ pub struct RuleView {
     pub false_positives: String,
     /// What fixes it.
     pub action: String,
+    /// What Tenure does about it by itself.
+    pub fix: Fix,
+    /// The type of exception by which it is suppressed, as long as one is in force.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub suppressed_by: Option<ExceptionType>,
 }
 
 impl From<&Rule> for RuleView {
@@ -46,15 +53,33 @@ impl From<&Rule> for RuleView {
             blind_spots: rule.blind_spots.to_owned(),
             false_positives: rule.false_positives.to_owned(),
             action: rule.action.to_owned(),
+            fix: rule.fix,
+            suppressed_by: rule.suppressed_by,
         }
     }
+}
+
+/// A rule with how it stands here.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct RuleStanding {
+    /// The rule.
+    #[serde(flatten)]
+    pub rule: RuleView,
+    /// Whether an identity that breaks it is suspended by that, as things are set here.
+    pub holds: bool,
+    /// How many of its findings are open, for those who may read all findings.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub open: Option<u64>,
 }
 
 /// `GET /v1/finding-rules`.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RuleList {
     /// Every rule.
-    pub items: Vec<RuleView>,
+    pub items: Vec<RuleStanding>,
+    /// Whether more findings are open than are counted: then each number is at least that.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub capped: bool,
 }
 
 /// A finding with its rule.
@@ -106,6 +131,23 @@ pub struct Debt {
     pub exceptions: u64,
     /// Those among them that renew an earlier one.
     pub renewed_exceptions: u64,
+    /// Those among them of which a compensating control is not in place.
+    #[serde(default)]
+    pub breached_exceptions: u64,
+    /// Identities that were found and are nobody's.
+    #[serde(default)]
+    pub unowned: u64,
+}
+
+/// `GET /v1/debt`: what is owed now, and how that went.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct DebtView {
+    /// What is owed now.
+    pub debt: Debt,
+    /// Whether there was more than is counted: then each number is at least that.
+    pub capped: bool,
+    /// What was owed day by day, as it was counted each night, the oldest first; at most 400 days.
+    pub trend: Vec<DebtDay>,
 }
 
 /// `GET /v1/identities/{id}/posture`: every rule that is computed from the record, computed now.

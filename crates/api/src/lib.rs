@@ -3,8 +3,11 @@
 //! Records of the domain (identities, receipts, …) are their own wire form; here is what only the API has.
 
 pub mod api_keys;
+pub mod break_glass;
 pub mod bulk;
+pub mod deprecations;
 pub mod drift;
+pub mod drills;
 pub mod exceptions;
 pub mod findings;
 pub mod intake;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use tenure_core::base::id::{FindingId, GrantId, IdentityId, PersonId, ReviewId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::finding::Severity;
+use tenure_core::identity::right_size::{Replay, UseVerdict};
 use tenure_core::inventory::entitlement::Entitlement;
 use tenure_core::request::campaign::{Campaign, NoAnswer};
 use tenure_core::request::review::{Review, ReviewAnswer};
@@ -65,6 +66,9 @@ pub struct ReviewFacts {
     /// Its scope without what was not used, if that is less and not nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proposal: Option<Vec<Entitlement>>,
+    /// What that would have done to the decisions of the last 90 days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replayed: Option<Replay>,
 }
 
 /// An action that is granted, and its use.
@@ -77,8 +81,12 @@ pub struct GrantedUse {
     /// By which live grant; by none, if its charter allows it and it is granted just in time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant: Option<GrantId>,
+    /// Decisions in the last 90 days that allowed it.
+    pub allowed: u64,
     /// When a decision last allowed it; never, as far as is known, if empty.
     pub last_used: Option<Timestamp>,
+    /// What is known of its use.
+    pub verdict: UseVerdict,
     /// Of others like it, how many may the same.
     pub peers: u16,
 }

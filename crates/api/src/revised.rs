@@ -4,8 +4,9 @@ use serde_json::Value;
 
 use crate::api_keys::ApiKeyIssued;
 use crate::bulk::BulkReport;
+use crate::drills::DrillView;
 use crate::exceptions::ExceptionView;
-use crate::findings::{FindingSummary, FindingView, PostureView, RuleList};
+use crate::findings::{DebtView, FindingSummary, FindingView, PostureView, RuleList, RuleStanding};
 use crate::intake::IntakeReport;
 use crate::log::{ConsistencyProof, InclusionProof, Reindexed, StateReport, Timeline};
 use crate::overview::{Census, RefusalTimes};
@@ -114,6 +115,9 @@ unrevised!(
     Reindexed,
     RightSizeView,
     RuleList,
+    RuleStanding,
+    DebtView,
+    DrillView,
     SavedView,
     SessionView,
     SeveralReviewed,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tenure_core::base::id::{CredentialId, GrantId, OperatorTokenId, PersonId, TeamId};
+use tenure_core::base::id::{CredentialId, GrantId, OperatorTokenId, PersonId, ReceiptId, TeamId};
 use tenure_core::base::time::Timestamp;
 use tenure_core::credential::receipt::{Receipt, ReceiptState};
 use tenure_core::identity::Identity;
@@ -200,6 +200,16 @@ pub struct IdentityView {
     /// The holds on it, and on what it belongs to: while there is one it doesn't work, though it be active.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub holds: Vec<Hold>,
+    /// What its end hangs on that can't be heard or reached now: until it is back it isn't removable (R97), and isn't
+    /// renewed.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub silent: Vec<SilentView>,
+    /// When its removal was drilled last, and whether that proved that it can be removed (R97).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub drill: Option<LastDrill>,
+    /// That it, or what it belongs to, goes on a day (R99).
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub deprecations: Vec<Sunset>,
     /// Who could release its newest cause of suspension now; only in replies to a suspension.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub releasers: Option<Releasers>,
@@ -209,6 +219,40 @@ pub struct IdentityView {
     /// The names of the records whose ids it holds.
     #[serde(skip_serializing_if = "Names::is_empty", default)]
     pub names: Names,
+}
+
+/// The last removal drill of an identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct LastDrill {
+    /// When.
+    pub at: Timestamp,
+    /// Whether each of what it revoked is proven to be refused.
+    pub proven: bool,
+    /// What proves that: the first of its receipts.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub receipt: Option<ReceiptId>,
+}
+
+/// That something goes on a day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Sunset {
+    /// What: its id.
+    pub of: String,
+    /// Since when it is deprecated.
+    pub deprecated_since: Timestamp,
+    /// From when on use is denied.
+    pub sunset: Timestamp,
+}
+
+/// A source that is silent for longer than its rhythm, or a target that doesn't answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct SilentView {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Since when it is found to be.
+    pub since: Timestamp,
 }
 
 /// The team that answers for an identity's removal.

@@ -1,13 +1,14 @@
 //! Exceptions, findings, posture, business needs.
 
 use tenure_api::exceptions::{BreachReport, ControlsRestored, ExceptionView, NewException, NewNeed, Renewal};
-use tenure_api::findings::{FindingSummary, FindingView, PostureView, Resolve, RuleList};
+use tenure_api::findings::{DebtView, FindingSummary, FindingView, PostureView, Resolve, RuleList, RuleStanding};
 use tenure_api::ownership::OwnerEdit;
 use tenure_api::requests::Because;
 use tenure_api::views::{Page, Revised};
 use tenure_core::base::id::{ExceptionId, FindingId, IdentityId, NeedId};
 use tenure_core::inventory::third_party::Need;
 
+use crate::transport::segment;
 use crate::{Client, ClientError, ListQuery};
 
 /// Every method fails with [`ClientError`]: a problem if the server refuses, else what broke.
@@ -61,6 +62,11 @@ impl Client {
         self.get("/v1/findings/summary").await
     }
 
+    /// `GET /v1/debt`.
+    pub async fn debt(&self) -> Result<DebtView, ClientError> {
+        self.get("/v1/debt").await
+    }
+
     /// `GET /v1/findings/{id}`.
     pub async fn finding(&self, id: FindingId) -> Result<FindingView, ClientError> {
         self.get(&format!("/v1/findings/{id}")).await
@@ -74,6 +80,11 @@ impl Client {
     /// `GET /v1/finding-rules`.
     pub async fn finding_rules(&self) -> Result<RuleList, ClientError> {
         self.get("/v1/finding-rules").await
+    }
+
+    /// `GET /v1/finding-rules/{id}`.
+    pub async fn finding_rule(&self, id: &str) -> Result<RuleStanding, ClientError> {
+        self.get(&format!("/v1/finding-rules/{}", segment(id))).await
     }
 
     /// `GET /v1/identities/{id}/posture`: every posture rule, computed now.

@@ -19,7 +19,9 @@
 
 pub mod assertion;
 mod backchannel;
+mod break_glass;
 mod client;
+mod deprecations;
 mod directory;
 pub mod dpop;
 mod drift;

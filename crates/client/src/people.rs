@@ -2,8 +2,8 @@
 
 use reqwest::Method;
 use tenure_api::people::{
-    Departure, ImportPeople, ImportReport, NewDecision, NewDeparture, NewOffer, NewPerson, NewRoles, NewJoinerCheck, NewStandIn,
-    NewTeam, PersonChange, PersonMade,
+    Departure, ImportPeople, ImportReport, NewDecision, NewDeparture, NewJoinerCheck, NewOffer, NewPerson, NewRoles,
+    NewStandIn, NewTeam, PersonChange, PersonMade,
 };
 use tenure_api::request::RequestView;
 use tenure_api::requests::{Because, ResumePerson};
@@ -60,7 +60,11 @@ impl Client {
     }
 
     /// `POST /v1/people/{id}/checks`: a control point of a joiner was passed.
-    pub async fn record_joiner_check(&self, id: PersonId, ask: &NewJoinerCheck) -> Result<Revised<Person>, ClientError> {
+    pub async fn record_joiner_check(
+        &self,
+        id: PersonId,
+        ask: &NewJoinerCheck,
+    ) -> Result<Revised<Person>, ClientError> {
         self.post(&format!("/v1/people/{id}/checks"), ask).await
     }
 

@@ -46,6 +46,16 @@ impl Client {
         self.get(&format!("/v1/vendors/{id}")).await
     }
 
+    /// `POST /v1/vendors/{id}/breach`: what it operates is told, identity by identity.
+    pub async fn declare_breach(&self, id: VendorId, because: &Because) -> Result<Revised<Vendor>, ClientError> {
+        self.post(&format!("/v1/vendors/{id}/breach"), because).await
+    }
+
+    /// `POST /v1/vendors/{id}/breach-over`.
+    pub async fn breach_over(&self, id: VendorId, because: &Because) -> Result<Revised<Vendor>, ClientError> {
+        self.post(&format!("/v1/vendors/{id}/breach-over"), because).await
+    }
+
     /// `POST /v1/vendors/{id}/end`: for ever; its identities are cut and held.
     pub async fn end_vendor(&self, id: VendorId, because: &Because) -> Result<VendorEnded, ClientError> {
         self.post(&format!("/v1/vendors/{id}/end"), because).await

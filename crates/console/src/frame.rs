@@ -45,6 +45,8 @@ pub enum Place {
     Receipts,
     /// Rules that are broken.
     Findings,
+    /// What findings are about.
+    Rules,
     /// Questions whether something is still needed.
     Reviews,
     /// Many reviews by one deadline.
@@ -53,6 +55,10 @@ pub enum Place {
     Transfers,
     /// Controls that are waived.
     Exceptions,
+    /// What is allowed for a while and has to be paid off.
+    Debt,
+    /// What goes on a day.
+    Deprecations,
     /// What ends because something ended.
     Removals,
     /// What is on hold.
@@ -132,10 +138,13 @@ pub const GROUPS: &[Group] = &[
         word: text::WATCHED,
         items: &[
             item(Place::Findings, "/findings?state=open", text::FINDINGS, "f"),
+            item(Place::Rules, "/rules", text::RULES, ""),
             item(Place::Reviews, "/reviews?state=open", text::REVIEWS, "v"),
             item(Place::Campaigns, "/campaigns", text::CAMPAIGNS, ""),
             item(Place::Transfers, "/transfers", text::TRANSFERS, "t"),
             item(Place::Exceptions, "/exceptions?state=active", text::EXCEPTIONS, "x"),
+            item(Place::Deprecations, "/deprecations?state=announced", text::DEPRECATIONS, ""),
+            item(Place::Debt, "/debt", text::DEBT, ""),
             item(Place::Removals, "/removals", text::REMOVALS, "m"),
             item(Place::Holds, "/holds", text::HOLDS_IN_FORCE, ""),
             item(Place::Signals, "/signals", text::SIGNALS, "n"),

@@ -263,21 +263,27 @@ fn answers(known: &Known, now: Timestamp) -> Vec<Answer> {
         none: "",
         proof: None,
     };
+    // By what did happen: the last removal, or the last drill that proved something.
+    let removed = known.removal.as_ref().map(|receipt| (receipt.in_force_at, Some(receipt.id)));
+    let drilled = view.drill.as_ref().filter(|drill| drill.proven).map(|drill| (drill.at, drill.receipt));
+    let tried = removed.max(drilled);
     let removable = Answer {
         question: text::STILL_REMOVABLE,
         state: match &view.removal_group {
+            _ if !view.silent.is_empty() => State::new(Shape::Bad, text::NO),
             Some(group) if group.has_active_member => State::new(Shape::Good, text::YES),
             Some(_) => State::new(Shape::Bad, text::NO),
             None => State::new(Shape::Warn, text::NOBODY_NAMED),
         },
         said: match &view.removal_group {
+            _ if !view.silent.is_empty() => text::silent(view.silent.iter().map(|silent| silent.name.as_str())),
             Some(group) if group.has_active_member => format!("{} {}", group.name, text::REMOVES_IT),
             Some(group) => format!("{} {}", group.name, text::HAS_NO_MEMBER),
             None => text::NO_REMOVAL_GROUP.to_owned(),
         },
-        evidence: known.removal.as_ref().map(|receipt| When::new(receipt.in_force_at, now)),
+        evidence: tried.map(|(at, _)| When::new(at, now)),
         none: text::NEVER_TRIED,
-        proof: known.removal.as_ref().map(|receipt| Address::new("/receipts").below(&receipt.id.to_string())),
+        proof: tried.and_then(|(_, id)| id).map(|id| Address::new("/receipts").below(&id.to_string())),
     };
     vec![needed, scoped, monitored, removable]
 }
@@ -378,6 +384,8 @@ fn facts(view: &IdentityView, names: &Names, now: Timestamp) -> Vec<Fact> {
         charter.expires_at.map(|end| Cell::Time(When::new(end, now))).into_iter().collect(),
         String::new(),
     );
+    let sunsets = view.deprecations.iter().map(|sunset| Cell::Time(When::new(sunset.sunset, now)));
+    fact(text::SUNSET, sunsets.collect(), String::new());
     fact(
         text::ENDS_IT,
         charter.retirement.iter().map(|condition| Cell::Text(retirement(condition))).collect(),

@@ -170,11 +170,12 @@ fn known(sheet: &mut Sheet, facts: &ReviewFacts, names: &Names, now: Timestamp) 
         vec![
             Cell::Text(one.action.clone()),
             Cell::Named(Named::of(&one.resource, names)),
+            Cell::Number(one.allowed),
             time(one.last_used),
             Cell::Text(of_peers(one.peers)),
         ]
     });
-    let columns = ["Action", "Resource", "Last used", "Others like it"];
+    let columns = ["Action", "Resource", "In 90 days", "Last used", "Others like it"];
     sheet.tables.push(Table::new(text::WHAT_IT_HOLDS, &columns, rows.collect()));
     if let Some(proposal) = &facts.proposal {
         let left = proposal.iter().map(|entitlement| {
@@ -182,6 +183,10 @@ fn known(sheet: &mut Sheet, facts: &ReviewFacts, names: &Names, now: Timestamp) 
             Cell::Text(format!("{} on {on}", entitlement.actions.join(", ")))
         });
         sheet.fact(text::WOULD_BE_LEFT, left);
+        sheet.fact(
+            text::WOULD_HAVE_DENIED,
+            facts.replayed.map(|replay| Cell::Text(text::would_deny(replay.would_deny, replay.of))),
+        );
     }
 }
 

@@ -15,6 +15,7 @@ use crate::frame::Frame;
 use crate::list::{Cell, Choice, Column, ListPage, Look, Table, View, listed};
 use crate::problem::{Kept, Wrong};
 use crate::records::Named;
+use crate::rules::named_rule;
 use crate::sheet::{Button, Field, Form, Sheet, SheetPage, Way};
 use crate::state::{Shape, State};
 use crate::stop::released_at;
@@ -113,6 +114,7 @@ pub fn finding(frame: Frame, view: &FindingView, names: &Names, typed: Typed) ->
     sheet.fact(text::ABOUT, [Cell::Named(Named::of(&finding.subject, names))]);
     sheet.fact(text::STATE, [Cell::State(finding.state.into())]);
     if let Some(rule) = &view.explanation {
+        sheet.fact(text::THE_RULE, [Cell::Named(named_rule(&rule.id, &rule.id))]);
         sheet.fact(text::FIXED_BY, [Cell::Text(rule.action.clone())]);
         sheet.fact(text::SHOWN_BY, [Cell::Text(rule.evidence.clone())]);
         sheet.fact(text::BLIND_SPOTS, [Cell::Text(rule.blind_spots.clone())]);
@@ -120,7 +122,15 @@ pub fn finding(frame: Frame, view: &FindingView, names: &Names, typed: Typed) ->
         sheet.fact(text::FRAMEWORKS, [Cell::Text(rule.frameworks.join(", "))]);
     }
     let evidence = finding.evidence.iter().map(|(name, value)| {
-        let value = value.as_str().map_or_else(|| value.to_string(), |id| Named::of(id, names).name);
+        let named = |id: &str| Named::of(id, names).name;
+        let path = value.as_array().filter(|_| name == "path");
+        let value = match (value.as_str(), path) {
+            (Some(id), _) => named(id),
+            (None, Some(path)) => {
+                path.iter().filter_map(|id| id.as_str()).map(named).collect::<Vec<_>>().join(" \u{2192} ")
+            }
+            (None, None) => value.to_string(),
+        };
         Cell::Text(format!("{}: {value}", text::plain(name)))
     });
     sheet.fact(text::EVIDENCE, evidence);

@@ -18,6 +18,7 @@ use tenure_core::identity::scope::Hold;
 use tenure_core::identity::template::Template;
 use tenure_core::identity::transfer::Transfer;
 use tenure_core::inventory::application::Application;
+use tenure_core::inventory::deprecation::Deprecation;
 use tenure_core::inventory::resource::Resource;
 use tenure_core::inventory::third_party::{CloudAccount, Need, Vendor};
 use tenure_core::people::difference::Difference;
@@ -29,6 +30,7 @@ use tenure_core::people::view::SavedViews;
 use tenure_core::policy::set::PolicySet;
 use tenure_core::request::Request;
 use tenure_core::request::backchannel::Backchannel;
+use tenure_core::request::break_glass::BreakGlass;
 use tenure_core::request::campaign::Campaign;
 use tenure_core::request::exception::Exception;
 use tenure_core::request::review::Review;
@@ -235,6 +237,12 @@ fn the_text_of_every_kinds_terms_stays() {
         account,
         &["account=0123", "environment=production", "owner=per#1", "provider=aws", "standing=open"],
     );
+    let access = json!({"id": "bgl#1", "identity": "idn#1", "entitlement": {"actions": [], "resource": ""}, "grant": "gra#1", "exception": "exc#1",
+        "reason": "", "started_by": "per#1", "started_at": Timestamp::from_secs(0), "ends_at": Timestamp::from_secs(1), "review_by": Timestamp::from_secs(2), "state": "unreviewed"});
+    index.check::<BreakGlass>(access, &["identity=idn#1", "state=unreviewed"]);
+    let deprecation = json!({"of": {"type": "need", "id": "nee#1"}, "deprecated_since": Timestamp::from_secs(0), "sunset": Timestamp::from_secs(1), "reason": "", "declared_by": "per#1",
+        "state": "announced"});
+    index.check::<Deprecation>(deprecation, &["state=announced", "type=need"]);
     let need = json!({"id": "nee#1", "type": "project", "name": "atlas", "owner": "per#1", "standing": "open"});
     index.check::<Need>(need, &["name=atlas", "owner=per#1", "standing=open"]);
 
@@ -479,6 +487,9 @@ fn the_text_of_every_kinds_terms_stays() {
         RowKind::Package,
         RowKind::Cursor,
         RowKind::Heard,
+        RowKind::Rhythm,
+        RowKind::DebtTrend,
+        RowKind::Drill,
         RowKind::Blast,
         RowKind::Epoch,
         RowKind::Contradiction,

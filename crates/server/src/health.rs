@@ -10,6 +10,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Registry, Unit};
 use tenure_api::notices::ChannelView;
 use tenure_engine::credentials::holds;
+use tenure_engine::identities::debt;
 use tenure_engine::kernel::{epoch, keys};
 use tenure_engine::log::{notifications, places};
 use tenure_engine::state::verification;
@@ -61,12 +62,19 @@ struct ScopeLabels {
     scope: &'static str,
 }
 
+/// What is owed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DebtLabels {
+    of: &'static str,
+}
+
 /// What is counted and measured, and what is so at this moment: that goes into a registry which is made anew for each
 /// reading, so that nothing is said which can't be read now.
 async fn metrics(State(app): State<App>) -> Response {
     let mut registry = Registry::default();
     state(&app, &mut registry).await;
     holds(&app, &mut registry).await;
+    debt(&app, &mut registry).await;
     notifications(&app, &mut registry).await;
     app.kernel.register_metrics(&mut registry);
     app.timings.register(&mut registry);
@@ -135,6 +143,25 @@ async fn holds(app: &App, registry: &mut Registry) {
         family.get_or_create(&ScopeLabels { scope }).set(number(count));
     }
     registry.register("tenure_holds", "Holds in force, by the sort of scope", family);
+}
+
+/// What is allowed for a while and has to be paid off, as it was counted last night. Nothing is said before.
+async fn debt(app: &App, registry: &mut Registry) {
+    let Some(day) = debt::trend(&app.kernel).await.ok().and_then(|days| days.last().copied()) else {
+        return;
+    };
+    let family = Family::<DebtLabels, Gauge>::default();
+    for (of, count) in [
+        ("shared_identities", day.shared_identities),
+        ("exceptions", day.exceptions),
+        ("renewed_exceptions", day.renewed_exceptions),
+        ("breached_exceptions", day.breached_exceptions),
+        ("unowned", day.unowned),
+        ("findings", day.findings),
+    ] {
+        family.get_or_create(&DebtLabels { of }).set(number(count));
+    }
+    registry.register("tenure_debt", "What is allowed for a while and has to be paid off, counted each night", family);
 }
 
 /// How the delivery of notices stands, for each channel that this server delivers on.

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 use tenure_core::base::time::Span;
+use tenure_core::finding::{Fix, Rule};
 use tenure_outbound::{Cidr, MailTls};
 use tenure_server::SourceFrom;
 
@@ -87,6 +88,8 @@ pub struct Config {
     pub dormant_after: Option<Span>,
     /// How often every identity is reviewed; by risk tier if not given.
     pub review_every: Option<Span>,
+    /// The rules of posture, by id, whose breach suspends the identity.
+    pub hold_findings: Vec<String>,
     /// Log as JSON.
     pub json_logs: bool,
     /// The collector that gets spans by OTLP over HTTP: its base URL, without `/v1/traces`.
@@ -220,6 +223,7 @@ impl Default for Config {
             erase_departed_after: engine.erase_departed_after,
             dormant_after: engine.dormant_after,
             review_every: engine.review_every,
+            hold_findings: engine.hold_findings,
             json_logs: false,
             otlp_endpoint: None,
         }
@@ -326,6 +330,7 @@ impl Config {
             "ERASE_DEPARTED_AFTER" => self.erase_departed_after = Some(value.parse()?),
             "DORMANT_AFTER" => self.dormant_after = Some(value.parse()?),
             "REVIEW_EVERY" => self.review_every = Some(value.parse()?),
+            "HOLD_FINDINGS" => self.hold_findings = list(value),
             "JSON_LOGS" => self.json_logs = value.parse()?,
             "OTLP_ENDPOINT" => self.otlp_endpoint = Some(value.to_owned()),
             // Read where they are used: a secret never becomes part of a configuration that could be printed.
@@ -335,6 +340,20 @@ impl Config {
             _ => bail!("there is no such setting; `tenure server --help` lists them"),
         }
         Ok(())
+    }
+
+    /// The rules whose breach suspends an identity, each one that may.
+    pub fn hold_findings(&self) -> anyhow::Result<Vec<String>> {
+        for id in &self.hold_findings {
+            let rule = Rule::find(id).ok_or_else(|| {
+                anyhow!("`hold_findings` names {id:?}, which is no rule: `tenure rule list` has them all")
+            })?;
+            anyhow::ensure!(
+                rule.fix == Fix::BySetting,
+                "`hold_findings` names {id}, whose breach is told or stopped whatever is set: `tenure rule show {id}`"
+            );
+        }
+        Ok(self.hold_findings.clone())
     }
 
     /// Where the rows are.

@@ -80,6 +80,7 @@ Settings (file key, variable):
   erase_departed_after  TENURE_ERASE_DEPARTED_AFTER  how long names of people who left are kept, for ever if not set
   review_every     TENURE_REVIEW_EVERY      how often every identity is reviewed, in place of 30d or 90d by its risk tier
   dormant_after    TENURE_DORMANT_AFTER     how long any identity may go unused, in place of 30d or 60d by its risk tier
+  hold_findings    TENURE_HOLD_FINDINGS     rules of posture whose breach suspends the identity, e.g. wildcard-scope,orphaned
   json_logs        TENURE_JSON_LOGS         log as JSON; TENURE_LOG=debug says more
   otlp_endpoint    TENURE_OTLP_ENDPOINT     collector that gets spans by OTLP over HTTP, e.g. http://127.0.0.1:4318
 
@@ -384,6 +385,7 @@ fn build(
             scratch: config.data.clone(),
             dormant_after: config.dormant_after,
             review_every: config.review_every,
+            hold_findings: config.hold_findings()?,
             ..Settings::default()
         },
     ))

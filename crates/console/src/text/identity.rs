@@ -91,6 +91,12 @@ pub fn scoped(entitlements: usize, live: usize) -> String {
     format!("{entitlements} entitlement{} in its charter, {live} grant{} live.", s(entitlements), s(live))
 }
 
+/// What its end hangs on and can't be heard or reached now.
+pub fn silent<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
+    format!("Not heard or reached: {}. Until then nobody knows whether its end would be.", names.join(", "))
+}
+
 /// How many rules were looked at, and how many are broken.
 pub fn monitored(rules: usize, broken: usize) -> String {
     match broken {

@@ -37,6 +37,7 @@ words! {
     WATCHED = "Watched";
     ORGANISATION = "Organisation";
     FINDINGS = "Findings";
+    RULES = "Rules";
     EXCEPTIONS = "Exceptions";
     REMOVALS = "Removals";
     PEOPLE = "People";

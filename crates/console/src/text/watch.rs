@@ -7,6 +7,31 @@ words! {
     NO_REVIEWS = "There are no reviews.";
     NO_TRANSFERS = "There are no transfers.";
     NO_REMOVALS = "There are no removals.";
+    RULES_LEAD = "What findings are about: which risk each rule answers, what fixes a breach, what Tenure does by itself, and which exception suppresses it, until that ends.";
+    RULES_LEAD_CAPPED = "What findings are about. More findings are open than are counted: each number is at least that.";
+    IT_IS_TOLD = "tells of it";
+    IT_IS_TOLD_AS_SET = "tells of it, as it is set";
+    IT_IS_HELD_AS_SET = "suspends, as it is set";
+    IT_IS_HELD = "stops it at once";
+    BY_ITSELF = "What Tenure does by itself";
+    SUPPRESSED_BY = "Suppressed by an exception";
+    OPEN_FINDINGS = "Open findings";
+    THE_RULE = "Rule";
+    DEBT = "Debt";
+    DEBT_LEAD = "What is allowed for a while and has to be paid off, as it stands now, and as it was counted each night.";
+    SHARED_IDENTITIES = "Identities that several share";
+    EXCEPTIONS_IN_FORCE = "Exceptions in force";
+    RENEWED_EXCEPTIONS = "Exceptions that renew an earlier one";
+    BREACHED_EXCEPTIONS = "Exceptions without a control that makes up for them";
+    NOBODYS = "Identities that are nobody’s";
+    DAY_BY_DAY = "Day by day";
+    DEPRECATIONS = "Deprecations";
+    NO_DEPRECATIONS = "Nothing is deprecated.";
+    DEPRECATED_SINCE = "Deprecated since";
+    SUNSET = "Sunset";
+    INSTEAD = "Instead";
+    OTHER_USES = "Uses by others";
+    WHO_STILL_USES_IT = "Who still uses it";
     FIXED_BY = "What fixes it";
     SHOWN_BY = "What shows a breach";
     BLIND_SPOTS = "What the rule can’t see";
@@ -61,6 +86,7 @@ words! {
     WAS_NARROWED = "narrowed";
     LEFT_OUT = "Left out";
     WOULD_BE_LEFT = "Narrowed, it would keep";
+    WOULD_HAVE_DENIED = "Replayed";
     KEPT = "kept";
     REVOKED = "revoked";
     ANSWERED = "Answered";
@@ -118,6 +144,11 @@ pub fn still_needed(subject: &str) -> String {
 /// What becomes of what nobody answers.
 pub fn no_answer(deed: &str, cap: u64) -> String {
     format!("{deed}; more than {cap} at once only once somebody of security has seen that.")
+}
+
+/// What a narrower scope would have done.
+pub fn would_deny(denied: u64, of: u64) -> String {
+    format!("It would have denied {denied} of {of} decisions of the last 90 days.")
 }
 
 /// What a deadline would end.

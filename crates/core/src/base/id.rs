@@ -263,6 +263,8 @@ ids! {
     SightingKind, SightingId, "sgt";
     /// A campaign of reviews.
     CampaignKind, CampaignId, "cmp";
+    /// A break-glass access of an identity.
+    BreakGlassKind, BreakGlassId, "bgl";
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The inventory's record of an issued credential. The secret itself is never in it.
 
+pub mod drill;
 pub mod gate;
 pub mod liveness;
 pub mod receipt;

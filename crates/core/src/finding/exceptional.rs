@@ -30,6 +30,8 @@ pub enum Access {
     AdministratorRecovered,
     /// The database was put back and an epoch begun, with the root key (S-1).
     EpochBegun,
+    /// A break-glass access of an identity began (R107).
+    BreakGlassStarted,
 }
 
 impl Access {
@@ -42,6 +44,7 @@ impl Access {
         Self::OperatorTokenCreated,
         Self::AdministratorRecovered,
         Self::EpochBegun,
+        Self::BreakGlassStarted,
     ];
 
     /// The name in filters.
@@ -54,6 +57,7 @@ impl Access {
             Self::OperatorTokenCreated => "operator_token_created",
             Self::AdministratorRecovered => "administrator_recovered",
             Self::EpochBegun => "epoch_begun",
+            Self::BreakGlassStarted => "break_glass_started",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Findings: a rule that something breaks, with what shows it and what fixes it.
 
+pub mod debt;
 pub mod exceptional;
 pub mod rules;
 
@@ -7,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::id::{FindingId, PersonId};
 use crate::base::time::Timestamp;
+use crate::request::exception::ExceptionType;
 use crate::store::row::{Record, RowKind};
 use crate::store::term::{Field, Terms, words};
 
@@ -56,6 +58,29 @@ impl FindingState {
     }
 }
 
+/// What Tenure does about a breach by itself, besides telling of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Fix {
+    /// Nothing: it is about no identity, or whoever causes it could have anybody's identity stopped.
+    Note,
+    /// Its identity is suspended where the setting `hold_findings` names the rule.
+    BySetting,
+    /// What it is about is stopped at once.
+    Hold,
+}
+
+impl Fix {
+    /// The name in replies.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::BySetting => "by_setting",
+            Self::Hold => "hold",
+        }
+    }
+}
+
 /// A rule: what it computes, which risks it answers, and what it can't see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Rule {
@@ -77,6 +102,10 @@ pub struct Rule {
     pub false_positives: &'static str,
     /// What fixes it.
     pub action: &'static str,
+    /// What Tenure does about it by itself.
+    pub fix: Fix,
+    /// The exception by which it is suppressed, as long as that is in force.
+    pub suppressed_by: Option<ExceptionType>,
 }
 
 impl Rule {

@@ -3,7 +3,8 @@
 //! Framework ids are those of OWASP NHI Top 10 2025, NIST CSF 2.0 and the tenets of NIST SP 800-207 §2.1; `aliases` are
 //! ids under which older texts cite the same risk wrongly (REQUIREMENTS.md, "Framework ids: corrections").
 
-use crate::finding::{Rule, Severity};
+use crate::finding::{Fix, Rule, Severity};
+use crate::request::exception::ExceptionType;
 
 /// The accountable owner is not named.
 pub static MISSING_OWNER: Rule = Rule {
@@ -16,6 +17,8 @@ pub static MISSING_OWNER: Rule = Rule {
     blind_spots: "accounts at targets that Tenure does not know of",
     false_positives: "none: a charter without an owner is not complete",
     action: "suspend it, and transfer it to a person who accepts it: tenure transfer start",
+    fix: Fix::BySetting,
+    suppressed_by: None,
 };
 
 /// The end is not set.
@@ -29,6 +32,8 @@ pub static MISSING_EXPIRY: Rule = Rule {
     blind_spots: "the ends of accounts at targets that Tenure does not know of",
     false_positives: "none: a charter without an end is not complete",
     action: "set an end that the risk tier allows",
+    fix: Fix::BySetting,
+    suppressed_by: None,
 };
 
 /// The scope is empty.
@@ -42,6 +47,8 @@ pub static MISSING_SCOPE: Rule = Rule {
     blind_spots: "what a target lets the identity do besides what Tenure granted",
     false_positives: "none: a charter without a scope is not complete",
     action: "list the actions that it needs on each resource, or retire it",
+    fix: Fix::BySetting,
+    suppressed_by: None,
 };
 
 /// Nothing ends the identity besides its expiry.
@@ -55,6 +62,8 @@ pub static MISSING_TRIGGER: Rule = Rule {
     blind_spots: "conditions that are agreed outside Tenure",
     false_positives: "none: a charter without a retirement condition is not complete",
     action: "name what ends it: a date, idleness or its task's completion",
+    fix: Fix::BySetting,
+    suppressed_by: None,
 };
 
 /// Used, or asked for, outside its environment (R26).
@@ -68,6 +77,8 @@ pub static ENVIRONMENT_MISMATCH: Rule = Rule {
     blind_spots: "resources whose gateways do not ask Tenure, or check tokens offline",
     false_positives: "a deployment with the wrong address in its configuration; where `proven` is false, only the enforcement point says who it was",
     action: "find out which workload sent it; register an identity of its own for the other environment",
+    fix: Fix::Note,
+    suppressed_by: None,
 };
 
 /// Not used for as long as its tier allows (R76).
@@ -81,6 +92,8 @@ pub static DORMANT: Rule = Rule {
     blind_spots: "use of credentials that nobody checks with Tenure",
     false_positives: "work that runs once a quarter or less often: ask for an exception of the type dormancy",
     action: "retire it, or resume it and say what it is still needed for",
+    fix: Fix::Hold,
+    suppressed_by: Some(ExceptionType::Dormancy),
 };
 
 /// The business need is closed (R76).
@@ -94,6 +107,8 @@ pub static NEED_ENDED: Rule = Rule {
     blind_spots: "identities whose charter names no need",
     false_positives: "a need that goes on under another name",
     action: "retire it, or name the need that it serves now in its charter and have security resume it",
+    fix: Fix::Hold,
+    suppressed_by: None,
 };
 
 /// The owner is gone and no transfer is open.
@@ -107,6 +122,8 @@ pub static ORPHANED: Rule = Rule {
     blind_spots: "an owner who left without the source of people saying so",
     false_positives: "an owner who is suspended for a few days",
     action: "transfer it to a person who accepts it: tenure transfer start",
+    fix: Fix::BySetting,
+    suppressed_by: None,
 };
 
 /// What isn't an identity is answered for by somebody who is gone (R98).
@@ -120,6 +137,8 @@ pub static OWNER_LEFT: Rule = Rule {
     blind_spots: "an owner who left without the source of people saying so",
     false_positives: "an owner who is suspended for a few days",
     action: "name another owner: tenure application, vendor, cloud-account, need or source update --owner",
+    fix: Fix::Note,
+    suppressed_by: None,
 };
 
 /// Nobody is left of the team that answers for the removal of identities (R115).
@@ -133,6 +152,8 @@ pub static REMOVAL_GROUP_EMPTY: Rule = Rule {
     blind_spots: "members who left without the source of people saying so",
     false_positives: "a team whose only member is suspended for a few days",
     action: "put somebody into the team (tenure person change --team), or name another one: tenure application update --removal-group, or a charter's removal_group",
+    fix: Fix::Note,
+    suppressed_by: None,
 };
 
 /// Several workloads use one identity (R105).
@@ -146,6 +167,8 @@ pub static SHARED_IDENTITY: Rule = Rule {
     blind_spots: "workloads that share a key without saying so",
     false_positives: "none: it stays open until each consumer has an identity of its own",
     action: "give each consumer an identity of its own, as the migration plan says",
+    fix: Fix::BySetting,
+    suppressed_by: None,
 };
 
 /// A credential weaker than the platform offers (R32).
@@ -159,6 +182,8 @@ pub static WEAKER_CREDENTIAL: Rule = Rule {
     blind_spots: "static secrets that were made outside Tenure",
     false_positives: "none",
     action: "take the type out of the charter, or ask for an exception of the type weaker_credential",
+    fix: Fix::BySetting,
+    suppressed_by: Some(ExceptionType::WeakerCredential),
 };
 
 /// A scope that says everything (R24).
@@ -172,6 +197,8 @@ pub static WILDCARD_SCOPE: Rule = Rule {
     blind_spots: "long lists that amount to everything",
     false_positives: "a resource that knows a single action",
     action: "name what it needs, or ask for an exception of the type wildcard_scope",
+    fix: Fix::BySetting,
+    suppressed_by: Some(ExceptionType::WildcardScope),
 };
 
 /// An exception is over and what it waived is still needed (R112).
@@ -185,6 +212,8 @@ pub static EXCEPTION_ENDED: Rule = Rule {
     blind_spots: "controls that are waived outside Tenure",
     false_positives: "none: the identity is suspended by the same commit",
     action: "remove what needed the exception from the charter; then security resumes the identity",
+    fix: Fix::Hold,
+    suppressed_by: None,
 };
 
 /// A compensating control is not in place.
@@ -198,6 +227,8 @@ pub static EXCEPTION_BREACHED: Rule = Rule {
     blind_spots: "controls that nobody checks",
     false_positives: "a control that is back but was not confirmed yet",
     action: "put the control back and confirm it (tenure exception restore) within two days, or the waiver is withdrawn",
+    fix: Fix::Note,
+    suppressed_by: None,
 };
 
 /// A join token was presented a second time (S-15).
@@ -211,6 +242,8 @@ pub static JOIN_TOKEN_REPLAYED: Rule = Rule {
     blind_spots: "a token that was stolen and used before its workload could",
     false_positives: "a workload that repeats its enrolment after a lost answer",
     action: "find out who else held the token; enrol a new key with a new token; security resumes the identity",
+    fix: Fix::Hold,
+    suppressed_by: None,
 };
 
 /// Two hold one key (R59).
@@ -224,6 +257,8 @@ pub static KEY_SHARED: Rule = Rule {
     blind_spots: "holders behind one address whose credentials are bound to no key; identities that are no agents, whose instances may share a key until each has its own",
     false_positives: "an agent that moved to another address or made a new DPoP key while its last credential was alive: let it revoke that one before it stops; a public key that somebody only copied",
     action: "give each agent an identity and a key of its own; if nobody can say who the second one is, revoke the identity",
+    fix: Fix::Note,
+    suppressed_by: None,
 };
 
 /// What is known of the workload contradicts the binding (R86).
@@ -237,6 +272,8 @@ pub static BINDING_BROKEN: Rule = Rule {
     blind_spots: "changes of which no registered source tells; bindings to keys, which fix no claim of the platform",
     false_positives: "a move that was planned: charter its binding anew by a request",
     action: "find out who moved or changed the workload; if it was meant, have its binding chartered anew, and security resumes it",
+    fix: Fix::Hold,
+    suppressed_by: None,
 };
 
 /// Reviews were answered without looking.
@@ -250,6 +287,8 @@ pub static RUBBER_STAMPED: Rule = Rule {
     blind_spots: "whoever waits between two answers without looking either",
     false_positives: "somebody who looked at everything first, and then answered",
     action: "look at the campaign's statistics with whoever manages them, and open a campaign over the same scope again",
+    fix: Fix::Note,
+    suppressed_by: None,
 };
 
 /// A review waits beyond its deadline.
@@ -263,6 +302,8 @@ pub static OVERDUE_REVIEW: Rule = Rule {
     blind_spots: "answers that were given without looking",
     false_positives: "none",
     action: "answer it: tenure review complete",
+    fix: Fix::BySetting,
+    suppressed_by: Some(ExceptionType::LateReview),
 };
 
 /// A row is not what the log says of it (S-2).
@@ -276,6 +317,8 @@ pub static STATE_ALTERED: Rule = Rule {
     blind_spots: "records of credentials that were never touched after they were issued, whose deletion refuses them; deadlines that follow from more than their row; a last use that was deleted",
     false_positives: "none: the log's leaves carry a keyed digest of each row, and only what follows from a row is held against it",
     action: "find out who writes to the database, restore it from a backup, and begin a new epoch: tenure restore --from",
+    fix: Fix::Note,
+    suppressed_by: None,
 };
 
 /// A checkpoint outside contradicts the log (S-1).
@@ -289,6 +332,8 @@ pub static LOG_CONTRADICTED: Rule = Rule {
     blind_spots: "a database that was put back together with every place that keeps its checkpoints",
     false_positives: "a drill on another machine that was given this deployment's `checkpoint_push`: the kept checkpoint bears a signature of this deployment's keys",
     action: "find out who put the database back, then begin a new epoch: tenure restore --new-epoch",
+    fix: Fix::Note,
+    suppressed_by: None,
 };
 
 /// A place that should keep checkpoints doesn't (S-1).
@@ -302,6 +347,8 @@ pub static CHECKPOINTS_NOT_KEPT: Rule = Rule {
     blind_spots: "a receiver at a URL that says it took a checkpoint and keeps none",
     false_positives: "a disk or a receiver that is away for maintenance: the finding is resolved when it is back",
     action: "make the place reachable; where it keeps a checkpoint that nobody signed, or another log's, find out who put it there, and give this log a place of its own; resolve it by hand where the place is no longer used",
+    fix: Fix::Note,
+    suppressed_by: None,
 };
 
 /// Nobody of a target's accounts that should be looked through can be.
@@ -315,6 +362,8 @@ pub static TARGET_UNREACHABLE: Rule = Rule {
     blind_spots: "a target that answers, and answers wrongly",
     false_positives: "a target that is away for maintenance: the finding is resolved when it answers again",
     action: "make the target reachable, or hand in a login that it takes: tenure target login",
+    fix: Fix::Note,
+    suppressed_by: None,
 };
 
 /// An account may do more at its target than was approved (R102).
@@ -328,6 +377,8 @@ pub static ACCESS_DRIFT: Rule = Rule {
     blind_spots: "what was given and taken away again between two looks; what the connector's login doesn't see",
     false_positives: "a change at the target that was meant, and not asked for here",
     action: "take it away: tenure drift fix; or ask for it: tenure drift accept",
+    fix: Fix::Note,
+    suppressed_by: None,
 };
 
 /// An account may do everything at its target, or is there again after its end (R102).
@@ -341,6 +392,8 @@ pub static PRIVILEGE_DRIFT: Rule = Rule {
     blind_spots: "what was given and taken away again between two looks; what the connector's login doesn't see",
     false_positives: "another login of the same name that was made on purpose, and that nobody claimed yet",
     action: "take it away: tenure drift fix",
+    fix: Fix::Note,
+    suppressed_by: None,
 };
 
 /// An account of an active identity is gone from its target (R92).
@@ -354,6 +407,8 @@ pub static ACCOUNT_MISSING: Rule = Rule {
     blind_spots: "an account that was made anew under the same name: it is another one",
     false_positives: "a target that was restored, or moved",
     action: "retire the identity if that was meant (tenure identity retire), or have the account made again and claim it",
+    fix: Fix::Note,
+    suppressed_by: None,
 };
 
 /// An account that was stopped or ended works again (S-18).
@@ -367,6 +422,8 @@ pub static ACCOUNT_REVIVED: Rule = Rule {
     blind_spots: "an account that was let go and stopped again between two looks at the target",
     false_positives: "none: the target's own catalogue has it enabled",
     action: "it is stopped again; find out who may change accounts at the target besides Tenure",
+    fix: Fix::Hold,
+    suppressed_by: None,
 };
 
 /// A login bears Tenure's mark, and no record knows it (S-1).
@@ -380,6 +437,8 @@ pub static ACCOUNT_STRAY: Rule = Rule {
     blind_spots: "logins that the connector's own login can't see; logins whose mark somebody took away",
     false_positives: "a login that somebody gave Tenure's mark by hand",
     action: "it is held: find out what it is for, and claim or retire its identity; after a restore it was issued in what was lost",
+    fix: Fix::Hold,
+    suppressed_by: None,
 };
 
 /// A target answers that people said is gone.
@@ -393,6 +452,8 @@ pub static TARGET_NOT_GONE: Rule = Rule {
     blind_spots: "a target that moved: nobody looks for it elsewhere",
     false_positives: "another system that was given its address and takes its connector's login",
     action: "its accounts are ended there after all: look at them, and at why it was said to be gone",
+    fix: Fix::Note,
+    suppressed_by: None,
 };
 
 /// An account at a target has had its secret for longer than its identity's charter says (R34).
@@ -406,6 +467,8 @@ pub static ROTATION_DUE: Rule = Rule {
     blind_spots: "secrets that people at the target changed themselves, and targets whose connector gives no secrets",
     false_positives: "an account whose secret was changed at the target by hand since",
     action: "give it another one: tenure account rotate",
+    fix: Fix::Note,
+    suppressed_by: None,
 };
 
 /// More of a target's accounts are unclaimed than may be held without a word of security.
@@ -419,6 +482,8 @@ pub static UNCLAIMED_OVER_CAP: Rule = Rule {
     blind_spots: "accounts that the connector's login can't see",
     false_positives: "a target that was brought in with a short time to claim: more time is given by its registration",
     action: "have them claimed, or let more of them be held today: tenure target confirm-holds",
+    fix: Fix::Note,
+    suppressed_by: None,
 };
 
 /// An account that a target has from the start is nobody's (R98).
@@ -432,6 +497,8 @@ pub static UNCLAIMED_BUILT_IN: Rule = Rule {
     blind_spots: "accounts that the connector's login can't see; first administrators that people named themselves",
     false_positives: "an account that the target's people have disabled in a way that the connector doesn't see",
     action: "claim it, or retire its identity if nothing depends on it: it isn't held by itself, since the target may",
+    fix: Fix::Note,
+    suppressed_by: None,
 };
 
 /// What a list told of is nobody's, and no connector sees it (R98).
@@ -445,6 +512,173 @@ pub static UNCLAIMED_LISTED: Rule = Rule {
     blind_spots: "whatever stands in no list; whether it is there still, since no connector asks that system",
     false_positives: "a line about an account that its system has no more",
     action: "claim it, or end it at its system and retire its identity: nothing is held there by itself",
+    fix: Fix::Note,
+    suppressed_by: None,
+};
+
+/// A vendor was breached while its integrations hold credentials that work.
+pub static VENDOR_BREACHED: Rule = Rule {
+    id: "vendor-breached",
+    title: "The vendor that operates an identity was breached, and the identity works",
+    severity: Severity::High,
+    frameworks: &["NHI3:2025", "CSF2.0:GV.SC-08", "CSF2.0:PR.AA-05"],
+    aliases: &[],
+    evidence: "the vendor, when its breach was declared, by whom and why, and how many credentials of the identity are alive",
+    blind_spots: "breaches that nobody declared here; what the vendor holds of identities whose charters don't name it",
+    false_positives: "a breach that didn't reach what this integration holds: who declared it, or security, says that it is over",
+    action: "cut and hold everything that the vendor operates: tenure cut vendor VENDOR --suspend --reason TEXT; or this one: tenure identity suspend",
+    fix: Fix::BySetting,
+    suppressed_by: None,
+};
+
+/// A cloud or an OIDC trust lets in more than one named workload.
+pub static OPEN_TRUST: Rule = Rule {
+    id: "open-trust",
+    title: "A trust at a target names nobody, or fixes no subject and audience",
+    severity: Severity::High,
+    frameworks: &["NHI6:2025", "CSF2.0:PR.AA-03", "SP800-207:2.1-tenet-6"],
+    aliases: &[],
+    evidence: "the account, its target, and the trust in the target's own words",
+    blind_spots: "trusts of targets whose connector doesn't tell who may become an account; what policies besides the trust forbid; what changed since the target was looked through last",
+    false_positives: "a condition that is too long to be read whole",
+    action: "have the trust name its subject and its audience there, each by its exact value; then the next look resolves it",
+    fix: Fix::Note,
+    suppressed_by: None,
+};
+
+/// Something that has ended is still calling (R99).
+pub static USED_AFTER_END: Rule = Rule {
+    id: "used-after-end",
+    title: "A retired or deprecated identity is still calling",
+    severity: Severity::High,
+    frameworks: &["NHI1:2025", "CSF2.0:DE.CM-03", "CSF2.0:PR.AA-05"],
+    aliases: &["NHI-01"],
+    evidence: "what ended, when, and what was refused: the endpoint or the enforcement point that was asked",
+    blind_spots: "resources whose gateways check tokens by themselves",
+    false_positives: "a workload that was retired and is being shut down",
+    action: "find the workload that still calls and stop it; if it is needed, register an identity for what it does now",
+    fix: Fix::Note,
+    suppressed_by: None,
+};
+
+/// What an identity is or belongs to is past its sunset (R99).
+pub static PAST_SUNSET: Rule = Rule {
+    id: "past-sunset",
+    title: "An identity, or what it belongs to, is past its sunset",
+    severity: Severity::High,
+    frameworks: &["NHI1:2025", "CSF2.0:PR.AA-01"],
+    aliases: &["NHI-01"],
+    evidence: "what was deprecated, since when, its sunset, and when the identity was last used",
+    blind_spots: "things of which nobody said that they go",
+    false_positives: "a sunset that should have been put off in time",
+    action: "move what it does to what is named instead, and retire it; or have security put the sunset off and resume it: tenure deprecation declare",
+    fix: Fix::Hold,
+    suppressed_by: None,
+};
+
+/// Nobody has looked at a break-glass access (R107).
+pub static BREAK_GLASS_UNREVIEWED: Rule = Rule {
+    id: "break-glass-unreviewed",
+    title: "Nobody has looked at a break-glass access in time",
+    severity: Severity::High,
+    frameworks: &["NHI5:2025", "CSF2.0:PR.AA-05", "CSF2.0:RS.AN-03"],
+    aliases: &["CSF:PR.AC-4"],
+    evidence: "the access, who started it, when and why, and until when somebody had to look at it",
+    blind_spots: "whether whoever answered has looked",
+    false_positives: "none: there is no next time until somebody has",
+    action: "look at what it did, and say what was found: tenure break-glass review",
+    fix: Fix::Note,
+    suppressed_by: None,
+};
+
+/// What an identity held works although it has ended.
+pub static SECRET_OUTLIVES: Rule = Rule {
+    id: "secret-outlives",
+    title: "An account still stands at its target although its identity has ended",
+    severity: Severity::High,
+    frameworks: &["NHI1:2025", "NHI7:2025", "CSF2.0:PR.AA-01"],
+    aliases: &["NHI-01", "NHI-03"],
+    evidence: "the account, its target, since when the identity has ended, and what ending it came to so far",
+    blind_spots: "secrets that were copied to systems that are no targets",
+    false_positives: "a target that was away: it is tried again until it answers",
+    action: "make the target reachable, or end the account there by hand; if the target is gone for good: tenure target gone",
+    fix: Fix::Note,
+    suppressed_by: None,
+};
+
+/// What was found is nobody's for too long (R98).
+pub static UNOWNED_DISCOVERED: Rule = Rule {
+    id: "unowned-discovered",
+    title: "Nobody claimed an identity that was found, for a week",
+    severity: Severity::Medium,
+    frameworks: &["NHI1:2025", "CSF2.0:PR.AA-01", "CSF2.0:ID.AM-08"],
+    aliases: &["NHI-01"],
+    evidence: "when it was found, and where",
+    blind_spots: "what stands at systems that are no targets and in no list",
+    false_positives: "none: nobody answers for it",
+    action: "claim it: tenure identity claim; propose it: tenure account propose; or retire it",
+    fix: Fix::Note,
+    suppressed_by: None,
+};
+
+/// A person uses what is a workload's.
+pub static USED_BY_PERSON: Rule = Rule {
+    id: "used-by-person",
+    title: "A page for people was asked for with the credential of an identity",
+    severity: Severity::High,
+    frameworks: &["NHI10:2025", "CSF2.0:PR.AA-03"],
+    aliases: &[],
+    evidence: "the identity, its kind, and the page that was asked for",
+    blind_spots: "people who use a workload's credential anywhere but at this server's pages",
+    false_positives: "a workload that reads pages where it should read the API",
+    action: "find out who has the credential; revoke it, and let the person sign in as themselves",
+    fix: Fix::Note,
+    suppressed_by: None,
+};
+
+/// A secret that is shown once was asked for again (NHI9).
+pub static SECRET_ASKED_AGAIN: Rule = Rule {
+    id: "secret-asked-again",
+    title: "The secret of a login was asked for again after it had been handed out",
+    severity: Severity::High,
+    frameworks: &["NHI2:2025", "NHI9:2025", "CSF2.0:PR.AA-03"],
+    aliases: &[],
+    evidence: "the login, its target, and when its secret was handed out",
+    blind_spots: "a secret that is handed on after it was fetched",
+    false_positives: "a workload that lost the answer, and asks again instead of for another login",
+    action: "find out who has the secret: if nobody can say who asked first, revoke the login (tenure credential revoke) and ask for another",
+    fix: Fix::Note,
+    suppressed_by: None,
+};
+
+/// A source says nothing for longer than it is its way.
+pub static SOURCE_SILENT: Rule = Rule {
+    id: "source-silent",
+    title: "A source of signals says nothing for longer than its own rhythm",
+    severity: Severity::High,
+    frameworks: &["NHI1:2025", "CSF2.0:DE.CM-09"],
+    aliases: &[],
+    evidence: "the source, when it was heard last, the longest it was silent on each of the last days, and how long it may be",
+    blind_spots: "a source that speaks and leaves out what matters; in its first two weeks, silence of less than two weeks",
+    false_positives: "holidays, where nothing happens that it could tell of",
+    action: "send something through it, and see that it arrives (tenure source show); until then what lives by it is not renewed, and is not said to be removable",
+    fix: Fix::Note,
+    suppressed_by: None,
+};
+
+/// Duties that should be apart meet across identities.
+pub static TOXIC_PATH: Rule = Rule {
+    id: "toxic-path",
+    title: "Delegation leads from an identity to more than it may have by itself",
+    severity: Severity::High,
+    frameworks: &["NHI5:2025", "CSF2.0:PR.AA-05", "SP800-207:2.1-tenet-3"],
+    aliases: &["CSF:PR.AC-4"],
+    evidence: "the path, identity by identity: whose authority each may act with, the tiers at both ends, and, where somebody approved what they can use by it, who",
+    blind_spots: "chains that targets allow among themselves; paths longer than four links, which Tenure issues nothing for",
+    false_positives: "an agent of low risk that is meant to act for one of high risk: narrow what is handed on to the tasks that need it",
+    action: "take the delegate out of the charter in the middle, or raise the tier of what begins the path: tenure identity show",
+    fix: Fix::Note,
+    suppressed_by: None,
 };
 
 /// Every rule.
@@ -483,6 +717,17 @@ pub static ALL: &[&Rule] = &[
     &UNCLAIMED_BUILT_IN,
     &UNCLAIMED_LISTED,
     &STATE_ALTERED,
+    &VENDOR_BREACHED,
+    &OPEN_TRUST,
+    &USED_AFTER_END,
+    &PAST_SUNSET,
+    &BREAK_GLASS_UNREVIEWED,
+    &SECRET_OUTLIVES,
+    &UNOWNED_DISCOVERED,
+    &USED_BY_PERSON,
+    &SECRET_ASKED_AGAIN,
+    &SOURCE_SILENT,
+    &TOXIC_PATH,
 ];
 
 #[cfg(test)]
@@ -495,7 +740,7 @@ mod tests {
     fn the_reference_lists_every_rule() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/findings.md");
         let mut text = String::from(
-            "# Rules of findings\n\nA finding says which rule something breaks, with what shows it and what fixes it. `GET /v1/finding-rules` says the same as this page, which is made from the code.\nIds are those of OWASP NHI Top 10 2025, NIST CSF 2.0 and the tenets of NIST SP 800-207 §2.1; an alias is an id under which older texts cite the same risk wrongly.\n",
+            "# Rules of findings\n\nA finding says which rule something breaks, with what shows it and what fixes it. `GET /v1/finding-rules` says the same as this page, which is made from the code.\nIds are those of OWASP NHI Top 10 2025, NIST CSF 2.0 and the tenets of NIST SP 800-207 §2.1; an alias is an id under which older texts cite the same risk wrongly.\nThe fix is what Tenure does by itself: `note` (it tells), `hold` (what it is about is stopped at once), or `by_setting`: the identity is suspended where the setting `hold_findings` names the rule. What suppresses a rule is an exception, and has an end.\n",
         );
         for rule in ALL {
             let codes = |ids: &[&str]| ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ");
@@ -510,8 +755,12 @@ mod tests {
                 ("Blind spots", rule.blind_spots),
                 ("False positives", rule.false_positives),
                 ("Action", rule.action),
+                ("Fix", rule.fix.as_str()),
             ] {
                 text.push_str(&format!("| {name} | {value} |\n"));
+            }
+            if let Some(kind) = rule.suppressed_by {
+                text.push_str(&format!("| Suppressed by | an exception of the type `{}` |\n", kind.as_str()));
             }
         }
         if std::env::var_os("TENURE_UPDATE").is_some() {

@@ -138,6 +138,10 @@ pub enum SuspensionKind {
     Signalled,
     /// What proves its workload no longer matches what was chartered (R86, R89).
     BindingBroken,
+    /// It breaks a rule of posture whose breach is set to suspend.
+    RuleBroken,
+    /// It, or what it belongs to, is past its sunset (R99).
+    Sunset,
 }
 
 /// One cause of suspension and who may release it.

@@ -46,8 +46,23 @@ pub struct Vendor {
     pub ends_at: Option<Timestamp>,
     /// Where it stands.
     pub standing: Standing,
+    /// That it was breached, as long as nobody said that this is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breach: Option<Breach>,
     /// When the record was made.
     pub created_at: Timestamp,
+}
+
+/// That a vendor was breached: what it operates is told until somebody else says that it is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Breach {
+    /// Who declared it.
+    pub declared_by: PersonId,
+    /// What is known of it.
+    pub reason: String,
+    /// When it was declared.
+    pub at: Timestamp,
 }
 
 words!(Standing);
@@ -59,6 +74,8 @@ impl Vendor {
     pub const OWNER: Field<Self, PersonId> = Field::new("owner");
     /// Listed by its standing.
     pub const STANDING: Field<Self, Standing> = Field::new("standing");
+    /// Listed by `true` while it is breached.
+    pub const BREACHED: Field<Self> = Field::new("breached");
 }
 
 impl Record for Vendor {
@@ -76,7 +93,11 @@ impl Record for Vendor {
         }
     }
     fn terms(&self) -> Terms<Self> {
-        Terms::none().with(Self::NAME, &self.name).with(Self::OWNER, self.owner).with(Self::STANDING, self.standing)
+        Terms::none()
+            .with(Self::NAME, &self.name)
+            .with(Self::OWNER, self.owner)
+            .with(Self::STANDING, self.standing)
+            .each(Self::BREACHED, self.breach.is_some().then_some("true"))
     }
 }
 

@@ -32,6 +32,8 @@ pub enum ExceptionType {
     /// An enforcement point goes on accepting what it knows while Tenure can't be reached, where the resource allows it
     /// (S-16).
     AcceptUnreachable,
+    /// Break-glass, approved before it is needed (R107).
+    BreakGlass,
     /// A contractor's access before the usual steps (R110). The only type for people.
     FastOnboarding,
 }
@@ -45,6 +47,7 @@ impl ExceptionType {
         Self::Dormancy,
         Self::LateReview,
         Self::AcceptUnreachable,
+        Self::BreakGlass,
         Self::FastOnboarding,
     ];
 
@@ -57,6 +60,7 @@ impl ExceptionType {
             Self::Dormancy => "dormancy",
             Self::LateReview => "late_review",
             Self::AcceptUnreachable => "accept_unreachable",
+            Self::BreakGlass => "break_glass",
             Self::FastOnboarding => "fast_onboarding",
         }
     }
@@ -70,6 +74,7 @@ impl ExceptionType {
             Self::Dormancy => &["monitoring", "scope_reduction", "documented_expiry"],
             Self::LateReview => &["monitoring"],
             Self::AcceptUnreachable => &["monitoring", "local_limit"],
+            Self::BreakGlass => &["monitoring", "after_review"],
             Self::FastOnboarding => &["sponsor"],
         }
     }

@@ -5,6 +5,7 @@
 //! policy (S-9).
 
 pub mod backchannel;
+pub mod break_glass;
 pub mod campaign;
 pub mod exception;
 pub mod review;

@@ -3,6 +3,7 @@
 //! A signal may hold and start retirement. It never activates, resumes, renews, changes the owner, or counts as use.
 
 pub mod removal;
+pub mod rhythm;
 
 use std::borrow::Cow;
 

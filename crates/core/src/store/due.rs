@@ -74,4 +74,10 @@ due_kinds! {
     Sighting = 26, "sighting";
     /// A campaign whose reviews are opened, whose deadline draws near, or is over.
     Campaign = 27, "campaign";
+    /// A source that may not be silent for longer.
+    Silence = 40, "silence";
+    /// Something deprecated whose day has come.
+    Sunset = 41, "sunset";
+    /// A break-glass access that somebody has to look at.
+    BreakGlass = 42, "break_glass";
 }

@@ -78,6 +78,12 @@ event_kinds! {
     BindingSuspended = "binding.suspended" at Suspend;
     /// A workload proved that it is what its identity is bound to.
     BindingVerified = "binding.verified" at Issue;
+    /// Nobody has looked at a break-glass access in time.
+    BreakGlassOverdue = "break_glass.overdue" at Review does Notes;
+    /// Somebody looked at a break-glass access afterwards.
+    BreakGlassReviewed = "break_glass.reviewed" at Review does Enables;
+    /// A break-glass access of an identity began.
+    BreakGlassStarted = "break_glass.started" at Approve;
     /// Reviews of a campaign that nobody answered in time are worked off.
     CampaignApplied = "campaign.applied" at Suspend does Notes;
     /// A campaign of reviews was given up: those that are open are closed.
@@ -128,6 +134,16 @@ event_kinds! {
     DeploymentSetUp = "deployment.set_up" at Administer;
     /// The first way to sign in was set up: operator tokens administer no more by themselves.
     DeploymentSignInSetUp = "deployment.sign_in_set_up" at Administer;
+    /// Something goes on a day.
+    DeprecationDeclared = "deprecation.declared" at Change does Takes;
+    /// What was past its sunset goes on a later day.
+    DeprecationPutOff = "deprecation.put_off" at Change does Enables;
+    /// Something is past its sunset.
+    DeprecationSunset = "deprecation.sunset" at Suspend;
+    /// Something that is deprecated was used.
+    DeprecationUsed = "deprecation.used" at Review does Notes;
+    /// A deprecation was taken back.
+    DeprecationWithdrawn = "deprecation.withdrawn" at Change does Enables;
     /// Somebody decided on a difference between the directory and the people known here.
     DifferenceDecided = "difference.decided" at Administer;
     /// The directory differs from the people known here.
@@ -158,6 +174,8 @@ event_kinds! {
     ExceptionActivated = "exception.activated" at Approve;
     /// A compensating control of an exception failed.
     ExceptionBreached = "exception.breached" at Suspend;
+    /// The compensating controls of an exception were checked, and are in place as far as that can be seen.
+    ExceptionChecked = "exception.checked" at Review does Notes;
     /// An exception ends soon.
     ExceptionEnding = "exception.ending" at Review;
     /// An exception ended.
@@ -196,6 +214,8 @@ event_kinds! {
     IdentityClosed = "identity.closed" at Retire;
     /// An identity was found at a target; nobody answers for it yet.
     IdentityDiscovered = "identity.discovered" at Administer does Notes;
+    /// The removal of an identity was rehearsed on credentials of its.
+    IdentityDrilled = "identity.drilled" at Revoke does Notes;
     /// A list of accounts from elsewhere was brought in.
     IdentityImported = "identity.imported" at Administer does Notes;
     /// An identity was left less than it had.
@@ -240,6 +260,10 @@ event_kinds! {
     IdentityTransferPassedOn = "identity.transfer_passed_on" at Transfer;
     /// An identity has another owner.
     IdentityTransferred = "identity.transferred" at Transfer does Enables;
+    /// An identity that has ended called, and was refused.
+    IdentityUsedAfterEnd = "identity.used_after_end" at Use does Notes;
+    /// A page for people was asked for with an identity's credential.
+    IdentityUsedByPerson = "identity.used_by_person" at Use does Notes;
     /// An invitation was confirmed by a second person.
     InvitationConfirmed = "invitation.confirmed" at Administer;
     /// A person was invited to sign in.
@@ -270,6 +294,8 @@ event_kinds! {
     LogReindexed = "log.reindexed" at Administer does Notes;
     /// What was asked of a target about a login made just in time didn't come to its end; it is tried again.
     LoginActFailed = "login.act_failed" at Revoke does Notes;
+    /// The secret of a login was asked for again after it had been handed out.
+    LoginAskedAgain = "login.asked_again" at Use does Notes;
     /// A canary is about to be made at a target.
     LoginCanaryIntended = "login.canary_intended" at Issue does Notes;
     /// A login made just in time is about to be ended at its target.
@@ -354,6 +380,12 @@ event_kinds! {
     PolicyDropped = "policy.dropped" at Administer;
     /// A policy set was proposed.
     PolicyProposed = "policy.proposed" at Request;
+    /// What is owed was counted.
+    PostureDebtCounted = "posture.debt_counted" at Review does Notes;
+    /// The nightly look found something.
+    PostureFound = "posture.found" at Review does Notes;
+    /// Identities are to be looked at anew.
+    PostureLooksSet = "posture.looks_set" at Review does Notes;
     /// A removal was confirmed by a second person.
     RemovalConfirmed = "removal.confirmed" at Suspend;
     /// A removal is done.
@@ -468,6 +500,10 @@ event_kinds! {
     SourceProposed = "source.proposed" at Administer;
     /// A source of signals is trusted no more.
     SourceRemoved = "source.removed" at Revoke;
+    /// A source of signals says nothing for longer than its own rhythm.
+    SourceSilent = "source.silent" at Review does Notes;
+    /// A source of signals was heard, for the first time in a while.
+    SourceSpoke = "source.spoke" at Review does Notes;
     /// A source of signals changed.
     SourceUpdated = "source.updated" at Administer;
     /// A digest of every row is being made.
@@ -502,6 +538,10 @@ event_kinds! {
     TeamCreated = "team.created" at Administer;
     /// A template of identities changed.
     TemplateChanged = "template.changed" at Administer;
+    /// It was said that a vendor's breach is over.
+    VendorBreachOver = "vendor.breach_over" at Review does Enables;
+    /// A vendor was breached.
+    VendorBreached = "vendor.breached" at Review;
     /// What a vendor's contract allows was applied to its identities.
     VendorContractApplied = "vendor.contract_applied" at Administer;
     /// A vendor was registered.

@@ -178,6 +178,16 @@ row_kinds! {
     Sighting = 57, "sighting";
     /// A campaign of reviews.
     Campaign = 58, "campaign";
+    /// How a source speaks.
+    Rhythm = 70, "rhythm";
+    /// How what is owed went, day by day.
+    DebtTrend = 71, "debt_trend";
+    /// That something goes on a day.
+    Deprecation = 72, "deprecation";
+    /// A break-glass access of an identity.
+    BreakGlass = 73, "break_glass";
+    /// The last removal drill of an identity.
+    Drill = 74, "drill";
 }
 
 impl RowKind {

@@ -9,6 +9,7 @@ pub mod account;
 pub mod connector;
 pub mod drift;
 pub mod login;
+pub mod open_trust;
 pub mod rotation;
 pub mod sighting;
 pub mod suggestion;

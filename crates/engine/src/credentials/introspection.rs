@@ -4,8 +4,8 @@ use tenure_api::views::{ActiveToken, Introspection};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::credential::gate;
-use tenure_core::identity::Identity;
 use tenure_core::identity::tally::UNNAMED;
+use tenure_core::identity::{Identity, SuspensionKind};
 use tenure_core::inventory::entitlement::ENFORCE;
 use tenure_core::inventory::environment::Environment;
 use tenure_core::inventory::resource::{Resource, WhenUnreachable};
@@ -145,6 +145,12 @@ pub async fn introspect(
         Ok(()) => kernel.note_use(enforcer.known.identity.id, resource.id, ENFORCE, now),
         Err(OpError::Refused { .. }) => return Ok(NOTHING),
         Err(other) => return Err(other),
+    }
+    let of_identity = &held.known.identity;
+    let is_sunset = || of_identity.suspensions.iter().any(|cause| cause.kind == SuspensionKind::Sunset);
+    if held.status == Err(Reason::IdentityRetired) || (held.status == Err(Reason::IdentitySuspended) && is_sunset()) {
+        let asked_by = enforcer.known.identity.id;
+        misuse::note_use_after_end(kernel, claims.identity, &resource.id.to_string(), Some(asked_by)).await;
     }
     if held.status.is_err() || !fits(&held, &claims, &resource) || held.credential.environment != environment.name {
         return Ok(NOTHING);

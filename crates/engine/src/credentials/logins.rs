@@ -33,6 +33,7 @@ use tenure_core::target::system::TargetSystem;
 use tenure_core::trust::state::TrustState;
 use tokio::sync::Notify;
 
+use crate::credentials::misuse;
 use crate::credentials::token::ask::{self, TokenAsk, Wanted};
 use crate::credentials::token::instances::{self, Mark};
 use crate::credentials::token::{prove, wanted_own};
@@ -430,7 +431,11 @@ pub async fn fetch_login(kernel: &Kernel, identity: IdentityId, id: CredentialId
     if login.state == LoginState::Asked && why_over(kernel, &login, kernel.now()).await?.is_none() {
         return Ok(LoginAnswer::Awaited);
     }
-    let ((pending, issued), committed) = kernel.decide(|| decide_fetch(kernel, identity, id)).await?;
+    let decided = kernel.decide(|| decide_fetch(kernel, identity, id)).await;
+    if let (Err(OpError::Refused { .. }), Some(_)) = (&decided, login.fetched_at) {
+        misuse::note_asked_again(kernel, &login).await;
+    }
+    let ((pending, issued), committed) = decided?;
     let secret = Kernel::released(pending, &committed)?;
     let log = kernel.logged(&committed).await?;
     kernel.touch(identity.to_string(), committed.at());

@@ -10,6 +10,7 @@ use tenure_core::people::person::Role;
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::Actor;
 use tenure_core::store::event_kind::EventKind;
+use tenure_core::target::login::Login;
 
 use crate::credentials::enforcer::{self, Enforcer};
 use crate::credentials::liveness;
@@ -102,6 +103,46 @@ pub(crate) async fn note_use_elsewhere(
         "action": action, "enforcement_point": asked_by, "proven": proven,
     });
     note_environment_mismatch(kernel, id, &resource.id.to_string(), evidence).await;
+}
+
+/// An identity that has ended called, and was refused (R99).
+pub(crate) async fn note_use_after_end(kernel: &Kernel, id: IdentityId, asked: &str, asked_by: Option<IdentityId>) {
+    let retirement = match kernel.one::<Identity>(id).await {
+        Ok(Some(identity)) => identity.retirement.clone(),
+        Ok(None) | Err(_) => None,
+    };
+    let about = Apart {
+        rule: &rules::USED_AFTER_END,
+        seen: EventKind::IdentityUsedAfterEnd,
+        title: "An identity that has ended is still calling",
+        what: "It has ended, called all the same, and was refused.",
+    };
+    let evidence = json!({"identity": id, "retirement": retirement, "asked": asked, "enforcement_point": asked_by});
+    note_apart(kernel, about, id, asked, evidence).await;
+}
+
+/// The secret of a login was asked for again after it had been handed out.
+pub(crate) async fn note_asked_again(kernel: &Kernel, login: &Login) {
+    let about = Apart {
+        rule: &rules::SECRET_ASKED_AGAIN,
+        seen: EventKind::LoginAskedAgain,
+        title: "A login's secret was asked for again",
+        what: "The secret of a login of its was asked for again after it had been handed out, and refused.",
+    };
+    let evidence = json!({"login": login.id, "target": login.target, "fetched_at": login.fetched_at});
+    note_apart(kernel, about, login.identity, &login.id.to_string(), evidence).await;
+}
+
+/// A page for people was asked for with an identity's credential (NHI10:2025).
+pub async fn note_used_by_person(kernel: &Kernel, identity: &Identity, page: &str) {
+    let about = Apart {
+        rule: &rules::USED_BY_PERSON,
+        seen: EventKind::IdentityUsedByPerson,
+        title: "A person may use an identity's credential",
+        what: "A page for people was asked for with its credential, and not shown.",
+    };
+    let evidence = json!({"identity": identity.id, "kind": identity.kind, "page": page});
+    note_apart(kernel, about, identity.id, "", evidence).await;
 }
 
 /// A proof that was refused because it was shown to another environment's issuer.

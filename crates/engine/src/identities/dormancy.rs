@@ -11,6 +11,7 @@ use tenure_core::base::problem::Reason;
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::finding::{Rule, rules};
 use tenure_core::identity::{Identity, IdentityState, Releaser, SuspensionCause, SuspensionKind};
+use tenure_core::inventory::deprecation::Deprecation;
 use tenure_core::inventory::third_party::{CloudAccount, Need, Standing, Vendor};
 use tenure_core::people::person::{Person, Role};
 use tenure_core::request::exception::ExceptionType;
@@ -24,9 +25,9 @@ use tenure_core::store::term::Term;
 
 use crate::credentials::revocation;
 use crate::identities::dormancy::plan::{DormancyPlan, plan};
-use crate::identities::findings;
 use crate::identities::posture::Broken;
 use crate::identities::review_opening::{self, reviewer_of};
+use crate::identities::{deprecated_use, findings};
 use crate::inventory::third_party::within_contract;
 use crate::kernel::error::OpError;
 use crate::kernel::exceptional::{self, rests_on};
@@ -37,6 +38,8 @@ use crate::kernel::{Kernel, finding};
 
 /// Identities that are suspended in one commit.
 const BATCH: usize = 50;
+/// When an identity that a broken rule suspended is looked at again.
+const LOOK_AGAIN: Span = Span::from_mins(1);
 
 /// A suspension that a rule places.
 pub(crate) struct ByRule<'a> {
@@ -75,9 +78,32 @@ pub(crate) async fn work_dormancy(
     }
     let broken = findings::posture_of(kernel, &stored, now).await?;
     let mut changeset = Changeset::new(system(), now, looked_event(kernel, &stored, &broken, now));
-    findings::note_posture(kernel, &mut changeset, id, &broken, now).await?;
+    let holding = holding(kernel, &stored, &broken);
+    findings::note_posture(kernel, &mut changeset, id, &broken, holding, now).await?;
+    if let Some(holding) = holding {
+        let reason = format!("it breaks the rule {}, which is set to suspend", holding.rule.id);
+        let by = ByRule {
+            kind: SuspensionKind::RuleBroken,
+            releasable_by: Releaser::Security,
+            reason: &reason,
+            rule: holding.rule,
+            detail: &holding.detail,
+            evidence: holding.evidence.clone(),
+            alert: true,
+        };
+        suspend_by_rule(kernel, &mut changeset, &stored, by, now).await?;
+        // What else there is to see of it is seen by the next look.
+        let at = now.plus(LOOK_AGAIN);
+        changeset.due.push(DueChange::Retry(DueKind::Dormancy, claimed.subject.clone(), claimed.fence, at));
+        return Ok(Some(changeset));
+    }
     if let Some(ended) = ended_service(kernel, &stored).await? {
         suspend_by_rule(kernel, &mut changeset, &stored, need_ended(kernel, &stored, &ended, &[]).await?, now).await?;
+        acknowledge(&mut changeset, claimed);
+        return Ok(Some(changeset));
+    }
+    if let Some(deprecation) = deprecated_use::past_sunset(kernel, &stored, now).await? {
+        suspend_by_rule(kernel, &mut changeset, &stored, past_sunset(&deprecation).as_rule(), now).await?;
         acknowledge(&mut changeset, claimed);
         return Ok(Some(changeset));
     }
@@ -115,6 +141,14 @@ pub(crate) async fn work_dormancy(
         None => acknowledge(&mut changeset, claimed),
     }
     Ok(Some(changeset))
+}
+
+/// The first of the broken rules that is set to suspend, unless it is suspended by one.
+fn holding<'a>(kernel: &Kernel, identity: &Identity, broken: &'a [Broken]) -> Option<&'a Broken> {
+    if identity.suspensions.iter().any(|cause| cause.kind == SuspensionKind::RuleBroken) {
+        return None;
+    }
+    broken.iter().find(|broken| findings::holds(kernel, broken.rule))
 }
 
 fn looked_event(
@@ -251,6 +285,42 @@ pub(crate) async fn need_ended<'a>(
     })
 }
 
+/// Why a sunset suspends.
+pub(crate) struct PastSunset {
+    reason: String,
+    of: String,
+    evidence: Map<String, Value>,
+}
+
+/// Why a sunset suspends what it concerns.
+pub(crate) fn past_sunset(deprecation: &Deprecation) -> PastSunset {
+    let of = deprecation.of;
+    let instead = deprecation.instead.as_ref().map(|instead| format!("; instead: {instead}")).unwrap_or_default();
+    PastSunset {
+        reason: format!("the {} {of} is past its sunset of {}{instead}", of.kind(), deprecation.sunset),
+        of: of.to_string(),
+        evidence: facts(json!({
+            "of": of, "deprecated_since": deprecation.deprecated_since, "sunset": deprecation.sunset,
+            "reason": deprecation.reason, "instead": deprecation.instead,
+        })),
+    }
+}
+
+impl PastSunset {
+    /// The suspension that the rule places.
+    pub(crate) fn as_rule(&self) -> ByRule<'_> {
+        ByRule {
+            kind: SuspensionKind::Sunset,
+            releasable_by: Releaser::Security,
+            reason: &self.reason,
+            rule: &rules::PAST_SUNSET,
+            detail: &self.of,
+            evidence: self.evidence.clone(),
+            alert: false,
+        }
+    }
+}
+
 /// What an identity served that is closed: its need, its vendor, its cloud account.
 async fn ended_service(kernel: &Kernel, identity: &Identity) -> Result<Option<Ended>, OpError> {
     let charter = &identity.charter;
@@ -288,6 +358,12 @@ pub(crate) async fn may_return(
         return Err(OpError::because(
             Reason::OwnerNotActive,
             "it has no owner: offer it to somebody who takes it (`tenure transfer start`)",
+        ));
+    }
+    if let Some(deprecation) = deprecated_use::past_sunset(kernel, identity, now).await? {
+        return Err(OpError::because(
+            Reason::NeedEnded,
+            format!("{}: have security put that off, or retire it", past_sunset(&deprecation).reason),
         ));
     }
     let outside = match identity.charter.vendor {
@@ -333,6 +409,7 @@ pub(crate) async fn resumed(
         &rules::EXCEPTION_ENDED,
         &rules::JOIN_TOKEN_REPLAYED,
         &rules::BINDING_BROKEN,
+        &rules::PAST_SUNSET,
     ];
     let over: Vec<&Rule> = settled
         .into_iter()
@@ -381,7 +458,9 @@ fn rule_of(kind: SuspensionKind) -> Option<&'static Rule> {
         SuspensionKind::ByHand
         | SuspensionKind::TransferLapsed
         | SuspensionKind::ReviewOverdue
-        | SuspensionKind::Signalled => None,
+        | SuspensionKind::Signalled
+        | SuspensionKind::RuleBroken => None,
+        SuspensionKind::Sunset => Some(&rules::PAST_SUNSET),
     }
 }
 

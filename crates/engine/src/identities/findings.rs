@@ -3,21 +3,23 @@
 
 use std::collections::BTreeMap;
 
-use tenure_api::findings::{BrokenView, Debt, FindingSummary, FindingView, PostureView, Resolve, RuleList, RuleView};
+use tenure_api::findings::{
+    BrokenView, FindingSummary, FindingView, PostureView, Resolve, RuleList, RuleStanding, RuleView,
+};
 use tenure_api::views::{Names, Page};
 use tenure_core::base::id::{FindingId, IdentityId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
-use tenure_core::finding::{Finding, FindingState, Rule, Severity, rules};
-use tenure_core::identity::{Identity, IdentityState};
+use tenure_core::finding::{Finding, FindingState, Fix, Rule, Severity, rules};
+use tenure_core::identity::Identity;
+use tenure_core::inventory::third_party::Vendor;
 use tenure_core::people::person::Person;
 use tenure_core::policy::Action;
-use tenure_core::request::exception::{Exception, ExceptionState};
 use tenure_core::request::review::{Review, ReviewState};
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::ControlPoint;
-use tenure_core::store::row::Record;
 
+use crate::identities::debt::{self, each};
 use crate::identities::posture::{self, Around, Broken};
 use crate::kernel::authority::{self, enabling, inventory, owns_identity};
 use crate::kernel::caller::Caller;
@@ -26,19 +28,17 @@ use crate::kernel::operation::{Asked, check_reason};
 use crate::kernel::query::{ListAsk, Query};
 use crate::kernel::{Kernel, exceptional, finding, freshness};
 
-/// Records of one answer, and answers, that a summary counts at most.
-const ROWS: u16 = 1_000;
-const PAGES: usize = 10;
-
-/// What a posture look found stands in findings from now on, and what it no longer finds is resolved.
+/// What a posture look found stands in findings from now on, and what it no longer finds is resolved. What is noted by
+/// something else in the same changeset isn't noted twice.
 pub(crate) async fn note_posture(
     kernel: &Kernel,
     changeset: &mut Changeset,
     id: IdentityId,
     broken: &[Broken],
+    noted: Option<&Broken>,
     now: Timestamp,
 ) -> Result<(), OpError> {
-    for broken in broken {
+    for broken in broken.iter().filter(|broken| noted.is_none_or(|noted| noted != *broken)) {
         finding::raise(kernel, changeset, broken.rule, id, &broken.detail, broken.evidence.clone(), now).await?;
     }
     for stored in finding::open_findings(kernel, &id.to_string()).await? {
@@ -57,23 +57,58 @@ pub(crate) async fn posture_of(kernel: &Kernel, identity: &Identity, now: Timest
         Some(owner) => kernel.one::<Person>(owner).await?,
         None => None,
     };
+    let vendor = match identity.charter.vendor {
+        Some(vendor) => kernel.one::<Vendor>(vendor).await?,
+        None => None,
+    };
     let open = Query::of([Review::IDENTITY.of(identity.id), Review::STATE.of(ReviewState::Open)]);
     let reviews = kernel.find(open).await?.readable();
     let around = Around {
         owner_active: owner.is_some_and(|owner| owner.is_active()),
         waived: exceptional::waived(kernel, identity, now).await?,
         overdue: reviews.iter().filter(|review| review.due_at <= now).map(|review| review.id).collect(),
+        breach: vendor.and_then(|vendor| vendor.breach.clone()),
     };
     Ok(posture::posture(identity, &around, now))
 }
 
-/// Every rule.
+/// Every rule, and how it stands here: how many of its findings are open is said to those who may read them all.
 ///
 /// # Errors
 /// The caller may read no findings at all.
 pub async fn finding_rules(kernel: &Kernel, caller: &Caller) -> Result<RuleList, OpError> {
     authority::may_read(kernel, caller, "finding", "", true).await?;
-    Ok(RuleList { items: rules::ALL.iter().map(|rule| RuleView::from(*rule)).collect() })
+    let mut open: Option<BTreeMap<String, u64>> = None;
+    let mut capped = false;
+    if authority::reads_all(kernel, caller, "finding") {
+        let counted = open.insert(BTreeMap::new());
+        let mut count = |finding: &Finding| *counted.entry(finding.rule.clone()).or_default() += 1;
+        capped = each(kernel, Query::of([Finding::STATE.of(FindingState::Open)]), &mut count).await?;
+    }
+    let items = rules::ALL.iter().map(|rule| RuleStanding {
+        rule: RuleView::from(*rule),
+        holds: holds(kernel, rule),
+        open: open.as_ref().map(|open| open.get(rule.id).copied().unwrap_or_default()),
+    });
+    Ok(RuleList { items: items.collect(), capped })
+}
+
+/// One rule, and how it stands here.
+///
+/// # Errors
+/// There is no such rule, or the caller may read no findings at all.
+pub async fn finding_rule(kernel: &Kernel, caller: &Caller, id: &str) -> Result<RuleStanding, OpError> {
+    let rules = finding_rules(kernel, caller).await?;
+    rules.items.into_iter().find(|standing| standing.rule.id == id).ok_or(OpError::NotFound("rule"))
+}
+
+/// Whether an identity that breaks a rule is suspended by that.
+pub(crate) fn holds(kernel: &Kernel, rule: &Rule) -> bool {
+    match rule.fix {
+        Fix::Note => false,
+        Fix::BySetting => kernel.settings.hold_findings.iter().any(|id| id == rule.id),
+        Fix::Hold => true,
+    }
 }
 
 /// A page of findings. Who may not read all of them names an identity of theirs as the subject.
@@ -162,33 +197,13 @@ pub async fn finding_summary(kernel: &Kernel, caller: &Caller) -> Result<Finding
         *by_rule.entry(finding.rule.clone()).or_default() += 1;
     };
     let mut capped = each(kernel, Query::of([Finding::STATE.of(FindingState::Open)]), &mut count_finding).await?;
-    let mut debt = Debt::default();
-    for state in [IdentityState::Active, IdentityState::Suspended] {
-        let shared = Query::of([Identity::SHARED.of("true"), Identity::STATE.of(state)]);
-        capped |= each(kernel, shared, &mut |_: &Identity| debt.shared_identities += 1).await?;
-    }
-    for state in [ExceptionState::Active, ExceptionState::Breached] {
-        let mut count_exception = |exception: &Exception| {
-            debt.exceptions += 1;
-            debt.renewed_exceptions += u64::from(exception.renewals > 0);
-        };
-        capped |= each(kernel, Query::of([Exception::STATE.of(state)]), &mut count_exception).await?;
-    }
+    let (debt, more) = debt::counted(kernel).await?;
+    capped |= more;
     summary.open_by_severity = by_severity;
     summary.open_by_rule = by_rule;
     summary.debt = debt;
     summary.capped = capped;
     Ok(summary)
-}
-
-/// Looks at up to ten thousand records that a query finds; true if there are more.
-async fn each<T: Record>(kernel: &Kernel, query: Query<T>, look: &mut (dyn FnMut(&T) + Send)) -> Result<bool, OpError> {
-    let mut pages = kernel.pages(query.limit(ROWS));
-    for _ in 0..PAGES {
-        let Some(found) = pages.next().await? else { break };
-        found.readable().iter().for_each(|row| look(&row.value));
-    }
-    Ok(pages.more())
 }
 
 /// Every posture rule, computed now.

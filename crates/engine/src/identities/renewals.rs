@@ -17,7 +17,7 @@ use tenure_core::store::port::Claimed;
 use tenure_core::store::row::{Record, Stored};
 use tenure_core::store::term::Term;
 
-use crate::identities::charter;
+use crate::identities::{charter, silence};
 use crate::inventory::references;
 use crate::kernel::authority::{self, inventory};
 use crate::kernel::error::OpError;
@@ -53,6 +53,9 @@ pub(crate) async fn renewal_problems(
     }
     if gate::in_transfer(identity, now) {
         problems.push("the new owner has not accepted it yet".to_owned());
+    }
+    for silent in silence::silent_for(kernel, identity).await? {
+        problems.push(format!("{} ({}), by which its end would be heard of, is silent", silent.name, silent.id));
     }
     let reviews = open_of(kernel, [Review::IDENTITY.of(identity.id), Review::STATE.of(ReviewState::Open)]).await?;
     if reviews.iter().any(|review| review.due_at <= now) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use tenure_api::views::{IdentityView, Names, RemovalGroup};
+use tenure_api::views::{IdentityView, Names, RemovalGroup, Sunset};
 use tenure_core::base::time::Timestamp;
 use tenure_core::identity::Identity;
 use tenure_core::identity::scope::{Hold, Scope};
@@ -11,6 +11,7 @@ use tenure_core::store::port::Committed;
 use tenure_core::store::row::Stored;
 
 use crate::credentials::holds::{self, scopes_of};
+use crate::identities::{deprecated_use, removability, silence};
 use crate::inventory::removal_groups;
 use crate::kernel::error::OpError;
 use crate::kernel::{Kernel, work};
@@ -25,7 +26,18 @@ pub(crate) async fn identity_view(
     let holds = Box::pin(holds::holds_of(kernel, std::iter::once(&record))).await?;
     let removal_group = Box::pin(removal_groups::removal_group_view(kernel, &record.charter)).await?;
     let last_used = work::last_used(kernel, &record.id.to_string()).await?;
+    let silent = Box::pin(silence::silent_for(kernel, &record)).await?;
+    let deprecations = deprecated_use::of_identity(kernel, &record).await?.into_iter().map(|deprecation| Sunset {
+        of: deprecation.of.to_string(),
+        deprecated_since: deprecation.deprecated_since,
+        sunset: deprecation.sunset,
+    });
+    let deprecations = deprecations.collect();
+    let drill = removability::last_drill(kernel, record.id).await?;
     let mut view = shown(record, revision, &holds, removal_group, last_used);
+    view.silent = silent;
+    view.drill = drill;
+    view.deprecations = deprecations;
     if let Some(committed) = committed {
         view.log = Some(kernel.logged(committed).await?);
     }
@@ -60,6 +72,9 @@ fn shown(
     IdentityView {
         removal_group,
         holds: scopes_of(&record).iter().filter_map(|scope| holds.get(scope).cloned()).collect(),
+        drill: None,
+        silent: Vec::new(),
+        deprecations: Vec::new(),
         releasers: None,
         ceilings: record.ceilings(),
         record,

@@ -76,6 +76,7 @@ pub async fn create_vendor(kernel: &Kernel, caller: &Caller, ask: NewVendor) -> 
                         data_domains: ask.data_domains.clone(),
                         ends_at: ask.ends_at,
                         standing: Standing::Open,
+                        breach: None,
                         created_at: now,
                     };
                     let event = kernel

@@ -88,6 +88,7 @@ pub fn rests_on(kind: ExceptionType, charter: &CharterDraft) -> bool {
         ExceptionType::Dormancy
         | ExceptionType::LateReview
         | ExceptionType::AcceptUnreachable
+        | ExceptionType::BreakGlass
         | ExceptionType::FastOnboarding => false,
     }
 }

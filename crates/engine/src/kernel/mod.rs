@@ -90,6 +90,8 @@ pub struct Settings {
     pub dormant_after: Option<Span>,
     /// How often every identity is reviewed, in place of what its tier says.
     pub review_every: Option<Span>,
+    /// The rules of posture, by id, whose breach suspends the identity; the others' is told and nothing else.
+    pub hold_findings: Vec<String>,
     /// How long an identity goes on after its owner left before it is suspended, unless somebody takes it (R91).
     pub transfer_window: Span,
     /// How long an identity that nobody took stays suspended before it retires.
@@ -132,6 +134,7 @@ impl Default for Settings {
             review_within: tenure_core::request::review::ANSWER_WITHIN,
             dormant_after: None,
             review_every: None,
+            hold_findings: Vec::new(),
             transfer_window: tenure_core::identity::transfer::TRANSFER_WINDOW,
             lapsed_grace: tenure_core::identity::transfer::LAPSED_GRACE,
             removal_hold: tenure_core::signal::removal::HOLD,

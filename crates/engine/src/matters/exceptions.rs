@@ -1,6 +1,7 @@
 //! Exceptions: proposed with their request in one commit, approved by the owner and security, ended by themselves (R39,
 //! R105–R112).
 
+pub mod checks;
 pub mod matter;
 pub mod plan;
 

@@ -1,6 +1,7 @@
 //! What each kind of request is about: its facts, its fulfilment, and the requests themselves.
 
 pub mod backchannel;
+pub mod break_glass;
 pub mod brief;
 pub mod callbacks;
 pub mod contracts;

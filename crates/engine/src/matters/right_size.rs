@@ -111,7 +111,7 @@ fn matter_of(stored: &Stored<Identity>, scope: &[Entitlement]) -> Matter {
 }
 
 /// A charter with a narrower scope: what its tasks and delegates may goes with it.
-fn narrowed(charter: &CharterDraft, scope: &[Entitlement]) -> CharterDraft {
+pub(crate) fn narrowed(charter: &CharterDraft, scope: &[Entitlement]) -> CharterDraft {
     let mut narrowed = CharterDraft { scope: scope.to_vec(), ..charter.clone() };
     let cut = |part: &mut Vec<Entitlement>| {
         *part = part.iter().flat_map(|entitlement| inside(entitlement, scope)).collect();

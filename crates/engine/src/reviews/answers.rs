@@ -8,6 +8,7 @@ use tenure_core::base::id::{IdentityId, PersonGrantId, PersonId, ReviewId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
 
+use tenure_core::identity::right_size::Withheld;
 use tenure_core::identity::{CharterDraft, Identity, IdentityState, narrows};
 use tenure_core::inventory::entitlement::Entitlement;
 use tenure_core::people::person::{Person, Role};
@@ -29,6 +30,7 @@ use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::freshness::{self, assurance_fact};
 use crate::kernel::operation::Asked;
+use crate::matters::right_size;
 use crate::reviews::campaigns::tally;
 use crate::reviews::facts;
 
@@ -157,24 +159,12 @@ impl Answering<'_> {
     async fn narrower(&self, identity: &Stored<Identity>) -> Result<CharterDraft, OpError> {
         let scope = match &self.ask.scope {
             Some(scope) => scope.clone(),
-            None => {
-                let granted = facts::granted_of(self.kernel, identity, self.now).await?;
-                facts::proposal_of(identity, &granted, self.now).ok_or_else(|| {
-                    let hint = "nothing is left to take away, or all of it: keep it, revoke it, or say what is left";
-                    OpError::field("scope", "nothing_to_narrow", hint)
-                })?
-            }
+            None => facts::proposal_of(self.kernel, identity, self.now).await?.map_err(|withheld| {
+                let hint = withheld.map_or("nothing is left to take away", Withheld::hint);
+                OpError::field("scope", "nothing_to_narrow", &format!("{hint}; else say yourself what is left"))
+            })?,
         };
-        let mut charter = CharterDraft { scope, ..identity.charter.clone() };
-        for task in &mut charter.tasks {
-            for entitlement in &mut task.scope {
-                entitlement.actions.retain(|action| charter::covers(&charter.scope, action, &entitlement.resource));
-            }
-            task.scope.retain(|entitlement| !entitlement.actions.is_empty());
-        }
-        charter.tasks.retain(|task| !task.scope.is_empty());
-        let left = |name: &String| charter.tasks.iter().any(|task| task.name == *name);
-        charter.default_task = charter.default_task.clone().filter(left);
+        let charter = right_size::narrowed(&identity.charter, &scope);
         if charter.scope == identity.charter.scope || !narrows(&identity.charter, &charter) {
             let hint = "name less than its charter allows now: what is wider takes a request";
             return Err(OpError::field("scope", "not_narrower", hint));

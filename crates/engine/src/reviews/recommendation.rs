@@ -2,6 +2,7 @@
 
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::finding::Severity;
+use tenure_core::identity::right_size::Withheld;
 use tenure_core::request::review::ReviewAnswer;
 
 /// What was seen of an identity.
@@ -15,10 +16,14 @@ pub(crate) struct Seen {
     pub dormant_after: Span,
     /// Actions that it may.
     pub granted: usize,
-    /// Those of them that were not used within the window.
+    /// Those of them that were used within the window.
+    pub used: usize,
+    /// Those of them that weren't used, as far as is known.
     pub unused: usize,
     /// Whether something is left without those.
     pub can_be_narrowed: bool,
+    /// Why nothing can be left out.
+    pub withheld: Option<Withheld>,
     /// The worst of its open findings.
     pub worst: Option<Severity>,
 }
@@ -38,16 +43,17 @@ pub(crate) fn recommended(seen: &Seen, now: Timestamp) -> (Option<ReviewAnswer>,
         because.push(format!("it has an open finding of severity {}: settle that first", worst.as_str()));
         return (None, because);
     }
-    if seen.unused > 0 && seen.can_be_narrowed {
+    if seen.can_be_narrowed {
         because.push(format!("{} of the {} actions that it may were not used in 90 days", seen.unused, seen.granted));
         return (Some(ReviewAnswer::Narrow), because);
     }
-    because.push(match seen.unused {
-        0 => "it uses everything that it may".to_owned(),
-        _ => "it is used, but of what it may nothing that was decided here".to_owned(),
-    });
-    let answer = (seen.unused == 0 && seen.granted > 0).then_some(ReviewAnswer::Keep);
-    (answer, because)
+    if seen.granted > 0 && seen.used == seen.granted {
+        because.push("it uses everything that it may".to_owned());
+        return (Some(ReviewAnswer::Keep), because);
+    }
+    because.push(format!("{} of the {} actions that it may were used in 90 days", seen.used, seen.granted));
+    because.extend(seen.withheld.map(|withheld| withheld.hint().to_owned()));
+    (None, because)
 }
 
 const fn half(span: Span) -> Span {
@@ -69,23 +75,25 @@ mod tests {
             last_used: Some(day(99)),
             dormant_after: Span::from_days(60),
             granted: 4,
+            used: 4,
             unused: 0,
             can_be_narrowed: false,
+            withheld: None,
             worst: None,
         };
         let answer = |seen: Seen| recommended(&seen, day(100)).0;
         assert_eq!(answer(used), Some(ReviewAnswer::Keep));
-        assert_eq!(answer(Seen { unused: 3, can_be_narrowed: true, ..used }), Some(ReviewAnswer::Narrow));
+        assert_eq!(answer(Seen { used: 1, unused: 3, can_be_narrowed: true, ..used }), Some(ReviewAnswer::Narrow));
         // Nothing of it was decided here: nobody knows what it needs.
-        assert_eq!(answer(Seen { unused: 4, ..used }), None);
-        assert_eq!(answer(Seen { granted: 0, ..used }), None);
+        assert_eq!(answer(Seen { used: 0, unused: 4, withheld: Some(Withheld::NothingUsed), ..used }), None);
+        assert_eq!(answer(Seen { granted: 0, used: 0, ..used }), None);
         assert_eq!(answer(Seen { worst: Some(Severity::High), ..used }), None);
         assert_eq!(answer(Seen { worst: Some(Severity::Medium), ..used }), Some(ReviewAnswer::Keep));
         let revoked = Some(ReviewAnswer::Revoke);
         assert_eq!(answer(Seen { last_used: None, ..used }), revoked);
         assert_eq!(answer(Seen { last_used: Some(day(70)), worst: Some(Severity::Critical), ..used }), revoked);
         // What works since lately had no time to be used.
-        assert_eq!(answer(Seen { last_used: None, since: Some(day(90)), unused: 4, ..used }), None);
+        assert_eq!(answer(Seen { last_used: None, since: Some(day(90)), used: 0, unused: 4, ..used }), None);
         for seen in [used, Seen { last_used: None, ..used }] {
             assert!(!recommended(&seen, day(100)).1.is_empty());
         }

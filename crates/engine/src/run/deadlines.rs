@@ -20,8 +20,8 @@ use tokio::task::JoinSet;
 use crate::access::person_access::grant_deadlines;
 use crate::access::{departures, leavers, person_receipts};
 use crate::credentials::receipts;
-use crate::endings::need_end;
 use crate::endings::removals::steps;
+use crate::endings::{deprecations, need_end};
 use crate::identities::grants::{self, end_grant};
 use crate::identities::lifecycle::expiry::{self, ExpiryPlan};
 use crate::identities::lifecycle::{self, idle};
@@ -29,10 +29,10 @@ use crate::identities::{dormancy, renewals};
 use crate::kernel::error::OpError;
 use crate::kernel::{Kernel, work};
 use crate::matters::exceptions::endings;
-use crate::matters::{request_deadlines, tiers};
+use crate::matters::{break_glass, request_deadlines, tiers};
 use crate::reviews::{campaigns, deadline};
 use crate::run::loops;
-use crate::signals::effects;
+use crate::signals::{effects, rhythm};
 use crate::targets::{enforcement, intake};
 
 /// How long a worker may take before another takes the work over.
@@ -115,6 +115,9 @@ async fn work(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Chan
         DueKind::Signal => effects::work_signal(kernel, claimed, now).await?,
         DueKind::Removal => steps::work_removal(kernel, claimed, now).await?,
         DueKind::Enforcement => enforcement::work_enforcement(kernel, claimed, now).await?,
+        DueKind::BreakGlass => break_glass::work_break_glass(kernel, claimed, now).await?,
+        DueKind::Sunset => deprecations::work_sunset(kernel, claimed, now).await?,
+        DueKind::Silence => rhythm::work_silence(kernel, claimed, now).await?,
         DueKind::Sighting => intake::work_sighting(kernel, claimed, now).await?,
         DueKind::Callback | DueKind::TargetScan | DueKind::Account | DueKind::Login | DueKind::Drift => None,
     };

@@ -9,6 +9,7 @@ pub mod deadlines;
 pub mod erasure;
 mod folding;
 mod loops;
+pub mod nightly;
 pub mod ownership;
 pub mod purging;
 pub mod targets;
@@ -52,6 +53,7 @@ pub async fn work(kernel: Arc<Kernel>, channels: Vec<Arc<dyn Notify>>, stop: wat
     tasks.spawn(indexing::run(Arc::clone(&kernel), stop.clone()));
     tasks.spawn(fold::run(Arc::clone(&kernel), stop.clone()));
     tasks.spawn(folding::run(Arc::clone(&kernel), stop.clone()));
+    tasks.spawn(nightly::run(Arc::clone(&kernel), stop.clone()));
     tasks.spawn(purging::run(kernel, stop));
     loops::all(tasks).await;
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tenure_core::base::time::Timestamp;
 use tokio::sync::watch;
 
+use crate::identities::deprecated_use;
 use crate::kernel::error::OpError;
 use crate::kernel::{Kernel, refresh, tallies};
 
@@ -46,9 +47,12 @@ pub(crate) async fn run(engine: Arc<Kernel>, mut stop: watch::Receiver<bool>) {
         {
             tracing::warn!(%error, "how often identities were used is written later");
         }
-        for result in
-            [refresh::refresh_policy(&engine).await, flush_used(&engine).await, engine.flush_refusals(stopping).await]
-        {
+        for result in [
+            refresh::refresh_policy(&engine).await,
+            flush_used(&engine).await,
+            deprecated_use::keep_up(&engine, stopping).await,
+            engine.flush_refusals(stopping).await,
+        ] {
             if let Err(error) = result {
                 tracing::warn!(%error, "upkeep is tried again");
             }

@@ -2,5 +2,6 @@
 
 pub mod effects;
 pub mod reception;
+pub mod rhythm;
 pub mod sources;
 pub mod workloads;

@@ -33,7 +33,7 @@ use crate::kernel::error::OpError;
 use crate::kernel::query::Query;
 use crate::kernel::refusals::{OF_NO_INTEREST, Refusal};
 use crate::people::setup::personal;
-use crate::signals::sources;
+use crate::signals::{rhythm, sources};
 use crate::trust::issuers;
 
 const OPERATION: &str = "signal.deliver";
@@ -81,6 +81,7 @@ pub async fn take_delivery(kernel: &Kernel, delivery: Delivery<'_>) -> Result<De
             kernel.count_stranger(Reason::SignalNotAuthentic, delivery.from);
         }
     })?;
+    rhythm::note_heard(kernel, &authentic.source, now).await;
     let source = authentic.source.id;
     let digest = crate::kernel::keys::base64url(&Sha256::digest(delivery.body));
     let taken = match judged(&delivery, &authentic) {

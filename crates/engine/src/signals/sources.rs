@@ -33,6 +33,7 @@ use crate::kernel::if_match::IfMatch;
 use crate::kernel::operation::Asked;
 use crate::kernel::query::{ListAsk, Listed, Query};
 use crate::signals::reception::is_well_formed;
+use crate::signals::rhythm;
 use crate::trust::issuers::{self, algorithms, allowed_url};
 use crate::trust::records::{self, Names, Trusted};
 
@@ -166,6 +167,7 @@ pub async fn remove_source(
     reason: &str,
 ) -> Result<Revised<SourceView>, OpError> {
     let removed = records::remove_trusted::<Source>(kernel, caller, &id.to_string(), Some(reason)).await?;
+    rhythm::no_longer_listened_to(kernel, id).await?;
     Ok(seen(kernel, removed))
 }
 

@@ -13,14 +13,17 @@ use tenure_core::credential::receipt::Receipt;
 use tenure_core::identity::Identity;
 use tenure_core::identity::grant::{Grant, GrantState};
 use tenure_core::identity::transfer::{Transfer, TransferState};
+use tenure_core::inventory::deprecation::{Deprecation, DeprecationState};
 use tenure_core::inventory::third_party::{Need, Standing};
 use tenure_core::people::person::Person;
 use tenure_core::people::person_grant::PersonGrant;
+use tenure_core::request::break_glass::{BreakGlass, BreakGlassState};
 use tenure_core::request::campaign::{Campaign, CampaignState};
 use tenure_core::request::exception::{Exception, ExceptionState};
 use tenure_core::request::review::{Review, ReviewState, ReviewSubject};
 use tenure_core::request::{Request, RequestState};
 use tenure_core::signal::removal::Removal;
+use tenure_core::signal::rhythm::Rhythm;
 use tenure_core::signal::{Signal, SignalState};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::row::{BadRow, Row, RowKind};
@@ -141,6 +144,19 @@ pub fn wanted(row: &Arc<Row>, now: Timestamp) -> Result<Vec<Wanted>, BadRow> {
                 CampaignState::Waiting | CampaignState::Closed | CampaignState::Cancelled => None,
             };
             one(DueKind::Campaign, latest)
+        }
+        RowKind::BreakGlass => {
+            let access = row.decode::<BreakGlass>()?;
+            let waits = access.state == BreakGlassState::Unreviewed && access.review_by > now;
+            one(DueKind::BreakGlass, waits.then_some(access.review_by))
+        }
+        RowKind::Deprecation => {
+            let deprecation = row.decode::<Deprecation>()?;
+            one(DueKind::Sunset, (deprecation.state == DeprecationState::Announced).then_some(deprecation.sunset))
+        }
+        RowKind::Rhythm => {
+            let rhythm = row.decode::<Rhythm>()?;
+            one(DueKind::Silence, rhythm.silent_since.is_none().then(|| rhythm.silent_at()))
         }
         RowKind::Removal => {
             let latest = match removal::step(&*row.decode::<Removal>()?, now) {

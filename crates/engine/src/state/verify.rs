@@ -12,8 +12,10 @@ use std::sync::Arc;
 use tenure_api::log::{FaultyRow, StateFault, StateReport};
 use tenure_core::base::time::Timestamp;
 use tenure_core::credential::Credential;
+use tenure_core::credential::drill::Drill;
 use tenure_core::credential::receipt::Receipt;
 use tenure_core::finding::Finding;
+use tenure_core::finding::debt::DebtTrend;
 use tenure_core::finding::exceptional::ExceptionalAccess;
 use tenure_core::identity::Identity;
 use tenure_core::identity::binding::{Binding, JoinToken};
@@ -23,6 +25,7 @@ use tenure_core::identity::scope::{Cut, Hold};
 use tenure_core::identity::template::Template;
 use tenure_core::identity::transfer::Transfer;
 use tenure_core::inventory::application::Application;
+use tenure_core::inventory::deprecation::Deprecation;
 use tenure_core::inventory::environment::Environment;
 use tenure_core::inventory::resource::Resource;
 use tenure_core::inventory::third_party::{CloudAccount, DataDomain, Need, Vendor};
@@ -36,10 +39,12 @@ use tenure_core::policy::Action;
 use tenure_core::policy::set::{InForce, PolicySet};
 use tenure_core::request::Request;
 use tenure_core::request::backchannel::Backchannel;
+use tenure_core::request::break_glass::BreakGlass;
 use tenure_core::request::campaign::Campaign;
 use tenure_core::request::exception::Exception;
 use tenure_core::request::review::Review;
 use tenure_core::signal::removal::{Blasts, Removal};
+use tenure_core::signal::rhythm::Rhythm;
 use tenure_core::signal::{Heard, Signal, Source};
 use tenure_core::store::epoch::{Contradiction, Epoch};
 use tenure_core::store::event::ControlPoint;
@@ -467,6 +472,11 @@ pub(crate) fn read(row: &Arc<Row>) -> Result<Derived, BadRow> {
         RowKind::Login => of::<Login>(row),
         RowKind::Drift => of::<Drift>(row),
         RowKind::Sighting => of::<Sighting>(row),
+        RowKind::Drill => of::<Drill>(row),
+        RowKind::BreakGlass => of::<BreakGlass>(row),
+        RowKind::Deprecation => of::<Deprecation>(row),
+        RowKind::DebtTrend => of::<DebtTrend>(row),
+        RowKind::Rhythm => of::<Rhythm>(row),
         RowKind::StateDigest if row.key == StateDigest::row_key() => of::<StateDigest>(row),
         RowKind::StateDigest => of::<DigestChunk>(row),
     }

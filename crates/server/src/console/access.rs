@@ -68,7 +68,7 @@ async fn take_back(State(app): State<App>, Path(who): Path<String>, sent: Sent) 
         Ok(_) => Ok(Redirect::to(&format!("/people/{person}/access")).into_response()),
         Err(failure) => {
             let status = status_of(&failure);
-            let typed = Typed { wrong: Some((*failure.0).into()), comment: reason };
+            let typed = Typed { wrong: Some((*failure.0).into()), comment: reason, to: String::new() };
             access_page(&app, reader, &who, status, typed).await
         }
     }

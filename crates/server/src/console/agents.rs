@@ -61,7 +61,7 @@ async fn stop(State(app): State<App>, Path(which): Path<String>, sent: Sent) -> 
         }
         Err(failure) => {
             let status = status_of(&failure);
-            let typed = Typed { wrong: Some((*failure.0).into()), comment: reason };
+            let typed = Typed { wrong: Some((*failure.0).into()), comment: reason, to: String::new() };
             credential_page(&app, reader, credential, status, typed).await
         }
     }

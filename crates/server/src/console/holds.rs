@@ -65,7 +65,7 @@ async fn release(State(app): State<App>, sent: Sent) -> Shown {
         Ok(_) => Ok(Redirect::to("/holds").into_response()),
         Err(failure) => {
             let status = status_of(&failure);
-            let typed = Typed { wrong: Some((*failure.0).into()), comment: reason };
+            let typed = Typed { wrong: Some((*failure.0).into()), comment: reason, to: String::new() };
             release_page(&app, reader, &scope, status, typed).await
         }
     }

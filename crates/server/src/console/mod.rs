@@ -10,6 +10,7 @@ mod agents;
 mod asset;
 mod claims;
 mod deeds;
+mod deprecations;
 mod directory;
 mod drift;
 mod editing;
@@ -25,6 +26,7 @@ mod reader;
 mod receipts;
 mod requests;
 mod reviews;
+mod rules;
 pub(crate) mod several;
 mod signals;
 mod stand_in;
@@ -52,6 +54,8 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         several::routes,
         making::routes,
         requests::routes,
+        deprecations::routes,
+        rules::routes,
         stop::routes,
         receipts::routes,
         watch::routes,

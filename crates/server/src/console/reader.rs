@@ -16,6 +16,7 @@ use tenure_core::base::time::Timestamp;
 use tenure_core::people::person::Role;
 use tenure_core::store::document::Order;
 use tenure_core::store::row::{Record, RowKind};
+use tenure_engine::credentials::misuse;
 use tenure_engine::kernel::caller::Caller;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::query::ListAsk;
@@ -31,6 +32,9 @@ use crate::contract::page::{page, problem_page};
 use crate::contract::query::parameters;
 use crate::sign_in::browser::{Browser, name};
 
+/// What isn't there for software.
+const FOR_PEOPLE: &str = "page for software: ask the API, under /v1";
+
 /// The person who reads a page: by the cookie of their browser, or by whatever else they may call the API with. Who
 /// isn't signed in is led to the sign-in and back.
 pub(crate) struct Reader {
@@ -43,7 +47,7 @@ pub(crate) struct Reader {
 impl Reader {
     fn new(app: &App, caller: Caller) -> Result<Self, Failure> {
         // Software reads what the API says.
-        let person = caller.person_id().ok_or(OpError::NotFound("page for software: ask the API, under /v1"))?;
+        let person = caller.person_id().ok_or(OpError::NotFound(FOR_PEOPLE))?;
         let called = frame::Reader { name: name(&caller), fresh: sign_in::me(&app.kernel, &caller).fresh };
         Ok(Self { person, now: app.kernel.now(), called, caller })
     }
@@ -64,6 +68,10 @@ impl FromRequestParts<App> for Reader {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
         match caller(parts, app).await.map_err(Refusal)? {
+            Some(Caller::Identity { identity, .. }) => {
+                misuse::note_used_by_person(&app.kernel, &identity, parts.uri.path()).await;
+                Err(Refusal::from(OpError::NotFound(FOR_PEOPLE)).into_response())
+            }
             Some(caller) => Ok(Self::new(app, caller).map_err(Refusal)?),
             None => Err(to_sign_in(parts)),
         }

@@ -64,7 +64,14 @@ async fn change(State(app): State<App>, Path(which): Path<String>, sent: Sent) -
         Ok(_) => Ok(Redirect::to(&Address::new("/sources").below(&id.to_string()).to_string()).into_response()),
         Err(failure) => {
             let status = status_of(&failure);
-            source_page(&app, reader, &which, status, Typed { wrong: Some((*failure.0).into()), comment }).await
+            source_page(
+                &app,
+                reader,
+                &which,
+                status,
+                Typed { wrong: Some((*failure.0).into()), comment, to: String::new() },
+            )
+            .await
         }
     }
 }

@@ -70,6 +70,7 @@ fn configuration(settings: &Settings) -> Vec<(&'static str, String)> {
         ("review_within", settings.review_within.to_string()),
         ("review_every", or_not(settings.review_every.map(|span| span.to_string()))),
         ("dormant_after", or_not(settings.dormant_after.map(|span| span.to_string()))),
+        ("hold_findings", or_not(Some(settings.hold_findings.join(", ")).filter(|rules| !rules.is_empty()))),
         ("transfer_window", settings.transfer_window.to_string()),
         ("lapsed_grace", settings.lapsed_grace.to_string()),
         ("removal_hold", settings.removal_hold.to_string()),

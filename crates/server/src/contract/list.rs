@@ -25,6 +25,7 @@ use tenure_core::identity::template::Template;
 use tenure_core::identity::transfer::{Transfer, TransferState};
 use tenure_core::identity::{Identity, IdentityState, Kind, RiskTier};
 use tenure_core::inventory::application::Application;
+use tenure_core::inventory::deprecation::{Deprecation, DeprecationState};
 use tenure_core::inventory::environment::Environment;
 use tenure_core::inventory::resource::Resource;
 use tenure_core::inventory::third_party::{CloudAccount, DataDomain, Need, Standing, Vendor};
@@ -34,6 +35,7 @@ use tenure_core::people::person_grant::{Package, PersonGrant, PersonGrantState};
 use tenure_core::people::sign_in::Invitation;
 use tenure_core::people::team::Team;
 use tenure_core::policy::set::{PolicySet, PolicySetState};
+use tenure_core::request::break_glass::{BreakGlass, BreakGlassState};
 use tenure_core::request::campaign::{Campaign, CampaignCause, CampaignState};
 use tenure_core::request::exception::{Exception, ExceptionState, ExceptionType};
 use tenure_core::request::review::{Review, ReviewState, ReviewTrigger};
@@ -294,6 +296,11 @@ fn signalled(value: &str) -> Result<(), String> {
     known.then_some(()).ok_or_else(|| "type:name, e.g. application:payments".to_owned())
 }
 
+/// A sort of thing that can be deprecated.
+fn deprecated_kind(value: &str) -> Result<(), String> {
+    one_of(&["application", "vendor", "need", "identity"], value)
+}
+
 /// A sort of scope.
 fn scope_kind(value: &str) -> Result<(), String> {
     one_of(&["identity", "owner", "application", "environment", "vendor", "cloud_account"], value)
@@ -339,6 +346,8 @@ filters! {
     CloudAccount { PROVIDER: text, ACCOUNT: text, ENVIRONMENT: text, STANDING: word::<Standing> }
     DataDomain {}
     NamingStandard {}
+    BreakGlass { IDENTITY: id::<IdentityId>, STATE: word::<BreakGlassState> }
+    Deprecation { STATE: word::<DeprecationState>, OF_KIND: deprecated_kind }
     Need { NAME: text, OWNER: id::<PersonId>, STANDING: word::<Standing> }
     Identity {
         NAME: text, STATE: word::<IdentityState>, OF_KIND: word::<Kind>, OWNER: id::<PersonId>, APPLICATION: id::<ApplicationId>,

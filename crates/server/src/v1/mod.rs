@@ -1,6 +1,8 @@
 //! The management API.
 
+mod break_glass;
 mod bulk;
+pub(crate) mod deprecations;
 mod directory;
 mod drift;
 mod exceptions;
@@ -49,6 +51,8 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         sources::routes,
         targets::routes,
         logins::routes,
+        break_glass::routes,
+        deprecations::routes,
         drift::routes,
         intake::routes,
         templates::routes,

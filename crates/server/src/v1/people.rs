@@ -4,8 +4,8 @@ use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, header};
 use serde::Deserialize;
 use tenure_api::people::{
-    Departure, FeedFormat, ImportPeople, ImportReport, NewDecision, NewDeparture, NewPerson, NewRoles, NewJoinerCheck, NewStandIn,
-    NewTeam, PersonChange, PersonMade,
+    Departure, FeedFormat, ImportPeople, ImportReport, NewDecision, NewDeparture, NewJoinerCheck, NewPerson, NewRoles,
+    NewStandIn, NewTeam, PersonChange, PersonMade,
 };
 use tenure_api::request::RequestView;
 use tenure_api::requests::{Because, ResumePerson};

@@ -10,7 +10,7 @@ use tenure_api::views::{Page, Revised};
 use tenure_core::identity::Kind;
 use tenure_core::identity::naming::NamingStandard;
 use tenure_core::inventory::third_party::{CloudAccount, DataDomain, Vendor};
-use tenure_engine::endings::vendor_end;
+use tenure_engine::endings::{vendor_breach, vendor_end};
 use tenure_engine::inventory::{naming, ownership, third_party};
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::query::Listed;
@@ -33,6 +33,8 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         .get("/v1/vendors/{id}", "Shows a vendor.", one::<Vendor>)
         .patch("/v1/vendors/{id}", "Changes a vendor.", update_vendor)
         .post("/v1/vendors/{id}/end", "Ends a vendor.", end_vendor)
+        .post("/v1/vendors/{id}/breach", "Declares that a vendor was breached.", declare_breach)
+        .post("/v1/vendors/{id}/breach-over", "Says that a vendor's breach is over.", breach_over)
         .post("/v1/cloud-accounts", "Makes a cloud account.", create_cloud_account)
         .get("/v1/cloud-accounts", "Lists cloud accounts.", list::<CloudAccount>)
         .get("/v1/cloud-accounts/{id}", "Shows a cloud account.", one::<CloudAccount>)
@@ -78,6 +80,26 @@ async fn end_vendor(
 ) -> Reply<VendorEnded> {
     ok(vendor_end::end_vendor(&app.kernel, &caller, meant::<Vendor>(&app, &caller, &vendor).await?, because.reason)
         .await?)
+}
+
+async fn declare_breach(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(vendor): Path<String>,
+    Body(because): Body<Because>,
+) -> Reply<Revised<Vendor>> {
+    let vendor = meant::<Vendor>(&app, &caller, &vendor).await?;
+    ok(vendor_breach::declare_breach(&app.kernel, &caller, vendor, because.reason).await?)
+}
+
+async fn breach_over(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(vendor): Path<String>,
+    Body(because): Body<Because>,
+) -> Reply<Revised<Vendor>> {
+    let vendor = meant::<Vendor>(&app, &caller, &vendor).await?;
+    ok(vendor_breach::breach_over(&app.kernel, &caller, vendor, because.reason).await?)
 }
 
 async fn update_vendor(

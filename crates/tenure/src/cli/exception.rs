@@ -43,6 +43,7 @@ Types and the controls that each demands:
   dormancy           monitoring, scope_reduction, documented_expiry
   late_review        monitoring
   accept_unreachable monitoring, local_limit
+  break_glass        monitoring, after_review
 Nothing waives the owner or the expiry.
 
 Example:

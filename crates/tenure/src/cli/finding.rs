@@ -22,8 +22,19 @@ const RULES: &[Column] = &[
     ("RULE", "/id"),
     ("SEVERITY", "/severity"),
     ("FRAMEWORKS", "/frameworks"),
-    ("ALIASES", "/aliases"),
+    ("FIX", "/fix"),
+    ("SUPPRESSED BY", "/suppressed_by"),
+    ("OPEN", "/open"),
     ("TITLE", "/title"),
+];
+const DEBT: &[Column] = &[
+    ("COUNTED", "/at"),
+    ("SHARED", "/shared_identities"),
+    ("EXCEPTIONS", "/exceptions"),
+    ("RENEWED", "/renewed_exceptions"),
+    ("BREACHED", "/breached_exceptions"),
+    ("UNOWNED", "/unowned"),
+    ("FINDINGS", "/findings"),
 ];
 const BROKEN: &[Column] = &[("RULE", "/rule"), ("SEVERITY", "/severity"), ("DETAIL", "/detail"), ("ACTION", "/action")];
 
@@ -34,7 +45,7 @@ Examples:
   tenure finding list --state open --severity critical
   tenure finding show fin_…                  with the rule's blind spots and false positives
   tenure finding resolve fin_… --how \"address corrected in the deployment\"
-  tenure finding rules
+  tenure rule list                           every rule, and how many of its findings are open
   tenure identity posture idn_…              every posture rule, computed now")]
 pub enum Finding {
     /// Lists findings.
@@ -67,10 +78,12 @@ pub enum Finding {
         #[arg(long)]
         how: String,
     },
-    /// Lists the rules.
+    /// Lists the rules, as `tenure rule list`.
     Rules,
     /// Counts what is open, and the debt that is left.
     Summary,
+    /// Counts what is allowed for a while and has to be paid off, and tells its trend, day by day.
+    Debt,
 }
 
 impl Finding {
@@ -84,13 +97,54 @@ impl Finding {
             }
             Self::Show { id } => context.out.record(&client.finding(id).await?),
             Self::Resolve { id, how } => context.out.record(&client.resolve_finding(id, &Resolve { how }).await?),
-            Self::Rules => {
-                let rules = client.finding_rules().await?;
-                context.out.rows(&rules, &rules.items, RULES)
+            Self::Rules => rules(context, &client).await,
+            Self::Debt => {
+                let debt = client.debt().await?;
+                context.out.rows(&debt, &debt.trend, DEBT)
             }
             Self::Summary => context.out.record(&client.finding_summary().await?),
         }
     }
+}
+
+/// Rules: what findings are about, which risk each answers, what it can't see, what fixes it, and what Tenure does about
+/// it by itself.
+#[derive(Subcommand)]
+#[command(after_help = "\
+Examples:
+  tenure rule list                           with how many findings of each are open
+  tenure rule show wildcard-scope            its evidence, blind spots, false positives, and the exception that suppresses it
+
+FIX says what Tenure does by itself: note (it tells), hold (what it is about is stopped at once), or by_setting: the
+identity is suspended where the server's hold_findings names the rule. A suppression is an exception, and has an end:
+  tenure exception propose --help")]
+pub enum Rule {
+    /// Lists every rule.
+    List,
+    /// Shows a rule.
+    Show {
+        /// Its id, e.g. wildcard-scope.
+        id: String,
+    },
+}
+
+impl Rule {
+    /// Does it.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let client = context.client()?;
+        match self {
+            Self::List => rules(context, &client).await,
+            Self::Show { id } => context.out.record(&client.finding_rule(&id).await?),
+        }
+    }
+}
+
+async fn rules(context: &Context, client: &Client) -> anyhow::Result<()> {
+    let rules = client.finding_rules().await?;
+    if rules.capped {
+        eprintln!("hint: more findings are open than are counted; each number is at least that");
+    }
+    context.out.rows(&rules, &rules.items, RULES)
 }
 
 /// Prints every posture rule that an identity breaks.

@@ -4,10 +4,12 @@
 //! wrong usage.
 
 mod access;
+mod break_glass;
 mod bulk;
 mod campaign;
 mod claim;
 mod context;
+mod deprecation;
 mod directory;
 mod drift;
 mod exception;
@@ -111,6 +113,13 @@ enum Command {
     Exception(exception::Exception),
     #[command(subcommand)]
     Finding(finding::Finding),
+    #[command(subcommand)]
+    Rule(finding::Rule),
+    Drill(break_glass::Drill),
+    #[command(subcommand)]
+    BreakGlass(break_glass::BreakGlass),
+    #[command(subcommand)]
+    Deprecation(deprecation::Deprecation),
     #[command(subcommand)]
     Need(exception::Need),
     #[command(subcommand)]
@@ -240,6 +249,10 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Review(verb) => verb.run(&context).await?,
         Command::Exception(verb) => Box::pin(verb.run(&context)).await?,
         Command::Finding(verb) => verb.run(&context).await?,
+        Command::Drill(drill) => drill.run(&context).await?,
+        Command::BreakGlass(verb) => verb.run(&context).await?,
+        Command::Deprecation(verb) => verb.run(&context).await?,
+        Command::Rule(verb) => verb.run(&context).await?,
         Command::Need(verb) => verb.run(&context).await?,
         Command::Request(verb) => Box::pin(verb.run(&context)).await?,
         Command::Why(verb) => verb.run(&context).await?,

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use tenure_api::people::{
-    ClassName, FeedFormat, ImportOutcome, ImportPeople, NewDecision, NewDeparture, NewJoinerCheck, NewPerson, NewRoles, NewStandIn,
-    NewTeam, PersonChange,
+    ClassName, FeedFormat, ImportOutcome, ImportPeople, NewDecision, NewDeparture, NewJoinerCheck, NewPerson, NewRoles,
+    NewStandIn, NewTeam, PersonChange,
 };
 use tenure_api::requests::{NewOperatorToken, ResumePerson};
 use tenure_core::base::id::{DifferenceId, OperatorTokenId, PersonId, TeamId};

@@ -41,6 +41,9 @@ Examples:
   tenure vendor update ven_… --owner per_…
   tenure vendor update ven_… --ends-at 2027-06-30T00:00:00Z     earlier at once; later with --purpose, and another administrator approves
   tenure vendor list --standing open
+  tenure vendor breached ven_… --reason \"its CI was taken over\"   each identity that it operates has a finding while it works
+  tenure cut vendor ven_… --suspend --reason \"breached\"           stops all of them at once
+  tenure vendor breach-over ven_… --reason \"all keys replaced\"    somebody else says so
   tenure vendor end ven_… --reason \"contract terminated\"")]
 pub enum Vendor {
     /// Registers a vendor.
@@ -109,6 +112,23 @@ pub enum Vendor {
         /// The vendor's id.
         id: VendorId,
     },
+    /// Declares that a vendor was breached: each identity that it operates has a finding as long as it works. What stops
+    /// all of them is `tenure cut vendor --suspend`.
+    Breached {
+        /// The vendor's id.
+        id: VendorId,
+        /// What is known of it.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Says that a vendor's breach is over: somebody of security other than who declared it.
+    BreachOver {
+        /// The vendor's id.
+        id: VendorId,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
     /// Ends a vendor for ever: everything that its identities hold is revoked, they are held, and retire after the
     /// hold.
     End {
@@ -154,6 +174,12 @@ impl Vendor {
                 context.out.list(&paging, search.of(query), VENDORS, async |query| client.vendors(&query).await).await
             }
             Self::Show { id } => context.out.record(&client.vendor(id).await?),
+            Self::Breached { id, reason } => {
+                let vendor = client.declare_breach(id, &Because { reason }).await?;
+                eprintln!("hint: stop everything that it operates: tenure cut vendor {id} --suspend --reason TEXT");
+                context.out.record(&vendor)
+            }
+            Self::BreachOver { id, reason } => context.out.record(&client.breach_over(id, &Because { reason }).await?),
             Self::End { id, reason, yes } => {
                 confirm(
                     &format!("this ends {id} for ever, and revokes and holds everything that it operates here"),

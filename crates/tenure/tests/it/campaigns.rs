@@ -80,15 +80,18 @@ on_one! {
         let used: Vec<(&str, bool)> = seen.body["facts"]["granted"].as_array().unwrap().iter()
             .map(|one| (one["action"].as_str().unwrap(), one["last_used"].is_string())).collect();
         assert_eq!(used, [("read", true), ("write", false)]);
-        assert_eq!(seen.text("/facts/recommendation/answer"), "narrow");
-        assert_eq!(seen.body["facts"]["proposal"], json!([{"actions": ["read"], "resource": world.orders}]));
+        assert_eq!(seen.text("/facts/granted/0/verdict"), "used");
+        // What was granted today and is not used yet is no reason to take it away: somebody has to say so.
+        assert_eq!(seen.text("/facts/granted/1/verdict"), "new");
+        assert_eq!(world.complete(&world.owner, &review, "narrow").await.expect(422).field_codes(), ["nothing_to_narrow"]);
         // Somebody whom it isn't addressed to doesn't answer; what isn't less is no narrowing.
         let (_, stranger) = world.person("Hal", &["owner"]).await;
         assert_eq!(world.complete(&stranger, &review, "narrow").await.status, 403);
         let wider = json!({"answer": "narrow", "scope": [{"actions": ["read", "write"], "resource": world.orders}]});
         let path = format!("/v1/reviews/{review}/complete");
         assert_eq!(world.post(&world.owner, &path, wider).await.expect(422).field_codes(), ["not_narrower"]);
-        let done = world.complete(&world.owner, &review, "narrow").await.expect(200);
+        let less = json!({"answer": "narrow", "scope": [{"actions": ["read"], "resource": world.orders}]});
+        let done = world.post(&world.owner, &path, less).await.expect(200);
         assert_eq!(done.body["answer"]["dropped"], json!([{"actions": ["write"], "resource": world.orders}]));
         assert!(world.is_allowed(&narrowed, Some(&token), "read").await);
         assert!(!world.is_allowed(&narrowed, None, "write").await);

@@ -12,6 +12,7 @@ const CONTROLS: &[(&str, &[&str])] = &[
     ("dormancy", &["monitoring", "scope_reduction", "documented_expiry"]),
     ("late_review", &["monitoring"]),
     ("accept_unreachable", &["monitoring", "local_limit"]),
+    ("break_glass", &["monitoring", "after_review"]),
 ];
 
 /// A whole proposal of a type for an identity.

@@ -54,6 +54,7 @@ mod peers;
 mod people;
 mod person_access;
 mod policy_cli;
+mod posture;
 mod presets;
 mod requests;
 mod roles;

@@ -30,6 +30,7 @@ use self::intent::{Intent, Wish, granted_task, within_task};
 use crate::credentials::misuse;
 use crate::credentials::token::ask::{Grant, TokenAsk, Wanted};
 use crate::credentials::token::sender::token_type;
+use crate::identities::deprecated_use;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::kernel::load::{self, KnownIdentity};
@@ -85,6 +86,11 @@ pub async fn issue_token(kernel: &Kernel, ask: TokenAsk) -> Result<TokenIssued, 
                 .await;
             if *reason == Reason::WrongEnvironment {
                 misuse::note_proof_elsewhere(kernel, id, &ask.environment).await;
+            }
+            let is_over = *reason == Reason::IdentityRetired
+                || (*reason == Reason::IdentitySuspended && deprecated_use::is_past_sunset(kernel, id).await);
+            if is_over {
+                misuse::note_use_after_end(kernel, id, "token", None).await;
             }
         }
         OpError::Invalid(fields) => {
@@ -250,6 +256,7 @@ async fn decide_issuance(
     if let Grant::Backchannel(auth_req_id) = &ask.grant {
         backchannel::redeem_answer(kernel, &mut changeset, id, auth_req_id, credential, now).await?;
     }
+    deprecated_use::note(kernel, &known.identity, record.resource, now);
     changeset.insert(&record);
     changeset.once.extend(proven.once);
     changeset.once.extend(sender.once);

@@ -335,6 +335,25 @@ impl Stage {
         proposed.text("/id")
     }
 
+    /// An identity for which break-glass was approved before.
+    async fn glass(&self) -> String {
+        let identity = self.identity().await;
+        let mut ask = Self::late_review(&identity);
+        ask["type"] = json!("break_glass");
+        ask["compensating"] = json!([{"control": "monitoring", "description": "pager"}, {"control": "after_review", "description": "next morning"}]);
+        let proposed = self.world.post(&self.rita, "/v1/exceptions", ask).await.expect(201);
+        let request = proposed.text("/request");
+        self.world.approve(&self.world.owner, &request).await.expect(200);
+        assert_eq!(self.world.approve(&self.sib, &request).await.expect(200).text("/state"), "fulfilled");
+        identity
+    }
+
+    async fn vendor(&self) -> String {
+        let domain = self.data_domain().await;
+        let body = json!({"name": self.new_name(), "contact": "x@example.com", "owner": self.world.owner_id, "data_domains": [domain]});
+        self.made(&self.world.admin, "/v1/vendors", body).await
+    }
+
     async fn breached(&self) -> String {
         let id = self.exception(true).await;
         let breach = json!({"control": "monitoring", "note": "test"});
@@ -844,10 +863,30 @@ impl<'a> Cell<'a> {
                     )
                     .await
             }
-            "vendor" => {
-                let domain = stage.data_domain().await;
-                let body = json!({"name": stage.new_name(), "contact": "x@example.com", "owner": world.owner_id, "data_domains": [domain]});
-                stage.made(admin, "/v1/vendors", body).await
+            "deprecated" => {
+                let of = stage.identity().await;
+                let body =
+                    json!({"of": {"type": "identity", "id": of}, "sunset": "2027-11-30T00:00:00Z", "reason": "test"});
+                world.post(&stage.sib, "/v1/deprecations", body).await.expect(201);
+                of
+            }
+            "drilled" => {
+                let identity = stage.used().await;
+                stage.step_bare(&stage.sib, &format!("/v1/identities/{identity}/drill")).await.expect(200);
+                // What was revoked is followed by another one, as a workload's is.
+                identity
+            }
+            "glass" => stage.glass().await,
+            "broken glass" => {
+                let identity = stage.glass().await;
+                let body = json!({"entitlement": {"actions": ["read"], "resource": world.orders}, "duration": "5m", "reason": "test"});
+                stage.made(&stage.sib, &format!("/v1/identities/{identity}/break-glass"), body).await
+            }
+            "vendor" => stage.vendor().await,
+            "breached vendor" => {
+                let vendor = stage.vendor().await;
+                stage.step(&stage.sib, &format!("/v1/vendors/{vendor}/breach")).await.expect(200);
+                vendor
             }
             "cloud account" => {
                 let body = json!({"provider": "aws", "account": stage.new_name(), "owner": world.owner_id, "environment": "production"});
