@@ -57,26 +57,45 @@ pub async fn elsewhere(harbour: &Organisation, gateway: &str) -> anyhow::Result<
     Ok(())
 }
 
-/// A narrower charter needs nobody and works at once; a wider one is asked for.
+/// A campaign asks whether what exists is still needed. Narrowed to what was used it works on, and a wider charter is
+/// asked for.
 pub async fn narrowed(harbour: &Organisation, exporter: &Workload, gateway: &str, token: &str) -> anyhow::Result<()> {
     step(
         9,
-        "A narrower charter works at once",
-        "What a token is worth is what it says and what its charter still allows. Narrowing needs nobody, widening again is a request.",
+        "A review narrows it to what it used",
+        "A campaign asks whoever answers for each identity of an application whether it is still needed. What was not used is taken back at once; what nobody answers for is suspended by the deadline.",
     )?;
-    let olu = harbour.person("olu")?;
-    let path = format!("/v1/identities/{}/charter", exporter.id);
+    let (sam, olu) = (harbour.person("sam")?, harbour.person("olu")?);
+    let scope = format!("application={}", harbour.places.id("application:billing")?);
+    let ask = json!({"name": "Billing, before the audit", "scope": scope, "reason": "the audit is near"});
+    let parts = ["/name", "/in_scope", "/due_at"];
+    let opened = harbour.wire.aloud(sam.speaks(), Method::POST, "/v1/campaigns", Some(&ask), &parts).await?;
+    ensure!(opened.status == 201, "no campaign was opened: {}", opened.body);
+    let id = opened.text("/id")?;
+    harbour.until(&sam.token, &format!("/v1/campaigns/{id}"), |seen| seen.at("/state") == "open").await?;
+    let listed = format!("/v1/reviews?campaign={id}&identity={}", exporter.id);
+    let review = harbour.wire.get(&olu.token, &listed).await?.text("/items/0/id")?;
+    let path = format!("/v1/reviews/{review}");
+    let parts = ["/facts/granted/0/action", "/facts/granted/0/allowed", "/facts/granted/1/action", "/facts/granted/1/allowed"];
+    let seen = harbour.wire.aloud(olu.speaks(), Method::GET, &path, None, &parts).await?;
+    let used = |one: &&Value| one.get("allowed").and_then(Value::as_u64) > Some(0);
+    let granted = seen.at("/facts/granted").as_array().context("the review says nothing of what is granted")?;
+    let used: Vec<&str> = granted.iter().filter(used).map(|one| field(one, "action")).collect::<Result<_, _>>()?;
+    ensure!(used == ["write"] && granted.len() == 2, "another use was counted: {}", seen.body);
+
     let shown = harbour.wire.get(&olu.token, &format!("/v1/identities/{}", exporter.id)).await?;
     let wide = shown.at("/charter").clone();
-    let mut narrow = wide.clone();
-    let actions = narrow.pointer_mut("/scope/0/actions").context("the charter has no scope")?;
-    *actions = json!(["read"]);
-    let answer = harbour.wire.aloud(olu.speaks(), Method::PUT, &path, Some(&narrow), &["/charter/scope"]).await?;
-    ensure!(answer.status == 200, "the narrower charter was refused: {}", answer.body);
-    let answer = decide(harbour, gateway, &exporter.id, token, "write").await?;
-    ensure!(answer.at("/decision") == &json!(false), "the old token still writes");
+    let left = json!([{"actions": used, "resource": harbour.places.id("resource:orders-db")?}]);
+    let ask = json!({"answer": "narrow", "scope": left, "comment": "it only writes"});
+    let path = format!("{path}/complete");
+    let parts = ["/answer/answer", "/answer/dropped/0/actions"];
+    let answer = harbour.wire.aloud(olu.speaks(), Method::POST, &path, Some(&ask), &parts).await?;
+    ensure!(answer.status == 200, "the review was not answered: {}", answer.body);
     let answer = decide(harbour, gateway, &exporter.id, token, "read").await?;
-    ensure!(answer.at("/decision") == &json!(true), "the old token no longer reads");
+    ensure!(answer.at("/decision") == &json!(false), "the old token still reads");
+    let answer = decide(harbour, gateway, &exporter.id, token, "write").await?;
+    ensure!(answer.at("/decision") == &json!(true), "the old token no longer writes");
+    let path = format!("/v1/identities/{}/charter", exporter.id);
     let answer = harbour.wire.aloud(olu.speaks(), Method::PUT, &path, Some(&wide), &["/code"]).await?;
     ensure!(answer.status == 403 && answer.text("/code")? == "approval_needed", "the wider charter was let through");
     Ok(())

@@ -22,7 +22,7 @@ const STEPS: [&str; 22] = [
     "A person asks for access, too",
     "The workload proves itself, and its call is allowed",
     "A credential of another environment is denied, and found",
-    "A narrower charter works at once",
+    "A review narrows it to what it used",
     "Why",
     "A login that nobody owns is found in a database, and gets an owner and an end",
     "Somebody leaves, and each of her identities is offered to somebody",
