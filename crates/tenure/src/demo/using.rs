@@ -25,7 +25,7 @@ pub async fn allowed(harbour: &Organisation, exporter: &Workload, gateway: &str)
     let answer = harbour.wire.form(who, "/env/production/token", &proof(&assertion), TOKEN).await?;
     ensure!(answer.status == 200, "no token for the exporter: {}", answer.body);
     let token = answer.text("/access_token")?;
-    let answer = decide(harbour, gateway, &exporter.id, &token, "write").await?;
+    let answer = decide(harbour, gateway, &exporter.id, &token, "read").await?;
     ensure!(answer.at("/decision") == &json!(true), "the call was not allowed");
     Ok(token)
 }
@@ -76,25 +76,26 @@ pub async fn narrowed(harbour: &Organisation, exporter: &Workload, gateway: &str
     let listed = format!("/v1/reviews?campaign={id}&identity={}", exporter.id);
     let review = harbour.wire.get(&olu.token, &listed).await?.text("/items/0/id")?;
     let path = format!("/v1/reviews/{review}");
-    let parts = ["/facts/granted/0/action", "/facts/granted/0/allowed", "/facts/granted/1/action", "/facts/granted/1/allowed"];
+    let parts =
+        ["/facts/granted/0/action", "/facts/granted/0/verdict", "/facts/granted/1/action", "/facts/granted/1/verdict"];
     let seen = harbour.wire.aloud(olu.speaks(), Method::GET, &path, None, &parts).await?;
-    let used = |one: &&Value| one.get("allowed").and_then(Value::as_u64) > Some(0);
+    let used = |one: &&Value| one.get("verdict").is_some_and(|verdict| verdict == "used");
     let granted = seen.at("/facts/granted").as_array().context("the review says nothing of what is granted")?;
     let used: Vec<&str> = granted.iter().filter(used).map(|one| field(one, "action")).collect::<Result<_, _>>()?;
-    ensure!(used == ["write"] && granted.len() == 2, "another use was counted: {}", seen.body);
+    ensure!(used == ["read"] && granted.len() == 2, "another use was counted: {}", seen.body);
 
     let shown = harbour.wire.get(&olu.token, &format!("/v1/identities/{}", exporter.id)).await?;
     let wide = shown.at("/charter").clone();
     let left = json!([{"actions": used, "resource": harbour.places.id("resource:orders-db")?}]);
-    let ask = json!({"answer": "narrow", "scope": left, "comment": "it only writes"});
+    let ask = json!({"answer": "narrow", "scope": left, "comment": "it marks nothing as exported any more"});
     let path = format!("{path}/complete");
     let parts = ["/answer/answer", "/answer/dropped/0/actions"];
     let answer = harbour.wire.aloud(olu.speaks(), Method::POST, &path, Some(&ask), &parts).await?;
     ensure!(answer.status == 200, "the review was not answered: {}", answer.body);
-    let answer = decide(harbour, gateway, &exporter.id, token, "read").await?;
-    ensure!(answer.at("/decision") == &json!(false), "the old token still reads");
     let answer = decide(harbour, gateway, &exporter.id, token, "write").await?;
-    ensure!(answer.at("/decision") == &json!(true), "the old token no longer writes");
+    ensure!(answer.at("/decision") == &json!(false), "the old token still writes");
+    let answer = decide(harbour, gateway, &exporter.id, token, "read").await?;
+    ensure!(answer.at("/decision") == &json!(true), "the old token no longer reads");
     let path = format!("/v1/identities/{}/charter", exporter.id);
     let answer = harbour.wire.aloud(olu.speaks(), Method::PUT, &path, Some(&wide), &["/code"]).await?;
     ensure!(answer.status == 403 && answer.text("/code")? == "approval_needed", "the wider charter was let through");
