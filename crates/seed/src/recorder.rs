@@ -11,11 +11,10 @@ use tenure_core::store::due::DueKind;
 use tenure_core::store::log_index::{LogIndexStore, SegmentChange, SegmentList};
 use tenure_core::store::port::{
     Beside, BoxFuture, Claimed, Deadline, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, Seal, Sealed,
-    Snapshot, Store, StoreError,
+    Snapshot, Store, StoreError, UseNoteStore,
 };
 use tenure_core::store::row::{RowKey, RowKind};
 use tenure_core::store::search::SearchStore;
-use tenure_core::store::use_note::UseNoteStore;
 use tenure_store::MemoryStore;
 
 /// What a commit is of a tale.

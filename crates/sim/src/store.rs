@@ -16,11 +16,11 @@ use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::log_index::{LogIndexStore, SegmentChange, SegmentList};
 use tenure_core::store::port::{
     Beside, BoxFuture, Claimed, Committed, Conflict, Deadline, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome,
-    Page, Seal, Sealed, Snapshot, Store, StoreError,
+    Page, Seal, Sealed, Snapshot, Store, StoreError, UseNoteStore,
 };
 use tenure_core::store::row::{Row, RowKey, RowKind};
 use tenure_core::store::search::{SearchChange, SearchState, SearchStore};
-use tenure_core::store::use_note::{UseChange, UseKey, UseNote, UseNoteStore};
+use tenure_core::store::use_note::{UseChange, UseKey, UseNote};
 use tenure_store::{Dump, MemoryStore};
 
 use crate::defects::tampered;

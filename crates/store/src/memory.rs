@@ -15,11 +15,11 @@ use tenure_core::store::changeset::Changeset;
 use tenure_core::store::due::DueKind;
 use tenure_core::store::port::{
     Beside, BoxFuture, Claimed, Deadline, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, RowSealer,
-    Seal, Sealed, Snapshot, Store, StoreError,
+    Seal, Sealed, Snapshot, Store, StoreError, UseNoteStore,
 };
 use tenure_core::store::row::{Row, RowKey};
 use tenure_core::store::search::{SearchStore, moved_by_use};
-use tenure_core::store::use_note::{UseKey, UseNoteStore};
+use tenure_core::store::use_note::UseKey;
 use tenure_log::leaf_hash;
 
 use self::log_index::KeptIndex;

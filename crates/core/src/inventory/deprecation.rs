@@ -47,6 +47,13 @@ impl Deprecated {
     }
 }
 
+impl std::str::FromStr for Deprecated {
+    type Err = ();
+    fn from_str(id: &str) -> Result<Self, ()> {
+        Self::parse(id).ok_or(())
+    }
+}
+
 /// The id of what is deprecated.
 impl fmt::Display for Deprecated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

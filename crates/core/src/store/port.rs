@@ -11,7 +11,7 @@ use crate::store::due::DueKind;
 use crate::store::log_index::LogIndexStore;
 use crate::store::row::{BadRow, Position, Record, Row, RowKey, RowKind, Stored};
 use crate::store::search::SearchStore;
-use crate::store::use_note::{UseKey, UseNoteStore};
+use crate::store::use_note::{UseChange, UseKey, UseNote};
 
 /// A boxed future: the port is used as `dyn Store`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -428,4 +428,14 @@ pub trait Store: LogIndexStore {
     }
     /// Returns when the log is longer than `seen`, or after a while: a hint, never the truth.
     fn grown(&self, seen: u64) -> BoxFuture<'_, ()>;
+}
+
+/// What a store keeps of notes of use. Every method is one short transaction, but for changes, each of which is one.
+pub trait UseNoteStore: Send + Sync {
+    /// What these notes say. What nobody with the key has written says nothing.
+    fn read_notes<'a>(&'a self, keys: &'a [UseKey]) -> BoxFuture<'a, Result<Vec<Option<Vec<u8>>>, StoreError>>;
+    /// Changes notes, each once; of each, whether it was changed. What wasn't was changed by somebody else meanwhile.
+    fn change_notes<'a>(&'a self, changes: &'a [UseChange]) -> BoxFuture<'a, Result<Vec<bool>, StoreError>>;
+    /// Notes behind another, or from the first one on, in the order of their keys, at most `n`.
+    fn notes_behind(&self, after: Option<UseKey>, n: u16) -> BoxFuture<'_, Result<Vec<UseNote>, StoreError>>;
 }

@@ -6,7 +6,6 @@
 
 use crate::base::id::IdentityId;
 use crate::base::time::Timestamp;
-use crate::store::port::{BoxFuture, StoreError};
 
 /// What of an identity's use a note is about. Their order is that of their codes, by which stores keep them: what is
 /// older of a sort comes first.
@@ -100,16 +99,6 @@ pub struct UseNote {
     pub key: UseKey,
     /// What it says; `None` if nobody with the key wrote it.
     pub body: Option<Vec<u8>>,
-}
-
-/// What a store keeps of notes of use. Every method is one short transaction, but for changes, each of which is one.
-pub trait UseNoteStore: Send + Sync {
-    /// What these notes say. What nobody with the key has written says nothing.
-    fn read_notes<'a>(&'a self, keys: &'a [UseKey]) -> BoxFuture<'a, Result<Vec<Option<Vec<u8>>>, StoreError>>;
-    /// Changes notes, each once; of each, whether it was changed. What wasn't was changed by somebody else meanwhile.
-    fn change_notes<'a>(&'a self, changes: &'a [UseChange]) -> BoxFuture<'a, Result<Vec<bool>, StoreError>>;
-    /// Notes behind another, or from the first one on, in the order of their keys, at most `n`.
-    fn notes_behind(&self, after: Option<UseKey>, n: u16) -> BoxFuture<'_, Result<Vec<UseNote>, StoreError>>;
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 pub mod api_keys;
 pub mod decisions;
+pub mod deprecated_use;
 pub mod enforcer;
 pub mod holds;
 pub mod identity_caller;

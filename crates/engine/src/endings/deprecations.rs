@@ -20,7 +20,8 @@ use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::term::Term;
 
-use crate::identities::{deprecated_use, dormancy};
+use crate::credentials::deprecated_use;
+use crate::identities::dormancy;
 use crate::kernel::Kernel;
 use crate::kernel::authority::{administration, enabling, inventory, owns};
 use crate::kernel::caller::Caller;

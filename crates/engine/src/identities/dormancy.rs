@@ -23,11 +23,11 @@ use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
 use tenure_core::store::term::Term;
 
-use crate::credentials::revocation;
+use crate::credentials::{deprecated_use, revocation};
 use crate::identities::dormancy::plan::{DormancyPlan, plan};
+use crate::identities::findings;
 use crate::identities::posture::Broken;
 use crate::identities::review_opening::{self, reviewer_of};
-use crate::identities::{deprecated_use, findings};
 use crate::inventory::third_party::within_contract;
 use crate::kernel::error::OpError;
 use crate::kernel::exceptional::{self, rests_on};

@@ -4,7 +4,6 @@ pub mod bindings;
 pub mod census;
 pub mod charter;
 pub mod debt;
-pub mod deprecated_use;
 pub mod dormancy;
 pub mod enrolment;
 pub mod findings;

@@ -10,8 +10,9 @@ use tenure_core::identity::scope::{Hold, Scope};
 use tenure_core::store::port::Committed;
 use tenure_core::store::row::Stored;
 
+use crate::credentials::deprecated_use;
 use crate::credentials::holds::{self, scopes_of};
-use crate::identities::{deprecated_use, removability, silence};
+use crate::identities::{removability, silence};
 use crate::inventory::removal_groups;
 use crate::kernel::error::OpError;
 use crate::kernel::{Kernel, work};

@@ -9,11 +9,10 @@ use tenure_core::store::floor::Floor;
 use tenure_core::store::log_index::{LogIndexStore, SegmentChange, SegmentList};
 use tenure_core::store::port::{
     Beside, BoxFuture, Claimed, Deadline, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, Seal, Sealed,
-    Snapshot, Store, StoreError,
+    Snapshot, Store, StoreError, UseNoteStore,
 };
 use tenure_core::store::row::{Record, RowKey};
 use tenure_core::store::search::SearchStore;
-use tenure_core::store::use_note::UseNoteStore;
 
 /// A store whose rows of authority can't be put back one by one.
 pub(crate) struct Floored {

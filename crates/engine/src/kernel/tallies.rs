@@ -69,7 +69,7 @@ impl Kernel {
     }
 
     fn count_use(&self, identity: IdentityId, resource: ResourceId, action: &str, count: UseCount, now: Timestamp) {
-        self.tallies.0.lock().add((identity, day_of(now)), resource, action, count);
+        self.memory.of::<Tallies>().0.lock().add((identity, day_of(now)), resource, action, count);
     }
 }
 
@@ -90,7 +90,7 @@ const fn key(part: UsePart, identity: IdentityId) -> UseKey {
 /// # Errors
 /// The store can't take it; it is counted on.
 pub async fn flush_tallies(kernel: &Kernel) -> Result<(), OpError> {
-    let taken = std::mem::take(&mut *kernel.tallies.0.lock()).days;
+    let taken = std::mem::take(&mut *kernel.memory.of::<Tallies>().0.lock()).days;
     let mut days: Vec<(Day, Things)> = taken.into_iter().collect();
     // One day of an identity after the other: no two changes of one transaction are about the same note.
     days.sort_unstable_by_key(|((identity, day), _)| (*day, *identity));
@@ -113,7 +113,8 @@ pub async fn flush_tallies(kernel: &Kernel) -> Result<(), OpError> {
 }
 
 fn put_back(kernel: &Kernel, days: impl Iterator<Item = (Day, Things)>) {
-    let mut pending = kernel.tallies.0.lock();
+    let tallies = kernel.memory.of::<Tallies>();
+    let mut pending = tallies.0.lock();
     for (day, things) in days {
         for ((resource, action), count) in things {
             pending.add(day, resource, &action, count);
@@ -187,7 +188,8 @@ pub(crate) async fn ledger(kernel: &Kernel, identity: IdentityId, now: Timestamp
             UsePart::Contexts => {}
         }
     }
-    let pending = kernel.tallies.0.lock();
+    let tallies = kernel.memory.of::<Tallies>();
+    let pending = tallies.0.lock();
     for day in days..=today {
         for ((resource, action), count) in pending.days.get(&(identity, day)).into_iter().flatten() {
             ledger.add(day, *resource, action, *count);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tenure_core::base::time::Timestamp;
 use tokio::sync::watch;
 
-use crate::identities::deprecated_use;
+use crate::credentials::deprecated_use;
 use crate::kernel::error::OpError;
 use crate::kernel::{Kernel, refresh, tallies};
 

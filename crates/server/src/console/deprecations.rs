@@ -6,7 +6,7 @@ use axum::routing::get;
 use tenure_console::deprecations;
 use tenure_console::frame::Place;
 use tenure_console::text;
-use tenure_core::inventory::deprecation::Deprecation;
+use tenure_core::inventory::deprecation::{Deprecated, Deprecation};
 
 use crate::app::App;
 use crate::caller::named::{listed_names, names_in};
@@ -14,7 +14,7 @@ use crate::console::reader::{Asked, Reader, Shown, counted};
 use crate::contract::api::Api;
 use crate::contract::page::page;
 use crate::contract::query::Path;
-use crate::v1::deprecations::deprecated;
+use crate::contract::reply::id;
 
 pub(super) fn routes(api: Api<App>) -> Api<App> {
     api.page("/deprecations", get(list)).page("/deprecations/{id}", get(one))
@@ -29,7 +29,7 @@ async fn list(State(app): State<App>, asked: Asked<Deprecation>) -> Shown {
 }
 
 async fn one(State(app): State<App>, reader: Reader, Path(which): Path<String>) -> Shown {
-    let of = deprecated(&which)?.to_string();
+    let of = id::<Deprecated>(&which, "deprecation")?.to_string();
     let view = app.kernel.get::<Deprecation>(&reader.caller, &of).await?;
     let names = names_in(&app, &reader.caller, &view).await?;
     Ok(page(StatusCode::OK, &deprecations::deprecation(reader.frame("", Place::Deprecations), &view, &names)))

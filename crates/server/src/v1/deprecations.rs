@@ -6,7 +6,6 @@ use tenure_api::requests::Because;
 use tenure_api::views::{Page, Revised};
 use tenure_core::inventory::deprecation::{Deprecated, Deprecation};
 use tenure_engine::endings::deprecations;
-use tenure_engine::kernel::error::OpError;
 
 use crate::app::App;
 use crate::caller::operator::Operator;
@@ -14,18 +13,13 @@ use crate::contract::api::Api;
 use crate::contract::body::Body;
 use crate::contract::list::List;
 use crate::contract::query::Path;
-use crate::contract::reply::{New, Reply, created, ok};
+use crate::contract::reply::{New, Reply, created, id, ok};
 
 pub(crate) fn routes(api: Api<App>) -> Api<App> {
     api.post("/v1/deprecations", "Says that something goes on a day.", declare)
         .get("/v1/deprecations", "Lists deprecations.", list)
         .get("/v1/deprecations/{id}", "Shows a deprecation, and who still uses what is deprecated.", one)
         .post("/v1/deprecations/{id}/withdraw", "Takes a deprecation back.", withdraw)
-}
-
-/// What is meant by an id in an address.
-pub(crate) fn deprecated(which: &str) -> Result<Deprecated, OpError> {
-    Deprecated::parse(which).ok_or(OpError::NotFound("deprecation"))
 }
 
 async fn declare(
@@ -49,7 +43,7 @@ async fn one(
     Operator(caller): Operator,
     Path(which): Path<String>,
 ) -> Reply<Revised<Deprecation>> {
-    ok(app.kernel.get::<Deprecation>(&caller, &deprecated(&which)?.to_string()).await?)
+    ok(app.kernel.get::<Deprecation>(&caller, &id::<Deprecated>(&which, "deprecation")?.to_string()).await?)
 }
 
 async fn withdraw(
@@ -58,5 +52,5 @@ async fn withdraw(
     Path(which): Path<String>,
     Body(because): Body<Because>,
 ) -> Reply<Revised<Deprecation>> {
-    ok(deprecations::withdraw(&app.kernel, &caller, deprecated(&which)?, because.reason).await?)
+    ok(deprecations::withdraw(&app.kernel, &caller, id::<Deprecated>(&which, "deprecation")?, because.reason).await?)
 }

@@ -2,8 +2,8 @@
 
 use std::ops::Bound;
 
-use tenure_core::store::port::{BoxFuture, StoreError};
-use tenure_core::store::use_note::{UseChange, UseKey, UseNote, UseNoteStore};
+use tenure_core::store::port::{BoxFuture, StoreError, UseNoteStore};
+use tenure_core::store::use_note::{UseChange, UseKey, UseNote};
 
 use super::MemoryStore;
 

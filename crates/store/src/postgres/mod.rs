@@ -23,11 +23,10 @@ use tenure_core::store::changeset::Changeset;
 use tenure_core::store::due::DueKind;
 use tenure_core::store::port::{
     Beside, BoxFuture, Claimed, Deadline, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, RowSealer,
-    Seal, Sealed, Snapshot, Store, StoreError,
+    Seal, Sealed, Snapshot, Store, StoreError, UseNoteStore,
 };
 use tenure_core::store::row::RowKey;
 use tenure_core::store::search::SearchStore;
-use tenure_core::store::use_note::UseNoteStore;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_postgres::AsyncMessage;

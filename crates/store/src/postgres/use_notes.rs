@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use tenure_core::store::port::{BoxFuture, StoreError};
-use tenure_core::store::use_note::{UseChange, UseKey, UseNote, UseNoteStore};
+use tenure_core::store::port::{BoxFuture, StoreError, UseNoteStore};
+use tenure_core::store::use_note::{UseChange, UseKey, UseNote};
 
 use super::PostgresStore;
 use crate::row::{is_genuine_note, kept_mac, use_column, use_key};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
-use tenure_core::store::port::{BoxFuture, RowSealer, StoreError};
-use tenure_core::store::use_note::{UseChange, UseKey, UseNote, UseNoteStore};
+use tenure_core::store::port::{BoxFuture, RowSealer, StoreError, UseNoteStore};
+use tenure_core::store::use_note::{UseChange, UseKey, UseNote};
 
 use super::SqliteStore;
 use super::reader::Down;

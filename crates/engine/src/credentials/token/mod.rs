@@ -27,10 +27,10 @@ use tenure_core::store::secret::Pending;
 
 use self::instances::Mark;
 use self::intent::{Intent, Wish, granted_task, within_task};
+use crate::credentials::deprecated_use;
 use crate::credentials::misuse;
 use crate::credentials::token::ask::{Grant, TokenAsk, Wanted};
 use crate::credentials::token::sender::token_type;
-use crate::identities::deprecated_use;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::kernel::load::{self, KnownIdentity};

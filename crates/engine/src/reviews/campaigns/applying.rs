@@ -18,7 +18,7 @@ use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::{MAX_PEOPLE, notify};
 use crate::kernel::work::system;
-use crate::reviews::campaigns::{forecast_of, open_of};
+use crate::reviews::campaigns::forecast::{forecast_of, open_of};
 use crate::reviews::deadline;
 
 /// Reviews that are worked off in one commit.

@@ -16,7 +16,7 @@ use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::query::Query;
 use crate::kernel::work::{self, system};
-use crate::reviews::campaigns::{opening, started};
+use crate::reviews::campaigns::opening;
 
 /// How soon a cadence is looked at again whose last campaign is not over.
 const AGAIN: Span = Span::from_days(1);
@@ -100,7 +100,7 @@ pub(crate) async fn work_cadence(
     if in_scope == 0 {
         return Ok(work::postponed(kernel, claimed, now.plus(every), now));
     }
-    let mut changeset = Changeset::new(system(), now, started(kernel, &campaign, in_scope, now));
+    let mut changeset = Changeset::new(system(), now, opening::started(kernel, &campaign, in_scope, now));
     changeset.insert(&campaign);
     changeset.due.push(DueChange::Set(DueKind::Campaign, campaign.id.to_string(), now));
     changeset.due.push(DueChange::Retry(DueKind::Campaign, claimed.subject.clone(), claimed.fence, now.plus(every)));

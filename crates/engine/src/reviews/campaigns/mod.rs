@@ -7,27 +7,27 @@
 
 pub(crate) mod applying;
 pub mod cadence;
+pub(crate) mod forecast;
 pub(crate) mod opening;
 pub mod statistics;
 pub(crate) mod tally;
 
-use sha2::{Digest as _, Sha256};
-use tenure_api::reviews::{CampaignView, CancelCampaign, ConfirmCampaign, Forecast, NewCampaign};
+use tenure_api::reviews::{CampaignView, CancelCampaign, ConfirmCampaign, NewCampaign};
 use tenure_api::views::{Names, Page, Revised};
-use tenure_core::base::id::{CampaignId, IdentityId};
+use tenure_core::base::id::CampaignId;
 use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::state::InState;
 use tenure_core::base::time::Timestamp;
-use tenure_core::identity::{Identity, RiskTier};
+use tenure_core::identity::Identity;
 use tenure_core::people::person::Role;
 use tenure_core::policy::Action;
 use tenure_core::request::campaign::{
     CAP, Campaign, CampaignCause, CampaignState, LONGEST, LONGEST_NAME, LONGEST_SCOPE, Progress, SHORTEST, Tally,
 };
-use tenure_core::request::review::{Review, ReviewState, ReviewSubject};
+use tenure_core::request::review::Review;
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
-use tenure_core::store::event::{ControlPoint, Event};
+use tenure_core::store::event::ControlPoint;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
@@ -41,9 +41,7 @@ use crate::kernel::notice::notify;
 use crate::kernel::operation::{Asked, check_reason};
 use crate::kernel::query::{ListAsk, Listed, Query};
 use crate::kernel::work::{self, acknowledge, system};
-
-/// Identities that a forecast names.
-const NAMED: u16 = 50;
+use crate::reviews::campaigns::forecast::forecast_of;
 
 impl Listed for Campaign {
     const NAME: &'static str = "campaign";
@@ -96,7 +94,8 @@ pub async fn open_campaign(
             }
             let ((), committed) = kernel
                 .decide(|| async {
-                    let event = started(kernel, &campaign, in_scope, now).fact("assurance", assurance_fact(caller));
+                    let event =
+                        opening::started(kernel, &campaign, in_scope, now).fact("assurance", assurance_fact(caller));
                     let mut changeset = Changeset::new(caller.author(), now, event);
                     changeset.insert(&campaign);
                     changeset.due.push(DueChange::Set(DueKind::Campaign, campaign.id.to_string(), now));
@@ -111,21 +110,6 @@ pub async fn open_campaign(
 
 fn unwritten(campaign: Campaign) -> Revised<Campaign> {
     Revised { record: campaign, revision: 0, hold: None, log: None, names: Names::new() }
-}
-
-/// That a campaign begins. Its name and its scope are words of somebody's: they stand in the record.
-pub(crate) fn started(kernel: &Kernel, campaign: &Campaign, in_scope: u64, now: Timestamp) -> Event {
-    kernel
-        .event(now, EventKind::CampaignStarted)
-        .subject(campaign.id)
-        .fact("cause", campaign.cause)
-        .fact("opened_by", campaign.opened_by)
-        .fact("filters", &campaign.filters)
-        .fact("in_scope", in_scope)
-        .fact("due_at", campaign.due_at)
-        .fact("no_answer", campaign.no_answer)
-        .fact("cap", campaign.cap)
-        .fact("reason", &campaign.reason)
 }
 
 /// Security and administrators have identities reviewed.
@@ -193,27 +177,6 @@ pub async fn campaign(kernel: &Kernel, caller: &Caller, id: CampaignId) -> Resul
         CampaignState::Applying | CampaignState::Closed | CampaignState::Cancelled => {}
     }
     Ok(CampaignView { campaign, in_scope, forecast })
-}
-
-/// What the deadline of a campaign would do now.
-pub(crate) async fn forecast_of(kernel: &Kernel, campaign: &Campaign) -> Result<Forecast, OpError> {
-    let found = kernel.find(open_of(campaign.id).limit(NAMED)).await?.readable();
-    let identity = |review: &Stored<Review>| match review.subject {
-        ReviewSubject::Identity(id) => Some(id),
-        ReviewSubject::PersonGrant(_) => None,
-    };
-    let first: Vec<IdentityId> = found.iter().filter_map(identity).collect();
-    let identities = campaign.tally.waiting();
-    let high = campaign.tally.open.get(RiskTier::High.as_str()).copied().unwrap_or_default();
-    let bound = serde_json::json!([campaign.id, campaign.no_answer, campaign.tally.open, first]);
-    let digest = Sha256::digest(bound.to_string().as_bytes());
-    let digest = format!("sha256:{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-    Ok(Forecast { identities, high, first, beyond_cap: identities > campaign.cap, digest })
-}
-
-/// The open reviews of a campaign, in the order in which they were opened: high tier first.
-pub(crate) fn open_of(campaign: CampaignId) -> Query<Review> {
-    Query::of([Review::CAMPAIGN.of(campaign), Review::STATE.of(ReviewState::Open)])
 }
 
 /// A person of security has seen what the deadline of a campaign would do, and lets it.
@@ -378,9 +341,4 @@ async fn over(
     let mut changeset = Changeset::new(system(), now, event);
     changeset.replace(stored, &campaign);
     Ok((changeset, None))
-}
-
-/// Whether somebody may see how others answered: an auditor.
-pub(crate) fn audits(kernel: &Kernel, caller: &Caller) -> bool {
-    kernel.allow(caller, Action::Audit, inventory("log", "", ""), authority::owns(false)).is_ok()
 }

@@ -12,6 +12,7 @@ use tenure_core::request::campaign::{Campaign, CampaignCause};
 use tenure_core::request::review::{Review, ReviewState, ReviewSubject, ReviewTrigger};
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::document::Order;
+use tenure_core::store::event::Event;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::{RowKind, Stored};
 
@@ -29,6 +30,21 @@ const BATCH: usize = 400;
 /// How many identities are in the scope of a campaign now.
 pub(crate) async fn in_scope(kernel: &Kernel, campaign: &Campaign) -> Result<u64, OpError> {
     Ok(found(kernel, campaign, None, 1).await?.count)
+}
+
+/// That a campaign begins. Its name and its scope are words of somebody's: they stand in the record.
+pub(crate) fn started(kernel: &Kernel, campaign: &Campaign, in_scope: u64, now: Timestamp) -> Event {
+    kernel
+        .event(now, EventKind::CampaignStarted)
+        .subject(campaign.id)
+        .fact("cause", campaign.cause)
+        .fact("opened_by", campaign.opened_by)
+        .fact("filters", &campaign.filters)
+        .fact("in_scope", in_scope)
+        .fact("due_at", campaign.due_at)
+        .fact("no_answer", campaign.no_answer)
+        .fact("cap", campaign.cap)
+        .fact("reason", &campaign.reason)
 }
 
 /// Opens a batch of reviews, or says that all are open.

@@ -18,13 +18,13 @@ use tenure_core::store::event::ControlPoint;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 
+use crate::kernel::authority::{inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
 use crate::kernel::query::Query;
 use crate::kernel::work::system;
 use crate::kernel::{Kernel, finding};
-use crate::reviews::campaigns::audits;
 
 /// From so many answers on, all of them to keep, it counts how fast they came.
 pub(crate) const MANY: usize = 20;
@@ -41,7 +41,7 @@ pub async fn statistics(kernel: &Kernel, caller: &Caller, id: CampaignId) -> Res
             let me = caller.must_be_person()?;
             caller.token_allows(Action::Read)?;
             kernel.must::<Campaign>("campaign", id).await?;
-            let sees_all = audits(kernel, caller);
+            let sees_all = kernel.allow(caller, Action::Audit, inventory("log", "", ""), owns(false)).is_ok();
             let mut reviewers = Vec::new();
             for figures in figures_of(kernel, id).await? {
                 let is_theirs = async || {
