@@ -103,7 +103,7 @@ pub async fn deprecate(kernel: &Kernel, caller: &Caller, ask: NewDeprecation) ->
             kernel.changed(deprecation, revision, &committed).await
         })
         .await?;
-    deprecated_use::forget(kernel);
+    deprecated_use::changed(kernel, declared.record.of, true);
     Ok(declared)
 }
 
@@ -144,7 +144,7 @@ pub async fn withdraw(
             kernel.changed(deprecation, revision, &committed).await
         })
         .await?;
-    deprecated_use::forget(kernel);
+    deprecated_use::changed(kernel, of, false);
     Ok(withdrawn)
 }
 
