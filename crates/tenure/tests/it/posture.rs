@@ -91,7 +91,7 @@ on_one! {
         assert!(world.is_live(&token).await);
         let (_, sib) = world.person("Sib", &["security"]).await;
         let cut = json!({"target": {"type": "vendor", "id": vendor}, "reason": "breached", "suspend": true});
-        world.post(&sib, "/v1/revocations", cut).await.expect(200);
+        world.post(&sib, "/v1/revocations", cut).await.expect(201);
         assert!(!world.is_live(&token).await);
         // Who declared it doesn't say that it is over.
         world.post(&world.security, &format!("{path}/breach-over"), because.clone()).await.expect(403);
@@ -179,7 +179,8 @@ on_one! {
         assert!(findings(&world, "used-after-end", &importer).await.is_empty());
         // It isn't resumed until somebody else than who declared it puts the sunset off.
         let resume = format!("/v1/identities/{exporter}/resume");
-        world.post(&world.security, &resume, json!({"reason": "needed"})).await.expect(409);
+        let refused = world.post(&world.security, &resume, json!({"reason": "needed"})).await.expect(403);
+        assert_eq!(refused.code(), "need_ended");
         world.post(&world.owner, "/v1/deprecations", declare(30 * DAY)).await.expect(403);
         world.post(&world.security, "/v1/deprecations", declare(30 * DAY)).await.expect(201);
         world.post(&world.security, &resume, json!({"reason": "needed"})).await.expect(200);
