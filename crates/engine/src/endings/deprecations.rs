@@ -22,7 +22,7 @@ use tenure_core::store::term::Term;
 
 use crate::identities::{deprecated_use, dormancy};
 use crate::kernel::Kernel;
-use crate::kernel::authority::{administration, enabling, inventory, owns};
+use crate::kernel::authority::{self, administration, enabling, inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::freshness;
@@ -124,7 +124,7 @@ pub async fn withdraw(
             let ((deprecation, revision), committed) = kernel
                 .decide(|| async {
                     let now = kernel.now();
-                    let stored = kernel.must::<Deprecation>("deprecation", of).await?;
+                    let stored = kernel.one::<Deprecation>(of).await?.ok_or_else(|| untold(kernel, caller, of))?;
                     if stored.is_past(now) {
                         may_undo(kernel, caller, &stored, now).await?;
                     } else {
@@ -146,6 +146,14 @@ pub async fn withdraw(
         .await?;
     deprecated_use::changed(kernel, of, false);
     Ok(withdrawn)
+}
+
+/// What a caller is told of a deprecation that isn't there: that, if they may read all of them.
+fn untold(kernel: &Kernel, caller: &Caller, of: Deprecated) -> OpError {
+    match authority::can_read(kernel, caller, Deprecation::NAME, &of.to_string(), false) {
+        Ok(()) => OpError::NotFound("deprecation"),
+        Err(refused) => refused,
+    }
 }
 
 fn check(ask: &NewDeprecation, now: Timestamp) -> Result<(), OpError> {

@@ -23,7 +23,8 @@ pub(crate) struct Asked {
 }
 
 /// The sorts of records that somebody may read all of, by the beginning of their ids.
-const SORTS: [(&str, &str); 22] = [
+const SORTS: [(&str, &str); 23] = [
+    ("bgl_", "break_glass"),
     ("acc_", "account"),
     ("crd_", "credential"),
     ("dif_", "difference"),
