@@ -839,6 +839,8 @@ impl<'a> Cell<'a> {
                 // What was revoked is followed by another one, as a workload's is.
                 identity
             }
+            "rule" => "wildcard-scope".to_owned(),
+            "used" => stage.used().await,
             "glass" => stage.glass().await,
             "broken glass" => {
                 let identity = stage.glass().await;
