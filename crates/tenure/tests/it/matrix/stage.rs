@@ -840,7 +840,6 @@ impl<'a> Cell<'a> {
                 identity
             }
             "rule" => "wildcard-scope".to_owned(),
-            "used" => stage.used().await,
             "glass" => stage.glass().await,
             "broken glass" => {
                 let identity = stage.glass().await;
