@@ -3,6 +3,7 @@
 pub mod debt;
 pub mod exceptional;
 pub mod rules;
+mod watch_rules;
 
 use serde::{Deserialize, Serialize};
 

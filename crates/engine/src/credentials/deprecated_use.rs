@@ -75,12 +75,20 @@ pub(crate) fn note(kernel: &Kernel, identity: &Identity, resource: ResourceId, n
     }
 }
 
-/// Has what is deprecated read anew by whoever asks next: it changed.
-pub(crate) fn forget(kernel: &Kernel) {
-    kernel.memory.of::<Tallies>().known.lock().read_at = None;
+/// Has what is deprecated counted from now on, or no more. Other processes learn of it within a minute.
+pub(crate) fn changed(kernel: &Kernel, of: Deprecated, is_announced: bool) {
+    let tallies = kernel.memory.of::<Tallies>();
+    let mut known = tallies.known.lock();
+    let mut announced = (*known.announced).clone();
+    if is_announced {
+        announced.insert(of);
+    } else {
+        announced.remove(&of);
+    }
+    known.announced = Arc::new(announced);
 }
 
-/// Reads what is deprecated, once a minute or because it changed, and writes what was counted; all of it when the
+/// Reads what is deprecated, once a minute, and writes what was counted; all of it when the
 /// process stops.
 ///
 /// # Errors

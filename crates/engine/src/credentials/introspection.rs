@@ -5,7 +5,7 @@ use tenure_core::base::problem::Reason;
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::credential::gate;
 use tenure_core::identity::tally::UNNAMED;
-use tenure_core::identity::{Identity, SuspensionKind};
+use tenure_core::identity::{Identity, IdentityState, SuspensionKind};
 use tenure_core::inventory::entitlement::ENFORCE;
 use tenure_core::inventory::environment::Environment;
 use tenure_core::inventory::resource::{Resource, WhenUnreachable};
@@ -147,8 +147,9 @@ pub async fn introspect(
         Err(other) => return Err(other),
     }
     let of_identity = &held.known.identity;
-    let is_sunset = || of_identity.suspensions.iter().any(|cause| cause.kind == SuspensionKind::Sunset);
-    if held.status == Err(Reason::IdentityRetired) || (held.status == Err(Reason::IdentitySuspended) && is_sunset()) {
+    let is_over = matches!(of_identity.state, IdentityState::Retiring | IdentityState::Retired)
+        || of_identity.suspensions.iter().any(|cause| cause.kind == SuspensionKind::Sunset);
+    if held.status.is_err() && is_over {
         let asked_by = enforcer.known.identity.id;
         misuse::note_use_after_end(kernel, claims.identity, &resource.id.to_string(), Some(asked_by)).await;
     }

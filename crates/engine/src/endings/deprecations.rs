@@ -23,7 +23,7 @@ use tenure_core::store::term::Term;
 use crate::credentials::deprecated_use;
 use crate::identities::dormancy;
 use crate::kernel::Kernel;
-use crate::kernel::authority::{administration, enabling, inventory, owns};
+use crate::kernel::authority::{self, administration, enabling, inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::freshness;
@@ -104,7 +104,7 @@ pub async fn deprecate(kernel: &Kernel, caller: &Caller, ask: NewDeprecation) ->
             kernel.changed(deprecation, revision, &committed).await
         })
         .await?;
-    deprecated_use::forget(kernel);
+    deprecated_use::changed(kernel, declared.record.of, true);
     Ok(declared)
 }
 
@@ -125,7 +125,7 @@ pub async fn withdraw(
             let ((deprecation, revision), committed) = kernel
                 .decide(|| async {
                     let now = kernel.now();
-                    let stored = kernel.must::<Deprecation>("deprecation", of).await?;
+                    let stored = kernel.one::<Deprecation>(of).await?.ok_or_else(|| untold(kernel, caller, of))?;
                     if stored.is_past(now) {
                         may_undo(kernel, caller, &stored, now).await?;
                     } else {
@@ -145,8 +145,16 @@ pub async fn withdraw(
             kernel.changed(deprecation, revision, &committed).await
         })
         .await?;
-    deprecated_use::forget(kernel);
+    deprecated_use::changed(kernel, of, false);
     Ok(withdrawn)
+}
+
+/// What a caller is told of a deprecation that isn't there: that, if they may read all of them.
+fn untold(kernel: &Kernel, caller: &Caller, of: Deprecated) -> OpError {
+    match authority::can_read(kernel, caller, Deprecation::NAME, &of.to_string(), false) {
+        Ok(()) => OpError::NotFound("deprecation"),
+        Err(refused) => refused,
+    }
 }
 
 fn check(ask: &NewDeprecation, now: Timestamp) -> Result<(), OpError> {

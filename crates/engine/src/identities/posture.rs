@@ -55,52 +55,44 @@ pub fn posture(identity: &Identity, around: &Around, now: Timestamp) -> Vec<Brok
     let charter = &identity.charter;
     let waives = |kind: ExceptionType| around.waived.iter().any(|waived| waived == kind.as_str());
     let mut broken = Vec::new();
-    let mut found = |is_so: bool, rule: &'static Rule, detail: String, evidence: Value| {
-        if is_so {
-            let evidence = match evidence {
-                Value::Object(map) => map,
-                _ => Map::new(),
-            };
-            broken.push(Broken { rule, detail, evidence });
-        }
+    let mut found = |rule: &'static Rule, detail: String, evidence: Value| {
+        let evidence = match evidence {
+            Value::Object(map) => map,
+            _ => Map::new(),
+        };
+        broken.push(Broken { rule, detail, evidence });
     };
-    found(charter.owner.is_none(), &rules::MISSING_OWNER, String::new(), json!({}));
-    found(charter.expires_at.is_none(), &rules::MISSING_EXPIRY, String::new(), json!({}));
-    found(charter.scope.is_empty(), &rules::MISSING_SCOPE, String::new(), json!({}));
-    found(charter.retirement.is_empty(), &rules::MISSING_TRIGGER, String::new(), json!({}));
-    found(
-        charter.owner.is_some() && !around.owner_active && !gate::in_transfer(identity, now),
-        &rules::ORPHANED,
-        String::new(),
-        json!({"owner": charter.owner, "transfer": identity.transfer}),
-    );
+    let missing = [
+        (charter.owner.is_none(), &rules::MISSING_OWNER),
+        (charter.expires_at.is_none(), &rules::MISSING_EXPIRY),
+        (charter.scope.is_empty(), &rules::MISSING_SCOPE),
+        (charter.retirement.is_empty(), &rules::MISSING_TRIGGER),
+    ];
+    missing.into_iter().filter(|(is_so, _)| *is_so).for_each(|(_, rule)| found(rule, String::new(), json!({})));
+    if charter.owner.is_some() && !around.owner_active && !gate::in_transfer(identity, now) {
+        let evidence = json!({"owner": charter.owner, "transfer": identity.transfer});
+        found(&rules::ORPHANED, String::new(), evidence);
+    }
     // Debt stays debt while it is allowed: it is the exception that ends, and the plan that pays it off.
-    found(
-        charter.shared.is_some(),
-        &rules::SHARED_IDENTITY,
-        String::new(),
-        json!({"shared": charter.shared, "waived": waives(ExceptionType::SharedUse)}),
-    );
-    found(
-        charter.has_weaker_credential() && !waives(ExceptionType::WeakerCredential),
-        &rules::WEAKER_CREDENTIAL,
-        String::new(),
-        json!({"credential_types": charter.credential_types}),
-    );
-    found(
-        charter.has_wildcard() && !waives(ExceptionType::WildcardScope),
-        &rules::WILDCARD_SCOPE,
-        String::new(),
-        json!({"scope": charter.scope}),
-    );
+    if charter.shared.is_some() {
+        let evidence = json!({"shared": charter.shared, "waived": waives(ExceptionType::SharedUse)});
+        found(&rules::SHARED_IDENTITY, String::new(), evidence);
+    }
+    if charter.has_weaker_credential() && !waives(ExceptionType::WeakerCredential) {
+        let evidence = json!({"credential_types": charter.credential_types});
+        found(&rules::WEAKER_CREDENTIAL, String::new(), evidence);
+    }
+    if charter.has_wildcard() && !waives(ExceptionType::WildcardScope) {
+        found(&rules::WILDCARD_SCOPE, String::new(), json!({"scope": charter.scope}));
+    }
     // One that is stopped has nothing that works.
     if let (Some(breach), IdentityState::Active) = (&around.breach, identity.state) {
         let evidence = json!({"vendor": charter.vendor, "breach": breach});
-        found(true, &rules::VENDOR_BREACHED, String::new(), evidence);
+        found(&rules::VENDOR_BREACHED, String::new(), evidence);
     }
     if !waives(ExceptionType::LateReview) {
         for review in &around.overdue {
-            found(true, &rules::OVERDUE_REVIEW, review.to_string(), json!({"review": review}));
+            found(&rules::OVERDUE_REVIEW, review.to_string(), json!({"review": review}));
         }
     }
     broken

@@ -23,8 +23,9 @@ pub(crate) struct Asked {
 }
 
 /// The sorts of records that somebody may read all of, by the beginning of their ids.
-const SORTS: [(&str, &str); 23] = [
+const SORTS: [(&str, &str); 24] = [
     ("acc_", "account"),
+    ("bgl_", "break_glass"),
     ("cmp_", "campaign"),
     ("crd_", "credential"),
     ("dif_", "difference"),

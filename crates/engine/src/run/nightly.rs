@@ -17,6 +17,11 @@ const AGAIN: Span = Span::from_mins(1);
 /// Between two looks at the clock.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// Whether nothing is in the log yet, as far as that can be read.
+async fn is_empty(kernel: &Kernel) -> bool {
+    kernel.store.head().await.map_or(true, |head| head.size == 0)
+}
+
 /// Looks over everything, and checks what makes up for exceptions.
 ///
 /// # Errors
@@ -30,8 +35,8 @@ pub(crate) async fn run(kernel: Arc<Kernel>, mut stop: watch::Receiver<bool>) {
     let mut next = Timestamp::default();
     while !*stop.borrow() {
         let reading = kernel.reading();
-        // By a clock that stepped ahead everything is overdue.
-        if reading.reliable && reading.now >= next {
+        // By a clock that stepped ahead everything is overdue; and set-up wants an empty log (S-10).
+        if reading.reliable && reading.now >= next && !is_empty(&kernel).await {
             next = reading.now.plus(EVERY);
             match nightly_run(&kernel).await {
                 Ok(run) => tracing::info!(?run, "everything was looked over"),

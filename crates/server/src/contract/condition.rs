@@ -22,8 +22,10 @@ pub(crate) const MAX_TAGS: usize = 64;
 const RECORDS: &[(&str, RowKind)] = &[
     ("accounts", RowKind::Account),
     ("applications", RowKind::Application),
+    ("break-glass", RowKind::BreakGlass),
     ("cloud-accounts", RowKind::CloudAccount),
     ("data-domains", RowKind::DataDomain),
+    ("deprecations", RowKind::Deprecation),
     ("drift", RowKind::Drift),
     ("differences", RowKind::Difference),
     ("environments", RowKind::Environment),

@@ -237,6 +237,8 @@ async fn r58_at_rest_nothing_usable_is_there_and_a_login_stands_for_as_long_as_i
     assert_eq!((login.state, login.grants.as_slice()), (LoginState::Standing, [READ.to_owned()].as_slice()));
     // The secret is handed out once, and stands nowhere but sealed.
     assert_eq!(reason(stage.fetched(id).await.unwrap_err()), Some(Reason::IllegalTransition));
+    // Whoever asks again may not be who asked first.
+    assert_eq!(findings(&stage.world, &rules::SECRET_ASKED_AGAIN).await.len(), 1);
     assert!(!serde_json::to_string(&*login.value).unwrap().contains(&issued.secret));
     // R67: it has an end and what ends it, and no later end than the charter's life for credentials.
     let credential = stage.world.engine.must::<Credential>("credential", id).await.unwrap();

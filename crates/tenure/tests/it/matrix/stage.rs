@@ -876,6 +876,7 @@ impl<'a> Cell<'a> {
                 // What was revoked is followed by another one, as a workload's is.
                 identity
             }
+            "rule" => "wildcard-scope".to_owned(),
             "glass" => stage.glass().await,
             "broken glass" => {
                 let identity = stage.glass().await;

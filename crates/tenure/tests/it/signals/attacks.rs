@@ -241,7 +241,7 @@ on_one! {
         assert_eq!(world.post(&world.admin, "/v1/sources", body).await.expect(409).code(), "taken");
         let kinds: Vec<String> = world.events().await.iter().filter(|event| event["subjects"][0] == id.as_str())
             .map(|event| event["kind"].as_str().unwrap().to_owned()).filter(|kind| kind.starts_with("source.")).collect();
-        assert_eq!(kinds, ["source.proposed", "source.activated", "source.removed"]);
+        assert_eq!(kinds, ["source.proposed", "source.activated", "source.spoke", "source.removed"]);
     }
 
     async fn s12_a_source_has_no_other_door(world: World) {
