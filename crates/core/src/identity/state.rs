@@ -138,6 +138,8 @@ pub enum SuspensionKind {
     Signalled,
     /// What proves its workload no longer matches what was chartered (R86, R89).
     BindingBroken,
+    /// It was used in a context that it isn't known in (R104, R111).
+    NewContext,
 }
 
 /// One cause of suspension and who may release it.

@@ -1,4 +1,5 @@
 use tenure_core::base::id::ResourceId;
+use tenure_core::base::time::Span;
 use tenure_core::identity::CharterDraft;
 use tenure_core::identity::right_size::{GrantedUse, Replay, Withheld};
 use tenure_core::identity::tally::{OTHERS, UNNAMED};
