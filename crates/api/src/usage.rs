@@ -17,15 +17,37 @@ pub struct UsageView {
     pub at: Timestamp,
     /// Over which time use was looked at.
     pub window: UseWindow,
-    /// The first day whose uses are counted.
-    pub counted_since: Timestamp,
     /// How much of what is granted wasn't used in the window.
     pub unused: UnusedShare,
     /// Each thing that is granted, and the scope that would do.
     pub right_size: RightSize,
+    /// The contexts that it is known in, once it was used.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub contexts: Option<ContextsView>,
     /// The names of the records whose ids it holds.
     #[serde(skip_serializing_if = "Names::is_empty", default)]
     pub names: Names,
+}
+
+/// The contexts that an identity is known in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ContextsView {
+    /// Since when they are learnt.
+    pub learnt_since: Timestamp,
+    /// Until when whatever it is used in is learnt; later it is new.
+    pub learns_until: Timestamp,
+    /// Networks that it calls from.
+    pub networks: Vec<String>,
+    /// Keys that its credentials are bound to.
+    pub clients: Vec<String>,
+    /// Workloads that it proves itself as.
+    pub workloads: Vec<String>,
+    /// What it does for each of its tasks.
+    pub tasks: Vec<String>,
+    /// Hours of the day.
+    pub hours: Vec<String>,
+    /// How much it is used within some seconds.
+    pub rate: String,
 }
 
 /// A share of what is granted.

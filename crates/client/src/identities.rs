@@ -111,6 +111,11 @@ impl Client {
         self.get(&format!("/v1/identities/{id}/usage?window={}", window.as_str())).await
     }
 
+    /// `POST /v1/identities/{id}/forget-contexts`: what it is known in is learnt anew.
+    pub async fn forget_contexts(&self, id: IdentityId, because: &Because) -> Result<UsageView, ClientError> {
+        self.post(&format!("/v1/identities/{id}/forget-contexts"), because).await
+    }
+
     /// `POST /v1/identities/{id}/right-size`: a request for the narrower charter.
     pub async fn right_size(&self, id: IdentityId, ask: &NewRightSize) -> Result<RightSizeView, ClientError> {
         self.post(&format!("/v1/identities/{id}/right-size"), ask).await

@@ -7,9 +7,11 @@ use tenure_api::findings::PostureView;
 use tenure_api::log::{FeedEvent, Timeline};
 use tenure_api::logins::LoginView;
 use tenure_api::request::RequestView;
+use tenure_api::usage::UsageView;
 use tenure_api::views::{Access, AccessReport, CredentialView, IdentityView, Names, Page, Revised};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::credential::receipt::Receipt;
+use tenure_core::identity::right_size::{GrantedUse, UseVerdict};
 use tenure_core::identity::scope::Hold;
 use tenure_core::identity::{IdentityState, Kind, Releaser, RetirementCondition};
 use tenure_core::inventory::entitlement::Entitlement;
@@ -46,6 +48,8 @@ pub struct Known {
     pub grants_from: usize,
     /// Its credentials.
     pub credentials: Page<CredentialView>,
+    /// What it may do beside what it did, where the reader may see that.
+    pub usage: Option<UsageView>,
     /// Which rules it breaks now.
     pub posture: PostureView,
     /// Its reviews, as far as they are the reader's.
@@ -101,6 +105,15 @@ struct Broken {
     action: String,
 }
 
+/// What it may do beside what it did.
+struct Used {
+    table: Table,
+    share: String,
+    proposal: String,
+    /// Where a narrower charter is asked for, if one would do.
+    narrow: Option<Address>,
+}
+
 /// What can be done.
 struct Deed {
     word: &'static str,
@@ -127,6 +140,7 @@ pub struct IdentityPage {
     lineage: Option<Table>,
     grants: Table,
     more_grants: Option<Address>,
+    used: Option<Used>,
     credentials: Table,
     more_credentials: bool,
     broken: Vec<Broken>,
@@ -154,6 +168,7 @@ impl IdentityPage {
             access,
             grants_from,
             credentials,
+            usage,
             posture,
             reviews,
             exceptions,
@@ -194,6 +209,7 @@ impl IdentityPage {
             grants: grants(access.access.iter().skip(grants_from), names, now),
             more_grants: (access.access.len() > grants_from.saturating_add(GRANTS))
                 .then(|| address.clone().with("grants", grants_from.saturating_add(GRANTS).to_string())),
+            used: usage.map(|usage| used(&usage, &address, names, now)),
             more_credentials: credentials.next.is_some(),
             credentials: credential_table(&credentials.items, names, now),
             broken: posture.broken.into_iter().map(broken).collect(),
@@ -459,6 +475,40 @@ fn grants<'a>(access: impl Iterator<Item = &'a Access>, names: &Names, now: Time
         &["What", "State", "Until", "Approved by", "For which need", "Request"],
         access.take(GRANTS).map(row).collect(),
     )
+}
+
+fn used(usage: &UsageView, address: &Address, names: &Names, now: Timestamp) -> Used {
+    let row = |granted: &GrantedUse| {
+        vec![
+            Cell::Text(names.get(&granted.resource).cloned().unwrap_or_else(|| granted.resource.clone())),
+            Cell::Text(granted.action.clone()),
+            Cell::State(verdict(granted.verdict)),
+            Cell::Number(granted.allowed),
+            Cell::Number(granted.refused),
+            Cell::of(granted.last_used.map(|at| When::new(at, now))),
+        ]
+    };
+    let sized = &usage.right_size;
+    let columns = ["Resource", "Action", "Use", "Allowed", "Refused", "Last used"];
+    Used {
+        table: Table::new(text::GRANTED_AND_USED, &columns, sized.granted.iter().map(row).collect()),
+        share: text::unused_share(usage.unused.things, usage.unused.of, usage.window.days()),
+        proposal: match sized.withheld {
+            Some(withheld) => text::not_proposed(withheld.hint()),
+            None => text::replayed(sized.replayed.would_deny, sized.replayed.of),
+        },
+        narrow: sized.proposal.as_ref().map(|_| address.clone().verb("right-size")),
+    }
+}
+
+fn verdict(verdict: UseVerdict) -> State {
+    match verdict {
+        UseVerdict::Used => State::new(Shape::Good, text::WAS_USED),
+        UseVerdict::New => State::new(Shape::Wait, text::NEWLY_GRANTED),
+        UseVerdict::Untold => State::new(Shape::Wait, text::UNTOLD),
+        UseVerdict::Rare => State::new(Shape::Warn, text::RARE),
+        UseVerdict::Unused => State::new(Shape::Over, text::UNUSED),
+    }
 }
 
 fn credential_table(items: &[CredentialView], names: &Names, now: Timestamp) -> Table {

@@ -115,7 +115,7 @@ pub fn headline(matter: &Matter, names: &Names) -> String {
                 name(entitlement.resource.clone())
             )
         }
-        Matter::Charter { identity, .. } => format!("A wider charter of {}", name(identity.to_string())),
+        Matter::Charter { identity, .. } => format!("Another charter of {}", name(identity.to_string())),
         Matter::Renewal { identity, .. } => format!("{} goes on", name(identity.to_string())),
         Matter::PersonAccess { person, package, .. } => match package {
             Some(package) => format!("{} gets the package {package}", name(person.to_string())),

@@ -9,6 +9,7 @@ use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 use tenure_core::base::time::Span;
 use tenure_core::finding::{Fix, Rule};
+use tenure_core::identity::context::NewContextPolicy;
 use tenure_outbound::{Cidr, MailTls};
 use tenure_server::SourceFrom;
 
@@ -76,6 +77,8 @@ pub struct Config {
     pub lapsed_grace: Span,
     /// How long what a removal holds can be released before it retires.
     pub removal_hold: Span,
+    /// What becomes of agents, vendors' integrations and shared identities that are used in a new context.
+    pub new_context: NewContextPolicy,
     /// For how long it is kept on which day identities were used.
     pub use_daily_for: Span,
     /// For how long it is kept in which month.
@@ -217,6 +220,7 @@ impl Default for Config {
             transfer_window: engine.transfer_window,
             lapsed_grace: engine.lapsed_grace,
             removal_hold: engine.removal_hold,
+            new_context: engine.new_context,
             use_daily_for: engine.use_daily_for,
             use_monthly_for: engine.use_monthly_for,
             archive_after: engine.archive_after,
@@ -324,6 +328,7 @@ impl Config {
             "TRANSFER_WINDOW" => self.transfer_window = value.parse()?,
             "LAPSED_GRACE" => self.lapsed_grace = value.parse()?,
             "REMOVAL_HOLD" => self.removal_hold = value.parse()?,
+            "NEW_CONTEXT" => self.new_context = value.parse()?,
             "USE_DAILY_FOR" => self.use_daily_for = days_within(value, 7, 366)?,
             "USE_MONTHLY_FOR" => self.use_monthly_for = days_within(value, 30, 1_830)?,
             "ARCHIVE_AFTER" => self.archive_after = value.parse()?,

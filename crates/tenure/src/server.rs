@@ -74,6 +74,8 @@ Settings (file key, variable):
   transfer_window  TENURE_TRANSFER_WINDOW   how long an identity goes on without its owner, default 7d
   lapsed_grace     TENURE_LAPSED_GRACE      how long one that nobody took stays suspended before it retires, default 30d
   removal_hold     TENURE_REMOVAL_HOLD      how long what a removal holds can be released before it retires, default 7d
+  new_context      TENURE_NEW_CONTEXT       what becomes of agents, vendors' integrations and shared identities in a new context:
+                                            note, reapprove (default) or hold
   use_daily_for    TENURE_USE_DAILY_FOR     how long it is kept how often identities were used, by the day, default 90d
   use_monthly_for  TENURE_USE_MONTHLY_FOR   and by the month, default 396d
   archive_after    TENURE_ARCHIVE_AFTER     how old the log's entries get before they are compressed, default 30d
@@ -378,6 +380,7 @@ fn build(
             transfer_window: config.transfer_window,
             lapsed_grace: config.lapsed_grace,
             removal_hold: config.removal_hold,
+            new_context: config.new_context,
             use_daily_for: config.use_daily_for,
             use_monthly_for: config.use_monthly_for,
             archive_after: config.archive_after,

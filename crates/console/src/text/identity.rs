@@ -70,6 +70,29 @@ words! {
     CLOSE_LEAD = "It never began, and ends here for good.";
     ACTS = "Acts";
     TASKS_AND_CHAINS = "Tasks and chains";
+    GRANTED_AND_USED = "What its charter grants, and what of it was used";
+    WAS_USED = "Used";
+    NEWLY_GRANTED = "Granted lately";
+    UNTOLD = "Can't be told";
+    RARE = "Rarely used";
+    UNUSED = "Unused";
+    NARROW = "Narrow";
+    NARROW_LEAD = "Asks that its charter be narrowed to what was used. What is rarely used stays. Whoever has to approve is asked.";
+}
+
+/// How much of what is granted wasn't used.
+pub fn unused_share(things: usize, of: usize, days: u16) -> String {
+    format!("{things} of {of} weren't used in {days} days.")
+}
+
+/// What the scope without what is unused would have done.
+pub fn replayed(would_deny: u64, of: u64) -> String {
+    format!("Without what is unused, {would_deny} of {of} decisions in 90 days would have been denied.")
+}
+
+/// Why no narrower scope is proposed.
+pub fn not_proposed(why: &str) -> String {
+    format!("No narrower charter is proposed: {why}.")
 }
 
 /// What a picture of chains shows, in words.

@@ -521,6 +521,36 @@ pub static UNCLAIMED_LISTED: Rule = Rule {
     suppressed_by: None,
 };
 
+/// Used in a context that it isn't known in (R57, R111).
+pub static NEW_CONTEXT: Rule = Rule {
+    id: "new-context",
+    title: "An identity was used in a context that it isn't known in",
+    severity: Severity::Medium,
+    frameworks: &["NHI9:2025", "CSF2.0:DE.CM-09", "SP800-207:2.1-tenet-7"],
+    aliases: &[],
+    evidence: "in what it differs (network, client, workload, task, hour, rate), what is known and what was met, and since when its key is in use",
+    blind_spots: "an attack that was there while its contexts were learnt; use at resources whose gateways do not ask Tenure; one that keeps to its networks, hours and rates",
+    false_positives: "a move to another network, a new release of an agent, a job by hand at night: resolve the finding, and the context belongs to it from then on",
+    action: "find out who it was; if it wasn't the workload, cut the identity: tenure revoke. If it was, resolve the finding",
+    fix: Fix::Note,
+    suppressed_by: None,
+};
+
+/// The same by a key that should have been replaced (R104).
+pub static NEW_CONTEXT_STALE_KEY: Rule = Rule {
+    id: "new-context-stale-key",
+    title: "A key that should have been replaced was used in a context that its identity isn't known in",
+    severity: Severity::High,
+    frameworks: &["NHI7:2025", "NHI2:2025", "CSF2.0:DE.CM-09"],
+    aliases: &[],
+    evidence: "in what it differs, what is known and what was met, and since when the key is in use, longer than the charter's cadence",
+    blind_spots: "as of new-context; keys that an external issuer holds, whose age Tenure doesn't know",
+    false_positives: "as of new-context",
+    action: "replace the key now: tenure identity join-token; find out who used it, and cut the identity if it wasn't the workload",
+    fix: Fix::Note,
+    suppressed_by: None,
+};
+
 /// Every rule.
 pub static ALL: &[&Rule] = &[
     &MISSING_OWNER,
@@ -568,6 +598,8 @@ pub static ALL: &[&Rule] = &[
     &SECRET_ASKED_AGAIN,
     &SOURCE_SILENT,
     &TOXIC_PATH,
+    &NEW_CONTEXT,
+    &NEW_CONTEXT_STALE_KEY,
 ];
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 pub mod account_grants;
 pub mod binding;
 mod charter;
+pub mod context;
 pub mod delegation;
 pub mod grant;
 mod kind;

@@ -162,6 +162,8 @@ impl Withheld {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RightSize {
+    /// The first day whose uses are counted.
+    pub counted_since: Timestamp,
     /// All that is granted.
     pub granted: Vec<GrantedUse>,
     /// What of it was used in the window, is new, or can't be told.
@@ -245,6 +247,7 @@ impl UseFacts<'_> {
         };
         let scope = proposal.as_ref().map_or(self.scope, Vec::as_slice);
         RightSize {
+            counted_since: Timestamp::from_secs(i64::from(self.ledger.names.since) * Span::from_days(1).as_secs()),
             replayed: self.replay(scope),
             without_rare: without_rare.map(|scope| NarrowerScope { replayed: self.replay(&scope), scope }),
             withheld: proposal.as_ref().err().copied(),

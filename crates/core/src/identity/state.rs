@@ -142,6 +142,8 @@ pub enum SuspensionKind {
     RuleBroken,
     /// It, or what it belongs to, is past its sunset (R99).
     Sunset,
+    /// It was used in a context that it isn't known in (R104, R111).
+    NewContext,
 }
 
 /// One cause of suspension and who may release it.

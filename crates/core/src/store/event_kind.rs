@@ -212,6 +212,10 @@ event_kinds! {
     IdentityClaimed = "identity.claimed" at Request;
     /// An identity that was never active was closed.
     IdentityClosed = "identity.closed" at Retire;
+    /// An identity was used in a context that it isn't known in.
+    IdentityContextNew = "identity.context_new" at Use;
+    /// What an identity's contexts are was forgotten, and is learnt anew.
+    IdentityContextsForgotten = "identity.contexts_forgotten" at Administer does Notes;
     /// An identity was found at a target; nobody answers for it yet.
     IdentityDiscovered = "identity.discovered" at Administer does Notes;
     /// The removal of an identity was rehearsed on credentials of its.

@@ -8,6 +8,7 @@ use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::time::Timestamp;
 use tenure_core::credential::gate;
 use tenure_core::identity::Usage;
+use tenure_core::identity::context::SeenContext;
 use tenure_core::identity::delegation::Delegation;
 use tenure_core::inventory::entitlement::ENFORCE;
 use tenure_core::inventory::resource::Resource;
@@ -86,6 +87,10 @@ pub(crate) async fn evaluate_identity(
             // What was used of what it may is shown where that is reviewed (R88); only a proven use keeps an identity
             // from idling.
             kernel.note_use(id, resource.id, &ask.action.name, now);
+            if let Some(task) = verdict.task.clone() {
+                let what = format!("{} {}", ask.action.name, resource.uri);
+                kernel.note_context(id, SeenContext { task: Some((task, what)), ..SeenContext::default() }, None, now);
+            }
             if verdict.proven {
                 kernel.touch(id.to_string(), now);
             }
@@ -156,7 +161,7 @@ async fn use_verdict(
         return Ok(Verdict::refused(None, Reason::IdentityUnknown));
     };
     let proven = token.is_some();
-    let (known, environment, rest) = match token {
+    let (known, environment, rest, task) = match token {
         // With a token, the decision is about what the token may be used for; nothing beyond it.
         Some(token) => {
             let Some((claims, held)) = liveness::presented(kernel, token.text, now).await? else {
@@ -183,7 +188,7 @@ async fn use_verdict(
                 return Ok(Verdict { proven, ..Verdict::refused(Some(id), Reason::OutsideScope) });
             }
             let environment = held.credential.environment.clone();
-            (held.known, environment, rest)
+            (held.known, environment, rest, held.credential.task.clone())
         }
         None => {
             let Some(known) = kernel.know(id).await? else {
@@ -193,11 +198,11 @@ async fn use_verdict(
             let intent =
                 gate::standing(known.facts(now)).and_then(|standing| standing.in_task(asked.task, action, resource.id));
             let rest = Rest { intent, delegation: None, usages: Vec::new() };
-            (known, environment, rest)
+            (known, environment, rest, asked.task.map(str::to_owned))
         }
     };
     let handed_on = kernel.handed_on(&known.identity, rest.delegation.as_ref()).await?;
-    Ok(Verdict { proven, ..decide_use(kernel, &known, handed_on, &environment, asked, rest) })
+    Ok(Verdict { proven, task, ..decide_use(kernel, &known, handed_on, &environment, asked, rest) })
 }
 
 fn decide_use(
@@ -254,6 +259,7 @@ fn decide_use(
         grants: held.map(|held| held.grants().to_vec()).unwrap_or_default(),
         answer: Some(answer),
         proven: false,
+        task: None,
         chain: rest.delegation.map(|delegation| delegation.chain).unwrap_or_default(),
     }
 }
@@ -309,6 +315,8 @@ struct Verdict {
     answer: Option<Answer>,
     /// Whether the subject showed a token that holds, rather than being named only.
     proven: bool,
+    /// The task that it is for, where one is declared.
+    task: Option<String>,
     /// Who acts for whom, if somebody does.
     chain: Vec<IdentityId>,
 }
@@ -322,6 +330,7 @@ impl Verdict {
             grants: Vec::new(),
             answer: None,
             proven: false,
+            task: None,
             chain: Vec::new(),
         }
     }

@@ -458,6 +458,8 @@ fn rule_of(kind: SuspensionKind) -> Option<&'static Rule> {
         SuspensionKind::ByHand
         | SuspensionKind::TransferLapsed
         | SuspensionKind::ReviewOverdue
+        // Resolving it says that the context belongs there: that is more than letting it work again.
+        | SuspensionKind::NewContext
         | SuspensionKind::Signalled
         | SuspensionKind::RuleBroken => None,
         SuspensionKind::Sunset => Some(&rules::PAST_SUNSET),

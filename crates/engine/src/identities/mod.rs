@@ -3,6 +3,7 @@
 pub mod bindings;
 pub mod census;
 pub mod charter;
+pub mod contexts;
 pub mod debt;
 pub mod dormancy;
 pub mod enrolment;

@@ -6,12 +6,13 @@ use std::collections::HashMap;
 use tenure_api::usage::{UnusedShare, UsageView};
 use tenure_api::views::Names;
 use tenure_core::base::id::IdentityId;
-use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::base::time::Timestamp;
 use tenure_core::identity::Identity;
 use tenure_core::identity::grant::Grant;
 use tenure_core::identity::right_size::{RightSize, UseFacts, UseWindow};
 use tenure_core::store::row::Stored;
 
+use crate::identities::contexts;
 use crate::kernel::authority::{self, owns_identity};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
@@ -35,18 +36,18 @@ pub(crate) async fn usage_view(
     window: UseWindow,
     now: Timestamp,
 ) -> Result<UsageView, OpError> {
-    let (right_size, since) = sized(kernel, stored, window, now).await?;
+    let right_size = right_size(kernel, stored, window, now).await?;
     Ok(UsageView {
         identity: stored.id,
         at: now,
         window,
-        counted_since: Timestamp::from_secs(i64::from(since) * Span::from_days(1).as_secs()),
         unused: UnusedShare {
             things: right_size.unused.len() + right_size.rare.len(),
             of: right_size.granted.len(),
             percent: right_size.unused_percent(),
         },
         right_size,
+        contexts: contexts::contexts_view(kernel, stored.id).await?,
         names: Names::new(),
     })
 }
@@ -62,16 +63,6 @@ pub(crate) async fn right_size(
     window: UseWindow,
     now: Timestamp,
 ) -> Result<RightSize, OpError> {
-    sized(kernel, identity, window, now).await.map(|(right_size, _)| right_size)
-}
-
-/// The right size, and the first day whose uses are counted.
-async fn sized(
-    kernel: &Kernel,
-    identity: &Stored<Identity>,
-    window: UseWindow,
-    now: Timestamp,
-) -> Result<(RightSize, u16), OpError> {
     let known = kernel.know_rest(identity.clone()).await?;
     let grants: Vec<Grant> =
         known.grants.iter().flatten().filter(|grant| grant.is_live(now)).map(|grant| (*grant.value).clone()).collect();
@@ -93,8 +84,7 @@ async fn sized(
         .zip(uses)
         .filter_map(|((resource, action), at)| Some(((resource.as_str(), action.as_str()), at?)))
         .collect();
-    let right_size = facts.right_size(&|resource, action| uses.get(&(resource, action)).copied());
-    Ok((right_size, ledger.names.since))
+    Ok(facts.right_size(&|resource, action| uses.get(&(resource, action)).copied()))
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ pub mod refusals;
 pub mod rehearsal;
 mod reserved;
 pub(crate) mod search;
+pub(crate) mod sightings;
 pub(crate) mod spans;
 pub mod tallies;
 pub mod work;
@@ -43,6 +44,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 use tenure_core::base::entropy::Entropy;
 use tenure_core::base::time::{Clock, ClockGuard, Reading, Span, Timestamp};
+use tenure_core::identity::context::NewContextPolicy;
 use tenure_core::policy::{PolicyEngine, PolicyLoader};
 use tenure_core::store::port::{BoxFuture, Store};
 use tenure_core::target::connector::Connectors;
@@ -61,6 +63,7 @@ use crate::kernel::key_cache::KeyCache;
 use crate::kernel::memory::Memory;
 use crate::kernel::outbound::Fetch;
 use crate::kernel::policy::Policies;
+use crate::kernel::sightings::Sightings;
 
 /// What can be set about the engine.
 #[derive(Debug, Clone)]
@@ -97,6 +100,8 @@ pub struct Settings {
     pub lapsed_grace: Span,
     /// How long what a removal holds can be released before it retires (S-12).
     pub removal_hold: Span,
+    /// What becomes of whose approval rests on how they behave, when they are used in a new context (R111).
+    pub new_context: NewContextPolicy,
     /// For how long it is kept on which day identities were used, and how often.
     pub use_daily_for: Span,
     /// For how long it is kept in which month.
@@ -137,6 +142,7 @@ impl Default for Settings {
             transfer_window: tenure_core::identity::transfer::TRANSFER_WINDOW,
             lapsed_grace: tenure_core::identity::transfer::LAPSED_GRACE,
             removal_hold: tenure_core::signal::removal::HOLD,
+            new_context: NewContextPolicy::default(),
             use_daily_for: Span::from_days(90),
             use_monthly_for: tenure_core::identity::right_size::RARE_WITHIN,
             archive_after: Span::from_days(30),
@@ -189,6 +195,7 @@ pub struct Kernel {
     pub(crate) keys: KeyCache,
     pub(crate) aggregates: Aggregates,
     pub(crate) used: Mutex<HashMap<String, Timestamp>>,
+    pub(crate) sightings: Sightings,
     guard: ClockGuard,
     last_committed: AtomicI64,
     /// Whether a checkpoint outside contradicts the log, and the epoch, as last read (S-1).
@@ -244,6 +251,7 @@ impl Kernel {
             keys: KeyCache::default(),
             aggregates: Aggregates::default(),
             used: Mutex::new(HashMap::new()),
+            sightings: Sightings::default(),
             guard,
             last_committed: AtomicI64::new(0),
             contradicted: AtomicBool::new(false),

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 use tenure_core::base::id::{IdentityId, ResourceId};
 use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::identity::context::Baseline;
 use tenure_core::identity::tally::{MAX_DAY_BYTES, MAX_MONTH_BYTES, UseCount, UseCounts, UseLedger, UseNames, clipped};
 use tenure_core::store::use_note::{UseChange, UseKey, UseNote, UsePart};
 
@@ -241,6 +242,11 @@ pub async fn fold_tallies(kernel: &Kernel) -> Result<usize, OpError> {
                     UseNames::unpack(names).is_some_and(|names| month_of(names.last) < months)
                 })
                 .await?
+            }
+            Some(UsePart::Contexts) => {
+                let is_over =
+                    |known: &[u8]| Baseline::unpack(known).is_some_and(|known| month_of(known.last_day()) < months);
+                drop_old(kernel, &page, is_over).await?
             }
             Some(UsePart::Month(month)) if month < months => drop_old(kernel, &page, |_| true).await?,
             Some(UsePart::Day(day)) if day < days => fold_day(kernel, &page, day).await?,

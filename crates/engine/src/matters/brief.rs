@@ -296,7 +296,7 @@ fn sentence(matter: &Matter, asker: &str) -> String {
                 entitlement.resource
             )
         }
-        Matter::Charter { identity, .. } => format!("{asker} asks for a wider charter of {identity}"),
+        Matter::Charter { identity, .. } => format!("{asker} asks for another charter of {identity}"),
         Matter::Renewal { identity, until } => format!("{asker} asks that {identity} goes on until {until}"),
         Matter::PersonAccess { person, package, duration, .. } => match package {
             Some(package) => format!("{asker} asks that {person} gets the package {package} for {duration}"),

@@ -38,21 +38,16 @@ pub async fn open_right_size(
     kernel
         .recorded(caller, Asked::new(ControlPoint::Request, "identity.right_size", id), async {
             let stored = kernel.sought::<Identity>(caller, "identity", id).await?;
-            may_open(caller, &stored)?;
+            may_open(kernel, caller, &stored).await?;
             if ask.dry_run {
-                let now = kernel.now();
-                let usage = usage::usage_view(kernel, &stored, ask.window, now).await?;
-                let scope = scope_of(&usage.right_size, ask.drop_rare).unwrap_or_else(|_| stored.charter.scope.clone());
-                let matter = matter_of(&stored, &scope);
-                let facts = matter_facts::facts(kernel, route::asker(caller), &matter, now).await?;
-                route::may_ask(kernel, caller, &facts)?;
+                let usage = usage::usage_view(kernel, &stored, ask.window, kernel.now()).await?;
                 return Ok(RightSizeView { usage, request: None });
             }
             let ((usage, request), committed) = kernel
                 .decide(|| async {
                     let now = kernel.now();
                     let stored = kernel.must::<Identity>("identity", id).await?;
-                    may_open(caller, &stored)?;
+                    may_open(kernel, caller, &stored).await?;
                     let (changeset, usage, request) = opening(kernel, caller, &stored, &ask, now).await?;
                     Ok((changeset, (usage, request)))
                 })
@@ -92,22 +87,21 @@ fn purpose_of(window: UseWindow) -> String {
     format!("narrow its scope to what was used in {} days", window.days())
 }
 
-/// Who answers for an identity, and security, whose business what it doesn't need is.
-fn may_open(caller: &Caller, identity: &Identity) -> Result<(), OpError> {
+/// Who answers for an identity, and security, whose business what it doesn't need is; if policy lets them ask for a
+/// charter at all.
+async fn may_open(kernel: &Kernel, caller: &Caller, stored: &Stored<Identity>) -> Result<(), OpError> {
     let security = matches!(caller, Caller::Person { person, .. } if person.holds(Role::Security));
-    match security || owns_identity(caller, identity) {
-        true => Ok(()),
-        false => Err(OpError::because(Reason::NotAllowed, "a right-size is asked for by the owner or by security")),
+    if !security && !owns_identity(caller, stored) {
+        return Err(OpError::because(Reason::NotAllowed, "a right-size is asked for by the owner or by security"));
     }
+    let matter = Matter::Charter { identity: stored.id, charter: Box::new(stored.charter.clone()) };
+    let facts = Box::pin(matter_facts::facts(kernel, route::asker(caller), &matter, kernel.now())).await?;
+    route::may_ask(kernel, caller, &facts).map(|_| ())
 }
 
 fn scope_of(right_size: &RightSize, drop_rare: bool) -> Result<Vec<Entitlement>, Withheld> {
     let strict = right_size.without_rare.as_ref().filter(|_| drop_rare).map(|narrower| narrower.scope.clone());
     strict.or_else(|| right_size.proposal.clone()).ok_or_else(|| right_size.withheld.unwrap_or(Withheld::NothingUnused))
-}
-
-fn matter_of(stored: &Stored<Identity>, scope: &[Entitlement]) -> Matter {
-    Matter::Charter { identity: stored.id, charter: Box::new(narrowed(&stored.charter, scope)) }
 }
 
 /// A charter with a narrower scope: what its tasks and delegates may goes with it.

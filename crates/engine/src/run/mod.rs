@@ -4,6 +4,7 @@
 pub mod archiving;
 mod cadences;
 pub mod callbacks;
+mod contexts;
 mod counts;
 pub mod deadlines;
 pub mod erasure;
@@ -27,12 +28,13 @@ use crate::log::{indexing, outbox, sealer};
 use crate::state::verification;
 
 /// What every process does, whatever its role: it keeps up what it holds by itself, learns of epochs and contradictions,
-/// seals what is committed, hands checkpoints over and looks at those that are kept (S-1), counts for its pages. Until
+/// seals what is committed, hands checkpoints over and looks at those that are kept (S-1), counts for its pages, looks at whom it met. Until
 /// `stop` turns true.
 pub async fn keep(kernel: Arc<Kernel>, stop: watch::Receiver<bool>) {
     tokio::join!(
         upkeep::run(Arc::clone(&kernel), stop.clone()),
         counts::run(Arc::clone(&kernel), stop.clone()),
+        contexts::run(Arc::clone(&kernel), stop.clone()),
         sealer::run_sealer(kernel, stop),
     );
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use tenure_api::people::NewOffer;
 use tenure_api::request::NewRequest;
 use tenure_api::requests::Resume;
+use tenure_api::usage::NewRightSize;
 use tenure_api::views::{IdentityView, Names};
 use tenure_console::address::Address;
 use tenure_console::frame::Place;
@@ -24,7 +25,7 @@ use tenure_core::people::person::Person;
 use tenure_core::request::Matter;
 use tenure_engine::access::transfers;
 use tenure_engine::identities::{lifecycle, registration};
-use tenure_engine::matters::request;
+use tenure_engine::matters::{request, right_size};
 
 use crate::app::App;
 use crate::caller::named::{meant, names_in};
@@ -40,6 +41,7 @@ pub(super) fn routes(api: Api<App>) -> Api<App> {
         .page("/identities/{id}/resume", deed(Verb::Resume))
         .page("/identities/{id}/access", deed(Verb::Ask))
         .page("/identities/{id}/renew", deed(Verb::Renew))
+        .page("/identities/{id}/right-size", deed(Verb::Narrow))
         .page("/identities/{id}/transfer", deed(Verb::Transfer))
         .page("/identities/{id}/retire", deed(Verb::Retire))
         .page("/identities/{id}/close", deed(Verb::Close))
@@ -60,6 +62,7 @@ enum Verb {
     Resume,
     Ask,
     Renew,
+    Narrow,
     Transfer,
     Retire,
     Close,
@@ -72,6 +75,7 @@ impl Verb {
             Self::Resume => text::RESUME,
             Self::Ask => text::ASK_ACCESS,
             Self::Renew => text::RENEW,
+            Self::Narrow => text::NARROW,
             Self::Transfer => text::TRANSFER,
             Self::Retire => text::RETIRE,
             Self::Close => text::CLOSE,
@@ -84,6 +88,7 @@ impl Verb {
             Self::Resume => text::RESUME_LEAD,
             Self::Ask => text::ASK_LEAD,
             Self::Renew => text::RENEW_LEAD,
+            Self::Narrow => text::NARROW_LEAD,
             Self::Transfer => text::TRANSFER_LEAD,
             Self::Retire => text::RETIRE_LEAD,
             Self::Close => text::CLOSE_LEAD,
@@ -195,6 +200,13 @@ async fn done(app: &App, reader: &Reader, verb: Verb, identity: &Identity, typed
             let view = request::open_request(kernel, caller, NewRequest { matter, purpose: reason }).await?;
             return Ok(Address::new("/requests").below(&view.request.id.to_string()));
         }
+        Verb::Narrow => {
+            let ask = NewRightSize { purpose: Some(reason), ..NewRightSize::default() };
+            let asked = right_size::open_right_size(kernel, caller, id, ask).await?;
+            if let Some(view) = asked.request {
+                return Ok(Address::new("/requests").below(&view.request.id.to_string()));
+            }
+        }
         Verb::Transfer => {
             let to = meant::<Person>(app, caller, &typed.to).await?;
             transfers::start_transfer(kernel, caller, id, NewOffer { to }).await?;
@@ -224,6 +236,7 @@ fn form(
         Verb::Resume => "resume",
         Verb::Ask => "access",
         Verb::Renew => "renew",
+        Verb::Narrow => "right-size",
         Verb::Transfer => "transfer",
         Verb::Retire => "retire",
         Verb::Close => "close",
@@ -246,7 +259,7 @@ fn form(
             fields.push(Field::line("actions", text::ACTIONS, text::ACTIONS_HINT, typed.actions));
             fields.push(Field::line("duration", text::FOR_HOW_LONG, text::FOR_HOW_LONG_HINT, typed.duration));
         }
-        Verb::Suspend | Verb::Retire | Verb::Close => {}
+        Verb::Suspend | Verb::Narrow | Verb::Retire | Verb::Close => {}
     }
     if verb != Verb::Transfer {
         fields.push(Field::reason(typed.reason));

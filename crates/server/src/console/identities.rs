@@ -17,14 +17,15 @@ use tenure_console::identities::{CSV_HEAD, csv_lines};
 use tenure_console::identity::{IdentityPage, Known};
 use tenure_console::{identities, list, text};
 use tenure_core::credential::receipt::{Receipt, Target};
-use tenure_core::identity::Identity;
+use tenure_core::identity::right_size::UseWindow;
 use tenure_core::identity::scope::Scope;
+use tenure_core::identity::{Identity, IdentityState};
 use tenure_core::request::Request;
 use tenure_core::request::review::Review;
 use tenure_core::target::account::Account;
 use tenure_core::target::login::Login;
 use tenure_engine::credentials::{liveness, logins};
-use tenure_engine::identities::{findings, grants, registration};
+use tenure_engine::identities::{findings, grants, registration, usage};
 use tenure_engine::kernel::authority;
 use tenure_engine::kernel::caller::{self, Caller};
 use tenure_engine::kernel::error::OpError;
@@ -185,6 +186,11 @@ async fn one(
             true => liveness::credentials_of(kernel, caller, id, ListAsk::default()).await?,
             false => Page::whole(Vec::new()),
         },
+        usage: match reads("identity") && matches!(view.record.state, IdentityState::Active | IdentityState::Suspended)
+        {
+            true => Some(Box::pin(usage::usage(kernel, caller, id, UseWindow::default())).await?),
+            false => None,
+        },
         posture: match reads("identity") {
             true => findings::posture(kernel, caller, id).await?,
             false => PostureView { identity: id, at: reader.now, rules: Vec::new(), broken: Vec::new() },
@@ -196,7 +202,7 @@ async fn one(
         names: Default::default(),
     };
     let seen = (
-        (&known.view, &known.access, &known.credentials, &known.reviews),
+        (&known.view, &known.access, &known.credentials, &known.reviews, &known.usage),
         (&known.exceptions, &known.requests, &known.timeline, &known.accounts, &known.logins),
     );
     known.names = names_in(&app, &reader.caller, &seen).await?;

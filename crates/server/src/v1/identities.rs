@@ -18,7 +18,7 @@ use tenure_core::identity::right_size::UseWindow;
 use tenure_core::identity::{CharterDraft, Identity};
 use tenure_engine::credentials::token::prove;
 use tenure_engine::credentials::{api_keys, liveness};
-use tenure_engine::identities::{enrolment, grants, lifecycle, registration, usage};
+use tenure_engine::identities::{contexts, enrolment, grants, lifecycle, registration, usage};
 use tenure_engine::kernel::caller::Caller;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::matters::{first_token, right_size, votes};
@@ -57,6 +57,11 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
             "/v1/identities/{id}/right-size",
             "Asks that an identity's charter be narrowed to what was used.",
             right_size,
+        )
+        .post(
+            "/v1/identities/{id}/forget-contexts",
+            "Has the contexts that an identity is known in forgotten, and learnt anew.",
+            forget_contexts,
         )
         .get("/v1/identities/{id}/credentials", "Lists an identity's live credentials.", credentials)
         .post(
@@ -255,6 +260,19 @@ async fn right_size(
     let mut view = right_size::open_right_size(&app.kernel, &caller, id, ask).await?;
     view.usage.names = names_in(&app, &caller, &view.usage).await?;
     tried(dry_run, view)
+}
+
+async fn forget_contexts(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(who): Path<String>,
+    Body(ask): Body<Because>,
+) -> Reply<UsageView> {
+    let id = meant::<Identity>(&app, &caller, &who).await?;
+    contexts::forget_contexts(&app.kernel, &caller, id, ask).await?;
+    let mut view = usage::usage(&app.kernel, &caller, id, UseWindow::default()).await?;
+    view.names = names_in(&app, &caller, &view).await?;
+    ok(view)
 }
 
 async fn credentials(

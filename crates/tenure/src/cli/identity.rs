@@ -265,6 +265,16 @@ Examples:
         #[arg(long)]
         dry_run: bool,
     },
+    /// Has the contexts that an identity is known in forgotten, and learnt anew over a week: when they were learnt from
+    /// an attack, say.
+    #[command(after_help = "Example:\n  tenure identity forget-contexts billing-exporter --reason \"incident 42\"")]
+    ForgetContexts {
+        /// The identity's id.
+        id: IdentityId,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
     /// Lists an identity's credentials.
     Credentials {
         /// The identity's id.
@@ -419,6 +429,9 @@ impl Identity {
                     Some(request) => super::request::opened(context, request),
                     None => context.out.rows(&sized, &sized.usage.right_size.granted, usage::GRANTED),
                 }
+            }
+            Self::ForgetContexts { id, reason } => {
+                context.out.record(&client.forget_contexts(id, &Because { reason }).await?)
             }
             Self::Credentials { id, paging } => {
                 context

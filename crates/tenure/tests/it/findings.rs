@@ -313,10 +313,13 @@ on_one! { by |store| World::start_with(store, &[("TENURE_DORMANT_AFTER", "60s")]
             std::io::Write::write_all(&mut python.stdin.take().unwrap(), events.join("\n").as_bytes()).unwrap();
             let output = python.wait_with_output().unwrap();
             assert!(output.status.success());
-            let computed: BTreeSet<String> = String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
+            // What is used by asking only, as the world's gateway is, leaves no entry.
+            let ours = |id: &String| all.iter().any(|(ours, _)| ours == id);
+            let computed: BTreeSet<String> =
+                String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).filter(ours).collect();
             let listed = world.get(&world.security, "/v1/findings?rule=dormant&state=open&limit=200").await.expect(200);
             let listed: BTreeSet<String> =
-                listed.body["items"].as_array().unwrap().iter().map(|item| item["subject"].as_str().unwrap().to_owned()).collect();
+                listed.body["items"].as_array().unwrap().iter().map(|item| item["subject"].as_str().unwrap().to_owned()).filter(ours).collect();
             assert_eq!(listed, computed);
             assert!(all.iter().rev().take(expected).all(|(id, _)| listed.contains(id)), "{listed:?}");
         }

@@ -362,10 +362,10 @@ on_both! { because "deadlines are claimed, access is found by terms";
         // The deployment's policy demands that a joiner was proven to be who they say they are.
         let text = world.get(&world.auditor, "/v1/policy").await.expect(200).text("/text");
         let demand = "\n@id(\"proven\")\n@doc(\"Who was not proven to be who they say they are uses nothing (R118).\")\n\
-            forbid (principal is Person, action == Action::\"use\", resource) unless { principal.checks.contains(\"identity_proofing\") };\n";
+            forbid (principal is Person, action == Action::\"use\", resource) unless { principal has checks && principal.checks.contains(\"identity_proofing\") };\n";
+        let second = world.second_administrator().await;
         let proposed = json!({"text": format!("{text}{demand}"), "purpose": "joiners are proven"});
         let proposed = world.post(&world.admin, "/v1/policies", proposed).await.expect(201);
-        let second = world.second_administrator().await;
         world.approve(&second, &proposed.text("/id")).await.expect(200);
         world.until(async || !may(&world, &person, "read").await).await;
         // Nobody vouches for themselves, nor does a colleague; it is said how.

@@ -119,6 +119,26 @@ on_one! {
         is_issued(&world, &provider, &workload, &github(&json!({"repository_id": "76"}))).await;
     }
 
+    async fn r21_each_pipeline_is_an_identity_of_its_own_or_an_exception_lists_them(world: World) {
+        let provider = Provider::start("RS256", "first");
+        github_is_trusted(&world, &provider).await;
+        let claims = json!({"repository_id": REPOSITORY, "environment": "production"});
+        let emea = active(&world, "pipeline", "emea", &pipeline(&world, &provider, &["acme/billing"], &claims)).await;
+        is_issued(&world, &provider, &emea, &github(&json!({}))).await;
+        // The same automation in another pipeline is another use: its proof isn't the first one's.
+        let elsewhere = github(&json!({"repository_id": "75", "repository": "acme/web"}));
+        refuses(&world, &emea, &provider.shaped(&elsewhere, AUDIENCE).await, "production").await;
+        let claims = json!({"repository_id": "75", "environment": "production"});
+        let apac = active(&world, "pipeline", "apac", &pipeline(&world, &provider, &["75"], &claims)).await;
+        is_issued(&world, &provider, &apac, &elsewhere).await;
+        refuses(&world, &apac, &provider.shaped(&github(&json!({})), AUDIENCE).await, "production").await;
+        // One identity for both takes the exception that lists them.
+        let claims = json!({"repository_id": "76", "environment": "production"});
+        let mut both = pipeline(&world, &provider, &["76"], &claims);
+        both["shared"] = json!({"consumers": ["emea", "apac"], "migration_plan": "each gets its own by May"});
+        assert_eq!(register(&world, "pipeline", "both", &both, "pending").await.expect(403).code(), "no_route");
+    }
+
     async fn d15_a_name_in_other_letters_is_the_same_repository(world: World) {
         let provider = Provider::start("RS256", "first");
         github_is_trusted(&world, &provider).await;

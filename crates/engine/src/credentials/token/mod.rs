@@ -14,7 +14,8 @@ use tenure_core::base::id::{CredentialId, IdentityId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
 use tenure_core::credential::gate::{self, Ask, Delegated};
-use tenure_core::identity::binding::BindingState;
+use tenure_core::identity::binding::{BindingMatch, BindingState, Instance};
+use tenure_core::identity::context::{SeenContext, network_of};
 use tenure_core::identity::{CredentialType, Identity};
 use tenure_core::inventory::environment::Environment;
 use tenure_core::policy::{Attributes, Value};
@@ -60,6 +61,9 @@ struct Issued {
     expires_in: i64,
     scope: String,
     credential: CredentialId,
+    /// In which context it was asked for, and since when the key is in use that proved it.
+    seen: SeenContext,
+    key_since: Option<Timestamp>,
 }
 
 /// Issues one access token, or says why not. What was issued is durable before it is returned (invariant 2).
@@ -73,7 +77,10 @@ pub async fn issue_token(kernel: &Kernel, ask: TokenAsk) -> Result<TokenIssued, 
         backchannel::unless_answered(kernel, &ask, id, auth_req_id).await?;
     }
     let error = match kernel.decide(|| decide_issuance(kernel, &ask, id, &environment)).await {
-        Ok((issued, committed)) => return hand_over(kernel, id, issued, &committed).await,
+        Ok((issued, committed)) => {
+            kernel.note_context(id, issued.seen.clone(), issued.key_since, committed.at());
+            return hand_over(kernel, id, issued, &committed).await;
+        }
         Err(error) => error,
     };
     match &error {
@@ -270,6 +277,16 @@ async fn decide_issuance(
         issued_token_type: wanted.issued_token_type,
         authorization_details: wanted.details,
         credential,
+        seen: SeenContext {
+            network: network_of(&ask.source),
+            client: record.confirmation.as_ref().map(Instance::mark_of),
+            workload: Some(proven.binding.workload.clone()),
+            ..SeenContext::default()
+        },
+        key_since: match proven.binding.matches {
+            BindingMatch::PublicKey { .. } | BindingMatch::Certificate { .. } => Some(proven.binding.created_at),
+            BindingMatch::Oidc { .. } => None,
+        },
         token: signer.sign(permit, &issuer, changeset.id).map_err(|error| OpError::Internal(error.to_string()))?,
     };
     Ok((changeset, issued))

@@ -1,4 +1,5 @@
 use tenure_core::base::id::ResourceId;
+use tenure_core::base::time::Span;
 use tenure_core::identity::CharterDraft;
 use tenure_core::identity::right_size::{GrantedUse, Replay, Withheld};
 use tenure_core::identity::tally::{OTHERS, UNNAMED};
@@ -123,6 +124,7 @@ async fn where_tokens_are_only_shown_nothing_is_said_to_be_unused() {
     let world = with_identity(&["read", "write"]).await;
     let engine = &world.engine;
     engine.note_use(ID, LEDGER, UNNAMED, engine.now());
+    flush_tallies(engine).await.unwrap();
     days(&world, 40).await;
     engine.note_use(ID, ORDERS, UNNAMED, engine.now());
     let sized = sized(engine, UseWindow::Month).await;
