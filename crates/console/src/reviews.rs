@@ -125,7 +125,7 @@ pub fn review(frame: Frame, view: &ReviewView, names: &Names, typed: Typed) -> S
         let mut buttons = vec![Button { decision: "keep", word: text::KEEP, class: "main" }];
         let mut fields = vec![Field::comment(typed.comment)];
         if is_identity {
-            buttons.push(Button { decision: "narrow", word: text::NARROW, class: "" });
+            buttons.push(Button { decision: "narrow", word: text::NARROW_TO_USE, class: "" });
             buttons.push(Button { decision: "hand_over", word: text::HAND_OVER, class: "" });
             fields.push(Field::optional("to", text::NOT_MINE, text::NOT_MINE_HINT, typed.to));
         }
@@ -151,7 +151,7 @@ fn known(sheet: &mut Sheet, facts: &ReviewFacts, names: &Names, now: Timestamp) 
     sheet.fact(text::STILL_YOURS, [Cell::of(facts.owner.map(|owner| Named::of(owner, names)))]);
     let recommended = match facts.recommendation.answer {
         Some(ReviewAnswer::Keep) => text::KEEP,
-        Some(ReviewAnswer::Narrow) => text::NARROW,
+        Some(ReviewAnswer::Narrow) => text::NARROW_TO_USE,
         Some(ReviewAnswer::Revoke) => text::REVOKE,
         None => text::LOOK_CLOSELY,
     };
@@ -295,7 +295,10 @@ pub fn campaign(frame: Frame, view: &CampaignView, names: &Names, is_security: b
     if let Some(forecast) = &view.forecast {
         forecasted(&mut sheet, forecast, names);
     }
-    sheet.form = deciding(campaign, view.forecast.as_ref(), is_security, typed);
+    match campaign.state.is_over() || campaign.state == CampaignState::Applying {
+        true => sheet.kept = Kept::of(typed.wrong, typed.comment),
+        false => sheet.form = Some(deciding(campaign, view.forecast.as_ref(), is_security, typed)),
+    }
     let title = campaign.name.clone();
     sheet_page(frame, title, ("/campaigns", text::CAMPAIGNS), sheet)
 }
@@ -307,11 +310,8 @@ fn forecasted(sheet: &mut Sheet, forecast: &Forecast, names: &Names) {
 }
 
 /// Confirms exactly what is shown, or gives the campaign up.
-fn deciding(campaign: &Campaign, forecast: Option<&Forecast>, is_security: bool, typed: Typed) -> Option<Form> {
+fn deciding(campaign: &Campaign, forecast: Option<&Forecast>, is_security: bool, typed: Typed) -> Form {
     let waits = campaign.state == CampaignState::Waiting;
-    if campaign.state.is_over() || campaign.state == CampaignState::Applying {
-        return None;
-    }
     let mut fields = vec![Field::reason(typed.comment)];
     let mut buttons = Vec::new();
     if let Some(forecast) = forecast.filter(|_| waits && is_security) {
@@ -319,13 +319,13 @@ fn deciding(campaign: &Campaign, forecast: Option<&Forecast>, is_security: bool,
         buttons.push(Button { decision: "confirm", word: text::DO_EXACTLY, class: "danger" });
     }
     buttons.push(Button { decision: "cancel", word: text::GIVE_UP, class: "" });
-    Some(Form {
+    Form {
         action: Address::new("/campaigns").below(&campaign.id.to_string()),
         wrong: typed.wrong,
         fields,
         buttons,
         takes_fresh: true,
-    })
+    }
 }
 
 /// What was typed into the form of a new campaign.

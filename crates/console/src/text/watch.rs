@@ -82,7 +82,7 @@ words! {
     LOOK_CLOSELY = "Look closely";
     REVIEWED_AT = "Last found needed";
     ENDS_BY = "What ends it";
-    NARROW = "Narrow to what was used";
+    NARROW_TO_USE = "Narrow to what was used";
     WAS_NARROWED = "narrowed";
     LEFT_OUT = "Left out";
     WOULD_BE_LEFT = "Narrowed, it would keep";
