@@ -687,7 +687,11 @@ mod tests {
         ("secret-asked-again", "engine/src/targets/tests/logins.rs", "rules::SECRET_ASKED_AGAIN"),
         ("source-silent", POSTURE, "r97_what_hangs_on_a_silent_source"),
         ("toxic-path", NIGHTLY, "a_path_of_delegation_that_no_link_shows"),
+        ("rubber-stamped", "tenure/tests/it/campaigns.rs", "r95_who_keeps_everything_within_seconds_is_a_finding"),
+        ("new-context", CONTEXTS, "rules::NEW_CONTEXT"),
+        ("new-context-stale-key", CONTEXTS, "rules::NEW_CONTEXT_STALE_KEY"),
     ];
+    const CONTEXTS: &str = "engine/src/identities/contexts/tests.rs";
     const ENGINE_POSTURE: &str = "engine/src/identities/posture.rs";
     const EACH_OF_POSTURE: &str = "r41_each_rule_of_posture_is_broken_by_what_breaks_it";
     const NIGHTLY: &str = "engine/src/identities/nightly/tests.rs";

@@ -230,6 +230,29 @@ on_one! {
         assert_eq!(world.post(&world.owner, "/v1/reviews/bulk", none).await.expect(422).field_codes(), ["too_many"]);
     }
 
+    async fn r95_who_keeps_everything_within_seconds_is_a_finding_that_names_nobody(world: World) {
+        world.hold();
+        let mut identities = Vec::new();
+        for n in 0..20 {
+            identities.push(writer(&world, &format!("exporter-{n}")).await.0);
+        }
+        let id = world.campaign(campaign("environment=production&kind=workload")).await;
+        for identity in &identities {
+            let review = world.review_in(&id, identity).await;
+            world.complete(&world.owner, &review, "keep").await.expect(200);
+        }
+        // What else is of the world's own is not kept.
+        let open = world.get(&world.security, &format!("/v1/reviews?campaign={id}&state=open")).await.expect(200);
+        for review in open.body["items"].as_array().unwrap() {
+            world.complete(&world.security, review["id"].as_str().unwrap(), "revoke").await.expect(200);
+        }
+        world.until_campaign(&id, "closed").await;
+        let path = format!("/v1/findings?rule=rubber-stamped&subject={id}&state=open");
+        world.until(async || !world.get(&world.security, &path).await.expect(200).body["items"].as_array().unwrap().is_empty()).await;
+        let found = world.get(&world.security, &path).await.expect(200);
+        assert!(!found.body["items"][0]["evidence"].to_string().contains("per_"), "{}", found.body);
+    }
+
     async fn r95_a_campaign_over_nobody_or_by_nobody_is_refused_and_figures_are_ones_own(world: World) {
         let (id, _) = writer(&world, "exporter").await;
         for (scope, codes) in [
