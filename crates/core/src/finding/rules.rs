@@ -688,8 +688,8 @@ mod tests {
         ("source-silent", POSTURE, "r97_what_hangs_on_a_silent_source"),
         ("toxic-path", NIGHTLY, "a_path_of_delegation_that_no_link_shows"),
         ("rubber-stamped", "tenure/tests/it/campaigns.rs", "r95_who_keeps_everything_within_seconds_is_a_finding"),
-        ("new-context", CONTEXTS, "rules::NEW_CONTEXT"),
-        ("new-context-stale-key", CONTEXTS, "rules::NEW_CONTEXT_STALE_KEY"),
+        ("new-context", CONTEXTS, "\"new-context\""),
+        ("new-context-stale-key", CONTEXTS, "\"new-context-stale-key\""),
     ];
     const CONTEXTS: &str = "engine/src/identities/contexts/tests.rs";
     const ENGINE_POSTURE: &str = "engine/src/identities/posture.rs";
