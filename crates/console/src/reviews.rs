@@ -290,7 +290,7 @@ pub fn campaign(frame: Frame, view: &CampaignView, names: &Names, is_security: b
     let counts = counts.into_iter().filter(|(count, _)| *count > 0);
     sheet.fact(text::ANSWERED, counts.map(|(count, word)| Cell::Text(format!("{count} {word}"))));
     sheet.fact(text::SEEN_BY, campaign.confirmed_by.map(|by| Cell::Named(Named::of(by, names))));
-    let of_it = Address::new("/reviews").with("campaign", &campaign.id.to_string());
+    let of_it = Address::new("/reviews").with("campaign", campaign.id.to_string());
     sheet.ways.push(Way { word: text::ITS_REVIEWS, to: of_it, class: "" });
     if let Some(forecast) = &view.forecast {
         forecasted(&mut sheet, forecast, names);

@@ -698,7 +698,6 @@ mod tests {
     const POSTURE: &str = "tenure/tests/it/posture.rs";
 
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "a test that reads where the tests of others are")]
     fn r41_each_rule_has_a_test_that_opens_its_finding_and_each_risk_a_rule() {
         for rule in ALL {
             let opened = OPENED_BY.iter().find(|(id, ..)| *id == rule.id);

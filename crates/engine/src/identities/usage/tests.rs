@@ -69,9 +69,7 @@ async fn r101_a_right_size_is_replayed_against_what_was_decided() {
         crate::run::upkeep::flush_used(&other).await.unwrap();
         days(&world, 1).await;
     }
-    let began = std::time::Instant::now();
     let sized = sized(engine, UseWindow::Month).await;
-    println!("replayed {} decisions in {:?}", sized.replayed.of, began.elapsed());
     assert_eq!(sized.replayed, Replay { would_deny: 0, of: 100_001, untold: 0 });
     let proposal = sized.proposal.unwrap();
     let actions: Vec<&[String]> = proposal.iter().map(|entitlement| &*entitlement.actions).collect();

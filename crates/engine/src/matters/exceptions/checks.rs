@@ -274,7 +274,8 @@ mod tests {
         for control in ExceptionType::WeakerCredential.compensating() {
             assert!(holds(control, &good), "{control}");
         }
-        let spoil: [(&str, fn(&mut ControlFacts)); 4] = [
+        type Spoil = fn(&mut ControlFacts);
+        let spoil: [(&str, Spoil); 4] = [
             ("vaulting", |facts| facts.unvaulted = Some("acc_1".into())),
             ("rotation", |facts| facts.oldest_secret = Some(at(69))),
             ("ownership", |facts| facts.owner_answers = false),

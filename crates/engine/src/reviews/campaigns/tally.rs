@@ -18,9 +18,10 @@ pub(crate) async fn answered(
     answer: ReviewAnswer,
 ) -> Result<(), OpError> {
     let tier = review.tier;
-    count(kernel, changeset, review, |tally| match tier {
-        Some(tier) => tally.answered(tier, answer),
-        None => {}
+    count(kernel, changeset, review, |tally| {
+        if let Some(tier) = tier {
+            tally.answered(tier, answer);
+        }
     })
     .await
 }
