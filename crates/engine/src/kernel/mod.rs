@@ -63,7 +63,6 @@ use crate::kernel::key_cache::KeyCache;
 use crate::kernel::memory::Memory;
 use crate::kernel::outbound::Fetch;
 use crate::kernel::policy::Policies;
-use crate::kernel::sightings::Sightings;
 
 /// What can be set about the engine.
 #[derive(Debug, Clone)]
@@ -195,7 +194,6 @@ pub struct Kernel {
     pub(crate) keys: KeyCache,
     pub(crate) aggregates: Aggregates,
     pub(crate) used: Mutex<HashMap<String, Timestamp>>,
-    pub(crate) sightings: Sightings,
     guard: ClockGuard,
     last_committed: AtomicI64,
     /// Whether a checkpoint outside contradicts the log, and the epoch, as last read (S-1).
@@ -251,7 +249,6 @@ impl Kernel {
             keys: KeyCache::default(),
             aggregates: Aggregates::default(),
             used: Mutex::new(HashMap::new()),
-            sightings: Sightings::default(),
             guard,
             last_committed: AtomicI64::new(0),
             contradicted: AtomicBool::new(false),

@@ -38,7 +38,8 @@ impl Kernel {
         now: Timestamp,
     ) {
         seen.hour = u8::try_from(now.as_secs().rem_euclid(86_400) / 3_600).ok();
-        let mut sightings = self.sightings.0.lock();
+        let noted = self.memory.of::<Sightings>();
+        let mut sightings = noted.0.lock();
         if sightings.len() >= MOST && !sightings.contains_key(&identity) {
             return;
         }
@@ -53,6 +54,6 @@ impl Kernel {
 
     /// Takes what was noted.
     pub(crate) fn take_contexts(&self) -> HashMap<IdentityId, BTreeMap<SeenContext, Met>> {
-        std::mem::take(&mut *self.sightings.0.lock())
+        std::mem::take(&mut *self.memory.of::<Sightings>().0.lock())
     }
 }
