@@ -84,7 +84,9 @@ pub(crate) fn id<T: std::str::FromStr>(text: &str, what: &'static str) -> Result
 pub(crate) struct GivenOnce;
 
 fn answer<T: Serialize + HasRevision>(status: StatusCode, body: T) -> Response {
-    let tag = body.revision().and_then(|revision| HeaderValue::try_from(format!("\"{revision}\"")).ok());
+    // What was only tried is no record yet.
+    let revision = body.revision().filter(|revision| *revision > 0);
+    let tag = revision.and_then(|revision| HeaderValue::try_from(format!("\"{revision}\"")).ok());
     let mut response = (status, Json(body)).into_response();
     if let Some(tag) = tag {
         response.headers_mut().insert(header::ETAG, tag);
