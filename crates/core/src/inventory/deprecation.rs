@@ -95,7 +95,7 @@ impl DeprecationState {
 pub struct CallerUse {
     /// Who: an identity of what is deprecated; of one identity the resource for which it was used.
     pub caller: String,
-    /// How often: credentials that were issued, and checks of them by introspection.
+    /// How often: tokens that were issued to it.
     pub uses: u64,
     /// When first.
     pub first_at: Timestamp,

@@ -36,9 +36,9 @@ const REASON: &str = "removal drill";
 /// # Errors
 /// No such identity, the caller is neither its owner nor of security, or it has no token or login that is alive.
 pub async fn drill(kernel: &Kernel, caller: &Caller, id: IdentityId) -> Result<DrillView, OpError> {
-    let by = caller.must_be_person()?;
-    let alive = kernel
+    let (by, alive) = kernel
         .recorded(caller, Asked::new(ControlPoint::Revoke, "identity.drill", id), async {
+            let by = caller.must_be_person()?;
             let identity = kernel.must::<Identity>("identity", id).await?;
             let environment = identity.charter.environment.clone().unwrap_or_default();
             let own = owns(owns_identity(caller, &identity));
@@ -48,7 +48,7 @@ pub async fn drill(kernel: &Kernel, caller: &Caller, id: IdentityId) -> Result<D
                 let detail = "no token or login of its is alive: have its workload get one, and drill again";
                 return Err(OpError::because(Reason::IllegalTransition, detail));
             }
-            Ok(alive)
+            Ok((by, alive))
         })
         .await?;
     let mut drilled = Vec::with_capacity(alive.len());
