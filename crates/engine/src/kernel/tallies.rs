@@ -179,7 +179,13 @@ pub(crate) async fn ledger(kernel: &Kernel, identity: IdentityId, now: Timestamp
         .chain((days..=today).map(UsePart::Day))
         .chain((months..=month_of(today)).map(UsePart::Month));
     let keys: Vec<UseKey> = parts.map(|part| key(part, identity)).collect();
-    let mut ledger = UseLedger { names: UseNames::since(today), ..UseLedger::default() };
+    let tallies = kernel.memory.of::<Tallies>();
+    // What isn't written yet is counted since its own day.
+    let first = {
+        let pending = tallies.0.lock();
+        (days..=today).find(|day| pending.days.contains_key(&(identity, *day)))
+    };
+    let mut ledger = UseLedger { names: UseNames::since(first.unwrap_or(today)), ..UseLedger::default() };
     for (key, body) in keys.iter().zip(kernel.store.use_notes().read_notes(&keys).await?) {
         let Some(body) = body else { continue };
         match key.part {
@@ -189,7 +195,6 @@ pub(crate) async fn ledger(kernel: &Kernel, identity: IdentityId, now: Timestamp
             UsePart::Contexts => {}
         }
     }
-    let tallies = kernel.memory.of::<Tallies>();
     let pending = tallies.0.lock();
     for day in days..=today {
         for ((resource, action), count) in pending.days.get(&(identity, day)).into_iter().flatten() {
