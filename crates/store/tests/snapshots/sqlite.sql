@@ -156,6 +156,15 @@ CREATE TABLE tile (
   PRIMARY KEY (shard, level, idx)
 ) STRICT;
 
+CREATE TABLE use_note (
+  shard INTEGER NOT NULL,
+  part INTEGER NOT NULL,
+  identity BLOB NOT NULL,
+  body BLOB NOT NULL,
+  mac BLOB NOT NULL,
+  PRIMARY KEY (shard, part, identity)
+) STRICT, WITHOUT ROWID;
+
 CREATE INDEX due_next ON due (shard, kind, due_at, subject);
 
 CREATE INDEX entry_commit ON entry (commit_key) WHERE commit_key IS NOT NULL;
