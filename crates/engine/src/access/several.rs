@@ -1,6 +1,5 @@
 //! The same deed for several identities: rehearsed first, and then done one by one, each with an outcome of its own.
 
-use sha2::{Digest as _, Sha256};
 use tenure_api::people::NewOffer;
 use tenure_api::requests::Resume;
 use tenure_core::base::id::{IdentityId, PersonId};
@@ -14,6 +13,7 @@ use crate::access::transfers;
 use crate::identities::{lifecycle, registration};
 use crate::kernel::Kernel;
 use crate::kernel::caller::Caller;
+use crate::kernel::digest::sha256;
 use crate::kernel::error::OpError;
 use crate::kernel::if_match::{IfMatch, Precondition, under};
 use crate::kernel::operation::Asked;
@@ -157,8 +157,7 @@ fn digest(deed: Deed, each: &[Rehearsed]) -> String {
         Deed::Transfer(to) => ("transfer", Some(to)),
     };
     let bound = serde_json::json!({"deed": word, "to": to, "each": each});
-    let digest = Sha256::digest(bound.to_string().as_bytes());
-    format!("sha256:{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    sha256(&bound.to_string())
 }
 
 /// An outcome as its digest has it.

@@ -7,6 +7,7 @@ pub mod caller;
 pub mod counters;
 pub mod decide;
 pub mod deployment;
+pub(crate) mod digest;
 pub(crate) mod due_now;
 pub mod durations;
 pub mod epoch;

@@ -6,13 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sha2::{Digest, Sha256};
 use tenure_api::people::{ImportItem, ImportOutcome};
 use tenure_core::base::id::{DifferenceId, PersonId, TeamId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::people::difference::{Difference, DifferenceDecision, DifferenceKind};
 use tenure_core::people::person::{LeftTeam, Person, PersonClass, PersonState, SourceRef};
 
+use crate::kernel::digest::sha256;
 use crate::people::feed::Row;
 
 /// Records that a complete feed may always lack, and the part of them, before it counts as a failed read.
@@ -157,8 +157,7 @@ fn within_cap(expected: usize, missing: usize) -> Result<(), TooShort> {
 /// The hash of what a plan does and of the rows that it follows.
 pub fn digest(source: &str, complete: bool, rows: &[Row], plan: &ImportPlan) -> String {
     let bound = serde_json::json!({"source": source, "complete": complete, "rows": rows, "teams": plan.teams.keys().collect::<Vec<_>>(), "items": plan.items});
-    let digest = Sha256::digest(bound.to_string().as_bytes());
-    format!("sha256:{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    sha256(&bound.to_string())
 }
 
 struct Work<'a> {

@@ -10,8 +10,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
+use crate::kernel::digest::sha256;
 use crate::kernel::error::OpError;
 use crate::requests::facts::MatterFacts;
 
@@ -53,7 +53,7 @@ pub(crate) fn content_hash(facts: &MatterFacts, purpose: &str) -> Result<String,
     }
     let mut text = String::new();
     push(&mut text, &Value::Object(bound));
-    Ok(format!("{FORM_2}{}", digest(&text)))
+    Ok(format!("{FORM_2}{}", sha256(&text)))
 }
 
 /// Whether a request's hash is that of this content, in the form that the hash was made in.
@@ -72,12 +72,7 @@ fn first_form(facts: &MatterFacts, purpose: &str) -> Result<String, OpError> {
         ("subject".to_owned(), facts.subject.whole()),
         ("starts_at".to_owned(), json(&facts.starts_at)?),
     ]);
-    Ok(digest(&Value::Object(bound).to_string()))
-}
-
-fn digest(text: &str) -> String {
-    let digest = Sha256::digest(text.as_bytes());
-    format!("sha256:{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    Ok(sha256(&Value::Object(bound).to_string()))
 }
 
 fn json(value: &impl Serialize) -> Result<Value, OpError> {
@@ -196,7 +191,7 @@ mod tests {
                 serde_json::from_value(matter.clone()).unwrap_or_else(|error| panic!("{matter}: {error}"));
             push(&mut text, &json!(read));
         }
-        assert_eq!(digest(&text), "sha256:7614165670e3be0dbf10a38080485fb626fed70771579b5a8d157f63fd03866e", "{text}");
+        assert_eq!(sha256(&text), "sha256:7614165670e3be0dbf10a38080485fb626fed70771579b5a8d157f63fd03866e", "{text}");
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! One answer to several reviews: rehearsed first, then given one by one. In bulk something is taken away or handed over;
 //! kept is only what is of tier low (R95).
 
-use sha2::{Digest as _, Sha256};
 use tenure_api::reviews::{OneReviewed, ReviewCompleted, ReviewDeed, ReviewHandOver, SeveralReviewed, SeveralReviews};
 use tenure_api::views::Names;
 use tenure_core::base::id::{PersonId, ReviewId};
@@ -11,6 +10,7 @@ use tenure_core::request::review::{Review, ReviewAnswer, ReviewSubject};
 
 use crate::kernel::Kernel;
 use crate::kernel::caller::Caller;
+use crate::kernel::digest::sha256;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::check_reason;
 use crate::kernel::rehearsal::rehearsed;
@@ -117,6 +117,5 @@ fn told(review: ReviewId, outcome: Result<(), OpError>) -> OneReviewed {
 fn digest(ask: &SeveralReviews, each: &[OneReviewed]) -> String {
     let each: Vec<_> = each.iter().map(|one| (one.review, &one.outcome)).collect();
     let bound = serde_json::json!({"deed": ask.deed, "to": ask.to, "each": each});
-    let digest = Sha256::digest(bound.to_string().as_bytes());
-    format!("sha256:{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    sha256(&bound.to_string())
 }

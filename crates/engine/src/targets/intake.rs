@@ -8,7 +8,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sha2::{Digest as _, Sha256};
 use tenure_api::intake::{AccountRow, ImportAccounts, IntakeItem, IntakeOutcome, IntakeReport};
 use tenure_api::views::{Names, Page, Revised};
 use tenure_core::base::id::{IdentityId, PersonId, SightingId};
@@ -34,6 +33,7 @@ use tenure_core::trust::state::TrustState;
 use crate::kernel::Kernel;
 use crate::kernel::authority::{self, inventory, owns};
 use crate::kernel::caller::Caller;
+use crate::kernel::digest::sha256;
 use crate::kernel::error::OpError;
 use crate::kernel::finding;
 use crate::kernel::load::expect_optional;
@@ -243,8 +243,7 @@ fn digest(ask: &ImportAccounts, items: &[IntakeItem]) -> String {
         "rows": ask.rows,
         "items": items,
     });
-    let digest = Sha256::digest(bound.to_string().as_bytes());
-    format!("sha256:{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    sha256(&bound.to_string())
 }
 
 #[expect(clippy::too_many_arguments, reason = "one batch of an import, with what it belongs to")]

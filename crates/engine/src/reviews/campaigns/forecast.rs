@@ -1,6 +1,5 @@
 //! What the deadline of a campaign would do.
 
-use sha2::{Digest as _, Sha256};
 use tenure_api::reviews::Forecast;
 use tenure_core::base::id::{CampaignId, IdentityId};
 use tenure_core::identity::RiskTier;
@@ -9,6 +8,7 @@ use tenure_core::request::review::{Review, ReviewState, ReviewSubject};
 use tenure_core::store::row::Stored;
 
 use crate::kernel::Kernel;
+use crate::kernel::digest::sha256;
 use crate::kernel::error::OpError;
 use crate::kernel::query::Query;
 
@@ -26,8 +26,7 @@ pub(crate) async fn forecast_of(kernel: &Kernel, campaign: &Campaign) -> Result<
     let identities = campaign.tally.waiting();
     let high = campaign.tally.open.get(RiskTier::High.as_str()).copied().unwrap_or_default();
     let bound = serde_json::json!([campaign.id, campaign.no_answer, campaign.tally.open, first]);
-    let digest = Sha256::digest(bound.to_string().as_bytes());
-    let digest = format!("sha256:{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    let digest = sha256(&bound.to_string());
     Ok(Forecast { identities, high, first, beyond_cap: identities > campaign.cap, digest })
 }
 
