@@ -118,6 +118,7 @@ pub(crate) const TYPED: &[&str] = &[
     "expect",
     "grants",
     "how",
+    "instead",
     "issuer",
     "jwks_uri",
     "keep",
