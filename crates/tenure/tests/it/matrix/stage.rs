@@ -445,7 +445,13 @@ impl Stage {
 
     async fn until_campaign(&self, id: &str, state: &str) {
         let path = format!("/v1/campaigns/{id}");
-        let is_so = async || self.world.get(&self.world.security, &path).await.expect(200).text("/state") == state;
+        let mut last = Value::Null;
+        let is_so = async || {
+            last = self.world.get(&self.world.security, &path).await.expect(200).body;
+            let is_over = ["closed", "cancelled"].iter().any(|over| last["state"] == *over);
+            assert!(!is_over, "the campaign is to be {state}, and never will be: {last}");
+            last["state"] == state
+        };
         self.world.until(is_so).await;
     }
 
