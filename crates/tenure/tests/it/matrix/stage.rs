@@ -422,6 +422,9 @@ impl Stage {
         let world = &self.world;
         let application =
             world.application(&format!("campaign-{}", crate::world::random().to_lowercase().replace('_', "0"))).await;
+        // One that is still being opened, over everything, would take up what is made now.
+        let opening = async || world.get(&world.security, "/v1/campaigns?state=opening").await.expect(200);
+        world.until(async || opening().await.body["items"].as_array().is_some_and(Vec::is_empty)).await;
         for _ in 0..count {
             let mut charter = self.charter();
             charter["application"] = json!(application);
