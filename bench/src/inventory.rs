@@ -264,7 +264,7 @@ pub async fn fetch(api: &Api, path: &str) -> Result<Value> {
 }
 
 /// Puts each question once, one after the other.
-async fn ask(api: &Api, paths: &[String]) -> Result<Summary> {
+pub async fn ask(api: &Api, paths: &[String]) -> Result<Summary> {
     let mut connection = Connection::open(api.address).await?;
     let mut latencies = Latencies::default();
     for path in paths {
@@ -327,7 +327,7 @@ pub async fn post(api: &Api, path: &str, body: &Value) -> Result<Value> {
 }
 
 /// An identity that gets credentials.
-struct Issuer {
+pub struct Issuer {
     id: String,
     key: Key,
     environment: String,
@@ -335,7 +335,7 @@ struct Issuer {
 }
 
 /// Those of the seeded identities that a key of theirs vouches for.
-async fn issuers(api: &Api, data: &Path, public_url: &str) -> Result<Vec<Issuer>> {
+pub async fn issuers(api: &Api, data: &Path, public_url: &str) -> Result<Vec<Issuer>> {
     let seeded: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(data.join("seeded.json"))?)?;
     let mut issuers = Vec::new();
     for identity in &seeded {
@@ -363,7 +363,8 @@ async fn issuers(api: &Api, data: &Path, public_url: &str) -> Result<Vec<Issuer>
     Ok(issuers)
 }
 
-fn token_request(address: SocketAddr, public_url: &str, issuer: &Issuer) -> Result<Vec<u8>> {
+/// The request of a token for one of them, signed now.
+pub fn token_request(address: SocketAddr, public_url: &str, issuer: &Issuer) -> Result<Vec<u8>> {
     let Issuer { id, key, environment, resource } = issuer;
     let assertion = key.assertion(id, &format!("{public_url}/env/{environment}"), now())?;
     let parameters = [("grant_type", "client_credentials"), ("resource", resource.as_str())];

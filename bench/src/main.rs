@@ -13,6 +13,7 @@ mod load;
 mod logins;
 mod openbao;
 mod pages;
+mod posture;
 mod report;
 mod signals;
 mod stats;
@@ -84,6 +85,10 @@ struct Args {
     /// transfers with everything, and in how many requests.
     #[arg(long, requires = "seeded")]
     pages: bool,
+    /// Of that folder, measure reviews and posture and nothing else: a campaign of 50,000, its reviewer's pages, the nightly
+    /// look over everything with issuance beside it, and a right size replayed against 100,000 decisions.
+    #[arg(long, requires = "seeded", conflicts_with = "pages")]
+    posture: bool,
     /// The database of that folder; SQLite in it if not given.
     #[arg(long, value_name = "URL", requires = "seeded")]
     database: Option<String>,
@@ -272,6 +277,10 @@ async fn seeded(args: &Args, program: &Path, data: &Path, folder: &Path) -> Resu
     };
     if args.pages {
         return pages::measure(&asked).await;
+    }
+    if args.posture {
+        let (table, json) = posture::measure(&asked, folder).await?;
+        return Ok((table, json, false));
     }
     let (table, json) = inventory::measure(&asked, &args.report(folder)?).await?;
     Ok((table, json, false))

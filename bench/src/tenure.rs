@@ -17,9 +17,10 @@ use serde_json::{Value, json};
 use crate::assertion::{Key, encode, form};
 use crate::cpu::Group;
 use crate::http::{Api, Connection, request, text};
-use crate::inventory::resident;
+use crate::inventory::{ask, resident};
 use crate::load::{Load, Measured, Operation, run, run_as};
 use crate::signals::{self, Burst};
+use crate::stats::Summary;
 use crate::tls::{Certificates, Client};
 use xtask::process::{Server, free_port};
 use xtask::workspace::output;
@@ -278,6 +279,13 @@ impl Tenure {
     pub async fn burst(&self, count: usize, connections: usize) -> Result<Burst> {
         let api = Api { address: self.address, authorization: Some(self.administrator.clone()) };
         signals::burst(&api, &self.owner, count, connections, self.group(), self.database).await
+    }
+
+    /// Asks what its first workload may do beside what it did in ninety days, with the scope that would do, replayed.
+    pub async fn usage(&self, times: usize) -> Result<Summary> {
+        let api = Api { address: self.address, authorization: Some(self.administrator.clone()) };
+        let workload = self.workloads.first().context("there is no workload")?;
+        ask(&api, &vec![format!("/v1/identities/{}/usage?window=90d", workload.id); times]).await
     }
 
     /// Stops it.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tenure_core::base::id::SigningKeyId;
 use tenure_core::base::time::Timestamp;
 use tenure_credentials::assertion::{ClientKey, verify_client_assertion};
-use tenure_credentials::certificate::pem_thumbprint;
+use tenure_credentials::certificate::ClientCertificate;
 use tenure_credentials::dpop::{self, verify_dpop_proof};
 use tenure_credentials::external::SignedExternal;
 use tenure_credentials::id_token::{self, verify_id_token};
@@ -152,7 +152,7 @@ pub(crate) fn opaque(bytes: &[u8]) {
 /// Certificates in PEM: never with a key beside them.
 pub(crate) fn certificate(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    if let Ok(thumbprint) = pem_thumbprint(text) {
+    if let Ok(ClientCertificate { thumbprint, .. }) = ClientCertificate::of_pem(text) {
         assert_eq!(thumbprint.len(), 43);
         assert_eq!(text.matches("-----BEGIN CERTIFICATE-----").count(), 1);
         assert!(!text.contains("PRIVATE KEY"));

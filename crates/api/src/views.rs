@@ -204,6 +204,9 @@ pub struct IdentityView {
     /// renewed.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub silent: Vec<SilentView>,
+    /// The client certificate that it proves itself by, if it does that (R7).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub certificate: Option<CertificateView>,
     /// When its removal was drilled last, and whether that proved that it can be removed (R97).
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub drill: Option<LastDrill>,
@@ -219,6 +222,35 @@ pub struct IdentityView {
     /// The names of the records whose ids it holds.
     #[serde(skip_serializing_if = "Names::is_empty", default)]
     pub names: Names,
+}
+
+/// The client certificate of an identity (RFC 8705).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct CertificateView {
+    /// SHA-256 over its DER, base64url (`x5t#S256`).
+    pub thumbprint: String,
+    /// Its serial number, in hex.
+    pub serial: String,
+    /// From when on it is good.
+    pub not_before: Timestamp,
+    /// When its lifetime is over.
+    pub not_after: Timestamp,
+    /// Whether it proves anything now.
+    pub state: CertificateState,
+}
+
+/// Whether a certificate proves anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CertificateState {
+    /// It does, while its identity works.
+    Good,
+    /// Its lifetime has not begun.
+    NotYet,
+    /// Its lifetime is over.
+    Ended,
+    /// Its identity has ended, and it with that, for good.
+    Revoked,
 }
 
 /// The last removal drill of an identity.

@@ -400,6 +400,13 @@ fn facts(view: &IdentityView, names: &Names, now: Timestamp) -> Vec<Fact> {
         charter.expires_at.map(|end| Cell::Time(When::new(end, now))).into_iter().collect(),
         String::new(),
     );
+    if let Some(certificate) = &view.certificate {
+        fact(
+            text::CERTIFICATE_ENDS,
+            vec![Cell::Time(When::new(certificate.not_after, now))],
+            text::certificate(certificate.state, &certificate.serial),
+        );
+    }
     let sunsets = view.deprecations.iter().map(|sunset| Cell::Time(When::new(sunset.sunset, now)));
     fact(text::SUNSET, sunsets.collect(), String::new());
     fact(

@@ -1,6 +1,7 @@
 //! Words that several rooms say.
 
 use tenure_api::pages::is_id;
+use tenure_api::views::CertificateState;
 
 words! {
     IDENTITIES = "Identities";
@@ -21,6 +22,7 @@ words! {
     WORKLOAD = "Workload";
     DATA = "Data domains";
     ENDS_AT = "Ends at the latest";
+    CERTIFICATE_ENDS = "Its certificate ends";
     APPROVED_BY = "Approved by";
     APPROVED_IN = "Approved in";
     THE_REQUEST = "the request";
@@ -178,6 +180,17 @@ pub fn review_because(trigger: &str) -> String {
         other => other,
     };
     format!("Is it still needed? Asked because {because}.")
+}
+
+/// Whether a certificate proves anything, and which it is.
+pub fn certificate(state: CertificateState, serial: &str) -> String {
+    let state = match state {
+        CertificateState::Good => "good",
+        CertificateState::NotYet => "not good yet",
+        CertificateState::Ended => "over: it is refused",
+        CertificateState::Revoked => "revoked with its identity: it is refused",
+    };
+    format!("serial {serial}, {state}")
 }
 
 /// How many identities a record has, of which how many are shown.

@@ -95,6 +95,8 @@ reasons! {
     ProofClaimsWrong = "proof_claims_wrong", "the right key signed, and a claim is missing or wrong: of an assertion iss and sub are the identity's id, and exp and a jti of 1 to 256 bytes have to be there";
     /// The proof was used before.
     ProofReplayed = "proof_replayed", "each proof is good for one use: make a new one with a fresh jti";
+    /// The certificate that was shown is not good yet, or its lifetime is over.
+    CertificateEnded = "certificate_ended", "the certificate that was shown isn't good now: register the one that followed it, and show that";
     /// No proof was presented.
     ProofMissing = "proof_missing", "present a proof of identity: an assertion, a token, or a client certificate at the address for certificates";
     /// No binding, or more than one, matches the proof.

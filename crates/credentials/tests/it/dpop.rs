@@ -4,7 +4,7 @@ use aws_lc_rs::rand::SystemRandom;
 use serde_json::{Value, json};
 use tenure_core::base::time::Timestamp;
 use tenure_credentials::assertion::{ClientKey, verify_client_assertion};
-use tenure_credentials::certificate::{pem_thumbprint, thumbprint};
+use tenure_credentials::certificate::{ClientCertificate, thumbprint};
 use tenure_credentials::dpop::{DpopProof, Expected, access_token_hash, verify_dpop_proof};
 use tenure_credentials::jose::JoseError;
 
@@ -161,9 +161,9 @@ fn a_charter_names_one_certificate_and_no_key() {
     // Made with `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 36500 -subj /CN=exporter`.
     let pem = include_str!("../vectors/client.pem");
     // `openssl x509 -outform DER | openssl dgst -sha256 -binary | basenc --base64url`, without padding.
-    assert_eq!(pem_thumbprint(pem).unwrap(), include_str!("../vectors/client.x5t").trim());
+    assert_eq!(ClientCertificate::of_pem(pem).unwrap().thumbprint, include_str!("../vectors/client.x5t").trim());
     assert_eq!(thumbprint(b"abc"), "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0");
-    let code = |text: &str| pem_thumbprint(text).map_err(|error| error.code());
+    let code = |text: &str| ClientCertificate::of_pem(text).map_err(|error| error.code());
     assert_eq!(code(&format!("{pem}{pem}")), Err("certificate_not_one"));
     assert_eq!(code(""), Err("certificate_not_one"));
     assert_eq!(code("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), Err("certificate_malformed"));

@@ -164,7 +164,8 @@ async fn decide_login(kernel: &Kernel, ask: &LoginAsk, id: IdentityId) -> Result
     }
     let (wanted, grants, target) = wanted_login(kernel, token, &known, &standing, now).await?;
     few_left(kernel, id).await?;
-    let ttl = ask.ttl.map(Span::from_secs);
+    let left = proven.until.map(|until| until.since(now));
+    let ttl = ask.ttl.map(Span::from_secs).into_iter().chain(left).min();
     let life = ttl.unwrap_or(standing.charter().credential_ttl).min(standing.charter().credential_ttl);
     let mark = Mark::of(None, &token.source);
     let second_instance = instances::is_second(kernel, &known.identity, &proven.binding, &mark, now).await?;

@@ -16,7 +16,7 @@ use tenure_core::store::row::Stored;
 use tenure_core::trust::claim;
 use tenure_core::trust::issuer::Issuer;
 use tenure_credentials::assertion::parse_workload_key;
-use tenure_credentials::certificate::pem_thumbprint;
+use tenure_credentials::certificate::ClientCertificate;
 
 use crate::credentials::misuse::{self, Apart};
 use crate::kernel::Kernel;
@@ -95,7 +95,9 @@ pub(crate) async fn note_taken_binding<T>(
         Some(WorkloadBinding::PublicKey { jwk, .. }) => {
             parse_workload_key(jwk).ok().map(|key| key.thumbprint().to_owned())
         }
-        Some(WorkloadBinding::Certificate { certificate, .. }) => pem_thumbprint(certificate).ok(),
+        Some(WorkloadBinding::Certificate { certificate, .. }) => {
+            ClientCertificate::of_pem(certificate).ok().map(|certificate| certificate.thumbprint)
+        }
         _ => None,
     };
     if let Some(thumbprint) = thumbprint {

@@ -16,7 +16,7 @@ use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 use tenure_core::trust::issuer::Issuer;
 use tenure_credentials::assertion::parse_workload_key;
-use tenure_credentials::certificate::{CertificateError, pem_thumbprint};
+use tenure_credentials::certificate::{CertificateError, ClientCertificate};
 
 use crate::identities::charter::{self, unchangeable, widens};
 use crate::identities::{bindings, identity_facts, lifecycle, view};
@@ -220,7 +220,11 @@ pub(crate) async fn binding_of(
             let refused = |error: CertificateError| {
                 OpError::field("charter.workload_binding.certificate", error.code(), &error.to_string())
             };
-            let thumbprint = pem_thumbprint(certificate).map_err(refused)?;
+            let certificate = ClientCertificate::of_pem(certificate).map_err(refused)?;
+            if certificate.has_ended(now) {
+                return Err(refused(CertificateError::Ended));
+            }
+            let thumbprint = certificate.thumbprint;
             let once = Once { space: "certificate", key: thumbprint.clone(), until: None };
             (BindingMatch::Certificate { thumbprint }, once)
         }

@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use tenure_api::views::{IdentityView, Names, RemovalGroup, Sunset};
+use tenure_api::views::{CertificateState, CertificateView, IdentityView, Names, RemovalGroup, Sunset};
 use tenure_core::base::time::Timestamp;
-use tenure_core::identity::Identity;
 use tenure_core::identity::scope::{Hold, Scope};
+use tenure_core::identity::{Identity, IdentityState};
 use tenure_core::store::port::Committed;
 use tenure_core::store::row::Stored;
+use tenure_credentials::certificate::ClientCertificate;
 
 use crate::credentials::deprecated_use;
 use crate::credentials::holds::{self, scopes_of};
+use crate::credentials::token::prove;
 use crate::identities::{removability, silence};
 use crate::inventory::removal_groups;
 use crate::kernel::error::OpError;
@@ -35,7 +37,7 @@ pub(crate) async fn identity_view(
     });
     let deprecations = deprecations.collect();
     let drill = removability::last_drill(kernel, record.id).await?;
-    let mut view = shown(record, revision, &holds, removal_group, last_used);
+    let mut view = shown(record, revision, &holds, removal_group, last_used, kernel.now());
     view.silent = silent;
     view.drill = drill;
     view.deprecations = deprecations;
@@ -51,16 +53,32 @@ pub(crate) async fn identity_views(kernel: &Kernel, rows: Vec<Stored<Identity>>)
     let mut groups = BTreeMap::new();
     let ids: Vec<String> = rows.iter().map(|row| row.id.to_string()).collect();
     let uses = work::last_used_each(kernel, &ids).await?;
-    let mut views = Vec::with_capacity(rows.len());
+    let (now, mut views) = (kernel.now(), Vec::with_capacity(rows.len()));
     for (row, last_used) in rows.into_iter().zip(uses) {
         let place = (row.charter.removal_group, row.charter.application);
         if let Entry::Vacant(unknown) = groups.entry(place) {
             unknown.insert(removal_groups::removal_group_view(kernel, &row.charter).await?);
         }
         let group = groups.get(&place).cloned().flatten();
-        views.push(shown((*row.value).clone(), row.revision, &holds, group, last_used));
+        views.push(shown((*row.value).clone(), row.revision, &holds, group, last_used, now));
     }
     Ok(views)
+}
+
+/// The certificate that an identity is registered with, and whether it proves anything now (R7).
+fn certificate(record: &Identity, now: Timestamp) -> Option<CertificateView> {
+    let known = prove::registered(record)?;
+    let state = if matches!(record.state, IdentityState::Retiring | IdentityState::Retired | IdentityState::Closed) {
+        CertificateState::Revoked
+    } else if known.has_ended(now) {
+        CertificateState::Ended
+    } else if now < known.not_before {
+        CertificateState::NotYet
+    } else {
+        CertificateState::Good
+    };
+    let ClientCertificate { thumbprint, serial, not_before, not_after } = known;
+    Some(CertificateView { thumbprint, serial, not_before, not_after, state })
 }
 
 fn shown(
@@ -69,10 +87,12 @@ fn shown(
     holds: &BTreeMap<Scope, Hold>,
     removal_group: Option<RemovalGroup>,
     last_used: Option<Timestamp>,
+    now: Timestamp,
 ) -> IdentityView {
     IdentityView {
         removal_group,
         holds: scopes_of(&record).iter().filter_map(|scope| holds.get(scope).cloned()).collect(),
+        certificate: certificate(&record, now),
         drill: None,
         silent: Vec::new(),
         deprecations: Vec::new(),

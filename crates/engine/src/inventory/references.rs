@@ -23,7 +23,7 @@ use tenure_core::trust::claim;
 use tenure_core::trust::issuer::{Issuer, Preset};
 use tenure_core::trust::state::TrustState;
 use tenure_credentials::assertion::parse_workload_key;
-use tenure_credentials::certificate::pem_thumbprint;
+use tenure_credentials::certificate::ClientCertificate;
 
 use crate::inventory::{removal_groups, templates, third_party};
 use crate::kernel::Kernel;
@@ -361,7 +361,7 @@ async fn check_binding(
             }
         }
         Some(WorkloadBinding::Certificate { certificate, .. }) => {
-            if let Err(error) = pem_thumbprint(certificate) {
+            if let Err(error) = ClientCertificate::of_pem(certificate) {
                 wrong.add("workload_binding.certificate", error.code(), &error.to_string());
             }
         }

@@ -124,7 +124,11 @@ const fn status_of(reason: Reason) -> u16 {
         | Reason::IdentitySuspended
         | Reason::IdentityRetired => 409,
         Reason::TokenBound | Reason::DpopInvalid | Reason::DpopNonceNeeded => 401,
-        Reason::ProofAudienceWrong | Reason::ProofNotNow | Reason::ProofTooLong | Reason::ProofClaimsWrong => 401,
+        Reason::ProofAudienceWrong
+        | Reason::ProofNotNow
+        | Reason::ProofTooLong
+        | Reason::ProofClaimsWrong
+        | Reason::CertificateEnded => 401,
         Reason::BudgetSpent | Reason::SignalsTooFast => 429,
         Reason::ClockUnreliable => 503,
         Reason::CharterIncomplete | Reason::NotWaivable | Reason::ClassMismatch | Reason::FeedTooShort => 422,

@@ -219,6 +219,7 @@ pub(super) fn oauth_error(error: OpError, proof: &'static str) -> OAuthError {
                 reason @ (Reason::ProofReplayed
                 | Reason::ProofAudienceWrong
                 | Reason::ProofNotNow
+                | Reason::CertificateEnded
                 | Reason::ProofTooLong
                 | Reason::ProofClaimsWrong),
             detail,

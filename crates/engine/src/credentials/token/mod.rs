@@ -180,7 +180,7 @@ async fn decide_issuance(
         environment: &environment,
         resource: &wanted.resource,
         binding: Some(proven.binding.id),
-        ttl: None,
+        ttl: proven.until.map(|until| until.since(now)),
         // A token that names its actor serves nobody else, and is no use to whoever else has it.
         confirmation: sender.confirmation.as_ref().filter(|_| wanted.may_act.is_none()),
         task: wanted.task.as_ref().map(|(name, _)| name.as_str()),

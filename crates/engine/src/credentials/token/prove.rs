@@ -4,7 +4,7 @@ use tenure_core::base::id::IdentityId;
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
 use tenure_core::identity::binding::{AssertionAudience, Binding, BindingMatch, BindingState};
-use tenure_core::identity::{Identity, IdentityState, Kind};
+use tenure_core::identity::{Identity, IdentityState, Kind, WorkloadBinding};
 use tenure_core::store::changeset::{Changeset, Once};
 use tenure_core::store::epoch::Trust;
 use tenure_core::store::event::{Actor, ControlPoint};
@@ -14,6 +14,7 @@ use tenure_core::trust::claim;
 use tenure_core::trust::issuer::Issuer;
 use tenure_core::trust::state::TrustState;
 use tenure_credentials::assertion::{ClientKey, Refused, verify_client_assertion, verify_first_proof};
+use tenure_credentials::certificate::ClientCertificate;
 use tenure_credentials::external::{ExternalClaims, SignedExternal};
 use tenure_credentials::jose::{Algorithm, JoseError, Jwk, JwkSet, read_unverified};
 
@@ -30,6 +31,8 @@ pub(crate) struct Proven {
     pub(crate) issuer: Option<Stored<Issuer>>,
     /// What is used up by it; a handshake can't be shown twice.
     pub(crate) once: Option<Once>,
+    /// Until when it holds at most: the end of a certificate (R7).
+    pub(crate) until: Option<Timestamp>,
 }
 
 /// Whom a proof claims to be, before anything is checked.
@@ -70,7 +73,7 @@ pub(crate) async fn prove(
         Proof::ClientAssertion(assertion) => prove_key(kernel, known, assertion, issuer, now),
         Proof::ExternalToken(token) => prove_external(kernel, known, token, environment, now).await,
         Proof::Registration(proof) => prove_registration(kernel, known, proof, issuer, now),
-        Proof::Certificate { thumbprint, proven_at } => prove_certificate(known, thumbprint, *proven_at),
+        Proof::Certificate { thumbprint, proven_at } => prove_certificate(known, thumbprint, *proven_at, now),
     }
 }
 
@@ -178,7 +181,7 @@ async fn prove_external(
     reviews::review(kernel, &issuer, token, &external.claims).await?;
     let once =
         Once { space: "jti", key: format!("external {}", external.token_hash), until: Some(external.replay_until) };
-    Ok(Proven { binding, issuer: Some(issuer), once: Some(once) })
+    Ok(Proven { binding, issuer: Some(issuer), once: Some(once), until: None })
 }
 
 /// A token that this issuer signed.
@@ -320,8 +323,13 @@ fn in_its_repositories(identity: &Identity, issuer: &Issuer, external: &External
     Err(OpError::because(Reason::RepositoryNotPermitted, detail))
 }
 
-/// The one binding with this certificate, whose key the handshake has proven.
-fn prove_certificate(known: &KnownIdentity, shown: &str, proven_at: Timestamp) -> Result<Proven, OpError> {
+/// The one binding with this certificate, whose key the handshake has proven, while its lifetime lasts (R7).
+fn prove_certificate(
+    known: &KnownIdentity,
+    shown: &str,
+    proven_at: Timestamp,
+    now: Timestamp,
+) -> Result<Proven, OpError> {
     let is_shown = |binding: &&Stored<Binding>| match &binding.matches {
         BindingMatch::Certificate { thumbprint } => binding.state != BindingState::Removed && thumbprint == shown,
         _ => false,
@@ -331,7 +339,23 @@ fn prove_certificate(known: &KnownIdentity, shown: &str, proven_at: Timestamp) -
         return Err(OpError::Unauthenticated(Reason::ProofInvalid));
     };
     is_recent(known.trust(), binding, Some(proven_at))?;
-    Ok(Proven { binding: binding.clone(), issuer: None, once: None })
+    let Some(certificate) = registered(&known.identity).filter(|certificate| certificate.thumbprint == shown) else {
+        return Err(OpError::Unauthenticated(Reason::ProofInvalid));
+    };
+    if now < certificate.not_before || certificate.has_ended(now) {
+        let (from, until) = (certificate.not_before, certificate.not_after);
+        let detail = format!("the certificate is good from {from} until {until}: register the one that followed it");
+        return Err(OpError::because(Reason::CertificateEnded, detail));
+    }
+    Ok(Proven { binding: binding.clone(), issuer: None, once: None, until: Some(certificate.not_after) })
+}
+
+/// The certificate that an identity is registered with.
+pub(crate) fn registered(identity: &Identity) -> Option<ClientCertificate> {
+    match &identity.charter.workload_binding {
+        Some(WorkloadBinding::Certificate { certificate, .. }) => ClientCertificate::of_pem(certificate).ok(),
+        _ => None,
+    }
 }
 
 /// Whether assertions of this binding may be addressed to the token endpoint.
@@ -352,5 +376,5 @@ fn proven_by(
 ) -> Result<Proven, OpError> {
     let binding = bindings.get(key_index).ok_or(OpError::Unauthenticated(Reason::ProofInvalid))?.clone();
     let once = Once { space: "jti", key: format!("{} {jti}", known.identity.id), until: Some(replay_until) };
-    Ok(Proven { binding, issuer: None, once: Some(once) })
+    Ok(Proven { binding, issuer: None, once: Some(once), until: None })
 }

@@ -34,6 +34,19 @@ impl Certificates {
         std::fs::read_to_string(self.path(&format!("{name}.pem"))).unwrap()
     }
 
+    /// One whose lifetime is over in so many seconds.
+    pub fn ends_in(&self, name: &str, seconds: i64) -> String {
+        let config = "[ca]\ndefault_ca=own\n[own]\ndatabase=index.txt\nnew_certs_dir=.\ndefault_md=sha256\npolicy=any\n[any]\ncommonName=supplied\n[end]\nbasicConstraints=CA:FALSE\n";
+        std::fs::write(self.path("ca.cnf"), config).unwrap();
+        std::fs::write(self.path("index.txt"), "").unwrap();
+        self.openssl(&format!("req -newkey {EC} -subj /CN={name} -keyout {name}.key -out {name}.csr"));
+        let end: String = in_secs(seconds).chars().filter(|c| c.is_ascii_digit()).take(14).collect();
+        self.openssl(&format!(
+            "ca -batch -selfsign -config ca.cnf -rand_serial -keyfile {name}.key -in {name}.csr -extensions end -enddate {end}Z -notext -out {name}.pem"
+        ));
+        std::fs::read_to_string(self.path(&format!("{name}.pem"))).unwrap()
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
@@ -234,6 +247,48 @@ async fn curl_gets_and_uses_a_token_that_is_bound_to_its_certificate() {
         )
         .await;
     assert_eq!((status, code(&body)), (401, "proof_missing"), "headers prove nobody");
+}
+
+#[tokio::test]
+async fn r7_a_certificate_whose_lifetime_is_over_proves_nothing_and_the_inventory_says_so() {
+    let certificates = Certificates::new();
+    let world = certificates.world().await;
+    let endpoint = aliases(&world).await["token_endpoint"].as_str().unwrap().to_owned();
+    let soon = certificates.ends_in("soon", 3_600);
+    let id = world.active("exporter", certified(&world, &soon)).await;
+    let other = world.active("importer", certified(&world, &certificates.self_signed("other"))).await;
+    let own = async |id: &str, certificate: &str| {
+        let client = format!("client_id={id}");
+        certificates.curl(&endpoint, Some(certificate), &[], &["grant_type=client_credentials", &client]).await
+    };
+    let inventory = async |id: &str| {
+        let identity = world.get(&world.security, &format!("/v1/identities/{id}")).await.expect(200);
+        identity.body["certificate"].clone()
+    };
+    let known = inventory(&id).await;
+    assert_eq!(known["state"], "good");
+    assert_eq!(known["thumbprint"], certificates.thumbprint("soon"));
+    world.pass(3_000).await;
+    let (status, issued, _) = own(&id, "soon").await;
+    assert_eq!(status, 200, "{issued}");
+    let left = issued["expires_in"].as_i64().unwrap();
+    assert!((1..=600).contains(&left), "what is issued on it ends with it: {left}");
+    world.pass(601).await;
+    let (status, refused, _) = own(&id, "soon").await;
+    assert_eq!((status, code(&refused)), (401, "certificate_ended"));
+    assert_eq!(world.refused(&id, "certificate_ended").await, 1);
+    assert_eq!(inventory(&id).await["state"], "ended");
+    let page = world.get(&world.security, &format!("/identities/{id}")).await.expect(200);
+    assert!(page.body.as_str().unwrap().contains("Its certificate ends"));
+    let late = world.register("late", certified(&world, &certificates.ends_in("late", 60)), "draft").await;
+    assert_eq!((late.status, late.code().as_str()), (422, "certificate_ended"));
+
+    // One that is revoked with its identity is refused whatever its dates say.
+    assert_eq!(own(&other, "other").await.0, 200);
+    let retired = json!({"reason": "no longer needed"});
+    world.post(&world.owner, &format!("/v1/identities/{other}/retire"), retired).await.expect(200);
+    assert_eq!(own(&other, "other").await.0, 401);
+    assert_eq!(inventory(&other).await["state"], "revoked");
 }
 
 /// How a client proves itself and what its token is bound to are two things: any client on this listener gets bound
