@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::*;
 use crate::signals;
-use crate::world::Store;
+use crate::world::{Store, in_secs};
 
 /// Certificates for a server and its clients, made by OpenSSL.
 pub(crate) struct Certificates(tempfile::TempDir);
