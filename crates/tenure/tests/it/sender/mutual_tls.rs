@@ -36,13 +36,14 @@ impl Certificates {
 
     /// One whose lifetime is over in so many seconds.
     pub fn ends_in(&self, name: &str, seconds: i64) -> String {
-        let config = "[ca]\ndefault_ca=own\n[own]\ndatabase=index.txt\nnew_certs_dir=.\ndefault_md=sha256\npolicy=any\n[any]\ncommonName=supplied\n[end]\nbasicConstraints=CA:FALSE\n";
+        let config = "[ca]\ndefault_ca=own\n[own]\ndatabase=index.txt\nnew_certs_dir=.\nserial=serial\ndefault_md=sha256\npolicy=any\n[any]\ncommonName=supplied\n[end]\nbasicConstraints=CA:FALSE\n";
         std::fs::write(self.path("ca.cnf"), config).unwrap();
         std::fs::write(self.path("index.txt"), "").unwrap();
+        std::fs::write(self.path("serial"), "1000\n").unwrap();
         self.openssl(&format!("req -newkey {EC} -subj /CN={name} -keyout {name}.key -out {name}.csr"));
         let end: String = in_secs(seconds).chars().filter(|c| c.is_ascii_digit()).take(14).collect();
         self.openssl(&format!(
-            "ca -batch -selfsign -config ca.cnf -rand_serial -keyfile {name}.key -in {name}.csr -extensions end -enddate {end}Z -notext -out {name}.pem"
+            "ca -batch -selfsign -config ca.cnf -keyfile {name}.key -in {name}.csr -extensions end -enddate {end}Z -notext -out {name}.pem"
         ));
         std::fs::read_to_string(self.path(&format!("{name}.pem"))).unwrap()
     }
