@@ -287,7 +287,8 @@ async fn r7_a_certificate_whose_lifetime_is_over_proves_nothing_and_the_inventor
     assert_eq!(own(&other, "other").await.0, 200);
     let retired = json!({"reason": "no longer needed"});
     world.post(&world.owner, &format!("/v1/identities/{other}/retire"), retired).await.expect(200);
-    assert_eq!(own(&other, "other").await.0, 401);
+    let (status, refused, _) = own(&other, "other").await;
+    assert_eq!((status, code(&refused)), (400, "identity_retired"));
     assert_eq!(inventory(&other).await["state"], "revoked");
 }
 
