@@ -86,6 +86,14 @@ impl SqliteStore {
             }
             opened => opened?,
         };
+        // No reason for not starting: it stands in the file that it is still to be done.
+        match open::rewrite_after_erasure(&connection, &path) {
+            Ok(true) => tracing::info!("every page was written anew, since something was erased"),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(%error, "the pages can't be written anew after an erasure; tried again at the next start")
+            }
+        }
         let head = reader::head(&connection)?;
         let cache = Arc::new(Cache::new(head, CACHE_BYTES));
         let (grown, size) = watch::channel(head.size);

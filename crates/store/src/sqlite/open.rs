@@ -20,6 +20,13 @@ use crate::upgrade::{open_requests, request_terms};
 /// Pages in the WAL at which the writer itself makes a checkpoint: only if the one in the background can't follow.
 pub(super) const WAL_PAGES: u32 = 65_536;
 const STATEMENTS: usize = 64;
+/// The number in the file's header that is for whoever uses SQLite: here, whether something was erased since every page
+/// was written.
+const USER_VERSION: &str = "user_version";
+const ERASED: i64 = 1;
+const NOTHING_ERASED: i64 = 0;
+/// Bytes up to which every page is written anew at a start: they are held in memory meanwhile, for a second.
+const REWRITTEN: u64 = 128 << 20;
 /// How long a connection waits for another one's lock.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
 
@@ -103,6 +110,30 @@ pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY;")?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
+}
+
+/// Notes in the file that unused parts of its pages may hold what is erased in the same transaction: SQLite overwrites
+/// what it deletes, but not what a page held of a row that it moved to another one before.
+pub(super) fn note_erasure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, USER_VERSION, ERASED)
+}
+
+/// Writes every page anew where something was erased since the last time, unless the file is so large that whoever
+/// starts the server would wait; whether it did.
+pub(super) fn rewrite_after_erasure(connection: &Connection, database: &Path) -> rusqlite::Result<bool> {
+    let noted: i64 = connection.pragma_query_value(None, USER_VERSION, |row| row.get(0))?;
+    if noted != ERASED {
+        return Ok(false);
+    }
+    if std::fs::metadata(database).map_or(u64::MAX, |file| file.len()) > REWRITTEN {
+        tracing::warn!(
+            "something was erased, and unused parts of the database may keep copies: docs/operations/retention.md says what takes them out"
+        );
+        return Ok(false);
+    }
+    connection.execute_batch("VACUUM")?;
+    connection.pragma_update(None, USER_VERSION, NOTHING_ERASED)?;
+    Ok(true)
 }
 
 /// Brings the database into the form of this version. What takes long goes in steps: stopped in the middle, the next

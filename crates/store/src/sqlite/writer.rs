@@ -437,6 +437,9 @@ fn put(transaction: &Transaction<'_>, writes: &Writes<'_>, fences: i64) -> rusql
 }
 
 fn put_log(transaction: &Transaction<'_>, writes: &Writes<'_>) -> rusqlite::Result<()> {
+    if !writes.erase.is_empty() {
+        open::note_erasure(transaction)?;
+    }
     for subject in &writes.erase {
         transaction
             .prepare_cached("DELETE FROM personal WHERE shard = 0 AND subject = $1")?

@@ -256,3 +256,34 @@ fn the_schema_is_the_one_on_record() {
     let schema: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
     check_snapshot("sqlite.sql", &format!("{};\n", schema.join(";\n\n")));
 }
+
+/// What a page held of a row that was moved is not overwritten when the row is erased: the next start does it.
+#[tokio::test]
+async fn the_start_after_an_erasure_leaves_no_copy_in_an_unused_part_of_a_page() {
+    let (_folder, path) = database_file();
+    let noted = || -> i64 {
+        let connection = Connection::open(&path).unwrap();
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+    };
+    let store = sqlite(&path);
+    committed(store.commit(changeset(1, secs(1))).await);
+    drop(store);
+    assert_eq!(noted(), 0);
+    // A copy as SQLite leaves it: in a page that no table uses.
+    let connection = Connection::open(&path).unwrap();
+    connection.execute_batch("PRAGMA secure_delete = OFF; CREATE TABLE other (text TEXT); INSERT INTO other VALUES ('Tim Unverkennbar'); DROP TABLE other;").unwrap();
+    drop(connection);
+    let is_there = || std::fs::read(&path).unwrap().windows(16).any(|window| window == b"Tim Unverkennbar");
+    assert!(is_there());
+    drop(sqlite(&path));
+    assert!(is_there(), "nothing was erased: no start writes every page anew");
+    let store = sqlite(&path);
+    committed(store.commit(changeset(2, secs(2)).with(|c| c.erase.push("per_1".into()))).await);
+    drop(store);
+    assert_eq!(noted(), 1, "the next start knows of it, whatever came between");
+    let store = sqlite(&path);
+    assert_eq!(store.head().await.unwrap().size, 2);
+    drop(store);
+    assert_eq!(noted(), 0);
+    assert!(!is_there());
+}
