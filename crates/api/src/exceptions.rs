@@ -1,7 +1,7 @@
 //! Exceptions and business needs on the wire.
 
 use serde::{Deserialize, Serialize};
-use tenure_core::base::id::{ExceptionId, PersonId};
+use tenure_core::base::id::{ExceptionId, FindingId, PersonId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::inventory::third_party::NeedKind;
 use tenure_core::request::exception::{Exception, MAX_RENEWALS};
@@ -29,6 +29,9 @@ pub struct NewException {
     /// out, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renews: Option<ExceptionId>,
+    /// The finding that is let be, of an `accepted_finding`: one about this identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finding: Option<FindingId>,
 }
 
 /// A compensating control that is proposed.

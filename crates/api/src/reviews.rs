@@ -254,6 +254,9 @@ pub struct CancelCampaign {
 pub struct CampaignStatistics {
     /// Of each reviewer whose figures the caller may see.
     pub reviewers: Vec<ReviewerFigures>,
+    /// Whether there are more answers, or more people, than were looked at.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub capped: bool,
     /// What ids are called.
     #[serde(default, skip_serializing_if = "Names::is_empty")]
     pub names: Names,

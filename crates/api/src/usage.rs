@@ -44,6 +44,9 @@ pub struct ContextsView {
     pub workloads: Vec<String>,
     /// What it does for each of its tasks.
     pub tasks: Vec<String>,
+    /// Which of it comes directly after which.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub orders: Vec<String>,
     /// Hours of the day.
     pub hours: Vec<String>,
     /// How much it is used within some seconds.

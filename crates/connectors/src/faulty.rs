@@ -58,6 +58,7 @@ struct State {
     faults: Faults,
     locked_out: bool,
     full: bool,
+    rejects_new: bool,
     /// What is in no catalogue and is let in all the same.
     ghosts: BTreeMap<String, Login>,
     accounts: BTreeMap<String, Login>,
@@ -105,6 +106,11 @@ impl Faulty {
     /// Whether it has no place for another account or connection from now on.
     pub fn fill(&self, full: bool) {
         self.state.lock().full = full;
+    }
+
+    /// Would make no other account from now on, or would again.
+    pub fn reject_new(&self, rejects: bool) {
+        self.state.lock().rejects_new = rejects;
     }
 
     /// An account as the target's people make it; gives its key.
@@ -365,6 +371,9 @@ impl Connector for Faulty {
             may_provision(reach, account)?;
             if state.full {
                 return Err(full());
+            }
+            if state.rejects_new {
+                return Err(ConnectorError::Rejected("it has room for no other account".to_owned()));
             }
             let known = state.accounts.iter_mut().find(|(_, login)| login.name == account.name);
             let key = match known {

@@ -453,6 +453,7 @@ impl Entity for Vendor {
         sheet.fact(text::CONTACT, [Cell::Text(self.contact.clone())]);
         sheet.fact(text::DATA, self.data_domains.iter().cloned().map(Cell::Text));
         sheet.fact(text::CONTRACT_ENDS, self.ends_at.map(|end| Cell::Time(When::new(end, now))));
+        sheet.ways.push(crate::breach::way(self));
         sheet
     }
 

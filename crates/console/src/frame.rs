@@ -55,6 +55,8 @@ pub enum Place {
     Transfers,
     /// Controls that are waived.
     Exceptions,
+    /// What machines were let do at once, for an hour at most.
+    BreakGlass,
     /// What is allowed for a while and has to be paid off.
     Debt,
     /// What goes on a day.
@@ -143,6 +145,7 @@ pub const GROUPS: &[Group] = &[
             item(Place::Campaigns, "/campaigns", text::CAMPAIGNS, ""),
             item(Place::Transfers, "/transfers", text::TRANSFERS, "t"),
             item(Place::Exceptions, "/exceptions?state=active", text::EXCEPTIONS, "x"),
+            item(Place::BreakGlass, "/break-glass?state=unreviewed", text::BREAK_GLASS, ""),
             item(Place::Deprecations, "/deprecations?state=announced", text::DEPRECATIONS, ""),
             item(Place::Debt, "/debt", text::DEBT, ""),
             item(Place::Removals, "/removals", text::REMOVALS, "m"),

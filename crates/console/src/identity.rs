@@ -298,7 +298,7 @@ fn answers(known: &Known, now: Timestamp) -> Vec<Answer> {
             None => text::NO_REMOVAL_GROUP.to_owned(),
         },
         evidence: tried.map(|(at, _)| When::new(at, now)),
-        none: text::NEVER_TRIED,
+        none: if view.drill.is_some() { text::DRILL_UNPROVEN } else { text::NEVER_TRIED },
         proof: tried.and_then(|(_, id)| id).map(|id| Address::new("/receipts").below(&id.to_string())),
     };
     vec![needed, scoped, monitored, removable]

@@ -10,10 +10,12 @@
 //!
 //! All English stands in `templates/` and in [`text`]: another language is another copy of these two.
 
+pub mod accepting;
 pub mod access;
 pub mod address;
 pub mod agents;
 pub mod assets;
+pub mod breach;
 pub mod demo;
 pub mod deprecations;
 pub mod directory;
@@ -21,6 +23,7 @@ pub mod door;
 pub mod drift;
 pub mod entry;
 pub mod frame;
+pub mod glass;
 pub mod graph;
 pub mod home;
 pub mod identities;

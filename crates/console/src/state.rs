@@ -92,6 +92,7 @@ impl From<FindingState> for State {
     fn from(state: FindingState) -> Self {
         match state {
             FindingState::Open => Self::new(Shape::Warn, state.as_str()),
+            FindingState::Accepted => Self::new(Shape::Over, state.as_str()),
             FindingState::Resolved => Self::new(Shape::Good, state.as_str()),
         }
     }

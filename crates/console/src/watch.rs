@@ -50,6 +50,7 @@ pub fn findings(frame: Frame, address: Address, page: Page<FindingView>, names: 
         View { name: "Critical", parameters: &[("state", "open"), ("severity", "critical")] },
         View { name: "High", parameters: &[("state", "open"), ("severity", "high")] },
         View { name: "Orphaned", parameters: &[("state", "open"), ("rule", "orphaned")] },
+        View { name: "Accepted", parameters: &[("state", "accepted")] },
         View { name: "All", parameters: &[] },
     ];
     let look = Look {
@@ -68,7 +69,9 @@ pub fn findings(frame: Frame, address: Address, page: Page<FindingView>, names: 
             Choice {
                 name: "state",
                 label: "State",
-                words: vec![FindingState::Open.as_str(), FindingState::Resolved.as_str()],
+                words: [FindingState::Open, FindingState::Accepted, FindingState::Resolved]
+                    .map(FindingState::as_str)
+                    .to_vec(),
             },
             Choice {
                 name: "severity",
@@ -98,7 +101,7 @@ pub fn findings(frame: Frame, address: Address, page: Page<FindingView>, names: 
     })
 }
 
-fn title_of(view: &FindingView) -> String {
+pub(crate) fn title_of(view: &FindingView) -> String {
     view.explanation.as_ref().map_or_else(|| text::plain(&view.record.rule), |rule| rule.title.clone())
 }
 
@@ -138,6 +141,11 @@ pub fn finding(frame: Frame, view: &FindingView, names: &Names, typed: Typed) ->
         let to = Address::new("/accounts").below(&finding.detail).verb("rotate");
         sheet.ways.push(Way { word: text::ANOTHER_SECRET, to, class: "" });
     }
+    if let Some(accepted) = finding.accepted {
+        let by = Named { name: text::THE_EXCEPTION.to_owned(), ..Named::of(accepted.exception, names) };
+        sheet.fact(text::LET_BE_UNTIL, [Cell::Time(When::new(accepted.until, now)), Cell::Named(by)]);
+    }
+    sheet.ways.extend(crate::accepting::way(view));
     sheet.fact(text::FIRST_SEEN, [Cell::Time(When::new(finding.opened_at, now))]);
     sheet.fact(text::LAST_SEEN, [Cell::Time(When::new(finding.last_seen_at, now))]);
     if let Some(resolved) = &finding.resolved {
@@ -246,6 +254,11 @@ pub fn exception(frame: Frame, view: &ExceptionView, names: &Names) -> SheetPage
     sheet.fact(text::DEMANDS, view.demands.iter().map(|demand| Cell::Text(text::plain(demand))));
     sheet.fact(text::RENEWALS, [Cell::Text(text::renewals(exception.renewals, view.renewals_left))]);
     sheet.fact(text::BREACHED, exception.breached_at.map(|at| Cell::Time(When::new(at, now))));
+    if let Some(accepts) = &exception.accepts {
+        let finding = Named { name: text::plain(&accepts.rule), ..Named::of(accepts.finding, names) };
+        sheet.fact(text::ACCEPTS, [Cell::Named(finding)]);
+    }
+    sheet.ways.extend(crate::glass::way(exception, now));
     sheet_page(
         frame,
         text::exception_of(&Named::of(exception_subject(exception), names).name),

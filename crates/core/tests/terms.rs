@@ -363,9 +363,24 @@ fn the_text_of_every_kinds_terms_stays() {
     review["reviewer"] = json!("per#1");
     review["campaign"] = json!("cmp#1");
     index.check::<Review>(
-        review,
+        review.clone(),
         &["campaign=cmp#1", "person_grant=pgr#1", "reviewer=per#1", "state=open", "trigger=cadence"],
     );
+    review["state"] = json!("answered");
+    review["answer"] = json!({"answer": "keep", "by": "per#2", "at": Timestamp::from_secs(0), "comment": ""});
+    index.check::<Review>(
+        review.clone(),
+        &[
+            "answered_by=per#2",
+            "campaign=cmp#1",
+            "person_grant=pgr#1",
+            "reviewer=per#1",
+            "state=answered",
+            "trigger=cadence",
+        ],
+    );
+    review["campaign"] = json!(null);
+    index.check::<Review>(review, &["person_grant=pgr#1", "reviewer=per#1", "state=answered", "trigger=cadence"]);
     let campaign = json!({
         "id": "cmp#1", "name": "", "cause": "cadence_high", "scope": "tier=high", "filters": [], "reason": "", "state": "waiting",
         "opened_at": Timestamp::from_secs(0), "due_at": Timestamp::from_secs(0), "no_answer": "suspend", "cap": 1,

@@ -721,6 +721,7 @@ impl<'a> Player<'a> {
             compensating: ["vaulting", "rotation", "ownership", "revalidation"].map(control).into(),
             duration: Span::from_days(55),
             renews: None,
+            finding: None,
         };
         let propose = exceptions::propose_exception(&self.stage.kernel, &by, ask);
         let request = self.stage.done("propose an exception", propose).await?.record.request;

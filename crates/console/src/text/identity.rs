@@ -16,6 +16,7 @@ words! {
     HAS_NO_MEMBER = "answers for its removal, and has no active member.";
     NO_REMOVAL_GROUP = "No team answers for its removal.";
     NEVER_TRIED = "No removal of it is on record.";
+    DRILL_UNPROVEN = "The last drill isn't over, or proved nothing: a refusal counts beside something that was accepted.";
     SUSPENDED = "Suspended";
     OWNER_RELEASES = "Its owner or security may release it, but nobody who placed it.";
     SECURITY_RELEASES = "Security may release it, but nobody who placed it.";

@@ -176,7 +176,8 @@ pub fn review_because(trigger: &str) -> String {
         "early" => "an early look was agreed",
         "cadence" => "its cadence has come round",
         "dormancy" => "it has not been used",
-        "release" => "a suspension was released",
+        "release" => "it was released anew, or its integration has changed",
+        "new_context" => "it was used in a context that it isn't known in, and was approved for how it behaves",
         other => other,
     };
     format!("Is it still needed? Asked because {because}.")

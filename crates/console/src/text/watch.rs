@@ -1,6 +1,36 @@
 //! Words of what is watched: findings, reviews, transfers, exceptions.
 
 words! {
+    ACCEPT_FINDING = "Let it be for a while";
+    ACCEPT_FINDING_LEAD = "An exception is asked for. Once whoever manages the owner and security have approved it, the finding is listed as accepted and holds nothing, until the exception ends: then it is open again by itself.";
+    NOT_ACCEPTABLE = "It isn’t let be: it isn’t open, is critical, may be an attack, or is about no identity.";
+    HOW_IT_IS_WATCHED = "How it is watched meanwhile";
+    HOW_IT_IS_WATCHED_HINT = "The compensating control “monitoring”: who looks at what, and how often.";
+    LET_BE_UNTIL = "Accepted until";
+    ACCEPTS = "Lets be";
+    THE_EXCEPTION = "the exception";
+    BREAK_GLASS = "Break-glass";
+    NO_GLASS = "No glass was broken.";
+    START_GLASS = "Break the glass";
+    START_GLASS_LEAD = "It may do this at once, for an hour at most. Its owner and security are told, it stands in the log of exceptional access, and until somebody of security who didn’t start it has looked at it there is no next time.";
+    MAY_DO = "What it may do";
+    STARTED_BY = "Started by";
+    APPROVED_BEFORE = "Approved before by";
+    LOOK_UNTIL = "To be looked at until";
+    WHAT_WAS_FOUND = "What was found";
+    SOMEBODY_ELSE_LOOKS = "Somebody of security who didn’t start it looks at it.";
+    JUSTIFIED = "It was needed";
+    UNJUSTIFIED = "It was not";
+    DECLARE_BREACH = "Declare a breach";
+    DECLARE_BREACH_LEAD = "Each identity that it operates has a finding as long as it works. It stops nothing by itself: what would be stopped is listed here, and stopping all of it is one act.";
+    ITS_BREACH = "Its breach";
+    BREACHED_VENDOR = "breached";
+    BREACH_OVER = "It is over";
+    DECLARED_BY = "Declared by";
+    DECLARED_AT = "Declared";
+    ITS_FINDING = "found";
+    WHAT_IT_OPERATES = "What it operates";
+    STOP_ALL_OF_IT = "Stop all of it";
     OVERDUE = "overdue";
     NO_FINDINGS = "There are no findings.";
     NO_EXCEPTIONS = "There are no exceptions.";
@@ -159,4 +189,27 @@ pub fn would_end(identities: u64, high: u64) -> String {
 /// The title of a transfer.
 pub fn transfer_of(identity: &str) -> String {
     format!("Who answers for {identity}?")
+}
+
+/// The title of the page on which a finding is let be.
+pub fn accept(title: &str) -> String {
+    format!("{ACCEPT_FINDING}: {title}")
+}
+
+/// A break-glass access, by its identity.
+pub fn glass_of(identity: &str) -> String {
+    format!("{BREAK_GLASS}: {identity}")
+}
+
+/// A vendor's breach.
+pub fn breach_of(vendor: &str) -> String {
+    format!("Breach of {vendor}")
+}
+
+/// How many identities there are, and how many of those that are listed work.
+pub fn operated(count: u64, works: usize, listed: usize) -> String {
+    if count > listed as u64 {
+        return format!("{count} identities; of the {listed} that are listed, {works} work");
+    }
+    format!("{count} identities, of which {works} work")
 }

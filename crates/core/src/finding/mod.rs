@@ -7,7 +7,7 @@ mod watch_rules;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::id::{FindingId, PersonId};
+use crate::base::id::{ExceptionId, FindingId, PersonId};
 use crate::base::time::Timestamp;
 use crate::request::exception::ExceptionType;
 use crate::store::row::{Record, RowKind};
@@ -45,6 +45,8 @@ impl Severity {
 pub enum FindingState {
     /// It is so.
     Open,
+    /// It is so, and an exception lets it be until its end.
+    Accepted,
     /// It is no longer so, or somebody answered for it; terminal.
     Resolved,
 }
@@ -54,6 +56,7 @@ impl FindingState {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
+            Self::Accepted => "accepted",
             Self::Resolved => "resolved",
         }
     }
@@ -114,6 +117,22 @@ impl Rule {
     pub fn find(id: &str) -> Option<&'static Self> {
         rules::ALL.iter().copied().find(|rule| rule.id == id)
     }
+
+    /// Whether a finding of it may be accepted for a while: neither what is critical, which bars renewal, nor what may be an
+    /// attack, nor what says that an exception isn't kept.
+    pub fn may_be_accepted(&self) -> bool {
+        self.severity < Severity::Critical && !rules::NEVER_ACCEPTED.iter().any(|never| never.id == self.id)
+    }
+}
+
+/// That a finding is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Acceptance {
+    /// By which exception.
+    pub exception: ExceptionId,
+    /// Until when, at the latest.
+    pub until: Timestamp,
 }
 
 /// A finding. There is one for each rule, subject and detail at a time.
@@ -142,6 +161,9 @@ pub struct Finding {
     pub last_seen_at: Timestamp,
     /// When it was resolved, by whom (nobody: it is no longer so) and how.
     pub resolved: Option<Resolution>,
+    /// That it is accepted, while it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Acceptance>,
 }
 
 /// The end of a finding.

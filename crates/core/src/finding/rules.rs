@@ -602,6 +602,27 @@ pub static ALL: &[&Rule] = &[
     &NEW_CONTEXT_STALE_KEY,
 ];
 
+/// Rules whose findings nobody accepts: each may be an attack, or says that what was waived isn't made up for.
+pub static NEVER_ACCEPTED: &[&Rule] = &[
+    &ENVIRONMENT_MISMATCH,
+    &JOIN_TOKEN_REPLAYED,
+    &KEY_SHARED,
+    &BINDING_BROKEN,
+    &STATE_ALTERED,
+    &LOG_CONTRADICTED,
+    &ACCOUNT_REVIVED,
+    &ACCOUNT_STRAY,
+    &VENDOR_BREACHED,
+    &USED_AFTER_END,
+    &USED_BY_PERSON,
+    &SECRET_ASKED_AGAIN,
+    &NEW_CONTEXT,
+    &NEW_CONTEXT_STALE_KEY,
+    &EXCEPTION_ENDED,
+    &EXCEPTION_BREACHED,
+    &BREAK_GLASS_UNREVIEWED,
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,6 +4,8 @@
 //! They are learnt over its first days, in at most [`MAX_BYTES`]. What is met later is new, until a person says that it
 //! belongs there. An attack that was there from the beginning was learnt: security has the baseline begun anew.
 
+mod order;
+
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -11,17 +13,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::time::{Span, Timestamp};
 use crate::base::varint::{put_varint, take, varint};
+use crate::identity::context::order::{MAX_ORDER_BYTES, Orders, number_of};
+
+pub use crate::identity::context::order::MAX_ORDERS;
 
 /// How long the contexts of an identity are learnt from its first use on, and what it does for a task from the task's
 /// first use on.
 pub const LEARNT_FOR: Span = Span::from_days(7);
 /// Bytes of what is known of an identity.
-pub const MAX_BYTES: usize = 1_024;
+pub const MAX_BYTES: usize = MAX_KEPT_BYTES + MAX_ORDER_BYTES;
+/// Bytes of it besides the orders in which it does things.
+const MAX_KEPT_BYTES: usize = 1_024;
 /// Bytes that a context's text is cut to.
 const MAX_TEXT: usize = 64;
 /// Above so many hours of the day it is taken to work at any of them.
 const MANY_HOURS: u32 = 18;
-const FORM: u8 = 1;
+const FORM: u8 = 2;
+/// The form without orders: what it says is still read.
+const FORM_WITHOUT_ORDERS: u8 = 1;
 
 /// What tells one context from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -35,6 +44,8 @@ pub enum ContextDimension {
     Workload,
     /// An action that it takes for a task.
     Task,
+    /// An action that it takes for a task directly after another one.
+    Order,
     /// The hour of the day (UTC).
     Hour,
     /// How much it is used within some seconds, by powers of eight.
@@ -51,6 +62,7 @@ impl ContextDimension {
             Self::Client => "client",
             Self::Workload => "workload",
             Self::Task => "task",
+            Self::Order => "order",
             Self::Hour => "hour",
             Self::Rate => "rate",
         }
@@ -62,7 +74,7 @@ impl ContextDimension {
             Self::Network => 12,
             Self::Client | Self::Workload => 6,
             Self::Task => 24,
-            Self::Hour | Self::Rate => 0,
+            Self::Order | Self::Hour | Self::Rate => 0,
         }
     }
 }
@@ -132,6 +144,8 @@ pub struct SeenContext {
     pub workload: Option<String>,
     /// The task and what was done for it.
     pub task: Option<(String, String)>,
+    /// What was done for it directly before, by the same token.
+    pub after: Option<String>,
     /// The hour of the day.
     pub hour: Option<u8>,
     /// How often it was met at once.
@@ -147,6 +161,8 @@ pub struct NewContext {
     pub known: Vec<String>,
     /// What was met.
     pub new: String,
+    /// What it comes to, of an order.
+    order: Option<(u32, u32)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,13 +180,14 @@ pub struct Baseline {
     last: u16,
     hours: u32,
     rate: u8,
+    orders: Orders,
     kept: Vec<Kept>,
 }
 
 impl Baseline {
     /// Nothing is known yet; learning begins.
-    pub const fn begun(at: Timestamp) -> Self {
-        Self { began: at, last: 0, hours: 0, rate: 0, kept: Vec::new() }
+    pub fn begun(at: Timestamp) -> Self {
+        Self { began: at, last: 0, hours: 0, rate: 0, orders: Orders::default(), kept: Vec::new() }
     }
 
     /// When learning began.
@@ -193,6 +210,11 @@ impl Baseline {
         match dimension {
             ContextDimension::Hour => (0..24_u8).filter(|hour| self.hours & (1 << hour) != 0).map(hour_text).collect(),
             ContextDimension::Rate => vec![rate_text(self.rate)],
+            ContextDimension::Order if self.orders.has_none() => vec![ANY_ORDER.to_owned()],
+            ContextDimension::Order => {
+                let tasks: Vec<&str> = self.of(ContextDimension::Task).map(|kept| kept.text.as_str()).collect();
+                self.orders.among(&tasks).into_iter().map(|(before, after)| order_text(before, after)).collect()
+            }
             kept => self.of(kept).map(|kept| kept.text.clone()).filter(|text| !text.ends_with(TASK_ITSELF)).collect(),
         }
     }
@@ -220,6 +242,9 @@ impl Baseline {
         }
         if let Some((task, action)) = &seen.task {
             self.meet_task(task, action, learning, day, &mut new);
+            if let Some(before) = &seen.after {
+                self.meet_order(task, (before, action), learning, day, &mut new);
+            }
         }
         if let Some(hour) = seen.hour.filter(|hour| *hour < 24) {
             let near = [hour, (hour + 1) % 24, (hour + 23) % 24];
@@ -247,9 +272,40 @@ impl Baseline {
         }
         let text = format!("{} {action}", clip(task, MAX_TEXT / 2));
         if !self.refresh(ContextDimension::Task, &text, day) {
-            let days = LEARNT_FOR.as_secs() / Span::from_days(1).as_secs();
-            let young = began.is_none_or(|began| i64::from(day.saturating_sub(began)) < days);
-            self.learn_or_tell(learning || young, ContextDimension::Task, &text, day, new);
+            self.learn_or_tell(learning || is_young(began, day), ContextDimension::Task, &text, day, new);
+        }
+    }
+
+    /// One action for a task directly after another: learnt for as long as the task's own actions are. The same one once
+    /// more is no order.
+    fn meet_order(
+        &mut self,
+        task: &str,
+        (before, after): (&str, &str),
+        learning: bool,
+        day: u16,
+        new: &mut Vec<NewContext>,
+    ) {
+        let text = |action: &str| clip(&format!("{} {action}", clip(task, MAX_TEXT / 2)), MAX_TEXT).to_owned();
+        let (before, after) = (text(before), text(after));
+        if before == after || self.orders.has_none() {
+            return;
+        }
+        let itself = number_of(&format!("{}{TASK_ITSELF}", clip(task, MAX_TEXT / 2)));
+        let began = self.orders.began(itself);
+        if began.is_none() {
+            self.orders.begin(itself, day);
+        }
+        let pair = (number_of(&before), number_of(&after));
+        if self.orders.refresh(pair.0, pair.1, day) {
+            return;
+        }
+        if learning || is_young(began, day) {
+            self.orders.learn(pair.0, pair.1, day);
+        } else {
+            let known = self.known(ContextDimension::Order);
+            let dimension = ContextDimension::Order;
+            new.push(NewContext { dimension, known, new: order_text(&before, &after), order: Some(pair) });
         }
     }
 
@@ -269,7 +325,7 @@ impl Baseline {
     }
 
     fn told(&self, dimension: ContextDimension, new: String) -> NewContext {
-        NewContext { dimension, known: self.known(dimension), new }
+        NewContext { dimension, known: self.known(dimension), new, order: None }
     }
 
     /// A person said that a context belongs to it.
@@ -282,6 +338,9 @@ impl Baseline {
             ContextDimension::Rate => {
                 self.rate = (0..=MAX_RATE).find(|rate| rate_text(*rate) == new.new).unwrap_or_default().max(self.rate);
             }
+            ContextDimension::Order => new.order.into_iter().for_each(|(before, after)| {
+                self.orders.learn(before, after, day);
+            }),
             kept => self.learn(kept, &new.new, day),
         }
     }
@@ -302,16 +361,19 @@ impl Baseline {
             return;
         }
         if self.of(dimension).count() >= dimension.most() {
-            self.forget_oldest(|kept| kept.dimension == dimension);
+            // Since when a task is known is forgotten last: it would be learnt anew, whatever is done for it.
+            let is_of = |kept: &Kept| kept.dimension == dimension;
+            if !self.forget_oldest(|kept| is_of(kept) && !kept.text.ends_with(TASK_ITSELF)) {
+                self.forget_oldest(is_of);
+            }
         }
         self.kept.push(Kept { dimension, text: clip(text, MAX_TEXT).to_owned(), day });
     }
 
-    fn forget_oldest(&mut self, of: impl Fn(&Kept) -> bool) {
+    /// Whether there was one.
+    fn forget_oldest(&mut self, of: impl Fn(&Kept) -> bool) -> bool {
         let oldest = self.kept.iter().enumerate().filter(|(_, kept)| of(kept)).min_by_key(|(_, kept)| kept.day);
-        if let Some((place, _)) = oldest {
-            self.kept.remove(place);
-        }
+        oldest.map(|(place, _)| place).map(|place| self.kept.remove(place)).is_some()
     }
 
     /// As bytes, at most [`MAX_BYTES`]: what was met longest ago is forgotten until they fit.
@@ -322,7 +384,9 @@ impl Baseline {
             if bytes.len() <= MAX_BYTES || fitting.kept.is_empty() {
                 return bytes;
             }
-            fitting.forget_oldest(|_| true);
+            if !fitting.forget_oldest(|kept| !kept.text.ends_with(TASK_ITSELF)) {
+                fitting.forget_oldest(|_| true);
+            }
         }
     }
 
@@ -331,6 +395,7 @@ impl Baseline {
         bytes.extend(self.began.as_micros().to_be_bytes());
         bytes.extend(self.last.to_be_bytes());
         bytes.extend(self.hours.to_be_bytes());
+        self.orders.put(&mut bytes);
         for kept in &self.kept {
             bytes.push(kept.dimension as u8);
             bytes.extend(kept.day.to_be_bytes());
@@ -342,10 +407,15 @@ impl Baseline {
 
     /// From bytes; `None` if these say something else.
     pub fn unpack(mut rest: &[u8]) -> Option<Self> {
-        let [FORM, rate] = take(&mut rest)? else { return None };
+        let [form, rate] = take(&mut rest)?;
         let began = Timestamp::from_micros(i64::from_be_bytes(take(&mut rest)?));
         let (last, hours) = (u16::from_be_bytes(take(&mut rest)?), u32::from_be_bytes(take(&mut rest)?));
-        let mut baseline = Self { began, last, hours, rate, kept: Vec::new() };
+        let orders = match form {
+            FORM => Orders::take(&mut rest)?,
+            FORM_WITHOUT_ORDERS => Orders::default(),
+            _ => return None,
+        };
+        let mut baseline = Self { began, last, hours, rate, orders, kept: Vec::new() };
         while !rest.is_empty() {
             let [dimension] = take(&mut rest)?;
             let dimension = ContextDimension::KEPT.into_iter().find(|known| *known as u8 == dimension)?;
@@ -361,6 +431,8 @@ impl Baseline {
 
 /// What stands behind a task's own name, where an action would.
 const TASK_ITSELF: &str = " \u{1}";
+/// What is said of whoever does more in different orders than are kept.
+const ANY_ORDER: &str = "any: it does things in more orders than are told apart";
 /// Above it everything is as much.
 const MAX_RATE: u8 = 10;
 
@@ -370,6 +442,16 @@ fn clip(text: &str, most: usize) -> &str {
         end -= 1;
     }
     text.get(..end).unwrap_or_default()
+}
+
+/// Whether what began on a day is still learnt.
+fn is_young(began: Option<u16>, day: u16) -> bool {
+    let days = LEARNT_FOR.as_secs() / Span::from_days(1).as_secs();
+    began.is_none_or(|began| i64::from(day.saturating_sub(began)) < days)
+}
+
+fn order_text(before: &str, after: &str) -> String {
+    format!("{after}, directly after {before}")
 }
 
 fn hour_text(hour: u8) -> String {
@@ -444,6 +526,75 @@ mod tests {
         assert_eq!(baseline.known(ContextDimension::Task).len(), 3);
     }
 
+    fn then(task: &str, before: &str, action: &str) -> SeenContext {
+        SeenContext { after: Some(before.into()), ..doing(task, action) }
+    }
+
+    #[test]
+    fn r57_an_order_that_was_never_seen_for_a_task_is_new() {
+        let mut baseline = Baseline::begun(START);
+        for (before, action) in [("read orders", "write refund"), ("write refund", "read orders")] {
+            assert!(meet(&mut baseline, &then("refund", before, action), 0).is_empty());
+        }
+        assert!(meet(&mut baseline, &then("refund", "read orders", "close case"), 1).is_empty());
+        assert!(meet(&mut baseline, &then("refund", "read orders", "write refund"), 8).is_empty(), "as it always did");
+        // Each action is known, and the one was never there directly after the other.
+        let odd = then("refund", "close case", "write refund");
+        let new = ["order refund write refund, directly after refund close case"];
+        assert_eq!(meet(&mut baseline, &odd, 8), new);
+        assert_eq!(meet(&mut baseline, &odd, 9), new, "it stays new");
+        assert!(
+            meet(&mut baseline, &then("refund", "read orders", "read orders"), 9).is_empty(),
+            "once more is no order"
+        );
+        let known = baseline.known(ContextDimension::Order);
+        assert!(known.contains(&"refund close case, directly after refund read orders".to_owned()), "{known:?}");
+        let read = Baseline::unpack(&baseline.pack()).unwrap();
+        assert_eq!(read.known(ContextDimension::Order), known);
+        let told = baseline.meet(&odd, day(9).0, day(9).1).remove(0);
+        baseline.accept(&told, day(9).1);
+        assert!(meet(&mut baseline, &odd, 10).is_empty(), "until a person says that it belongs there");
+        // Another task has orders of its own, learnt from its own first use on.
+        assert!(meet(&mut baseline, &then("report", "close case", "read orders"), 20).is_empty());
+        assert!(meet(&mut baseline, &then("report", "read orders", "close case"), 26).is_empty());
+        assert_eq!(meet(&mut baseline, &then("report", "close case", "write refund"), 28).len(), 2, "and its action");
+    }
+
+    #[test]
+    fn r57_who_does_things_in_more_orders_than_are_kept_has_none_and_it_is_said() {
+        let mut baseline = Baseline::begun(START);
+        for n in 0..MAX_ORDERS {
+            assert!(meet(&mut baseline, &then("chat", &format!("tool {n}"), "answer"), 0).is_empty());
+        }
+        assert_eq!(baseline.known(ContextDimension::Order), [ANY_ORDER]);
+        assert!(meet(&mut baseline, &then("chat", "answer", "answer twice"), 1).is_empty());
+        assert!(baseline.pack().len() <= MAX_BYTES);
+        assert_eq!(Baseline::unpack(&baseline.pack()).unwrap().known(ContextDimension::Order), [ANY_ORDER]);
+    }
+
+    #[test]
+    fn what_an_earlier_release_learnt_is_read_and_orders_are_learnt_from_then_on() {
+        let mut baseline = Baseline::begun(START);
+        meet(&mut baseline, &doing("refund", "read orders"), 0);
+        let mut earlier = baseline.pack();
+        assert_eq!((earlier.remove(16), earlier[0]), (0, FORM), "no orders are kept yet");
+        earlier[0] = FORM_WITHOUT_ORDERS;
+        let mut baseline = Baseline::unpack(&earlier).unwrap();
+        assert_eq!(baseline.known(ContextDimension::Task), ["refund read orders"]);
+        assert!(meet(&mut baseline, &then("refund", "write orders", "read orders"), 100).is_empty());
+        assert_eq!(meet(&mut baseline, &then("refund", "close case", "read orders"), 107).len(), 1);
+    }
+
+    #[test]
+    fn since_when_a_task_is_known_is_not_pushed_out_by_what_is_done_for_it() {
+        let mut baseline = Baseline::begun(START);
+        for n in 0..60 {
+            meet(&mut baseline, &doing("chat", &format!("use tool {n} of a very long name that takes room")), 1);
+        }
+        let mut baseline = Baseline::unpack(&baseline.pack()).unwrap();
+        assert_eq!(meet(&mut baseline, &doing("chat", "drop orders"), 9), ["task chat drop orders"]);
+    }
+
     #[test]
     fn r111_another_hour_and_a_greater_rate_are_new() {
         let mut baseline = Baseline::begun(START);
@@ -467,19 +618,21 @@ mod tests {
 
     #[test]
     fn other_bytes_are_no_baseline() {
-        for bytes in [&[][..], &[2, 0], &[FORM; 15], &[FORM; 17]] {
+        let other_form: Vec<u8> = std::iter::once(3).chain([0; 16]).collect();
+        for bytes in [&[][..], &[2, 0], &[FORM; 15], &[FORM; 17], &other_form] {
             assert_eq!(Baseline::unpack(bytes), None, "{bytes:?}");
         }
     }
 
     fn seen() -> impl Strategy<Value = SeenContext> {
         let text = || proptest::option::of("[a-zé ]{0,90}");
-        (text(), text(), text(), text(), 0..24_u8, any::<u32>()).prop_map(
-            |(network, client, workload, task, hour, times)| SeenContext {
+        (text(), text(), text(), text(), text(), 0..24_u8, any::<u32>()).prop_map(
+            |(network, client, workload, task, after, hour, times)| SeenContext {
                 network,
                 client,
                 workload,
                 task: task.map(|task| (task.clone(), task)),
+                after,
                 hour: Some(hour),
                 times,
             },
@@ -488,7 +641,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_met_takes_a_kilobyte_and_comes_back(met in proptest::collection::vec((seen(), 0..30_i64), 0..60)) {
+        fn whatever_is_met_takes_one_and_a_half_kilobytes_and_comes_back(met in proptest::collection::vec((seen(), 0..30_i64), 0..60)) {
             let mut baseline = Baseline::begun(START);
             for (seen, n) in &met {
                 let (now, day) = day(*n);

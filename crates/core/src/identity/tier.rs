@@ -36,6 +36,8 @@ pub struct Ceilings {
     pub review_every: Span,
     /// How long it may go unused before it is suspended (R76).
     pub dormant_after: Span,
+    /// How long a key of its own is in use before it is stale, if its charter has it replaced less often (R104).
+    pub key_stale_after: Span,
 }
 
 impl crate::identity::Identity {
@@ -116,11 +118,13 @@ impl RiskTier {
                 max_duration: Span::from_days(90),
                 review_every: Span::from_days(90),
                 dormant_after: Span::from_days(60),
+                key_stale_after: Span::from_days(90),
             },
             Self::High => Ceilings {
                 max_duration: Span::from_days(30),
                 review_every: Span::from_days(30),
                 dormant_after: Span::from_days(30),
+                key_stale_after: Span::from_days(30),
             },
         }
     }

@@ -95,7 +95,7 @@ impl DeprecationState {
 pub struct CallerUse {
     /// Who: an identity of what is deprecated; of one identity the resource for which it was used.
     pub caller: String,
-    /// How often: tokens that were issued to it.
+    /// How often: tokens and logins that were issued to it, and what enforcement points asked about it and was allowed.
     pub uses: u64,
     /// When first.
     pub first_at: Timestamp,

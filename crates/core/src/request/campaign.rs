@@ -169,7 +169,7 @@ pub struct Tally {
 impl Tally {
     /// Those that wait for an answer.
     pub fn waiting(&self) -> u64 {
-        self.open.values().sum()
+        self.open.values().fold(0, |sum, open| sum.saturating_add(*open))
     }
 
     /// One more of this tier is open.
@@ -332,5 +332,26 @@ impl Record for Campaign {
     }
     fn terms(&self) -> Terms<Self> {
         Terms::none().with(Self::CAUSE, self.cause).with(Self::STATE, self.state.get())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_of_reviews_stay_where_they_are_full_or_empty() {
+        let full = BTreeMap::from([("low".to_owned(), u64::MAX), ("high".to_owned(), u64::MAX)]);
+        let mut tally = Tally { opened: u64::MAX, kept: u64::MAX, open: full, ..Tally::default() };
+        assert_eq!(tally.waiting(), u64::MAX);
+        tally.add(RiskTier::Low);
+        assert_eq!((tally.opened, tally.open["low"]), (u64::MAX, u64::MAX));
+        tally.answered(RiskTier::Low, ReviewAnswer::Keep);
+        assert_eq!((tally.kept, tally.open["low"]), (u64::MAX, u64::MAX - 1));
+        // One more is taken than there is, and one of a tier that none is of.
+        let mut none = Tally::default();
+        none.take(RiskTier::High);
+        none.answered(RiskTier::Medium, ReviewAnswer::Revoke);
+        assert_eq!((none.waiting(), none.revoked), (0, 1));
     }
 }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::id::{ExceptionId, IdentityId, PersonId, RequestId};
+use crate::base::id::{ExceptionId, FindingId, IdentityId, PersonId, RequestId};
 use crate::base::state::{BadStep, InState, StateTable};
 use crate::base::time::{Span, Timestamp};
 use crate::store::row::{Record, RowKind};
@@ -36,6 +36,8 @@ pub enum ExceptionType {
     BreakGlass,
     /// A contractor's access before the usual steps (R110). The only type for people.
     FastOnboarding,
+    /// A finding is let be for a while: it is listed as accepted, holds nothing, and comes back by itself.
+    AcceptedFinding,
 }
 
 impl ExceptionType {
@@ -49,6 +51,7 @@ impl ExceptionType {
         Self::AcceptUnreachable,
         Self::BreakGlass,
         Self::FastOnboarding,
+        Self::AcceptedFinding,
     ];
 
     /// The name in policies (`waived`) and in the log.
@@ -62,6 +65,7 @@ impl ExceptionType {
             Self::AcceptUnreachable => "accept_unreachable",
             Self::BreakGlass => "break_glass",
             Self::FastOnboarding => "fast_onboarding",
+            Self::AcceptedFinding => "accepted_finding",
         }
     }
 
@@ -76,6 +80,7 @@ impl ExceptionType {
             Self::AcceptUnreachable => &["monitoring", "local_limit"],
             Self::BreakGlass => &["monitoring", "after_review"],
             Self::FastOnboarding => &["sponsor"],
+            Self::AcceptedFinding => &["monitoring"],
         }
     }
 
@@ -102,6 +107,25 @@ pub enum ExceptionSubject {
     Identity(IdentityId),
     /// A person.
     Person(PersonId),
+}
+
+/// The finding that an exception lets be: by its rule and detail, so that it is the same one when it is found again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptedFinding {
+    /// As it was when that was asked for.
+    pub finding: FindingId,
+    /// Its rule, by id.
+    pub rule: String,
+    /// What exactly breaks it.
+    pub detail: String,
+}
+
+impl AcceptedFinding {
+    /// Whether it is the same thing that was found.
+    pub fn is_of(&self, rule: &str, detail: &str) -> bool {
+        self.rule == rule && self.detail == detail
+    }
 }
 
 /// A control that makes up for the waived one.
@@ -198,6 +222,9 @@ pub struct Exception {
     pub state: InState<ExceptionState>,
     /// When a breach was reported, while it is breached.
     pub breached_at: Option<Timestamp>,
+    /// What is let be, of an accepted finding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepts: Option<AcceptedFinding>,
     /// When the record was made.
     pub created_at: Timestamp,
 }

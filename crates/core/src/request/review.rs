@@ -33,6 +33,8 @@ pub enum ReviewTrigger {
     Release,
     /// A campaign that somebody asked for.
     Campaign,
+    /// It was used in a context that it isn't known in, and its approval rests on how it behaves (R111).
+    NewContext,
 }
 
 impl ReviewTrigger {
@@ -46,6 +48,7 @@ impl ReviewTrigger {
             Self::Dormancy => "dormancy",
             Self::Release => "release",
             Self::Campaign => "campaign",
+            Self::NewContext => "new_context",
         }
     }
 }
@@ -251,6 +254,8 @@ impl Review {
     pub const REVIEWER: Field<Self, PersonId> = Field::new("reviewer");
     /// Listed by its campaign.
     pub const CAMPAIGN: Field<Self, CampaignId> = Field::new("campaign");
+    /// One of a campaign, listed by who answered it.
+    pub const ANSWERED_BY: Field<Self, PersonId> = Field::new("answered_by");
 }
 
 impl Record for Review {
@@ -268,5 +273,6 @@ impl Record for Review {
             .with(Self::TRIGGER, self.trigger)
             .each(Self::REVIEWER, self.reviewer)
             .each(Self::CAMPAIGN, self.campaign)
+            .each(Self::ANSWERED_BY, self.answer.as_ref().filter(|_| self.campaign.is_some()).map(|answer| answer.by))
     }
 }

@@ -188,10 +188,14 @@ event_kinds! {
     ExceptionRestored = "exception.restored" at Resume;
     /// An exception was taken back.
     ExceptionWithdrawn = "exception.withdrawn" at Revoke;
+    /// A finding is let be until an exception ends.
+    FindingAccepted = "finding.accepted" at Review;
     /// A finding was opened.
     FindingOpened = "finding.opened" at Review;
     /// A finding was resolved.
     FindingResolved = "finding.resolved" at Review;
+    /// A finding that was accepted is open again.
+    FindingReturned = "finding.returned" at Review;
     /// What a finding says was seen again.
     FindingSeenAgain = "finding.seen_again" at Review;
     /// A grant of an identity ended in time.

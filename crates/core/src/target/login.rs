@@ -33,6 +33,8 @@ pub enum LoginPurpose {
     Work,
     /// A login of minutes that may do nothing: that it is accepted shows that a refusal beside it is one (S-18).
     Canary,
+    /// A login of minutes that may do nothing: it is taken, ended and refused in the place of an identity's own (R97).
+    Drill,
 }
 
 /// Where a login stands.
@@ -76,6 +78,21 @@ pub struct LoginEnd {
     pub since: Timestamp,
 }
 
+/// What a canary of a drill is made for, and whether its target ever took it: what never was taken proves nothing by its
+/// refusal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rehearsal {
+    /// The identity whose removal is rehearsed.
+    pub identity: IdentityId,
+    /// When the target took it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_at: Option<Timestamp>,
+    /// Why it wasn't made or taken, if it was tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+}
+
 /// A login made just in time. Its id is that of its credential; a canary has no credential, and an id all the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -88,6 +105,9 @@ pub struct Login {
     pub target: TargetId,
     /// Whose it is; of a canary, the identity of the target's connector.
     pub identity: IdentityId,
+    /// For which drill, of a canary of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearsal: Option<Rehearsal>,
     /// The resource that it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<ResourceId>,
@@ -189,6 +209,7 @@ impl Login {
     pub fn next(&self) -> Option<Timestamp> {
         match (self.state, self.purpose) {
             (LoginState::Ended, _) => None,
+            (LoginState::Standing, LoginPurpose::Drill) => Some(self.made_at.unwrap_or(self.ends_at)),
             (LoginState::Standing, LoginPurpose::Work) if self.fetched_at.is_none() => Some(self.fetch_by()),
             _ => Some(self.ends_at),
         }

@@ -361,6 +361,7 @@ async fn boxed(
         renewals: u8::try_from(earlier.len()).unwrap_or(u8::MAX),
         state: InState::default(),
         breached_at: None,
+        accepts: None,
         created_at: now,
     };
     let exception = exception.activate(request.approvers(), starts_at, ends_at, now)?;

@@ -3,12 +3,11 @@
 use serde::Deserialize;
 use tenure_api::requests::Evaluation;
 use tenure_api::views::{Decision, DecisionContext};
-use tenure_core::base::id::{IdentityId, ResourceId};
+use tenure_core::base::id::{CredentialId, IdentityId, ResourceId};
 use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::time::Timestamp;
 use tenure_core::credential::gate;
 use tenure_core::identity::Usage;
-use tenure_core::identity::context::SeenContext;
 use tenure_core::identity::delegation::Delegation;
 use tenure_core::inventory::entitlement::ENFORCE;
 use tenure_core::inventory::resource::Resource;
@@ -19,8 +18,9 @@ use tenure_core::trust::confirmation::Confirmation;
 
 use crate::credentials::enforcer::{self, Enforcer};
 use crate::credentials::liveness::{self, LiveCredential};
+use crate::credentials::misuse::AskedBy;
 use crate::credentials::token::ask;
-use crate::credentials::{introspection, misuse};
+use crate::credentials::{deprecated_use, introspection, misuse};
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::kernel::load::KnownIdentity;
@@ -87,9 +87,10 @@ pub(crate) async fn evaluate_identity(
             // What was used of what it may is shown where that is reviewed (R88); only a proven use keeps an identity
             // from idling.
             kernel.note_use(id, resource.id, &ask.action.name, now);
+            deprecated_use::note_of(kernel, id, resource.id, now).await;
             if let Some(task) = verdict.task.clone() {
                 let what = format!("{} {}", ask.action.name, resource.uri);
-                kernel.note_context(id, SeenContext { task: Some((task, what)), ..SeenContext::default() }, None, now);
+                kernel.note_deed(id, verdict.credential, (task, what), now);
             }
             if verdict.proven {
                 kernel.touch(id.to_string(), now);
@@ -129,6 +130,8 @@ async fn record_use_refusal(
             answer: verdict.answer.as_ref(),
         })
         .await;
+    let asked_by = AskedBy { enforcer: enforcer::enforcer_identity(enforcer).id, proven: verdict.proven };
+    misuse::note_use_after_end(kernel, id, &resource.id.to_string(), Some(asked_by)).await;
     if reason == Reason::WrongEnvironment {
         let asked_by = enforcer::enforcer_identity(enforcer).id;
         misuse::note_use_elsewhere(kernel, id, resource, asked_by, &action, verdict.proven).await;
@@ -161,7 +164,7 @@ async fn use_verdict(
         return Ok(Verdict::refused(None, Reason::IdentityUnknown));
     };
     let proven = token.is_some();
-    let (known, environment, rest, task) = match token {
+    let (known, environment, rest, task, credential) = match token {
         // With a token, the decision is about what the token may be used for; nothing beyond it.
         Some(token) => {
             let Some((claims, held)) = liveness::presented(kernel, token.text, now).await? else {
@@ -188,7 +191,7 @@ async fn use_verdict(
                 return Ok(Verdict { proven, ..Verdict::refused(Some(id), Reason::OutsideScope) });
             }
             let environment = held.credential.environment.clone();
-            (held.known, environment, rest, held.credential.task.clone())
+            (held.known, environment, rest, held.credential.task.clone(), Some(held.credential.id))
         }
         None => {
             let Some(known) = kernel.know(id).await? else {
@@ -198,11 +201,11 @@ async fn use_verdict(
             let intent =
                 gate::standing(known.facts(now)).and_then(|standing| standing.in_task(asked.task, action, resource.id));
             let rest = Rest { intent, delegation: None, usages: Vec::new() };
-            (known, environment, rest, asked.task.map(str::to_owned))
+            (known, environment, rest, asked.task.map(str::to_owned), None)
         }
     };
     let handed_on = kernel.handed_on(&known.identity, rest.delegation.as_ref()).await?;
-    Ok(Verdict { proven, task, ..decide_use(kernel, &known, handed_on, &environment, asked, rest) })
+    Ok(Verdict { proven, task, credential, ..decide_use(kernel, &known, handed_on, &environment, asked, rest) })
 }
 
 fn decide_use(
@@ -260,6 +263,7 @@ fn decide_use(
         answer: Some(answer),
         proven: false,
         task: None,
+        credential: None,
         chain: rest.delegation.map(|delegation| delegation.chain).unwrap_or_default(),
     }
 }
@@ -317,6 +321,8 @@ struct Verdict {
     proven: bool,
     /// The task that it is for, where one is declared.
     task: Option<String>,
+    /// The token that was shown.
+    credential: Option<CredentialId>,
     /// Who acts for whom, if somebody does.
     chain: Vec<IdentityId>,
 }
@@ -331,6 +337,7 @@ impl Verdict {
             answer: None,
             proven: false,
             task: None,
+            credential: None,
             chain: Vec::new(),
         }
     }

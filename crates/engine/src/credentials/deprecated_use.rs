@@ -75,6 +75,19 @@ pub(crate) fn note(kernel: &Kernel, identity: &Identity, resource: ResourceId, n
     }
 }
 
+/// The same, of an identity that isn't at hand: it is read only while something is deprecated.
+pub(crate) async fn note_of(kernel: &Kernel, id: IdentityId, resource: ResourceId, now: Timestamp) {
+    let counts = !kernel.memory.of::<Tallies>().known.lock().announced.is_empty();
+    if !counts {
+        return;
+    }
+    match kernel.one::<Identity>(id).await {
+        Ok(Some(identity)) => note(kernel, &identity, resource, now),
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, identity = %id, "use of something deprecated could not be counted"),
+    }
+}
+
 /// Has what is deprecated counted from now on, or no more. Other processes learn of it within a minute.
 pub(crate) fn changed(kernel: &Kernel, of: Deprecated, is_announced: bool) {
     let tallies = kernel.memory.of::<Tallies>();
@@ -128,7 +141,7 @@ async fn write(kernel: &Kernel, tallies: &Tallies) -> Result<(), OpError> {
             for (caller, tally) in &uses {
                 deprecation.count(caller, tally.uses, tally.last_at);
             }
-            let total: u64 = uses.iter().map(|(_, tally)| tally.uses).sum();
+            let total = uses.iter().fold(0_u64, |total, (_, tally)| total.saturating_add(tally.uses));
             let event = kernel
                 .event(now, EventKind::DeprecationUsed)
                 .subject(part)
@@ -179,12 +192,4 @@ pub(crate) async fn of_identity(kernel: &Kernel, identity: &Identity) -> Result<
         found.extend(deprecation.map(|found| (*found.value).clone()));
     }
     Ok(found)
-}
-
-/// Whether an identity was suspended since it, or what it belongs to, is past its sunset.
-pub(crate) async fn is_past_sunset(kernel: &Kernel, id: IdentityId) -> bool {
-    let identity = kernel.one::<Identity>(id).await.ok().flatten();
-    identity.is_some_and(|identity| {
-        identity.suspensions.iter().any(|cause| cause.kind == tenure_core::identity::SuspensionKind::Sunset)
-    })
 }

@@ -4,8 +4,8 @@ use tenure_api::views::{ActiveToken, Introspection};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::credential::gate;
+use tenure_core::identity::Identity;
 use tenure_core::identity::tally::UNNAMED;
-use tenure_core::identity::{Identity, IdentityState, SuspensionKind};
 use tenure_core::inventory::entitlement::ENFORCE;
 use tenure_core::inventory::environment::Environment;
 use tenure_core::inventory::resource::{Resource, WhenUnreachable};
@@ -17,8 +17,9 @@ use tenure_credentials::token::{AccessClaims, actors, task_details, verify_acces
 
 use crate::credentials::enforcer::Enforcer;
 use crate::credentials::liveness::{self, LiveCredential};
+use crate::credentials::misuse::AskedBy;
 use crate::credentials::token::{Presented, TokenUse, ask, sender};
-use crate::credentials::{misuse, receipts, revocation};
+use crate::credentials::{deprecated_use, misuse, receipts, revocation};
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::kernel::{Kernel, authority, keys, spans};
@@ -146,11 +147,8 @@ pub async fn introspect(
         Err(OpError::Refused { .. }) => return Ok(NOTHING),
         Err(other) => return Err(other),
     }
-    let of_identity = &held.known.identity;
-    let is_over = matches!(of_identity.state, IdentityState::Retiring | IdentityState::Retired)
-        || of_identity.suspensions.iter().any(|cause| cause.kind == SuspensionKind::Sunset);
-    if held.status.is_err() && is_over {
-        let asked_by = enforcer.known.identity.id;
+    if held.status.is_err() {
+        let asked_by = AskedBy { enforcer: enforcer.known.identity.id, proven: true };
         misuse::note_use_after_end(kernel, claims.identity, &resource.id.to_string(), Some(asked_by)).await;
     }
     if held.status.is_err() || !fits(&held, &claims, &resource) || held.credential.environment != environment.name {
@@ -163,6 +161,7 @@ pub async fn introspect(
     kernel.touch(claims.identity.to_string(), now);
     // For which of its actions the token was shown, nobody said.
     kernel.note_use(claims.identity, resource.id, UNNAMED, now);
+    deprecated_use::note(kernel, &held.known.identity, resource.id, now);
     if key.is_some() {
         kernel.touch(claims.credential.to_string(), now);
     }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 use tenure_api::logins::{LoginAwaited, LoginIssued, LoginView};
 use tenure_api::views::{Names as ShownNames, Page, Revised};
-use tenure_core::base::id::{CredentialId, IdentityId};
+use tenure_core::base::id::{CredentialId, IdentityId, ResourceId};
 use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::credential::Credential;
@@ -37,7 +37,7 @@ use crate::credentials::misuse;
 use crate::credentials::token::ask::{self, TokenAsk, Wanted};
 use crate::credentials::token::instances::{self, Mark};
 use crate::credentials::token::{prove, wanted_own};
-use crate::credentials::{liveness, login_troubles};
+use crate::credentials::{deprecated_use, liveness, login_troubles};
 use crate::kernel::caller::Caller;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
@@ -95,8 +95,9 @@ pub async fn ask_for_login(kernel: &Kernel, ask: LoginAsk) -> Result<(IdentityId
         return Ok((id, login.id));
     }
     let error = match kernel.decide(|| decide_login(kernel, &ask, id)).await {
-        Ok((login, _)) => {
+        Ok(((login, resource), _)) => {
             count(&kernel.counters.issued);
+            deprecated_use::note_of(kernel, id, resource, kernel.now()).await;
             return Ok((id, login));
         }
         Err(error) => error,
@@ -111,6 +112,9 @@ pub async fn ask_for_login(kernel: &Kernel, ask: LoginAsk) -> Result<(IdentityId
         _ => return Err(error),
     };
     ask::refuse_identity(kernel, id, ControlPoint::Issue, KIND, code, fields, answer).await;
+    if matches!(error, OpError::Refused { reason: Reason::IdentityRetired | Reason::IdentitySuspended, .. }) {
+        misuse::note_use_after_end(kernel, id, KIND, None).await;
+    }
     Err(error)
 }
 
@@ -142,7 +146,11 @@ async fn same_question(kernel: &Kernel, ask: &LoginAsk, login: &Login) -> Result
     Err(OpError::field("request_id", "request_id_taken", hint))
 }
 
-async fn decide_login(kernel: &Kernel, ask: &LoginAsk, id: IdentityId) -> Result<(Changeset, CredentialId), OpError> {
+async fn decide_login(
+    kernel: &Kernel,
+    ask: &LoginAsk,
+    id: IdentityId,
+) -> Result<(Changeset, (CredentialId, ResourceId)), OpError> {
     let reading = kernel.reading();
     let now = reading.now;
     let token = &ask.token;
@@ -205,6 +213,7 @@ async fn decide_login(kernel: &Kernel, ask: &LoginAsk, id: IdentityId) -> Result
         purpose: LoginPurpose::Work,
         target: target.id,
         identity: id,
+        rehearsal: None,
         resource: Some(record.resource),
         actions: record.actions.clone(),
         grants,
@@ -262,7 +271,7 @@ async fn decide_login(kernel: &Kernel, ask: &LoginAsk, id: IdentityId) -> Result
         until: Some(record.expires_at),
     }));
     changeset.spends.push(ask::issuance_spend(kernel, id, now));
-    Ok((changeset, credential))
+    Ok((changeset, (credential, record.resource)))
 }
 
 /// What a worker makes a login with, sealed, and the login's credential: its password; or, where the target makes its
@@ -524,8 +533,12 @@ pub(crate) async fn why_over(kernel: &Kernel, login: &Login, now: Timestamp) -> 
     if now >= login.ends_at {
         return Ok(Some(Reason::CredentialExpired.code().to_owned()));
     }
-    if login.purpose == LoginPurpose::Canary {
-        return Ok(None);
+    match login.purpose {
+        LoginPurpose::Work => {}
+        LoginPurpose::Canary => return Ok(None),
+        // It was tried when it was made: nothing is left but its end.
+        LoginPurpose::Drill if login.state == LoginState::Standing => return Ok(Some("drilled".to_owned())),
+        LoginPurpose::Drill => return Ok((now >= login.fetch_by()).then(|| "not_made".to_owned())),
     }
     if login.fetched_at.is_none() && now >= login.fetch_by() {
         return Ok(Some("not_fetched".to_owned()));

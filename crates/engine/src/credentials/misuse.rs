@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use tenure_core::base::id::IdentityId;
 use tenure_core::base::time::Timestamp;
 use tenure_core::finding::{Rule, rules};
-use tenure_core::identity::Identity;
+use tenure_core::identity::{Identity, IdentityState, SuspensionKind};
 use tenure_core::inventory::resource::Resource;
 use tenure_core::people::person::Role;
 use tenure_core::store::changeset::Changeset;
@@ -105,19 +105,37 @@ pub(crate) async fn note_use_elsewhere(
     note_environment_mismatch(kernel, id, &resource.id.to_string(), evidence).await;
 }
 
-/// An identity that has ended called, and was refused (R99).
-pub(crate) async fn note_use_after_end(kernel: &Kernel, id: IdentityId, asked: &str, asked_by: Option<IdentityId>) {
-    let retirement = match kernel.one::<Identity>(id).await {
-        Ok(Some(identity)) => identity.retirement.clone(),
-        Ok(None) | Err(_) => None,
-    };
+/// Whether an identity has ended, or was suspended since it, or what it belongs to, is past its sunset.
+fn is_over(identity: &Identity) -> bool {
+    matches!(identity.state, IdentityState::Retiring | IdentityState::Retired)
+        || identity.suspensions.iter().any(|cause| cause.kind == SuspensionKind::Sunset)
+}
+
+/// Who asked in the place of an identity, where it didn't itself.
+#[derive(Clone, Copy)]
+pub(crate) struct AskedBy {
+    /// The enforcement point.
+    pub enforcer: IdentityId,
+    /// Whether a token of the identity's was shown to it: otherwise it only says who it was.
+    pub proven: bool,
+}
+
+/// An identity was refused something: if it has ended and calls all the same, that is found (R99).
+pub(crate) async fn note_use_after_end(kernel: &Kernel, id: IdentityId, asked: &str, asked_by: Option<AskedBy>) {
+    let Ok(Some(identity)) = kernel.one::<Identity>(id).await else { return };
+    if !is_over(&identity) {
+        return;
+    }
     let about = Apart {
         rule: &rules::USED_AFTER_END,
         seen: EventKind::IdentityUsedAfterEnd,
         title: "An identity that has ended is still calling",
         what: "It has ended, called all the same, and was refused.",
     };
-    let evidence = json!({"identity": id, "retirement": retirement, "asked": asked, "enforcement_point": asked_by});
+    let evidence = json!({
+        "identity": id, "retirement": identity.retirement, "asked": asked,
+        "enforcement_point": asked_by.map(|by| by.enforcer), "proven": asked_by.is_none_or(|by| by.proven),
+    });
     note_apart(kernel, about, id, asked, evidence).await;
 }
 

@@ -11,7 +11,7 @@ use tenure_api::usage::ContextsView;
 use tenure_core::base::id::IdentityId;
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
-use tenure_core::finding::{Finding, FindingState, Rule, rules};
+use tenure_core::finding::{Finding, Rule, rules};
 use tenure_core::identity::context::{Baseline, ContextDimension, NewContext, NewContextPolicy, SeenContext};
 use tenure_core::identity::{Identity, IdentityState, Kind, Releaser, SuspensionKind};
 use tenure_core::people::person::Role;
@@ -124,7 +124,7 @@ async fn note_new(kernel: &Kernel, id: IdentityId, new: &NewContext, met: &Met) 
         let detail = detail_of(new);
         let open = finding::open_findings(kernel, &id.to_string()).await?;
         let of_rule: Vec<_> = open.iter().filter(|open| RULES.iter().any(|rule| rule.id == open.rule)).collect();
-        if let Some(known) = of_rule.iter().find(|open| open.detail == detail && open.state == FindingState::Open) {
+        if let Some(known) = of_rule.iter().find(|open| open.detail == detail) {
             if now.since(known.last_seen_at) < COUNTED_EVERY {
                 return Ok(false);
             }
@@ -161,10 +161,11 @@ fn seen_event(
     kernel.event(now, EventKind::IdentityContextNew).subject(id).fact("evidence", evidence)
 }
 
-/// Whether the key that was shown is in use for longer than the charter lets it be.
+/// Whether the key that was shown is in use for longer than the charter or the tier lets it be.
 fn is_stale(identity: &Identity, met: &Met, now: Timestamp) -> bool {
-    let cadence = identity.charter.rotation_cadence;
-    met.key_since.zip(cadence).is_some_and(|(since, cadence)| now.since(since) > cadence)
+    let ceiling = identity.ceilings().key_stale_after;
+    let most = identity.charter.rotation_cadence.map_or(ceiling, |cadence| cadence.min(ceiling));
+    met.key_since.is_some_and(|since| now.since(since) > most)
 }
 
 fn evidence_of(new: &NewContext, met: &Met, stale: bool) -> Map<String, Value> {
@@ -227,14 +228,14 @@ fn rests_on_behaviour(identity: &Identity) -> bool {
     identity.kind == Kind::Agent || charter.vendor.is_some() || charter.shared.is_some()
 }
 
-/// Whoever answers for it is asked whether it is still needed as it is; one review at a time.
+/// Whoever answers for it is asked whether it is still needed as it is; one review of this at a time.
 async fn ask_again(
     kernel: &Kernel,
     changeset: &mut Changeset,
     stored: &Stored<Identity>,
     now: Timestamp,
 ) -> Result<(), OpError> {
-    let trigger = ReviewTrigger::Release;
+    let trigger = ReviewTrigger::NewContext;
     let open =
         Query::of([Review::IDENTITY.of(stored.id), Review::STATE.of(ReviewState::Open), Review::TRIGGER.of(trigger)]);
     if kernel.find(open.limit(1)).await?.readable().is_empty() {
@@ -254,6 +255,7 @@ pub(crate) async fn contexts_view(kernel: &Kernel, id: IdentityId) -> Result<Opt
         clients: baseline.known(ContextDimension::Client),
         workloads: baseline.known(ContextDimension::Workload),
         tasks: baseline.known(ContextDimension::Task),
+        orders: baseline.known(ContextDimension::Order),
         hours: baseline.known(ContextDimension::Hour),
         rate: baseline.known(ContextDimension::Rate).pop().unwrap_or_default(),
     }))

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use tenure_core::base::id::{CloudAccountId, IdentityId, NeedId, PersonId, VendorId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::{Span, Timestamp};
-use tenure_core::finding::{Rule, rules};
+use tenure_core::finding::{Finding, FindingState, Rule, rules};
 use tenure_core::identity::{Identity, IdentityState, Releaser, SuspensionCause, SuspensionKind};
 use tenure_core::inventory::deprecation::Deprecation;
 use tenure_core::inventory::third_party::{CloudAccount, Need, Standing, Vendor};
@@ -78,7 +78,8 @@ pub(crate) async fn work_dormancy(
     }
     let broken = findings::posture_of(kernel, &stored, now).await?;
     let mut changeset = Changeset::new(system(), now, looked_event(kernel, &stored, &broken, now));
-    let holding = holding(kernel, &stored, &broken);
+    let accepted = accepted(kernel, id).await?;
+    let holding = holding(kernel, &stored, &broken, &accepted);
     findings::note_posture(kernel, &mut changeset, id, &broken, holding, now).await?;
     if let Some(holding) = holding {
         let reason = format!("it breaks the rule {}, which is set to suspend", holding.rule.id);
@@ -143,12 +144,26 @@ pub(crate) async fn work_dormancy(
     Ok(Some(changeset))
 }
 
-/// The first of the broken rules that is set to suspend, unless it is suspended by one.
-fn holding<'a>(kernel: &Kernel, identity: &Identity, broken: &'a [Broken]) -> Option<&'a Broken> {
+/// What was found about an identity and is accepted.
+async fn accepted(kernel: &Kernel, id: IdentityId) -> Result<Vec<Stored<Finding>>, OpError> {
+    let accepted = [Finding::SUBJECT.of(id.to_string()), Finding::STATE.of(FindingState::Accepted)];
+    kernel.pages(Query::of(accepted)).readable().await
+}
+
+/// The first of the broken rules that is set to suspend and isn't accepted, unless it is suspended by one.
+fn holding<'a>(
+    kernel: &Kernel,
+    identity: &Identity,
+    broken: &'a [Broken],
+    accepted: &[Stored<Finding>],
+) -> Option<&'a Broken> {
     if identity.suspensions.iter().any(|cause| cause.kind == SuspensionKind::RuleBroken) {
         return None;
     }
-    broken.iter().find(|broken| findings::holds(kernel, broken.rule))
+    let is_accepted = |broken: &Broken| {
+        accepted.iter().any(|finding| finding.rule == broken.rule.id && finding.detail == broken.detail)
+    };
+    broken.iter().find(|broken| findings::holds(kernel, broken.rule) && !is_accepted(broken))
 }
 
 fn looked_event(

@@ -2,7 +2,7 @@
 
 use tenure_api::views::LastDrill;
 use tenure_core::base::id::{IdentityId, ReceiptId};
-use tenure_core::credential::drill::Drill;
+use tenure_core::credential::drill::{CanaryResult, Drill};
 use tenure_core::credential::receipt::{Receipt, ReceiptState};
 
 use crate::kernel::Kernel;
@@ -13,9 +13,15 @@ pub(crate) async fn state_of(kernel: &Kernel, id: ReceiptId) -> Result<Option<Re
     Ok(kernel.one::<Receipt>(id).await?.map(|receipt| receipt.state()))
 }
 
-/// Whether a receipt proves that what was revoked is refused.
+/// Whether a receipt proves that what was revoked is refused: beside something that was accepted, and not otherwise (S-18).
 pub(crate) const fn is_proven(state: ReceiptState) -> bool {
-    matches!(state, ReceiptState::RefusedVerified | ReceiptState::Refused | ReceiptState::EndedReadBack)
+    matches!(state, ReceiptState::RefusedVerified)
+}
+
+/// Whether a drill proves that its identity can be removed; `receipts`: whether each of its receipts does.
+pub(crate) fn is_proof(drill: &Drill, receipts: bool) -> bool {
+    let canaries = drill.canaries.iter().all(|canary| canary.result() == CanaryResult::RefusedVerified);
+    receipts && canaries && !(drill.drilled.is_empty() && drill.canaries.is_empty())
 }
 
 /// The last drill of an identity.
@@ -26,5 +32,5 @@ pub(crate) async fn last_drill(kernel: &Kernel, id: IdentityId) -> Result<Option
         proven &= state_of(kernel, part.receipt).await?.is_some_and(is_proven);
     }
     let receipt = drill.drilled.first().map(|part| part.receipt);
-    Ok(Some(LastDrill { at: drill.at, proven, receipt }))
+    Ok(Some(LastDrill { at: drill.at, proven: is_proof(&drill, proven), receipt }))
 }

@@ -89,6 +89,7 @@ pub fn rests_on(kind: ExceptionType, charter: &CharterDraft) -> bool {
         | ExceptionType::LateReview
         | ExceptionType::AcceptUnreachable
         | ExceptionType::BreakGlass
-        | ExceptionType::FastOnboarding => false,
+        | ExceptionType::FastOnboarding
+        | ExceptionType::AcceptedFinding => false,
     }
 }

@@ -14,8 +14,11 @@ use tenure_core::base::id::{ExceptionId, IdentityId, PersonId, RequestId};
 use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::state::InState;
 use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::finding::{Finding, FindingState, Rule};
 use tenure_core::identity::Identity;
-use tenure_core::request::exception::{CompensatingControl, Exception, ExceptionSubject, ExceptionType, MAX_RENEWALS};
+use tenure_core::request::exception::{
+    AcceptedFinding, CompensatingControl, Exception, ExceptionSubject, ExceptionType, MAX_RENEWALS,
+};
 use tenure_core::request::{Matter, Route};
 use tenure_core::store::changeset::{Changeset, Once};
 use tenure_core::store::event::{ControlPoint, Event};
@@ -49,7 +52,8 @@ pub async fn propose_exception(kernel: &Kernel, caller: &Caller, ask: NewExcepti
             if !problems.is_empty() {
                 return Err(OpError::Invalid(problems));
             }
-            let (exception, committed) = kernel.decide(|| proposed(kernel, caller, by, &ask, kind, identity)).await?;
+            let of = (kind, identity);
+            let (exception, committed) = kernel.decide(|| proposed(kernel, caller, by, &ask, of)).await?;
             exception_view(kernel, exception, 1, Some(&committed)).await
         })
         .await
@@ -60,11 +64,12 @@ async fn proposed(
     caller: &Caller,
     by: PersonId,
     ask: &NewException,
-    kind: ExceptionType,
-    identity: IdentityId,
+    (kind, identity): (ExceptionType, IdentityId),
 ) -> Result<(Changeset, Exception), OpError> {
     let now = kernel.now();
-    let chain = matter::chain(kernel, identity, kind).await?;
+    let accepts = accepts(kernel, ask, kind, identity).await?;
+    let chain = matter::chain(kernel, identity, kind, accepts.as_ref()).await?;
+    let about = accepts.as_ref().map(|accepts| format!(" {} {}", accepts.rule, accepts.detail)).unwrap_or_default();
     let mut exception = Exception {
         id: ExceptionId::generate(now, kernel.entropy.as_ref()),
         kind,
@@ -81,6 +86,7 @@ async fn proposed(
         renewals: u8::try_from(chain.granted.len()).unwrap_or(u8::MAX),
         state: InState::default(),
         breached_at: None,
+        accepts,
         created_at: now,
     };
     let matter = Matter::Exception { exception: exception.id };
@@ -116,13 +122,42 @@ async fn proposed(
     // Two proposals at once follow the same one: only one of them stands.
     changeset.once.push(Once {
         space: "exception",
-        key: format!("{identity} {} {}", kind.as_str(), shown(chain.last)),
+        key: format!("{identity} {} {}{about}", kind.as_str(), shown(chain.last)),
         until: None,
     });
     changeset.insert(&exception);
     request::carry_on(kernel, caller, &mut changeset, &mut request, now).await?;
     changeset.insert(&request);
     Ok((changeset, exception))
+}
+
+/// The finding that is to be let be: one that stands, about this identity, of a rule whose findings may be.
+async fn accepts(
+    kernel: &Kernel,
+    ask: &NewException,
+    kind: ExceptionType,
+    identity: IdentityId,
+) -> Result<Option<AcceptedFinding>, OpError> {
+    let id = match (kind == ExceptionType::AcceptedFinding, ask.finding) {
+        (false, None) => return Ok(None),
+        (true, Some(id)) => id,
+        (wanted, _) => {
+            let hint = if wanted { "name the finding that is let be" } else { "only an accepted_finding names one" };
+            return Err(OpError::field("finding", if wanted { "finding_missing" } else { "finding_not_taken" }, hint));
+        }
+    };
+    let found = kernel.one::<Finding>(id).await?.filter(|finding| finding.subject == identity.to_string());
+    let found =
+        found.ok_or_else(|| OpError::field("finding", "finding_unknown", "name a finding about the identity"))?;
+    if !Rule::find(&found.rule).is_some_and(Rule::may_be_accepted) {
+        let rule = &found.rule;
+        let why = format!("findings of {rule} are never accepted: they are critical, or may be an attack");
+        return Err(OpError::because(Reason::NotWaivable, why));
+    }
+    if found.state == FindingState::Resolved && ask.renews.is_none() {
+        return Err(OpError::because(Reason::IllegalTransition, "the finding is resolved already"));
+    }
+    Ok(Some(AcceptedFinding { finding: id, rule: found.rule.clone(), detail: found.detail.clone() }))
 }
 
 /// Proposes the next exception after one, for the same identity. It counts, and there is a cap (R112).
@@ -150,6 +185,7 @@ pub async fn renew_exception(
         compensating: ask.compensating.unwrap_or_else(before),
         duration: ask.duration,
         renews: Some(id),
+        finding: stored.accepts.as_ref().map(|accepts| accepts.finding),
     };
     propose_exception(kernel, caller, next).await
 }
@@ -165,6 +201,7 @@ fn proposed_event(kernel: &Kernel, exception: &Exception, identity: IdentityId, 
         .fact("duration", exception.duration)
         .fact("renews", exception.renews)
         .fact("renewals", exception.renewals)
+        .fact("accepts", &exception.accepts)
         .fact("request", exception.request)
 }
 

@@ -21,7 +21,7 @@ use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
 use tenure_core::target::account;
 use tenure_core::target::connector::{ConnectorError, Ending, Gone, NewAccount, SeenAccount, TargetLogin, words};
-use tenure_core::target::login::{KEPT_FOR_PROBING, Login, LoginPurpose, LoginState};
+use tenure_core::target::login::{KEPT_FOR_PROBING, Login, LoginPurpose, LoginState, Rehearsal};
 use tenure_core::target::system::TargetSystem;
 
 use crate::credentials::logins::{Awaiting, opened, sealed_anew, why_over};
@@ -32,7 +32,7 @@ use crate::kernel::work::{self, system};
 use crate::kernel::{Kernel, epoch};
 use crate::targets::proving::{self, Ended};
 use crate::targets::reach::{self, Reached};
-use crate::targets::systems;
+use crate::targets::{rehearsing, systems};
 
 /// Logins that are made, or ended, in one go at one target.
 const AT_ONCE: usize = 32;
@@ -208,8 +208,13 @@ async fn look(kernel: &Kernel, claimed: Claimed) -> Result<Option<Due>, OpError>
 
 /// What became of a try to make a login.
 enum Made {
-    /// With what its holder logs in with, sealed, where that isn't the secret that it was made with.
-    There(SeenAccount, Option<String>),
+    There {
+        seen: SeenAccount,
+        /// What its holder logs in with, where that isn't the secret that it was made with.
+        sealed: Option<String>,
+        /// Of a canary of a drill: when the target took it, or why it didn't.
+        taken: Option<Result<Timestamp, String>>,
+    },
     NotYet {
         why: String,
         unreachable: bool,
@@ -220,7 +225,10 @@ enum Made {
 async fn make(kernel: &Kernel, due: Vec<Due>) {
     let Some(first) = due.first() else { return };
     let made = match systems::reached(kernel, &first.target).await {
-        Ok(Ok(reached)) => made(kernel, &reached, &due).await,
+        Ok(Ok(reached)) => {
+            let made = made(kernel, &reached, &due).await;
+            tried(kernel, &reached, &due, made).await
+        }
         Ok(Err(why)) => due.iter().map(|_| Ok(Made::NotYet { why: why.clone(), unreachable: false })).collect(),
         Err(error) => return tracing::warn!(%error, target = %first.target.id, "logins can't be made now"),
     };
@@ -253,7 +261,7 @@ async fn made(kernel: &Kernel, reached: &Reached<'_>, due: &[Due]) -> Vec<Result
         Ok(match made.next() {
             Some(Ok((seen, secret))) if seen.enabled => {
                 let sealed = secret.map(|secret| sealed_anew(kernel, due.login.id, &secret)).transpose()?;
-                Made::There(seen, sealed)
+                Made::There { seen, sealed, taken: None }
             }
             Some(Ok(_)) => {
                 let why = "it was made, and the catalogue has it disabled".to_owned();
@@ -264,6 +272,38 @@ async fn made(kernel: &Kernel, reached: &Reached<'_>, due: &[Due]) -> Vec<Result
         })
     };
     opened.into_iter().zip(due).map(became).collect()
+}
+
+/// Tries the canaries of drills that stand now as their holders would, before they end.
+async fn tried(
+    kernel: &Kernel,
+    reached: &Reached<'_>,
+    due: &[Due],
+    made: Vec<Result<Made, OpError>>,
+) -> Vec<Result<Made, OpError>> {
+    let mut tries = Vec::with_capacity(due.len());
+    for (due, made) in due.iter().zip(made) {
+        tries.push(async move {
+            match made {
+                Ok(Made::There { seen, sealed, .. }) if due.login.rehearsal.is_some() => {
+                    let taken = Some(rehearsing::taken(kernel, reached, &due.login, sealed.as_ref()).await?);
+                    Ok(Made::There { seen, sealed, taken })
+                }
+                made => made,
+            }
+        });
+    }
+    stream::iter(tries).buffered(PROBES).collect().await
+}
+
+/// What is known of a drill's canary after it was to be made.
+fn rehearsed(login: &Login, made: &Made) -> Option<Rehearsal> {
+    let (accepted_at, trouble) = match made {
+        Made::There { taken: Some(Ok(at)), .. } => (Some(*at), None),
+        Made::There { taken: Some(Err(why)), .. } | Made::NotYet { why, .. } => (None, Some(why.clone())),
+        Made::There { taken: None, .. } => (None, None),
+    };
+    login.rehearsal.clone().map(|rehearsal| Rehearsal { accepted_at, trouble, ..rehearsal })
 }
 
 /// What can't be written down is done again once its lease ends.
@@ -282,9 +322,10 @@ async fn write_down_made(kernel: &Kernel, claimed: &Claimed, id: CredentialId, m
         }
         let now = kernel.now();
         let (changed, event, unreachable) = match &made {
-            Made::There(seen, sealed) => {
+            Made::There { seen, sealed, .. } => {
                 let standing = Login {
                     key: Some(seen.key.clone()),
+                    rehearsal: rehearsed(&login, &made),
                     sealed: sealed.clone().or_else(|| login.sealed.clone()),
                     made_at: Some(now),
                     state: LoginState::Standing,
@@ -298,7 +339,8 @@ async fn write_down_made(kernel: &Kernel, claimed: &Claimed, id: CredentialId, m
             Made::NotYet { why, unreachable } => {
                 let tries = login.tries.saturating_add(1);
                 let event = kernel.event(now, EventKind::LoginActFailed).fact("why", why).fact("tries", tries);
-                let waiting = Login { tries, trouble: Some(why.clone()), ..(*login.value).clone() };
+                let (rehearsal, trouble) = (rehearsed(&login, &made), Some(why.clone()));
+                let waiting = Login { tries, rehearsal, trouble, ..(*login.value).clone() };
                 (waiting, event, unreachable.then_some(why.as_str()))
             }
         };
@@ -309,7 +351,7 @@ async fn write_down_made(kernel: &Kernel, claimed: &Claimed, id: CredentialId, m
         };
         let mut changeset = Changeset::new(system(), now, event);
         changeset.replace(&login, &changed);
-        let answered = matches!(made, Made::There(..));
+        let answered = matches!(made, Made::There { .. });
         reach::note_target(kernel, &mut changeset, login.target, unreachable, answered, now).await?;
         changeset.due.push(DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, next));
         if kernel.settle(changeset).await?.is_some() {
@@ -524,6 +566,7 @@ async fn write_down_end(
             .fact("tries", changed.tries);
         let mut changeset = Changeset::new(system(), now, event);
         changeset.replace(&login, &changed);
+        rehearsing::note_drilled(kernel, &mut changeset, &changed).await?;
         let unreachable = match &outcome {
             AccountOutcome::Unreachable { why, .. } => Some(why.as_str()),
             _ => None,

@@ -3,7 +3,7 @@
 //!
 //! Nothing here is told what to do: [`enforcement`] works out from an identity what each of its accounts should be,
 //! [`acting`] does it at the target and reads it back, [`scanning`] finds what is there, [`logins`] makes what was asked for
-//! just in time and ends it, and [`proving`] tries what was ended. Each is work that falls due,
+//! just in time and ends it, and [`proving`] tries what was ended, and a canary in the place of what a drill rehearses ([`rehearsing`]). Each is work that falls due,
 //! begun again from what the store and the target say whenever it was interrupted.
 
 pub mod accounts;
@@ -17,6 +17,7 @@ pub(crate) mod logins;
 pub mod narrowing;
 pub(crate) mod proving;
 pub(crate) mod reach;
+mod rehearsing;
 pub mod rotation;
 pub mod scanning;
 pub mod suggestions;

@@ -206,7 +206,7 @@ async fn tried_anew(
 }
 
 /// When a canary was taken, or what the target said to it.
-async fn tried(
+pub(super) async fn tried(
     kernel: &Kernel,
     reached: &Reached<'_>,
     canary: &Login,
@@ -234,6 +234,7 @@ async fn made(
         purpose: LoginPurpose::Canary,
         target: target.id,
         identity: target.identity,
+        rehearsal: None,
         resource: None,
         actions: Vec::new(),
         grants: Vec::new(),

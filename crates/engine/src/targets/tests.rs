@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod drift;
+mod drills;
 mod fake;
 mod gone;
 mod hanging;

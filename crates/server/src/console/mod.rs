@@ -5,15 +5,18 @@
 //! is sent to the page's own address or to one below it, and leads to a page by 303; what was wrong with it comes back
 //! with everything that was typed.
 
+mod accepting;
 mod access;
 mod agents;
 mod asset;
+mod breach;
 mod claims;
 mod deeds;
 mod deprecations;
 mod directory;
 mod drift;
 mod editing;
+mod glass;
 mod holds;
 mod home;
 mod identities;
@@ -55,6 +58,9 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         making::routes,
         requests::routes,
         deprecations::routes,
+        accepting::routes,
+        glass::routes,
+        breach::routes,
         rules::routes,
         stop::routes,
         receipts::routes,

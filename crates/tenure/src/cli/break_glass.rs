@@ -1,7 +1,9 @@
-//! Break-glass of machines.
+//! Break-glass of machines, and drills of their removal.
 
 use clap::Subcommand;
+use serde_json::{Value, json};
 use tenure_api::break_glass::{AfterReviewed, NewBreakGlass};
+use tenure_api::drills::DrillView;
 use tenure_core::base::id::{BreakGlassId, IdentityId};
 use tenure_core::base::time::Span;
 use tenure_core::inventory::entitlement::Entitlement;
@@ -109,22 +111,28 @@ impl BreakGlass {
 }
 
 const DRILLED: &[Column] = &[
-    ("CREDENTIAL", "/credential"),
-    ("RESOURCE", "/resource"),
+    ("AT", "/at"),
+    ("WHAT", "/what"),
+    ("RESULT", "/result"),
+    ("MADE", "/made_at"),
+    ("TAKEN", "/accepted_at"),
+    ("ENDED", "/ended_at"),
+    ("REFUSED", "/refused_at"),
     ("RECEIPT", "/receipt"),
-    ("STATE", "/state"),
-    ("PROVEN", "/proven"),
+    ("WHY", "/why"),
 ];
 
 /// Rehearses the removal of an identity: the newest token or login that it has for each resource is revoked as at a removal,
-/// at the same points and targets, and proven by a receipt. Its workload gets another one by itself. The date of the last
-/// drill is what "still removable?" is answered by.
+/// at the same points and targets, and proven by a receipt; its workload gets another one by itself. At each of its targets a
+/// canary goes the same way: made, taken, ended, refused. The date of the last drill that proved all of that is what "still
+/// removable?" is answered by.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  tenure drill idn_…                         needs a token or a login of its that is alive
+  tenure drill idn_…                         needs a token or a login of its that is alive, or a target
   tenure drill idn_… --last                  what came of the last one
-Static keys, and accounts that people made, are left alone.")]
+Static keys, and accounts that people made, are left alone. A refusal with nothing that was accepted beside it is said as
+refused_not_verified, and proves nothing.")]
 pub struct Drill {
     /// The identity.
     pub id: IdentityId,
@@ -141,6 +149,21 @@ impl Drill {
         if !drill.proven {
             eprintln!("hint: whether all of it is refused is being checked: tenure drill {} --last", self.id);
         }
-        context.out.rows(&drill, &drill.drilled, DRILLED)
+        context.out.rows(&drill, &lines(&drill), DRILLED)
     }
+}
+
+/// What was revoked, and the canaries, in one table.
+fn lines(drill: &DrillView) -> Vec<Value> {
+    let revoked = drill.drilled.iter().map(
+        |part| json!({"at": part.resource, "what": part.credential, "result": part.state, "receipt": part.receipt}),
+    );
+    let canaries = drill.canaries.iter().map(|canary| {
+        json!({
+            "at": canary.target, "what": "canary", "result": canary.result, "made_at": canary.made_at,
+            "accepted_at": canary.accepted_at, "ended_at": canary.ended_at, "refused_at": canary.refused_at,
+            "why": canary.why,
+        })
+    });
+    revoked.chain(canaries).collect()
 }

@@ -7,7 +7,7 @@ use tenure_api::exceptions::{
 };
 use tenure_api::ownership::OwnerEdit;
 use tenure_api::requests::Because;
-use tenure_core::base::id::{ExceptionId, IdentityId, NeedId, PersonId};
+use tenure_core::base::id::{ExceptionId, FindingId, IdentityId, NeedId, PersonId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::inventory::third_party::NeedKind;
 
@@ -44,6 +44,7 @@ Types and the controls that each demands:
   late_review        monitoring
   accept_unreachable monitoring, local_limit
   break_glass        monitoring, after_review
+  accepted_finding   monitoring                      (tenure finding accept)
 Nothing waives the owner or the expiry.
 
 Example:
@@ -69,6 +70,9 @@ pub enum Exception {
         /// For how long, e.g. 30d.
         #[arg(long = "for", value_name = "SPAN")]
         duration: Span,
+        /// The finding that is let be, of the type accepted_finding.
+        #[arg(long, value_name = "ID")]
+        finding: Option<FindingId>,
     },
     /// Lists exceptions.
     List {
@@ -137,7 +141,7 @@ impl Exception {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.client()?;
         match self {
-            Self::Propose { kind, identity, reason, controls, duration } => {
+            Self::Propose { kind, identity, reason, controls, duration, finding } => {
                 let ask = NewException {
                     kind,
                     subject: json!({"type": "identity", "id": identity}),
@@ -145,6 +149,7 @@ impl Exception {
                     compensating: controls,
                     duration,
                     renews: None,
+                    finding,
                 };
                 proposed(context, &client.propose_exception(&ask).await?)
             }
@@ -173,7 +178,7 @@ impl Exception {
     }
 }
 
-fn proposed(context: &Context, view: &ExceptionView) -> anyhow::Result<()> {
+pub(super) fn proposed(context: &Context, view: &ExceptionView) -> anyhow::Result<()> {
     let record = &view.record;
     eprintln!("{} is {}; renewals left after it: {}", record.id, record.state.as_str(), view.renewals_left);
     eprintln!("hint: it waits for its approvers: tenure request show {}", record.request);

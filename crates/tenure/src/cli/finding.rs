@@ -1,12 +1,17 @@
 //! Findings, their rules, and posture.
 
 use clap::Subcommand;
+use serde_json::json;
+use tenure_api::exceptions::{NewControl, NewException};
 use tenure_api::findings::Resolve;
 use tenure_client::Client;
 use tenure_core::base::id::{FindingId, IdentityId};
+use tenure_core::base::time::Span;
+use tenure_core::request::exception::ExceptionType;
 
 use super::context::Context;
 use super::directory::filtered;
+use super::exception;
 use super::output::{Column, Paging};
 
 const FINDINGS: &[Column] = &[
@@ -45,12 +50,13 @@ Examples:
   tenure finding list --state open --severity critical
   tenure finding show fin_…                  with the rule's blind spots and false positives
   tenure finding resolve fin_… --how \"address corrected in the deployment\"
+  tenure finding accept fin_… --for 30d --reason \"split in May\" --monitoring \"alert on each use\"
   tenure rule list                           every rule, and how many of its findings are open
   tenure identity posture idn_…              every posture rule, computed now")]
 pub enum Finding {
     /// Lists findings.
     List {
-        /// Only in this state: open, resolved.
+        /// Only in this state: open, accepted, resolved.
         #[arg(long)]
         state: Option<String>,
         /// Only this bad: low, medium, high, critical.
@@ -78,6 +84,25 @@ pub enum Finding {
         #[arg(long)]
         how: String,
     },
+    /// Asks that a finding about an identity be let be for a while: an exception, which the owner's side and security
+    /// approve. Until it ends the finding is listed as accepted and holds nothing; then it is open again by itself.
+    #[command(after_help = "\
+Example:
+  tenure finding accept fin_… --for 30d --reason \"split in May\" --monitoring \"alert on each use\"
+What is critical, or may be an attack, is never accepted.")]
+    Accept {
+        /// The finding's id.
+        id: FindingId,
+        /// For how long: 90d at most.
+        #[arg(long = "for", value_name = "SPAN")]
+        duration: Span,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        /// How it is watched meanwhile.
+        #[arg(long)]
+        monitoring: String,
+    },
     /// Lists the rules, as `tenure rule list`.
     Rules,
     /// Counts what is open, and the debt that is left.
@@ -97,6 +122,19 @@ impl Finding {
             }
             Self::Show { id } => context.out.record(&client.finding(id).await?),
             Self::Resolve { id, how } => context.out.record(&client.resolve_finding(id, &Resolve { how }).await?),
+            Self::Accept { id, duration, reason, monitoring } => {
+                let finding = client.finding(id).await?;
+                let ask = NewException {
+                    kind: ExceptionType::AcceptedFinding.as_str().to_owned(),
+                    subject: json!({"type": "identity", "id": finding.record.subject}),
+                    reason,
+                    compensating: vec![NewControl { control: "monitoring".to_owned(), description: monitoring }],
+                    duration,
+                    renews: None,
+                    finding: Some(id),
+                };
+                exception::proposed(context, &client.propose_exception(&ask).await?)
+            }
             Self::Rules => rules(context, &client).await,
             Self::Debt => {
                 let debt = client.debt().await?;

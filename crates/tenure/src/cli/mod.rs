@@ -17,6 +17,7 @@ mod failure;
 mod finding;
 mod identity;
 mod import;
+mod known_context;
 mod log;
 mod login;
 mod names;
@@ -116,6 +117,8 @@ enum Command {
     #[command(subcommand)]
     Rule(finding::Rule),
     Drill(break_glass::Drill),
+    #[command(subcommand)]
+    Context(known_context::KnownContext),
     #[command(subcommand)]
     BreakGlass(break_glass::BreakGlass),
     #[command(subcommand)]
@@ -250,6 +253,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Exception(verb) => Box::pin(verb.run(&context)).await?,
         Command::Finding(verb) => verb.run(&context).await?,
         Command::Drill(drill) => drill.run(&context).await?,
+        Command::Context(verb) => verb.run(&context).await?,
         Command::BreakGlass(verb) => verb.run(&context).await?,
         Command::Deprecation(verb) => verb.run(&context).await?,
         Command::Rule(verb) => verb.run(&context).await?,

@@ -1,5 +1,7 @@
 //! Reviews that end things, and campaigns of them (R81, R88, R93, R95, R101, R116).
 
+mod odds;
+
 use serde_json::{Value, json};
 
 use crate::on_one;

@@ -12,6 +12,7 @@
 mod browser;
 mod world;
 
+mod accepted;
 mod agents;
 mod ask_for_more;
 mod attacks;
@@ -26,6 +27,7 @@ mod contract;
 mod cuts;
 mod delegation;
 mod demo;
+mod drills;
 mod durability;
 mod duties;
 mod edge;

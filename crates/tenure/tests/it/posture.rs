@@ -14,7 +14,7 @@ async fn findings(world: &World, rule: &str, subject: &str) -> Vec<Value> {
 }
 
 /// The same world, where people's tokens last for a month.
-async fn lasting(mut world: World) -> World {
+pub async fn lasting(mut world: World) -> World {
     let mut lasting = Vec::new();
     for token in [&world.owner, &world.manager, &world.security, &world.auditor, &world.admin] {
         let id = world.get(token, "/v1/me").await.expect(200).text("/person/id");
@@ -124,11 +124,74 @@ on_one! {
         assert!(findings(&world, "used-after-end", &id).await.is_empty());
         assert_eq!(world.ask_token(&key, &id, "production").await.expect(400).code(), "identity_retired");
         assert!(!world.is_live(&token).await);
+        // A gateway that asks for a decision hears no, with its token or by its name, and so does whoever asks for a login.
+        assert_eq!(world.evaluate(&id, Some(&token), "read").await.expect(200).body["decision"], json!(false));
+        assert_eq!(world.evaluate(&id, None, "read").await.expect(200).body["decision"], json!(false));
+        let assertion = key.assertion(&id, &world.issuer("production"));
+        let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+        let fields = [("client_assertion_type", kind), ("client_assertion", assertion.as_str())];
+        assert_eq!(world.form("", "/env/production/logins", &fields).await.expect(400).code(), "identity_retired");
         let found = findings(&world, "used-after-end", &id).await;
         let asked: Vec<&Value> = found.iter().map(|found| &found["evidence"]["asked"]).collect();
         assert_eq!(found[0]["severity"], "high");
+        assert!(asked.contains(&&json!("login")), "{found:?}");
         assert!(asked.contains(&&json!("token")) && asked.contains(&&json!(world.orders)), "{found:?}");
         assert_eq!(found[0]["evidence"]["retirement"]["because"], "by_hand");
+    }
+
+    async fn r99_a_gateways_word_about_what_has_ended_is_found_as_its_word(world: World) {
+        let (id, _) = world.exporter("exporter").await;
+        assert_eq!(world.evaluate(&id, None, "read").await.expect(200).body["decision"], json!(true));
+        world.post(&world.owner, &format!("/v1/identities/{id}/retire"), json!({"reason": "replaced"})).await.expect(200);
+        world.until_state(&id, "retired").await;
+        assert_eq!(world.evaluate(&id, None, "read").await.expect(200).body["decision"], json!(false));
+        let found = findings(&world, "used-after-end", &id).await;
+        assert_eq!((found.len(), &found[0]["evidence"]["proven"]), (1, &json!(false)), "{found:?}");
+    }
+
+    async fn r99_what_is_deprecated_is_counted_at_decisions_and_introspection_too(world: World) {
+        let (id, key) = world.exporter("exporter").await;
+        let token = world.token(&key, &id, "production").await;
+        let declare = json!({"of": {"type": "identity", "id": id}, "sunset": crate::world::in_secs(10 * DAY), "reason": "replaced"});
+        world.post(&world.owner, "/v1/deprecations", declare).await.expect(201);
+        assert!(world.is_live(&token).await && world.is_allowed(&id, Some(&token), "read").await);
+        let uses = async || {
+            let shown = world.get(&world.security, &format!("/v1/deprecations/{id}")).await.expect(200);
+            shown.body["callers"][0]["uses"].as_u64()
+        };
+        world.pass(61).await;
+        world.until(async || uses().await == Some(2)).await;
+        // What is refused is no use.
+        assert!(!world.is_allowed(&id, Some(&token), "write").await);
+        assert!(world.is_allowed(&id, Some(&token), "read").await);
+        world.pass(61).await;
+        world.until(async || uses().await == Some(3)).await;
+    }
+
+    async fn r109_a_control_that_is_not_in_place_is_found_at_night_and_its_exception_withdrawn_after_the_grace(world: World) {
+        let world = lasting(world).await;
+        let key = Key::new();
+        let mut charter = world.charter(key.jwk());
+        charter["scope"] = json!([{"actions": ["*"], "resource": "*"}]);
+        let id = world.register("everything", charter, "draft").await.expect(201).text("/id");
+        let exception = crate::exceptions::granted(&world, "wildcard_scope", &id, "30d").await;
+        crate::exceptions::activate(&world, &id).await;
+        let state = async || world.get(&world.owner, &format!("/v1/exceptions/{exception}")).await.expect(200).text("/state");
+        world.hold();
+        // It says that its scope is reduced, and it is everything on everything: nobody had to report that.
+        world.pass(DAY).await;
+        world.until(async || state().await == "breached").await;
+        let found = findings(&world, "exception-breached", &id).await.remove(0);
+        let evidence = &found["evidence"];
+        assert_eq!((&evidence["control"], &evidence["checked"]), (&json!("scope_reduction"), &json!(true)), "{found}");
+        assert_eq!(identity(&world, &id).await["state"], "active", "the waiver stands during the grace");
+        world.pass(DAY).await;
+        assert_eq!(state().await, "breached");
+        world.pass(DAY + 60).await;
+        world.until(async || state().await == "withdrawn").await;
+        world.until_state(&id, "suspended").await;
+        let shown = identity(&world, &id).await;
+        assert_eq!(shown["suspensions"][0]["kind"], "exception_ended");
     }
 
     async fn r99_what_is_deprecated_is_counted_per_caller_until_its_sunset_and_denied_after_it(world: World) {
@@ -301,7 +364,8 @@ on_one! {
     async fn r97_what_hangs_on_a_silent_source_is_neither_removable_nor_renewed(world: World) {
         let world = lasting(world).await;
         let assets = source(&world, registration(&world, "assets", "cloud_events", "hmac")).await;
-        let mut charter = world.charter(Key::new().jwk());
+        let key = Key::new();
+        let mut charter = world.charter(key.jwk());
         charter["expires_at"] = json!(crate::world::in_secs(60 * DAY));
         let id = world.active("exporter", charter).await;
         world.hold();
@@ -320,11 +384,17 @@ on_one! {
         assert_eq!((&shown["silent"][0]["id"], &shown["silent"][0]["name"]), (&json!(assets.id), &json!("assets")), "{shown}");
         let page = world.text(&world.owner, &format!("/identities/{id}")).await;
         assert!(page.contains("Not heard or reached: assets"), "{page}");
+        // It was used just now, its owner is there, nothing is overdue: it is the silence alone that bars its renewal.
+        world.token(&key, &id, "production").await;
+        let longer = json!({"type": "renewal", "identity": id, "until": crate::world::in_secs(85 * DAY)});
+        let refused = world.ask(&world.owner, longer.clone(), "still needed").await.expect(403);
+        assert_eq!((refused.code().as_str(), &refused.body["policies"]), ("no_route", &json!(["unverified-need"])));
         // It is heard again: at once nothing hangs.
         let body = event("back", "application.retired", "application:other");
         deliver(&world, &assets.name, &cloud_headers(&assets.secret, &body), &body).await.expect(202);
         assert!(findings(&world, "source-silent", &assets.id).await.is_empty());
         assert!(identity(&world, &id).await.get("silent").is_none());
+        world.ask(&world.owner, longer, "still needed").await.expect(201);
     }
 }
 

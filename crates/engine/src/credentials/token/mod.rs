@@ -28,10 +28,9 @@ use tenure_core::store::secret::Pending;
 
 use self::instances::Mark;
 use self::intent::{Intent, Wish, granted_task, within_task};
-use crate::credentials::deprecated_use;
-use crate::credentials::misuse;
 use crate::credentials::token::ask::{Grant, TokenAsk, Wanted};
 use crate::credentials::token::sender::token_type;
+use crate::credentials::{deprecated_use, misuse};
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::kernel::load::{self, KnownIdentity};
@@ -94,9 +93,8 @@ pub async fn issue_token(kernel: &Kernel, ask: TokenAsk) -> Result<TokenIssued, 
             if *reason == Reason::WrongEnvironment {
                 misuse::note_proof_elsewhere(kernel, id, &ask.environment).await;
             }
-            let is_over = *reason == Reason::IdentityRetired
-                || (*reason == Reason::IdentitySuspended && deprecated_use::is_past_sunset(kernel, id).await);
-            if is_over {
+            // What is refused before its state was looked at proved nothing of whose it is.
+            if matches!(reason, Reason::IdentityRetired | Reason::IdentitySuspended) {
                 misuse::note_use_after_end(kernel, id, "token", None).await;
             }
         }

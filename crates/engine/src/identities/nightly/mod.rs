@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde_json::json;
 use tenure_core::base::id::{IdentityId, PersonId, ReviewId, VendorId};
 use tenure_core::base::time::{Span, Timestamp};
-use tenure_core::finding::{Finding, FindingState, rules};
+use tenure_core::finding::{Finding, rules};
 use tenure_core::identity::{Identity, IdentityState};
 use tenure_core::inventory::third_party::{Breach, Vendor};
 use tenure_core::people::person::Person;
@@ -27,6 +27,7 @@ use crate::identities::nightly::sweep::{Seen, Sweep};
 use crate::identities::posture::{self, Around, Broken};
 use crate::identities::{debt, looks};
 use crate::kernel::error::OpError;
+use crate::kernel::finding::STANDING;
 use crate::kernel::query::Query;
 use crate::kernel::{Kernel, exceptional};
 
@@ -103,7 +104,7 @@ impl Common {
         }
         let mut held = 0;
         for rule in posture::RULES {
-            let open = Query::of([Finding::RULE.of(rule.id), Finding::STATE.of(FindingState::Open)]);
+            let open = Query::of([Finding::RULE.of(rule.id)]).any(STANDING.map(|state| Finding::STATE.of(state)));
             let mut pages = kernel.pages(open.limit(PAGE));
             while let Some(found) = pages.next().await? {
                 for finding in found.readable() {

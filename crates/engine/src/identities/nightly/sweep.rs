@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
-use tenure_core::finding::{Finding, FindingState, Rule};
+use tenure_core::finding::{Finding, Rule};
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
-use crate::kernel::finding;
+use crate::kernel::finding::{self, STANDING};
 use crate::kernel::query::Query;
 use crate::kernel::work::system;
 
@@ -59,7 +59,7 @@ impl Sweep {
     /// Opens what is missing and resolves what is no longer so; returns how many of both.
     pub(super) async fn settle(mut self, kernel: &Kernel) -> Result<u64, OpError> {
         let mut settled = 0;
-        let open = Query::of([Finding::RULE.of(self.rule.id), Finding::STATE.of(FindingState::Open)]);
+        let open = Query::of([Finding::RULE.of(self.rule.id)]).any(STANDING.map(|state| Finding::STATE.of(state)));
         for stored in kernel.pages(open).readable().await? {
             let is_so = self.seen.remove(&(stored.subject.clone(), stored.detail.clone())).is_some();
             if !is_so && self.is_whole {

@@ -1,6 +1,6 @@
 use tenure_core::base::id::{AccountId, TargetId};
-use tenure_core::finding::Rule;
 use tenure_core::finding::debt::DebtTrend;
+use tenure_core::finding::{FindingState, Rule};
 use tenure_core::identity::delegation::Delegate;
 use tenure_core::identity::{CharterDraft, RiskTier};
 use tenure_core::inventory::entitlement::Entitlement;

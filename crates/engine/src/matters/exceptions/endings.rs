@@ -327,7 +327,9 @@ async fn over(
         let text = format!("{} ({}) is over: {because}. Nothing rests on it.", exception.id, exception.kind.as_str());
         tell(&mut changeset, &owner, &[], "An exception of yours is over", &text);
     }
-    if exception.kind == ExceptionType::Dormancy {
+    let owner: Vec<_> = identity.charter.owner.into_iter().collect();
+    finding::come_back(kernel, &mut changeset, &exception, &owner, now).await?;
+    if matches!(exception.kind, ExceptionType::Dormancy | ExceptionType::AcceptedFinding) {
         dormancy::watch(&mut changeset, &identity, now);
     }
     changeset.replace(&read, &identity);

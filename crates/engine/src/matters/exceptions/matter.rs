@@ -6,7 +6,7 @@ use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
 use tenure_core::identity::{CharterDraft, Identity, IdentityState, Kind};
 use tenure_core::request::exception::{
-    CompensatingControl, Exception, ExceptionState, ExceptionSubject, ExceptionType, MAX_RENEWALS,
+    AcceptedFinding, CompensatingControl, Exception, ExceptionState, ExceptionSubject, ExceptionType, MAX_RENEWALS,
 };
 use tenure_core::request::{Matter, Request};
 use tenure_core::store::changeset::{Changeset, DueChange};
@@ -16,10 +16,10 @@ use tenure_core::store::event_kind::EventKind;
 
 use crate::identities::{dormancy, identity_facts};
 use crate::inventory::references;
-use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::load::expect;
 use crate::kernel::query::Query;
+use crate::kernel::{Kernel, finding};
 use crate::matters::exceptions::plan::next_look;
 use crate::requests::content::Subject;
 use crate::requests::facts::MatterFacts;
@@ -83,6 +83,7 @@ pub(crate) async fn fulfil_exception(
     held.exceptions.push(id);
     dormancy::watch(changeset, &held, now);
     changeset.replace(&stored, &exception).replace(&identity, &held);
+    finding::accept(kernel, changeset, &exception, now).await?;
     Ok(())
 }
 
@@ -122,7 +123,7 @@ pub(crate) async fn exception_facts(
             format!("nothing is waived for an identity that is {}", stored.state.as_str()),
         ));
     }
-    let granted = chain(kernel, id, exception.kind).await?.granted.len();
+    let granted = chain(kernel, id, exception.kind, exception.accepts.as_ref()).await?.granted.len();
     // A draft may still lack facts: the exception confers nothing until its charter is judged.
     let references = references::check_references(kernel, stored.kind, &stored.charter, &mut Vec::new()).await?;
     let mut facts =
@@ -140,6 +141,9 @@ pub(crate) async fn exception_facts(
         .with("duration", &exception.duration)?
         .with("renews", &exception.renews)?
         .with("renewals", &exception.renewals)?;
+    if let Some(accepts) = &exception.accepts {
+        facts.subject = facts.subject.with("accepts", accepts)?;
+    }
     facts.expects.push(expect(&stored));
     facts.subjects = vec![exception.id.to_string(), id.to_string()];
     Ok(facts)
@@ -172,9 +176,20 @@ pub(crate) struct Waived {
     charter: CharterDraft,
 }
 
-pub(crate) async fn chain(kernel: &Kernel, identity: IdentityId, kind: ExceptionType) -> Result<Chain, OpError> {
+/// The exceptions of one type that an identity had; of accepted findings those about the same one.
+pub(crate) async fn chain(
+    kernel: &Kernel,
+    identity: IdentityId,
+    kind: ExceptionType,
+    accepts: Option<&AcceptedFinding>,
+) -> Result<Chain, OpError> {
     // One that can't be read counts, too.
-    let all = kernel.pages(Query::of([Exception::IDENTITY.of(identity), Exception::TYPE.of(kind)])).whole().await?;
+    let of_kind = Query::of([Exception::IDENTITY.of(identity), Exception::TYPE.of(kind)]);
+    let mut all = kernel.pages(of_kind).whole().await?;
+    all.retain(|row| match (&row.accepts, accepts) {
+        (Some(other), Some(accepts)) => other.is_of(&accepts.rule, &accepts.detail),
+        (other, accepts) => other.is_none() && accepts.is_none(),
+    });
     let mut granted: Vec<_> = all.iter().filter_map(|row| row.starts_at.map(|start| (start, row.id))).collect();
     granted.sort_unstable();
     Ok(Chain {

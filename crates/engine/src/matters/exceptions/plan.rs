@@ -90,6 +90,7 @@ mod tests {
             renewals: 0,
             state: InState::default(),
             breached_at: None,
+            accepts: None,
             created_at: day(0),
         }
     }

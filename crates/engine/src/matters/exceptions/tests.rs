@@ -1,6 +1,5 @@
 use tenure_core::base::state::InState;
 use tenure_core::base::time::Span;
-use tenure_core::finding::{Finding, FindingState};
 use tenure_core::identity::{Activation, CharterDraft, IdentityState, Kind, RiskTier, SuspensionKind};
 use tenure_core::inventory::entitlement::Entitlement;
 use tenure_core::request::exception::{BREACH_GRACE, ExceptionState};
@@ -79,6 +78,7 @@ async fn breached(world: &World) -> (IdentityId, ExceptionId) {
         renewals: 0,
         state: InState::default(),
         breached_at: None,
+        accepts: None,
         created_at: now,
     };
     let exception =

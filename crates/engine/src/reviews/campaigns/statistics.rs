@@ -12,7 +12,7 @@ use tenure_core::finding::rules;
 use tenure_core::people::person::Person;
 use tenure_core::policy::Action;
 use tenure_core::request::campaign::Campaign;
-use tenure_core::request::review::{Review, ReviewAnswer};
+use tenure_core::request::review::{Review, ReviewAnswer, ReviewState};
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::ControlPoint;
 use tenure_core::store::event_kind::EventKind;
@@ -31,6 +31,11 @@ pub(crate) const MANY: usize = 20;
 /// Answers that come faster than this, in seconds, were not looked at.
 pub(crate) const FAST: u64 = 5;
 
+/// Answers that one question for figures reads, at most.
+const MOST_ANSWERS: usize = 20_000;
+/// People whose figures their manager is told, at most.
+const MOST_REPORTS: u16 = 200;
+
 /// How a campaign was answered, by each reviewer whose figures are the caller's to see.
 ///
 /// # Errors
@@ -42,33 +47,56 @@ pub async fn statistics(kernel: &Kernel, caller: &Caller, id: CampaignId) -> Res
             caller.token_allows(Action::Read)?;
             kernel.must::<Campaign>("campaign", id).await?;
             let sees_all = kernel.allow(caller, Action::Audit, inventory("log", "", ""), owns(false)).is_ok();
-            let mut reviewers = Vec::new();
-            for figures in figures_of(kernel, id).await? {
-                let is_theirs = async || {
-                    let person = kernel.one::<Person>(figures.reviewer).await?;
-                    Ok::<bool, OpError>(person.is_some_and(|person| person.manager == Some(me)))
-                };
-                if sees_all || figures.reviewer == me || is_theirs().await? {
-                    reviewers.push(figures);
+            let mut answers = Answers::default();
+            if sees_all {
+                let answered = [Review::CAMPAIGN.of(id), Review::STATE.of(ReviewState::Answered)];
+                answers.read(kernel, Query::of(answered), MOST_ANSWERS).await?;
+            } else {
+                let reports = kernel.find(Query::of([Person::MANAGER.of(me)]).limit(MOST_REPORTS)).await?;
+                answers.capped |= reports.next().is_some();
+                let reports: Vec<PersonId> = reports.readable().iter().map(|person| person.id).collect();
+                for reviewer in std::iter::once(me).chain(reports) {
+                    let theirs = [Review::CAMPAIGN.of(id), Review::ANSWERED_BY.of(reviewer)];
+                    answers.read(kernel, Query::of(theirs), MOST_ANSWERS).await?;
                 }
             }
-            Ok(CampaignStatistics { reviewers, names: Names::new() })
+            let capped = answers.capped;
+            Ok(CampaignStatistics { reviewers: answers.figures(), capped, names: Names::new() })
         })
         .await
 }
 
-/// The figures of everybody who answered reviews of a campaign.
-pub(crate) async fn figures_of(kernel: &Kernel, id: CampaignId) -> Result<Vec<ReviewerFigures>, OpError> {
-    let mut answers: BTreeMap<PersonId, Vec<(Timestamp, ReviewAnswer)>> = BTreeMap::new();
-    let mut pages = kernel.pages(Query::<Review>::of([Review::CAMPAIGN.of(id)]).limit(1_000));
-    while let Some(found) = pages.next().await? {
-        for review in found.readable() {
-            if let Some(answered) = &review.answer {
-                answers.entry(answered.by).or_default().push((answered.at, answered.answer));
+/// Answers that were read, by whoever gave them.
+#[derive(Default)]
+struct Answers {
+    by: BTreeMap<PersonId, Vec<(Timestamp, ReviewAnswer)>>,
+    read: usize,
+    /// Whether there are more.
+    capped: bool,
+}
+
+impl Answers {
+    /// Reads what is answered of these, until so many were read altogether.
+    async fn read(&mut self, kernel: &Kernel, query: Query<Review>, most: usize) -> Result<(), OpError> {
+        let mut pages = kernel.pages(query.limit(1_000));
+        while let Some(found) = pages.next().await? {
+            if self.read >= most {
+                self.capped = true;
+                return Ok(());
+            }
+            for review in found.readable() {
+                self.read += 1;
+                if let Some(answered) = &review.answer {
+                    self.by.entry(answered.by).or_default().push((answered.at, answered.answer));
+                }
             }
         }
+        Ok(())
     }
-    Ok(answers.into_iter().map(|(reviewer, answers)| figures(reviewer, answers)).collect())
+
+    fn figures(self) -> Vec<ReviewerFigures> {
+        self.by.into_iter().map(|(reviewer, answers)| figures(reviewer, answers)).collect()
+    }
 }
 
 /// Looks at how a campaign was answered, once it is over: whoever answered without looking is a finding of the campaign,
@@ -78,7 +106,10 @@ pub(crate) async fn looked_at(
     stored: &Stored<Campaign>,
     now: Timestamp,
 ) -> Result<(Changeset, Option<Timestamp>), OpError> {
-    let figures = figures_of(kernel, stored.id).await?;
+    // By the worker, once, of all of it.
+    let mut answers = Answers::default();
+    answers.read(kernel, Query::of([Review::CAMPAIGN.of(stored.id)]), usize::MAX).await?;
+    let figures = answers.figures();
     let rubber_stamped: Vec<&ReviewerFigures> = figures.iter().filter(|figures| figures.rubber_stamped).collect();
     let answers: u64 = rubber_stamped.iter().map(|figures| figures.answered).sum();
     let event = kernel.event(now, EventKind::CampaignWorkedOn).subject(stored.id);

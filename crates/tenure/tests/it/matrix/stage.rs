@@ -482,6 +482,24 @@ impl Stage {
         found.text("/items/0/id")
     }
 
+    /// One that may be let be for a while: several share an identity.
+    async fn shared_finding(&self) -> String {
+        let mut charter = self.charter();
+        charter["shared"] = json!({"consumers": ["emea", "apac"], "migration_plan": "each gets its own by May"});
+        let id = self.registered(charter, "draft").await.text("/id");
+        let mut ask = Self::late_review(&id);
+        ask["type"] = json!("shared_use");
+        ask["compensating"] = json!([{"control": "consumers", "description": "two regions"}, {"control": "migration_plan", "description": "by May"}]);
+        let request = self.world.post(&self.rita, "/v1/exceptions", ask).await.expect(201).text("/request");
+        self.world.approve(&self.world.owner, &request).await.expect(200);
+        assert_eq!(self.world.approve(&self.sib, &request).await.expect(200).text("/state"), "fulfilled");
+        crate::exceptions::activate(&self.world, &id).await;
+        let path = format!("/v1/findings?state=open&rule=shared-identity&subject={id}");
+        let found = async || self.world.get(&self.world.security, &path).await.expect(200).body;
+        self.world.until(async || found().await["items"][0]["id"].is_string()).await;
+        found().await["items"][0]["id"].as_str().unwrap().to_owned()
+    }
+
     async fn difference(&self) -> String {
         let source = self.new_name();
         for count in [8, 7] {
@@ -841,6 +859,7 @@ impl<'a> Cell<'a> {
             "passkey" => stage.signed_in().await.1,
             "review" => stage.review().await,
             "finding" => stage.finding().await,
+            "shared finding" => stage.shared_finding().await,
             "difference" => stage.difference().await,
             "provider" => stage.provider().await,
             "issuer" => stage.issuer().await,
