@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use tenure_api::requests::Evaluation;
 use tenure_api::views::{Decision, DecisionContext};
-use tenure_core::base::id::{IdentityId, ResourceId};
+use tenure_core::base::id::{BindingId, IdentityId, ResourceId};
 use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::time::Timestamp;
 use tenure_core::credential::gate;
@@ -93,6 +93,7 @@ pub(crate) async fn evaluate_identity(
             }
             if verdict.proven {
                 kernel.touch(id.to_string(), now);
+                verdict.consumer.into_iter().for_each(|binding| kernel.touch(binding.to_string(), now));
             }
         }
     } else if let Some(reason) = verdict.refused {
@@ -161,7 +162,7 @@ async fn use_verdict(
         return Ok(Verdict::refused(None, Reason::IdentityUnknown));
     };
     let proven = token.is_some();
-    let (known, environment, rest, task) = match token {
+    let (known, environment, rest, task, consumer) = match token {
         // With a token, the decision is about what the token may be used for; nothing beyond it.
         Some(token) => {
             let Some((claims, held)) = liveness::presented(kernel, token.text, now).await? else {
@@ -188,7 +189,8 @@ async fn use_verdict(
                 return Ok(Verdict { proven, ..Verdict::refused(Some(id), Reason::OutsideScope) });
             }
             let environment = held.credential.environment.clone();
-            (held.known, environment, rest, held.credential.task.clone())
+            let consumer = held.credential.binding.filter(|_| held.known.identity.charter.shared.is_some());
+            (held.known, environment, rest, held.credential.task.clone(), consumer)
         }
         None => {
             let Some(known) = kernel.know(id).await? else {
@@ -198,11 +200,11 @@ async fn use_verdict(
             let intent =
                 gate::standing(known.facts(now)).and_then(|standing| standing.in_task(asked.task, action, resource.id));
             let rest = Rest { intent, delegation: None, usages: Vec::new() };
-            (known, environment, rest, asked.task.map(str::to_owned))
+            (known, environment, rest, asked.task.map(str::to_owned), None)
         }
     };
     let handed_on = kernel.handed_on(&known.identity, rest.delegation.as_ref()).await?;
-    Ok(Verdict { proven, task, ..decide_use(kernel, &known, handed_on, &environment, asked, rest) })
+    Ok(Verdict { proven, task, consumer, ..decide_use(kernel, &known, handed_on, &environment, asked, rest) })
 }
 
 fn decide_use(
@@ -260,6 +262,7 @@ fn decide_use(
         answer: Some(answer),
         proven: false,
         task: None,
+        consumer: None,
         chain: rest.delegation.map(|delegation| delegation.chain).unwrap_or_default(),
     }
 }
@@ -317,6 +320,8 @@ struct Verdict {
     proven: bool,
     /// The task that it is for, where one is declared.
     task: Option<String>,
+    /// The binding of the consumer whose token it is, of a shared identity.
+    consumer: Option<BindingId>,
     /// Who acts for whom, if somebody does.
     chain: Vec<IdentityId>,
 }
@@ -331,6 +336,7 @@ impl Verdict {
             answer: None,
             proven: false,
             task: None,
+            consumer: None,
             chain: Vec::new(),
         }
     }

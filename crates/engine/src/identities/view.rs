@@ -12,7 +12,7 @@ use tenure_core::store::row::Stored;
 
 use crate::credentials::deprecated_use;
 use crate::credentials::holds::{self, scopes_of};
-use crate::identities::{removability, silence};
+use crate::identities::{consumers, removability, silence};
 use crate::inventory::removal_groups;
 use crate::kernel::error::OpError;
 use crate::kernel::{Kernel, work};
@@ -35,10 +35,12 @@ pub(crate) async fn identity_view(
     });
     let deprecations = deprecations.collect();
     let drill = removability::last_drill(kernel, record.id).await?;
+    let consumers = Box::pin(consumers::consumers_of(kernel, &record)).await?;
     let mut view = shown(record, revision, &holds, removal_group, last_used);
     view.silent = silent;
     view.drill = drill;
     view.deprecations = deprecations;
+    view.consumers = consumers;
     if let Some(committed) = committed {
         view.log = Some(kernel.logged(committed).await?);
     }
@@ -76,6 +78,7 @@ fn shown(
         drill: None,
         silent: Vec::new(),
         deprecations: Vec::new(),
+        consumers: Vec::new(),
         releasers: None,
         ceilings: record.ceilings(),
         record,

@@ -14,7 +14,7 @@ async fn findings(world: &World, rule: &str, subject: &str) -> Vec<Value> {
 }
 
 /// The same world, where people's tokens last for a month.
-async fn lasting(mut world: World) -> World {
+pub async fn lasting(mut world: World) -> World {
     let mut lasting = Vec::new();
     for token in [&world.owner, &world.manager, &world.security, &world.auditor, &world.admin] {
         let id = world.get(token, "/v1/me").await.expect(200).text("/person/id");

@@ -4,6 +4,7 @@ use tenure_core::base::id::IdentityId;
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
 use tenure_core::identity::binding::{AssertionAudience, Binding, BindingMatch, BindingState};
+use tenure_core::identity::place::{self, MAX_PLACE, Place, PlaceKind};
 use tenure_core::identity::{Identity, IdentityState, Kind};
 use tenure_core::store::changeset::{Changeset, Once};
 use tenure_core::store::epoch::Trust;
@@ -18,9 +19,10 @@ use tenure_credentials::external::{ExternalClaims, SignedExternal};
 use tenure_credentials::jose::{Algorithm, JoseError, Jwk, JwkSet, read_unverified};
 
 use crate::credentials::token::ask::{self, Proof};
+use crate::credentials::token::instances;
 use crate::kernel::error::OpError;
 use crate::kernel::load::KnownIdentity;
-use crate::kernel::{Kernel, keys};
+use crate::kernel::{Kernel, exceptional, keys};
 use crate::trust::{issuers, reviews};
 
 /// A proof that holds.
@@ -28,6 +30,8 @@ pub(crate) struct Proven {
     pub binding: Stored<Binding>,
     /// The external issuer that vouched, if one did.
     pub(crate) issuer: Option<Stored<Issuer>>,
+    /// In which place its platform says that the workload runs.
+    pub(crate) place: Option<String>,
     /// What is used up by it; a handshake can't be shown twice.
     pub(crate) once: Option<Once>,
 }
@@ -66,6 +70,10 @@ pub(crate) async fn prove(
     environment: &str,
     now: Timestamp,
 ) -> Result<Proven, OpError> {
+    if !matches!(proof, Proof::ExternalToken(_)) && !known.identity.charter.places.is_empty() {
+        let detail = "the charter names its places, and a proof by key or certificate says none";
+        return Err(OpError::because(Reason::PlaceNotPermitted, detail));
+    }
     match proof {
         Proof::ClientAssertion(assertion) => prove_key(kernel, known, assertion, issuer, now),
         Proof::ExternalToken(token) => prove_external(kernel, known, token, environment, now).await,
@@ -174,11 +182,13 @@ async fn prove_external(
     let (binding, issuer, external) = matched.ok_or_else(unmatched)?;
     is_recent(known.trust(), &binding, external.issued_at)?;
     in_its_repositories(&known.identity, &issuer, &external)?;
+    in_its_places(kernel, &known.identity, &issuer, &external, now).await?;
     // Its cluster last: it is asked about nothing that fails anyway.
     reviews::review(kernel, &issuer, token, &external.claims).await?;
     let once =
         Once { space: "jti", key: format!("external {}", external.token_hash), until: Some(external.replay_until) };
-    Ok(Proven { binding, issuer: Some(issuer), once: Some(once) })
+    let place = instances::place_of(&issuer, &external.claims);
+    Ok(Proven { binding, issuer: Some(issuer), place, once: Some(once) })
 }
 
 /// A token that this issuer signed.
@@ -320,6 +330,41 @@ fn in_its_repositories(identity: &Identity, issuer: &Issuer, external: &External
     Err(OpError::because(Reason::RepositoryNotPermitted, detail))
 }
 
+/// Demands that a token comes from a place that the charter names, or an exception in force for its shared use (R21). Of
+/// sorts that the charter doesn't name, any place will do; a token that doesn't say it comes from none.
+async fn in_its_places(
+    kernel: &Kernel,
+    identity: &Identity,
+    issuer: &Issuer,
+    external: &ExternalClaims,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    let places = &identity.charter.places;
+    for kind in PlaceKind::ALL.iter().copied().filter(|kind| places.iter().any(|place| place.kind == *kind)) {
+        let told = place::told(issuer.preset, &issuer.url, &external.claims, kind);
+        let is_here = |named: &Place| {
+            named.kind == kind && told.as_ref().is_some_and(|at| place::is_same(issuer.preset, named, at))
+        };
+        if places.iter().any(is_here) || exceptional::shared_places(kernel, identity, now).await?.iter().any(is_here) {
+            continue;
+        }
+        let sort = kind.as_str();
+        let detail = match told {
+            Some(at) => {
+                format!("the token comes from the {sort} {}, which the charter's places don't list", shortened(&at))
+            }
+            None => format!("the token doesn't say its {sort}, which the charter's places name"),
+        };
+        return Err(OpError::because(Reason::PlaceNotPermitted, detail));
+    }
+    Ok(())
+}
+
+/// A place as a refusal says it.
+fn shortened(place: &str) -> &str {
+    place.get(..place.floor_char_boundary(MAX_PLACE)).unwrap_or_default()
+}
+
 /// The one binding with this certificate, whose key the handshake has proven.
 fn prove_certificate(known: &KnownIdentity, shown: &str, proven_at: Timestamp) -> Result<Proven, OpError> {
     let is_shown = |binding: &&Stored<Binding>| match &binding.matches {
@@ -331,7 +376,7 @@ fn prove_certificate(known: &KnownIdentity, shown: &str, proven_at: Timestamp) -
         return Err(OpError::Unauthenticated(Reason::ProofInvalid));
     };
     is_recent(known.trust(), binding, Some(proven_at))?;
-    Ok(Proven { binding: binding.clone(), issuer: None, once: None })
+    Ok(Proven { binding: binding.clone(), issuer: None, place: None, once: None })
 }
 
 /// Whether assertions of this binding may be addressed to the token endpoint.
@@ -352,5 +397,5 @@ fn proven_by(
 ) -> Result<Proven, OpError> {
     let binding = bindings.get(key_index).ok_or(OpError::Unauthenticated(Reason::ProofInvalid))?.clone();
     let once = Once { space: "jti", key: format!("{} {jti}", known.identity.id), until: Some(replay_until) };
-    Ok(Proven { binding, issuer: None, once: Some(once) })
+    Ok(Proven { binding, issuer: None, place: None, once: Some(once) })
 }
