@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tenure_core::base::id::{ExceptionId, FindingId, PersonId};
 use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::identity::place::Place;
 use tenure_core::inventory::third_party::NeedKind;
 use tenure_core::request::exception::{Exception, MAX_RENEWALS};
 
@@ -23,6 +24,9 @@ pub struct NewException {
     /// What makes up for it.
     #[serde(default)]
     pub compensating: Vec<NewControl>,
+    /// Of a shared use, where else the identity runs than its charter says (R21).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<Place>,
     /// For how long.
     pub duration: Span,
     /// The exception that it renews: the last one of this type that the identity had. It counts as one if this is left

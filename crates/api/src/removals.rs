@@ -15,6 +15,10 @@ pub struct NewRemoval {
     /// Why.
     #[schemars(length(min = 1, max = 500))]
     pub reason: String,
+    /// Whether what ended is in other hands, leaked or breached: then no removal waits for the end of an exception
+    /// (R109).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub compromise: bool,
     /// Only says what would be done: nothing is changed.
     #[serde(default)]
     pub dry_run: bool,

@@ -185,6 +185,17 @@ pub struct Because {
     pub reason: String,
 }
 
+/// `POST /v1/identities/{id}/end-consumer`.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConsumerEnd {
+    /// Which of the consumers of its charter.
+    pub consumer: String,
+    /// Why.
+    #[schemars(length(min = 1, max = 500))]
+    pub reason: String,
+}
+
 /// `POST /v1/people/{id}/resume`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]

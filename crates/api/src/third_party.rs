@@ -30,8 +30,10 @@ pub struct VendorEnded {
     /// The vendor.
     #[serde(flatten)]
     pub vendor: Revised<Vendor>,
-    /// The receipt of the cut of everything that its identities held.
-    pub receipt: ReceiptId,
+    /// The receipt of the cut of everything that its identities held; the first of theirs where one of them waits for the
+    /// end of an exception, and none if there is no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<ReceiptId>,
 }
 
 /// `POST /v1/cloud-accounts`.

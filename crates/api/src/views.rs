@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tenure_core::base::id::{CredentialId, GrantId, OperatorTokenId, PersonId, ReceiptId, TeamId};
+use tenure_core::base::id::{BindingId, CredentialId, GrantId, OperatorTokenId, PersonId, ReceiptId, TeamId};
 use tenure_core::base::time::Timestamp;
 use tenure_core::credential::receipt::{Receipt, ReceiptState};
 use tenure_core::identity::Identity;
@@ -173,6 +173,9 @@ pub struct CredentialView {
     /// What its identity is for.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub purpose: Option<String>,
+    /// The consumer for which it was issued, of a shared identity that tells it apart (R105).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub consumer: Option<String>,
     /// When it was last used itself, of an API key.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_used: Option<Timestamp>,
@@ -213,6 +216,9 @@ pub struct IdentityView {
     /// That it, or what it belongs to, goes on a day (R99).
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub deprecations: Vec<Sunset>,
+    /// Who shares it, and how each is told apart (R105); in the view of one identity.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub consumers: Vec<ConsumerView>,
     /// Who could release its newest cause of suspension now; only in replies to a suspension.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub releasers: Option<Releasers>,
@@ -251,6 +257,22 @@ pub enum CertificateState {
     Ended,
     /// Its identity has ended, and it with that, for good.
     Revoked,
+}
+
+/// A consumer of a shared identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ConsumerView {
+    /// Its name.
+    pub consumer: String,
+    /// The binding that tells it apart; none while several have none of their own.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub binding: Option<BindingId>,
+    /// The workload that holds its proof.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub workload: Option<String>,
+    /// When it was last used by this consumer, as far as noted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_used: Option<Timestamp>,
 }
 
 /// The last removal drill of an identity.

@@ -5,7 +5,7 @@ use tenure_api::api_keys::{ApiKeyIssued, NewApiKey};
 use tenure_api::bulk::{BulkReport, NewBulk};
 use tenure_api::overview::Census;
 use tenure_api::request::NewVote;
-use tenure_api::requests::{Because, Enrol, NewIdentity, NewSuspension, Resume, TaskCompleted};
+use tenure_api::requests::{Because, ConsumerEnd, Enrol, NewIdentity, NewSuspension, Resume, TaskCompleted};
 use tenure_api::templates::Registered;
 use tenure_api::usage::{NewRightSize, RightSizeView, UsageView};
 use tenure_api::views::{AccessReport, CredentialView, IdentityView, JoinTokenIssued, Page, Revised};
@@ -69,6 +69,11 @@ impl Client {
     /// `POST /v1/identities/{id}/api-keys`: an API key, shown this once.
     pub async fn create_api_key(&self, id: IdentityId, ask: &NewApiKey) -> Result<ApiKeyIssued, ClientError> {
         self.post(&format!("/v1/identities/{id}/api-keys"), ask).await
+    }
+
+    /// `POST /v1/identities/{id}/end-consumer`.
+    pub async fn end_consumer(&self, id: IdentityId, ask: &ConsumerEnd) -> Result<IdentityView, ClientError> {
+        self.post(&format!("/v1/identities/{id}/end-consumer"), ask).await
     }
 
     /// `POST /v1/identities/{id}/suspend`.

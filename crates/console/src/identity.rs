@@ -90,6 +90,13 @@ struct Stopped {
     resume: Option<Address>,
 }
 
+/// A removal of it that waits for the end of an exception.
+struct Waits {
+    reason: String,
+    exception: Named,
+    until: When,
+}
+
 /// A row of a list of facts.
 struct Fact {
     label: &'static str,
@@ -133,6 +140,7 @@ pub struct IdentityPage {
     purpose: String,
     stopped: Vec<Stopped>,
     transfer: Option<When>,
+    waits: Vec<Waits>,
     deeds: Vec<Deed>,
     answers: Vec<Answer>,
     facts: Vec<Fact>,
@@ -201,6 +209,7 @@ impl IdentityPage {
             purpose: identity.charter.purpose.clone().unwrap_or_else(|| text::NO_PURPOSE.to_owned()),
             stopped: stopped(&view, &address, names, now),
             transfer: identity.transfer.as_ref().map(|window| When::new(window.deadline, now)),
+            waits: waits(&view, names, now),
             deeds: deeds(&view, &address, is_whole),
             answers,
             facts,
@@ -304,6 +313,16 @@ fn answers(known: &Known, now: Timestamp) -> Vec<Answer> {
     vec![needed, scoped, monitored, removable]
 }
 
+fn waits(view: &IdentityView, names: &Names, now: Timestamp) -> Vec<Waits> {
+    let deferred = view.record.deferred.iter();
+    let waits = deferred.map(|deferred| Waits {
+        reason: text::reason(&deferred.reason),
+        exception: Named { name: text::AN_EXCEPTION.to_owned(), ..Named::of(deferred.exception, names) },
+        until: When::new(deferred.until, now),
+    });
+    waits.collect()
+}
+
 fn stopped(view: &IdentityView, address: &Address, names: &Names, now: Timestamp) -> Vec<Stopped> {
     let releaser = |releaser: Releaser| match releaser {
         Releaser::Owner => text::OWNER_RELEASES,
@@ -382,6 +401,14 @@ fn facts(view: &IdentityView, names: &Names, now: Timestamp) -> Vec<Fact> {
     fact(text::VENDOR, charter.vendor.map(|id| named(id.to_string())).into_iter().collect(), String::new());
     let workload = charter.workload_binding.as_ref().map(|binding| Cell::Text(binding.workload().to_owned()));
     fact(text::WORKLOAD, workload.into_iter().collect(), String::new());
+    let consumers = view.consumers.iter().map(|consumer| match (&consumer.workload, consumer.last_used) {
+        (Some(workload), Some(at)) => {
+            format!("{} ({workload}), used last {}", consumer.consumer, when::relative(at, now))
+        }
+        (Some(workload), None) => format!("{} ({workload}), {}", consumer.consumer, text::NOT_USED_YET),
+        (None, _) => format!("{}, {}", consumer.consumer, text::NOT_TOLD_APART),
+    });
+    fact(text::CONSUMERS_OF_IT, consumers.map(Cell::Text).collect(), String::new());
     let scope = charter.scope.iter().map(|entitlement| Cell::Text(scope_line(entitlement, names)));
     fact(
         text::TOUCHES,
@@ -531,6 +558,7 @@ fn credential_table(items: &[CredentialView], names: &Names, now: Timestamp) -> 
             Cell::State(state),
             Cell::Named(Named::of(credential.resource, names)),
             Cell::Text(credential.actions.join(", ")),
+            Cell::of(view.consumer.clone().map(Cell::Text)),
             Cell::Time(When::new(credential.issued_at, now)),
             Cell::Time(When::new(credential.expires_at, now)),
             Cell::Text(if credential.confirmation.is_some() {
@@ -542,7 +570,7 @@ fn credential_table(items: &[CredentialView], names: &Names, now: Timestamp) -> 
     };
     Table::new(
         text::CREDENTIALS,
-        &["Type", "State", "For", "Actions", "Issued", "Ends", "Good with"],
+        &["Type", "State", "For", "Actions", "Consumer", "Issued", "Ends", "Good with"],
         items.iter().map(row).collect(),
     )
 }

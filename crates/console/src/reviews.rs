@@ -176,7 +176,9 @@ fn known(sheet: &mut Sheet, facts: &ReviewFacts, names: &Names, now: Timestamp) 
         ]
     });
     let columns = ["Action", "Resource", "In 90 days", "Last used", "Others like it"];
-    sheet.tables.push(Table::new(text::WHAT_IT_HOLDS, &columns, rows.collect()));
+    if !facts.granted.is_empty() {
+        sheet.tables.push(Table::new(text::WHAT_IT_HOLDS, &columns, rows.collect()));
+    }
     if let Some(proposal) = &facts.proposal {
         let left = proposal.iter().map(|entitlement| {
             let on = Named::of(&entitlement.resource, names).name;

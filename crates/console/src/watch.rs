@@ -475,9 +475,14 @@ pub struct Raising {
     pub subject: String,
     /// Why.
     pub reason: String,
+    /// Whether it is in other hands.
+    pub compromise: String,
     /// What was wrong.
     pub wrong: Option<Wrong>,
 }
+
+/// The word by which somebody says that what ended is in other hands.
+pub const YES: &str = "yes";
 
 /// The sorts of things whose end can be said by hand.
 pub const ENDABLE: [&str; 7] = ["application", "vendor", "cloud_account", "need", "repository", "workload", "identity"];
@@ -492,10 +497,11 @@ pub fn raising(frame: Frame, planned_removal: Option<&Removal>, names: &Names, t
         }
         None => Sheet { lead: text::RAISE_LEAD.to_owned(), ..Sheet::default() },
     };
-    let Raising { kind, subject, reason, wrong } = typed;
+    let Raising { kind, subject, reason, compromise, wrong } = typed;
     let mut fields = vec![
         Field::select("kind", text::TYPE, &ENDABLE, &kind),
         Field::line("subject", text::WHAT_ENDED, text::WHAT_ENDED_HINT, subject),
+        Field::select("compromise", text::COMPROMISED, &["no", YES], &compromise),
         Field::reason(reason),
     ];
     let look =
@@ -525,6 +531,7 @@ fn planned(removal: &Removal, names: &Names, now: Timestamp) -> Sheet {
     sheet.fact(text::ENFORCED, blast.enforced_resources.iter().map(|id| named(id.clone())));
     sheet.fact(text::CONSUMERS, blast.consumers.iter().cloned().map(Cell::Text));
     sheet.fact(text::DELEGATES, blast.delegates.iter().map(|id| named(id.to_string())));
+    sheet.fact(text::WAIT_FOR_EXCEPTION, blast.deferred.iter().map(|id| named(id.to_string())));
     sheet.fact(text::HITS, blast.owners.iter().map(|id| named(id.to_string())));
     sheet.fact(text::CONFIRMED_BY, removal.confirmed_by.map(|by| named(by.to_string())));
     if let Some((by, reason)) = &removal.released {

@@ -72,6 +72,7 @@ pub(crate) async fn finale(
             subject: SignalSubject { kind: SubjectKind::Need, id: format!("{}-roadmap", last.slug) },
             kind: None,
             reason: "the project has ended".into(),
+            compromise: false,
             dry_run: false,
             expect: None,
         };

@@ -719,6 +719,7 @@ impl<'a> Player<'a> {
             subject: json!({"type": "identity", "id": id}),
             reason: format!("{}, from a machine that can't sign", life::PURPOSE),
             compensating: ["vaulting", "rotation", "ownership", "revalidation"].map(control).into(),
+            places: Vec::new(),
             duration: Span::from_days(55),
             renews: None,
             finding: None,

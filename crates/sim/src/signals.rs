@@ -147,6 +147,7 @@ impl World {
             subject: SignalSubject { kind: SubjectKind::Workload, id: self.subject()?.name.clone() },
             kind: self.rng.per_mille(500).then_some(SignalKind::WorkloadDisabled),
             reason: because(),
+            compromise: false,
             dry_run: true,
             expect: None,
         };

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use tenure_core::base::time::Span;
 use tenure_core::finding::{Fix, Rule};
 use tenure_core::identity::context::NewContextPolicy;
+use tenure_core::request::review::RotationReview;
 use tenure_outbound::{Cidr, MailTls};
 use tenure_server::SourceFrom;
 
@@ -77,6 +78,8 @@ pub struct Config {
     pub lapsed_grace: Span,
     /// How long what a removal holds can be released before it retires.
     pub removal_hold: Span,
+    /// How closely an identity is looked at after a rotation: by_tier, light or full.
+    pub rotation_review: RotationReview,
     /// What becomes of agents, vendors' integrations and shared identities that are used in a new context.
     pub new_context: NewContextPolicy,
     /// For how long it is kept on which day identities were used.
@@ -220,6 +223,7 @@ impl Default for Config {
             transfer_window: engine.transfer_window,
             lapsed_grace: engine.lapsed_grace,
             removal_hold: engine.removal_hold,
+            rotation_review: engine.rotation_review,
             new_context: engine.new_context,
             use_daily_for: engine.use_daily_for,
             use_monthly_for: engine.use_monthly_for,
@@ -328,6 +332,7 @@ impl Config {
             "TRANSFER_WINDOW" => self.transfer_window = value.parse()?,
             "LAPSED_GRACE" => self.lapsed_grace = value.parse()?,
             "REMOVAL_HOLD" => self.removal_hold = value.parse()?,
+            "ROTATION_REVIEW" => self.rotation_review = value.parse()?,
             "NEW_CONTEXT" => self.new_context = value.parse()?,
             "USE_DAILY_FOR" => self.use_daily_for = days_within(value, 7, 366)?,
             "USE_MONTHLY_FOR" => self.use_monthly_for = days_within(value, 30, 1_830)?,

@@ -71,6 +71,7 @@ Settings (file key, variable):
   solver           TENURE_SOLVER            cvc5, which analyses proposed policy sets
   early_review     TENURE_EARLY_REVIEW      when a person's new access lapses without a review, e.g. 30d
   review_within    TENURE_REVIEW_WITHIN     how long a review may take before its identity is suspended, e.g. 14d
+  rotation_review  TENURE_ROTATION_REVIEW   how closely an identity is looked at after a rotation: by_tier, light or full
   transfer_window  TENURE_TRANSFER_WINDOW   how long an identity goes on without its owner, default 7d
   lapsed_grace     TENURE_LAPSED_GRACE      how long one that nobody took stays suspended before it retires, default 30d
   removal_hold     TENURE_REMOVAL_HOLD      how long what a removal holds can be released before it retires, default 7d
@@ -377,6 +378,7 @@ fn build(
             solver: config.solver.clone(),
             early_review: config.early_review,
             review_within: config.review_within,
+            rotation_review: config.rotation_review,
             transfer_window: config.transfer_window,
             lapsed_grace: config.lapsed_grace,
             removal_hold: config.removal_hold,

@@ -59,6 +59,10 @@ words! {
     LINK_ACTS_FOR = "acts for";
     LINK_DELEGATES = "lets act for it";
     LINK_HOLDS = "holds";
+    CONSUMERS_OF_IT = "Shared by";
+    NOT_USED_YET = "not used yet";
+    NOT_TOLD_APART = "not told apart";
+    AN_EXCEPTION = "an exception";
     LINK_BACK = "comes back by";
     OWNERS = "Owners";
     THE_OTHERS = "the others";

@@ -140,6 +140,8 @@ words! {
     ENFORCED = "Enforced by nobody else";
     CONSUMERS = "Consumers of what is shared";
     DELEGATES = "Acts for each other";
+    WAIT_FOR_EXCEPTION = "Wait for the end of an exception";
+    COMPROMISED = "Is it leaked or breached? Then nothing waits";
     RELEASED = "Released";
     THE_PROOF = "the proof";
     LET_GO = "Let it go";

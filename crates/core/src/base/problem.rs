@@ -151,6 +151,8 @@ reasons! {
     NotWaivable = "not_waivable", "no exception waives the owner or the expiry; others are typed, approved and end";
     /// The exception's renewals are used up.
     RenewalsUsedUp = "renewals_used_up", "the number of renewals is capped: solve the cause instead";
+    /// What would remove the identity has fired already: its removal is not put off (R109).
+    RemovalTriggered = "removal_triggered", "a removal is put off only by an exception that was approved before anything ended: let it end, or give what depends on it another identity";
     /// No access by this name, or none in force.
     NoAccess = "no_access", "request access: the person holds no live grant that covers it";
     /// A record of the other class was handed to this API (R1).
@@ -189,6 +191,8 @@ reasons! {
     SecondInstance = "second_instance", "another instance holds this key: give each agent an identity and a key of its own";
     /// The proof's repository is not on the identity's list.
     RepositoryNotPermitted = "repository_not_permitted", "the charter's repositories don't list the one that the proof names";
+    /// The proof comes from a place that the charter doesn't name (R21).
+    PlaceNotPermitted = "place_not_permitted", "each region, cluster or pipeline is a use of its own: give it an identity of its own, or have a shared_use exception list it";
     /// The workload changed, and the proof is from before.
     BindingUnverified = "binding_unverified", "the workload was changed: come with a proof that was made after that";
     /// The cluster says that the proof's token counts no more.

@@ -83,6 +83,10 @@ pub fn credential_is_live(
     if credential.identity != identity.id {
         return Err(Reason::CredentialUnknown);
     }
+    // What proved it was taken away, of one consumer of a shared identity, say: the others go on (R105).
+    if credential.binding.is_some_and(|binding| !identity.bindings.contains(&binding)) {
+        return Err(Reason::CredentialRevoked);
+    }
     if !scopes.trust.covers(credential.created) {
         return Err(Reason::BeforeEpoch);
     }

@@ -8,7 +8,7 @@ use crate::request::exception::ExceptionType;
 
 pub use crate::finding::watch_rules::{
     BREAK_GLASS_UNREVIEWED, OPEN_TRUST, PAST_SUNSET, SECRET_ASKED_AGAIN, SECRET_OUTLIVES, SOURCE_SILENT, TOXIC_PATH,
-    UNOWNED_DISCOVERED, USED_AFTER_END, USED_BY_PERSON, VENDOR_BREACHED,
+    TWO_PLACES, UNOWNED_DISCOVERED, USED_AFTER_END, USED_BY_PERSON, VENDOR_BREACHED,
 };
 
 /// The accountable owner is not named.
@@ -598,6 +598,7 @@ pub static ALL: &[&Rule] = &[
     &SECRET_ASKED_AGAIN,
     &SOURCE_SILENT,
     &TOXIC_PATH,
+    &TWO_PLACES,
     &NEW_CONTEXT,
     &NEW_CONTEXT_STALE_KEY,
 ];
@@ -708,6 +709,7 @@ mod tests {
         ("secret-asked-again", "engine/src/targets/tests/logins.rs", "rules::SECRET_ASKED_AGAIN"),
         ("source-silent", POSTURE, "r97_what_hangs_on_a_silent_source"),
         ("toxic-path", NIGHTLY, "a_path_of_delegation_that_no_link_shows"),
+        ("two-places", "tenure/tests/it/places.rs", "\"two-places\""),
         ("rubber-stamped", "tenure/tests/it/campaigns.rs", "r95_who_keeps_everything_within_seconds_is_a_finding"),
         ("new-context", CONTEXTS, "\"new-context\""),
         ("new-context-stale-key", CONTEXTS, "\"new-context-stale-key\""),

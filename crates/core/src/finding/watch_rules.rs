@@ -18,6 +18,21 @@ pub static VENDOR_BREACHED: Rule = Rule {
     suppressed_by: None,
 };
 
+/// One identity is attested from two places at the same time (R89).
+pub static TWO_PLACES: Rule = Rule {
+    id: "two-places",
+    title: "One identity is attested from two clusters or regions at the same time",
+    severity: Severity::Medium,
+    frameworks: &["NHI9:2025", "CSF2.0:PR.AA-03", "CSF2.0:DE.CM-03"],
+    aliases: &[],
+    evidence: "the binding, and both places as the platform's tokens tell them",
+    blind_spots: "proofs by a key or a certificate, and tokens that tell neither their cluster nor their region; places that the charter names, or a shared_use exception",
+    false_positives: "a workload that moved to another cluster while its last credential was alive",
+    action: "give what runs in each place an identity of its own; or name the places in the charter, and have a shared_use exception list them until then",
+    fix: Fix::Note,
+    suppressed_by: None,
+};
+
 /// A cloud or an OIDC trust lets in more than one named workload.
 pub static OPEN_TRUST: Rule = Rule {
     id: "open-trust",

@@ -129,6 +129,9 @@ pub struct Binding {
     pub matches: BindingMatch,
     /// Whether it may be used.
     pub state: BindingState,
+    /// The consumer of a shared identity that it tells apart (R105).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consumer: Option<String>,
     /// The join token that enrolled it, if one did.
     pub enrolled_with: Option<JoinTokenId>,
     /// That it has to be verified anew before anything is issued on it.

@@ -1,6 +1,6 @@
 //! The charter: the facts fixed before a non-human identity may authenticate.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,9 @@ use crate::base::time::{Span, Timestamp};
 use crate::identity::Kind;
 use crate::identity::account_grants::AccountGrants;
 use crate::identity::binding::AssertionAudience;
+use crate::identity::consumer::Shared;
 use crate::identity::delegation::{Delegate, Task};
+use crate::identity::place::Place;
 use crate::inventory::entitlement::{Entitlement, WILDCARD};
 use crate::inventory::environment::parse_name;
 
@@ -76,7 +78,7 @@ pub enum WorkloadBinding {
         /// Claims that must have exactly these values, by name or by path (`kubernetes.io/serviceaccount/uid`). Which
         /// ones have to be among them is the issuer's to say: the immutable id of the repository, project or account;
         /// without a preset `sub`.
-        claims: std::collections::BTreeMap<String, serde_json::Value>,
+        claims: BTreeMap<String, serde_json::Value>,
     },
     /// It enrols a key of its own with a one-time join token (S-15).
     JoinToken {
@@ -222,16 +224,6 @@ impl Parties {
     }
 }
 
-/// A shared identity is debt: who uses it, and how that ends (R105).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Shared {
-    /// Who uses it.
-    pub consumers: Vec<String>,
-    /// How each gets an identity of its own.
-    pub migration_plan: String,
-}
-
 /// A charter as handed in: what is missing is `None` or empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -293,6 +285,9 @@ pub struct CharterDraft {
     /// Who may act for it, and within which bounds (S-14).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub delegates: Vec<Delegate>,
+    /// Where it runs; a proof from elsewhere is refused. Of sorts that aren't named, anywhere (R21).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<Place>,
     /// Whether it gets only credentials that are bound to a key (RFC 9449, RFC 8705).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub sender_constrained: bool,
@@ -505,27 +500,7 @@ impl CharterDraft {
                 "name the intended workload",
             );
             if let WorkloadBinding::Oidc { claims, .. } = binding {
-                // Which of them identify the workload is the issuer's to say, and checked with the references.
-                if claims.is_empty() {
-                    check.wrong(
-                        "workload_binding.claims",
-                        "claims_missing",
-                        "fix the claims that name the workload to exact values",
-                    );
-                }
-                let exact = |value: &serde_json::Value| {
-                    value.is_string() || value.is_boolean() || value.is_i64() || value.is_u64()
-                };
-                if claims.len() > MAX_ITEMS
-                    || !claims.keys().all(|name| crate::trust::claim::is_name(name))
-                    || !claims.values().all(exact)
-                {
-                    check.wrong(
-                        "workload_binding.claims",
-                        "claims_malformed",
-                        "give at most 32 claims by name (inner ones as outer/inner), each a text, a whole number or a truth value",
-                    );
-                }
+                check_claims(&mut check, "workload_binding.claims", claims);
             }
         }
         let expires_at =
@@ -567,20 +542,13 @@ impl CharterDraft {
             }
         }
         if let Some(shared) = &self.shared {
-            check.list("shared.consumers", &shared.consumers);
-            if shared.consumers.len() < 2 {
-                check.wrong(
-                    "shared.consumers",
-                    "consumers_missing",
-                    "list who uses it; for a single consumer leave out `shared`",
-                );
-            }
-            let _ = check.text(
-                "shared.migration_plan",
-                "migration_plan",
-                Some(&shared.migration_plan),
-                "say how each consumer gets an identity of its own",
-            );
+            shared.check(&mut check);
+        }
+        let consumers = self.shared.iter().flat_map(|shared| &shared.bindings).map(|bound| &bound.binding);
+        crate::identity::place::check(&self.places, self.workload_binding.iter().chain(consumers), &mut check);
+        if !self.places.is_empty() && self.has_weaker_credential() {
+            let hint = "a static key is used from anywhere: name no places, or no such type";
+            check.wrong("credential_types", "places_unproven", hint);
         }
         if let Some(url) = &self.notification_endpoint
             && !is_endpoint(url)
@@ -686,6 +654,23 @@ impl CharterDraft {
     /// Whether an entitlement says everything (R24).
     pub fn has_wildcard(&self) -> bool {
         self.scope.iter().any(Entitlement::is_wildcard)
+    }
+}
+
+/// Checks the claims that a binding fixes. Which of them identify the workload is the issuer's to say, and checked with the
+/// references.
+pub(super) fn check_claims(check: &mut Checker, field: &str, claims: &BTreeMap<String, serde_json::Value>) {
+    if claims.is_empty() {
+        check.wrong(field, "claims_missing", "fix the claims that name the workload to exact values");
+    }
+    let exact = |value: &serde_json::Value| value.is_string() || value.is_boolean() || value.is_i64() || value.is_u64();
+    if claims.len() > MAX_ITEMS
+        || !claims.keys().all(|name| crate::trust::claim::is_name(name))
+        || !claims.values().all(exact)
+    {
+        let hint =
+            "give at most 32 claims by name (inner ones as outer/inner), each a text, a whole number or a truth value";
+        check.wrong(field, "claims_malformed", hint);
     }
 }
 

@@ -3,13 +3,16 @@
 pub mod account_grants;
 pub mod binding;
 mod charter;
+mod consumer;
 pub mod context;
+pub mod deferral;
 pub mod delegation;
 pub mod grant;
 mod kind;
 mod kinds;
 pub mod naming;
 mod narrower;
+pub mod place;
 mod record;
 pub mod right_size;
 pub mod scope;
@@ -21,9 +24,9 @@ pub mod transfer;
 
 pub use charter::{
     AutoRenewal, Charter, CharterDraft, Coverage, CredentialType, DEFAULT_CREDENTIAL_TTL, Hours, MAX_CREDENTIAL_TTL,
-    MAX_ITEMS, MAX_KEY_LIFE, Parties, RetirementCondition, RevocationTrigger, Shared, TrustBoundary, Usage,
-    WorkloadBinding,
+    MAX_ITEMS, MAX_KEY_LIFE, Parties, RetirementCondition, RevocationTrigger, TrustBoundary, Usage, WorkloadBinding,
 };
+pub use consumer::{ConsumerBinding, MAX_CONSUMER_BINDINGS, Shared};
 pub use kind::Kind;
 pub use narrower::narrows;
 pub use record::{Activation, Identity, Retirement, Struck};

@@ -8,8 +8,10 @@ use std::collections::BTreeSet;
 use crate::base::time::{Span, Timestamp};
 use crate::identity::account_grants::accounts_narrow;
 use crate::identity::delegation::{delegates_narrow, tasks_narrow, within};
+use crate::identity::place;
 use crate::identity::{
-    AutoRenewal, CharterDraft, Coverage, CredentialType, DEFAULT_CREDENTIAL_TTL, Hours, RetirementCondition, Usage,
+    AutoRenewal, CharterDraft, Coverage, CredentialType, DEFAULT_CREDENTIAL_TTL, Hours, RetirementCondition, Shared,
+    Usage,
 };
 
 /// Whether a charter allows nothing that another one doesn't: the same facts, and in each field the same or less.
@@ -43,6 +45,7 @@ pub fn narrows(from: &CharterDraft, to: &CharterDraft) -> bool {
         // Whichever of its own tasks is meant, the identity could have named.
         default_task: _,
         delegates,
+        places,
         sender_constrained,
         exact_scope,
         notification_endpoint,
@@ -74,11 +77,12 @@ pub fn narrows(from: &CharterDraft, to: &CharterDraft) -> bool {
         && from.auto_revocation.iter().all(|trigger| auto_revocation.contains(trigger))
         && domains_narrow(vendor.is_some(), &from.data_domains, data_domains)
         && repositories.iter().all(|repository| from.repositories.contains(repository))
-        && (shared.is_none() || *shared == from.shared)
+        && shared_narrows(from.shared.as_ref(), shared.as_ref())
         && usage_narrows(from.usage.as_ref(), usage.as_ref())
         && renewal_narrows(from.renewal.as_ref(), renewal.as_ref())
         && tasks_narrow(&from.tasks, tasks)
         && delegates_narrow(&from.delegates, delegates)
+        && place::narrow(&from.places, places)
         && (*sender_constrained || !from.sender_constrained)
         && (*exact_scope || !from.exact_scope)
         && accounts_narrow(&from.account_grants, account_grants)
@@ -134,6 +138,14 @@ fn ends_with_task(retirement: &[RetirementCondition]) -> bool {
 fn domains_narrow(third_party: bool, from: &[String], to: &[String]) -> bool {
     let unbounded = |domains: &[String]| domains.is_empty() && !third_party;
     unbounded(from) || (!unbounded(to) && to.iter().all(|domain| from.contains(domain)))
+}
+
+fn shared_narrows(from: Option<&Shared>, to: Option<&Shared>) -> bool {
+    match (from, to) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(from), Some(to)) => to.narrows(from),
+    }
 }
 
 fn usage_narrows(from: Option<&Usage>, to: Option<&Usage>) -> bool {

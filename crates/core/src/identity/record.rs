@@ -11,6 +11,7 @@ use crate::base::id::{
 use crate::base::problem::FieldProblem;
 use crate::base::time::{Span, Timestamp};
 use crate::identity::charter::{Charter, CharterDraft, WorkloadBinding};
+use crate::identity::deferral::DeferredRemoval;
 use crate::identity::kind::Kind;
 use crate::identity::scope::{Membership, Scope};
 use crate::identity::state::{IdentityState, SuspensionCause};
@@ -68,6 +69,9 @@ pub struct Identity {
     pub transfer: Option<TransferWindow>,
     /// Exceptions that are in force for it.
     pub exceptions: Vec<ExceptionId>,
+    /// Removals of it that wait for the end of an exception (R109).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deferred: Vec<DeferredRemoval>,
     /// When it was last resumed: its idleness is counted anew from there (R76).
     #[serde(default)]
     pub resumed_at: Option<Timestamp>,

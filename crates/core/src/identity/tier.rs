@@ -150,7 +150,11 @@ mod tests {
                 actions: vec!["read".into()],
                 resource: if wildcard { WILDCARD.into() } else { "res".into() },
             }],
-            shared: shared.then(|| Shared { consumers: Vec::new(), migration_plan: String::new() }),
+            shared: shared.then(|| Shared {
+                consumers: Vec::new(),
+                migration_plan: String::new(),
+                bindings: Vec::new(),
+            }),
             credential_types: if weaker { vec![CredentialType::ApiKey] } else { Vec::new() },
             ..CharterDraft::default()
         };

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::id::{ExceptionId, FindingId, IdentityId, PersonId, RequestId};
 use crate::base::state::{BadStep, InState, StateTable};
 use crate::base::time::{Span, Timestamp};
+use crate::identity::place::Place;
 use crate::store::row::{Record, RowKind};
 use crate::store::term::{Field, Terms, words};
 
@@ -27,6 +28,8 @@ pub enum ExceptionType {
     SharedUse,
     /// Unused for longer than the tier allows (R76): a long-lived account that dependencies keep (R109).
     Dormancy,
+    /// A removal that waits: of a long-lived account on which others depend (R109).
+    RemovalDeferred,
     /// A review later than its cadence (R39).
     LateReview,
     /// An enforcement point goes on accepting what it knows while Tenure can't be reached, where the resource allows it
@@ -47,6 +50,7 @@ impl ExceptionType {
         Self::WeakerCredential,
         Self::SharedUse,
         Self::Dormancy,
+        Self::RemovalDeferred,
         Self::LateReview,
         Self::AcceptUnreachable,
         Self::BreakGlass,
@@ -61,6 +65,7 @@ impl ExceptionType {
             Self::WeakerCredential => "weaker_credential",
             Self::SharedUse => "shared_use",
             Self::Dormancy => "dormancy",
+            Self::RemovalDeferred => "removal_deferred",
             Self::LateReview => "late_review",
             Self::AcceptUnreachable => "accept_unreachable",
             Self::BreakGlass => "break_glass",
@@ -75,7 +80,7 @@ impl ExceptionType {
             Self::WildcardScope => &["monitoring", "scope_reduction"],
             Self::WeakerCredential => &["vaulting", "rotation", "ownership", "revalidation"],
             Self::SharedUse => &["consumers", "migration_plan"],
-            Self::Dormancy => &["monitoring", "scope_reduction", "documented_expiry"],
+            Self::Dormancy | Self::RemovalDeferred => &["monitoring", "scope_reduction", "documented_expiry"],
             Self::LateReview => &["monitoring"],
             Self::AcceptUnreachable => &["monitoring", "local_limit"],
             Self::BreakGlass => &["monitoring", "after_review"],
@@ -202,6 +207,9 @@ pub struct Exception {
     pub reason: String,
     /// What makes up for it.
     pub compensating: Vec<CompensatingControl>,
+    /// Of a shared use, where else the identity runs than its charter says (R21).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<Place>,
     /// Who proposed it.
     pub proposed_by: PersonId,
     /// The request about it.

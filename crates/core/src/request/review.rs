@@ -1,5 +1,7 @@
 //! Reviews: somebody answers whether an access is still needed (R81, R88, R93, R95, R116).
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::base::id::{CampaignId, IdentityId, PersonGrantId, PersonId, ReviewId};
@@ -52,6 +54,52 @@ impl ReviewTrigger {
         }
     }
 }
+
+/// How closely an identity is looked at after one of its keys or secrets was replaced (R81).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RotationReview {
+    /// Of tier high in full, of the others lightly.
+    #[default]
+    ByTier,
+    /// One question: is it still yours?
+    Light,
+    /// With all that helps to answer.
+    Full,
+}
+
+impl RotationReview {
+    /// The name in settings.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ByTier => "by_tier",
+            Self::Light => "light",
+            Self::Full => "full",
+        }
+    }
+
+    /// Whether an identity of this tier is looked at lightly.
+    pub fn is_light(self, tier: RiskTier) -> bool {
+        match self {
+            Self::ByTier => tier != RiskTier::High,
+            Self::Light => true,
+            Self::Full => false,
+        }
+    }
+}
+
+impl FromStr for RotationReview {
+    type Err = UnknownRotationReview;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let known = [Self::ByTier, Self::Light, Self::Full];
+        known.into_iter().find(|policy| policy.as_str() == text).ok_or(UnknownRotationReview)
+    }
+}
+
+/// A text that names no policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("say how identities are reviewed after a rotation: by_tier, light or full")]
+pub struct UnknownRotationReview;
 
 /// What is reviewed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -158,6 +206,9 @@ pub struct Review {
     /// What the subject held when it was opened, beside what of it was used.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub privileges: Vec<Privilege>,
+    /// Whether it asks no more than whether it is still theirs: no list is shown to go through.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub light: bool,
     /// The campaign that it is part of: its deadline is the campaign's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub campaign: Option<CampaignId>,

@@ -87,8 +87,11 @@ pub struct BlastRadius {
     pub delegates: Vec<IdentityId>,
     /// The accountable owners of what ended and of the identities, who are told; the first two hundred.
     pub owners: Vec<PersonId>,
-    /// Whether there are more than two hundred owners, enforced resources, consumers or delegates: then not all of them
-    /// are named.
+    /// Those of the identities whose removal waits for the end of an exception (R109).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deferred: Vec<IdentityId>,
+    /// Whether there are more than two hundred owners, enforced resources, consumers, delegates or those that wait: then
+    /// not all of them are named.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub more: bool,
 }
@@ -112,6 +115,9 @@ pub struct Removal {
     pub because: Because,
     /// Why, in words.
     pub reason: String,
+    /// Whether what ended is in other hands: then nothing waits (R109).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub compromise: bool,
     /// What it takes with it.
     pub blast: BlastRadius,
     /// The hash over what it does to whom: a dry run's and the effect's are the same, or the effect is refused.

@@ -72,6 +72,8 @@ event_kinds! {
     ApplicationRetired = "application.retired" at Retire;
     /// An application changed.
     ApplicationUpdated = "application.updated" at Administer;
+    /// A binding was taken away for ever: what was issued on it is dead.
+    BindingRemoved = "binding.removed" at Revoke;
     /// A workload was seen twice at once where its identity is one instance.
     BindingSecondInstance = "binding.second_instance" at Use;
     /// A binding of a workload counts no more.
@@ -110,6 +112,8 @@ event_kinds! {
     CloudAccountCreated = "cloud_account.created" at Administer;
     /// A cloud account changed.
     CloudAccountUpdated = "cloud_account.updated" at Administer;
+    /// A consumer of a shared identity ended, and the others go on.
+    ConsumerEnded = "consumer.ended" at Revoke;
     /// A credential was issued.
     CredentialIssued = "credential.issued" at Issue;
     /// One credential was revoked.
@@ -236,6 +240,8 @@ event_kinds! {
     IdentityPostureChecked = "identity.posture_checked" at Review;
     /// An identity was registered.
     IdentityRegistered = "identity.registered" at Request;
+    /// A removal of an identity waits for the end of an exception that was approved before.
+    IdentityRemovalDeferred = "identity.removal_deferred" at Retire does Notes;
     /// An identity can't be renewed.
     IdentityRenewalRefused = "identity.renewal_refused" at Renew;
     /// An identity got a later end.

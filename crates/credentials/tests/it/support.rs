@@ -149,6 +149,7 @@ pub fn permit_bound(
         tier: RiskTier::Low,
         tier_kept: None,
         struck: Vec::new(),
+        deferred: Vec::new(),
         suspensions: vec![],
         valid_after: None,
         bindings: vec![],

@@ -3,6 +3,7 @@
 
 use tenure_core::base::id::{PersonId, TransferId};
 use tenure_core::base::time::Timestamp;
+use tenure_core::identity::deferral::RemovalTrigger;
 use tenure_core::identity::transfer::{Transfer, TransferState, TransferWindow};
 use tenure_core::identity::{Identity, IdentityState, Releaser, SuspensionCause, SuspensionKind};
 use tenure_core::people::person::{Person, PersonState, Role};
@@ -16,6 +17,7 @@ use tenure_core::store::row::Stored;
 use crate::access::transfers::plan::{self, TransferPlan};
 use crate::access::transfers::{self, needs_window, tell_offered};
 use crate::credentials::revocation;
+use crate::identities::deferral::{self, Fired};
 use crate::identities::{charter, lifecycle};
 use crate::inventory::{ownership, removal_groups};
 use crate::kernel::Kernel;
@@ -28,6 +30,7 @@ use crate::kernel::work::{self, BATCH, acknowledge, system};
 /// Commits in one turn of a worker: enough for thousands of identities, and few enough to be done before the lease
 /// ends.
 const TURN: usize = 20;
+const ABANDONED: &str = "its owner left, and nobody took it in time";
 /// Rows read at once.
 const PAGE: u16 = 200;
 
@@ -334,6 +337,10 @@ pub(crate) async fn work_transfer(
             changeset
         }
         TransferPlan::Retire => {
+            let fired = Fired { trigger: RemovalTrigger::OwnerLeft, of: &claimed.subject, reason: ABANDONED };
+            if let Some(postponed) = deferral::postponed(kernel, claimed, &identity, fired, now).await? {
+                return Ok(Some(postponed));
+            }
             lifecycle::retire_by_deadline(kernel, &identity, "owner_left_without_successor", now).await?
         }
     };
@@ -385,7 +392,7 @@ async fn lapsed_transfer(
         changeset.expect(identity);
         return Ok(changeset);
     }
-    let reason = "its owner left, and nobody took it in time";
+    let reason = ABANDONED;
     let mut next = (*identity.value).clone().suspend(SuspensionCause {
         kind: SuspensionKind::TransferLapsed,
         placed_by: None,

@@ -348,6 +348,7 @@ async fn boxed(
             description: format!("{sponsor} approved it and answers for it"),
             checked_at: None,
         }],
+        places: Vec::new(),
         proposed_by: match request.requested_by {
             Asker::Person(asker) => asker,
             Asker::Identity(_) => sponsor,

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use tenure_api::requests::Evaluation;
 use tenure_api::views::{Decision, DecisionContext};
-use tenure_core::base::id::{CredentialId, IdentityId, ResourceId};
+use tenure_core::base::id::{BindingId, CredentialId, IdentityId, ResourceId};
 use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::time::Timestamp;
 use tenure_core::credential::gate;
@@ -94,6 +94,7 @@ pub(crate) async fn evaluate_identity(
             }
             if verdict.proven {
                 kernel.touch(id.to_string(), now);
+                verdict.consumer.into_iter().for_each(|binding| kernel.touch(binding.to_string(), now));
             }
         }
     } else if let Some(reason) = verdict.refused {
@@ -164,7 +165,7 @@ async fn use_verdict(
         return Ok(Verdict::refused(None, Reason::IdentityUnknown));
     };
     let proven = token.is_some();
-    let (known, environment, rest, task, credential) = match token {
+    let (known, environment, rest, task, credential, consumer) = match token {
         // With a token, the decision is about what the token may be used for; nothing beyond it.
         Some(token) => {
             let Some((claims, held)) = liveness::presented(kernel, token.text, now).await? else {
@@ -191,7 +192,9 @@ async fn use_verdict(
                 return Ok(Verdict { proven, ..Verdict::refused(Some(id), Reason::OutsideScope) });
             }
             let environment = held.credential.environment.clone();
-            (held.known, environment, rest, held.credential.task.clone(), Some(held.credential.id))
+            let consumer = held.credential.binding.filter(|_| held.known.identity.charter.shared.is_some());
+            let credential = Some(held.credential.id);
+            (held.known, environment, rest, held.credential.task.clone(), credential, consumer)
         }
         None => {
             let Some(known) = kernel.know(id).await? else {
@@ -201,11 +204,12 @@ async fn use_verdict(
             let intent =
                 gate::standing(known.facts(now)).and_then(|standing| standing.in_task(asked.task, action, resource.id));
             let rest = Rest { intent, delegation: None, usages: Vec::new() };
-            (known, environment, rest, asked.task.map(str::to_owned), None)
+            (known, environment, rest, asked.task.map(str::to_owned), None, None)
         }
     };
     let handed_on = kernel.handed_on(&known.identity, rest.delegation.as_ref()).await?;
-    Ok(Verdict { proven, task, credential, ..decide_use(kernel, &known, handed_on, &environment, asked, rest) })
+    let decided = decide_use(kernel, &known, handed_on, &environment, asked, rest);
+    Ok(Verdict { proven, task, credential, consumer, ..decided })
 }
 
 fn decide_use(
@@ -264,6 +268,7 @@ fn decide_use(
         proven: false,
         task: None,
         credential: None,
+        consumer: None,
         chain: rest.delegation.map(|delegation| delegation.chain).unwrap_or_default(),
     }
 }
@@ -323,6 +328,8 @@ struct Verdict {
     task: Option<String>,
     /// The token that was shown.
     credential: Option<CredentialId>,
+    /// The binding of the consumer whose token it is, of a shared identity.
+    consumer: Option<BindingId>,
     /// Who acts for whom, if somebody does.
     chain: Vec<IdentityId>,
 }
@@ -338,6 +345,7 @@ impl Verdict {
             proven: false,
             task: None,
             credential: None,
+            consumer: None,
             chain: Vec::new(),
         }
     }

@@ -159,6 +159,9 @@ pub async fn introspect(
         return Ok(NOTHING);
     }
     kernel.touch(claims.identity.to_string(), now);
+    if let Some(binding) = held.credential.binding.filter(|_| held.known.identity.charter.shared.is_some()) {
+        kernel.touch(binding.to_string(), now);
+    }
     // For which of its actions the token was shown, nobody said.
     kernel.note_use(claims.identity, resource.id, UNNAMED, now);
     deprecated_use::note(kernel, &held.known.identity, resource.id, now);

@@ -7,6 +7,7 @@ use tenure_core::base::time::Timestamp;
 use tenure_core::credential::Credential;
 use tenure_core::credential::gate::{self, Link};
 use tenure_core::credential::liveness::credential_is_live;
+use tenure_core::identity::binding::Binding;
 use tenure_core::identity::delegation::Delegation;
 use tenure_core::identity::{Identity, Usage};
 use tenure_core::inventory::environment::Environment;
@@ -91,11 +92,22 @@ pub(crate) async fn credential_view(kernel: &Kernel, held: &LiveCredential) -> R
         record: Credential { hash: None, ..(*held.credential.value).clone() },
         owner: identity.charter.owner,
         purpose: identity.charter.purpose.clone(),
+        consumer: consumer_of(kernel, identity, &held.credential).await?,
         last_used: work::last_used(kernel, &id).await?,
         issued_position: held.credential.created,
         state: held.status.map_or_else(|reason| reason.code().to_owned(), |()| "live".to_owned()),
         identity_last_used: work::last_used(kernel, &identity.id.to_string()).await?,
     })
+}
+
+/// The consumer for which a credential was issued, if its identity is shared and tells it apart.
+async fn consumer_of(kernel: &Kernel, identity: &Identity, credential: &Credential) -> Result<Option<String>, OpError> {
+    let Some(id) = credential.binding else { return Ok(None) };
+    if identity.charter.shared.is_none() && identity.bindings.contains(&id) {
+        return Ok(None);
+    }
+    let binding = kernel.one::<Binding>(id).await?;
+    Ok(binding.and_then(|binding| identity.consumer_of(&binding).map(str::to_owned)))
 }
 
 /// What a credential may still be used for: each of those whose authority it is still has it, and still hands it on.

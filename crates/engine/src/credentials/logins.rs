@@ -203,6 +203,7 @@ async fn decide_login(
     if second_instance {
         instances::note_second(kernel, &known.identity, &proven.binding, &mark, answer.allowed()).await;
     }
+    instances::note_places(kernel, &known.identity, &proven.binding, proven.place.as_deref(), now).await;
     if let Some(reason) = wanted.outside {
         return Err(OpError::by_policy(reason, answer));
     }
@@ -250,6 +251,9 @@ async fn decide_login(
     if let Some((task, by)) = &wanted.task {
         event = event.fact("task", task).fact("task_by", by.as_str());
     }
+    if let Some(consumer) = known.identity.consumer_of(&proven.binding) {
+        event = event.fact("consumer", consumer);
+    }
     let mut changeset = Changeset::new(Actor::Identity { id }, now, event);
     known.expect(&mut changeset);
     changeset.expect(&environment).expect(&wanted.resource).expect(&target);
@@ -260,8 +264,8 @@ async fn decide_login(
     for grant in known.grants.iter().flatten().filter(|grant| wanted.held.grants().contains(&grant.id)) {
         changeset.expect(grant);
     }
-    let (binding, until) = (&proven.binding, record.expires_at);
-    instances::note_instance(kernel, &mut changeset, &known.identity, binding, &mark, until, second_instance, now);
+    let (binding, until, marks) = (&proven.binding, record.expires_at, (&mark, proven.place.as_deref()));
+    instances::note_instance(kernel, &mut changeset, &known.identity, binding, marks, until, second_instance, now);
     has_accounts(&mut changeset, &known.identity);
     changeset.insert(&record).insert(&login);
     changeset.once.extend(proven.once);

@@ -7,7 +7,7 @@ use tenure_core::base::id::PersonId;
 use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::text;
 use tenure_core::base::time::Timestamp;
-use tenure_core::identity::{Identity, IdentityState};
+use tenure_core::identity::Identity;
 use tenure_core::inventory::application::Application;
 use tenure_core::inventory::deprecation::{Deprecated, Deprecation, DeprecationState};
 use tenure_core::inventory::third_party::{Need, Vendor};
@@ -18,10 +18,11 @@ use tenure_core::store::due::DueKind;
 use tenure_core::store::event::ControlPoint;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
+use tenure_core::store::row::Stored;
 use tenure_core::store::term::Term;
 
 use crate::credentials::deprecated_use;
-use crate::identities::dormancy;
+use crate::identities::{deferral, dormancy};
 use crate::kernel::Kernel;
 use crate::kernel::authority::{self, administration, enabling, inventory, owns};
 use crate::kernel::caller::Caller;
@@ -29,11 +30,9 @@ use crate::kernel::error::OpError;
 use crate::kernel::freshness;
 use crate::kernel::notice::notify;
 use crate::kernel::operation::{Asked, check_reason};
-use crate::kernel::query::{Listed, Query};
+use crate::kernel::query::Listed;
 use crate::kernel::work::{self, acknowledge, system};
 
-/// Identities that are suspended in one commit.
-const BATCH: usize = 50;
 const MAX_TEXT: usize = 200;
 
 impl Listed for Deprecation {
@@ -251,19 +250,29 @@ async fn suspend(
         Deprecated::Need(id) => Identity::NEED.of(id),
         Deprecated::Identity(id) => {
             if let Some(stored) = kernel.one::<Identity>(id).await? {
-                let by = dormancy::past_sunset(deprecation);
-                dormancy::suspend_by_rule(kernel, changeset, &stored, by.as_rule(), now).await?;
+                stop(kernel, changeset, &stored, deprecation, now).await?;
             }
             return Ok(false);
         }
     };
-    let found = kernel.find(Query::of([term, Identity::STATE.of(IdentityState::Active)])).await?;
-    let count = found.count();
-    let rows = found.readable_first()?;
-    let more = count > rows.len().min(BATCH);
-    for stored in rows.into_iter().take(BATCH) {
-        let by = dormancy::past_sunset(deprecation);
-        dormancy::suspend_by_rule(kernel, changeset, &stored, by.as_rule(), now).await?;
+    let (rows, more) = dormancy::next_to_stop(kernel, term, &dormancy::past_sunset(deprecation).as_fired()).await?;
+    for stored in rows {
+        stop(kernel, changeset, &stored, deprecation, now).await?;
     }
     Ok(more)
+}
+
+/// Suspends an identity that is past its sunset, unless its removal waits for an exception.
+async fn stop(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    stored: &Stored<Identity>,
+    deprecation: &Deprecation,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    let past = dormancy::past_sunset(deprecation);
+    if deferral::put_off(kernel, changeset, stored, past.as_fired(), now).await?.is_none() {
+        dormancy::suspend_by_rule(kernel, changeset, stored, past.as_rule(), now).await?;
+    }
+    Ok(())
 }

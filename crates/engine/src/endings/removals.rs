@@ -113,12 +113,14 @@ async fn to_raise(
             format!("{} is under way for it: tenure removal show {}", open.id, open.id),
         ));
     }
-    let planned = blast::plan_removal(kernel, kind, &ending, now).await?;
+    let planned = blast::plan_removal(kernel, kind, &ending, ask.compromise, now).await?;
     if planned.blast.count == 0 && ending.scope.is_none() && ask.subject.kind != SubjectKind::Need {
         return Err(OpError::NotFound("subject here: nothing lives by it"));
     }
     same_plan(ask.expect.as_deref(), &planned.digest)?;
-    let raised = Raised { kind, ending: &ending, because: Because::Person(by), reason: &ask.reason, planned };
+    let because = Because::Person(by);
+    let compromise = ask.compromise;
+    let raised = Raised { kind, ending: &ending, because, reason: &ask.reason, compromise, planned };
     let mut removal = steps::planned_removal(kernel, raised, now);
     if let Some(waiting) = &open {
         (removal.id, removal.created_at) = (waiting.id, waiting.created_at);
@@ -159,7 +161,8 @@ pub async fn removal(kernel: &Kernel, caller: &Caller, id: RemovalId) -> Result<
     if view.record.state == RemovalState::Waiting
         && let Some(ending) = blast::ending(kernel, &view.record.subject, &view.record.environments).await?
     {
-        let planned = blast::plan_removal(kernel, view.record.kind, &ending, kernel.now()).await?;
+        let planned =
+            blast::plan_removal(kernel, view.record.kind, &ending, view.record.compromise, kernel.now()).await?;
         view.record.blast = planned.blast;
         view.record.digest = planned.digest;
     }
@@ -246,9 +249,10 @@ pub async fn confirm_removal(
                     let ending = blast::ending(kernel, &stored.subject, &stored.environments)
                         .await?
                         .ok_or(OpError::NotFound("subject of the removal"))?;
-                    let planned = blast::plan_removal(kernel, stored.kind, &ending, now).await?;
+                    let planned = blast::plan_removal(kernel, stored.kind, &ending, stored.compromise, now).await?;
                     same_plan(Some(&ask.digest), &planned.digest)?;
                     let removal = Removal {
+                        scope: ending.scope.clone().filter(|_| planned.blast.deferred.is_empty()),
                         blast: planned.blast,
                         digest: planned.digest,
                         confirmed_by: Some(by),
@@ -321,7 +325,7 @@ async fn releasing(
         .await?
         .ok_or(OpError::NotFound("subject of the removal"))?;
     let held = stored.state == RemovalState::Held;
-    let for_ever = ending.closed && (stored.scope.is_some() || stored.subject.kind == SubjectKind::Need);
+    let for_ever = ending.closed && (ending.scope.is_some() || stored.subject.kind == SubjectKind::Need);
     if held && for_ever {
         return Err(OpError::because(
             Reason::IllegalTransition,
@@ -395,8 +399,8 @@ async fn planned_by_hand(
     now: Timestamp,
 ) -> Result<(Removal, Ending), OpError> {
     let ending = blast::ending(kernel, &subject, &[]).await?.ok_or(OpError::NotFound("subject of a removal"))?;
-    let planned = blast::plan_removal(kernel, kind, &ending, now).await?;
-    let raised = Raised { kind, ending: &ending, because: Because::Person(by), reason, planned };
+    let planned = blast::plan_removal(kernel, kind, &ending, false, now).await?;
+    let raised = Raised { kind, ending: &ending, because: Because::Person(by), reason, compromise: false, planned };
     Ok((steps::planned_removal(kernel, raised, now), ending))
 }
 

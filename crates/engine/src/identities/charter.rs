@@ -14,7 +14,7 @@ use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 
 use crate::credentials::revocation;
-use crate::identities::{dormancy, grants};
+use crate::identities::{consumers, dormancy, grants};
 use crate::inventory::references;
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
@@ -33,8 +33,34 @@ pub(crate) async fn rechartered(
     now: Timestamp,
 ) -> Result<(), OpError> {
     let mut identity = (*stored.value).clone();
-    let old_end = charter_of(stored)?.end();
     identity.recharter(charter, now);
+    consumers::follow(kernel, changeset, &mut identity, &stored.charter, now).await?;
+    followed(kernel, changeset, stored, identity, request, now).await
+}
+
+/// The same for an identity of which a consumer has ended in this commit: its bindings are as they have to be.
+pub(crate) async fn rechartered_from(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    stored: &Stored<Identity>,
+    mut identity: Identity,
+    charter: CharterDraft,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    identity.recharter(charter, now);
+    followed(kernel, changeset, stored, identity, None, now).await
+}
+
+/// What follows from another charter.
+async fn followed(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    stored: &Stored<Identity>,
+    mut identity: Identity,
+    request: Option<&mut Request>,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    let old_end = charter_of(stored)?.end();
     look_at_groups(
         changeset,
         stored.charter.removal_group.filter(|before| identity.charter.removal_group != Some(*before)),

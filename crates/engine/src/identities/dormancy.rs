@@ -10,6 +10,7 @@ use tenure_core::base::id::{CloudAccountId, IdentityId, NeedId, PersonId, Vendor
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::finding::{Finding, FindingState, Rule, rules};
+use tenure_core::identity::deferral::RemovalTrigger;
 use tenure_core::identity::{Identity, IdentityState, Releaser, SuspensionCause, SuspensionKind};
 use tenure_core::inventory::deprecation::Deprecation;
 use tenure_core::inventory::third_party::{CloudAccount, Need, Standing, Vendor};
@@ -24,6 +25,7 @@ use tenure_core::store::row::Stored;
 use tenure_core::store::term::Term;
 
 use crate::credentials::{deprecated_use, revocation};
+use crate::identities::deferral::{self, Fired};
 use crate::identities::dormancy::plan::{DormancyPlan, plan};
 use crate::identities::findings;
 use crate::identities::posture::Broken;
@@ -99,14 +101,17 @@ pub(crate) async fn work_dormancy(
         return Ok(Some(changeset));
     }
     if let Some(ended) = ended_service(kernel, &stored).await? {
-        suspend_by_rule(kernel, &mut changeset, &stored, need_ended(kernel, &stored, &ended, &[]).await?, now).await?;
-        acknowledge(&mut changeset, claimed);
-        return Ok(Some(changeset));
+        let fired = Fired { trigger: RemovalTrigger::ServiceEnded, of: &ended.subject, reason: &ended.reason };
+        let by = need_ended(kernel, &stored, &ended, &[]).await?;
+        if is_settled(kernel, &mut changeset, claimed, &stored, (fired, by), now).await? {
+            return Ok(Some(changeset));
+        }
     }
     if let Some(deprecation) = deprecated_use::past_sunset(kernel, &stored, now).await? {
-        suspend_by_rule(kernel, &mut changeset, &stored, past_sunset(&deprecation).as_rule(), now).await?;
-        acknowledge(&mut changeset, claimed);
-        return Ok(Some(changeset));
+        let past = past_sunset(&deprecation);
+        if is_settled(kernel, &mut changeset, claimed, &stored, (past.as_fired(), past.as_rule()), now).await? {
+            return Ok(Some(changeset));
+        }
     }
     let limit = dormant_after(kernel, &stored);
     let next = match plan(&stored, work::last_used(kernel, &stored.id.to_string()).await?, limit, now) {
@@ -142,6 +147,29 @@ pub(crate) async fn work_dormancy(
         None => acknowledge(&mut changeset, claimed),
     }
     Ok(Some(changeset))
+}
+
+/// Stops an identity for what fired, or has its removal wait: whether the look is over with that.
+async fn is_settled(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    claimed: &Claimed,
+    stored: &Stored<Identity>,
+    (fired, by): (Fired<'_>, ByRule<'_>),
+    now: Timestamp,
+) -> Result<bool, OpError> {
+    let is_known = stored.deferred_by(fired.trigger, fired.of).is_some();
+    if deferral::put_off(kernel, changeset, stored, fired, now).await?.is_none() {
+        suspend_by_rule(kernel, changeset, stored, by, now).await?;
+        acknowledge(changeset, claimed);
+        return Ok(true);
+    }
+    if !is_known {
+        // What else there is to see of it is seen by the next look.
+        let at = now.plus(LOOK_AGAIN);
+        changeset.due.push(DueChange::Retry(DueKind::Dormancy, claimed.subject.clone(), claimed.fence, at));
+    }
+    Ok(!is_known)
 }
 
 /// What was found about an identity and is accepted.
@@ -268,16 +296,38 @@ pub(crate) async fn suspend_all(
     facts: &[(&str, Value)],
     now: Timestamp,
 ) -> Result<bool, OpError> {
-    let found = kernel.find(Query::of([term, Identity::STATE.of(IdentityState::Active)])).await?;
-    let count = found.count();
-    // Those that can be read come first; what can't be is not left behind once there is nothing else.
-    let rows = found.readable_first()?;
-    let more = count > rows.len().min(BATCH);
-    for stored in rows.into_iter().take(BATCH) {
-        let by = need_ended(kernel, &stored, ended, facts).await?;
-        suspend_by_rule(kernel, changeset, &stored, by, now).await?;
+    let fired = || Fired { trigger: RemovalTrigger::ServiceEnded, of: &ended.subject, reason: &ended.reason };
+    let (rows, more) = next_to_stop(kernel, term, &fired()).await?;
+    for stored in rows {
+        if deferral::put_off(kernel, changeset, &stored, fired(), now).await?.is_none() {
+            let by = need_ended(kernel, &stored, ended, facts).await?;
+            suspend_by_rule(kernel, changeset, &stored, by, now).await?;
+        }
     }
     Ok(more)
+}
+
+/// The next active identities that have a term and are to be stopped for what fired, as many as one commit takes; whether
+/// there may be more. What waits already is left out.
+pub(crate) async fn next_to_stop(
+    kernel: &Kernel,
+    term: Term<Identity>,
+    fired: &Fired<'_>,
+) -> Result<(Vec<Stored<Identity>>, bool), OpError> {
+    let mut next: Vec<Stored<Identity>> = Vec::new();
+    let mut pages = kernel.pages(Query::of([term, Identity::STATE.of(IdentityState::Active)]));
+    while let Some(found) = pages.next().await? {
+        // Those that can be read come first; what can't be is not left behind once there is nothing else.
+        let some_unreadable = found.count();
+        let rows = found.readable_first()?;
+        let some_unreadable = some_unreadable > rows.len();
+        next.extend(rows.into_iter().filter(|row| row.deferred_by(fired.trigger, fired.of).is_none()));
+        if next.len() > BATCH || (some_unreadable && !next.is_empty()) {
+            next.truncate(BATCH);
+            return Ok((next, true));
+        }
+    }
+    Ok((next, false))
 }
 
 pub(crate) async fn need_ended<'a>(
@@ -322,6 +372,11 @@ pub(crate) fn past_sunset(deprecation: &Deprecation) -> PastSunset {
 }
 
 impl PastSunset {
+    /// What would remove an identity.
+    pub(crate) fn as_fired(&self) -> Fired<'_> {
+        Fired { trigger: RemovalTrigger::Sunset, of: &self.of, reason: &self.reason }
+    }
+
     /// The suspension that the rule places.
     pub(crate) fn as_rule(&self) -> ByRule<'_> {
         ByRule {
@@ -337,7 +392,7 @@ impl PastSunset {
 }
 
 /// What an identity served that is closed: its need, its vendor, its cloud account.
-async fn ended_service(kernel: &Kernel, identity: &Identity) -> Result<Option<Ended>, OpError> {
+pub(crate) async fn ended_service(kernel: &Kernel, identity: &Identity) -> Result<Option<Ended>, OpError> {
     let charter = &identity.charter;
     if let Some(id) = charter.need
         && kernel.one::<Need>(id).await?.is_some_and(|need| need.standing == Standing::Closed)
@@ -375,7 +430,9 @@ pub(crate) async fn may_return(
             "it has no owner: offer it to somebody who takes it (`tenure transfer start`)",
         ));
     }
-    if let Some(deprecation) = deprecated_use::past_sunset(kernel, identity, now).await? {
+    // What waits for the end of an exception goes on until then.
+    let waits = !identity.deferred.is_empty() && deferral::in_force(kernel, identity, now).await?.is_some();
+    if let Some(deprecation) = deprecated_use::past_sunset(kernel, identity, now).await?.filter(|_| !waits) {
         return Err(OpError::because(
             Reason::NeedEnded,
             format!("{}: have security put that off, or retire it", past_sunset(&deprecation).reason),
@@ -389,7 +446,7 @@ pub(crate) async fn may_return(
         None => None,
     };
     let outside = outside.map(|vendor| Ended::contract(vendor.id));
-    if let Some(ended) = ended_service(kernel, identity).await?.or(outside) {
+    if let Some(ended) = ended_service(kernel, identity).await?.filter(|_| !waits).or(outside) {
         return Err(OpError::because(
             Reason::NeedEnded,
             format!("{}: name what it serves now in its charter by a request, or retire it", ended.reason),

@@ -156,6 +156,7 @@ pub async fn enrol(kernel: &Kernel, ask: Enrol, source: &str) -> Result<Revised<
                     assertion_audience: AssertionAudience::Issuer,
                 },
                 state: BindingState::Live,
+                consumer: None,
                 enrolled_with: Some(token_id),
                 recheck: None,
                 instances: Vec::new(),

@@ -508,7 +508,7 @@ async fn step<Fut: Future<Output = Result<Stepped, OpError>>>(
 }
 
 /// Adds what one decision changes to the commit of another.
-fn absorb(changeset: &mut Changeset, more: Changeset) {
+pub(super) fn absorb(changeset: &mut Changeset, more: Changeset) {
     changeset.events.extend(more.events);
     changeset.expects.extend(more.expects);
     changeset.puts.extend(more.puts);

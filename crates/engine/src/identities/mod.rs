@@ -3,8 +3,10 @@
 pub mod bindings;
 pub mod census;
 pub mod charter;
+pub mod consumers;
 pub mod contexts;
 pub mod debt;
+pub mod deferral;
 pub mod dormancy;
 pub mod enrolment;
 pub mod findings;

@@ -5,7 +5,7 @@ use tenure_core::base::id::ReviewId;
 use tenure_core::base::time::Timestamp;
 use tenure_core::credential::gate;
 use tenure_core::finding::{Rule, rules};
-use tenure_core::identity::{Identity, IdentityState};
+use tenure_core::identity::{Identity, IdentityState, Shared};
 use tenure_core::inventory::third_party::Breach;
 use tenure_core::request::exception::ExceptionType;
 
@@ -75,7 +75,9 @@ pub fn posture(identity: &Identity, around: &Around, now: Timestamp) -> Vec<Brok
     }
     // Debt stays debt while it is allowed: it is the exception that ends, and the plan that pays it off.
     if charter.shared.is_some() {
-        let evidence = json!({"shared": charter.shared, "waived": waives(ExceptionType::SharedUse)});
+        let untold: Vec<&String> = charter.shared.iter().flat_map(Shared::untold).collect();
+        let evidence =
+            json!({"shared": charter.shared, "waived": waives(ExceptionType::SharedUse), "not_told_apart": untold});
         found(&rules::SHARED_IDENTITY, String::new(), evidence);
     }
     if charter.has_weaker_credential() && !waives(ExceptionType::WeakerCredential) {
@@ -101,9 +103,7 @@ pub fn posture(identity: &Identity, around: &Around, now: Timestamp) -> Vec<Brok
 #[cfg(test)]
 mod tests {
     use tenure_core::base::id::{IdentityId, PersonId, VendorId};
-    use tenure_core::identity::{
-        CharterDraft, CredentialType, RetirementCondition, Shared, SuspensionCause, SuspensionKind,
-    };
+    use tenure_core::identity::{CharterDraft, CredentialType, RetirementCondition, SuspensionCause, SuspensionKind};
     use tenure_core::inventory::entitlement::Entitlement;
 
     use super::*;
@@ -152,7 +152,11 @@ mod tests {
             (
                 "shared-identity",
                 with(|charter| {
-                    charter.shared = Some(Shared { consumers: vec!["a".into()], migration_plan: "split".into() })
+                    charter.shared = Some(Shared {
+                        consumers: vec!["a".into()],
+                        migration_plan: "split".into(),
+                        bindings: Vec::new(),
+                    })
                 }),
             ),
             ("weaker-credential", with(|charter| charter.credential_types = vec![CredentialType::ApiKey])),

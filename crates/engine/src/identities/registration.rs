@@ -19,7 +19,7 @@ use tenure_credentials::assertion::parse_workload_key;
 use tenure_credentials::certificate::{CertificateError, ClientCertificate};
 
 use crate::identities::charter::{self, unchangeable, widens};
-use crate::identities::{bindings, identity_facts, lifecycle, view};
+use crate::identities::{bindings, consumers, identity_facts, lifecycle, view};
 use crate::inventory::{naming, references, removal_groups, templates};
 use crate::kernel::Kernel;
 use crate::kernel::authority::{self, inventory, owns};
@@ -93,6 +93,8 @@ pub async fn register(kernel: &Kernel, caller: &Caller, ask: NewIdentity) -> Res
                         changeset.insert(&binding);
                         changeset.once.push(once);
                     }
+                    let own = consumers::bindings_in(&identity.charter).to_vec();
+                    Box::pin(consumers::insert(kernel, &mut changeset, &mut identity, &own, now)).await?;
                     changeset.insert(&identity);
                     Ok((changeset, identity))
                 })
@@ -129,6 +131,7 @@ pub(crate) fn new_identity(
         tier: RiskTier::High,
         tier_kept: None,
         struck: Vec::new(),
+        deferred: Vec::new(),
         suspensions: Vec::new(),
         valid_after: None,
         bindings: Vec::new(),
@@ -211,15 +214,36 @@ pub(crate) async fn binding_of(
     issuer: Option<&Issuer>,
     now: Timestamp,
 ) -> Result<Option<(Binding, Once)>, OpError> {
-    let (matches, once) = match &identity.charter.workload_binding {
-        None
-        | Some(
-            WorkloadBinding::JoinToken { .. } | WorkloadBinding::Account { .. } | WorkloadBinding::DirectoryUser { .. },
-        ) => return Ok(None),
-        Some(WorkloadBinding::Certificate { certificate, .. }) => {
-            let refused = |error: CertificateError| {
-                OpError::field("charter.workload_binding.certificate", error.code(), &error.to_string())
-            };
+    let Some(binding) = &identity.charter.workload_binding else { return Ok(None) };
+    let what = Bound { binding, issuer, consumer: None, field: "charter.workload_binding" };
+    bound(kernel, identity.id, what, now).await
+}
+
+/// A binding that a charter asks for.
+pub(crate) struct Bound<'a> {
+    pub binding: &'a WorkloadBinding,
+    pub issuer: Option<&'a Issuer>,
+    /// The consumer of a shared identity that it tells apart.
+    pub consumer: Option<&'a str>,
+    /// Where it stands.
+    pub field: &'a str,
+}
+
+/// The binding to one proof of a workload; none where it enrols later, or proves itself by nothing.
+pub(crate) async fn bound(
+    kernel: &Kernel,
+    identity: IdentityId,
+    what: Bound<'_>,
+    now: Timestamp,
+) -> Result<Option<(Binding, Once)>, OpError> {
+    let at = |member: &str| format!("{}.{member}", what.field);
+    let (matches, once) = match what.binding {
+        WorkloadBinding::JoinToken { .. } | WorkloadBinding::Account { .. } | WorkloadBinding::DirectoryUser { .. } => {
+            return Ok(None);
+        }
+        WorkloadBinding::Certificate { certificate, .. } => {
+            let refused =
+                |error: CertificateError| OpError::field(&at("certificate"), error.code(), &error.to_string());
             let certificate = ClientCertificate::of_pem(certificate).map_err(refused)?;
             if certificate.has_ended(now) {
                 return Err(refused(CertificateError::Ended));
@@ -228,33 +252,31 @@ pub(crate) async fn binding_of(
             let once = Once { space: "certificate", key: thumbprint.clone(), until: None };
             (BindingMatch::Certificate { thumbprint }, once)
         }
-        Some(WorkloadBinding::PublicKey { jwk, assertion_audience, .. }) => {
-            let key = parse_workload_key(jwk)
-                .map_err(|e| OpError::field("charter.workload_binding.jwk", e.code(), &e.to_string()))?;
+        WorkloadBinding::PublicKey { jwk, assertion_audience, .. } => {
+            let key = parse_workload_key(jwk).map_err(|e| OpError::field(&at("jwk"), e.code(), &e.to_string()))?;
             let thumbprint = key.thumbprint().to_owned();
             let once = Once { space: "key", key: thumbprint.clone(), until: None };
             (BindingMatch::PublicKey { jwk: key.to_json(), thumbprint, assertion_audience: *assertion_audience }, once)
         }
-        Some(WorkloadBinding::Oidc { claims, .. }) => {
-            let Some(issuer) = issuer else {
+        WorkloadBinding::Oidc { claims, .. } => {
+            let Some(issuer) = what.issuer else {
                 return Err(OpError::field(
-                    "charter.workload_binding.issuer",
+                    &at("issuer"),
                     "issuer_unknown",
                     "name a registered, confirmed issuer by its URL",
                 ));
             };
-            let once = bindings::claims_are_free(kernel, identity.id, issuer, claims).await?;
+            let once = bindings::claims_are_free(kernel, identity, issuer, claims).await?;
             (BindingMatch::Oidc { issuer: issuer.id, claims: claims.clone() }, once)
         }
     };
-    let workload =
-        identity.charter.workload_binding.as_ref().map(|binding| binding.workload().to_owned()).unwrap_or_default();
     let binding = Binding {
         id: BindingId::generate(now, kernel.entropy.as_ref()),
-        identity: identity.id,
-        workload,
+        identity,
+        workload: what.binding.workload().to_owned(),
         matches,
         state: BindingState::Live,
+        consumer: what.consumer.map(str::to_owned),
         enrolled_with: None,
         recheck: None,
         instances: Vec::new(),
@@ -341,7 +363,8 @@ async fn redrafted(
         .fact("tier", identity.tier)
         .fact("charter", charter);
     let mut changeset = Changeset::new(caller.author(), now, event);
-    if stored.charter.workload_binding != charter.workload_binding {
+    let own = consumers::bindings_in(charter);
+    if stored.charter.workload_binding != charter.workload_binding || consumers::bindings_in(&stored.charter) != own {
         for old in &stored.bindings {
             let read = kernel.must::<Binding>("binding", old).await?;
             changeset.replace(&read, &Binding { state: BindingState::Removed, ..(*read.value).clone() });
@@ -352,6 +375,7 @@ async fn redrafted(
             changeset.insert(&binding);
             changeset.once.push(once);
         }
+        consumers::insert(kernel, &mut changeset, &mut identity, own, now).await?;
     }
     changeset.replace(stored, &identity);
     Ok(changeset)

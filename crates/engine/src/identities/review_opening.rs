@@ -50,6 +50,7 @@ pub(crate) fn review_of(
         state: InState::default(),
         privileges: Vec::new(),
         answer: None,
+        light: false,
         campaign: None,
         tier: None,
         handed_over: Vec::new(),
@@ -87,7 +88,13 @@ pub(crate) async fn review_rotation(
     let open =
         Query::of([Review::IDENTITY.of(identity.id), Review::STATE.of(ReviewState::Open), Review::TRIGGER.of(trigger)]);
     if kernel.find(open.limit(1)).await?.readable().is_empty() {
-        open_review(kernel, changeset, ReviewSubject::Identity(identity.id), trigger, reviewer_of(identity), now);
+        let light = kernel.settings.rotation_review.is_light(identity.tier);
+        let due_at = now.plus(kernel.settings.review_within);
+        let subject = ReviewSubject::Identity(identity.id);
+        let (review, event) = review_of(kernel, subject, trigger, reviewer_of(identity), due_at, now);
+        let review = Review { light, ..review };
+        changeset.event(event.fact("light", light)).insert(&review);
+        changeset.due.push(DueChange::Set(DueKind::Review, review.id.to_string(), review.due_at));
     }
     Ok(())
 }

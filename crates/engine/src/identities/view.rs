@@ -14,7 +14,7 @@ use tenure_credentials::certificate::ClientCertificate;
 use crate::credentials::deprecated_use;
 use crate::credentials::holds::{self, scopes_of};
 use crate::credentials::token::prove;
-use crate::identities::{removability, silence};
+use crate::identities::{consumers, removability, silence};
 use crate::inventory::removal_groups;
 use crate::kernel::error::OpError;
 use crate::kernel::{Kernel, work};
@@ -37,10 +37,12 @@ pub(crate) async fn identity_view(
     });
     let deprecations = deprecations.collect();
     let drill = removability::last_drill(kernel, record.id).await?;
+    let consumers = Box::pin(consumers::consumers_of(kernel, &record)).await?;
     let mut view = shown(record, revision, &holds, removal_group, last_used, kernel.now());
     view.silent = silent;
     view.drill = drill;
     view.deprecations = deprecations;
+    view.consumers = consumers;
     if let Some(committed) = committed {
         view.log = Some(kernel.logged(committed).await?);
     }
@@ -67,7 +69,7 @@ pub(crate) async fn identity_views(kernel: &Kernel, rows: Vec<Stored<Identity>>)
 
 /// The certificate that an identity is registered with, and whether it proves anything now (R7).
 fn certificate(record: &Identity, now: Timestamp) -> Option<CertificateView> {
-    let known = prove::registered(record)?;
+    let known = record.charter.workload_binding.as_ref().and_then(prove::certificate_of)?;
     let state = if matches!(record.state, IdentityState::Retiring | IdentityState::Retired | IdentityState::Closed) {
         CertificateState::Revoked
     } else if known.has_ended(now) {
@@ -96,6 +98,7 @@ fn shown(
         drill: None,
         silent: Vec::new(),
         deprecations: Vec::new(),
+        consumers: Vec::new(),
         releasers: None,
         ceilings: record.ceilings(),
         record,

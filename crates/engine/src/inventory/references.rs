@@ -8,7 +8,7 @@ use tenure_core::base::id::{PersonId, ResourceId};
 use tenure_core::base::problem::FieldProblem;
 use tenure_core::base::time::Timestamp;
 use tenure_core::identity::{
-    CharterDraft, Identity, IdentityState, Kind, MAX_ITEMS, RiskFacts, RiskTier, WorkloadBinding,
+    CharterDraft, Identity, IdentityState, Kind, MAX_CONSUMER_BINDINGS, MAX_ITEMS, RiskFacts, RiskTier, WorkloadBinding,
 };
 use tenure_core::inventory::application::Application;
 use tenure_core::inventory::entitlement::WILDCARD;
@@ -332,45 +332,71 @@ async fn check_binding(
     references: &mut References,
     wrong: &mut Wrong<'_>,
 ) -> Result<(), OpError> {
-    match &charter.workload_binding {
-        Some(WorkloadBinding::PublicKey { jwk, .. }) => {
+    if let Some(binding) = &charter.workload_binding {
+        references.issuer = check_one_binding(kernel, charter, binding, "workload_binding", wrong).await?;
+    }
+    let consumers = charter.shared.as_ref().map_or(&[][..], |shared| &shared.bindings);
+    if consumers.len() > MAX_CONSUMER_BINDINGS {
+        wrong.add("shared.bindings", "too_many", "use at most 16 items");
+        return Ok(());
+    }
+    for (n, bound) in consumers.iter().enumerate() {
+        let field = format!("shared.bindings[{n}].binding");
+        check_one_binding(kernel, charter, &bound.binding, &field, wrong).await?;
+    }
+    Ok(())
+}
+
+/// Checks one binding; the issuer that vouches for it, if one does.
+async fn check_one_binding(
+    kernel: &Kernel,
+    charter: &CharterDraft,
+    binding: &WorkloadBinding,
+    field: &str,
+    wrong: &mut Wrong<'_>,
+) -> Result<Option<Issuer>, OpError> {
+    let at = |member: &str| format!("{field}.{member}");
+    match binding {
+        WorkloadBinding::PublicKey { jwk, .. } => {
             if let Err(error) = parse_workload_key(jwk) {
-                wrong.add("workload_binding.jwk", error.code(), &error.to_string());
+                wrong.add(&at("jwk"), error.code(), &error.to_string());
             }
         }
-        Some(WorkloadBinding::Oidc { issuer, claims, .. }) => {
+        WorkloadBinding::Oidc { issuer, claims, .. } => {
             if is_directory(kernel, issuer).await? {
                 let hint = "people sign in with this issuer: name the issuer of the workload's own platform";
-                wrong.add("workload_binding.issuer", "directory_issuer", hint);
-                return Ok(());
+                wrong.add(&at("issuer"), "directory_issuer", hint);
+                return Ok(None);
             }
-            references.issuer = find_issuer(kernel, issuer).await?;
-            let Some(found) = &references.issuer else {
-                wrong.add(
-                    "workload_binding.issuer",
-                    "issuer_unknown",
-                    "name a registered, confirmed issuer by its URL",
-                );
-                return Ok(());
+            let Some(found) = find_issuer(kernel, issuer).await? else {
+                wrong.add(&at("issuer"), "issuer_unknown", "name a registered, confirmed issuer by its URL");
+                return Ok(None);
             };
             if charter.environment.as_ref().is_some_and(|name| !found.environments.contains(name)) {
                 let hint = "the issuer doesn't count in the charter's environment";
-                wrong.add("workload_binding.issuer", "issuer_not_for_environment", hint);
-            } else if let Some((code, hint)) = against_issuer(found, claims) {
-                wrong.add("workload_binding.claims", code, &hint);
+                wrong.add(&at("issuer"), "issuer_not_for_environment", hint);
+            } else if let Some((code, hint)) = against_issuer(&found, claims) {
+                wrong.add(&at("claims"), code, &hint);
             }
+            return Ok(Some(found));
         }
-        Some(WorkloadBinding::Certificate { certificate, .. }) => {
+        WorkloadBinding::Certificate { certificate, .. } => {
             if let Err(error) = ClientCertificate::of_pem(certificate) {
-                wrong.add("workload_binding.certificate", error.code(), &error.to_string());
+                wrong.add(&at("certificate"), error.code(), &error.to_string());
             }
         }
-        Some(
-            WorkloadBinding::JoinToken { .. } | WorkloadBinding::Account { .. } | WorkloadBinding::DirectoryUser { .. },
-        )
-        | None => {}
+        WorkloadBinding::JoinToken { .. } | WorkloadBinding::Account { .. } | WorkloadBinding::DirectoryUser { .. } => {
+        }
     }
-    Ok(())
+    Ok(None)
+}
+
+/// The active issuer that a binding names, if one vouches for it.
+pub(crate) async fn issuer_of(kernel: &Kernel, binding: &WorkloadBinding) -> Result<Option<Issuer>, OpError> {
+    match binding {
+        WorkloadBinding::Oidc { issuer, .. } => find_issuer(kernel, issuer).await,
+        _ => Ok(None),
+    }
 }
 
 /// Whether people sign in with this issuer: it vouches for members of a directory, not for workloads (R18).

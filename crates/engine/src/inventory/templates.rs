@@ -154,6 +154,7 @@ fn filled(charter: &CharterDraft, template: &Template, now: Timestamp) -> Charte
         // A default names a task of the list that it was written for.
         default_task: or(&charter.default_task, if charter.tasks.is_empty() { &defaults.default_task } else { &None }),
         delegates: list(&charter.delegates, &defaults.delegates),
+        places: list(&charter.places, &defaults.places),
         sender_constrained: charter.sender_constrained || defaults.sender_constrained,
         exact_scope: charter.exact_scope || defaults.exact_scope,
         account_grants: charter.account_grants.clone(),

@@ -4,6 +4,7 @@ use tenure_api::views::{Names, Page, Revised};
 use tenure_core::base::id::{ExceptionalAccessId, IdentityId};
 use tenure_core::base::time::Timestamp;
 use tenure_core::finding::exceptional::{Access, ExceptionalAccess};
+use tenure_core::identity::place::Place;
 use tenure_core::identity::{CharterDraft, Identity};
 use tenure_core::request::exception::{Exception, ExceptionSubject, ExceptionType};
 use tenure_core::store::changeset::Changeset;
@@ -78,6 +79,22 @@ pub(crate) async fn waived(kernel: &Kernel, identity: &Identity, now: Timestamp)
     Ok(waived)
 }
 
+/// The places that exceptions in force list for the shared use of this identity (R21).
+pub(crate) async fn shared_places(kernel: &Kernel, identity: &Identity, now: Timestamp) -> Result<Vec<Place>, OpError> {
+    let mut places = Vec::new();
+    for id in &identity.exceptions {
+        let of_it = |exception: &Exception| {
+            exception.kind == ExceptionType::SharedUse
+                && exception.subject == ExceptionSubject::Identity(identity.id)
+                && exception.is_in_force(now)
+        };
+        if let Some(exception) = kernel.one::<Exception>(id).await?.filter(|exception| of_it(exception)) {
+            places.extend(exception.places.iter().cloned());
+        }
+    }
+    Ok(places)
+}
+
 /// Whether a charter has what only such an exception allows: without it the identity may not go on.
 pub fn rests_on(kind: ExceptionType, charter: &CharterDraft) -> bool {
     match kind {
@@ -86,6 +103,7 @@ pub fn rests_on(kind: ExceptionType, charter: &CharterDraft) -> bool {
         ExceptionType::SharedUse => charter.shared.is_some(),
         // These put off what the clock does; their end lets it go on.
         ExceptionType::Dormancy
+        | ExceptionType::RemovalDeferred
         | ExceptionType::LateReview
         | ExceptionType::AcceptUnreachable
         | ExceptionType::BreakGlass

@@ -47,6 +47,7 @@ use tenure_core::base::entropy::Entropy;
 use tenure_core::base::time::{Clock, ClockGuard, Reading, Span, Timestamp};
 use tenure_core::identity::context::NewContextPolicy;
 use tenure_core::policy::{PolicyEngine, PolicyLoader};
+use tenure_core::request::review::RotationReview;
 use tenure_core::store::port::{BoxFuture, Store};
 use tenure_core::target::connector::Connectors;
 use tenure_credentials::nonce::NonceKey;
@@ -88,6 +89,8 @@ pub struct Settings {
     pub early_review: Span,
     /// How long a review of an identity may take before that is suspended (R93).
     pub review_within: Span,
+    /// How closely an identity is looked at after a rotation (R81).
+    pub rotation_review: RotationReview,
     /// How long every identity may go unused, in place of what its risk tier allows (R76).
     pub dormant_after: Option<Span>,
     /// How often every identity is reviewed, in place of what its tier says.
@@ -136,6 +139,7 @@ impl Default for Settings {
             key_overlap: Span::from_mins(5),
             early_review: tenure_core::people::person_grant::EARLY_REVIEW,
             review_within: tenure_core::request::review::ANSWER_WITHIN,
+            rotation_review: RotationReview::default(),
             dormant_after: None,
             review_every: None,
             hold_findings: Vec::new(),

@@ -15,7 +15,8 @@ use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::state::InState;
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::finding::{Finding, FindingState, Rule};
-use tenure_core::identity::Identity;
+use tenure_core::identity::place::Place;
+use tenure_core::identity::{Identity, MAX_ITEMS};
 use tenure_core::request::exception::{
     AcceptedFinding, CompensatingControl, Exception, ExceptionSubject, ExceptionType, MAX_RENEWALS,
 };
@@ -76,6 +77,7 @@ async fn proposed(
         subject: ExceptionSubject::Identity(identity),
         reason: ask.reason.clone(),
         compensating: ask.compensating.iter().map(control).collect(),
+        places: ask.places.clone(),
         proposed_by: by,
         request: RequestId::from_u128(0),
         approved_by: Vec::new(),
@@ -183,6 +185,7 @@ pub async fn renew_exception(
         subject: json!(stored.subject),
         reason: ask.reason,
         compensating: ask.compensating.unwrap_or_else(before),
+        places: stored.places.clone(),
         duration: ask.duration,
         renews: Some(id),
         finding: stored.accepts.as_ref().map(|accepts| accepts.finding),
@@ -198,6 +201,7 @@ fn proposed_event(kernel: &Kernel, exception: &Exception, identity: IdentityId, 
         .fact("type", exception.kind)
         .fact("reason", &exception.reason)
         .fact("compensating", &exception.compensating)
+        .fact("places", &exception.places)
         .fact("duration", exception.duration)
         .fact("renews", exception.renews)
         .fact("renewals", exception.renewals)
@@ -301,6 +305,13 @@ fn wrong(ask: &NewException, kind: ExceptionType) -> Vec<FieldProblem> {
             "duration_out_of_range",
             format!("use 1s to {}: an exception always ends", kind.max_duration()),
         ));
+    }
+    if !ask.places.is_empty() && kind != ExceptionType::SharedUse {
+        problems.push(FieldProblem::new("places", "places_not_of_type", "only a shared_use exception lists places"));
+    }
+    if ask.places.len() > MAX_ITEMS || !ask.places.iter().all(Place::is_well_formed) {
+        let hint = "list at most 32, each with a name of 1 to 500 bytes without control characters";
+        problems.push(FieldProblem::new("places", "item_malformed", hint));
     }
     let controls: Vec<_> = ask.compensating.iter().map(control).collect();
     for name in matter::missing(kind, &controls) {

@@ -76,6 +76,11 @@ pub(crate) async fn facts_of(
     })
 }
 
+/// What is shown of it where the one question is whether it is still theirs: no list to go through.
+pub(crate) fn lightly(facts: ReviewFacts) -> ReviewFacts {
+    ReviewFacts { granted: Vec::new(), findings: Vec::new(), proposal: None, replayed: None, ..facts }
+}
+
 /// The scope of an identity without what was not used; nothing, if nothing can be left out, or it can't be told.
 pub(crate) async fn proposal_of(
     kernel: &Kernel,

@@ -68,7 +68,10 @@ pub async fn review(kernel: &Kernel, caller: &Caller, id: ReviewId) -> Result<Re
     let facts = match stored.subject {
         ReviewSubject::Identity(identity) if stored.state == ReviewState::Open => {
             match kernel.one::<Identity>(identity).await? {
-                Some(identity) => Some(facts::facts_of(kernel, &identity, kernel.now()).await?),
+                Some(identity) => {
+                    let facts = facts::facts_of(kernel, &identity, kernel.now()).await?;
+                    Some(if stored.light { facts::lightly(facts) } else { facts })
+                }
                 None => None,
             }
         }

@@ -61,6 +61,7 @@ mod tests {
             state: InState::default(),
             privileges: Vec::new(),
             answer: None,
+            light: false,
             campaign: None,
             tier: None,
             handed_over: Vec::new(),

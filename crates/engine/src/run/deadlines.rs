@@ -8,6 +8,7 @@ use futures_util::future;
 use tenure_core::base::id::{GrantId, IdentityId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::identity::Identity;
+use tenure_core::identity::deferral::RemovalTrigger;
 use tenure_core::identity::grant::{Grant, GrantState};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
@@ -22,6 +23,7 @@ use crate::access::{departures, leavers, person_receipts};
 use crate::credentials::receipts;
 use crate::endings::removals::steps;
 use crate::endings::{deprecations, need_end};
+use crate::identities::deferral::{self, Fired};
 use crate::identities::grants::{self, end_grant};
 use crate::identities::lifecycle::expiry::{self, ExpiryPlan};
 use crate::identities::lifecycle::{self, idle};
@@ -140,6 +142,13 @@ async fn work_identity<Fut: Future<Output = Result<ExpiryPlan, OpError>>>(
         ExpiryPlan::Nothing => None,
         ExpiryPlan::Later(at) => Some(work::postponed(kernel, claimed, at, now)),
         ExpiryPlan::Retire(because) => {
+            // An end by date was fixed before, and no exception reaches past it.
+            if claimed.kind == DueKind::IdentityIdle {
+                let fired = Fired { trigger: RemovalTrigger::Idle, of: &claimed.subject, reason: "it is not used" };
+                if let Some(postponed) = deferral::postponed(kernel, claimed, &stored, fired, now).await? {
+                    return Ok(Some(postponed));
+                }
+            }
             let mut changeset = lifecycle::retire_by_deadline(kernel, &stored, because, now).await?;
             // The end clears every deadline of the identity; the claimed one goes by its fence, so that a lost lease
             // conflicts.

@@ -12,7 +12,7 @@ use tenure_core::identity::{Identity, IdentityState};
 use tenure_core::people::person::{Person, PersonState, Role};
 use tenure_core::policy::{Action, Attributes, Entity, EntityType, Question, Value};
 use tenure_core::request::review::{Review, ReviewState, ReviewSubject, ReviewTrigger};
-use tenure_core::signal::removal::{Because, Blasts};
+use tenure_core::signal::removal::{Because, Blasts, Removal};
 use tenure_core::signal::{Effect, Heard, Signal, SignalKind, SignalOutcome, SignalState, Source, SubjectKind, Word};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
@@ -23,7 +23,7 @@ use tenure_core::store::row::Stored;
 use tenure_core::trust::state::TrustState;
 
 use crate::access::departures;
-use crate::endings::removals::plan::{can_be_held, ends_for_good};
+use crate::endings::removals::plan::{Ending, can_be_held, ends_for_good, waits};
 use crate::endings::removals::{self, LEAVER, Raised, blast, steps};
 use crate::identities::review_opening::{self, reviewer_of};
 use crate::kernel::Kernel;
@@ -286,14 +286,14 @@ pub(crate) async fn begin_removal(
     if ending.closed {
         return Ok(Turn::done("it has ended already"));
     }
-    let planned = blast::plan_removal(kernel, word.kind, &ending, now).await?;
+    let planned = blast::plan_removal(kernel, word.kind, &ending, false, now).await?;
     let registered = ending.scope.is_some() || word.subject.kind == SubjectKind::Need;
     if planned.blast.count == 0 && !(registered && ends_for_good(word.kind)) {
         return Ok(Turn::ignored("no identity here lives by it"));
     }
     if let Some(open) = removals::open_removal(kernel, &ending.subject, &ending.environments, word.kind).await? {
         // A scope holds whoever comes to it later; of others, only what is not held yet makes another removal.
-        let all_held = ending.scope.is_some() || open.held_at.is_none() || !any_active(kernel, &ending).await?;
+        let all_held = open.scope.is_some() || open.held_at.is_none() || !any_active(kernel, &ending, &open).await?;
         if all_held {
             let mut turn = Turn::done(format!("{} is under way for it", open.id));
             turn.outcome.removal = Some(open.id);
@@ -306,6 +306,7 @@ pub(crate) async fn begin_removal(
         ending: &ending,
         because: Because::Signal(said.signal.id),
         reason: &said.reason(),
+        compromise: false,
         planned,
     };
     let removal = steps::planned_removal(kernel, raised, now);
@@ -325,12 +326,13 @@ pub(crate) async fn begin_removal(
     Ok(turn)
 }
 
-async fn any_active(kernel: &Kernel, ending: &crate::endings::removals::plan::Ending) -> Result<bool, OpError> {
+/// Whether an identity works that a removal doesn't hold, and that doesn't wait for an exception.
+async fn any_active(kernel: &Kernel, ending: &Ending, open: &Removal) -> Result<bool, OpError> {
     let mut after = None;
     loop {
         let found = blast::concerned_by(kernel, ending, after.as_deref(), 500).await?;
         after = found.next();
-        if found.readable().iter().any(|row| row.state == IdentityState::Active) {
+        if found.readable().iter().any(|row| row.state == IdentityState::Active && !waits(open, row)) {
             return Ok(true);
         }
         if after.is_none() {

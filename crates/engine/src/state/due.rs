@@ -159,9 +159,12 @@ pub fn wanted(row: &Arc<Row>, now: Timestamp) -> Result<Vec<Wanted>, BadRow> {
             one(DueKind::Silence, rhythm.silent_since.is_none().then(|| rhythm.silent_at()))
         }
         RowKind::Removal => {
-            let latest = match removal::step(&*row.decode::<Removal>()?, now) {
+            let planned = row.decode::<Removal>()?;
+            let latest = match removal::step(&planned, now) {
                 removal::Step::Nothing => None,
                 removal::Step::Later(at) => Some(at),
+                // It waits for the end of an exception.
+                removal::Step::Watch if !planned.blast.deferred.is_empty() => Some(Timestamp::MAX),
                 _ => Some(now),
             };
             one(DueKind::Removal, latest)
@@ -179,7 +182,7 @@ fn of_identity(identity: &Identity, now: Timestamp) -> Vec<Wanted> {
     }
     // As if it were used now: it can't end later than that.
     if let expiry::ExpiryPlan::Later(at) = idle::plan(identity, Some(now), now) {
-        want(DueKind::IdentityIdle, at);
+        want(DueKind::IdentityIdle, identity.deferred_until().map_or(at, |until| at.max(until)));
     }
     wanted
 }

@@ -341,6 +341,7 @@ async fn identity_of(
         tier: RiskTier::High,
         tier_kept: None,
         struck: Vec::new(),
+        deferred: Vec::new(),
         suspensions: Vec::new(),
         valid_after: None,
         bindings: Vec::new(),

@@ -27,6 +27,7 @@ use tenure_core::target::connector::{ConnectorError, Ending, Mode, Probe, Target
 use tenure_core::target::rotation::Rotation;
 use tenure_core::target::system::TargetSystem;
 
+use crate::identities::review_opening;
 use crate::kernel::Kernel;
 use crate::kernel::authority::{bootstrap, inventory, owns_identity};
 use crate::kernel::caller::Caller;
@@ -268,6 +269,13 @@ pub(crate) async fn work_rotation(
             let (rule, detail) = (&rules::ROTATION_DUE, read.id.to_string());
             let how = "it has another secret";
             finding::no_longer_about(kernel, &mut changeset, rule, read.identity, &detail, how, now).await?;
+            // Whose secret was replaced is asked about (R81).
+            let works = |identity: &Stored<Identity>| {
+                matches!(identity.state, IdentityState::Active | IdentityState::Suspended)
+            };
+            if let Some(identity) = kernel.one::<Identity>(read.identity).await?.filter(works) {
+                review_opening::review_rotation(kernel, &mut changeset, &identity, now).await?;
+            }
         }
         changeset.due.push(DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, next));
         if kernel.settle(changeset).await?.is_some() {

@@ -238,6 +238,7 @@ impl Discovery {
             tier: RiskTier::High,
             tier_kept: None,
             struck: Vec::new(),
+            deferred: Vec::new(),
             suspensions: Vec::new(),
             valid_after: None,
             bindings: Vec::new(),

@@ -102,6 +102,7 @@ pub(crate) const TYPED: &[&str] = &[
     "client_id",
     "code",
     "comment",
+    "consumer",
     "consumers",
     "contact",
     "content",

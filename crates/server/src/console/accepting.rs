@@ -69,6 +69,7 @@ async fn asked(app: &App, sent: &Sent, view: &FindingView) -> Result<ExceptionId
         compensating: vec![NewControl { control: "monitoring".to_owned(), description: sent.text("monitoring") }],
         duration: span("duration", &sent.text("duration"))?,
         renews: None,
+        places: Vec::new(),
         finding: Some(view.record.id),
     };
     Ok(exceptions::propose_exception(&app.kernel, &sent.reader.caller, ask).await?.record.id)

@@ -74,6 +74,7 @@ fn configuration(settings: &Settings) -> Vec<(&'static str, String)> {
         ("transfer_window", settings.transfer_window.to_string()),
         ("lapsed_grace", settings.lapsed_grace.to_string()),
         ("removal_hold", settings.removal_hold.to_string()),
+        ("rotation_review", settings.rotation_review.as_str().to_owned()),
         ("new_context", settings.new_context.as_str().to_owned()),
         ("use_daily_for", settings.use_daily_for.to_string()),
         ("use_monthly_for", settings.use_monthly_for.to_string()),

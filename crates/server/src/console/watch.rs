@@ -203,7 +203,13 @@ async fn raise_form(reader: Reader) -> Shown {
 /// Says what the end of something would do, or does exactly that.
 async fn raise(State(app): State<App>, sent: Sent) -> Shown {
     let (reader, text) = (&sent.reader, |name| sent.text(name));
-    let typed = Raising { kind: text("kind"), subject: text("subject"), reason: text("reason"), wrong: None };
+    let typed = Raising {
+        kind: text("kind"),
+        subject: text("subject"),
+        reason: text("reason"),
+        compromise: text("compromise"),
+        wrong: None,
+    };
     let dry_run = text("decision") != "do";
     match sent.done(raised(&app, reader, &typed, dry_run, text("expect"))).await {
         Ok(view) if dry_run => {
@@ -245,6 +251,7 @@ async fn raised(
         subject: SignalSubject { kind, id: typed.subject.clone() },
         kind: None,
         reason: typed.reason.clone(),
+        compromise: typed.compromise == watch::YES,
         dry_run,
         expect: Some(expect).filter(|_| !dry_run),
     };

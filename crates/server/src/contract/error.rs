@@ -122,6 +122,7 @@ const fn status_of(reason: Reason) -> u16 {
         | Reason::KeyAlreadyBound
         | Reason::IdentityNotActive
         | Reason::IdentitySuspended
+        | Reason::RemovalTriggered
         | Reason::IdentityRetired => 409,
         Reason::TokenBound | Reason::DpopInvalid | Reason::DpopNonceNeeded => 401,
         Reason::ProofAudienceWrong

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use tenure_api::api_keys::{ApiKeyIssued, NewApiKey};
 use tenure_api::problem::Problem;
 use tenure_api::request::NewVote;
-use tenure_api::requests::{Because, Enrol, NewIdentity, NewSuspension, Resume, TaskCompleted};
+use tenure_api::requests::{Because, ConsumerEnd, Enrol, NewIdentity, NewSuspension, Resume, TaskCompleted};
 use tenure_api::templates::Registered;
 use tenure_api::usage::{NewRightSize, RightSizeView, UsageView};
 use tenure_api::views::{AccessReport, CredentialView, IdentityView, JoinTokenIssued, Page, Revised};
@@ -18,7 +18,7 @@ use tenure_core::identity::right_size::UseWindow;
 use tenure_core::identity::{CharterDraft, Identity};
 use tenure_engine::credentials::token::prove;
 use tenure_engine::credentials::{api_keys, liveness};
-use tenure_engine::identities::{contexts, enrolment, grants, lifecycle, registration, usage};
+use tenure_engine::identities::{consumers, contexts, enrolment, grants, lifecycle, registration, usage};
 use tenure_engine::kernel::caller::Caller;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::matters::{first_token, right_size, votes};
@@ -44,6 +44,11 @@ pub(crate) fn routes(api: Api<App>) -> Api<App> {
         .post("/v1/identities/{id}/activate", "Votes for the activation of an identity.", activate)
         .post("/v1/identities/{id}/suspend", "Suspends an identity.", suspend)
         .post("/v1/identities/{id}/resume", "Resumes an identity.", resume)
+        .post(
+            "/v1/identities/{id}/end-consumer",
+            "Ends one consumer of a shared identity; the others go on.",
+            end_consumer,
+        )
         .post("/v1/identities/{id}/retire", "Retires an identity.", retire)
         .post("/v1/identities/{id}/close", "Closes an identity.", close)
         .post(
@@ -151,6 +156,16 @@ async fn resume(
     Body(resume): Body<Resume>,
 ) -> Reply<IdentityView> {
     ok(lifecycle::resume(&app.kernel, &caller, meant::<Identity>(&app, &caller, &who).await?, resume).await?)
+}
+
+async fn end_consumer(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(who): Path<String>,
+    Body(ask): Body<ConsumerEnd>,
+) -> Reply<IdentityView> {
+    let identity = meant::<Identity>(&app, &caller, &who).await?;
+    ok(Box::pin(consumers::end_consumer(&app.kernel, &caller, identity, ask)).await?)
 }
 
 async fn retire(

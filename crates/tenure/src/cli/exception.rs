@@ -9,6 +9,7 @@ use tenure_api::ownership::OwnerEdit;
 use tenure_api::requests::Because;
 use tenure_core::base::id::{ExceptionId, FindingId, IdentityId, NeedId, PersonId};
 use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::identity::place::{Place, PlaceKind};
 use tenure_core::inventory::third_party::NeedKind;
 
 use super::context::{Context, revision_or, word};
@@ -41,11 +42,13 @@ Types and the controls that each demands:
   weaker_credential  vaulting, rotation, ownership, revalidation
   shared_use         consumers, migration_plan
   dormancy           monitoring, scope_reduction, documented_expiry
+  removal_deferred   monitoring, scope_reduction, documented_expiry
   late_review        monitoring
   accept_unreachable monitoring, local_limit
   break_glass        monitoring, after_review
   accepted_finding   monitoring                      (tenure finding accept)
-Nothing waives the owner or the expiry.
+Nothing waives the owner or the expiry. removal_deferred has removals of the identity wait for its end: those that begin
+once it is in force, and never one for a compromise.
 
 Example:
   tenure exception propose wildcard_scope --identity idn_… --for 30d --reason \"legacy importer\" \\
@@ -67,6 +70,9 @@ pub enum Exception {
         /// A compensating control and how it is done; may be given several times.
         #[arg(long = "control", value_name = "NAME=DESCRIPTION", value_parser = control)]
         controls: Vec<NewControl>,
+        /// Of a shared use, where else it runs, as region=…, cluster=… or pipeline=…; may be given several times.
+        #[arg(long = "place", value_name = "TYPE=NAME", value_parser = place)]
+        places: Vec<Place>,
         /// For how long, e.g. 30d.
         #[arg(long = "for", value_name = "SPAN")]
         duration: Span,
@@ -141,12 +147,13 @@ impl Exception {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.client()?;
         match self {
-            Self::Propose { kind, identity, reason, controls, duration, finding } => {
+            Self::Propose { kind, identity, reason, controls, places, duration, finding } => {
                 let ask = NewException {
                     kind,
                     subject: json!({"type": "identity", "id": identity}),
                     reason,
                     compensating: controls,
+                    places,
                     duration,
                     renews: None,
                     finding,
@@ -183,6 +190,11 @@ pub(super) fn proposed(context: &Context, view: &ExceptionView) -> anyhow::Resul
     eprintln!("{} is {}; renewals left after it: {}", record.id, record.state.as_str(), view.renewals_left);
     eprintln!("hint: it waits for its approvers: tenure request show {}", record.request);
     context.out.record(view)
+}
+
+fn place(text: &str) -> Result<Place, String> {
+    let (kind, name) = text.split_once('=').ok_or("write TYPE=NAME, e.g. region=eu-central-1")?;
+    Ok(Place { kind: word::<PlaceKind>(kind)?, name: name.to_owned() })
 }
 
 fn control(text: &str) -> Result<NewControl, String> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde_json::Value;
 use tenure_api::api_keys::NewApiKey;
-use tenure_api::requests::{Because, NewIdentity, NewSuspension, Resume, Stage, TaskCompleted};
+use tenure_api::requests::{Because, ConsumerEnd, NewIdentity, NewSuspension, Resume, Stage, TaskCompleted};
 use tenure_api::usage::NewRightSize;
 use tenure_api::views::{IdentityView, Releasers};
 use tenure_core::base::id::{ApplicationId, GrantId, IdentityId, PersonId};
@@ -187,6 +187,16 @@ Examples:
         /// The identity's revision in which it has that place; wanted where there is more than one cause.
         #[arg(long)]
         revision: Option<u64>,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Ends one consumer of a shared identity: its binding is gone for ever, what it holds is dead, and the others go on.
+    EndConsumer {
+        /// The identity's id.
+        id: IdentityId,
+        /// Which of the consumers of its charter.
+        consumer: String,
         /// Why.
         #[arg(long)]
         reason: String,
@@ -405,6 +415,9 @@ impl Identity {
             }
             Self::Resume { id, cause, revision, reason } => {
                 changed(context, client.resume(id, &Resume { cause, revision, reason }).await?)
+            }
+            Self::EndConsumer { id, consumer, reason } => {
+                changed(context, client.end_consumer(id, &ConsumerEnd { consumer, reason }).await?)
             }
             Self::Retire { id, reason } => changed(context, client.retire(id, &Because { reason }).await?),
             Self::Close { id, reason } => changed(context, client.close(id, &Because { reason }).await?),

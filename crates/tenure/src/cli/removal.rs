@@ -98,6 +98,9 @@ pub struct What {
     /// What happened to it, e.g. pipeline_deleted; what is usual for its type if left out.
     #[arg(long, value_parser = word::<SignalKind>)]
     kind: Option<SignalKind>,
+    /// It is leaked or breached: nothing waits for the end of an exception (removal_deferred).
+    #[arg(long)]
+    compromise: bool,
 }
 
 fn subject(text: &str) -> Result<SignalSubject, String> {
@@ -115,6 +118,7 @@ impl Removal {
                     subject: what.subject,
                     kind: what.kind,
                     reason: "plan".into(),
+                    compromise: what.compromise,
                     dry_run: true,
                     expect: None,
                 };
@@ -130,7 +134,8 @@ impl Removal {
                     &format!("this revokes and holds everything that lives by {}, and retires it later", what.subject),
                     yes,
                 )?;
-                let ask = NewRemoval { subject: what.subject, kind: what.kind, reason, dry_run: false, expect };
+                let What { subject, kind, compromise } = what;
+                let ask = NewRemoval { subject, kind, reason, compromise, dry_run: false, expect };
                 let raised = client.raise_removal(&ask).await?;
                 if let Some(at) = raised.record.retire_at {
                     eprintln!(

@@ -165,6 +165,7 @@ impl Send {
             subject,
             kind: self.kind,
             reason: format!("dry run of a signal of {}", self.source),
+            compromise: false,
             dry_run: true,
             expect: None,
         };

@@ -186,10 +186,9 @@ impl Vendor {
                     yes,
                 )?;
                 let ended = client.end_vendor(id, &Because { reason }).await?;
-                eprintln!(
-                    "hint: whether it is refused everywhere is being checked: tenure receipt show {}",
-                    ended.receipt
-                );
+                if let Some(receipt) = ended.receipt {
+                    eprintln!("hint: whether it is refused everywhere is being checked: tenure receipt show {receipt}");
+                }
                 context.out.record(&ended)
             }
         }

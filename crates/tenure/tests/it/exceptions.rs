@@ -10,13 +10,14 @@ const CONTROLS: &[(&str, &[&str])] = &[
     ("weaker_credential", &["vaulting", "rotation", "ownership", "revalidation"]),
     ("shared_use", &["consumers", "migration_plan"]),
     ("dormancy", &["monitoring", "scope_reduction", "documented_expiry"]),
+    ("removal_deferred", &["monitoring", "scope_reduction", "documented_expiry"]),
     ("late_review", &["monitoring"]),
     ("accept_unreachable", &["monitoring", "local_limit"]),
     ("break_glass", &["monitoring", "after_review"]),
 ];
 
 /// A whole proposal of a type for an identity.
-fn proposal(kind: &str, identity: &str, duration: &str) -> Value {
+pub fn proposal(kind: &str, identity: &str, duration: &str) -> Value {
     let (_, controls) = CONTROLS.iter().find(|(name, _)| *name == kind).unwrap();
     let compensating: Vec<Value> = controls
         .iter()
@@ -25,7 +26,7 @@ fn proposal(kind: &str, identity: &str, duration: &str) -> Value {
     json!({"type": kind, "subject": {"type": "identity", "id": identity}, "reason": "the legacy importer", "compensating": compensating, "duration": duration})
 }
 
-async fn propose(world: &World, ask: Value) -> Answer {
+pub async fn propose(world: &World, ask: Value) -> Answer {
     world.post(&world.owner, "/v1/exceptions", ask).await
 }
 
@@ -36,7 +37,7 @@ pub async fn granted(world: &World, kind: &str, identity: &str, duration: &str) 
     proposed.text("/id")
 }
 
-async fn approved(world: &World, proposed: &Answer) {
+pub async fn approved(world: &World, proposed: &Answer) {
     let request = proposed.text("/request");
     world.approve(&world.manager, &request).await.expect(200);
     let last = world.approve(&world.security, &request).await.expect(200);

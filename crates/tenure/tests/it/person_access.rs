@@ -227,6 +227,32 @@ on_both! { because "deadlines are claimed, access is found by terms";
         assert_eq!(world.get(&world.auditor, &format!("/v1/identities/{id}")).await.expect(200).text("/retirement/because"), "review");
     }
 
+    async fn r81_a_rotation_asks_lightly_or_in_full_as_the_policy_says(world: World) {
+        let mut charter = world.charter(Key::new().jwk());
+        charter["workload_binding"] = json!({"type": "join_token", "workload": "vm/exporter"});
+        let light = world.active("exporter", charter.clone()).await;
+        // Of tier high by what it is: privileged in production.
+        charter["coverage"] = json!("privileged");
+        let full = world.register("root", charter, "draft").await.expect(201).text("/id");
+        crate::exceptions::activate(&world, &full).await;
+        assert_eq!(world.get(&world.owner, &format!("/v1/identities/{full}")).await.expect(200).text("/tier"), "high");
+        for (id, is_light) in [(&light, true), (&full, false)] {
+            enrol(&world, id).await;
+            enrol(&world, id).await;
+            let open = reviews(&world, &format!("identity={id}&state=open")).await;
+            assert_eq!((open.len(), &open[0]["trigger"]), (1, &json!("rotation")));
+            assert_eq!(open[0]["light"] == json!(true), is_light);
+            assert_eq!(world.events_of("review.opened", id).await[0]["data"]["light"], json!(is_light));
+            let review = open[0]["id"].as_str().unwrap();
+            let shown = world.get(&world.owner, &format!("/v1/reviews/{review}")).await.expect(200);
+            assert_eq!(shown.body["facts"]["granted"].as_array().unwrap().is_empty(), is_light, "{}", shown.body);
+            assert_eq!(shown.text("/facts/owner"), world.owner_id, "is it still yours?");
+            let page = world.text(&world.owner, &format!("/reviews/{review}")).await;
+            assert_eq!(page.contains("Others like it"), !is_light);
+            complete(&world, &world.owner, review, "keep").await.expect(200);
+        }
+    }
+
     async fn r93_an_offboarding_asks_for_a_review_without_any_hr_event(world: World) {
         let (id, _) = world.exporter("exporter").await;
         let (heir, heir_token) = world.person("Hal", &["owner"]).await;

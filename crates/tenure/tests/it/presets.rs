@@ -35,7 +35,7 @@ fn kubernetes(uid: &str) -> Value {
 }
 
 /// The platform as an issuer that is trusted.
-async fn trust(world: &World, provider: &Provider, preset: &str, with: Value) -> Answer {
+pub async fn trust(world: &World, provider: &Provider, preset: &str, with: Value) -> Answer {
     let mut body = json!({"preset": preset, "url": provider.url, "audience": AUDIENCE, "environments": ["production"]});
     body.as_object_mut().unwrap().extend(with.as_object().unwrap().clone());
     world.post(&world.admin, "/v1/issuers", body).await
@@ -54,7 +54,7 @@ pub fn pipeline(world: &World, provider: &Provider, repositories: &[&str], claim
     charter
 }
 
-async fn register(world: &World, kind: &str, name: &str, charter: &Value, stage: &str) -> Answer {
+pub async fn register(world: &World, kind: &str, name: &str, charter: &Value, stage: &str) -> Answer {
     let body = json!({"kind": kind, "name": name, "charter": charter, "stage": stage});
     world.post(&world.owner, "/v1/identities", body).await
 }

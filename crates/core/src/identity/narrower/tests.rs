@@ -112,7 +112,11 @@ fn charters() -> impl Strategy<Value = CharterDraft> {
                 repositories,
                 vendor: third_party.then(|| VendorId::from_u128(1)),
                 usage,
-                shared: shared.then(|| Shared { consumers: vec!["a".into(), "b".into()], migration_plan: "m".into() }),
+                shared: shared.then(|| Shared {
+                    consumers: vec!["a".into(), "b".into()],
+                    migration_plan: "m".into(),
+                    bindings: Vec::new(),
+                }),
                 coverage,
                 tasks,
                 delegates,

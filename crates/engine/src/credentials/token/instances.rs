@@ -1,20 +1,25 @@
 //! Who holds an agent's binding: a second holder at the same time is a finding (R59, NHI9:2025), and policy may block
 //! it. And a binding whose workload was changed is verified by the first proof that is newer (R86).
 //!
+//! Where a platform says in which cluster or region its workload runs, two of them at the same time are one identity shared
+//! (R89).
+//!
 //! Replicas of a service may share a key until each has its own; two agents may not. So only agents' holders are kept,
 //! and nobody else's issuance writes more than it did.
 
-use serde_json::json;
+use serde_json::{Map, Value as Json, json};
 use tenure_core::base::time::Timestamp;
 use tenure_core::credential::Credential;
 use tenure_core::finding::rules;
 use tenure_core::identity::binding::{Binding, Instance, MAX_INSTANCES};
+use tenure_core::identity::place::{self, MAX_PLACE, PlaceKind};
 use tenure_core::identity::{Identity, Kind};
 use tenure_core::policy::{Question, Value};
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 use tenure_core::trust::confirmation::Confirmation;
+use tenure_core::trust::issuer::Issuer;
 
 use crate::credentials::liveness;
 use crate::credentials::misuse::{self, Apart};
@@ -31,6 +36,48 @@ impl Mark {
     }
 }
 
+/// What begins the mark of a place.
+const AT: &str = "at:";
+
+/// Where a token says that its workload runs, as a binding remembers it: its cluster, or else its region. Pipelines run one
+/// after the other.
+pub(crate) fn place_of(issuer: &Issuer, claims: &Map<String, Json>) -> Option<String> {
+    [PlaceKind::Cluster, PlaceKind::Region].into_iter().find_map(|kind| {
+        let told = place::told(issuer.preset, &issuer.url, claims, kind)?;
+        let told = told.get(..told.floor_char_boundary(MAX_PLACE))?;
+        Some(format!("{AT}{} {told}", kind.as_str()))
+    })
+}
+
+fn holders(binding: &Binding) -> impl Iterator<Item = &Instance> {
+    binding.instances.iter().filter(|instance| !instance.mark.starts_with(AT))
+}
+
+/// One identity that is attested in another place while it may be running in the first one yet is shared, whatever its
+/// charter says: a finding (R89). Places that its charter or an exception names were approved.
+pub(crate) async fn note_places(
+    kernel: &Kernel,
+    identity: &Identity,
+    binding: &Binding,
+    place: Option<&str>,
+    now: Timestamp,
+) {
+    let Some(place) = place.filter(|_| identity.charter.places.is_empty()) else { return };
+    let sort = place.split(' ').next().unwrap_or(AT);
+    let elsewhere =
+        |instance: &&Instance| instance.mark.starts_with(sort) && instance.mark != place && now < instance.until;
+    let Some(other) = binding.instances.iter().find(elsewhere) else { return };
+    let told = |mark: &str| mark.strip_prefix(AT).unwrap_or(mark).to_owned();
+    let evidence = json!({"binding": binding.id, "attested_in": told(place), "and_in": told(&other.mark)});
+    let about = Apart {
+        rule: &rules::TWO_PLACES,
+        seen: EventKind::BindingSecondInstance,
+        title: "One identity is attested from two places",
+        what: "Its platform vouched for it in another cluster or region while a credential of the first one may be alive.",
+    };
+    misuse::note_apart(kernel, about, identity.id, &binding.id.to_string(), evidence).await;
+}
+
 /// Whether another holder of an agent's binding than this one has a credential that is alive.
 pub(crate) async fn is_second(
     kernel: &Kernel,
@@ -39,7 +86,7 @@ pub(crate) async fn is_second(
     mark: &Mark,
     now: Timestamp,
 ) -> Result<bool, OpError> {
-    let others = || binding.instances.iter().filter(|instance| instance.mark != mark.0 && now < instance.until);
+    let others = || holders(binding).filter(|instance| instance.mark != mark.0 && now < instance.until);
     if identity.kind != Kind::Agent || others().next().is_none() {
         return Ok(false);
     }
@@ -68,7 +115,7 @@ pub(crate) fn is_for_one(kernel: &Kernel, mut question: Question) -> bool {
 
 /// A second holder is a finding, whether it is let in or not.
 pub(crate) async fn note_second(kernel: &Kernel, identity: &Identity, binding: &Binding, mark: &Mark, let_in: bool) {
-    let holders: Vec<&str> = binding.instances.iter().map(|instance| instance.mark.as_str()).collect();
+    let holders: Vec<&str> = holders(binding).map(|instance| instance.mark.as_str()).collect();
     let evidence = json!({"binding": binding.id, "holders": holders, "presented_by": mark.0, "let_in": let_in});
     let about = Apart {
         rule: &rules::KEY_SHARED,
@@ -87,12 +134,12 @@ pub(crate) fn note_instance(
     changeset: &mut Changeset,
     identity: &Identity,
     binding: &Stored<Binding>,
-    mark: &Mark,
+    (mark, place): (&Mark, Option<&str>),
     until: Timestamp,
     second: bool,
     now: Timestamp,
 ) {
-    if identity.kind != Kind::Agent && binding.recheck.is_none() {
+    if identity.kind != Kind::Agent && binding.recheck.is_none() && place.is_none() {
         changeset.expect(binding);
         return;
     }
@@ -107,7 +154,10 @@ pub(crate) fn note_instance(
         changeset.event(verified);
     }
     if identity.kind == Kind::Agent {
-        remember(&mut seen.instances, mark, until, now);
+        remember(&mut seen.instances, &mark.0, until, now);
+    }
+    if let Some(place) = place {
+        remember(&mut seen.instances, place, until, now);
     }
     if second && let Some(issued) = changeset.events.first_mut() {
         *issued = issued.clone().fact("second_instance", true);
@@ -121,15 +171,15 @@ pub(crate) fn note_instance(
 
 /// Notes a holder. It is noted for twice as long as it needs, so that the row is not written for each of its
 /// credentials; whether one of them is alive is looked up when somebody else comes.
-fn remember(instances: &mut Vec<Instance>, mark: &Mark, until: Timestamp, now: Timestamp) {
-    if instances.iter().any(|instance| instance.mark == mark.0 && instance.until >= until) {
+fn remember(instances: &mut Vec<Instance>, mark: &str, until: Timestamp, now: Timestamp) {
+    if instances.iter().any(|instance| instance.mark == mark && instance.until >= until) {
         return;
     }
-    instances.retain(|instance| instance.mark != mark.0 && now < instance.until);
+    instances.retain(|instance| instance.mark != mark && now < instance.until);
     if instances.len() >= MAX_INSTANCES {
         instances.remove(0);
     }
-    instances.push(Instance { mark: mark.0.clone(), until: until.plus(until.since(now)) });
+    instances.push(Instance { mark: mark.to_owned(), until: until.plus(until.since(now)) });
 }
 
 #[cfg(test)]
@@ -141,7 +191,7 @@ mod tests {
     #[test]
     fn a_holder_is_written_seldom_and_the_list_is_bounded() {
         let at = |secs: i64| Timestamp::from_secs(secs);
-        let mark = |n: usize| Mark(format!("jkt:{n}"));
+        let mark = |n: usize| format!("jkt:{n}");
         let mut instances = Vec::new();
         let mut writes = 0;
         for second in 0..600 {

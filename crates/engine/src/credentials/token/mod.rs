@@ -10,7 +10,7 @@ pub mod sender;
 
 use serde_json::json;
 use tenure_api::views::TokenIssued;
-use tenure_core::base::id::{CredentialId, IdentityId};
+use tenure_core::base::id::{BindingId, CredentialId, IdentityId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
 use tenure_core::credential::gate::{self, Ask, Delegated};
@@ -63,6 +63,8 @@ struct Issued {
     /// In which context it was asked for, and since when the key is in use that proved it.
     seen: SeenContext,
     key_since: Option<Timestamp>,
+    /// The binding of the consumer who asked, of a shared identity.
+    consumer: Option<BindingId>,
 }
 
 /// Issues one access token, or says why not. What was issued is durable before it is returned (invariant 2).
@@ -119,6 +121,9 @@ async fn hand_over(
     let token = Kernel::released(issued.token, committed)?;
     count(&kernel.counters.issued);
     kernel.touch(id.to_string(), committed.at());
+    if let Some(binding) = issued.consumer {
+        kernel.touch(binding.to_string(), committed.at());
+    }
     Ok(TokenIssued {
         access_token: token.expose().clone(),
         token_type: issued.token_type.into(),
@@ -199,6 +204,7 @@ async fn decide_issuance(
         }
         other => OpError::by_policy(other, answer.clone()),
     })?;
+    instances::note_places(kernel, &known.identity, &proven.binding, proven.place.as_deref(), now).await;
     let record = permit.record();
     let mut event = kernel
         .event(now, EventKind::CredentialIssued)
@@ -214,6 +220,10 @@ async fn decide_issuance(
         .fact("expires_at", record.expires_at)
         .fact("policies", answer.policies())
         .fact("policy_version", answer.version());
+    let consumer = known.identity.consumer_of(&proven.binding).map(str::to_owned);
+    if let Some(consumer) = &consumer {
+        event = event.fact("consumer", consumer);
+    }
     if let Some(confirmation) = &record.confirmation {
         event = event.fact("cnf", confirmation);
     }
@@ -247,7 +257,7 @@ async fn decide_issuance(
         &mut changeset,
         &known.identity,
         &proven.binding,
-        &mark,
+        (&mark, proven.place.as_deref()),
         record.expires_at,
         second_instance,
         now,
@@ -275,6 +285,7 @@ async fn decide_issuance(
         issued_token_type: wanted.issued_token_type,
         authorization_details: wanted.details,
         credential,
+        consumer: consumer.map(|_| proven.binding.id),
         seen: SeenContext {
             network: network_of(&ask.source),
             client: record.confirmation.as_ref().map(Instance::mark_of),

@@ -4,6 +4,7 @@ use tenure_core::base::id::IdentityId;
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
 use tenure_core::identity::binding::{AssertionAudience, Binding, BindingMatch, BindingState};
+use tenure_core::identity::place::{self, MAX_PLACE, Place, PlaceKind};
 use tenure_core::identity::{Identity, IdentityState, Kind, WorkloadBinding};
 use tenure_core::store::changeset::{Changeset, Once};
 use tenure_core::store::epoch::Trust;
@@ -19,9 +20,10 @@ use tenure_credentials::external::{ExternalClaims, SignedExternal};
 use tenure_credentials::jose::{Algorithm, JoseError, Jwk, JwkSet, read_unverified};
 
 use crate::credentials::token::ask::{self, Proof};
+use crate::credentials::token::instances;
 use crate::kernel::error::OpError;
 use crate::kernel::load::KnownIdentity;
-use crate::kernel::{Kernel, keys};
+use crate::kernel::{Kernel, exceptional, keys};
 use crate::trust::{issuers, reviews};
 
 /// A proof that holds.
@@ -29,6 +31,8 @@ pub(crate) struct Proven {
     pub binding: Stored<Binding>,
     /// The external issuer that vouched, if one did.
     pub(crate) issuer: Option<Stored<Issuer>>,
+    /// In which place its platform says that the workload runs.
+    pub(crate) place: Option<String>,
     /// What is used up by it; a handshake can't be shown twice.
     pub(crate) once: Option<Once>,
     /// Until when it holds at most: the end of a certificate (R7).
@@ -69,6 +73,10 @@ pub(crate) async fn prove(
     environment: &str,
     now: Timestamp,
 ) -> Result<Proven, OpError> {
+    if !matches!(proof, Proof::ExternalToken(_)) && !known.identity.charter.places.is_empty() {
+        let detail = "the charter names its places, and a proof by key or certificate says none";
+        return Err(OpError::because(Reason::PlaceNotPermitted, detail));
+    }
     match proof {
         Proof::ClientAssertion(assertion) => prove_key(kernel, known, assertion, issuer, now),
         Proof::ExternalToken(token) => prove_external(kernel, known, token, environment, now).await,
@@ -177,11 +185,13 @@ async fn prove_external(
     let (binding, issuer, external) = matched.ok_or_else(unmatched)?;
     is_recent(known.trust(), &binding, external.issued_at)?;
     in_its_repositories(&known.identity, &issuer, &external)?;
+    in_its_places(kernel, &known.identity, &issuer, &external, now).await?;
     // Its cluster last: it is asked about nothing that fails anyway.
     reviews::review(kernel, &issuer, token, &external.claims).await?;
     let once =
         Once { space: "jti", key: format!("external {}", external.token_hash), until: Some(external.replay_until) };
-    Ok(Proven { binding, issuer: Some(issuer), once: Some(once), until: None })
+    let place = instances::place_of(&issuer, &external.claims);
+    Ok(Proven { binding, issuer: Some(issuer), place, once: Some(once), until: None })
 }
 
 /// A token that this issuer signed.
@@ -323,6 +333,41 @@ fn in_its_repositories(identity: &Identity, issuer: &Issuer, external: &External
     Err(OpError::because(Reason::RepositoryNotPermitted, detail))
 }
 
+/// Demands that a token comes from a place that the charter names, or an exception in force for its shared use (R21). Of
+/// sorts that the charter doesn't name, any place will do; a token that doesn't say it comes from none.
+async fn in_its_places(
+    kernel: &Kernel,
+    identity: &Identity,
+    issuer: &Issuer,
+    external: &ExternalClaims,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    let places = &identity.charter.places;
+    for kind in PlaceKind::ALL.iter().copied().filter(|kind| places.iter().any(|place| place.kind == *kind)) {
+        let told = place::told(issuer.preset, &issuer.url, &external.claims, kind);
+        let is_here = |named: &Place| {
+            named.kind == kind && told.as_ref().is_some_and(|at| place::is_same(issuer.preset, named, at))
+        };
+        if places.iter().any(is_here) || exceptional::shared_places(kernel, identity, now).await?.iter().any(is_here) {
+            continue;
+        }
+        let sort = kind.as_str();
+        let detail = match told {
+            Some(at) => {
+                format!("the token comes from the {sort} {}, which the charter's places don't list", shortened(&at))
+            }
+            None => format!("the token doesn't say its {sort}, which the charter's places name"),
+        };
+        return Err(OpError::because(Reason::PlaceNotPermitted, detail));
+    }
+    Ok(())
+}
+
+/// A place as a refusal says it.
+fn shortened(place: &str) -> &str {
+    place.get(..place.floor_char_boundary(MAX_PLACE)).unwrap_or_default()
+}
+
 /// The one binding with this certificate, whose key the handshake has proven, while its lifetime lasts (R7).
 fn prove_certificate(
     known: &KnownIdentity,
@@ -339,7 +384,7 @@ fn prove_certificate(
         return Err(OpError::Unauthenticated(Reason::ProofInvalid));
     };
     is_recent(known.trust(), binding, Some(proven_at))?;
-    let Some(certificate) = registered(&known.identity).filter(|certificate| certificate.thumbprint == shown) else {
+    let Some(certificate) = registered(&known.identity, shown) else {
         return Err(OpError::Unauthenticated(Reason::ProofInvalid));
     };
     if now < certificate.not_before || certificate.has_ended(now) {
@@ -347,13 +392,20 @@ fn prove_certificate(
         let detail = format!("the certificate is good from {from} until {until}: register the one that followed it");
         return Err(OpError::because(Reason::CertificateEnded, detail));
     }
-    Ok(Proven { binding: binding.clone(), issuer: None, once: None, until: Some(certificate.not_after) })
+    Ok(Proven { binding: binding.clone(), issuer: None, place: None, once: None, until: Some(certificate.not_after) })
 }
 
-/// The certificate that an identity is registered with.
-pub(crate) fn registered(identity: &Identity) -> Option<ClientCertificate> {
-    match &identity.charter.workload_binding {
-        Some(WorkloadBinding::Certificate { certificate, .. }) => ClientCertificate::of_pem(certificate).ok(),
+/// The certificate with this thumbprint that an identity, or a consumer of it, is registered with.
+fn registered(identity: &Identity, thumbprint: &str) -> Option<ClientCertificate> {
+    let consumers = identity.charter.shared.iter().flat_map(|shared| &shared.bindings).map(|bound| &bound.binding);
+    let all = identity.charter.workload_binding.iter().chain(consumers);
+    all.filter_map(certificate_of).find(|certificate| certificate.thumbprint == thumbprint)
+}
+
+/// The certificate that a workload proves itself by.
+pub(crate) fn certificate_of(binding: &WorkloadBinding) -> Option<ClientCertificate> {
+    match binding {
+        WorkloadBinding::Certificate { certificate, .. } => ClientCertificate::of_pem(certificate).ok(),
         _ => None,
     }
 }
@@ -376,5 +428,5 @@ fn proven_by(
 ) -> Result<Proven, OpError> {
     let binding = bindings.get(key_index).ok_or(OpError::Unauthenticated(Reason::ProofInvalid))?.clone();
     let once = Once { space: "jti", key: format!("{} {jti}", known.identity.id), until: Some(replay_until) };
-    Ok(Proven { binding, issuer: None, once: Some(once), until: None })
+    Ok(Proven { binding, issuer: None, place: None, once: Some(once), until: None })
 }

@@ -16,6 +16,7 @@ use tenure_core::store::row::{Record, Stored};
 use tenure_core::store::term::Term;
 
 use crate::endings::removals::plan::{self, Ending};
+use crate::identities::deferral;
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::query::{Found, Query};
@@ -143,30 +144,36 @@ pub(crate) async fn concerned_by(
     Ok(found.wanted(|row| ending.concerns(row)))
 }
 
-/// What the end of this would do to whom, as things stand.
+/// What the end of this would do to whom, as things stand; of a compromise nothing waits.
 pub(crate) async fn plan_removal(
     kernel: &Kernel,
     kind: SignalKind,
     ending: &Ending,
+    compromise: bool,
     now: Timestamp,
 ) -> Result<Planned, OpError> {
+    let may_wait = plan::ends_for_good(kind) && !compromise;
     let mut states: BTreeMap<String, IdentityState> = BTreeMap::new();
     let mut blast = BlastRadius::default();
     let mut owners: BTreeSet<_> = ending.owner.into_iter().collect();
     let (mut enforced, mut consumers, mut delegates) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let mut deferred = BTreeSet::new();
     let (mut held, mut after) = (0_u32, None);
     loop {
         let found = concerned_by(kernel, ending, after.as_deref(), PAGE).await?;
         let next = found.next();
         for identity in found.readable().iter().filter(|identity| plan::has_not_ended(identity.state)) {
             states.insert(identity.id.to_string(), identity.state);
-            held += u32::from(plan::can_be_held(identity.state));
+            let can_be_held = plan::can_be_held(identity.state);
+            let waits = may_wait && can_be_held && deferral::in_force(kernel, identity, now).await?.is_some();
+            held += u32::from(can_be_held && !waits);
             let charter = &identity.charter;
             let mut whole = add(&mut owners, charter.owner);
             let points = charter.scope.iter().filter(|e| e.enforces());
             whole &= add(&mut enforced, points.map(|e| e.resource.clone()));
             whole &= add(&mut consumers, charter.shared.iter().flat_map(|shared| shared.consumers.iter().cloned()));
             whole &= add(&mut delegates, charter.delegates.iter().map(|delegate| delegate.actor));
+            whole &= add(&mut deferred, waits.then_some(identity.id));
             blast.more |= !whole;
             if blast.identities.len() < NAMED {
                 blast.identities.push(identity.id);
@@ -187,7 +194,8 @@ pub(crate) async fn plan_removal(
     blast.owners = owners.into_iter().collect();
     blast.consumers = consumers.into_iter().collect();
     blast.delegates = delegates.into_iter().filter(|id| !states.contains_key(&id.to_string())).collect();
-    Ok(Planned { digest: plan::digest(kind, &ending.subject, &states), blast, held })
+    blast.deferred = deferred.into_iter().collect();
+    Ok(Planned { digest: plan::digest(kind, &ending.subject, &states, &blast.deferred), blast, held })
 }
 
 /// Counts an identity's live credentials, and notes who acts by them along with it.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 use tenure_core::base::id::{IdentityId, PersonId};
 use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::identity::deferral::{DeferredRemoval, RemovalTrigger};
 use tenure_core::identity::scope::Scope;
 use tenure_core::identity::{Identity, IdentityState, SuspensionCause, SuspensionKind};
 use tenure_core::signal::removal::{Removal, RemovalState};
@@ -60,12 +61,20 @@ pub const fn can_be_held(state: IdentityState) -> bool {
 }
 
 /// The hash over what a removal does to whom: the same for a dry run and its effect.
-pub fn digest(kind: SignalKind, subject: &SignalSubject, identities: &BTreeMap<String, IdentityState>) -> String {
+pub fn digest(
+    kind: SignalKind,
+    subject: &SignalSubject,
+    identities: &BTreeMap<String, IdentityState>,
+    deferred: &[IdentityId],
+) -> String {
     let mut hash = Sha256::new();
     hash.update(format!("tenure removal v1\n{}\n{}\n{}\n", kind.as_str(), subject.kind.as_str(), subject.id.len()));
     hash.update(&subject.id);
     for (id, state) in identities {
         hash.update(format!("\n{id} {}", state.as_str()));
+    }
+    for id in deferred {
+        hash.update(format!("\n{id} waits"));
     }
     format!("sha256:{}", hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>())
 }
@@ -123,12 +132,24 @@ pub enum End {
 }
 
 /// Decides for one identity that is concerned.
-pub fn end_of(removal: &Removal, identity: &Identity) -> End {
+pub fn end_of(removal: &Removal, ending: &Ending, identity: &Identity) -> End {
+    // Where one of a scope waits, the others are held one by one; what came to it since ends with it all the same.
+    let is_scope = removal.scope.is_some() || ending.scope.is_some();
     match identity.state {
         IdentityState::Draft | IdentityState::Pending => End::Close,
-        state if can_be_held(state) && (removal.scope.is_some() || is_held_by(removal, identity)) => End::Retire,
+        state if !can_be_held(state) || waits(removal, identity) => End::Spare,
+        _ if is_scope || is_held_by(removal, identity) => End::Retire,
         _ => End::Spare,
     }
+}
+
+/// Whether an identity's part in a removal waits for the end of an exception.
+pub fn waits(removal: &Removal, identity: &Identity) -> bool {
+    let need_ended = |deferred: &DeferredRemoval| {
+        removal.subject.kind == SubjectKind::Need && deferred.trigger == RemovalTrigger::ServiceEnded
+    };
+    let waits = |deferred: &DeferredRemoval| deferred.is_of(removal.id) || need_ended(deferred);
+    !removal.compromise && identity.deferred.iter().any(waits)
 }
 
 /// Whether an identity keeps as many causes by signals and removals as it may: more than it could live by anything that
@@ -179,6 +200,7 @@ mod tests {
             environments: Vec::new(),
             because: Because::Signal(SignalId::from_u128(1)),
             reason: "gone".into(),
+            compromise: false,
             blast: BlastRadius::default(),
             digest: String::new(),
             state: InState::default(),
@@ -235,16 +257,23 @@ mod tests {
             pairs.iter().map(|(id, state)| ((*id).to_owned(), *state)).collect::<BTreeMap<_, _>>()
         };
         let one = of(&[("idn_1", IdentityState::Active)]);
-        let base = digest(SignalKind::ApplicationRetired, &subject("billing"), &one);
-        assert_eq!(base, digest(SignalKind::ApplicationRetired, &subject("billing"), &one));
+        let base = digest(SignalKind::ApplicationRetired, &subject("billing"), &one, &[]);
+        assert_eq!(base, digest(SignalKind::ApplicationRetired, &subject("billing"), &one, &[]));
         for other in [
-            digest(SignalKind::WorkloadRemoved, &subject("billing"), &one),
-            digest(SignalKind::ApplicationRetired, &subject("edge"), &one),
-            digest(SignalKind::ApplicationRetired, &subject("billing"), &of(&[("idn_1", IdentityState::Suspended)])),
+            digest(SignalKind::WorkloadRemoved, &subject("billing"), &one, &[]),
+            digest(SignalKind::ApplicationRetired, &subject("edge"), &one, &[]),
+            digest(
+                SignalKind::ApplicationRetired,
+                &subject("billing"),
+                &of(&[("idn_1", IdentityState::Suspended)]),
+                &[],
+            ),
+            digest(SignalKind::ApplicationRetired, &subject("billing"), &one, &[IdentityId::from_u128(1)]),
             digest(
                 SignalKind::ApplicationRetired,
                 &subject("billing"),
                 &of(&[("idn_1", IdentityState::Active), ("idn_2", IdentityState::Active)]),
+                &[],
             ),
         ] {
             assert_ne!(base, other);

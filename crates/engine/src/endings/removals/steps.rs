@@ -6,6 +6,7 @@
 use tenure_core::base::id::{PersonId, RemovalId};
 use tenure_core::base::state::InState;
 use tenure_core::base::time::Timestamp;
+use tenure_core::identity::deferral::RemovalTrigger;
 use tenure_core::identity::scope::{Hold, Scope};
 use tenure_core::identity::{Identity, IdentityState, Releaser, RevocationTrigger, SuspensionCause, SuspensionKind};
 use tenure_core::inventory::application::Application;
@@ -23,6 +24,7 @@ use tenure_core::store::row::Stored;
 use crate::credentials::revocation;
 use crate::endings::removals::blast::{self, Planned};
 use crate::endings::removals::plan::{self, End, Ending, Step};
+use crate::identities::deferral::{self, Fired};
 use crate::identities::{charter, dormancy, lifecycle};
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
@@ -45,19 +47,21 @@ pub(crate) struct Raised<'a> {
     pub ending: &'a Ending,
     pub because: Because,
     pub reason: &'a str,
+    pub compromise: bool,
     pub planned: Planned,
 }
 
-/// A removal as it is planned: nothing is done yet.
+/// A removal as it is planned: nothing is done yet. A scope of which one identity waits isn't held as one.
 pub(crate) fn planned_removal(kernel: &Kernel, raised: Raised<'_>, now: Timestamp) -> Removal {
     Removal {
         id: RemovalId::generate(now, kernel.entropy.as_ref()),
         kind: raised.kind,
         subject: raised.ending.subject.clone(),
-        scope: raised.ending.scope.clone(),
+        scope: raised.ending.scope.clone().filter(|_| raised.planned.blast.deferred.is_empty()),
         environments: raised.ending.environments.clone(),
         because: raised.because,
         reason: raised.reason.to_owned(),
+        compromise: raised.compromise,
         blast: raised.planned.blast,
         digest: raised.planned.digest,
         state: InState::default(),
@@ -136,13 +140,18 @@ pub(crate) fn now_held(
         "{}: something has ended that {} identities live by. They are held{}.{then}\nLook: tenure removal show {}",
         removal.id,
         removal.blast.count,
-        if for_good { ", and all that they held is revoked" } else { "" },
+        match (for_good, removal.blast.deferred.len()) {
+            (true, 0) => ", and all that they held is revoked".to_owned(),
+            (true, n) => format!(", and all that they held is revoked; {n} of them wait for the end of an exception"),
+            (false, _) => String::new(),
+        },
         removal.id
     );
     let event = removal_event(kernel, EventKind::RemovalHeld, &removal, now)
         .fact("digest", &removal.digest)
         .fact("retire_at", removal.retire_at)
-        .fact("receipts", &removal.receipts);
+        .fact("receipts", &removal.receipts)
+        .fact("deferred", removal.blast.deferred.len());
     changeset.event(notify(event, &removal.blast.owners, &[Role::Security], "Identities are held", &text));
     match (&removal.cursor, removal.retire_at) {
         (Some(_), _) => changeset.due.push(DueChange::Set(DueKind::Removal, removal.id.to_string(), now)),
@@ -206,8 +215,12 @@ async fn hold_batch(
     let found = blast::concerned_by(kernel, ending, removal.cursor.as_deref(), HELD_AT_ONCE).await?;
     let next = found.next();
     let rows = found.readable();
+    let may_wait = plan::ends_for_good(removal.kind) && !removal.compromise;
     for stored in rows.iter() {
         if plan::can_be_held(stored.state) {
+            if may_wait && put_off(kernel, changeset, stored, removal, now).await? {
+                continue;
+            }
             hold_one(kernel, changeset, stored, removal, placed_by, now).await?;
         } else if plan::has_not_ended(stored.state) {
             // One that becomes active meanwhile is held, too.
@@ -216,6 +229,19 @@ async fn hold_batch(
     }
     removal.cursor = next;
     Ok(())
+}
+
+/// Has an identity's removal wait, if an exception says so that was approved before.
+async fn put_off(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    stored: &Stored<Identity>,
+    removal: &Removal,
+    now: Timestamp,
+) -> Result<bool, OpError> {
+    let id = removal.id.to_string();
+    let fired = Fired { trigger: RemovalTrigger::Removal, of: &id, reason: &removal.reason };
+    Ok(deferral::put_off(kernel, changeset, stored, fired, now).await?.is_some())
 }
 
 async fn hold_one(
@@ -271,6 +297,11 @@ pub(crate) async fn lift_batch(
     let rows = found.readable();
     for stored in &rows {
         let Some(place) = plan::cause_of(removal, stored).filter(|_| stored.state == IdentityState::Suspended) else {
+            if stored.deferred.iter().any(|deferred| deferred.is_of(removal.id)) {
+                let mut identity = (*stored.value).clone();
+                identity.deferred.retain(|deferred| !deferred.is_of(removal.id));
+                changeset.replace(stored, &identity);
+            }
             continue;
         };
         let mut identity = (*stored.value).clone().resume(place)?;
@@ -366,9 +397,14 @@ pub(crate) async fn work_removal(
             retire_batch(kernel, &mut changeset, &mut removal, &ending, now).await?;
             Some(now)
         }
-        Step::Watch if still_retiring(kernel, &ending).await? => {
-            return Ok(Some(work::postponed(kernel, claimed, plan::watched_again(&removal, now), now)));
-        }
+        Step::Watch => match watched(kernel, &mut changeset, &mut removal, &ending, now).await? {
+            Watched::Goes => Some(now),
+            Watched::Waits(at) => return Ok(Some(work::postponed(kernel, claimed, at, now))),
+            Watched::Done => {
+                finish_removal(kernel, &mut changeset, &mut removal, now)?;
+                None
+            }
+        },
         _ => {
             finish_removal(kernel, &mut changeset, &mut removal, now)?;
             None
@@ -459,7 +495,7 @@ async fn retire_batch(
     // What can't be read is not left behind: its removal isn't done, and the others stay held.
     let rows = found.whole()?;
     for stored in &rows {
-        match plan::end_of(removal, stored) {
+        match plan::end_of(removal, ending, stored) {
             End::Spare => continue,
             End::Retire => {
                 let reason = format!("{}{}", removal.mark(), removal.reason);
@@ -481,6 +517,71 @@ async fn retire_batch(
     }
     removal.cursor = next;
     Ok(())
+}
+
+/// What the last look at a removal that retires comes to.
+enum Watched {
+    /// Identities whose exception is over went on.
+    Goes,
+    /// Nothing until then.
+    Waits(Timestamp),
+    /// All of them are retired.
+    Done,
+}
+
+/// Looks at a removal all of whose identities have begun to retire, but for those that wait for the end of an exception.
+async fn watched(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    removal: &mut Removal,
+    ending: &Ending,
+    now: Timestamp,
+) -> Result<Watched, OpError> {
+    let mut until: Option<Timestamp> = None;
+    if !removal.blast.deferred.is_empty() {
+        let (late, next) = deferred_of(kernel, removal, ending).await?;
+        for stored in &late {
+            let reason = format!("{}{}", removal.mark(), removal.reason);
+            lifecycle::retire_in(kernel, changeset, stored, "removal", &reason, now).await?;
+            removal.retired = removal.retired.saturating_add(1);
+        }
+        if !late.is_empty() {
+            return Ok(Watched::Goes);
+        }
+        until = next;
+    }
+    let soon = plan::watched_again(removal, now);
+    if still_retiring(kernel, ending).await? {
+        return Ok(Watched::Waits(soon));
+    }
+    Ok(until.map_or(Watched::Done, |until| Watched::Waits(until.max(soon))))
+}
+
+/// Of the identities of a removal those whose exception is over and which didn't go on yet, as many as one commit takes;
+/// and until when the others wait.
+async fn deferred_of(
+    kernel: &Kernel,
+    removal: &Removal,
+    ending: &Ending,
+) -> Result<(Vec<Stored<Identity>>, Option<Timestamp>), OpError> {
+    let (mut late, mut until, mut after) = (Vec::new(), None::<Timestamp>, None);
+    loop {
+        let found = blast::concerned_by(kernel, ending, after.as_deref(), HELD_AT_ONCE).await?;
+        after = found.next();
+        // What can't be read is not known to have gone on.
+        for stored in found.whole()? {
+            if plan::can_be_held(stored.state) && plan::waits(removal, &stored) {
+                let next = stored.deferred_until();
+                until = until.map_or(next, |until| next.map(|next| next.min(until)));
+            } else if plan::end_of(removal, ending, &stored) == End::Retire && late.len() < usize::from(RETIRED_AT_ONCE)
+            {
+                late.push(stored);
+            }
+        }
+        if after.is_none() {
+            return Ok((late, until));
+        }
+    }
 }
 
 /// Whether an identity of the subject has not come to the end of its retirement: its last receipt is still open.

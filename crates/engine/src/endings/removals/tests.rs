@@ -146,6 +146,7 @@ async fn ten_thousand_identities_are_cut_and_held_by_one_record_each_and_retire_
         subject: subject(SubjectKind::Application, "billing"),
         kind: None,
         reason: "replaced".into(),
+        compromise: false,
         dry_run,
         expect,
     };
@@ -340,6 +341,7 @@ async fn a_mover_holds_what_it_contradicts_and_demands_newer_proofs_of_the_rest(
                 claims: BTreeMap::from([("repository_id".to_owned(), json!(id))]),
             },
             state: BindingState::Live,
+            consumer: None,
             enrolled_with: None,
             recheck: None,
             instances: Vec::new(),

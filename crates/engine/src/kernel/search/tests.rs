@@ -59,6 +59,7 @@ fn identity(world: &World, dice: &mut Dice, id: u128) -> Identity {
         tier: dice.one(&[RiskTier::Low, RiskTier::Medium, RiskTier::High]),
         tier_kept: None,
         struck: Vec::new(),
+        deferred: Vec::new(),
         suspensions: Vec::new(),
         valid_after: None,
         bindings: Vec::new(),

@@ -22,6 +22,7 @@ use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
 
 use crate::access::person_access;
+use crate::identities::deferral;
 use crate::identities::dormancy::{self, ByRule};
 use crate::kernel::Kernel;
 use crate::kernel::authority::{enabling, inventory, owns};
@@ -307,7 +308,10 @@ async fn over(
     identity.exceptions.retain(|held| *held != exception.id);
     let waived = exceptional::waived(kernel, &identity, now).await?;
     let still_waived = waived.iter().any(|waived| waived == exception.kind.as_str());
-    if rests_on(exception.kind, &identity.charter) && !still_waived {
+    if identity.deferred.iter().any(|deferred| deferred.exception == exception.id) {
+        identity = deferral::go_on(kernel, &mut changeset, identity, exception.id, now).await?;
+        dormancy::watch(&mut changeset, &identity, now);
+    } else if rests_on(exception.kind, &identity.charter) && !still_waived {
         let reason = format!("the exception {} ({}) is over: {because}", exception.id, exception.kind.as_str());
         let evidence = json!({"exception": exception.id, "type": exception.kind, "because": because, "renewals": exception.renewals, "max_renewals": MAX_RENEWALS});
         let by = ByRule {

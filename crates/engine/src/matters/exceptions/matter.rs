@@ -14,7 +14,7 @@ use tenure_core::store::due::DueKind;
 use tenure_core::store::event::Event;
 use tenure_core::store::event_kind::EventKind;
 
-use crate::identities::{dormancy, identity_facts};
+use crate::identities::{deferral, dormancy, identity_facts};
 use crate::inventory::references;
 use crate::kernel::error::OpError;
 use crate::kernel::load::expect;
@@ -59,6 +59,9 @@ pub(crate) async fn fulfil_exception(
         return Err(OpError::because(Reason::IllegalTransition, "another request is about this exception"));
     }
     let identity = kernel.must::<Identity>("identity", subject).await?;
+    if stored.kind == ExceptionType::RemovalDeferred {
+        deferral::nothing_fired(kernel, &identity, now).await?;
+    }
     let ends_at =
         identity.charter.expires_at.map_or(now.plus(stored.duration), |end| end.min(now.plus(stored.duration)));
     // Whoever approves has checked the compensating controls: the request's text says so.
@@ -73,6 +76,7 @@ pub(crate) async fn fulfil_exception(
         .fact("renewals", exception.renewals)
         .fact("max_renewals", MAX_RENEWALS)
         .fact("compensating", &exception.compensating)
+        .fact("places", &exception.places)
         .fact("request", request.id)
         .fact("approved_by", request.approvers())
         .fact("policies", &request.policies)
@@ -123,6 +127,9 @@ pub(crate) async fn exception_facts(
             format!("nothing is waived for an identity that is {}", stored.state.as_str()),
         ));
     }
+    if exception.kind == ExceptionType::RemovalDeferred {
+        deferral::nothing_fired(kernel, &stored, now).await?;
+    }
     let granted = chain(kernel, id, exception.kind, exception.accepts.as_ref()).await?.granted.len();
     // A draft may still lack facts: the exception confers nothing until its charter is judged.
     let references = references::check_references(kernel, stored.kind, &stored.charter, &mut Vec::new()).await?;
@@ -143,6 +150,9 @@ pub(crate) async fn exception_facts(
         .with("renewals", &exception.renewals)?;
     if let Some(accepts) = &exception.accepts {
         facts.subject = facts.subject.with("accepts", accepts)?;
+    }
+    if !exception.places.is_empty() {
+        facts.subject = facts.subject.with("places", &exception.places)?;
     }
     facts.expects.push(expect(&stored));
     facts.subjects = vec![exception.id.to_string(), id.to_string()];

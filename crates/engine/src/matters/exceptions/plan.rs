@@ -80,6 +80,7 @@ mod tests {
             subject: ExceptionSubject::Identity(IdentityId::from_u128(2)),
             reason: "legacy".into(),
             compensating: Vec::new(),
+            places: Vec::new(),
             proposed_by: PersonId::from_u128(3),
             request: RequestId::from_u128(4),
             approved_by: Vec::new(),

@@ -150,6 +150,7 @@ fn review_of(kernel: &Kernel, campaign: &Campaign, identity: &Identity, now: Tim
         state: InState::default(),
         answer: None,
         privileges: Vec::new(),
+        light: false,
         campaign: Some(campaign.id),
         tier: Some(identity.tier),
         handed_over: Vec::new(),

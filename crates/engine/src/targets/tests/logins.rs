@@ -111,6 +111,7 @@ impl Stage {
                 assertion_audience: AssertionAudience::Issuer,
             },
             state: BindingState::Live,
+            consumer: None,
             enrolled_with: None,
             recheck: None,
             instances: Vec::new(),
