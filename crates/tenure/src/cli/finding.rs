@@ -131,6 +131,7 @@ impl Finding {
                     compensating: vec![NewControl { control: "monitoring".to_owned(), description: monitoring }],
                     duration,
                     renews: None,
+                    places: Vec::new(),
                     finding: Some(id),
                 };
                 exception::proposed(context, &client.propose_exception(&ask).await?)
