@@ -31,10 +31,10 @@ use crate::kernel::finding::STANDING;
 use crate::kernel::query::Query;
 use crate::kernel::{Kernel, exceptional};
 
-/// Records of one page.
-const PAGE: u16 = 1_000;
+/// Records of one page: they are read and judged in one go, while others of the thread wait.
+const PAGE: u16 = 200;
 /// Between two pages.
-const REST: Duration = Duration::from_millis(2);
+const REST: Duration = Duration::from_millis(1);
 /// Owners that are remembered from page to page.
 const MAX_OWNERS: usize = 50_000;
 /// Open findings that are held against what is so; identities beyond are looked at by their own deadlines.
@@ -165,23 +165,25 @@ async fn identities(kernel: &Kernel, run: &mut NightlyRun) -> Result<Graph, OpEr
     let now = kernel.now();
     let mut common = Common::read(kernel, now).await?;
     let mut graph = Graph::default();
-    let states = [IdentityState::Active, IdentityState::Suspended].map(|state| Identity::STATE.of(state));
-    let mut pages = kernel.pages(Query::every().any(states).limit(PAGE));
-    while let Some(found) = pages.next().await? {
-        let mut differing = Vec::new();
-        for identity in found.readable() {
-            run.identities += 1;
-            let around = common.around(kernel, &identity, now).await?;
-            if common.differs(identity.id, &posture::posture(&identity, &around, now)) {
-                differing.push(identity.id);
+    // One state after the other: of both at once each page would be read twice.
+    for state in [IdentityState::Active, IdentityState::Suspended] {
+        let mut pages = kernel.pages(Query::of([Identity::STATE.of(state)]).limit(PAGE));
+        while let Some(found) = pages.next().await? {
+            let mut differing = Vec::new();
+            for identity in found.readable() {
+                run.identities += 1;
+                let around = common.around(kernel, &identity, now).await?;
+                if common.differs(identity.id, &posture::posture(&identity, &around, now)) {
+                    differing.push(identity.id);
+                }
+                if identity.state == IdentityState::Active && !graph.add(&identity) {
+                    tracing::warn!(identity = %identity.id, "more hands on authority than is searched for paths");
+                }
             }
-            if identity.state == IdentityState::Active && !graph.add(&identity) {
-                tracing::warn!(identity = %identity.id, "more hands on authority than is searched for paths");
-            }
+            run.looks += differing.len() as u64;
+            looks::look_at(kernel, &differing, "the nightly look").await?;
+            tokio::time::sleep(REST).await;
         }
-        run.looks += differing.len() as u64;
-        looks::look_at(kernel, &differing, "the nightly look").await?;
-        tokio::time::sleep(REST).await;
     }
     Ok(graph)
 }
