@@ -2,7 +2,6 @@
 
 use tenure_api::findings::FindingView;
 use tenure_api::views::Names;
-use tenure_core::finding::{FindingState, Rule};
 
 use crate::address::Address;
 use crate::frame::Frame;
@@ -10,9 +9,10 @@ use crate::list::Cell;
 use crate::problem::Wrong;
 use crate::records::Named;
 use crate::rules::named_rule;
-use crate::sheet::{Button, Field, Form, Sheet, SheetPage, Way};
+use crate::sheet::{Button, Field, Form, Sheet, SheetPage};
 use crate::text;
 use crate::watch::{sheet_page, title_of};
+use crate::ways::may_be_accepted;
 
 const SPANS: &[&str] = &["7d", "30d", "90d"];
 
@@ -27,19 +27,6 @@ pub struct Typed {
     pub monitoring: String,
     /// For how long.
     pub duration: String,
-}
-
-/// Whether a finding may be let be at all.
-fn may_be_accepted(view: &FindingView) -> bool {
-    view.record.state == FindingState::Open
-        && view.record.subject.starts_with("idn_")
-        && Rule::find(&view.record.rule).is_some_and(Rule::may_be_accepted)
-}
-
-/// The way from a finding to its form.
-pub(crate) fn way(view: &FindingView) -> Option<Way> {
-    let to = Address::new("/findings").below(&view.record.id.to_string()).verb("accept");
-    may_be_accepted(view).then_some(Way { word: text::ACCEPT_FINDING, to, class: "" })
 }
 
 /// The form.

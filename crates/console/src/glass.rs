@@ -1,9 +1,7 @@
 //! Break-glass of machines: the list, the page of each with what was found afterwards, and the form that starts one.
 
 use tenure_api::views::{IdentityView, Names, Page, Revised};
-use tenure_core::base::time::Timestamp;
 use tenure_core::request::break_glass::{BreakGlass, BreakGlassState};
-use tenure_core::request::exception::{Exception, ExceptionSubject, ExceptionType};
 
 use crate::address::Address;
 use crate::frame::Frame;
@@ -11,7 +9,7 @@ use crate::identity::scope_line;
 use crate::list::{Cell, Choice, Column, ListPage, Look, View, listed};
 use crate::problem::Wrong;
 use crate::records::Named;
-use crate::sheet::{Button, Field, Form, Sheet, SheetPage, Way};
+use crate::sheet::{Button, Field, Form, Sheet, SheetPage};
 use crate::state::{Shape, State};
 use crate::text;
 use crate::watch::{Typed, sheet_page};
@@ -45,14 +43,6 @@ fn state(state: BreakGlassState) -> State {
 
 fn address(glass: &BreakGlass) -> Address {
     Address::new("/break-glass").below(&glass.id.to_string())
-}
-
-/// The way from the exception that approves it to the form that starts it.
-pub(crate) fn way(exception: &Exception, now: Timestamp) -> Option<Way> {
-    let ExceptionSubject::Identity(identity) = exception.subject else { return None };
-    let to = Address::new("/identities").below(&identity.to_string()).verb("break-glass");
-    let is_approved = exception.kind == ExceptionType::BreakGlass && exception.is_in_force(now);
-    is_approved.then_some(Way { word: text::START_GLASS, to, class: "danger" })
 }
 
 /// The list.

@@ -51,6 +51,7 @@ pub mod targets;
 pub mod text;
 pub mod views;
 pub mod watch;
+mod ways;
 pub mod when;
 
 pub use askama::Template;

@@ -20,6 +20,7 @@ use crate::sheet::{Button, Field, Form, Sheet, SheetPage, Way};
 use crate::state::{Shape, State};
 use crate::stop::released_at;
 use crate::text;
+use crate::ways;
 use crate::when::{self, When};
 
 /// What was typed into the form of a sheet.
@@ -145,7 +146,7 @@ pub fn finding(frame: Frame, view: &FindingView, names: &Names, typed: Typed) ->
         let by = Named { name: text::THE_EXCEPTION.to_owned(), ..Named::of(accepted.exception, names) };
         sheet.fact(text::LET_BE_UNTIL, [Cell::Time(When::new(accepted.until, now)), Cell::Named(by)]);
     }
-    sheet.ways.extend(crate::accepting::way(view));
+    sheet.ways.extend(ways::accept(view));
     sheet.fact(text::FIRST_SEEN, [Cell::Time(When::new(finding.opened_at, now))]);
     sheet.fact(text::LAST_SEEN, [Cell::Time(When::new(finding.last_seen_at, now))]);
     if let Some(resolved) = &finding.resolved {
@@ -258,7 +259,7 @@ pub fn exception(frame: Frame, view: &ExceptionView, names: &Names) -> SheetPage
         let finding = Named { name: text::plain(&accepts.rule), ..Named::of(accepts.finding, names) };
         sheet.fact(text::ACCEPTS, [Cell::Named(finding)]);
     }
-    sheet.ways.extend(crate::glass::way(exception, now));
+    sheet.ways.extend(ways::break_glass(exception, now));
     sheet_page(
         frame,
         text::exception_of(&Named::of(exception_subject(exception), names).name),

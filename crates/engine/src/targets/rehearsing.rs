@@ -37,7 +37,8 @@ pub(super) async fn note_drilled(kernel: &Kernel, changeset: &mut Changeset, log
         return Ok(());
     };
     *canary = DrillCanary {
-        made_at: login.made_at,
+        // It stood when it was taken, which is written down together.
+        made_at: login.made_at.map(|made| rehearsal.accepted_at.map_or(made, |taken| made.min(taken))),
         accepted_at: rehearsal.accepted_at,
         ended_at: login.end.as_ref().map(|end| end.since),
         outcome: login.outcome.clone(),
