@@ -365,7 +365,7 @@ mod tests {
                 "id": id("idn", n), "kind": if n % 3 == 0 { "bot" } else { "workload" }, "name": format!("identity-{n}"), "state": "active",
                 "charter": {"owner": id("per", n), "scope": scope}, "tier": "low", "suspensions": [], "valid_after": null, "bindings": [], "grants": [],
                 "memberships": [], "activation": null, "retirement": null, "template": null, "request": null, "transfer": null, "exceptions": [],
-                "registered_by": id("per", n), "created_at": "2026-01-01T00:00:00Z", "revision": 1, "ceilings": {"max_duration": "30d", "review_every": "30d", "dormant_after": "30d"}, "last_used": null, "holds": [],
+                "registered_by": id("per", n), "created_at": "2026-01-01T00:00:00Z", "revision": 1, "ceilings": {"max_duration": "30d", "review_every": "30d", "dormant_after": "30d", "key_stale_after": "90d"}, "last_used": null, "holds": [],
             })).unwrap()
         }).collect();
         let names = views.iter().map(|view| (view.record.id.to_string(), view.record.name.clone())).collect();

@@ -27,6 +27,12 @@ async fn application(world: &World, name: &str, identities: usize) -> (String, V
     (application, of_it)
 }
 
+/// Lets time pass, after which the gateway has a token again.
+async fn later(world: &mut World, secs: i64) {
+    world.pass(secs).await;
+    world.gateway = world.token(&world.gateway_key, &world.gateway_id, "production").await;
+}
+
 async fn raise(world: &World, subject: &str, more: Value) -> Answer {
     let (kind, id) = subject.split_once(':').unwrap();
     let mut body = json!({"subject": {"type": kind, "id": id}, "reason": "replaced by ledger"});
@@ -42,7 +48,7 @@ async fn until_removal(world: &World, id: &str, state: &str) -> Value {
 
 on_one! { by |store| World::start_with(store, &HOLD);
     async fn r109_a_removal_waits_for_the_end_of_an_exception_that_was_approved_before(world: World) {
-        let world = lasting(world).await;
+        let mut world = lasting(world).await;
         let (_, mut of_it) = application(&world, "billing-v1", 2).await;
         let (other, _) = of_it.pop().unwrap();
         let (kept, key) = of_it.pop().unwrap();
@@ -69,7 +75,7 @@ on_one! { by |store| World::start_with(store, &HOLD);
         let refused = world.post(&world.owner, &format!("/v1/exceptions/{exception}/renew"), renewal).await.expect(409);
         assert_eq!(refused.code(), "removal_triggered");
         // The others retire with their application; it goes on, and a cut reaches it all the same.
-        world.pass(2 * DAY).await;
+        later(&mut world, 2 * DAY).await;
         world.until_state(&other, "retired").await;
         let token = world.token(&key, &kept, "production").await;
         assert!(world.is_live(&token).await);
@@ -78,7 +84,7 @@ on_one! { by |store| World::start_with(store, &HOLD);
         assert_eq!(until_removal(&world, &removal, "retiring").await["retired"], 1);
         let token = world.token(&key, &kept, "production").await;
         // At the end of the exception the removal goes on by itself.
-        world.pass(19 * DAY).await;
+        later(&mut world, 19 * DAY).await;
         world.until_state(&kept, "retired").await;
         assert!(!world.is_live(&token).await);
         assert_eq!(world.ask_token(&key, &kept, "production").await.expect(400).code(), "identity_retired");
@@ -126,6 +132,7 @@ on_one! { by |store| World::start_with(store, &HOLD);
     }
 
     async fn r109_a_compromise_waits_for_nothing(world: World) {
+        let world = lasting(world).await;
         let (id, key) = world.exporter("exporter").await;
         granted(&world, "removal_deferred", &id, "20d").await;
         let token = world.token(&key, &id, "production").await;
@@ -148,7 +155,7 @@ on_one! { by |store| World::start_with(store, &HOLD);
     }
 
     async fn r109_a_breach_of_a_control_withdraws_it_and_the_removal_goes_on(world: World) {
-        let world = lasting(world).await;
+        let mut world = lasting(world).await;
         let (_, mut of_it) = application(&world, "billing-v1", 1).await;
         let (kept, key) = of_it.pop().unwrap();
         world.hold();
@@ -158,10 +165,10 @@ on_one! { by |store| World::start_with(store, &HOLD);
         let breach = json!({"control": "monitoring", "note": "the alert is muted"});
         world.post(&world.security, &format!("/v1/exceptions/{exception}/report-breach"), breach).await.expect(200);
         // It has its grace, and no more.
-        world.pass(DAY).await;
+        later(&mut world, DAY).await;
         let token = world.token(&key, &kept, "production").await;
         assert!(world.is_live(&token).await);
-        world.pass(DAY + 60).await;
+        later(&mut world, DAY + 60).await;
         let path = format!("/v1/exceptions/{exception}");
         world.until(async || world.get(&world.owner, &path).await.expect(200).text("/state") == "withdrawn").await;
         world.until_state(&kept, "retired").await;

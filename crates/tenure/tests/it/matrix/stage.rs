@@ -482,10 +482,12 @@ impl Stage {
         found.text("/items/0/id")
     }
 
-    /// One that may be let be for a while: several share an identity.
-    async fn shared_finding(&self) -> String {
+    /// An identity that two share, of whom one proves itself apart.
+    async fn shared(&self) -> String {
         let mut charter = self.charter();
-        charter["shared"] = json!({"consumers": ["emea", "apac"], "migration_plan": "each gets its own by May"});
+        let own = json!({"type": "public_key", "workload": "deployment/emea", "jwk": Key::new().jwk()});
+        charter["shared"] = json!({"consumers": ["emea", "apac"], "migration_plan": "each gets its own by May",
+            "bindings": [{"consumer": "emea", "binding": own}]});
         let id = self.registered(charter, "draft").await.text("/id");
         let mut ask = Self::late_review(&id);
         ask["type"] = json!("shared_use");
@@ -494,6 +496,12 @@ impl Stage {
         self.world.approve(&self.world.owner, &request).await.expect(200);
         assert_eq!(self.world.approve(&self.sib, &request).await.expect(200).text("/state"), "fulfilled");
         crate::exceptions::activate(&self.world, &id).await;
+        id
+    }
+
+    /// One that may be let be for a while: several share an identity.
+    async fn shared_finding(&self) -> String {
+        let id = self.shared().await;
         let path = format!("/v1/findings?state=open&rule=shared-identity&subject={id}");
         let found = async || self.world.get(&self.world.security, &path).await.expect(200).body;
         self.world.until(async || found().await["items"][0]["id"].is_string()).await;
@@ -859,6 +867,7 @@ impl<'a> Cell<'a> {
             "passkey" => stage.signed_in().await.1,
             "review" => stage.review().await,
             "finding" => stage.finding().await,
+            "shared" => stage.shared().await,
             "shared finding" => stage.shared_finding().await,
             "difference" => stage.difference().await,
             "provider" => stage.provider().await,
