@@ -88,6 +88,8 @@ on_one! { by |store| World::start_with(store, &HOLD);
         world.until_state(&kept, "retired").await;
         assert!(!world.is_live(&token).await);
         assert_eq!(world.ask_token(&key, &kept, "production").await.expect(400).code(), "identity_retired");
+        // It is looked at every five minutes.
+        world.pass(600).await;
         assert_eq!(until_removal(&world, &removal, "done").await["retired"], 2);
         let state = world.get(&world.owner, &format!("/v1/exceptions/{exception}")).await.expect(200).text("/state");
         assert_eq!(state, "expired");
@@ -173,6 +175,7 @@ on_one! { by |store| World::start_with(store, &HOLD);
         world.until(async || world.get(&world.owner, &path).await.expect(200).text("/state") == "withdrawn").await;
         world.until_state(&kept, "retired").await;
         assert!(!world.is_live(&token).await);
+        world.pass(600).await;
         until_removal(&world, &removal, "done").await;
         let suspended = world.events_of("identity.suspended", &kept).await;
         assert_eq!(suspended[0]["data"]["exception"], json!(exception));
