@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::base::id::AccountId;
-use crate::identity::charter::Checker;
+use crate::identity::checker::Checker;
 
 /// Grants of one account that a charter names one by one; more are counted.
 pub const MAX_GRANTS: usize = 256;

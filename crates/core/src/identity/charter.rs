@@ -1,6 +1,6 @@
 //! The charter: the facts fixed before a non-human identity may authenticate.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,10 +9,11 @@ use crate::base::problem::FieldProblem;
 use crate::base::time::{Span, Timestamp};
 use crate::identity::Kind;
 use crate::identity::account_grants::AccountGrants;
-use crate::identity::binding::AssertionAudience;
+use crate::identity::checker::{Checker, MAX_ITEMS, MAX_TEXT, check_claims};
 use crate::identity::consumer::Shared;
 use crate::identity::delegation::{Delegate, Task};
 use crate::identity::place::Place;
+use crate::identity::workload::WorkloadBinding;
 use crate::inventory::entitlement::{Entitlement, WILDCARD};
 use crate::inventory::environment::parse_name;
 
@@ -22,9 +23,6 @@ pub const MAX_CREDENTIAL_TTL: Span = Span::from_mins(60);
 pub const MAX_KEY_LIFE: Span = Span::from_days(90);
 /// The life of an access token where the charter names none.
 pub const DEFAULT_CREDENTIAL_TTL: Span = Span::from_mins(10);
-const MAX_TEXT: usize = 1_000;
-/// What a list of a charter holds, at most.
-pub const MAX_ITEMS: usize = 32;
 
 /// The boundary inside which the identity is trusted (R25).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -44,72 +42,6 @@ impl TrustBoundary {
     fn value(&self) -> &str {
         match self {
             Self::TrustDomain(v) | Self::Issuer(v) | Self::Network(v) | Self::Organisation(v) => v,
-        }
-    }
-}
-
-/// How the workload proves that it is this identity (R27). The binding itself is a record that is made with it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case", tag = "type", deny_unknown_fields)]
-pub enum WorkloadBinding {
-    /// It holds the private part of this key and signs assertions with it (RFC 7523).
-    PublicKey {
-        /// The workload that holds it, e.g. `deployment/billing-exporter`.
-        workload: String,
-        /// The public key as a JWK (RFC 7517): OKP Ed25519 or EC P-256.
-        jwk: serde_json::Value,
-        /// To whom its assertions are addressed; strict unless a client can't.
-        #[serde(default, skip_serializing_if = "AssertionAudience::is_strict")]
-        assertion_audience: AssertionAudience,
-    },
-    /// It connects with this client certificate (RFC 8705 §2.2).
-    Certificate {
-        /// The workload that holds its key.
-        workload: String,
-        /// The certificate in PEM.
-        certificate: String,
-    },
-    /// An external OIDC issuer vouches for it.
-    Oidc {
-        /// The workload that the issuer vouches for.
-        workload: String,
-        /// The registered issuer's URL.
-        issuer: String,
-        /// Claims that must have exactly these values, by name or by path (`kubernetes.io/serviceaccount/uid`). Which
-        /// ones have to be among them is the issuer's to say: the immutable id of the repository, project or account;
-        /// without a preset `sub`.
-        claims: BTreeMap<String, serde_json::Value>,
-    },
-    /// It enrols a key of its own with a one-time join token (S-15).
-    JoinToken {
-        /// The workload that will enrol.
-        workload: String,
-    },
-    /// It signs in at targets with accounts of its own there, and proves itself to Tenure by nothing: for what was found
-    /// at a target.
-    Account {
-        /// The workload that uses the account.
-        workload: String,
-    },
-    /// A user of a directory of people: known so that it can be refused by name (R18).
-    DirectoryUser {
-        /// The workload that would use it.
-        workload: String,
-        /// The user.
-        user: String,
-    },
-}
-
-impl WorkloadBinding {
-    /// The workload's name.
-    pub fn workload(&self) -> &str {
-        match self {
-            Self::PublicKey { workload, .. }
-            | Self::Certificate { workload, .. }
-            | Self::Oidc { workload, .. }
-            | Self::JoinToken { workload }
-            | Self::Account { workload }
-            | Self::DirectoryUser { workload, .. } => workload,
         }
     }
 }
@@ -408,38 +340,6 @@ pub struct Charter {
     pub exact_scope: bool,
 }
 
-pub(super) struct Checker(Vec<FieldProblem>);
-
-impl Checker {
-    pub(super) fn wrong(&mut self, field: &str, code: &str, hint: &str) {
-        self.0.push(FieldProblem::new(format!("charter.{field}"), code, hint));
-    }
-
-    pub(super) fn text(&mut self, field: &str, code: &str, value: Option<&str>, hint: &str) -> String {
-        match value.map(str::trim) {
-            None | Some("") => self.wrong(field, &format!("{code}_missing"), hint),
-            Some(text) if text.len() > MAX_TEXT => {
-                self.wrong(field, &format!("{code}_too_long"), "use at most 1000 bytes")
-            }
-            Some(text) => return text.to_owned(),
-        }
-        String::new()
-    }
-
-    fn present<T>(&mut self, field: &str, code: &str, value: Option<T>, hint: &str) -> Option<T> {
-        if value.is_none() {
-            self.wrong(field, code, hint);
-        }
-        value
-    }
-
-    pub(super) fn list<T>(&mut self, field: &str, items: &[T]) {
-        if items.len() > MAX_ITEMS {
-            self.wrong(field, "too_many", "use at most 32 items");
-        }
-    }
-}
-
 impl CharterDraft {
     /// Whom it names as those whom it serves: who runs it and who gains by it, who stands in for its owner, and the
     /// identities that may act for it (S-8, R40). Ids, and names of teams or companies.
@@ -654,23 +554,6 @@ impl CharterDraft {
     /// Whether an entitlement says everything (R24).
     pub fn has_wildcard(&self) -> bool {
         self.scope.iter().any(Entitlement::is_wildcard)
-    }
-}
-
-/// Checks the claims that a binding fixes. Which of them identify the workload is the issuer's to say, and checked with the
-/// references.
-pub(super) fn check_claims(check: &mut Checker, field: &str, claims: &BTreeMap<String, serde_json::Value>) {
-    if claims.is_empty() {
-        check.wrong(field, "claims_missing", "fix the claims that name the workload to exact values");
-    }
-    let exact = |value: &serde_json::Value| value.is_string() || value.is_boolean() || value.is_i64() || value.is_u64();
-    if claims.len() > MAX_ITEMS
-        || !claims.keys().all(|name| crate::trust::claim::is_name(name))
-        || !claims.values().all(exact)
-    {
-        let hint =
-            "give at most 32 claims by name (inner ones as outer/inner), each a text, a whole number or a truth value";
-        check.wrong(field, "claims_malformed", hint);
     }
 }
 

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::identity::Identity;
-use crate::identity::binding::Binding;
-use crate::identity::charter::{Checker, WorkloadBinding, check_claims};
+use crate::identity::checker::{Checker, check_claims};
+use crate::identity::workload::WorkloadBinding;
 
 /// Consumers of one identity that can have a binding of their own.
 pub const MAX_CONSUMER_BINDINGS: usize = 16;
@@ -91,20 +90,6 @@ impl Shared {
                     "a consumer proves itself by public_key, certificate or oidc",
                 ),
             }
-        }
-    }
-}
-
-impl Identity {
-    /// The consumer that a binding tells apart: its own, or the only one that has none.
-    pub fn consumer_of<'a>(&'a self, binding: &'a Binding) -> Option<&'a str> {
-        if binding.consumer.is_some() {
-            return binding.consumer.as_deref();
-        }
-        let mut untold = self.charter.shared.as_ref()?.untold();
-        match (untold.next(), untold.next()) {
-            (Some(only), None) => Some(only),
-            _ => None,
         }
     }
 }

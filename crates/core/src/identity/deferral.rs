@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::id::{ExceptionId, RemovalId};
 use crate::base::time::Timestamp;
-use crate::identity::Identity;
 
 /// Removals of one identity that wait at a time; what is one more is not put off.
 pub const MAX_DEFERRED: usize = 8;
@@ -61,28 +60,5 @@ impl DeferredRemoval {
     /// Whether it is what this removal put off.
     pub fn is_of(&self, removal: RemovalId) -> bool {
         self.trigger == RemovalTrigger::Removal && self.of == removal.to_string()
-    }
-}
-
-impl Identity {
-    /// The removal that waits since this fired, if one does.
-    pub fn deferred_by(&self, trigger: RemovalTrigger, of: &str) -> Option<&DeferredRemoval> {
-        self.deferred.iter().find(|deferred| deferred.trigger == trigger && deferred.of == of)
-    }
-
-    /// Until when a removal of it waits, if one does.
-    pub fn deferred_until(&self) -> Option<Timestamp> {
-        self.deferred.iter().map(|deferred| deferred.until).max()
-    }
-
-    /// The same with one more removal that waits; none, if it fired before, or as many wait as may.
-    pub fn with_deferred(&self, deferred: DeferredRemoval) -> Option<Self> {
-        let is_known = self.deferred_by(deferred.trigger, &deferred.of).is_some();
-        if is_known || self.deferred.len() >= MAX_DEFERRED {
-            return None;
-        }
-        let mut next = self.clone();
-        next.deferred.push(deferred);
-        Some(next)
     }
 }

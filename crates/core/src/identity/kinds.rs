@@ -5,7 +5,7 @@
 //! in, an agent's end seen from today) is checked with the references.
 
 use crate::base::time::{Span, Timestamp};
-use crate::identity::charter::Checker;
+use crate::identity::checker::Checker;
 use crate::identity::delegation::{MAX_DEPTH, within};
 use crate::identity::{CharterDraft, Hours, Kind, Usage, WorkloadBinding};
 use crate::inventory::entitlement::Entitlement;

@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::identity::WorkloadBinding;
-use crate::identity::charter::{Checker, MAX_ITEMS};
+use crate::identity::checker::{Checker, MAX_ITEMS};
+use crate::identity::workload::WorkloadBinding;
 use crate::trust::claim;
 use crate::trust::issuer::Preset;
 

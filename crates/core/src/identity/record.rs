@@ -10,13 +10,15 @@ use crate::base::id::{
 };
 use crate::base::problem::FieldProblem;
 use crate::base::time::{Span, Timestamp};
-use crate::identity::charter::{Charter, CharterDraft, WorkloadBinding};
-use crate::identity::deferral::DeferredRemoval;
+use crate::identity::binding::Binding;
+use crate::identity::charter::{Charter, CharterDraft};
+use crate::identity::deferral::{DeferredRemoval, MAX_DEFERRED, RemovalTrigger};
 use crate::identity::kind::Kind;
 use crate::identity::scope::{Membership, Scope};
 use crate::identity::state::{IdentityState, SuspensionCause};
 use crate::identity::tier::RiskTier;
 use crate::identity::transfer::TransferWindow;
+use crate::identity::workload::WorkloadBinding;
 use crate::inventory::entitlement::WILDCARD;
 use crate::store::document::{Document, Order};
 use crate::store::due::DueKind;
@@ -280,5 +282,42 @@ impl Record for Identity {
     }
     fn follows(&self) -> Option<(DueKind, String)> {
         self.has_accounts.then(|| (DueKind::Enforcement, Scope::Identity(self.id).to_string()))
+    }
+}
+
+impl Identity {
+    /// The consumer that a binding tells apart: its own, or the only one that has none.
+    pub fn consumer_of<'a>(&'a self, binding: &'a Binding) -> Option<&'a str> {
+        if binding.consumer.is_some() {
+            return binding.consumer.as_deref();
+        }
+        let mut untold = self.charter.shared.as_ref()?.untold();
+        match (untold.next(), untold.next()) {
+            (Some(only), None) => Some(only),
+            _ => None,
+        }
+    }
+}
+
+impl Identity {
+    /// The removal that waits since this fired, if one does.
+    pub fn deferred_by(&self, trigger: RemovalTrigger, of: &str) -> Option<&DeferredRemoval> {
+        self.deferred.iter().find(|deferred| deferred.trigger == trigger && deferred.of == of)
+    }
+
+    /// Until when a removal of it waits, if one does.
+    pub fn deferred_until(&self) -> Option<Timestamp> {
+        self.deferred.iter().map(|deferred| deferred.until).max()
+    }
+
+    /// The same with one more removal that waits; none, if it fired before, or as many wait as may.
+    pub fn with_deferred(&self, deferred: DeferredRemoval) -> Option<Self> {
+        let is_known = self.deferred_by(deferred.trigger, &deferred.of).is_some();
+        if is_known || self.deferred.len() >= MAX_DEFERRED {
+            return None;
+        }
+        let mut next = self.clone();
+        next.deferred.push(deferred);
+        Some(next)
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::id::{GrantId, ResourceId};
 use crate::base::time::{Span, Timestamp};
-use crate::identity::charter::MAX_ITEMS;
+use crate::identity::checker::MAX_ITEMS;
 use crate::identity::delegation::DELEGATE;
 use crate::identity::grant::Grant;
 use crate::identity::tally::{OTHERS, UNNAMED, UseCounts, UseLedger};

@@ -3,6 +3,7 @@
 pub mod bindings;
 pub mod census;
 pub mod charter;
+pub mod consumer_end;
 pub mod consumers;
 pub mod contexts;
 pub mod debt;

@@ -2,11 +2,11 @@
 
 use tenure_api::requests::{NewIdentity, Stage};
 use tenure_api::views::{IdentityView, Page};
-use tenure_core::base::id::{BindingId, IdentityId, PersonId};
+use tenure_core::base::id::{IdentityId, PersonId};
 use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::time::Timestamp;
-use tenure_core::identity::binding::{Binding, BindingMatch, BindingState};
-use tenure_core::identity::{CharterDraft, Identity, IdentityState, RiskTier, WorkloadBinding, narrows};
+use tenure_core::identity::binding::{Binding, BindingState};
+use tenure_core::identity::{CharterDraft, Identity, IdentityState, RiskTier, narrows};
 use tenure_core::inventory::environment::parse_name;
 use tenure_core::policy::Action;
 use tenure_core::request::{Matter, Route};
@@ -15,8 +15,6 @@ use tenure_core::store::event::ControlPoint;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 use tenure_core::trust::issuer::Issuer;
-use tenure_credentials::assertion::parse_workload_key;
-use tenure_credentials::certificate::{CertificateError, ClientCertificate};
 
 use crate::identities::charter::{self, unchangeable, widens};
 use crate::identities::{bindings, consumers, identity_facts, lifecycle, view};
@@ -215,74 +213,8 @@ pub(crate) async fn binding_of(
     now: Timestamp,
 ) -> Result<Option<(Binding, Once)>, OpError> {
     let Some(binding) = &identity.charter.workload_binding else { return Ok(None) };
-    let what = Bound { binding, issuer, consumer: None, field: "charter.workload_binding" };
-    bound(kernel, identity.id, what, now).await
-}
-
-/// A binding that a charter asks for.
-pub(crate) struct Bound<'a> {
-    pub binding: &'a WorkloadBinding,
-    pub issuer: Option<&'a Issuer>,
-    /// The consumer of a shared identity that it tells apart.
-    pub consumer: Option<&'a str>,
-    /// Where it stands.
-    pub field: &'a str,
-}
-
-/// The binding to one proof of a workload; none where it enrols later, or proves itself by nothing.
-pub(crate) async fn bound(
-    kernel: &Kernel,
-    identity: IdentityId,
-    what: Bound<'_>,
-    now: Timestamp,
-) -> Result<Option<(Binding, Once)>, OpError> {
-    let at = |member: &str| format!("{}.{member}", what.field);
-    let (matches, once) = match what.binding {
-        WorkloadBinding::JoinToken { .. } | WorkloadBinding::Account { .. } | WorkloadBinding::DirectoryUser { .. } => {
-            return Ok(None);
-        }
-        WorkloadBinding::Certificate { certificate, .. } => {
-            let refused =
-                |error: CertificateError| OpError::field(&at("certificate"), error.code(), &error.to_string());
-            let certificate = ClientCertificate::of_pem(certificate).map_err(refused)?;
-            if certificate.has_ended(now) {
-                return Err(refused(CertificateError::Ended));
-            }
-            let thumbprint = certificate.thumbprint;
-            let once = Once { space: "certificate", key: thumbprint.clone(), until: None };
-            (BindingMatch::Certificate { thumbprint }, once)
-        }
-        WorkloadBinding::PublicKey { jwk, assertion_audience, .. } => {
-            let key = parse_workload_key(jwk).map_err(|e| OpError::field(&at("jwk"), e.code(), &e.to_string()))?;
-            let thumbprint = key.thumbprint().to_owned();
-            let once = Once { space: "key", key: thumbprint.clone(), until: None };
-            (BindingMatch::PublicKey { jwk: key.to_json(), thumbprint, assertion_audience: *assertion_audience }, once)
-        }
-        WorkloadBinding::Oidc { claims, .. } => {
-            let Some(issuer) = what.issuer else {
-                return Err(OpError::field(
-                    &at("issuer"),
-                    "issuer_unknown",
-                    "name a registered, confirmed issuer by its URL",
-                ));
-            };
-            let once = bindings::claims_are_free(kernel, identity, issuer, claims).await?;
-            (BindingMatch::Oidc { issuer: issuer.id, claims: claims.clone() }, once)
-        }
-    };
-    let binding = Binding {
-        id: BindingId::generate(now, kernel.entropy.as_ref()),
-        identity,
-        workload: what.binding.workload().to_owned(),
-        matches,
-        state: BindingState::Live,
-        consumer: what.consumer.map(str::to_owned),
-        enrolled_with: None,
-        recheck: None,
-        instances: Vec::new(),
-        created_at: now,
-    };
-    Ok(Some((binding, once)))
+    let what = bindings::Bound { binding, issuer, consumer: None, field: "charter.workload_binding" };
+    bindings::bound(kernel, identity.id, what, now).await
 }
 
 /// Replaces the charter of a draft, or narrows that of an active identity, which needs nobody's approval. What widens

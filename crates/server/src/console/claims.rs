@@ -77,7 +77,7 @@ async fn claimed(app: &App, sent: &Sent, id: IdentityId) -> Result<(), Failure> 
         retirement: vec![RetirementCondition::Idle { after: Span::from_days(days) }],
         ..CharterDraft::default()
     };
-    accounts::claim(&app.kernel, caller, id, Claim { kind: None, charter }).await?;
+    Box::pin(accounts::claim(&app.kernel, caller, id, Claim { kind: None, charter })).await?;
     Ok(())
 }
 

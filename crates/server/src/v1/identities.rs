@@ -18,7 +18,7 @@ use tenure_core::identity::right_size::UseWindow;
 use tenure_core::identity::{CharterDraft, Identity};
 use tenure_engine::credentials::token::prove;
 use tenure_engine::credentials::{api_keys, liveness};
-use tenure_engine::identities::{consumers, contexts, enrolment, grants, lifecycle, registration, usage};
+use tenure_engine::identities::{consumer_end, contexts, enrolment, grants, lifecycle, registration, usage};
 use tenure_engine::kernel::caller::Caller;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::matters::{first_token, right_size, votes};
@@ -165,7 +165,7 @@ async fn end_consumer(
     Body(ask): Body<ConsumerEnd>,
 ) -> Reply<IdentityView> {
     let identity = meant::<Identity>(&app, &caller, &who).await?;
-    ok(Box::pin(consumers::end_consumer(&app.kernel, &caller, identity, ask)).await?)
+    ok(Box::pin(consumer_end::end_consumer(&app.kernel, &caller, identity, ask)).await?)
 }
 
 async fn retire(
