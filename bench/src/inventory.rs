@@ -43,6 +43,25 @@ pub struct Asked<'a> {
     pub patience: Duration,
 }
 
+impl Asked<'_> {
+    /// How the server is started on the folder.
+    pub fn launch(&self) -> Launch {
+        Launch {
+            program: self.program.to_owned(),
+            data: self.data.to_owned(),
+            store: self.store.clone(),
+            public_url: self.public_url.to_owned(),
+        }
+    }
+
+    /// The API of the server at an address, as the administrator may use it whose token the generator left.
+    pub fn administrator(&self, address: SocketAddr) -> Result<Api> {
+        let token =
+            std::fs::read_to_string(self.data.join("operator-token")).context("the folder has no operator token")?;
+        Ok(Api { address, authorization: Some(format!("authorization: Bearer {}", token.trim())) })
+    }
+}
+
 /// A sort of question, with how long its answers took.
 struct Row {
     question: &'static str,
@@ -68,19 +87,12 @@ impl Dice {
 /// Measures, and returns the table and its JSON.
 pub async fn measure(asked: &Asked<'_>, report: &Report) -> Result<(String, Value)> {
     let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
-    let launch = Launch {
-        program: asked.program.to_owned(),
-        data: asked.data.to_owned(),
-        store: asked.store.clone(),
-        public_url: asked.public_url.to_owned(),
-    };
+    let launch = asked.launch();
     let begun = Instant::now();
     let mut server = launch.server(address, None)?;
     server.until(async || crate::answers(address, None, "/readyz").await).await?;
     let ready = begun.elapsed();
-    let token =
-        std::fs::read_to_string(asked.data.join("operator-token")).context("the folder has no operator token")?;
-    let api = Api { address, authorization: Some(format!("authorization: Bearer {}", token.trim())) };
+    let api = asked.administrator(address)?;
     let at_start = resident(&server);
     let identities = indexed(&api).await?;
     let made = begun.elapsed();

@@ -13,7 +13,6 @@ use xtask::process::free_port;
 use crate::http::{Api, Connection};
 use crate::inventory::{Asked, fetch, get, indexed, post, resident, settled};
 use crate::stats::{Latencies, Summary};
-use crate::tenure::Launch;
 
 /// How often each page is asked for.
 const VIEWS: usize = 200;
@@ -45,17 +44,10 @@ impl Row {
 /// Measures, and returns the table, its JSON, and whether a page is beyond its bounds.
 pub async fn measure(asked: &Asked<'_>) -> Result<(String, Value, bool)> {
     let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
-    let launch = Launch {
-        program: asked.program.to_owned(),
-        data: asked.data.to_owned(),
-        store: asked.store.clone(),
-        public_url: asked.public_url.to_owned(),
-    };
+    let launch = asked.launch();
     let mut server = launch.server(address, None)?;
     server.until(async || crate::answers(address, None, "/readyz").await).await?;
-    let token =
-        std::fs::read_to_string(asked.data.join("operator-token")).context("the folder has no operator token")?;
-    let admin = Api { address, authorization: Some(format!("authorization: Bearer {}", token.trim())) };
+    let admin = asked.administrator(address)?;
     let identities = indexed(&admin).await?;
     settled(&server, asked.patience).await;
     let calm = resident(&server);

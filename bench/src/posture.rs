@@ -49,15 +49,8 @@ struct Figures {
 /// Measures, and returns the table and its JSON.
 pub async fn measure(asked: &Asked<'_>, folder: &Path) -> Result<(String, Value)> {
     let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
-    let launch = Launch {
-        program: asked.program.to_owned(),
-        data: asked.data.to_owned(),
-        store: asked.store.clone(),
-        public_url: asked.public_url.to_owned(),
-    };
-    let token =
-        std::fs::read_to_string(asked.data.join("operator-token")).context("the folder has no operator token")?;
-    let admin = Api { address, authorization: Some(format!("authorization: Bearer {}", token.trim())) };
+    let launch = asked.launch();
+    let admin = asked.administrator(address)?;
     // What there is to do after the first start, the indexes and what the first look finds, is no matter of each night.
     let server = started(&launch, address).await?;
     let identities = indexed(&admin).await?;
