@@ -11,6 +11,7 @@ use crate::base::time::{Span, Timestamp};
 use crate::credential::receipt::AccountOutcome;
 use crate::store::row::{Record, RowKind};
 use crate::store::term::{Field, Terms, words};
+use crate::target::system::TargetSystem;
 
 /// What the names of logins begin with that are made here.
 pub const PREFIX: &str = "tnr_";
@@ -153,6 +154,32 @@ pub struct Login {
 }
 
 impl Login {
+    /// A login of minutes that may do nothing, and whose it is at the target is its connector's.
+    pub fn canary(id: CredentialId, target: &TargetSystem, sealed: String, now: Timestamp) -> Self {
+        Self {
+            id,
+            purpose: LoginPurpose::Canary,
+            target: target.id,
+            identity: target.identity,
+            rehearsal: None,
+            resource: None,
+            actions: Vec::new(),
+            grants: Vec::new(),
+            request_id: None,
+            key: None,
+            sealed: Some(sealed),
+            asked_at: now,
+            ends_at: now.plus(CANARY_LIFE),
+            made_at: None,
+            fetched_at: None,
+            state: LoginState::Asked,
+            end: None,
+            tries: 0,
+            trouble: None,
+            outcome: None,
+        }
+    }
+
     /// Listed by its identity.
     pub const IDENTITY: Field<Self, IdentityId> = Field::new("identity");
     /// Listed by its target.

@@ -25,7 +25,7 @@ use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 use tenure_core::target::account::Account;
 use tenure_core::target::connector::{Ability, Mode, ProofWorth};
-use tenure_core::target::login::{CANARY_LIFE, Login, LoginPurpose, LoginState, Rehearsal};
+use tenure_core::target::login::{Login, LoginPurpose, Rehearsal};
 use tenure_core::target::system::TargetSystem;
 use tenure_core::trust::state::TrustState;
 
@@ -191,28 +191,9 @@ fn unable(kernel: &Kernel, target: &TargetSystem) -> Option<&'static str> {
 fn canary(kernel: &Kernel, target: &TargetSystem, identity: IdentityId, now: Timestamp) -> Result<Login, OpError> {
     let id = CredentialId::generate(now, kernel.entropy.as_ref());
     let sealed = kernel.opaque.canary((&kernel.root, SEALED_AS), id, kernel.entropy.as_ref());
-    Ok(Login {
-        id,
-        purpose: LoginPurpose::Drill,
-        target: target.id,
-        identity: target.identity,
-        rehearsal: Some(Rehearsal { identity, accepted_at: None, trouble: None }),
-        resource: None,
-        actions: Vec::new(),
-        grants: Vec::new(),
-        request_id: None,
-        key: None,
-        sealed: Some(sealed.map_err(|error| OpError::Internal(error.to_string()))?),
-        asked_at: now,
-        ends_at: now.plus(CANARY_LIFE),
-        made_at: None,
-        fetched_at: None,
-        state: LoginState::Asked,
-        end: None,
-        tries: 0,
-        trouble: None,
-        outcome: None,
-    })
+    let sealed = sealed.map_err(|error| OpError::Internal(error.to_string()))?;
+    let rehearsal = Some(Rehearsal { identity, accepted_at: None, trouble: None });
+    Ok(Login { purpose: LoginPurpose::Drill, rehearsal, ..Login::canary(id, target, sealed, now) })
 }
 
 /// The newest credential of minutes that is alive, for each resource.

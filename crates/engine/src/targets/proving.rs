@@ -19,7 +19,7 @@ use tenure_core::store::row::Stored;
 use tenure_core::store::secret::Secret;
 use tenure_core::target::account;
 use tenure_core::target::connector::{ConnectorError, Ending, NewAccount, Probe, TargetLogin, words};
-use tenure_core::target::login::{CANARY_LIFE, Login, LoginPurpose, LoginState, WINDOW};
+use tenure_core::target::login::{Login, LoginState, WINDOW};
 use tenure_core::target::system::TargetSystem;
 
 use crate::credentials::logins::{SEALED_AS, opened, sealed_anew};
@@ -229,28 +229,7 @@ async fn made(
     let id = CredentialId::generate(now, kernel.entropy.as_ref());
     let sealed = kernel.opaque.canary((&kernel.root, SEALED_AS), id, kernel.entropy.as_ref());
     let sealed = sealed.map_err(|error| OpError::Internal(error.to_string()))?;
-    let canary = Login {
-        id,
-        purpose: LoginPurpose::Canary,
-        target: target.id,
-        identity: target.identity,
-        rehearsal: None,
-        resource: None,
-        actions: Vec::new(),
-        grants: Vec::new(),
-        request_id: None,
-        key: None,
-        sealed: Some(sealed),
-        asked_at: now,
-        ends_at: now.plus(CANARY_LIFE),
-        made_at: None,
-        fetched_at: None,
-        state: LoginState::Asked,
-        end: None,
-        tries: 0,
-        trouble: None,
-        outcome: None,
-    };
+    let canary = Login::canary(id, target, sealed, now);
     let event = kernel
         .event(now, EventKind::LoginCanaryIntended)
         .subject(id)
